@@ -1,0 +1,21 @@
+//! Kubernetes objects: parsing with positions, defaulting, validation, and the syntax of selectors.
+//!
+//! The crate stops at the syntax tree: whether a selector matches an object, a CIDR an address or a
+//! port a port is evaluation, which the enforcer and the oracle each do for themselves.
+
+pub mod core;
+pub mod meta;
+pub mod networking;
+pub mod object;
+pub mod selector;
+
+pub use crate::core::{
+    Container, ContainerPort, Endpoint, EndpointPort, EndpointSlice, Namespace, Node, Pod, Service,
+    ServicePort,
+};
+pub use meta::{Labels, ObjectMeta};
+pub use networking::{
+    Cidr, IpBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, PolicyType,
+};
+pub use object::Object;
+pub use selector::{LabelSelector, Operator, Requirement};

@@ -1,0 +1,25 @@
+//! ObjectMeta, the part of it that means something here.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Labels of an object, by key.
+pub type Labels = BTreeMap<String, String>;
+
+/// `metadata` of an object (meta/v1 ObjectMeta).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectMeta {
+    /// The name, unique within kind and namespace.
+    pub name: String,
+    /// The namespace; `None` for kinds that no namespace holds. Filled in by defaulting (`default`)
+    /// for those that one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: Labels,
+    /// Annotations.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}

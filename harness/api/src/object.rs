@@ -1,0 +1,60 @@
+//! Any object that netproof keeps.
+
+use crate::core::{EndpointSlice, Namespace, Node, Pod, Service};
+use crate::meta::ObjectMeta;
+use crate::networking::NetworkPolicy;
+
+/// An object of a kind that netproof keeps, defaults filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// v1 Namespace.
+    Namespace(Namespace),
+    /// v1 Node.
+    Node(Node),
+    /// v1 Pod, also those that a workload object makes.
+    Pod(Pod),
+    /// v1 Service.
+    Service(Service),
+    /// discovery.k8s.io/v1 EndpointSlice.
+    EndpointSlice(EndpointSlice),
+    /// networking.k8s.io/v1 NetworkPolicy.
+    NetworkPolicy(NetworkPolicy),
+}
+
+impl Object {
+    /// The kind in lower case, as references and messages write it: `pod`, `networkpolicy`, ...
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Object::Namespace(_) => "namespace",
+            Object::Node(_) => "node",
+            Object::Pod(_) => "pod",
+            Object::Service(_) => "service",
+            Object::EndpointSlice(_) => "endpointslice",
+            Object::NetworkPolicy(_) => "networkpolicy",
+        }
+    }
+
+    /// The object's metadata.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Object::Namespace(object) => &object.metadata,
+            Object::Node(object) => &object.metadata,
+            Object::Pod(object) => &object.metadata,
+            Object::Service(object) => &object.metadata,
+            Object::EndpointSlice(object) => &object.metadata,
+            Object::NetworkPolicy(object) => &object.metadata,
+        }
+    }
+
+    /// The object's metadata, to change its labels.
+    pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Object::Namespace(object) => &mut object.metadata,
+            Object::Node(object) => &mut object.metadata,
+            Object::Pod(object) => &mut object.metadata,
+            Object::Service(object) => &mut object.metadata,
+            Object::EndpointSlice(object) => &mut object.metadata,
+            Object::NetworkPolicy(object) => &mut object.metadata,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The completed objects of a cluster at one generation.
+
+use netproof_api::{EndpointSlice, Namespace, NetworkPolicy, Node, Pod, Service};
+use netproof_model::topology::{ExternalHost, ListenPort};
+use netproof_model::{Family, NamespacedName, Place, Topology};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Completed objects: every address, label and EndpointSlice is filled in.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Counts the change sets; the first snapshot is generation 1.
+    pub generation: u64,
+    /// What the cluster is built on.
+    pub topology: Arc<Topology>,
+    /// Namespaces by name.
+    pub namespaces: BTreeMap<String, Arc<Namespace>>,
+    /// Nodes by name: those of the topology, with addresses and pod ranges.
+    pub nodes: BTreeMap<String, Arc<Node>>,
+    /// Pods, with node and addresses.
+    pub pods: BTreeMap<NamespacedName, Arc<Pod>>,
+    /// Services, with cluster IPs and node ports.
+    pub services: BTreeMap<NamespacedName, Arc<Service>>,
+    /// EndpointSlices, made by the controller or given.
+    pub endpoint_slices: BTreeMap<NamespacedName, Arc<EndpointSlice>>,
+    /// NetworkPolicies.
+    pub network_policies: BTreeMap<NamespacedName, Arc<NetworkPolicy>>,
+    /// External hosts by name: the topology's and the scenario's.
+    pub externals: BTreeMap<String, Arc<ExternalHost>>,
+    /// On which ports a pod listens where that is not its declared container ports.
+    pub listens: BTreeMap<NamespacedName, Vec<ListenPort>>,
+}
+
+impl Snapshot {
+    /// Where a pod's packets start: a network of its own, or its node's.
+    pub fn place_of_pod(&self, name: &NamespacedName) -> Option<Place> {
+        let pod = self.pods.get(name)?;
+        match (&pod.node_name, pod.host_network) {
+            (Some(node), true) => Some(Place::Node(node.clone())),
+            _ => Some(Place::Pod(name.clone())),
+        }
+    }
+
+    /// Whose address it is, where exactly one place has it. Linear in the number of objects.
+    pub fn place_of_address(&self, address: IpAddr) -> Option<Place> {
+        if let Some(node) = self.nodes.values().find(|node| node.addresses.contains(&address)) {
+            return Some(Place::Node(node.metadata.name.clone()));
+        }
+        if let Some((name, _)) =
+            self.pods.iter().find(|(_, pod)| !pod.host_network && pod.pod_ips.contains(&address))
+        {
+            return Some(Place::Pod(name.clone()));
+        }
+        let external = self.externals.values().find(|host| host.addresses.contains(&address))?;
+        Some(Place::External(external.name.clone()))
+    }
+
+    /// The addresses of a place in one family, the one that others use first.
+    pub fn address_of(&self, place: &Place, family: Family) -> Option<IpAddr> {
+        let addresses = match place {
+            Place::Pod(name) => &self.pods.get(name)?.pod_ips,
+            Place::Node(name) => &self.nodes.get(name)?.addresses,
+            Place::External(name) => &self.externals.get(name)?.addresses,
+            Place::Router => return None,
+        };
+        addresses.iter().copied().find(|address| Family::of(*address) == family)
+    }
+}
+
+/// The name of the node's end of a pod's veth: `np` and thirteen hexadecimal digits of a hash (FNV-1a)
+/// of `NAMESPACE/NAME`, so that the cluster, which makes it, and an enforcer, which matches it, agree
+/// without talking.
+pub fn host_interface(pod: &NamespacedName) -> String {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in pod.namespace.bytes().chain(*b"/").chain(pod.name.bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    format!("np{:013x}", hash & 0x000f_ffff_ffff_ffff)
+}

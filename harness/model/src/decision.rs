@@ -1,0 +1,163 @@
+//! Who decided: the identity of a policy rule, of the isolation that dropped, of the proxy.
+//!
+//! An enforcer gives every rule that decides a short number; the [`IdentityTable`] of the generation
+//! turns the number in a packet's evidence back into the full [`Identity`].
+
+use crate::place::{NamespacedName, Place};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The direction of policy, seen from the endpoint that it selects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Towards the endpoint.
+    Ingress,
+    /// From the endpoint.
+    Egress,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Direction::Ingress => "ingress",
+            Direction::Egress => "egress",
+        })
+    }
+}
+
+/// A policy object: `KIND/[NAMESPACE/]NAME`, the kind in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PolicyRef {
+    /// `networkpolicy`, ...
+    pub kind: String,
+    /// Absent for kinds that no namespace holds.
+    pub namespace: Option<String>,
+    /// The object's name.
+    pub name: String,
+}
+
+impl PolicyRef {
+    /// A `networkpolicy` of networking.k8s.io/v1.
+    pub fn network_policy(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        PolicyRef { kind: "networkpolicy".into(), namespace: Some(namespace.into()), name: name.into() }
+    }
+}
+
+impl fmt::Display for PolicyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{}/{}/{}", self.kind, namespace, self.name),
+            None => write!(f, "{}/{}", self.kind, self.name),
+        }
+    }
+}
+
+/// What became of the packet at the rule that decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It went on.
+    Allow,
+    /// It vanished.
+    Drop,
+    /// It was answered by a TCP reset or an ICMP error.
+    Reject,
+}
+
+/// Why a packet was allowed or denied.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "by")]
+pub enum Decision {
+    /// A rule of a policy matched. `rule` counts from 0 within the direction.
+    Rule {
+        /// The policy.
+        policy: PolicyRef,
+        /// Which list of rules.
+        direction: Direction,
+        /// The rule's position in that list, from 0.
+        rule: usize,
+    },
+    /// No rule matched, and the endpoint is isolated.
+    Isolation {
+        /// The isolated pod.
+        endpoint: Place,
+        /// The direction in which it is isolated.
+        direction: Direction,
+        /// Every policy that isolates it, sorted.
+        policies: Vec<PolicyRef>,
+    },
+    /// The service proxy decided (no endpoints, traffic policy, source ranges).
+    Service {
+        /// The service.
+        service: NamespacedName,
+        /// In words, to follow "because".
+        reason: String,
+    },
+    /// The packet claimed a source address that is not its port's.
+    Spoofed {
+        /// Where the packet came from, as far as the rule knows.
+        endpoint: Option<Place>,
+    },
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Decision::Rule { policy, direction, rule } => write!(f, "{policy}#{direction}[{rule}]"),
+            Decision::Isolation { endpoint, direction, policies } => {
+                write!(f, "{direction} isolation of {endpoint} by ")?;
+                for (i, policy) in policies.iter().enumerate() {
+                    let sep = if i == 0 { "" } else { ", " };
+                    write!(f, "{sep}{policy}")?;
+                }
+                Ok(())
+            }
+            Decision::Service { service, reason } => write!(f, "service/{service}: {reason}"),
+            Decision::Spoofed { endpoint: Some(place) } => write!(f, "source address check of {place}"),
+            Decision::Spoofed { endpoint: None } => f.write_str("source address check"),
+        }
+    }
+}
+
+/// The netfilter hook at which a rule stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hook {
+    /// Before routing.
+    Prerouting,
+    /// To the node itself.
+    Input,
+    /// Through the node.
+    Forward,
+    /// From the node itself.
+    Output,
+    /// After routing.
+    Postrouting,
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Hook::Prerouting => "prerouting",
+            Hook::Input => "input",
+            Hook::Forward => "forward",
+            Hook::Output => "output",
+            Hook::Postrouting => "postrouting",
+        })
+    }
+}
+
+/// What one rule number stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identity {
+    /// Why.
+    pub decision: Decision,
+    /// What happens to the packet.
+    pub action: Action,
+}
+
+/// Rule number to identity, for one node. A number is never used for two identities in a run, so that
+/// evidence which arrives late still names the rule that logged it.
+pub type IdentityTable = BTreeMap<u32, Identity>;

@@ -1,0 +1,269 @@
+//! The events of a run. Reporters consume them and nothing else; JSON is this stream written down.
+
+use crate::decision::{Action, Decision, Hook};
+use crate::net::Family;
+use crate::observation::{Outcome, PacketAddresses, Sighting};
+use crate::place::Place;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// The version of this stream's format. It changes when a consumer could misread an older or newer one.
+pub const FORMAT: &str = "netproof.events/v1alpha1";
+
+/// Which run of which scenario: the file's stem and suite, and the chosen variant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ScenarioId {
+    /// The folder that holds the file, relative to the scenarios' root, `/` replaced by `::`.
+    pub suite: String,
+    /// The scenario's `metadata.name`.
+    pub name: String,
+    /// The variant's words in a fixed order (`across`, `bridge`, `ipv6`), empty where there is no choice.
+    pub variant: Vec<String>,
+}
+
+impl ScenarioId {
+    /// The variant in one word, `across-bridge-ipv6`; empty where there is none.
+    pub fn variant_name(&self) -> String {
+        self.variant.join("-")
+    }
+}
+
+impl fmt::Display for ScenarioId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.suite.is_empty() {
+            write!(f, "{}::", self.suite)?;
+        }
+        f.write_str(&self.name)?;
+        if !self.variant.is_empty() {
+            write!(f, "::{}", self.variant_name())?;
+        }
+        Ok(())
+    }
+}
+
+/// A place in a file; line and column count from 1.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Location {
+    /// The file as the user named it.
+    pub file: String,
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// Which walk over the scenario a check belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Without policy objects.
+    Rehearsal,
+    /// As written.
+    Run,
+    /// After the policy objects were removed.
+    Cleanup,
+}
+
+/// What became of a check or of a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// As expected.
+    Passed,
+    /// Not as expected.
+    Failed,
+    /// The harness or the machine could not do it: no verdict.
+    Errored,
+    /// Not tried, because something that it needs is missing here.
+    Skipped,
+}
+
+/// A denial as the packet met it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// Who decided.
+    pub decision: Decision,
+    /// Drop or reject.
+    pub action: Action,
+    /// On which node.
+    pub node: String,
+    /// At which hook.
+    pub hook: Hook,
+    /// The packet's addresses there.
+    pub packet: PacketAddresses,
+}
+
+/// One expectation on one flow in one family, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Unique within its scenario run and the same in every run:
+    /// `STEP/FLOW[ FAMILY]`, `rehearsal/...`, `cleanup/...`.
+    pub name: String,
+    /// Where the expectation is written.
+    pub location: Location,
+    /// Which walk.
+    pub phase: Phase,
+    /// The step's name.
+    pub step: String,
+    /// The flow, with its port filled in.
+    pub flow: String,
+    /// The family that was tried; absent where the flow resolved nothing.
+    pub family: Option<Family>,
+    /// What was expected, in the words of the scenario format: `deny`, `allow`, `refused`, ...
+    pub expected: String,
+    /// What was observed, in the same words: `allow`, `deny`, `refused`, ...
+    pub observed: String,
+    /// What the probe saw.
+    pub outcome: Option<Outcome>,
+    /// The result.
+    pub status: Status,
+    /// Each thing that is not as expected, one sentence each; the reason of a skip or an error.
+    pub messages: Vec<String>,
+    /// Drops and rejects of this flow, in the order in which the packet met them.
+    pub denials: Vec<Denial>,
+    /// Who answered.
+    pub served_by: Option<Place>,
+    /// The source address that the server saw, as a name where it has one.
+    pub seen_source: Option<String>,
+    /// Where the request was seen, in order; filled in for a check that failed.
+    pub path: Vec<Sighting>,
+    /// From the first packet to the outcome.
+    pub elapsed: Duration,
+}
+
+/// How a scenario run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScenarioOutcome {
+    /// Failed if a check failed, errored if the harness broke (and nothing failed), skipped if nothing
+    /// was tried.
+    pub status: Status,
+    /// Why it was skipped or could not be done, with the remedy.
+    pub message: Option<String>,
+    /// Wall time.
+    pub elapsed: Duration,
+    /// How much of it went into waiting for something that did not come.
+    pub waited: Duration,
+}
+
+/// Sums over a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Scenario runs by status.
+    pub scenarios: Counts,
+    /// Checks by status.
+    pub checks: Counts,
+    /// Wall time of the run.
+    pub elapsed: Duration,
+    /// Time spent waiting for something that did not come, summed over scenario runs.
+    pub waited: Duration,
+    /// Time of all scenario runs, summed.
+    pub busy: Duration,
+}
+
+/// How many of each status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// As expected.
+    pub passed: usize,
+    /// Not as expected.
+    pub failed: usize,
+    /// No verdict.
+    pub errored: usize,
+    /// Not tried.
+    pub skipped: usize,
+}
+
+impl Counts {
+    /// Counts one more.
+    pub fn add(&mut self, status: Status) {
+        match status {
+            Status::Passed => self.passed += 1,
+            Status::Failed => self.failed += 1,
+            Status::Errored => self.errored += 1,
+            Status::Skipped => self.skipped += 1,
+        }
+    }
+
+    /// All of them.
+    pub fn total(&self) -> usize {
+        self.passed + self.failed + self.errored + self.skipped
+    }
+}
+
+/// What happens in a run, in order. Events of one scenario run are together; scenario runs are in the
+/// order in which they ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "event")]
+pub enum Event {
+    /// The run begins.
+    #[serde(rename_all = "camelCase")]
+    RunStarted {
+        /// [`FORMAT`].
+        format: String,
+        /// netproof's version.
+        version: String,
+        /// The seed of every random choice; `--seed` repeats it.
+        seed: u64,
+        /// The policy enforcer, as `--enforcer` names it.
+        enforcer: String,
+        /// The service proxy, as `--proxy` names it.
+        proxy: String,
+        /// How many scenario runs there are.
+        scenarios: usize,
+    },
+    /// A scenario run begins.
+    #[serde(rename_all = "camelCase")]
+    ScenarioStarted {
+        /// Which.
+        id: ScenarioId,
+        /// Where it is written.
+        location: Location,
+        /// Its description.
+        description: String,
+    },
+    /// A check has its result.
+    #[serde(rename_all = "camelCase")]
+    CheckFinished {
+        /// Of which scenario run.
+        id: ScenarioId,
+        /// The check.
+        check: Box<Check>,
+    },
+    /// A scenario run ended.
+    #[serde(rename_all = "camelCase")]
+    ScenarioFinished {
+        /// Which.
+        id: ScenarioId,
+        /// How.
+        result: ScenarioOutcome,
+    },
+    /// A variant does not apply to a scenario, as the scenario itself says.
+    #[serde(rename_all = "camelCase")]
+    NotApplicable {
+        /// Which.
+        id: ScenarioId,
+        /// Why, in the scenario's words.
+        because: String,
+    },
+    /// Something that a person should know and that changes no result.
+    #[serde(rename_all = "camelCase")]
+    Warning {
+        /// Where, if a file is the cause.
+        location: Option<Location>,
+        /// What.
+        message: String,
+    },
+    /// The run ended.
+    #[serde(rename_all = "camelCase")]
+    RunFinished {
+        /// The sums.
+        summary: Summary,
+    },
+}

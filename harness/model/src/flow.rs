@@ -1,0 +1,497 @@
+//! Flows as scenarios write them: `SOURCE -> DESTINATION[:PORT[/PROTOCOL]]`.
+//!
+//! This is the syntax only; names are resolved by whoever has the objects.
+
+use crate::net::{Family, Protocol};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::IpAddr;
+use thiserror::Error;
+
+/// A name that may say its namespace: `[NAMESPACE/]NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectName {
+    /// The namespace, if it is written.
+    pub namespace: Option<String>,
+    /// The name.
+    pub name: String,
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{namespace}/{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// Who opens the flow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Source {
+    /// `pod/[NS/]NAME`
+    Pod(ObjectName),
+    /// `node/NAME`
+    Node(String),
+    /// `external/NAME`
+    External(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Pod(name) => write!(f, "pod/{name}"),
+            Source::Node(name) => write!(f, "node/{name}"),
+            Source::External(name) => write!(f, "external/{name}"),
+        }
+    }
+}
+
+/// Whom the flow is addressed to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Destination {
+    /// `pod/[NS/]NAME`: the pod's address.
+    Pod(ObjectName),
+    /// `node/NAME`: the node's address.
+    Node(String),
+    /// `external/NAME`: the host's address.
+    External(String),
+    /// `service/[NS/]NAME`: the cluster IP and a service port.
+    Service(ObjectName),
+    /// `nodeport/[NS/]SERVICE@NODE`: the node's address and the node port.
+    NodePort {
+        /// The service.
+        service: ObjectName,
+        /// The node that is asked.
+        node: String,
+    },
+    /// `loadbalancer/[NS/]SERVICE`: the load balancer's address and a service port.
+    LoadBalancer(ObjectName),
+    /// `dns/NAME`: a name that the source resolves.
+    Dns(String),
+    /// `ip/ADDRESS`: an address as such.
+    Ip(IpAddr),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::Pod(name) => write!(f, "pod/{name}"),
+            Destination::Node(name) => write!(f, "node/{name}"),
+            Destination::External(name) => write!(f, "external/{name}"),
+            Destination::Service(name) => write!(f, "service/{name}"),
+            Destination::NodePort { service, node } => write!(f, "nodeport/{service}@{node}"),
+            Destination::LoadBalancer(name) => write!(f, "loadbalancer/{name}"),
+            Destination::Dns(name) => write!(f, "dns/{name}"),
+            Destination::Ip(address) => write!(f, "ip/{address}"),
+        }
+    }
+}
+
+/// A port by number or by name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum PortRef {
+    /// A number, never 0.
+    Number(u16),
+    /// The name of a container port or service port.
+    Name(String),
+}
+
+impl fmt::Display for PortRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PortRef::Number(number) => write!(f, "{number}"),
+            PortRef::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What is spoken on a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FlowProtocol {
+    /// A TCP connection.
+    Tcp,
+    /// A datagram and its answer.
+    Udp,
+    /// An SCTP association.
+    Sctp,
+    /// A GET over TCP.
+    Http,
+    /// A query over UDP.
+    Dns,
+}
+
+impl FlowProtocol {
+    /// All of them, as written.
+    pub const WORDS: [(&'static str, FlowProtocol); 5] = [
+        ("tcp", FlowProtocol::Tcp),
+        ("udp", FlowProtocol::Udp),
+        ("sctp", FlowProtocol::Sctp),
+        ("http", FlowProtocol::Http),
+        ("dns", FlowProtocol::Dns),
+    ];
+
+    /// The transport underneath.
+    pub fn transport(self) -> Protocol {
+        match self {
+            FlowProtocol::Tcp | FlowProtocol::Http => Protocol::Tcp,
+            FlowProtocol::Udp | FlowProtocol::Dns => Protocol::Udp,
+            FlowProtocol::Sctp => Protocol::Sctp,
+        }
+    }
+}
+
+impl fmt::Display for FlowProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (word, protocol) in FlowProtocol::WORDS {
+            if protocol == *self {
+                return f.write_str(word);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What follows the destination's colon.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum FlowPort {
+    /// `:icmp`
+    Icmp,
+    /// `:PORT[/PROTOCOL]`
+    Port {
+        /// The port.
+        port: PortRef,
+        /// The protocol; TCP where none is written.
+        protocol: FlowProtocol,
+    },
+}
+
+impl FlowPort {
+    /// The transport protocol.
+    pub fn transport(&self) -> Protocol {
+        match self {
+            FlowPort::Icmp => Protocol::Icmp,
+            FlowPort::Port { protocol, .. } => protocol.transport(),
+        }
+    }
+}
+
+impl fmt::Display for FlowPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FlowPort::Icmp => f.write_str("icmp"),
+            FlowPort::Port { port, protocol: FlowProtocol::Tcp } => write!(f, "{port}"),
+            FlowPort::Port { port, protocol } => write!(f, "{port}/{protocol}"),
+        }
+    }
+}
+
+/// A flow as written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Flow {
+    /// Who opens it.
+    pub from: Source,
+    /// Whom it is addressed to.
+    pub to: Destination,
+    /// The port; absent, it is the only one that the destination serves.
+    pub port: Option<FlowPort>,
+    /// The only family to try it on; absent, it is tried on every family that both ends have.
+    pub family: Option<Family>,
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> ", self.from)?;
+        match (&self.to, &self.port) {
+            (Destination::Ip(address @ IpAddr::V6(_)), Some(port)) => {
+                write!(f, "ip/[{address}]:{port}")
+            }
+            (to, Some(port)) => write!(f, "{to}:{port}"),
+            (to, None) => write!(f, "{to}"),
+        }
+    }
+}
+
+/// Why a flow cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct FlowError {
+    /// Byte offset of the offending text within what was parsed.
+    pub offset: usize,
+    /// Length of the offending text in bytes.
+    pub length: usize,
+    /// What is wrong with it.
+    pub message: String,
+    /// What would be right.
+    pub help: String,
+}
+
+/// The part of a flow's text that is being read: its start within the whole, for error positions.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    text: &'a str,
+    offset: usize,
+}
+
+impl<'a> Part<'a> {
+    fn new(text: &'a str, offset: usize) -> Self {
+        let trimmed = text.trim_start();
+        Part { text: trimmed.trim_end(), offset: offset + (text.len() - trimmed.len()) }
+    }
+
+    fn split(self, separator: &str) -> Option<(Part<'a>, Part<'a>)> {
+        let at = self.text.find(separator)?;
+        Some(self.cut(at, separator.len()))
+    }
+
+    fn cut(self, at: usize, width: usize) -> (Part<'a>, Part<'a>) {
+        let (left, right) = self.text.split_at(at);
+        (
+            Part { text: left, offset: self.offset },
+            Part { text: &right[width..], offset: self.offset + at + width },
+        )
+    }
+
+    fn error(self, message: impl Into<String>, help: impl Into<String>) -> FlowError {
+        FlowError { offset: self.offset, length: self.text.len(), message: message.into(), help: help.into() }
+    }
+}
+
+const SOURCES: &str = "a source is pod/[NAMESPACE/]NAME, node/NAME or external/NAME";
+const DESTINATIONS: &str = "a destination is pod/[NAMESPACE/]NAME, node/NAME, external/NAME, \
+    service/[NAMESPACE/]NAME, nodeport/[NAMESPACE/]SERVICE@NODE, loadbalancer/[NAMESPACE/]SERVICE, \
+    dns/NAME or ip/ADDRESS";
+
+impl std::str::FromStr for Flow {
+    type Err = FlowError;
+
+    fn from_str(text: &str) -> Result<Self, FlowError> {
+        let whole = Part::new(text, 0);
+        let Some((from, to)) = whole.split("->") else {
+            return Err(whole.error(
+                format!("`{}` is not a flow", whole.text),
+                "write SOURCE -> DESTINATION[:PORT[/PROTOCOL]], as in pod/client -> service/web:80",
+            ));
+        };
+        let from = source(Part::new(from.text, from.offset))?;
+        let (to, port) = destination(Part::new(to.text, to.offset))?;
+        Ok(Flow { from, to, port, family: None })
+    }
+}
+
+impl std::str::FromStr for Source {
+    type Err = FlowError;
+
+    fn from_str(text: &str) -> Result<Self, FlowError> {
+        source(Part::new(text, 0))
+    }
+}
+
+/// Reads `DESTINATION[:PORT[/PROTOCOL]]`.
+///
+/// # Errors
+/// The offending part, with its place in `text`.
+pub fn parse_destination(text: &str) -> Result<(Destination, Option<FlowPort>), FlowError> {
+    destination(Part::new(text, 0))
+}
+
+/// Reads `PORT[/PROTOCOL]` or `icmp`, what follows the colon.
+///
+/// # Errors
+/// The offending part, with its place in `text`.
+pub fn parse_port(text: &str) -> Result<FlowPort, FlowError> {
+    port(Part::new(text, 0))
+}
+
+fn source(part: Part<'_>) -> Result<Source, FlowError> {
+    let Some((kind, name)) = part.split("/") else {
+        return Err(part.error(format!("`{}` is not a source", part.text), SOURCES));
+    };
+    match kind.text {
+        "pod" => Ok(Source::Pod(object_name(name)?)),
+        "node" => Ok(Source::Node(plain_name(name)?)),
+        "external" => Ok(Source::External(plain_name(name)?)),
+        other => Err(kind.error(format!("`{other}` is not a kind of source"), SOURCES)),
+    }
+}
+
+fn destination(part: Part<'_>) -> Result<(Destination, Option<FlowPort>), FlowError> {
+    let Some((kind, rest)) = part.split("/") else {
+        return Err(part.error(format!("`{}` is not a destination", part.text), DESTINATIONS));
+    };
+    if kind.text == "ip" {
+        return ip_destination(rest);
+    }
+    let (name, port_part) = match rest.split(":") {
+        Some((name, port)) => (name, Some(port)),
+        None => (rest, None),
+    };
+    let to = match kind.text {
+        "pod" => Destination::Pod(object_name(name)?),
+        "node" => Destination::Node(plain_name(name)?),
+        "external" => Destination::External(plain_name(name)?),
+        "service" => Destination::Service(object_name(name)?),
+        "loadbalancer" => Destination::LoadBalancer(object_name(name)?),
+        "dns" => Destination::Dns(plain_name(name)?),
+        "nodeport" => {
+            let Some((service, node)) = name.split("@") else {
+                return Err(name.error(
+                    format!("`{}` does not say which node is asked", name.text),
+                    "write nodeport/[NAMESPACE/]SERVICE@NODE",
+                ));
+            };
+            Destination::NodePort { service: object_name(service)?, node: plain_name(node)? }
+        }
+        other => {
+            return Err(kind.error(format!("`{other}` is not a kind of destination"), DESTINATIONS));
+        }
+    };
+    Ok((to, port_part.map(port).transpose()?))
+}
+
+fn ip_destination(part: Part<'_>) -> Result<(Destination, Option<FlowPort>), FlowError> {
+    let help = "write ip/10.0.0.1:80 or ip/[fd00::1]:80";
+    let (address, port_part) = if let Some(inner) = part.text.strip_prefix('[') {
+        let Some(end) = inner.find(']') else {
+            return Err(part.error(format!("`{}` has no closing bracket", part.text), help));
+        };
+        let address = Part { text: &inner[..end], offset: part.offset + 1 };
+        let rest = Part { text: &inner[end + 1..], offset: part.offset + end + 2 };
+        let port_part = match rest.text.strip_prefix(':') {
+            Some(text) => Some(Part { text, offset: rest.offset + 1 }),
+            None if rest.text.is_empty() => None,
+            None => return Err(rest.error(format!("`{}` follows the address", rest.text), help)),
+        };
+        (address, port_part)
+    } else if part.text.matches(':').count() > 1 {
+        (part, None)
+    } else {
+        match part.split(":") {
+            Some((address, port)) => (address, Some(port)),
+            None => (part, None),
+        }
+    };
+    let parsed: IpAddr = address
+        .text
+        .parse()
+        .map_err(|_| address.error(format!("`{}` is not an IP address", address.text), help))?;
+    Ok((Destination::Ip(parsed), port_part.map(port).transpose()?))
+}
+
+fn port(part: Part<'_>) -> Result<FlowPort, FlowError> {
+    if part.text == "icmp" {
+        return Ok(FlowPort::Icmp);
+    }
+    let (port, protocol) = match part.split("/") {
+        Some((port, word)) => (port, Some(word)),
+        None => (part, None),
+    };
+    let protocol = match protocol {
+        None => FlowProtocol::Tcp,
+        Some(word) => FlowProtocol::WORDS
+            .iter()
+            .find(|(name, _)| *name == word.text)
+            .map(|(_, protocol)| *protocol)
+            .ok_or_else(|| {
+                word.error(
+                    format!("`{}` is not a protocol", word.text),
+                    "a protocol is tcp, udp, sctp, http or dns, and follows a port; icmp stands in the port's place",
+                )
+            })?,
+    };
+    Ok(FlowPort::Port { port: port_ref(port)?, protocol })
+}
+
+fn port_ref(part: Part<'_>) -> Result<PortRef, FlowError> {
+    let help = "a port is a number from 1 to 65535 or the name of a port";
+    if !part.text.is_empty() && part.text.bytes().all(|b| b.is_ascii_digit()) {
+        return match part.text.parse::<u16>() {
+            Ok(number) if number > 0 => Ok(PortRef::Number(number)),
+            _ => Err(part.error(format!("`{}` is not a port number", part.text), help)),
+        };
+    }
+    if FlowProtocol::WORDS.iter().any(|(word, _)| *word == part.text) {
+        return Err(part.error(
+            format!("`{}` is a protocol, not a port", part.text),
+            "write the port first, as in :53/udp",
+        ));
+    }
+    let name_like = part.text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if part.text.is_empty() || part.text.len() > 63 || !name_like {
+        return Err(part.error(format!("`{}` is not a port", part.text), help));
+    }
+    Ok(PortRef::Name(part.text.to_owned()))
+}
+
+fn object_name(part: Part<'_>) -> Result<ObjectName, FlowError> {
+    match part.split("/") {
+        Some((namespace, name)) => {
+            Ok(ObjectName { namespace: Some(plain_name(namespace)?), name: plain_name(name)? })
+        }
+        None => Ok(ObjectName { namespace: None, name: plain_name(part)? }),
+    }
+}
+
+/// A DNS-1123 subdomain: the syntax of the names of Kubernetes objects.
+fn plain_name(part: Part<'_>) -> Result<String, FlowError> {
+    let label = |text: &str| {
+        let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let bytes = text.as_bytes();
+        edge(bytes.first())
+            && edge(bytes.last())
+            && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+    };
+    if part.text.is_empty() || part.text.len() > 253 || !part.text.split('.').all(label) {
+        return Err(part.error(
+            format!("`{}` is not a name", part.text),
+            "a name has lower-case letters, digits, `-` and `.`, and starts and ends with a letter or digit",
+        ));
+    }
+    Ok(part.text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_what_is_printed() {
+        for text in [
+            "pod/client -> service/web:80",
+            "pod/other/client -> pod/default/web:53/udp",
+            "node/node1 -> pod/web:metrics",
+            "external/internet -> nodeport/web@node1:80/http",
+            "external/internet -> nodeport/shop/web@node1",
+            "pod/a -> loadbalancer/web:443",
+            "pod/a -> dns/web.default:80/http",
+            "pod/a -> ip/10.0.0.1:80",
+            "pod/a -> ip/[fd00::1]:80/sctp",
+            "pod/a -> ip/fd00::1",
+            "pod/a -> external/gateway:icmp",
+        ] {
+            let flow: Flow = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(flow.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_error_points_at_the_offending_text() {
+        for (text, offending) in [
+            ("pod/client", "pod/client"),
+            ("deployment/web -> pod/a:80", "deployment"),
+            ("pod/a -> svc/web:80", "svc"),
+            ("pod/a -> pod/b:80/quic", "quic"),
+            ("pod/a -> pod/b:udp", "udp"),
+            ("pod/a -> pod/b:0", "0"),
+            ("pod/a -> pod/b:65536", "65536"),
+            ("pod/A -> pod/b:80", "A"),
+            ("pod/a -> ip/10.0.0:80", "10.0.0"),
+            ("pod/a -> ip/[fd00::1:80", "[fd00::1:80"),
+            ("pod/a -> nodeport/web:80", "web"),
+        ] {
+            let error = text.parse::<Flow>().expect_err(text);
+            assert_eq!(&text[error.offset..error.offset + error.length], offending, "{text}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The words that every other crate speaks: places, topology, flows, outcomes, identities of policy
+//! rules, and the events of a run.
+//!
+//! Types only: nothing here evaluates a policy and nothing here touches the machine.
+
+pub mod decision;
+pub mod event;
+pub mod flow;
+pub mod net;
+pub mod observation;
+pub mod place;
+pub mod topology;
+
+pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable, PolicyRef};
+pub use net::{Family, Protocol, Token};
+pub use observation::{LogRecord, Observation, Outcome, Rejection, Sighting, Stage};
+pub use place::{NamespacedName, Place};
+pub use topology::{Families, Topology, Wiring};
