@@ -1,0 +1,337 @@
+//! The plan: what a scenario run does, with its variant chosen and every name resolved.
+//!
+//! Plain data. The format (`crate::format`) makes plans and the runner walks them; the runner needs
+//! nothing of the format.
+
+use netproof_controlplane::Change;
+use netproof_model::event::{Location, ScenarioId};
+use netproof_model::flow::{Flow, FlowProtocol};
+use netproof_model::{Direction, Family, Outcome, Place, PolicyRef, Topology};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// One scenario run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Suite, name and variant; unique among the plans that were loaded together.
+    pub id: ScenarioId,
+    /// Where the scenario is written.
+    pub location: Location,
+    /// What it is about, and where it comes from.
+    pub description: String,
+    /// `metadata.labels`, for filters.
+    pub labels: BTreeMap<String, String>,
+    /// The topology with the variant's wiring and family.
+    pub topology: Arc<Topology>,
+    /// `spec.objects`: one change set, the first generation after the control plane's own.
+    pub initial: Vec<Change>,
+    /// The steps in order, at least one.
+    pub steps: Vec<Step>,
+    /// Whether the oracle's matrix of every step is wanted (`matrix: off` says no).
+    pub oracle_matrix: bool,
+}
+
+/// Changes, then expectations.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Unique within the scenario.
+    pub name: String,
+    /// Where it is written.
+    pub location: Location,
+    /// Each its own generation, in order; empty where the step changes nothing.
+    pub change_sets: Vec<Vec<Change>>,
+    /// What must hold after the last change set.
+    pub expectations: Vec<Expectation>,
+}
+
+/// One flow in one family, and what is expected of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// Unique within the plan and the same in every run: `STEP/FLOW`, followed by ` FAMILY` in a
+    /// dual-stack topology and by ` (2)` where the same flow stands twice in a step.
+    pub name: String,
+    /// Where it is written.
+    pub location: Location,
+    /// The step's name.
+    pub step: String,
+    /// The flow, namespace and port filled in.
+    pub flow: Flow,
+    /// The family to try it on.
+    pub family: Family,
+    /// What to send, resolved against the objects of this step.
+    pub request: Request,
+    /// What must come of it.
+    pub expected: Expected,
+    /// Who must have decided.
+    pub decided_by: Option<DecidedBy>,
+    /// The source address that the server must have seen.
+    pub sees: Option<AddressName>,
+    /// Which places may answer, and over enough tries do.
+    pub served_by: Option<BTreeSet<Place>>,
+    /// What the flow does without policy, where that is not connecting.
+    pub baseline: Option<Baseline>,
+}
+
+/// A flow, resolved: what a probe needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Who sends it.
+    pub source: Place,
+    /// Whom it is addressed to.
+    pub target: RequestTarget,
+    /// On which port.
+    pub port: RequestPort,
+}
+
+/// Whom a request is addressed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestTarget {
+    /// An address of the expectation's family.
+    Address(IpAddr),
+    /// A name that the source resolves.
+    Name {
+        /// As written.
+        name: String,
+        /// The search list of the source (`svc.cluster.local`, ...), tried in order.
+        search: Vec<String>,
+        /// The address of the name server.
+        server: IpAddr,
+    },
+}
+
+/// The port of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestPort {
+    /// An echo request, which has none.
+    Icmp,
+    /// A port.
+    Port {
+        /// The number, never 0.
+        port: u16,
+        /// What is spoken there.
+        protocol: FlowProtocol,
+    },
+}
+
+/// What must come of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// It connects.
+    Allow,
+    /// It is denied, by drop or by reject.
+    Deny,
+    /// It is denied without an answer.
+    Drop,
+    /// It is denied with an answer.
+    Reject,
+    /// Something that is not policy.
+    Outcome(OutcomeWord),
+    /// Each backend of the destination has its own verdict. Every backend is named.
+    PerBackend(BTreeMap<Place, VerdictWord>),
+    /// `?` in a matrix: tried, not judged.
+    Observe,
+}
+
+impl Expected {
+    /// Whether a policy's denial is expected, of the flow or of at least one of its backends.
+    pub fn is_denial(&self) -> bool {
+        match self {
+            Expected::Deny | Expected::Drop | Expected::Reject => true,
+            Expected::PerBackend(verdicts) => verdicts.values().any(|verdict| verdict.is_denial()),
+            Expected::Allow | Expected::Outcome(_) | Expected::Observe => false,
+        }
+    }
+}
+
+impl From<VerdictWord> for Expected {
+    fn from(verdict: VerdictWord) -> Self {
+        match verdict {
+            VerdictWord::Allow => Expected::Allow,
+            VerdictWord::Deny => Expected::Deny,
+            VerdictWord::Drop => Expected::Drop,
+            VerdictWord::Reject => Expected::Reject,
+        }
+    }
+}
+
+/// In the words of the scenario format.
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expected::Allow => VerdictWord::Allow.fmt(f),
+            Expected::Deny => VerdictWord::Deny.fmt(f),
+            Expected::Drop => VerdictWord::Drop.fmt(f),
+            Expected::Reject => VerdictWord::Reject.fmt(f),
+            Expected::Outcome(outcome) => outcome.fmt(f),
+            Expected::PerBackend(verdicts) => {
+                for (i, (place, verdict)) in verdicts.iter().enumerate() {
+                    let separator = if i == 0 { "" } else { ", " };
+                    write!(f, "{separator}{place}: {verdict}")?;
+                }
+                Ok(())
+            }
+            Expected::Observe => f.write_str("anything"),
+        }
+    }
+}
+
+/// A verdict, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum VerdictWord {
+    /// It connects.
+    Allow,
+    /// It is dropped or rejected.
+    Deny,
+    /// It is dropped.
+    Drop,
+    /// It is rejected.
+    Reject,
+}
+
+impl VerdictWord {
+    /// All of them, as written.
+    pub const WORDS: [(&'static str, VerdictWord); 4] = [
+        ("allow", VerdictWord::Allow),
+        ("deny", VerdictWord::Deny),
+        ("drop", VerdictWord::Drop),
+        ("reject", VerdictWord::Reject),
+    ];
+
+    /// Whether it is one of the denials.
+    pub fn is_denial(self) -> bool {
+        self != VerdictWord::Allow
+    }
+}
+
+impl fmt::Display for VerdictWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            VerdictWord::Allow => "allow",
+            VerdictWord::Deny => "deny",
+            VerdictWord::Drop => "drop",
+            VerdictWord::Reject => "reject",
+        })
+    }
+}
+
+/// An outcome that is not a policy's verdict, as written. The names are those of [`Outcome::word`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OutcomeWord {
+    /// The destination answered that nobody listens.
+    Refused,
+    /// No route to the destination.
+    Unreachable,
+    /// The name server answered that the name does not exist.
+    NameNotFound,
+    /// The name server gave no answer.
+    NameServerUnreachable,
+    /// Connected, and no (or no proper) application answer came.
+    NoAnswer,
+}
+
+impl OutcomeWord {
+    /// All of them, as written.
+    pub const WORDS: [(&'static str, OutcomeWord); 5] = [
+        ("refused", OutcomeWord::Refused),
+        ("unreachable", OutcomeWord::Unreachable),
+        ("name-not-found", OutcomeWord::NameNotFound),
+        ("name-server-unreachable", OutcomeWord::NameServerUnreachable),
+        ("no-answer", OutcomeWord::NoAnswer),
+    ];
+
+    /// Whether a probe saw this.
+    pub fn is(self, outcome: Outcome) -> bool {
+        match self {
+            OutcomeWord::Refused => outcome == Outcome::Refused,
+            OutcomeWord::Unreachable => outcome == Outcome::Unreachable,
+            OutcomeWord::NameNotFound => outcome == Outcome::NameNotFound,
+            OutcomeWord::NameServerUnreachable => outcome == Outcome::NameServerUnreachable,
+            OutcomeWord::NoAnswer => outcome == Outcome::NoAnswer,
+        }
+    }
+}
+
+impl fmt::Display for OutcomeWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OutcomeWord::Refused => "refused",
+            OutcomeWord::Unreachable => "unreachable",
+            OutcomeWord::NameNotFound => "name-not-found",
+            OutcomeWord::NameServerUnreachable => "name-server-unreachable",
+            OutcomeWord::NoAnswer => "no-answer",
+        })
+    }
+}
+
+/// Who must have decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecidedBy {
+    /// `KIND/[NS/]NAME[#DIRECTION[N]]`: that policy, by a rule or by isolating the endpoint.
+    Policy {
+        /// The policy, namespace filled in. It exists in this step.
+        policy: PolicyRef,
+        /// In this direction, if it is written.
+        direction: Option<Direction>,
+        /// By this rule, if it is written: the position in the direction's list, from 0.
+        rule: Option<usize>,
+    },
+    /// `isolation`: no rule matched, whichever policies isolate.
+    Isolation,
+    /// `default`: no policy at all.
+    Default,
+    /// `service`: the proxy.
+    Service,
+    /// `host`: the node's own rules.
+    Host,
+}
+
+/// As written.
+impl fmt::Display for DecidedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecidedBy::Policy { policy, direction, rule } => {
+                policy.fmt(f)?;
+                if let Some(direction) = direction {
+                    write!(f, "#{direction}")?;
+                }
+                if let Some(rule) = rule {
+                    write!(f, "[{rule}]")?;
+                }
+                Ok(())
+            }
+            DecidedBy::Isolation => f.write_str("isolation"),
+            DecidedBy::Default => f.write_str("default"),
+            DecidedBy::Service => f.write_str("service"),
+            DecidedBy::Host => f.write_str("host"),
+        }
+    }
+}
+
+/// An address by the name of who has it, or as such.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressName {
+    /// Any address of a place. The place exists and has one in the expectation's family.
+    Place(Place),
+    /// This address.
+    Address(IpAddr),
+}
+
+impl fmt::Display for AddressName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AddressName::Place(place) => place.fmt(f),
+            AddressName::Address(address) => write!(f, "ip/{address}"),
+        }
+    }
+}
+
+/// What a flow does without policy, where that is not connecting. Such a flow proves no deny.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Baseline {
+    /// What must be observed without policy.
+    pub outcome: OutcomeWord,
+    /// Why, in the scenario's words.
+    pub because: String,
+}
