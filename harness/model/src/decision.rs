@@ -10,6 +10,7 @@ use std::fmt;
 
 /// The direction of policy, seen from the endpoint that it selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// Towards the endpoint.
@@ -29,6 +30,7 @@ impl fmt::Display for Direction {
 
 /// A policy object: `KIND/[NAMESPACE/]NAME`, the kind in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PolicyRef {
     /// `networkpolicy`, ...
     pub kind: String,
@@ -56,6 +58,7 @@ impl fmt::Display for PolicyRef {
 
 /// What became of the packet at the rule that decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It went on.
@@ -68,6 +71,7 @@ pub enum Action {
 
 /// Why a packet was allowed or denied.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "by")]
 pub enum Decision {
     /// A rule of a policy matched. `rule` counts from 0 within the direction.
@@ -123,6 +127,7 @@ impl fmt::Display for Decision {
 
 /// The netfilter hook at which a rule stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Hook {
     /// Before routing.

@@ -13,6 +13,7 @@ pub const FORMAT: &str = "netproof.events/v1alpha1";
 
 /// Which run of which scenario: the file's stem and suite, and the chosen variant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScenarioId {
     /// The folder that holds the file, relative to the scenarios' root, `/` replaced by `::`.
     pub suite: String,
@@ -44,6 +45,7 @@ impl fmt::Display for ScenarioId {
 
 /// A place in a file; line and column count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Location {
     /// The file as the user named it.
     pub file: String,
@@ -61,6 +63,7 @@ impl fmt::Display for Location {
 
 /// Which walk over the scenario a check belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Without policy objects.
@@ -73,6 +76,7 @@ pub enum Phase {
 
 /// What became of a check or of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// As expected.
@@ -87,6 +91,7 @@ pub enum Status {
 
 /// A denial as the packet met it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Denial {
     /// Who decided.
     pub decision: Decision,
@@ -102,6 +107,8 @@ pub struct Denial {
 
 /// One expectation on one flow in one family, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct Check {
     /// Unique within its scenario run and the same in every run:
     /// `STEP/FLOW[ FAMILY]`, `rehearsal/...`, `cleanup/...`.
@@ -134,41 +141,56 @@ pub struct Check {
     pub seen_source: Option<String>,
     /// Where the request was seen, in order; filled in for a check that failed.
     pub path: Vec<Sighting>,
-    /// From the first packet to the outcome.
+    /// From the first packet to the outcome, in seconds.
+    #[serde(with = "crate::seconds")]
+    #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub elapsed: Duration,
 }
 
 /// How a scenario run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScenarioOutcome {
     /// Failed if a check failed, errored if the harness broke (and nothing failed), skipped if nothing
     /// was tried.
     pub status: Status,
     /// Why it was skipped or could not be done, with the remedy.
     pub message: Option<String>,
-    /// Wall time.
+    /// Wall time, in seconds.
+    #[serde(with = "crate::seconds")]
+    #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub elapsed: Duration,
-    /// How much of it went into waiting for something that did not come.
+    /// How much of it went into waiting for something that did not come, in seconds.
+    #[serde(with = "crate::seconds")]
+    #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub waited: Duration,
 }
 
 /// Sums over a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Scenario runs by status.
     pub scenarios: Counts,
     /// Checks by status.
     pub checks: Counts,
-    /// Wall time of the run.
+    /// Wall time of the run, in seconds.
+    #[serde(with = "crate::seconds")]
+    #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub elapsed: Duration,
-    /// Time spent waiting for something that did not come, summed over scenario runs.
+    /// Time spent waiting for something that did not come, summed over scenario runs, in seconds.
+    #[serde(with = "crate::seconds")]
+    #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub waited: Duration,
-    /// Time of all scenario runs, summed.
+    /// Time of all scenario runs, summed, in seconds.
+    #[serde(with = "crate::seconds")]
+    #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub busy: Duration,
 }
 
 /// How many of each status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
     /// As expected.
     pub passed: usize,
@@ -200,6 +222,7 @@ impl Counts {
 /// What happens in a run, in order. Events of one scenario run are together; scenario runs are in the
 /// order in which they ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", tag = "event")]
 pub enum Event {
     /// The run begins.
@@ -227,6 +250,8 @@ pub enum Event {
         location: Location,
         /// Its description.
         description: String,
+        /// How many runs this scenario has in this run of netproof: one for each variant.
+        variants: usize,
     },
     /// A check has its result.
     #[serde(rename_all = "camelCase")]

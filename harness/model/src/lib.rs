@@ -9,6 +9,7 @@ pub mod flow;
 pub mod net;
 pub mod observation;
 pub mod place;
+mod seconds;
 pub mod topology;
 
 pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable, PolicyRef};

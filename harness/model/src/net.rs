@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 /// The address family of one flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     /// IPv4.
@@ -38,6 +39,7 @@ impl fmt::Display for Family {
 
 /// A protocol that a flow can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// A TCP connection.
@@ -78,6 +80,7 @@ impl fmt::Display for Protocol {
 /// translation: TCP's initial sequence number, SCTP's initiate tag, the first four payload bytes of a
 /// datagram or an echo (network byte order). Never 0, and never used twice in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Token(pub u32);
 

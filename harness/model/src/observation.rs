@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// How a packet was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Rejection {
     /// A TCP reset.
@@ -25,6 +26,7 @@ pub enum Rejection {
 /// What a probe saw. Policy speaks through `Connected`, `Dropped` and `Rejected` (and through
 /// `NameServerUnreachable` when the packets to the name server were dropped); the others are not policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "outcome", content = "how")]
 pub enum Outcome {
     /// The request arrived and its answer came back.
@@ -107,6 +109,8 @@ pub enum Stage {
 
 /// A packet's addresses at some point of its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct PacketAddresses {
     /// Source address.
     pub source: IpAddr,
@@ -137,6 +141,7 @@ pub struct LogRecord {
 
 /// A packet was seen arriving somewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Sighting {
     /// Where.
     pub place: Place,

@@ -5,6 +5,7 @@ use std::fmt;
 
 /// `NAMESPACE/NAME` of a namespaced object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NamespacedName {
     /// The namespace.
     pub namespace: String,
@@ -27,6 +28,7 @@ impl fmt::Display for NamespacedName {
 
 /// One network stack of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
     /// A pod with a network of its own (a hostNetwork pod is at its node's place).

@@ -79,7 +79,7 @@ impl fmt::Display for Families {
 }
 
 /// One value for each family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PerFamily<T> {
     /// The IPv4 value.
     pub ipv4: T,
@@ -93,6 +93,14 @@ impl<T> PerFamily<T> {
         match family {
             Family::Ipv4 => &self.ipv4,
             Family::Ipv6 => &self.ipv6,
+        }
+    }
+
+    /// The value of one family, to change it.
+    pub fn get_mut(&mut self, family: Family) -> &mut T {
+        match family {
+            Family::Ipv4 => &mut self.ipv4,
+            Family::Ipv6 => &mut self.ipv6,
         }
     }
 }
