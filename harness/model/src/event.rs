@@ -238,8 +238,8 @@ pub enum Event {
         enforcer: String,
         /// The service proxy, as `--proxy` names it.
         proxy: String,
-        /// How many scenario runs there are.
-        scenarios: usize,
+        /// The scenario runs that are planned, each variant one; what ends early leaves some untold.
+        scenarios: Vec<ScenarioId>,
     },
     /// A scenario run begins.
     #[serde(rename_all = "camelCase")]
@@ -250,8 +250,6 @@ pub enum Event {
         location: Location,
         /// Its description.
         description: String,
-        /// How many runs this scenario has in this run of netproof: one for each variant.
-        variants: usize,
     },
     /// A check has its result.
     #[serde(rename_all = "camelCase")]
