@@ -124,6 +124,13 @@ pub enum PodPhase {
     Failed,
 }
 
+impl PodPhase {
+    /// Whether the pod has ended, well or badly: its network is gone and its addresses may be another's.
+    pub fn has_ended(self) -> bool {
+        matches!(self, PodPhase::Succeeded | PodPhase::Failed)
+    }
+}
+
 /// A container, as far as others can reach it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
