@@ -106,6 +106,13 @@ pub enum Decision {
     },
 }
 
+impl Decision {
+    /// Whether a policy decided, and not the proxy or the check of source addresses.
+    pub fn is_policy(&self) -> bool {
+        matches!(self, Decision::Rule { .. } | Decision::Isolation { .. })
+    }
+}
+
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
