@@ -4,6 +4,19 @@
 //! [`ControlPlane`] takes changes and answers with a [`Snapshot`]: the completed objects of one
 //! generation, which the enforcer, the cluster, the probes and the oracle all read.
 
+mod addresses;
+pub mod change;
+mod control_plane;
+mod endpoints;
+mod namespaces;
+mod nodes;
+mod pods;
+mod services;
 pub mod snapshot;
+pub mod well_known;
 
+pub use change::{Change, ChangeError, ObjectRef};
+pub use control_plane::ControlPlane;
+pub use endpoints::SERVICE_NAME_LABEL;
+pub use nodes::GATEWAY_OFFSET;
 pub use snapshot::{Snapshot, host_interface};

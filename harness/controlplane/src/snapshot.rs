@@ -1,5 +1,6 @@
 //! The completed objects of a cluster at one generation.
 
+use crate::well_known;
 use netproof_api::{EndpointSlice, Namespace, NetworkPolicy, Node, Pod, Service};
 use netproof_model::topology::{ExternalHost, ListenPort};
 use netproof_model::{Family, NamespacedName, Place, Topology};
@@ -8,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Completed objects: every address, label and EndpointSlice is filled in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Counts the change sets; the first snapshot is generation 1.
     pub generation: u64,
@@ -47,16 +48,21 @@ impl Snapshot {
         if let Some(node) = self.nodes.values().find(|node| node.addresses.contains(&address)) {
             return Some(Place::Node(node.metadata.name.clone()));
         }
-        if let Some((name, _)) =
-            self.pods.iter().find(|(_, pod)| !pod.host_network && pod.pod_ips.contains(&address))
-        {
+        if let Some((name, _)) = self.pods.iter().find(|(_, pod)| has_address(pod, address)) {
             return Some(Place::Pod(name.clone()));
         }
         let external = self.externals.values().find(|host| host.addresses.contains(&address))?;
         Some(Place::External(external.name.clone()))
     }
 
-    /// The addresses of a place in one family, the one that others use first.
+    /// Where names are asked: the cluster IP of the cluster DNS in one family.
+    pub fn cluster_dns(&self, family: Family) -> Option<IpAddr> {
+        let name = NamespacedName::new(well_known::DNS_NAMESPACE, well_known::DNS_SERVICE);
+        let addresses = &self.services.get(&name)?.cluster_ips;
+        addresses.iter().copied().find(|address| Family::of(*address) == family)
+    }
+
+    /// The address of a place in one family, the one that others use first.
     pub fn address_of(&self, place: &Place, family: Family) -> Option<IpAddr> {
         let addresses = match place {
             Place::Pod(name) => &self.pods.get(name)?.pod_ips,
@@ -66,6 +72,11 @@ impl Snapshot {
         };
         addresses.iter().copied().find(|address| Family::of(*address) == family)
     }
+}
+
+/// The addresses of a pod that has ended may be another's.
+fn has_address(pod: &Pod, address: IpAddr) -> bool {
+    !pod.host_network && !pod.phase.has_ended() && pod.pod_ips.contains(&address)
 }
 
 /// The name of the node's end of a pod's veth: `np` and thirteen hexadecimal digits of a hash (FNV-1a)

@@ -1,0 +1,179 @@
+//! Giving out addresses and ports: each to one owner, and the same to the same request in every run.
+
+use ipnet::IpNet;
+use netproof_model::{Family, NamespacedName};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Who has what, and what was in use once. A free number that was used before is given out again only
+/// when no fresh one is left, so that an address is reused only where a test asks for it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ledger {
+    owners: BTreeMap<u128, Option<NamespacedName>>,
+}
+
+impl Ledger {
+    pub(crate) fn owner(&self, number: u128) -> Option<&NamespacedName> {
+        self.owners.get(&number)?.as_ref()
+    }
+
+    pub(crate) fn claim(&mut self, number: u128, owner: &NamespacedName) {
+        self.owners.insert(number, Some(owner.clone()));
+    }
+
+    /// Frees the number if `owner` has it.
+    pub(crate) fn release(&mut self, number: u128, owner: &NamespacedName) {
+        if let Some(entry) = self.owners.get_mut(&number)
+            && entry.as_ref() == Some(owner)
+        {
+            *entry = None;
+        }
+    }
+
+    fn is_fresh(&self, number: u128) -> bool {
+        !self.owners.contains_key(&number)
+    }
+
+    fn is_free(&self, number: u128) -> bool {
+        self.owner(number).is_none()
+    }
+}
+
+/// A range of numbers that are given out in turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    first: u128,
+    last: u128,
+    next: u128,
+}
+
+impl Pool {
+    /// The numbers from `first` to `last`, both included.
+    pub(crate) fn new(first: u128, last: u128) -> Self {
+        Pool { first, last, next: first }
+    }
+
+    /// No number at all.
+    pub(crate) fn empty() -> Self {
+        Pool { first: 1, last: 0, next: 1 }
+    }
+
+    /// The next number that was never used, else the next one that is free now; `None` if all are taken.
+    pub(crate) fn take(&mut self, ledger: &mut Ledger, owner: &NamespacedName) -> Option<u128> {
+        let number = self
+            .in_turn()
+            .find(|number| ledger.is_fresh(*number))
+            .or_else(|| self.in_turn().find(|number| ledger.is_free(*number)))?;
+        self.next = if number == self.last { self.first } else { number + 1 };
+        ledger.claim(number, owner);
+        Some(number)
+    }
+
+    fn in_turn(&self) -> impl Iterator<Item = u128> + use<> {
+        (self.next..=self.last).chain(self.first..self.next)
+    }
+}
+
+/// The address as a number.
+pub(crate) fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+/// The address of a number that came from a range of this family (so that IPv4's fit in 32 bits).
+pub(crate) fn address(family: Family, number: u128) -> IpAddr {
+    match family {
+        Family::Ipv4 => IpAddr::V4((number as u32).into()),
+        Family::Ipv6 => IpAddr::V6(number.into()),
+    }
+}
+
+/// The `offset`-th address of a range, if the range reaches so far. IPv4's broadcast address is none.
+pub(crate) fn nth(range: IpNet, offset: u128) -> Option<IpAddr> {
+    let number = number(range.network()).checked_add(offset)?;
+    (number <= last_host(range)).then(|| address(Family::of(range.addr()), number))
+}
+
+/// The last address of a range that a host may have.
+pub(crate) fn last_host(range: IpNet) -> u128 {
+    let last = number(range.broadcast());
+    match range {
+        IpNet::V4(v4) if v4.prefix_len() < 31 => last - 1,
+        _ => last,
+    }
+}
+
+/// The `index`-th part of a range with the given prefix length, if the range has so many.
+pub(crate) fn part(range: IpNet, prefix: u8, index: u128) -> Option<IpNet> {
+    let bits = range.max_prefix_len();
+    let shift = u32::from(bits.checked_sub(prefix)?);
+    let parts = 1u128.checked_shl(u32::from(prefix.checked_sub(range.prefix_len())?)).unwrap_or(u128::MAX);
+    if index >= parts {
+        return None;
+    }
+    let start = number(range.network()).checked_add(index.checked_shl(shift)?)?;
+    IpNet::new(address(Family::of(range.addr()), start), prefix).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn net(text: &str) -> IpNet {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn parts_of_a_range() {
+        for (range, prefix, index, expected) in [
+            ("10.244.0.0/16", 24, 1, Some("10.244.1.0/24")),
+            ("10.244.0.0/16", 24, 255, Some("10.244.255.0/24")),
+            ("10.244.0.0/16", 24, 256, None),
+            ("10.244.0.0/24", 24, 0, Some("10.244.0.0/24")),
+            ("10.244.0.0/24", 24, 1, None),
+            ("10.244.0.0/25", 24, 0, None),
+            ("0.0.0.0/0", 24, 1, Some("0.0.1.0/24")),
+            ("fd00:10:244::/48", 64, 1, Some("fd00:10:244:1::/64")),
+            ("fd00:10:244::/48", 64, 65536, None),
+            ("::/0", 128, u128::MAX, None),
+        ] {
+            assert_eq!(part(net(range), prefix, index), expected.map(net), "{range} {prefix} {index}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_a_range() {
+        for (range, offset, expected) in [
+            ("172.18.0.0/24", 1, Some("172.18.0.1")),
+            ("172.18.0.0/24", 254, Some("172.18.0.254")),
+            ("172.18.0.0/24", 255, None),
+            ("172.18.0.0/31", 1, Some("172.18.0.1")),
+            ("255.255.255.255/32", 1, None),
+            ("fd00::/126", 3, Some("fd00::3")),
+            ("fd00::/126", 4, None),
+            ("::/0", u128::MAX, Some("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")),
+        ] {
+            let expected: Option<IpAddr> = expected.map(|text| text.parse().unwrap());
+            assert_eq!(nth(net(range), offset), expected, "{range} {offset}");
+        }
+    }
+
+    #[test]
+    fn a_freed_number_comes_back_last() {
+        let (a, b) = (NamespacedName::new("default", "a"), NamespacedName::new("default", "b"));
+        let mut ledger = Ledger::default();
+        let mut pool = Pool::new(2, 4);
+        assert_eq!(pool.take(&mut ledger, &a), Some(2));
+        ledger.release(2, &b);
+        assert_eq!(ledger.owner(2), Some(&a), "only the owner gives a number back");
+        ledger.release(2, &a);
+        ledger.claim(3, &b);
+        ledger.release(3, &b);
+        assert_eq!(pool.take(&mut ledger, &a), Some(4), "3 was used once");
+        assert_eq!(pool.take(&mut ledger, &a), Some(2), "nothing fresh is left");
+        assert_eq!(pool.take(&mut ledger, &a), Some(3));
+        assert_eq!(pool.take(&mut ledger, &a), None);
+    }
+}

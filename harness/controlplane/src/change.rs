@@ -1,0 +1,89 @@
+//! What can be changed in a cluster, and why a change is refused.
+
+use netproof_api::Object;
+use netproof_model::NamespacedName;
+use netproof_model::topology::{ExternalHost, ListenPort};
+use std::collections::BTreeMap;
+use std::fmt;
+use thiserror::Error;
+
+/// One change of a change set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Creates the object, or replaces the whole of it. What the object leaves open is filled in; a
+    /// field that the API makes immutable and that differs is an error.
+    Apply(Object),
+    /// Creates or replaces a host outside the cluster.
+    ApplyExternal(ExternalHost),
+    /// Sets the ports that a pod listens on, instead of its declared container ports. Applying the pod
+    /// again takes this back.
+    Listen {
+        /// The pod.
+        pod: NamespacedName,
+        /// The ports; none means that it listens nowhere.
+        ports: Vec<ListenPort>,
+    },
+    /// Sets labels, and removes those whose value is `None`; the others stay.
+    Label {
+        /// The object.
+        object: ObjectRef,
+        /// New values by key.
+        labels: BTreeMap<String, Option<String>>,
+    },
+    /// Deletes the object; a namespace with everything in it.
+    Delete(ObjectRef),
+}
+
+/// The kinds that a change can name, in lower case.
+pub const KINDS: [&str; 7] =
+    ["endpointslice", "external", "namespace", "networkpolicy", "node", "pod", "service"];
+
+/// Which object, `KIND/[NAMESPACE/]NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectRef {
+    /// The kind in lower case, one of [`KINDS`].
+    pub kind: String,
+    /// The namespace; absent for kinds that no namespace holds, and read as `default` for the others.
+    pub namespace: Option<String>,
+    /// The name.
+    pub name: String,
+}
+
+impl ObjectRef {
+    /// Joins the parts.
+    pub fn new(kind: impl Into<String>, namespace: Option<&str>, name: impl Into<String>) -> Self {
+        ObjectRef { kind: kind.into(), namespace: namespace.map(str::to_owned), name: name.into() }
+    }
+
+    /// The namespace (`default` if none is written) and the name.
+    pub(crate) fn namespaced_name(&self) -> NamespacedName {
+        NamespacedName::new(self.namespace.as_deref().unwrap_or("default"), self.name.as_str())
+    }
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{}/{}/{}", self.kind, namespace, self.name),
+            None => write!(f, "{}/{}", self.kind, self.name),
+        }
+    }
+}
+
+/// Why a change set (or a topology) was refused. Nothing of it was applied.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct ChangeError {
+    /// The position of the change in its set; absent if the topology itself is at fault.
+    pub index: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+impl ChangeError {
+    pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        ChangeError { index: None, message: message.into(), help: help.into() }
+    }
+}

@@ -1,0 +1,245 @@
+//! EndpointSlices: what the controller makes of services' selectors and pods' readiness, and those that
+//! are given.
+//!
+//! A service's selector is a map of labels that must all be there: no policy is evaluated here.
+
+use crate::change::ChangeError;
+use crate::control_plane::Draft;
+use crate::namespaces::in_namespace;
+use netproof_api::core::{AddressType, IntOrString, PodPhase};
+use netproof_api::{Endpoint, EndpointPort, EndpointSlice, Labels, ObjectMeta, Pod, Service};
+use netproof_model::{Family, NamespacedName};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The label that says whose endpoints a slice has.
+pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+const MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
+const CONTROLLER: &str = "endpointslice-controller.k8s.io";
+const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
+
+/// What changed since the slices were made.
+#[derive(Default)]
+pub(crate) struct Touched {
+    /// Labels that a changed pod had or has, with its namespace.
+    pods: BTreeSet<(String, Labels)>,
+    services: BTreeSet<NamespacedName>,
+}
+
+impl Touched {
+    /// A pod with these labels came, went or changed.
+    pub(crate) fn pod(&mut self, namespace: &str, labels: &Labels) {
+        self.pods.insert((namespace.to_owned(), labels.clone()));
+    }
+
+    /// A service came, went or changed.
+    pub(crate) fn service(&mut self, name: &NamespacedName) {
+        self.services.insert(name.clone());
+    }
+}
+
+/// Services by the first label of their selector, so that a pod finds those that may select it without
+/// asking every service of the cluster.
+struct Selectors<'a>(BTreeMap<Label<'a>, Vec<(&'a NamespacedName, &'a Service)>>);
+
+/// Namespace, key and value.
+type Label<'a> = (&'a str, &'a str, &'a str);
+
+impl<'a> Selectors<'a> {
+    fn new(services: impl Iterator<Item = (&'a NamespacedName, &'a Arc<Service>)>) -> Self {
+        let mut by_label: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (name, service) in services {
+            if let Some((key, value)) = service.selector.first_key_value() {
+                let label = (name.namespace.as_str(), key.as_str(), value.as_str());
+                by_label.entry(label).or_default().push((name, service.as_ref()));
+            }
+        }
+        Selectors(by_label)
+    }
+
+    /// The services that select a pod with these labels.
+    fn selecting<'b>(
+        &'b self,
+        namespace: &'b str,
+        labels: &'b Labels,
+    ) -> impl Iterator<Item = &'b NamespacedName> + use<'a, 'b> {
+        labels
+            .iter()
+            .filter_map(move |(key, value)| self.0.get(&(namespace, key.as_str(), value.as_str())))
+            .flatten()
+            .filter(|(_, service)| service.selector.iter().all(|(key, value)| labels.get(key) == Some(value)))
+            .map(|(name, _)| *name)
+    }
+}
+
+impl Draft {
+    pub(crate) fn apply_endpoint_slice(&mut self, slice: &EndpointSlice) -> Result<(), ChangeError> {
+        let mut slice = slice.clone();
+        let name = self.name_in_namespace("endpointslice", &mut slice.metadata)?;
+        self.refuse_controllers_slice(&name)?;
+        if let Some(old) = self.snapshot.endpoint_slices.get(&name)
+            && old.address_type != slice.address_type
+        {
+            return Err(ChangeError::new(
+                format!(
+                    "the addressType of endpointslice/{name} cannot change from {:?} to {:?}",
+                    old.address_type, slice.address_type
+                ),
+                "delete the slice first, then apply it",
+            ));
+        }
+        self.snapshot.endpoint_slices.insert(name, Arc::new(slice));
+        Ok(())
+    }
+
+    /// What the controller made is changed through its service and pods only.
+    pub(crate) fn refuse_controllers_slice(&self, name: &NamespacedName) -> Result<(), ChangeError> {
+        let slice = self.snapshot.endpoint_slices.get(name);
+        let service = slice.and_then(|slice| slice.metadata.labels.get(SERVICE_NAME_LABEL));
+        let service = service.map(|service| NamespacedName::new(name.namespace.as_str(), service.as_str()));
+        let made = service.and_then(|service| self.books.slices.get(&service));
+        if !made.is_some_and(|made| made.contains(name)) {
+            return Ok(());
+        }
+        Err(ChangeError::new(
+            format!("endpointslice/{name} is made from a service's selector and would be made again"),
+            "change the service or its pods, or give your slice another name",
+        ))
+    }
+
+    /// Makes the slices of every service that the changes touched.
+    pub(crate) fn update_endpoint_slices(&mut self) {
+        let touched = std::mem::take(&mut self.touched);
+        let mut dirty = touched.services;
+        if !touched.pods.is_empty() {
+            let selectors = Selectors::new(self.snapshot.services.iter());
+            for (namespace, labels) in &touched.pods {
+                dirty.extend(selectors.selecting(namespace, labels).cloned());
+            }
+        }
+        let members = self.members(&dirty);
+        for name in &dirty {
+            let service = self.snapshot.services.get(name).cloned();
+            let pods = members.get(name).map(Vec::as_slice).unwrap_or_default();
+            let slices = match service {
+                Some(service) if !service.selector.is_empty() => self.slices_of(&service, pods),
+                _ => Vec::new(),
+            };
+            self.replace_slices(name, slices);
+        }
+    }
+
+    /// The running pods of each of these services.
+    fn members(&self, services: &BTreeSet<NamespacedName>) -> BTreeMap<NamespacedName, Vec<Arc<Pod>>> {
+        let selectors =
+            Selectors::new(services.iter().filter_map(|name| self.snapshot.services.get_key_value(name)));
+        let namespaces: BTreeSet<&str> = services.iter().map(|name| name.namespace.as_str()).collect();
+        let mut members: BTreeMap<NamespacedName, Vec<Arc<Pod>>> = BTreeMap::new();
+        for namespace in namespaces {
+            for (_, pod) in in_namespace(&self.snapshot.pods, namespace) {
+                if pod.phase == PodPhase::Running {
+                    for service in selectors.selecting(namespace, &pod.metadata.labels) {
+                        members.entry(service.clone()).or_default().push(pod.clone());
+                    }
+                }
+            }
+        }
+        members
+    }
+
+    /// One slice for each family and for each way in which the pods resolve the target ports; an empty
+    /// one for a family without endpoints.
+    fn slices_of(&self, service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSlice> {
+        let mut slices = Vec::new();
+        for family in self.snapshot.topology.family.list() {
+            let mut by_ports: BTreeMap<Vec<Option<u16>>, Vec<Endpoint>> = BTreeMap::new();
+            for pod in pods {
+                let Some(address) = pod.pod_ips.iter().find(|address| Family::of(**address) == *family)
+                else {
+                    continue;
+                };
+                by_ports.entry(target_ports(service, pod)).or_default().push(Endpoint {
+                    addresses: vec![*address],
+                    ready: pod.ready,
+                    node_name: pod.node_name.clone(),
+                    pod: Some(pod.metadata.name.clone()),
+                });
+            }
+            if by_ports.is_empty() {
+                by_ports.insert(vec![None; service.ports.len()], Vec::new());
+            }
+            for (numbers, endpoints) in by_ports {
+                let ports = service.ports.iter().zip(numbers).filter_map(|(port, number)| {
+                    Some(EndpointPort { name: port.name.clone(), port: number?, protocol: port.protocol })
+                });
+                slices.push(EndpointSlice {
+                    metadata: slice_metadata(service),
+                    address_type: match family {
+                        Family::Ipv4 => AddressType::IPv4,
+                        Family::Ipv6 => AddressType::IPv6,
+                    },
+                    endpoints,
+                    ports: ports.collect(),
+                });
+            }
+        }
+        slices
+    }
+
+    /// Puts the slices in the place of the service's former ones, keeping those that are as they were.
+    fn replace_slices(&mut self, service: &NamespacedName, slices: Vec<EndpointSlice>) {
+        let snapshot = &mut self.snapshot;
+        let former = self.books.slices.remove(service).unwrap_or_default();
+        let former: BTreeMap<NamespacedName, Arc<EndpointSlice>> = former
+            .into_iter()
+            .filter_map(|name| snapshot.endpoint_slices.remove(&name).map(|slice| (name, slice)))
+            .collect();
+        let mut names = Vec::new();
+        for mut slice in slices {
+            let family = match slice.address_type {
+                AddressType::IPv4 => Family::Ipv4,
+                AddressType::IPv6 => Family::Ipv6,
+            };
+            let mut name =
+                NamespacedName::new(service.namespace.as_str(), format!("{}-{family}", service.name));
+            let mut count = 1;
+            while snapshot.endpoint_slices.contains_key(&name) {
+                count += 1;
+                name.name = format!("{}-{family}-{count}", service.name);
+            }
+            slice.metadata.name.clone_from(&name.name);
+            let slice = match former.get(&name) {
+                Some(same) if **same == slice => same.clone(),
+                _ => Arc::new(slice),
+            };
+            snapshot.endpoint_slices.insert(name.clone(), slice);
+            names.push(name);
+        }
+        if !names.is_empty() {
+            self.books.slices.insert(service.clone(), names);
+        }
+    }
+}
+
+/// The number on this pod of each port of the service; `None` where the pod has no port of that name
+/// and protocol.
+fn target_ports(service: &Service, pod: &Pod) -> Vec<Option<u16>> {
+    let number = |port: &netproof_api::ServicePort| match &port.target_port {
+        IntOrString::Int(number) => Some(*number),
+        IntOrString::String(name) => pod
+            .ports()
+            .find(|own| own.name.as_ref() == Some(name) && own.protocol == port.protocol)
+            .map(|own| own.container_port),
+    };
+    service.ports.iter().map(number).collect()
+}
+
+fn slice_metadata(service: &Service) -> ObjectMeta {
+    let mut labels = service.metadata.labels.clone();
+    labels.insert(SERVICE_NAME_LABEL.to_owned(), service.metadata.name.clone());
+    labels.insert(MANAGED_BY_LABEL.to_owned(), CONTROLLER.to_owned());
+    if service.headless {
+        labels.insert(HEADLESS_LABEL.to_owned(), String::new());
+    }
+    ObjectMeta { namespace: service.metadata.namespace.clone(), labels, ..ObjectMeta::default() }
+}

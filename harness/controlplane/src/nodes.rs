@@ -1,0 +1,128 @@
+//! Nodes as the topology fixes them: addresses, pod ranges and labels; and whether the topology's
+//! ranges are large enough for them.
+
+use crate::addresses::{Pool, last_host, nth, number, part};
+use crate::change::ChangeError;
+use ipnet::IpNet;
+use netproof_api::{Labels, Node, ObjectMeta};
+use netproof_model::topology::PerFamily;
+use netproof_model::{Family, Topology};
+use std::collections::BTreeMap;
+
+/// The place of the node's own end in its pod range, `.1` or `::1`: the gateway of its pods.
+pub const GATEWAY_OFFSET: u128 = 1;
+
+/// The prefix length of a node's part of the pod range.
+fn node_prefix(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => 24,
+        Family::Ipv6 => 64,
+    }
+}
+
+/// The part of the cluster's pod range that belongs to the node at `index` of the topology: counted from
+/// 1, so that the first node of 10.244.0.0/16 has 10.244.1.0/24.
+pub(crate) fn pod_range(topology: &Topology, family: Family, index: usize) -> Option<IpNet> {
+    part(*topology.ranges.pods.get(family), node_prefix(family), index as u128 + 1)
+}
+
+/// Refuses ranges that are of the wrong family or overlap.
+pub(crate) fn check_ranges(topology: &Topology) -> Result<(), ChangeError> {
+    for family in topology.family.list() {
+        let ranges = ranges(topology, *family);
+        for (what, range) in ranges {
+            if Family::of(range.addr()) != *family {
+                return Err(ChangeError::new(
+                    format!("the {family} range of {what} is {range}"),
+                    format!("write an {family} range at ranges.{what}.{family}"),
+                ));
+            }
+        }
+        for (i, (what, range)) in ranges.iter().enumerate() {
+            for (other, with) in &ranges[..i] {
+                if range.contains(with) || with.contains(range) {
+                    return Err(ChangeError::new(
+                        format!("the ranges of {other} ({with}) and {what} ({range}) overlap"),
+                        "give each a range of its own",
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The cluster's ranges in one family, by their name in a topology.
+pub(crate) fn ranges(topology: &Topology, family: Family) -> [(&'static str, IpNet); 3] {
+    let ranges = &topology.ranges;
+    [
+        ("pods", *ranges.pods.get(family)),
+        ("services", *ranges.services.get(family)),
+        ("nodes", *ranges.nodes.get(family)),
+    ]
+}
+
+/// The nodes of a topology with everything filled in.
+pub(crate) fn nodes(topology: &Topology) -> Result<Vec<Node>, ChangeError> {
+    if topology.nodes.is_empty() {
+        return Err(ChangeError::new("the topology has no node", "list at least one under nodes"));
+    }
+    let mut nodes: Vec<Node> = Vec::new();
+    for (index, node) in topology.nodes.iter().enumerate() {
+        if nodes.iter().any(|other| other.metadata.name == node.name) {
+            return Err(ChangeError::new(
+                format!("two nodes are named `{}`", node.name),
+                "give each node a name of its own",
+            ));
+        }
+        let mut complete = Node { metadata: metadata(&node.name, &node.labels), ..Node::default() };
+        for family in topology.family.list() {
+            let range = *topology.ranges.nodes.get(*family);
+            // The router has the first address.
+            let address = nth(range, index as u128 + 2).ok_or_else(|| too_small("nodes", range, topology))?;
+            complete.addresses.push(address);
+            let pods = *topology.ranges.pods.get(*family);
+            let part =
+                pod_range(topology, *family, index).ok_or_else(|| too_small("pods", pods, topology))?;
+            complete.pod_cidrs.push(part);
+        }
+        nodes.push(complete);
+    }
+    Ok(nodes)
+}
+
+fn too_small(what: &str, range: IpNet, topology: &Topology) -> ChangeError {
+    ChangeError::new(
+        format!("the range of {what}, {range}, is too small for {} nodes", topology.nodes.len()),
+        match what {
+            "pods" => {
+                "each node takes a /24 of IPv4 or a /64 of IPv6, and the first one is left out: write a larger range"
+            }
+            _ => "each node takes an address, and the router the first one: write a larger range",
+        },
+    )
+}
+
+/// A node's metadata: what a kubelet labels its node with, and the given labels.
+pub(crate) fn metadata(name: &str, labels: &Labels) -> ObjectMeta {
+    let mut all: Labels =
+        [("kubernetes.io/arch", "amd64"), ("kubernetes.io/hostname", name), ("kubernetes.io/os", "linux")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+    all.extend(labels.clone());
+    ObjectMeta { name: name.to_owned(), labels: all, ..ObjectMeta::default() }
+}
+
+/// What pods without an address get theirs from: each node's range without its gateway.
+pub(crate) fn pod_pools(nodes: &[Node]) -> BTreeMap<String, PerFamily<Pool>> {
+    let mut pools = BTreeMap::new();
+    for node in nodes {
+        let mut pool = PerFamily { ipv4: Pool::empty(), ipv6: Pool::empty() };
+        for range in &node.pod_cidrs {
+            let first = number(range.network()) + GATEWAY_OFFSET + 1;
+            *pool.get_mut(Family::of(range.addr())) = Pool::new(first, last_host(*range));
+        }
+        pools.insert(node.metadata.name.clone(), pool);
+    }
+    pools
+}
