@@ -4,18 +4,26 @@
 //! port a port is evaluation, which the enforcer and the oracle each do for themselves.
 
 pub mod core;
+pub mod diagnostic;
 pub mod meta;
 pub mod networking;
 pub mod object;
+mod path;
 pub mod selector;
+pub mod source;
+pub mod suggest;
+pub mod yaml;
 
 pub use crate::core::{
     Container, ContainerPort, Endpoint, EndpointPort, EndpointSlice, Namespace, Node, Pod, Service,
     ServicePort,
 };
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use meta::{Labels, ObjectMeta};
 pub use networking::{
     Cidr, IpBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, PolicyType,
 };
 pub use object::Object;
 pub use selector::{LabelSelector, Operator, Requirement};
+pub use source::{Source, Span};
+pub use yaml::Spanned;

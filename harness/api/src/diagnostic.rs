@@ -1,0 +1,250 @@
+//! What is wrong with an input, where, and how to mend it, as one error type for all input.
+//!
+//! A diagnostic prints as `FILE:LINE:COLUMN: error: MESSAGE (at PATH)`, the line with the place
+//! underlined, and a help line. No colour: whoever prints may add it.
+
+use crate::source::{Source, Span};
+use std::fmt;
+use std::sync::Arc;
+
+/// The most characters of a source line that are shown.
+const SHOWN_CHARACTERS: usize = 100;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// The input is refused.
+    Error,
+    /// The input is accepted.
+    Warning,
+}
+
+/// One thing that is wrong, or worth a warning.
+#[derive(Clone, Debug)]
+pub struct Diagnostic {
+    /// Error or warning.
+    pub severity: Severity,
+    /// What is wrong: a lowercase fragment.
+    pub message: String,
+    /// The text that it is in.
+    pub source: Option<Arc<Source>>,
+    /// Where in that text.
+    pub span: Option<Span>,
+    /// The field, as a path from the document's top: `spec.ingress[0].from[1]`.
+    pub path: Option<String>,
+    /// How to mend it.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error without a place yet.
+    pub fn error(message: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            message: message.into(),
+            source: None,
+            span: None,
+            path: None,
+            help: None,
+        }
+    }
+
+    /// A warning without a place yet.
+    pub fn warning(message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(message) }
+    }
+
+    /// In this text, as a whole.
+    #[must_use]
+    pub fn in_source(mut self, source: &Arc<Source>) -> Diagnostic {
+        self.source = Some(Arc::clone(source));
+        self
+    }
+
+    /// At this place.
+    #[must_use]
+    pub fn at(mut self, source: &Arc<Source>, span: Span) -> Diagnostic {
+        self.span = Some(span);
+        self.in_source(source)
+    }
+
+    /// In this field. An empty path is none.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Diagnostic {
+        self.path = Some(path.into()).filter(|path| !path.is_empty());
+        self
+    }
+
+    /// How to mend it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Line and column, from 1, where it has a place.
+    pub fn location(&self) -> Option<(usize, usize)> {
+        Some(self.source.as_ref()?.location(self.span?.start))
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(source) = &self.source {
+            write!(f, "{}:", source.name)?;
+            if let Some((line, column)) = self.location() {
+                write!(f, "{line}:{column}:")?;
+            }
+            f.write_str(" ")?;
+        }
+        f.write_str(match self.severity {
+            Severity::Error => "error: ",
+            Severity::Warning => "warning: ",
+        })?;
+        f.write_str(&self.message)?;
+        if let Some(path) = &self.path {
+            write!(f, " (at {path})")?;
+        }
+        if let (Some(source), Some(span)) = (&self.source, self.span) {
+            write_excerpt(f, source, span)?;
+        }
+        if let Some(help) = &self.help {
+            write!(f, "\nhelp: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The line that the span starts on, cut around the span if it is long, and carets below it.
+fn write_excerpt(f: &mut fmt::Formatter<'_>, source: &Source, span: Span) -> fmt::Result {
+    let (line, column) = source.location(span.start);
+    let line_span = source.line_span(line);
+    let text: Vec<char> = source.slice(line_span).chars().map(printable).collect();
+    if text.iter().all(|character| character.is_whitespace()) {
+        return Ok(());
+    }
+    let before = (column - 1).min(text.len());
+    let end = span.end.min(line_span.end);
+    let marked = source.text.get(span.start..end).map_or(0, |marked| marked.chars().count());
+
+    // A window that shows some of what is before the span, and as much as fits from its start.
+    let first = if text.len() <= SHOWN_CHARACTERS { 0 } else { before.saturating_sub(SHOWN_CHARACTERS / 3) };
+    let last = text.len().min(first + SHOWN_CHARACTERS);
+    let (cut_before, cut_after) =
+        (if first > 0 { "..." } else { "" }, if last < text.len() { "..." } else { "" });
+    let shown: String = text.iter().skip(first).take(last - first).collect();
+
+    let number = line.to_string();
+    let margin = " ".repeat(number.len());
+    write!(f, "\n{margin} |\n{number} | {cut_before}{shown}{cut_after}")?;
+    let indent = " ".repeat(cut_before.len() + before - first);
+    let carets = "^".repeat(marked.min(last.saturating_sub(before)).max(1));
+    write!(f, "\n{margin} | {indent}{carets}")
+}
+
+/// Characters that would move the carets or act on a terminal, replaced one for one.
+fn printable(character: char) -> char {
+    match character {
+        '\t' => ' ',
+        character if character.is_control() => char::REPLACEMENT_CHARACTER,
+        character => character,
+    }
+}
+
+/// Everything that is wrong with an input: at least one error, and the warnings that came with it.
+#[derive(Clone, Debug)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// `Err` if there is an error among the diagnostics, else `Ok` of them all: warnings.
+    pub fn check(diagnostics: Vec<Diagnostic>) -> Result<Vec<Diagnostic>, Diagnostics> {
+        if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+            Err(Diagnostics(diagnostics))
+        } else {
+            Ok(diagnostics)
+        }
+    }
+
+    /// All of them, in the order of their finding.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.0.iter()
+    }
+
+    /// Adds those of another.
+    pub fn extend(&mut self, others: impl IntoIterator<Item = Diagnostic>) {
+        self.0.extend(others);
+    }
+
+    /// All of them.
+    pub fn into_vec(self) -> Vec<Diagnostic> {
+        self.0
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Diagnostics(vec![diagnostic])
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, diagnostic) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n\n")?;
+            }
+            diagnostic.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_underlined() {
+        let source = Source::new("deny.yaml", "spec:\n  podSelectr: {}\n");
+        let diagnostic = Diagnostic::error("unknown field `podSelectr`")
+            .at(&source, Span::new(8, 18))
+            .path("spec.podSelectr")
+            .help("did you mean `podSelector`?");
+        insta::assert_snapshot!(diagnostic);
+    }
+
+    #[test]
+    fn long_lines_are_cut_and_control_characters_replaced() {
+        let source = Source::new("long.yaml", format!("{}\u{1b}\tbad{}", "x".repeat(300), "y".repeat(300)));
+        let diagnostic = Diagnostic::warning("here").at(&source, Span::new(302, 305));
+        insta::assert_snapshot!(diagnostic);
+    }
+
+    #[test]
+    fn spans_outside_the_text_do_no_harm() {
+        let source = Source::new("x", "ñ");
+        for (start, end) in [(0, 0), (1, 1), (1, 9), (5, 9), (2, 2)] {
+            let text = Diagnostic::error("m").at(&source, Span::new(start, end)).to_string();
+            assert!(text.starts_with("x:1:"), "{text}");
+        }
+        assert_eq!(Diagnostic::error("m").to_string(), "error: m");
+    }
+}

@@ -1,0 +1,190 @@
+//! Source texts: reading them safely from disk, and finding line and column of a byte offset.
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+/// The largest file that is read: 16 MiB. (An API server refuses objects above 1.5 MiB.)
+pub const MAX_SOURCE_BYTES: usize = 16 << 20;
+
+/// A text with the name by which the user knows it.
+#[derive(Debug)]
+pub struct Source {
+    /// The file as the user named it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// Byte offsets at which lines start; made when a location is first asked for.
+    line_starts: OnceLock<Vec<usize>>,
+}
+
+/// A range of bytes in a [`Source`]'s text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+impl Source {
+    /// A text that is in memory already.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Source> {
+        Arc::new(Source { name: name.into(), text: text.into(), line_starts: OnceLock::new() })
+    }
+
+    /// Reads a file. What is no ordinary file, is larger than [`MAX_SOURCE_BYTES`] or is not UTF-8 is
+    /// refused, without reading more of it than that.
+    pub fn read(path: &Path) -> Result<Arc<Source>, Diagnostics> {
+        let name = path.display().to_string();
+        let refuse = |message: String, help: &str| {
+            let source = Source::new(name.clone(), "");
+            Diagnostics::from(Diagnostic::error(message).in_source(&source).help(help))
+        };
+        let cannot_read = |error: std::io::Error| {
+            let help = match error.kind() {
+                std::io::ErrorKind::NotFound => "check the spelling and the folder it is relative to",
+                std::io::ErrorKind::PermissionDenied => "check who may read it",
+                _ => "see that it can be read",
+            };
+            refuse(format!("cannot read the file: {error}"), help)
+        };
+        // Asked before opening: opening a named pipe would wait for its writer.
+        let metadata = std::fs::metadata(path).map_err(cannot_read)?;
+        if metadata.is_dir() {
+            return Err(refuse("this is a folder, not a file".into(), "name a YAML file"));
+        }
+        if !metadata.is_file() {
+            return Err(refuse("this is not an ordinary file".into(), "name a YAML file"));
+        }
+        let mut bytes = Vec::new();
+        if metadata.len() <= MAX_SOURCE_BYTES as u64 {
+            let file = File::open(path).map_err(cannot_read)?;
+            file.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(cannot_read)?;
+        }
+        if metadata.len() > MAX_SOURCE_BYTES as u64 || bytes.len() > MAX_SOURCE_BYTES {
+            return Err(refuse(too_large(), "split it into several files"));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Source::new(name, text)),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let source = Source::new(name, String::from_utf8_lossy(error.as_bytes()));
+                // Up to `at` nothing was replaced, so the offset is the same in the lossy text.
+                let diagnostic = Diagnostic::error("the file is not UTF-8 text")
+                    .at(&source, Span::new(at, at + 1))
+                    .help("save it as UTF-8");
+                Err(diagnostic.into())
+            }
+        }
+    }
+
+    /// Line and column of a byte offset, both from 1, the column in characters. An offset past the end
+    /// counts as the end, one inside a character as that character's start.
+    pub fn location(&self, offset: usize) -> (usize, usize) {
+        let offset = self.floor(offset);
+        let starts = self.line_starts();
+        let line = starts.partition_point(|&start| start <= offset);
+        let start = starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        (line.max(1), self.text.get(start..offset).unwrap_or("").chars().count() + 1)
+    }
+
+    /// The text of a line, counted from 1, without its line break; empty past the end.
+    pub fn line(&self, line: usize) -> &str {
+        let span = self.line_span(line);
+        self.slice(span)
+    }
+
+    /// The span of a line, counted from 1, without its line break.
+    pub fn line_span(&self, line: usize) -> Span {
+        let starts = self.line_starts();
+        let start = starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len());
+        let end = starts.get(line).copied().unwrap_or(self.text.len());
+        let text = self.text.get(start..end).unwrap_or("");
+        Span::new(start, start + text.trim_end_matches(['\n', '\r']).len())
+    }
+
+    /// The text of a span; empty if it is not one of this text.
+    pub fn slice(&self, span: Span) -> &str {
+        self.text.get(span.start..span.end).unwrap_or("")
+    }
+
+    /// The start of the character that `offset` lies in, at most the text's length.
+    fn floor(&self, offset: usize) -> usize {
+        let mut offset = offset.min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        offset
+    }
+
+    fn line_starts(&self) -> &[usize] {
+        self.line_starts.get_or_init(|| {
+            let breaks = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect()
+        })
+    }
+}
+
+/// The sentence for a text that is too large.
+pub(crate) fn too_large() -> String {
+    format!("the file is larger than {} MiB", MAX_SOURCE_BYTES >> 20)
+}
+
+impl Span {
+    /// From one byte to before another; never of negative length.
+    pub fn new(start: usize, end: usize) -> Span {
+        Span { start, end: end.max(start) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn location_counts_characters_from_one() {
+        let source = Source::new("x", "añb\r\nc\n");
+        assert_eq!(source.location(0), (1, 1));
+        assert_eq!(source.location(3), (1, 3));
+        assert_eq!(source.location(2), (1, 2), "inside ñ");
+        assert_eq!(source.location(6), (2, 1));
+        assert_eq!(source.location(99), (3, 1));
+        assert_eq!(source.line(1), "añb");
+        assert_eq!(source.line(2), "c");
+        assert_eq!(source.line(3), "");
+        assert_eq!(source.line(9), "");
+    }
+
+    #[test]
+    fn empty_text_has_a_first_line() {
+        let source = Source::new("x", "");
+        assert_eq!(source.location(0), (1, 1));
+        assert_eq!(source.line(1), "");
+    }
+
+    fn refusal(path: &Path) -> String {
+        Source::read(path).map(|source| source.name.clone()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn only_ordinary_files_of_utf8_are_read() {
+        let folder = std::env::temp_dir().join(format!("netproof-api-source-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        assert!(refusal(&folder).contains("this is a folder"));
+        assert!(refusal(Path::new("/dev/zero")).contains("not an ordinary file"));
+        assert!(refusal(&folder.join("absent")).contains("check the spelling"));
+
+        let file = folder.join("latin1.yaml");
+        std::fs::write(&file, b"a: 1\nb: caf\xe9\n").unwrap();
+        assert!(refusal(&file).contains("latin1.yaml:2:7: error: the file is not UTF-8 text"));
+
+        // Sparse: 100 MB of nothing cost nothing to make, and must cost nothing to refuse.
+        let large = folder.join("large.yaml");
+        File::create(&large).unwrap().set_len(100_000_000).unwrap();
+        assert!(refusal(&large).contains("larger than 16 MiB"));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,52 @@
+//! "Did you mean": the known word that is nearest to a misspelt one.
+
+/// The candidate that is nearest to `word`, if one is near enough: up to a third of its letters wrong
+/// (a swap of neighbours counts once), or right but for capitals.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.to_lowercase();
+    // A word of any length can stand in an input; the distance costs the product of both lengths.
+    if word.chars().count() > 100 {
+        return None;
+    }
+    candidates
+        .into_iter()
+        .filter_map(|candidate| {
+            let distance = strsim::damerau_levenshtein(&lower, &candidate.to_lowercase());
+            let allowed = (candidate.chars().count().min(word.chars().count()) / 3).clamp(1, 3);
+            (distance <= allowed && distance < word.chars().count()).then_some((distance, candidate))
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `did you mean `x`?` where something is near, else the list of what is known.
+pub fn suggestion(word: &str, known: &[&str]) -> String {
+    match did_you_mean(word, known.iter().copied()) {
+        Some(candidate) => format!("did you mean `{candidate}`?"),
+        None => format!("known are: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_word() {
+        let known = ["podSelector", "policyTypes", "ingress", "egress", "port", "TCP", "UDP"];
+        for (word, expected) in [
+            ("podSelectr", Some("podSelector")),
+            ("podselector", Some("podSelector")),
+            ("policyType", Some("policyTypes")),
+            ("igress", Some("ingress")),
+            ("prot", Some("port")),
+            ("tcp", Some("TCP")),
+            ("X", None),
+            ("replicas", None),
+            ("", None),
+        ] {
+            assert_eq!(did_you_mean(word, known), expected, "{word}");
+        }
+        assert_eq!(did_you_mean(&"x".repeat(1 << 20), known), None);
+    }
+}
