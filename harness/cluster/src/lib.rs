@@ -1,1 +1,13 @@
-//! Empty.
+//! A topology made real: namespaces, links, addresses, routes, DNS.
+//!
+//! A program calls [`sandbox::enter`] first of all, before it has a second thread. From then on every
+//! namespace it makes is its own, held by descriptors only, and gone when the process is, however it dies.
+
+pub mod netns;
+pub mod sandbox;
+
+mod netlink;
+mod sys;
+
+pub use netns::Netns;
+pub use sandbox::{Sandbox, SandboxError};

@@ -1,0 +1,275 @@
+//! The requests that build a cluster, each as one netlink message with its flags.
+
+use ipnet::IpNet;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Nla, NlaBuffer, NlasIterator};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressScope, CacheInfo,
+};
+use netlink_packet_route::link::{
+    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
+    LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourHeader, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage as Message};
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// A request and its flags beside NLM_F_REQUEST.
+pub(crate) type Request = (Message, u16);
+
+/// A link-layer address.
+pub(crate) type Mac = [u8; 6];
+
+/// The index of the loopback interface in every namespace.
+pub(crate) const LOOPBACK: u32 = 1;
+
+const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
+
+/// One end of a veth. The index is ours to choose, so that the requests that need it can be sent
+/// together with the one that makes the link.
+pub(crate) struct End<'a> {
+    pub name: &'a str,
+    pub index: u32,
+    pub mac: Mac,
+}
+
+/// A veth: `near`, up, in the socket's namespace (a port of the bridge with index `bridge`, if any), and
+/// `far`, down, directly in `namespace`. (Made in one namespace and moved to another it takes 16 ms;
+/// with IFF_UP at the far end the kernel refuses it.)
+pub(crate) fn new_veth(near: End, bridge: Option<u32>, far: End, namespace: BorrowedFd) -> Request {
+    let mut peer = end(&far);
+    peer.attributes.push(LinkAttribute::NetNsFd(namespace.as_raw_fd()));
+    let mut link = end(&near);
+    link.header.flags = LinkFlags::Up;
+    link.header.change_mask = LinkFlags::Up;
+    link.attributes.extend(bridge.map(LinkAttribute::Controller));
+    link.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    (Message::NewLink(link), NEW)
+}
+
+/// A bridge, up, that learns nothing by itself and runs no protocol.
+pub(crate) fn new_bridge(bridge: End) -> Request {
+    let mut link = end(&bridge);
+    link.header.flags = LinkFlags::Up;
+    link.header.change_mask = LinkFlags::Up;
+    link.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Bridge),
+        LinkInfo::Data(InfoData::Bridge(vec![
+            InfoBridge::ForwardDelay(0),
+            InfoBridge::MulticastSnooping(false),
+        ])),
+    ]));
+    (Message::NewLink(link), NEW)
+}
+
+/// Makes a bridge port one that passes only what is addressed to it: nothing is learned or flooded, and
+/// ports exchange no frame among themselves, so that the only way from pod to pod is the node's IP stack.
+pub(crate) fn set_port(index: u32) -> Request {
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    link.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::PortKind(InfoPortKind::Bridge),
+        LinkInfo::PortData(InfoPortData::BridgePort(vec![
+            InfoBridgePort::Learning(false),
+            InfoBridgePort::UnicastFlood(false),
+            InfoBridgePort::MulticastFlood(false),
+            InfoBridgePort::BroadcastFlood(false),
+            InfoBridgePort::Isolated(true),
+        ])),
+    ]));
+    (Message::NewLink(link), 0)
+}
+
+/// Brings a link up.
+pub(crate) fn up(index: u32) -> Request {
+    (Message::SetLink(flags(index, LinkFlags::Up)), 0)
+}
+
+/// Takes a link down; its routes and neighbours go with that.
+pub(crate) fn down(index: u32) -> Request {
+    (Message::SetLink(flags(index, LinkFlags::empty())), 0)
+}
+
+/// Renames a link that is down.
+pub(crate) fn rename(index: u32, name: &str) -> Request {
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    link.attributes.push(LinkAttribute::IfName(name.into()));
+    (Message::SetLink(link), 0)
+}
+
+/// An address of the interface, as a single host. `quiet` makes one that the kernel never chooses as a
+/// source by itself (IPv4: link scope; IPv6: deprecated).
+pub(crate) fn new_address(index: u32, address: IpAddr, quiet: bool) -> Request {
+    let net = IpNet::from(address);
+    let mut message = AddressMessage::default();
+    message.header = AddressHeader {
+        family: family(address),
+        prefix_len: net.prefix_len(),
+        scope: if quiet && address.is_ipv4() { AddressScope::Link } else { AddressScope::Universe },
+        index,
+        ..AddressHeader::default()
+    };
+    message.attributes.push(AddressAttribute::Address(address));
+    message.attributes.push(AddressAttribute::Local(address));
+    if address.is_ipv6() {
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        if quiet {
+            let mut lifetime = CacheInfo::default();
+            lifetime.ifa_preferred = 0;
+            lifetime.ifa_valid = u32::MAX;
+            message.attributes.push(AddressAttribute::CacheInfo(lifetime));
+        }
+    }
+    (Message::NewAddress(message), NEW)
+}
+
+/// A permanent neighbour: the kernel neither resolves nor forgets it, and does not count it.
+pub(crate) fn new_neighbour(index: u32, address: IpAddr, mac: Mac) -> Request {
+    let mut message = NeighbourMessage::default();
+    message.header = neighbour_header(index, family(address), NeighbourState::Permanent);
+    message.attributes.push(NeighbourAttribute::Destination(neighbour_address(address)));
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
+    (Message::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+/// Forgets a neighbour.
+pub(crate) fn del_neighbour(index: u32, address: IpAddr) -> Request {
+    let mut message = NeighbourMessage::default();
+    message.header = neighbour_header(index, family(address), NeighbourState::None);
+    message.attributes.push(NeighbourAttribute::Destination(neighbour_address(address)));
+    (Message::DelNeighbour(message), 0)
+}
+
+/// A static forwarding entry of a bridge: frames to `mac` leave by the port `index`.
+pub(crate) fn new_forwarding(index: u32, mac: Mac) -> Request {
+    let mut message = NeighbourMessage::default();
+    message.header = neighbour_header(index, AddressFamily::Bridge, NeighbourState::Noarp);
+    message.header.flags = NeighbourFlags::Controller;
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
+    (Message::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+/// Where a route leads.
+#[derive(Clone, Copy)]
+pub(crate) enum Via {
+    /// To a host on the link `index`, packets leaving with this source address unless told otherwise.
+    Link { index: u32, source: Option<IpAddr> },
+    /// To a gateway that is reached through the link `index`, whatever the gateway's address.
+    Gateway { index: u32, gateway: IpAddr },
+    /// Nowhere: the sender is told at once.
+    Unreachable,
+}
+
+/// A route of the main table; it replaces one with the same destination.
+pub(crate) fn new_route(destination: IpNet, via: Via) -> Request {
+    (Message::NewRoute(route(destination, via)), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+/// Removes the route that `new_route` made with the same arguments.
+pub(crate) fn del_route(destination: IpNet, via: Via) -> Request {
+    (Message::DelRoute(route(destination, via)), 0)
+}
+
+/// Lists the links of a namespace, without their counters.
+pub(crate) fn all_links() -> Message {
+    let mut link = LinkMessage::default();
+    link.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    Message::GetLink(link)
+}
+
+/// The name of a listed link if it is up and has no queue that would pass its packets on.
+pub(crate) fn inactive_link(payload: &[u8]) -> Option<String> {
+    let flags = u32::from_ne_bytes(*payload.get(8..)?.first_chunk()?);
+    if flags & LinkFlags::Up.bits() == 0 {
+        return None;
+    }
+    let text = |value: &[u8]| {
+        String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned()
+    };
+    let (mut name, mut queue) = (None, None);
+    let name_kind = LinkAttribute::IfName(String::new()).kind();
+    let queue_kind = LinkAttribute::Qdisc(String::new()).kind();
+    for attribute in NlasIterator::new(payload.get(16..)?).map_while(Result::ok) {
+        let attribute: NlaBuffer<&[u8]> = attribute;
+        if attribute.kind() == name_kind {
+            name = Some(text(attribute.value()));
+        } else if attribute.kind() == queue_kind {
+            queue = Some(text(attribute.value()));
+        }
+    }
+    name.filter(|_| queue.as_deref() == Some("noop"))
+}
+
+fn end(end: &End) -> LinkMessage {
+    let mut link = LinkMessage::default();
+    link.header = LinkHeader { index: end.index, ..LinkHeader::default() };
+    link.attributes.push(LinkAttribute::IfName(end.name.into()));
+    link.attributes.push(LinkAttribute::Address(end.mac.to_vec()));
+    link
+}
+
+fn flags(index: u32, flags: LinkFlags) -> LinkMessage {
+    let mut link = LinkMessage::default();
+    link.header = LinkHeader { index, flags, change_mask: LinkFlags::Up, ..LinkHeader::default() };
+    link
+}
+
+fn neighbour_header(index: u32, family: AddressFamily, state: NeighbourState) -> NeighbourHeader {
+    NeighbourHeader { family, ifindex: index, state, ..NeighbourHeader::default() }
+}
+
+fn neighbour_address(address: IpAddr) -> NeighbourAddress {
+    match address {
+        IpAddr::V4(address) => NeighbourAddress::Inet(address),
+        IpAddr::V6(address) => NeighbourAddress::Inet6(address),
+    }
+}
+
+fn route(destination: IpNet, via: Via) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header = RouteHeader {
+        address_family: family(destination.addr()),
+        destination_prefix_length: destination.prefix_len(),
+        table: RouteHeader::RT_TABLE_MAIN,
+        protocol: RouteProtocol::Static,
+        scope: RouteScope::Universe,
+        kind: RouteType::Unicast,
+        ..RouteHeader::default()
+    };
+    let attributes = &mut message.attributes;
+    if destination.prefix_len() > 0 {
+        attributes.push(RouteAttribute::Destination(RouteAddress::from(destination.addr())));
+    }
+    match via {
+        Via::Link { index, source } => {
+            if destination.addr().is_ipv4() {
+                message.header.scope = RouteScope::Link;
+            }
+            attributes.push(RouteAttribute::Oif(index));
+            attributes.extend(source.map(|source| RouteAttribute::PrefSource(RouteAddress::from(source))));
+        }
+        Via::Gateway { index, gateway } => {
+            message.header.flags = RouteFlags::Onlink;
+            attributes.push(RouteAttribute::Oif(index));
+            attributes.push(RouteAttribute::Gateway(RouteAddress::from(gateway)));
+        }
+        Via::Unreachable => message.header.kind = RouteType::Unreachable,
+    }
+    message
+}
+
+fn family(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}

@@ -1,0 +1,206 @@
+//! A route netlink socket: requests queued, sent together, acknowledgements read together.
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, sendto, setsockopt,
+    socket, sockopt,
+};
+use nix::sys::time::TimeVal;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// How much is sent at once: well under the smallest default send buffer (208 KiB), and so few
+/// messages that their errors fit a default receive buffer.
+const BATCH_BYTES: usize = 32 * 1024;
+const BATCH_MESSAGES: usize = 128;
+
+/// The kernel refused a request, or the socket failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}: {errno}")]
+pub(crate) struct NetlinkError {
+    /// What was asked, to follow "cannot".
+    pub doing: String,
+    /// The kernel's answer.
+    pub errno: Errno,
+}
+
+/// A connection to the routing tables of the namespace that it was opened in, wherever it is used.
+#[derive(Debug)]
+pub(crate) struct Netlink {
+    socket: OwnedFd,
+    /// The sequence number of the last request.
+    sequence: u32,
+    queue: Vec<u8>,
+    /// Where the last queued message starts.
+    last: usize,
+    /// What each queued request asks, in order; the last one has `sequence`.
+    doing: Vec<String>,
+    /// The first error of what was sent since the last `flush`.
+    failed: Option<NetlinkError>,
+}
+
+impl Netlink {
+    /// Opens a socket in the calling thread's namespace.
+    pub fn open() -> Result<Netlink, NetlinkError> {
+        let open = || -> nix::Result<OwnedFd> {
+            let socket = socket(
+                AddressFamily::Netlink,
+                SockType::Raw,
+                SockFlag::SOCK_CLOEXEC,
+                SockProtocol::NetlinkRoute,
+            )?;
+            bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+            // The kernel answers before `sendto` returns; waiting this long means it never will.
+            setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(10, 0))?;
+            Ok(socket)
+        };
+        let socket =
+            open().map_err(|errno| NetlinkError { doing: "open a netlink socket".into(), errno })?;
+        Ok(Netlink { socket, sequence: 0, queue: Vec::new(), last: 0, doing: Vec::new(), failed: None })
+    }
+
+    /// Queues a request; `doing` says what it asks, to follow "cannot". It is sent by `flush`, or
+    /// earlier when there is much to send; its error comes from `flush`.
+    pub fn queue(&mut self, (message, flags): (RouteNetlinkMessage, u16), doing: impl Into<String>) {
+        self.push(message, NLM_F_REQUEST | flags, doing.into());
+        if self.queue.len() >= BATCH_BYTES || self.doing.len() >= BATCH_MESSAGES {
+            self.send();
+        }
+    }
+
+    /// Sends what is queued and waits for the kernel's answers. The requests after a failed one are
+    /// carried out all the same; the first error is returned.
+    pub fn flush(&mut self) -> Result<(), NetlinkError> {
+        self.send();
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// The names of the namespace's links that are up but do not pass packets yet. A link whose other
+    /// end comes up later than itself is activated by a kernel worker; until then it drops silently.
+    pub fn inactive(&mut self) -> Result<Vec<String>, NetlinkError> {
+        self.flush()?;
+        let failed = |errno| NetlinkError { doing: "list the links".into(), errno };
+        self.push(super::message::all_links(), NLM_F_REQUEST | NLM_F_DUMP, String::new());
+        self.doing.clear();
+        let sent = self.transmit();
+        self.queue.clear();
+        sent.map_err(failed)?;
+        let mut inactive = Vec::new();
+        let mut end = None;
+        while end.is_none() {
+            self.receive(|reply| match reply.kind {
+                NLMSG_DONE => end = Some(Ok(())),
+                NLMSG_ERROR => end = Some(Err(reply.errno().unwrap_or(Errno::EPROTO))),
+                _ => inactive.extend(super::message::inactive_link(reply.payload)),
+            })
+            .map_err(failed)?;
+        }
+        end.unwrap_or(Ok(())).map_err(failed)?;
+        Ok(inactive)
+    }
+
+    fn push(&mut self, message: RouteNetlinkMessage, flags: u16, doing: String) {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut header = NetlinkHeader::default();
+        header.flags = flags;
+        header.sequence_number = self.sequence;
+        let mut packet = NetlinkMessage::new(header, NetlinkPayload::from(message));
+        packet.finalize();
+        self.last = self.queue.len();
+        self.queue.resize(self.last + packet.buffer_len().next_multiple_of(4), 0);
+        packet.serialize(&mut self.queue[self.last..]);
+        self.doing.push(doing);
+    }
+
+    /// Sends the queue and keeps the first error.
+    fn send(&mut self) {
+        if self.doing.is_empty() {
+            return;
+        }
+        // Errors are always answered; success only where it is asked for. So the answer to the last
+        // request means that all are done.
+        let flags = u16::from_ne_bytes([self.queue[self.last + 6], self.queue[self.last + 7]]) | NLM_F_ACK;
+        self.queue[self.last + 6..self.last + 8].copy_from_slice(&flags.to_ne_bytes());
+        let first = self.sequence.wrapping_sub(self.doing.len() as u32 - 1);
+        let doing = std::mem::take(&mut self.doing);
+        let outcome = self.transmit();
+        self.queue.clear();
+        if let Err(errno) = outcome {
+            let doing = doing.into_iter().next().unwrap_or_default();
+            self.failed.get_or_insert(NetlinkError { doing, errno });
+            return;
+        }
+        let mut finished = false;
+        while !finished {
+            let mut failures = Vec::new();
+            let received = self.receive(|reply| {
+                if reply.kind == NLMSG_ERROR {
+                    failures.extend(reply.errno().map(|errno| (reply.sequence, errno)));
+                    finished |= reply.sequence == self.sequence;
+                }
+            });
+            if let Err(errno) = received {
+                failures.push((self.sequence, errno));
+                finished = true;
+            }
+            for (sequence, errno) in failures {
+                let doing = doing.get(sequence.wrapping_sub(first) as usize).cloned().unwrap_or_default();
+                self.failed.get_or_insert(NetlinkError { doing, errno });
+            }
+        }
+    }
+
+    fn transmit(&self) -> nix::Result<()> {
+        let kernel = NetlinkAddr::new(0, 0);
+        loop {
+            match sendto(self.socket.as_raw_fd(), &self.queue, &kernel, MsgFlags::empty()) {
+                Err(Errno::EINTR) => {}
+                other => return other.map(drop),
+            }
+        }
+    }
+
+    /// Reads one datagram and passes on each message in it.
+    fn receive(&self, mut each: impl FnMut(Reply<'_>)) -> nix::Result<()> {
+        let mut buffer = [0; 32 * 1024];
+        let length = loop {
+            match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+                Err(Errno::EINTR) => {}
+                // The receive timeout has passed.
+                Err(Errno::EAGAIN) => return Err(Errno::ETIMEDOUT),
+                other => break other?,
+            }
+        };
+        let mut rest = &buffer[..length];
+        while !rest.is_empty() {
+            let message = NetlinkBuffer::new_checked(rest).map_err(|_| Errno::EPROTO)?;
+            each(Reply {
+                kind: message.message_type(),
+                sequence: message.sequence_number(),
+                payload: message.payload(),
+            });
+            rest = rest.get((message.length() as usize).next_multiple_of(4)..).unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+/// One message from the kernel. Its payload is left as bytes: what we read of it is little, and a
+/// newer kernel's attributes must not make a reader fail.
+struct Reply<'a> {
+    kind: u16,
+    sequence: u32,
+    payload: &'a [u8],
+}
+
+impl Reply<'_> {
+    /// The error that an NLMSG_ERROR carries; none for an acknowledgement.
+    fn errno(&self) -> Option<Errno> {
+        let code = i32::from_ne_bytes(*self.payload.first_chunk()?);
+        (code != 0).then(|| Errno::from_raw(code.wrapping_neg()))
+    }
+}
