@@ -1,0 +1,357 @@
+//! Judging: one expectation held against one observation.
+
+use crate::plan::{AddressName, Baseline, DecidedBy, Expectation, Expected, OutcomeWord};
+use netproof_controlplane::Snapshot;
+use netproof_model::event::{Denial, Status};
+use netproof_model::{Action, Decision, Observation, Outcome};
+use std::net::IpAddr;
+
+/// The result of one comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Judgement {
+    pub(crate) status: Status,
+    /// What was observed, in the words in which expectations are written.
+    pub(crate) observed: String,
+    /// What is not as expected, one sentence each.
+    pub(crate) messages: Vec<String>,
+}
+
+impl Judgement {
+    fn new(observed: String, problems: Vec<String>) -> Self {
+        let status = if problems.is_empty() { Status::Passed } else { Status::Failed };
+        Judgement { status, observed, messages: problems }
+    }
+}
+
+/// What a person would call the outcome: `allow`, `drop`, `reject`, or the outcome's own word.
+pub(crate) fn observed_word(outcome: Outcome, denials: &[Denial]) -> &'static str {
+    match outcome {
+        Outcome::Connected => "allow",
+        Outcome::Dropped => "drop",
+        Outcome::Rejected(_) => "reject",
+        // The source's own stack refused; the rule that did it says which of the two it was.
+        Outcome::NotPermitted => match denials.first().map(|denial| denial.action) {
+            Some(Action::Reject) => "reject",
+            _ => "drop",
+        },
+        other => other.word(),
+    }
+}
+
+/// Whether an expectation counts as a deny by policy, which only counts where the rehearsal connects.
+/// A name server that cannot be reached is one: without policy, it can.
+pub(crate) fn expects_denial(expectation: &Expectation) -> bool {
+    match &expectation.expected {
+        Expected::Outcome(word) => *word == OutcomeWord::NameServerUnreachable,
+        expected => expected.is_denial() && expectation.decided_by != Some(DecidedBy::Service),
+    }
+}
+
+/// Judges an expectation of the run itself.
+///
+/// `evidence` says whether the enforcer logs each denial: then one that nobody logged is a lost packet,
+/// which is no verdict.
+pub(crate) fn judge(
+    expectation: &Expectation,
+    expected: &Expected,
+    observation: &Observation,
+    denials: &[Denial],
+    snapshot: &Snapshot,
+    evidence: bool,
+) -> Judgement {
+    let observed = observed_word(observation.outcome, denials).to_owned();
+    if evidence && denials.is_empty() && matches!(observation.outcome, Outcome::Dropped | Outcome::ReplyLost) {
+        let what = if observation.outcome == Outcome::Dropped { "request" } else { "answer" };
+        let message = format!("the {what} was lost on the way, and no rule of the enforcer logged that it dropped it");
+        return Judgement { status: Status::Errored, observed, messages: vec![message] };
+    }
+    let mut problems = Vec::new();
+    if !matches(expected, observation.outcome, &observed) {
+        problems.push(format!("expected {expected}, observed {observed}"));
+        if observation.outcome == Outcome::NameServerUnreachable && expected.is_denial() {
+            problems.push(
+                "the name could not be resolved, so the destination was never tried; \
+                 if that is meant, write `outcome: name-server-unreachable`"
+                    .to_owned(),
+            );
+        }
+    } else {
+        problems.extend(wrong_decider(expectation, expected, observation, denials));
+        problems.extend(wrong_source(expectation, observation, snapshot));
+    }
+    Judgement::new(observed, problems)
+}
+
+/// Whether the outcome is the expected one; deciders and addresses apart.
+fn matches(expected: &Expected, outcome: Outcome, observed: &str) -> bool {
+    match expected {
+        Expected::Allow => outcome == Outcome::Connected,
+        Expected::Deny => matches!(observed, "drop" | "reject" | "reply-lost"),
+        Expected::Drop => matches!(observed, "drop" | "reply-lost"),
+        Expected::Reject => observed == "reject",
+        Expected::Outcome(word) => word.is(outcome),
+        // The caller picks the verdict of the backend that a try reached.
+        Expected::PerBackend(_) => false,
+        Expected::Observe => true,
+    }
+}
+
+fn wrong_decider(
+    expectation: &Expectation,
+    expected: &Expected,
+    observation: &Observation,
+    denials: &[Denial],
+) -> Option<String> {
+    let first = denials.first().map(|denial| &denial.decision);
+    match (&expectation.decided_by, first) {
+        (None, Some(decision @ Decision::Service { .. })) if matches!(expected, Expected::Deny | Expected::Drop) => {
+            Some(format!("denied, but not by policy: {decision}"))
+        }
+        (None, _) => None,
+        (Some(_), None) if observation.outcome == Outcome::Connected => None,
+        (Some(wanted), None) => Some(format!("expected to be decided by {wanted}, but nothing says who decided")),
+        (Some(wanted), Some(decision)) if decides(wanted, decision) => None,
+        (Some(wanted), Some(decision)) => Some(format!("expected to be decided by {wanted}, decided by {decision}")),
+    }
+}
+
+/// Whether the decision is one that `wanted` names.
+fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
+    match (wanted, decision) {
+        (DecidedBy::Policy { policy, direction, rule }, Decision::Rule { policy: by, direction: at, rule: nth }) => {
+            policy == by && direction.is_none_or(|it| it == *at) && rule.is_none_or(|it| it == *nth)
+        }
+        (DecidedBy::Policy { policy, direction, rule: None }, Decision::Isolation { policies, direction: at, .. }) => {
+            policies.contains(policy) && direction.is_none_or(|it| it == *at)
+        }
+        (DecidedBy::Isolation, Decision::Isolation { .. }) | (DecidedBy::Service, Decision::Service { .. }) => true,
+        _ => false,
+    }
+}
+
+fn wrong_source(expectation: &Expectation, observation: &Observation, snapshot: &Snapshot) -> Option<String> {
+    let wanted = expectation.sees.as_ref()?;
+    let Some(seen) = observation.seen_source else {
+        return Some(format!("expected the server to see {wanted}, but it saw no packet"));
+    };
+    let covered = match wanted {
+        AddressName::Address(address) => *address == seen,
+        AddressName::Place(place) => snapshot.place_of_address(seen).as_ref() == Some(place),
+    };
+    if covered {
+        return None;
+    }
+    Some(format!("expected the server to see {wanted}, it saw {}", address_name(seen, snapshot)))
+}
+
+/// An address with the name of the place that has it.
+pub(crate) fn address_name(address: IpAddr, snapshot: &Snapshot) -> String {
+    match snapshot.place_of_address(address) {
+        Some(place) => format!("{place} ({address})"),
+        None => address.to_string(),
+    }
+}
+
+/// Judges the rehearsal of a flow that a step expects to be denied, or that says what else to expect.
+pub(crate) fn judge_rehearsal(baseline: Option<&Baseline>, observation: &Observation) -> Judgement {
+    let observed = observed_word(observation.outcome, &[]).to_owned();
+    let problem = match baseline {
+        Some(baseline) if baseline.outcome.is(observation.outcome) => None,
+        Some(baseline) => Some(format!(
+            "without policy, expected {} because {}, observed {observed}",
+            baseline.outcome, baseline.because
+        )),
+        None if observation.outcome == Outcome::Connected => None,
+        None => Some(format!(
+            "the flow does not connect without policy either (observed {observed}), so a deny would prove nothing; \
+             if that is meant, say so: `baseline: {{outcome: {observed}, because: ...}}`"
+        )),
+    };
+    Judgement::new(observed, problem.into_iter().collect())
+}
+
+/// Judges a flow after the policies were removed: it must behave as it did in the rehearsal.
+pub(crate) fn judge_cleanup(rehearsed: &Observation, observation: &Observation) -> Judgement {
+    let observed = observed_word(observation.outcome, &[]).to_owned();
+    let before = observed_word(rehearsed.outcome, &[]);
+    let problem = (before != observed).then(|| {
+        format!("after the policies were removed, expected {before} as before they were applied, observed {observed}")
+    });
+    Judgement::new(observed, problem.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Request, RequestPort, RequestTarget};
+    use netproof_controlplane::ControlPlane;
+    use netproof_model::event::Location;
+    use netproof_model::flow::FlowProtocol;
+    use netproof_model::observation::PacketAddresses;
+    use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
+    use netproof_model::{
+        Direction, Families, Family, Hook, Place, PolicyRef, Protocol, Rejection, Stage, Token, Topology, Wiring,
+    };
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn snapshot() -> Arc<Snapshot> {
+        let range = |v4: &str, v6: &str| PerFamily { ipv4: v4.parse().unwrap(), ipv6: v6.parse().unwrap() };
+        let topology = Topology {
+            name: "test".into(),
+            description: String::new(),
+            wiring: Wiring::Routed,
+            family: Families::Ipv4,
+            ranges: Ranges {
+                pods: range("10.244.0.0/16", "fd00:10:244::/48"),
+                services: range("10.96.0.0/12", "fd00:10:96::/108"),
+                nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
+            },
+            nodes: vec![TopologyNode { name: "node1".into(), labels: Default::default() }],
+            externals: Vec::new(),
+        };
+        ControlPlane::new(Arc::new(topology)).unwrap().snapshot()
+    }
+
+    fn expectation(expected: Expected, decided_by: Option<DecidedBy>) -> Expectation {
+        Expectation {
+            name: "step/flow".into(),
+            location: Location { file: "f".into(), line: 1, column: 1 },
+            step: "step".into(),
+            flow: "pod/a -> pod/b:80".parse().unwrap(),
+            family: Family::Ipv4,
+            request: Request {
+                source: Place::pod("default", "a"),
+                target: RequestTarget::Address("10.244.1.3".parse().unwrap()),
+                port: RequestPort::Port { port: 80, protocol: FlowProtocol::Tcp },
+            },
+            expected,
+            decided_by,
+            sees: None,
+            served_by: None,
+            baseline: None,
+        }
+    }
+
+    fn observation(outcome: Outcome) -> Observation {
+        Observation {
+            outcome,
+            stage: Stage::Connect,
+            destination: None,
+            token: Token(1),
+            served_by: None,
+            seen_source: Some("172.18.0.2".parse().unwrap()),
+            logs: Vec::new(),
+            sightings: Vec::new(),
+            elapsed: Duration::ZERO,
+            waited: Duration::ZERO,
+        }
+    }
+
+    fn denial(decision: Decision, action: Action) -> Denial {
+        let packet = PacketAddresses {
+            source: "10.244.1.2".parse().unwrap(),
+            destination: "10.244.1.3".parse().unwrap(),
+            protocol: Protocol::Tcp,
+            source_port: 1000,
+            destination_port: 80,
+        };
+        Denial { decision, action, node: "node1".into(), hook: Hook::Forward, packet }
+    }
+
+    fn isolation() -> Denial {
+        let decision = Decision::Isolation {
+            endpoint: Place::pod("default", "b"),
+            direction: Direction::Ingress,
+            policies: vec![PolicyRef::network_policy("default", "deny")],
+        };
+        denial(decision, Action::Drop)
+    }
+
+    fn no_endpoints() -> Denial {
+        let service = netproof_model::NamespacedName::new("default", "web");
+        denial(Decision::Service { service, reason: "no endpoints".into() }, Action::Reject)
+    }
+
+    fn policy(name: &str, rule: Option<usize>) -> Option<DecidedBy> {
+        let policy = PolicyRef::network_policy("default", name);
+        Some(DecidedBy::Policy { policy, direction: None, rule })
+    }
+
+    /// Expected, decided by whom, outcome, what was logged: the status.
+    #[test]
+    fn an_outcome_is_held_against_the_expectation() {
+        use Status::{Errored, Failed, Passed};
+        let reset = Outcome::Rejected(Rejection::TcpReset);
+        let table = [
+            (Expected::Allow, None, Outcome::Connected, vec![], Passed),
+            (Expected::Allow, None, Outcome::Dropped, vec![isolation()], Failed),
+            (Expected::Allow, None, Outcome::Refused, vec![], Failed),
+            (Expected::Deny, None, Outcome::Connected, vec![], Failed),
+            (Expected::Deny, None, Outcome::Dropped, vec![isolation()], Passed),
+            (Expected::Deny, policy("deny", None), Outcome::Dropped, vec![isolation()], Passed),
+            (Expected::Deny, policy("other", None), Outcome::Dropped, vec![isolation()], Failed),
+            (Expected::Deny, policy("deny", Some(0)), Outcome::Dropped, vec![isolation()], Failed),
+            (Expected::Deny, Some(DecidedBy::Isolation), Outcome::Dropped, vec![isolation()], Passed),
+            (Expected::Deny, Some(DecidedBy::Service), Outcome::Dropped, vec![isolation()], Failed),
+            (Expected::Drop, None, Outcome::Dropped, vec![isolation()], Passed),
+            (Expected::Reject, None, Outcome::Dropped, vec![isolation()], Failed),
+            // Not connected is not denied: nobody listens, no endpoints, no name, no route.
+            (Expected::Deny, None, Outcome::Refused, vec![], Failed),
+            (Expected::Deny, None, reset, vec![no_endpoints()], Failed),
+            (Expected::Deny, None, Outcome::NameNotFound, vec![], Failed),
+            (Expected::Deny, None, Outcome::NameServerUnreachable, vec![isolation()], Failed),
+            (Expected::Deny, None, Outcome::Unreachable, vec![], Failed),
+            (Expected::Reject, Some(DecidedBy::Service), reset, vec![no_endpoints()], Passed),
+            (Expected::Outcome(OutcomeWord::Refused), None, Outcome::Refused, vec![], Passed),
+            (Expected::Outcome(OutcomeWord::Refused), None, reset, vec![no_endpoints()], Failed),
+            // Lost without a trace is no verdict at all.
+            (Expected::Deny, None, Outcome::Dropped, vec![], Errored),
+            (Expected::Allow, None, Outcome::ReplyLost, vec![], Errored),
+            (Expected::Observe, None, Outcome::Refused, vec![], Passed),
+        ];
+        let snapshot = snapshot();
+        for (expected, decided_by, outcome, denials, status) in table {
+            let expectation = expectation(expected, decided_by);
+            let judgement =
+                judge(&expectation, &expectation.expected, &observation(outcome), &denials, &snapshot, true);
+            assert_eq!(judgement.status, status, "{expectation:?} {outcome:?}: {judgement:?}");
+        }
+    }
+
+    #[test]
+    fn an_enforcer_without_evidence_may_drop_in_silence() {
+        let expectation = expectation(Expected::Deny, None);
+        let judgement =
+            judge(&expectation, &Expected::Deny, &observation(Outcome::Dropped), &[], &snapshot(), false);
+        assert_eq!(judgement.status, Status::Passed);
+    }
+
+    #[test]
+    fn the_source_that_the_server_saw_is_compared_by_name() {
+        let snapshot = snapshot();
+        let mut expectation = expectation(Expected::Allow, None);
+        for (name, status) in [("node1", Status::Passed), ("node2", Status::Failed)] {
+            expectation.sees = Some(AddressName::Place(Place::node(name)));
+            let seen = observation(Outcome::Connected);
+            let judgement = judge(&expectation, &Expected::Allow, &seen, &[], &snapshot, true);
+            assert_eq!(judgement.status, status, "{judgement:?}");
+        }
+    }
+
+    #[test]
+    fn a_deny_needs_a_rehearsal_that_connects() {
+        assert_eq!(judge_rehearsal(None, &observation(Outcome::Connected)).status, Status::Passed);
+        assert_eq!(judge_rehearsal(None, &observation(Outcome::Refused)).status, Status::Failed);
+        let baseline = Baseline { outcome: OutcomeWord::Refused, because: "nothing listens".into() };
+        assert_eq!(judge_rehearsal(Some(&baseline), &observation(Outcome::Refused)).status, Status::Passed);
+        assert_eq!(judge_rehearsal(Some(&baseline), &observation(Outcome::Connected)).status, Status::Failed);
+    }
+
+    #[test]
+    fn the_clean_up_must_end_where_the_rehearsal_was() {
+        let connected = observation(Outcome::Connected);
+        assert_eq!(judge_cleanup(&connected, &connected).status, Status::Passed);
+        assert_eq!(judge_cleanup(&connected, &observation(Outcome::Dropped)).status, Status::Failed);
+    }
+}

@@ -1,0 +1,183 @@
+//! The runner: walks plans over real clusters and emits the events of the run.
+//!
+//! Scenario runs are independent, so each worker thread takes the next one, builds its cluster, and
+//! hands the finished run's events over in one piece.
+
+mod judge;
+mod walk;
+mod world;
+
+use crate::format::Loaded;
+use crate::plan::Plan;
+use netproof_model::event::{Event, FORMAT, ScenarioOutcome, Status, Summary};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// Who turns policy objects into packet rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EnforcerChoice {
+    /// netproof's own, on nftables.
+    #[default]
+    Nftables,
+    /// Nobody: every policy is ignored.
+    None,
+}
+
+impl EnforcerChoice {
+    /// As `--enforcer` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            EnforcerChoice::Nftables => "nftables",
+            EnforcerChoice::None => "none",
+        }
+    }
+}
+
+/// Who turns services into packet rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyChoice {
+    /// netproof's own, on nftables.
+    #[default]
+    Nftables,
+    /// Nobody: service addresses lead nowhere.
+    None,
+}
+
+impl ProxyChoice {
+    /// As `--proxy` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProxyChoice::Nftables => "nftables",
+            ProxyChoice::None => "none",
+        }
+    }
+}
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The policy enforcer.
+    pub enforcer: EnforcerChoice,
+    /// The service proxy.
+    pub proxy: ProxyChoice,
+    /// How many scenario runs at once; at least 1.
+    pub jobs: usize,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// Stop taking new scenario runs after one that failed or broke.
+    pub fail_fast: bool,
+    /// The longest that one scenario run may take.
+    pub timeout: Duration,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        RunOptions {
+            enforcer: EnforcerChoice::default(),
+            proxy: ProxyChoice::default(),
+            jobs: 1,
+            seed: 0,
+            fail_fast: false,
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Runs every plan and hands each event to `sink`, in order. The calling thread must be inside a
+/// sandbox (`netproof_cluster::sandbox`).
+pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -> Summary {
+    let begin = Instant::now();
+    let mut tally = Tally { summary: Summary::default(), sink };
+    tally.event(Event::RunStarted {
+        format: FORMAT.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        seed: options.seed,
+        enforcer: options.enforcer.name().to_owned(),
+        proxy: options.proxy.name().to_owned(),
+        scenarios: loaded.plans.len(),
+    });
+    for (id, because) in &loaded.not_applicable {
+        tally.event(Event::NotApplicable { id: id.clone(), because: because.clone() });
+    }
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let (sender, receiver) = mpsc::channel::<Vec<Event>>();
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs.clamp(1, loaded.plans.len().max(1)) {
+            let (sender, next, stop) = (sender.clone(), &next, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let Some(plan) = loaded.plans.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                    let (events, result) = run_plan(plan, options);
+                    if options.fail_fast && !matches!(result.status, Status::Passed | Status::Skipped) {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                    // The receiver outlives the workers; if it is gone, so is the run.
+                    if sender.send(events).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for events in receiver {
+            events.into_iter().for_each(|event| tally.event(event));
+        }
+    });
+    tally.summary.elapsed = begin.elapsed();
+    let summary = tally.summary.clone();
+    tally.event(Event::RunFinished { summary: summary.clone() });
+    summary
+}
+
+/// Runs one plan. The events are those of the scenario run, from its start to its end.
+pub fn run_plan(plan: &Plan, options: &RunOptions) -> (Vec<Event>, ScenarioOutcome) {
+    let begin = Instant::now();
+    let mut events = vec![Event::ScenarioStarted {
+        id: plan.id.clone(),
+        location: plan.location.clone(),
+        description: plan.description.clone(),
+    }];
+    let mut walk = walk::Walk::new(plan, options);
+    let broke = walk.run().err();
+    let failed = walk.checks.iter().any(|check| check.status == Status::Failed);
+    let errored = walk.checks.iter().any(|check| check.status == Status::Errored);
+    let status = if failed {
+        Status::Failed
+    } else if errored || broke.is_some() {
+        Status::Errored
+    } else {
+        Status::Passed
+    };
+    let waited = walk.waited;
+    for check in std::mem::take(&mut walk.checks) {
+        events.push(Event::CheckFinished { id: plan.id.clone(), check: Box::new(check) });
+    }
+    drop(walk);
+    let result =
+        ScenarioOutcome { status, message: broke.map(|error| error.to_string()), elapsed: begin.elapsed(), waited };
+    events.push(Event::ScenarioFinished { id: plan.id.clone(), result: result.clone() });
+    (events, result)
+}
+
+/// Adds up what passes by.
+struct Tally<'a> {
+    summary: Summary,
+    sink: &'a mut dyn FnMut(Event),
+}
+
+impl Tally<'_> {
+    fn event(&mut self, event: Event) {
+        match &event {
+            Event::CheckFinished { check, .. } => self.summary.checks.add(check.status),
+            Event::ScenarioFinished { result, .. } => {
+                self.summary.scenarios.add(result.status);
+                self.summary.waited += result.waited;
+                self.summary.busy += result.elapsed;
+            }
+            _ => {}
+        }
+        (self.sink)(event);
+    }
+}

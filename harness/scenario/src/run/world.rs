@@ -1,0 +1,168 @@
+//! The world of one scenario run: control plane, cluster, enforcer, proxy and prober, moved together
+//! from one change set to the next.
+
+use super::{EnforcerChoice, ProxyChoice, RunOptions};
+use netproof_api::Object;
+use netproof_cluster::{Cluster, ClusterError};
+use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
+use netproof_enforcer::{Enforcer, EnforcerError, NodeHandle, Proxy};
+use netproof_model::event::Denial;
+use netproof_model::{Observation, Place};
+use netproof_probe::{ProbeError, ProbeRequest, Prober};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Why a scenario run could not go on. Never a verdict.
+#[derive(Debug, Error)]
+pub(crate) enum HarnessError {
+    /// The plan was checked against the same control plane, so this is a bug of netproof's.
+    #[error("the control plane refused a change that validation had accepted: {0}")]
+    Change(#[from] ChangeError),
+    #[error("cannot build the cluster: {0}")]
+    Cluster(#[from] ClusterError),
+    #[error("cannot program the nodes: {0}")]
+    Enforcer(#[from] EnforcerError),
+    #[error("cannot probe: {0}")]
+    Probe(#[from] ProbeError),
+    #[error("the run took longer than {} s (--timeout)", .0.as_secs_f64())]
+    Timeout(Duration),
+}
+
+/// Whether a change is about a policy object, which the rehearsal leaves out.
+pub(crate) fn is_policy(change: &Change) -> bool {
+    match change {
+        Change::Apply(object) => matches!(object, Object::NetworkPolicy(_)),
+        Change::Label { object, .. } | Change::Delete(object) => object.kind == "networkpolicy",
+        Change::ApplyExternal(_) | Change::Listen { .. } => false,
+    }
+}
+
+/// References to every policy object of a snapshot.
+pub(crate) fn policies(snapshot: &Snapshot) -> Vec<ObjectRef> {
+    let reference = |kind: &str, name: &netproof_model::NamespacedName| ObjectRef {
+        kind: kind.to_owned(),
+        namespace: Some(name.namespace.clone()),
+        name: name.name.clone(),
+    };
+    snapshot.network_policies.keys().map(|name| reference("networkpolicy", name)).collect()
+}
+
+/// A built cluster with everything that runs in it.
+pub(crate) struct World {
+    // Dropped in this order: sockets before the namespaces that they live in.
+    prober: Prober,
+    enforcer: Option<Box<dyn Enforcer>>,
+    proxy: Option<Box<dyn Proxy>>,
+    cluster: Cluster,
+    control: ControlPlane,
+}
+
+impl World {
+    /// Builds the cluster for the objects of `control`.
+    pub(crate) fn build(control: ControlPlane, options: &RunOptions, seed: u64) -> Result<World, HarnessError> {
+        let snapshot = control.snapshot();
+        let cluster = Cluster::build(&snapshot)?;
+        let nodes = || -> Vec<NodeHandle<'_>> {
+            snapshot
+                .nodes
+                .keys()
+                .filter_map(|name| {
+                    let netns = cluster.netns(&Place::Node(name.clone()))?;
+                    Some(NodeHandle { name: name.clone(), netns: netns.fd() })
+                })
+                .collect()
+        };
+        let enforcer = match options.enforcer {
+            EnforcerChoice::Nftables => {
+                Some(Box::new(netproof_enforcer::nftables(nodes())?) as Box<dyn Enforcer>)
+            }
+            EnforcerChoice::None => None,
+        };
+        let proxy = match options.proxy {
+            ProxyChoice::Nftables => {
+                Some(Box::new(netproof_enforcer::nftables_proxy(nodes())?) as Box<dyn Proxy>)
+            }
+            ProxyChoice::None => None,
+        };
+        let mut world = World { prober: Prober::new(seed)?, enforcer, proxy, cluster, control };
+        world.settle_on(&snapshot, false)?;
+        Ok(world)
+    }
+
+    /// The objects as they are now.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.control.snapshot()
+    }
+
+    /// Makes one change set true everywhere: in the cluster, at the listeners, on every node.
+    pub(crate) fn change(&mut self, changes: &[Change]) -> Result<(), HarnessError> {
+        let snapshot = self.control.apply(changes)?;
+        let only_policy = changes.iter().all(is_policy);
+        self.settle_on(&snapshot, only_policy)
+    }
+
+    /// Starts over from another control plane, on the same topology.
+    pub(crate) fn restart(&mut self, control: ControlPlane) -> Result<(), HarnessError> {
+        self.control = control;
+        let snapshot = self.control.snapshot();
+        self.settle_on(&snapshot, false)
+    }
+
+    fn settle_on(&mut self, snapshot: &Arc<Snapshot>, only_policy: bool) -> Result<(), HarnessError> {
+        if !only_policy {
+            self.cluster.update(snapshot)?;
+            self.prober.sync(&self.cluster, snapshot)?;
+            if let Some(proxy) = &mut self.proxy {
+                proxy.program(snapshot)?;
+            }
+        }
+        if let Some(enforcer) = &mut self.enforcer {
+            enforcer.program(snapshot)?;
+        }
+        Ok(())
+    }
+
+    /// Probes; counters that mean "not policy" must not have moved meanwhile.
+    pub(crate) fn probe(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, HarnessError> {
+        let observations = self.prober.probe(requests)?;
+        self.cluster.health()?;
+        Ok(observations)
+    }
+
+    /// Probes once more, with a witness in every namespace.
+    pub(crate) fn trace(&mut self, request: &ProbeRequest) -> Result<Observation, HarnessError> {
+        Ok(self.prober.trace(&self.cluster, request)?)
+    }
+
+    /// Whether every denial by policy leaves evidence.
+    pub(crate) fn gives_evidence(&self) -> bool {
+        self.enforcer.is_some()
+    }
+
+    /// What the rules that logged a probe's packets stand for, in the order of the packet's way.
+    pub(crate) fn denials(&self, observation: &Observation) -> Vec<Denial> {
+        let identity = |node: &str, number: u32| {
+            let of_policy = self.enforcer.as_ref().and_then(|it| it.identities(node)?.get(&number));
+            let of_service = || self.proxy.as_ref().and_then(|it| it.identities(node)?.get(&number));
+            of_policy.or_else(of_service).cloned()
+        };
+        let mut denials = Vec::new();
+        for log in &observation.logs {
+            let Some(identity) = identity(&log.node, log.number) else { continue };
+            let denial = Denial {
+                decision: identity.decision,
+                action: identity.action,
+                node: log.node.clone(),
+                hook: log.hook,
+                packet: log.packet,
+            };
+            // A retransmission is logged again; it says nothing new.
+            if !denials.contains(&denial) {
+                denials.push(denial);
+            }
+        }
+        denials
+    }
+}
