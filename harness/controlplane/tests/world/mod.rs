@@ -1,0 +1,244 @@
+//! Topologies and objects for the tests of the control plane.
+
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "each test file uses its own part of this, and a test says what went wrong by panicking"
+)]
+
+use netproof_api::core::{Container, ContainerPort, IntOrString, PodPhase, ServiceType, TransportProtocol};
+use netproof_api::networking::{NetworkPolicySpec, PolicyType};
+use netproof_api::{
+    LabelSelector, Labels, Namespace, NetworkPolicy, Object, ObjectMeta, Pod, Service, ServicePort,
+};
+use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
+use netproof_model::topology::{ExternalHost, ListenPort, PerFamily, Ranges, TopologyNode};
+use netproof_model::{Families, NamespacedName, Protocol, Topology, Wiring};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub fn topology(family: Families) -> Topology {
+    let range =
+        |ipv4: &str, ipv6: &str| PerFamily { ipv4: ipv4.parse().unwrap(), ipv6: ipv6.parse().unwrap() };
+    Topology {
+        name: "two-nodes".into(),
+        description: String::new(),
+        wiring: Wiring::Routed,
+        family,
+        ranges: Ranges {
+            pods: range("10.244.0.0/16", "fd00:10:244::/48"),
+            services: range("10.96.0.0/12", "fd00:10:96::/108"),
+            nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
+        },
+        nodes: ["node1", "node2"]
+            .map(|name| TopologyNode { name: name.into(), labels: labels(&[("zone", name)]) })
+            .into(),
+        externals: vec![external("internet", &["203.0.113.10", "2001:db8:113::10"])],
+    }
+}
+
+pub fn cluster(family: Families) -> ControlPlane {
+    ControlPlane::new(Arc::new(topology(family))).unwrap()
+}
+
+pub fn external(name: &str, addresses: &[&str]) -> ExternalHost {
+    ExternalHost {
+        name: name.into(),
+        addresses: ips(addresses),
+        ports: vec![ListenPort { port: 80, protocol: Protocol::Tcp }],
+        dns: Vec::new(),
+    }
+}
+
+pub fn ips(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+pub fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn metadata(name: &str) -> ObjectMeta {
+    let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
+    ObjectMeta { name: name.into(), namespace: Some(namespace.into()), ..ObjectMeta::default() }
+}
+
+/// A running pod `[NAMESPACE/]NAME` with one port.
+pub fn pod(name: &str) -> Pod {
+    Pod {
+        metadata: ObjectMeta { labels: labels(&[("app", "web")]), ..metadata(name) },
+        containers: vec![Container { name: "c".into(), ports: vec![port("http", 80)] }],
+        ready: true,
+        ..Pod::default()
+    }
+}
+
+pub fn port(name: &str, number: u16) -> ContainerPort {
+    ContainerPort { name: Some(name.into()), container_port: number, protocol: TransportProtocol::Tcp }
+}
+
+/// A service that selects `app: web`, port 80 to target port 80.
+pub fn service(name: &str) -> Service {
+    Service {
+        metadata: metadata(name),
+        selector: labels(&[("app", "web")]),
+        ports: vec![service_port(80, IntOrString::Int(80))],
+        ..Service::default()
+    }
+}
+
+pub fn node_port_service(name: &str, node_port: Option<u16>) -> Service {
+    let mut service = Service { service_type: ServiceType::NodePort, ..service(name) };
+    service.ports[0].node_port = node_port;
+    service
+}
+
+pub fn service_port(port: u16, target_port: IntOrString) -> ServicePort {
+    ServicePort { name: None, protocol: TransportProtocol::Tcp, port, target_port, node_port: None }
+}
+
+pub fn policy(name: &str) -> NetworkPolicy {
+    NetworkPolicy {
+        metadata: metadata(name),
+        spec: NetworkPolicySpec {
+            pod_selector: LabelSelector::default(),
+            policy_types: vec![PolicyType::Ingress],
+            ingress: Vec::new(),
+            egress: Vec::new(),
+        },
+    }
+}
+
+pub fn namespace(name: &str) -> Namespace {
+    Namespace { metadata: ObjectMeta { name: name.into(), ..ObjectMeta::default() } }
+}
+
+pub fn on(node: &str, mut pod: Pod) -> Pod {
+    pod.node_name = Some(node.into());
+    pod
+}
+
+pub fn at(addresses: &[&str], mut pod: Pod) -> Pod {
+    pod.pod_ips = ips(addresses);
+    pod
+}
+
+pub fn in_phase(phase: PodPhase, mut pod: Pod) -> Pod {
+    pod.phase = phase;
+    pod
+}
+
+/// Anything that can be applied.
+pub trait Applied {
+    fn change(self) -> Change;
+}
+
+impl Applied for Pod {
+    fn change(self) -> Change {
+        Change::Apply(Object::Pod(self))
+    }
+}
+
+impl Applied for Service {
+    fn change(self) -> Change {
+        Change::Apply(Object::Service(self))
+    }
+}
+
+impl Applied for Namespace {
+    fn change(self) -> Change {
+        Change::Apply(Object::Namespace(self))
+    }
+}
+
+impl Applied for NetworkPolicy {
+    fn change(self) -> Change {
+        Change::Apply(Object::NetworkPolicy(self))
+    }
+}
+
+impl Applied for ExternalHost {
+    fn change(self) -> Change {
+        Change::ApplyExternal(self)
+    }
+}
+
+/// `KIND/[NAMESPACE/]NAME`.
+pub fn reference(text: &str) -> ObjectRef {
+    let parts: Vec<&str> = text.split('/').collect();
+    match parts[..] {
+        [kind, name] => ObjectRef::new(kind, None, name),
+        [kind, namespace, name] => ObjectRef::new(kind, Some(namespace), name),
+        _ => panic!("{text} is not a reference"),
+    }
+}
+
+pub fn delete(text: &str) -> Change {
+    Change::Delete(reference(text))
+}
+
+pub fn label(text: &str, key: &str, value: Option<&str>) -> Change {
+    let labels = BTreeMap::from([(key.to_owned(), value.map(str::to_owned))]);
+    Change::Label { object: reference(text), labels }
+}
+
+pub fn name(text: &str) -> NamespacedName {
+    let (namespace, name) = text.split_once('/').unwrap_or(("default", text));
+    NamespacedName::new(namespace, name)
+}
+
+/// Applies one change set that must be accepted.
+pub fn apply(cluster: &mut ControlPlane, changes: impl IntoIterator<Item = Change>) -> Arc<Snapshot> {
+    cluster.apply(&changes.into_iter().collect::<Vec<_>>()).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+/// Applies one change set that must be refused.
+pub fn refused(cluster: &mut ControlPlane, changes: impl IntoIterator<Item = Change>) -> ChangeError {
+    let before = cluster.snapshot();
+    let error = cluster.apply(&changes.into_iter().collect::<Vec<_>>()).expect_err("the change is refused");
+    assert!(Arc::ptr_eq(&before, &cluster.snapshot()), "an error leaves the state as it was");
+    error
+}
+
+/// A pod's addresses in one word.
+pub fn pod_ips(snapshot: &Snapshot, pod: &str) -> String {
+    join(&snapshot.pods[&name(pod)].pod_ips)
+}
+
+pub fn join(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// The slices of a service, one line each: `NAME TYPE [POD@NODE=ADDRESS(!) ...] [PORT ...]`; `!` is not ready.
+pub fn slices(snapshot: &Snapshot, service: &str) -> Vec<String> {
+    let service = name(service);
+    let of_service = snapshot.endpoint_slices.values().filter(|slice| {
+        let owner = slice.metadata.labels.get(netproof_controlplane::SERVICE_NAME_LABEL);
+        slice.metadata.namespace.as_ref() == Some(&service.namespace) && owner == Some(&service.name)
+    });
+    of_service
+        .map(|slice| {
+            let endpoints = slice.endpoints.iter().map(|endpoint| {
+                format!(
+                    "{}@{}={}{}",
+                    endpoint.pod.as_deref().unwrap_or("?"),
+                    endpoint.node_name.as_deref().unwrap_or("?"),
+                    join(&endpoint.addresses),
+                    if endpoint.ready { "" } else { "!" }
+                )
+            });
+            let ports = slice.ports.iter().map(|port| format!("{}/{}", port.port, port.protocol));
+            format!(
+                "{} {:?} [{}] [{}]",
+                slice.metadata.name,
+                slice.address_type,
+                endpoints.collect::<Vec<_>>().join(" "),
+                ports.collect::<Vec<_>>().join(" ")
+            )
+        })
+        .collect()
+}
