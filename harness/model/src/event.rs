@@ -228,7 +228,7 @@ pub enum Event {
     /// The run begins.
     #[serde(rename_all = "camelCase")]
     RunStarted {
-        /// [`FORMAT`].
+        /// The format of the stream, `netproof.events/v1alpha1`.
         format: String,
         /// netproof's version.
         version: String,

@@ -1,0 +1,194 @@
+//! A check in words: what was expected and observed, who turned the packet away or where it was last
+//! seen, where the expectation is written. The terminal and JUnit say the same.
+
+use crate::text;
+use netproof_model::event::{Check, Denial, Status};
+use netproof_model::observation::PacketAddresses;
+use netproof_model::{Action, Outcome, Protocol, Sighting};
+use std::net::SocketAddr;
+
+/// One line of a description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) label: &'static str,
+    pub(crate) text: String,
+    /// Meant to be copied: never broken into lines.
+    pub(crate) whole: bool,
+}
+
+impl Row {
+    pub(crate) fn new(label: &'static str, text: impl AsRef<str>) -> Self {
+        Row { label, text: text::one_line(text.as_ref()).into_owned(), whole: false }
+    }
+
+    pub(crate) fn whole(label: &'static str, text: impl AsRef<str>) -> Self {
+        Row { whole: true, ..Row::new(label, text) }
+    }
+}
+
+/// The width of the column of labels, the space after them included.
+pub(crate) const LABEL_WIDTH: usize = "rejected by".len() + 2;
+
+/// Everything that helps to understand a check that did not pass.
+pub(crate) fn check(check: &Check) -> Vec<Row> {
+    let mut rows = vec![Row::new("expected", &check.expected)];
+    if !check.observed.is_empty() {
+        rows.push(Row::new("observed", observed(check)));
+    }
+    rows.extend(reasons(check).map(|message| Row::new("because", message)));
+    for denial in &check.denials {
+        rows.push(Row::new(denied_by(denial), denial.decision.to_string()));
+        let addresses = addresses(&denial.packet);
+        rows.push(Row::new("on", format!("node/{}, hook {}: {addresses}", denial.node, denial.hook)));
+    }
+    if let Some(last) = check.path.last() {
+        if check.denials.is_empty() && check.outcome != Some(Outcome::Connected) {
+            rows.push(Row::new("last seen", format!("{}: {}", seen_at(last), addresses(&last.packet))));
+        }
+        if check.path.len() > 1 {
+            let places: Vec<_> = check.path.iter().map(seen_at).collect();
+            rows.push(Row::new("path", places.join(" -> ")));
+        }
+    }
+    rows.push(Row::whole("written at", check.location.to_string()));
+    rows
+}
+
+/// Expected and observed in a few words.
+pub(crate) fn headline(check: &Check) -> String {
+    let words = match check.status {
+        Status::Failed if is_mismatch(check) => {
+            format!("expected {}, observed {}", check.expected, check.observed)
+        }
+        _ => check.messages.join("; "),
+    };
+    if words.is_empty() { format!("expected {}, observed {}", check.expected, check.observed) } else { words }
+}
+
+/// What happened to a check that passed.
+pub(crate) fn passed(check: &Check) -> String {
+    let mut words = observed(check);
+    if let Some(denial) = check.denials.first() {
+        words.push_str(&format!(", {} {}, on node/{}", denied_by(denial), denial.decision, denial.node));
+    }
+    words
+}
+
+/// Whether the messages say no more than that expectation and observation differ.
+fn is_mismatch(check: &Check) -> bool {
+    check.messages.iter().any(|message| says_mismatch(check, message))
+}
+
+fn says_mismatch(check: &Check, message: &str) -> bool {
+    message == format!("expected {}, observed {}", check.expected, check.observed)
+}
+
+/// The messages, without the one that the rows `expected` and `observed` say already.
+fn reasons(check: &Check) -> impl Iterator<Item = &String> {
+    check.messages.iter().filter(|message| !says_mismatch(check, message))
+}
+
+fn observed(check: &Check) -> String {
+    let mut words = check.observed.clone();
+    match check.outcome {
+        None | Some(Outcome::Connected | Outcome::Dropped) => {}
+        Some(outcome) => {
+            let outcome = outcome.to_string();
+            match outcome.strip_prefix("rejected ") {
+                Some(how) => words.push_str(&format!(" {how}")),
+                None if outcome == check.observed => {}
+                None => words.push_str(&format!(" ({outcome})")),
+            }
+        }
+    }
+    if let Some(place) = &check.served_by {
+        words.push_str(&format!(", answered by {place}"));
+    }
+    if let Some(source) = &check.seen_source {
+        words.push_str(&format!(", which saw it come from {source}"));
+    }
+    words
+}
+
+fn denied_by(denial: &Denial) -> &'static str {
+    match denial.action {
+        Action::Drop => "dropped by",
+        Action::Reject => "rejected by",
+        Action::Allow => "allowed by",
+    }
+}
+
+fn seen_at(sighting: &Sighting) -> String {
+    format!("{} {}", sighting.place, sighting.interface)
+}
+
+fn addresses(packet: &PacketAddresses) -> String {
+    let PacketAddresses { source, destination, protocol, source_port, destination_port } = *packet;
+    match protocol {
+        Protocol::Icmp => format!("{protocol} {source} -> {destination}"),
+        _ => format!(
+            "{protocol} {} -> {}",
+            SocketAddr::new(source, source_port),
+            SocketAddr::new(destination, destination_port)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn rows(of: &Check) -> String {
+        check(of).iter().map(|row| format!("{:<LABEL_WIDTH$}{}\n", row.label, row.text)).collect()
+    }
+
+    #[test]
+    fn a_deny_that_connected_shows_its_path() {
+        insta::assert_snapshot!(rows(&testing::failing_deny()));
+    }
+
+    #[test]
+    fn an_allow_that_was_dropped_names_who_dropped_it() {
+        insta::assert_snapshot!(rows(&testing::failing_allow()));
+    }
+
+    #[test]
+    fn a_reject_says_how() {
+        insta::assert_snapshot!(rows(&testing::failing_reject()));
+    }
+
+    #[test]
+    fn a_lost_packet_shows_where_it_was_last_seen() {
+        insta::assert_snapshot!(rows(&testing::lost()));
+    }
+
+    #[test]
+    fn passed_checks_in_one_line() {
+        assert_eq!(
+            passed(&testing::passed("a", "b")),
+            "allow, answered by pod/default/web, which saw it come from pod/default/client"
+        );
+        assert_eq!(
+            passed(&testing::denied("a", "b")),
+            "drop, dropped by ingress isolation of pod/default/web by networkpolicy/default/api-allow, \
+             networkpolicy/default/web-deny-all, on node/node1"
+        );
+    }
+
+    #[test]
+    fn ports_of_ipv6_are_told_from_addresses() {
+        let packet = PacketAddresses {
+            source: "fd00::1".parse().unwrap(),
+            destination: "fd00::2".parse().unwrap(),
+            protocol: Protocol::Udp,
+            source_port: 1,
+            destination_port: 53,
+        };
+        assert_eq!(addresses(&packet), "udp [fd00::1]:1 -> [fd00::2]:53");
+        assert_eq!(
+            addresses(&PacketAddresses { protocol: Protocol::Icmp, ..packet }),
+            "icmp fd00::1 -> fd00::2"
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! The progress bar, on a terminal only: how many scenario runs have ended, and how many went wrong.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use netproof_model::event::Counts;
+
+/// A progress bar on standard error, or nothing.
+#[derive(Debug)]
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// No bar.
+    pub(super) fn none() -> Self {
+        Progress { bar: None }
+    }
+
+    /// A bar for so many scenario runs.
+    pub(super) fn start(runs: usize) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(runs as u64), ProgressDrawTarget::stderr());
+        // The template is a constant; if it were wrong, the bar would look like indicatif's own.
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos} of {len} scenario runs{msg}") {
+            bar.set_style(style.progress_chars("##-"));
+        }
+        Progress { bar: Some(bar) }
+    }
+
+    /// Shows how far the run is.
+    pub(super) fn update(&self, ended: &Counts) {
+        let Some(bar) = &self.bar else { return };
+        let mut message = String::new();
+        for (n, word) in [(ended.failed, "failed"), (ended.errored, "without a verdict")] {
+            if n > 0 {
+                message.push_str(&format!(", {n} {word}"));
+            }
+        }
+        bar.set_message(message);
+        bar.set_position(ended.total() as u64);
+    }
+
+    /// Does something to the terminal while the bar is out of the way.
+    pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}

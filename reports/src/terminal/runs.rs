@@ -1,0 +1,75 @@
+//! Scenario runs put together from their events, and what is kept of them for the end.
+
+use netproof_model::event::{Check, Event, Location, ScenarioId, ScenarioOutcome, Status, Summary};
+
+/// A scenario run with everything that is known of it.
+#[derive(Debug)]
+pub(super) struct FinishedRun {
+    pub(super) id: ScenarioId,
+    pub(super) location: Option<Location>,
+    pub(super) checks: Vec<Check>,
+    pub(super) result: ScenarioOutcome,
+}
+
+impl FinishedRun {
+    pub(super) fn with(&self, status: Status) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(move |check| check.status == status)
+    }
+}
+
+/// Collects the events of the scenario run that is under way, and the sums of the run.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    open: Option<(ScenarioId, Location)>,
+    checks: Vec<Check>,
+    /// What passed by so far; the run's own sums replace it at the end.
+    pub(super) summary: Summary,
+    pub(super) not_applicable: usize,
+    pub(super) warnings: usize,
+    pub(super) planned: usize,
+    /// Whether the run came to its end.
+    pub(super) complete: bool,
+}
+
+impl Runs {
+    /// Takes an event; a scenario run comes back with its last one.
+    pub(super) fn event(&mut self, event: &Event) -> Option<FinishedRun> {
+        match event {
+            Event::RunStarted { scenarios, .. } => self.planned = scenarios.len(),
+            Event::ScenarioStarted { id, location, .. } => self.open = Some((id.clone(), location.clone())),
+            Event::CheckFinished { check, .. } => {
+                self.summary.checks.add(check.status);
+                self.checks.push(check.as_ref().clone());
+            }
+            Event::ScenarioFinished { id, result } => {
+                self.summary.scenarios.add(result.status);
+                self.summary.waited += result.waited;
+                self.summary.busy += result.elapsed;
+                let location = self.open.take().map(|(_, location)| location);
+                let checks = std::mem::take(&mut self.checks);
+                return Some(FinishedRun { id: id.clone(), location, checks, result: result.clone() });
+            }
+            Event::NotApplicable { .. } => self.not_applicable += 1,
+            Event::Warning { .. } => self.warnings += 1,
+            Event::RunFinished { summary } => {
+                self.summary = summary.clone();
+                self.complete = true;
+            }
+        }
+        None
+    }
+
+    /// The scenario run that was under way when the run was broken off.
+    pub(super) fn broken_off(&mut self) -> Option<FinishedRun> {
+        let (id, location) = self.open.take()?;
+        let failed = self.checks.iter().any(|check| check.status == Status::Failed);
+        let result = ScenarioOutcome {
+            status: if failed { Status::Failed } else { Status::Errored },
+            message: Some("the run was broken off before this scenario run ended".into()),
+            elapsed: std::time::Duration::ZERO,
+            waited: std::time::Duration::ZERO,
+        };
+        self.summary.scenarios.add(result.status);
+        Some(FinishedRun { id, location: Some(location), checks: std::mem::take(&mut self.checks), result })
+    }
+}

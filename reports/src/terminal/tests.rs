@@ -1,0 +1,92 @@
+//! What a person reads, for streams made by hand.
+
+use super::*;
+use crate::testing;
+use proptest::prelude::*;
+
+fn shown(events: &[Event], options: TerminalOptions) -> String {
+    let mut out = Vec::new();
+    let mut terminal = Terminal::new(&mut out, options, Rerun::default());
+    for event in events {
+        terminal.event(event).unwrap();
+    }
+    terminal.finish().unwrap();
+    terminal.finish().unwrap();
+    drop(terminal);
+    String::from_utf8(out).unwrap()
+}
+
+fn plain() -> TerminalOptions {
+    TerminalOptions::default()
+}
+
+#[test]
+fn all_passed() {
+    insta::assert_snapshot!(shown(&testing::all_passed(), plain()));
+}
+
+#[test]
+fn all_passed_verbose() {
+    insta::assert_snapshot!(shown(&testing::all_passed(), TerminalOptions { verbose: true, ..plain() }));
+}
+
+#[test]
+fn one_of_everything() {
+    insta::assert_snapshot!(shown(&testing::mixed_run(), plain()));
+}
+
+#[test]
+fn one_of_everything_verbose() {
+    insta::assert_snapshot!(shown(&testing::mixed_run(), TerminalOptions { verbose: true, ..plain() }));
+}
+
+#[test]
+fn one_of_everything_in_colour() {
+    let shown = shown(&testing::mixed_run(), TerminalOptions { color: true, ..plain() });
+    insta::assert_snapshot!(shown.replace('\u{1b}', "␛"));
+}
+
+#[test]
+fn one_of_everything_narrow() {
+    insta::assert_snapshot!(shown(&testing::mixed_run(), TerminalOptions { width: Some(60), ..plain() }));
+}
+
+#[test]
+fn broken_off_in_the_middle() {
+    let events = testing::mixed_run();
+    let middle = events.iter().rposition(|event| matches!(event, Event::CheckFinished { .. })).unwrap();
+    insta::assert_snapshot!(shown(&events[..=middle], plain()));
+}
+
+#[test]
+fn nothing_ran() {
+    insta::assert_snapshot!(shown(&testing::run(Vec::new(), Vec::new()), plain()));
+}
+
+#[test]
+fn many_failures_are_shown_in_part_and_listed_in_whole() {
+    let mut check = testing::failing_deny();
+    let checks = (1..=9).map(|n| {
+        check.name = format!("deny all/pod/client{n} -> service/web:80");
+        check.clone()
+    });
+    let id = testing::id("deny-all", &[]);
+    let run = testing::scenario(&id, checks.collect(), Status::Failed, None, 7);
+    let shown = shown(&testing::run(Vec::new(), vec![run]), plain());
+    assert!(shown.contains("and 4 more, listed in the summary"), "{shown}");
+    for n in 1..=9 {
+        assert!(
+            shown.contains(&format!("client{n} -> service/web:80: expected deny, observed allow")),
+            "{shown}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_string_reaches_the_terminal_as_a_control(text in any::<String>(), width in proptest::option::of(0usize..120), verbose: bool) {
+        let events = testing::run_of(&text, std::time::Duration::from_millis(3));
+        let shown = shown(&events, TerminalOptions { width, verbose, ..plain() });
+        prop_assert!(!shown.chars().any(|c| c.is_control() && c != '\n'));
+    }
+}

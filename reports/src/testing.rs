@@ -1,0 +1,332 @@
+//! Events made by hand, for the tests of every reporter.
+
+use netproof_model::event::{
+    Check, Counts, Denial, Event, FORMAT, Location, Phase, ScenarioId, ScenarioOutcome, Status, Summary,
+};
+use netproof_model::observation::PacketAddresses;
+use netproof_model::{
+    Action, Decision, Direction, Family, Hook, Outcome, Place, PolicyRef, Protocol, Rejection, Sighting,
+    Token,
+};
+use std::time::Duration;
+
+pub(crate) fn id(name: &str, variant: &[&str]) -> ScenarioId {
+    ScenarioId {
+        suite: "recipes".into(),
+        name: name.into(),
+        variant: variant.iter().map(|word| (*word).to_owned()).collect(),
+    }
+}
+
+pub(crate) fn at(name: &str, line: usize) -> Location {
+    Location { file: format!("scenarios/recipes/{name}.yaml"), line, column: 15 }
+}
+
+pub(crate) fn run_started(scenarios: &[ScenarioId]) -> Event {
+    Event::RunStarted {
+        format: FORMAT.into(),
+        version: "0.1.0".into(),
+        seed: 0,
+        enforcer: "nftables".into(),
+        proxy: "nftables".into(),
+        scenarios: scenarios.to_vec(),
+    }
+}
+
+/// A flow that was expected to be allowed, and was.
+pub(crate) fn passed(step: &str, flow: &str) -> Check {
+    Check {
+        name: format!("{step}/{flow}"),
+        location: at("limit-traffic", 21),
+        phase: Phase::Run,
+        step: step.into(),
+        flow: flow.into(),
+        family: Some(Family::Ipv4),
+        expected: "allow".into(),
+        observed: "allow".into(),
+        outcome: Some(Outcome::Connected),
+        status: Status::Passed,
+        messages: Vec::new(),
+        denials: Vec::new(),
+        served_by: Some(Place::pod("default", "web")),
+        seen_source: Some("pod/default/client".into()),
+        path: Vec::new(),
+        elapsed: Duration::from_micros(312),
+    }
+}
+
+fn packet() -> PacketAddresses {
+    PacketAddresses {
+        source: "10.244.1.2".parse().unwrap(),
+        destination: "10.244.0.2".parse().unwrap(),
+        protocol: Protocol::Tcp,
+        source_port: 40000,
+        destination_port: 80,
+    }
+}
+
+fn sighting(place: Place, interface: &str) -> Sighting {
+    Sighting { place, interface: interface.into(), packet: packet(), token: Token(0x5eed_0001) }
+}
+
+fn policy(name: &str) -> PolicyRef {
+    PolicyRef::network_policy("default", name)
+}
+
+/// A flow that was denied, as expected, by isolation.
+pub(crate) fn denied(step: &str, flow: &str) -> Check {
+    Check {
+        expected: "deny".into(),
+        observed: "drop".into(),
+        outcome: Some(Outcome::Dropped),
+        denials: vec![Denial {
+            decision: Decision::Isolation {
+                endpoint: Place::pod("default", "web"),
+                direction: Direction::Ingress,
+                policies: vec![policy("api-allow"), policy("web-deny-all")],
+            },
+            action: Action::Drop,
+            node: "node1".into(),
+            hook: Hook::Forward,
+            packet: packet(),
+        }],
+        served_by: None,
+        seen_source: None,
+        ..passed(step, flow)
+    }
+}
+
+/// Expected to be denied, and connected.
+pub(crate) fn failing_deny() -> Check {
+    Check {
+        location: at("deny-all", 21),
+        expected: "deny".into(),
+        status: Status::Failed,
+        messages: vec!["expected deny, observed allow".into()],
+        path: vec![
+            sighting(Place::node("node2"), "np1a2b3c4d"),
+            sighting(Place::Router, "eth1"),
+            sighting(Place::node("node1"), "eth0"),
+            sighting(Place::pod("default", "web"), "eth0"),
+        ],
+        ..passed("deny all", "pod/client -> service/web:80")
+    }
+}
+
+/// Expected to connect, and dropped by isolation.
+pub(crate) fn failing_allow() -> Check {
+    Check {
+        location: at("deny-all", 26),
+        expected: "allow".into(),
+        status: Status::Failed,
+        messages: vec!["expected allow, observed drop".into()],
+        path: vec![sighting(Place::node("node2"), "np1a2b3c4d")],
+        ..denied("the policy is gone", "pod/client -> service/web:80")
+    }
+}
+
+/// Lost without a rule that would say so.
+pub(crate) fn lost() -> Check {
+    Check {
+        location: at("deny-all", 30),
+        status: Status::Errored,
+        messages: vec![
+            "the request was lost on the way, and no rule of the enforcer logged that it dropped it".into(),
+        ],
+        denials: Vec::new(),
+        path: vec![sighting(Place::node("node2"), "np1a2b3c4d"), sighting(Place::Router, "eth1")],
+        ..denied("deny all", "pod/other -> service/web:80")
+    }
+}
+
+/// Rejected where a drop was expected, by a rule.
+pub(crate) fn failing_reject() -> Check {
+    let mut check = denied("reject", "pod/client -> pod/web:80");
+    check.denials[0].decision =
+        Decision::Rule { policy: policy("web-deny-all"), direction: Direction::Egress, rule: 2 };
+    check.denials[0].action = Action::Reject;
+    Check {
+        location: at("deny-all", 40),
+        expected: "drop".into(),
+        observed: "reject".into(),
+        outcome: Some(Outcome::Rejected(Rejection::TcpReset)),
+        status: Status::Failed,
+        messages: vec!["expected drop, observed reject".into()],
+        ..check
+    }
+}
+
+pub(crate) fn skipped(step: &str, flow: &str) -> Check {
+    Check {
+        status: Status::Skipped,
+        observed: String::new(),
+        outcome: None,
+        messages: vec!["`decidedBy` needs an enforcer that gives evidence, and `none` gives none".into()],
+        ..denied(step, flow)
+    }
+}
+
+fn outcome(status: Status, message: Option<&str>, millis: u64) -> ScenarioOutcome {
+    ScenarioOutcome {
+        status,
+        message: message.map(str::to_owned),
+        elapsed: Duration::from_millis(millis),
+        waited: Duration::from_micros(millis * 4),
+    }
+}
+
+/// The events of one scenario run.
+pub(crate) fn scenario(
+    id: &ScenarioId,
+    checks: Vec<Check>,
+    status: Status,
+    message: Option<&str>,
+    millis: u64,
+) -> Vec<Event> {
+    let mut events = vec![Event::ScenarioStarted {
+        id: id.clone(),
+        location: at(&id.name, 3),
+        description: "Drop all traffic to the pods of an application.".into(),
+    }];
+    events.extend(
+        checks.into_iter().map(|check| Event::CheckFinished { id: id.clone(), check: Box::new(check) }),
+    );
+    events.push(Event::ScenarioFinished { id: id.clone(), result: outcome(status, message, millis) });
+    events
+}
+
+/// A run with these scenario runs, and its sums.
+pub(crate) fn run(extra: Vec<Event>, scenarios: Vec<Vec<Event>>) -> Vec<Event> {
+    let mut summary = Summary { elapsed: Duration::from_millis(1240), ..Summary::default() };
+    let mut ids = Vec::new();
+    for event in scenarios.iter().flatten() {
+        match event {
+            Event::ScenarioStarted { id, .. } => ids.push(id.clone()),
+            Event::CheckFinished { check, .. } => summary.checks.add(check.status),
+            Event::ScenarioFinished { result, .. } => {
+                summary.scenarios.add(result.status);
+                summary.waited += result.waited;
+                summary.busy += result.elapsed;
+            }
+            _ => {}
+        }
+    }
+    let mut events = vec![run_started(&ids)];
+    events.extend(extra);
+    events.extend(scenarios.into_iter().flatten());
+    events.push(Event::RunFinished { summary });
+    events
+}
+
+fn two_checks() -> Vec<Check> {
+    vec![passed("before", "pod/client -> service/web:80"), denied("deny all", "pod/client -> service/web:80")]
+}
+
+/// Every scenario run passed; one scenario has two variants.
+pub(crate) fn all_passed() -> Vec<Event> {
+    run(
+        Vec::new(),
+        vec![
+            scenario(&id("limit-traffic", &["across"]), two_checks(), Status::Passed, None, 42),
+            scenario(&id("deny-all", &[]), two_checks(), Status::Passed, None, 9),
+            scenario(&id("limit-traffic", &["same-node"]), two_checks(), Status::Passed, None, 40),
+        ],
+    )
+}
+
+/// One of everything.
+pub(crate) fn mixed_run() -> Vec<Event> {
+    let not_applicable = |variant: &str| Event::NotApplicable {
+        id: id("ip-block", &[variant]),
+        because: "the addresses of the sample policy are IPv4".into(),
+    };
+    let extra = vec![
+        Event::Warning {
+            location: Some(at("ip-block", 12)),
+            message: "the pod selector of networkpolicy/default/web matches nothing in any step".into(),
+        },
+        not_applicable("across-ipv6"),
+        not_applicable("same-node-ipv6"),
+    ];
+    let mut with_skips = two_checks();
+    with_skips.push(skipped("deny all", "pod/other -> service/web:80"));
+    with_skips.push(skipped("deny all", "pod/third -> service/web:80"));
+    run(
+        extra,
+        vec![
+            scenario(&id("limit-traffic", &["across"]), with_skips, Status::Passed, None, 42),
+            scenario(
+                &id("deny-all", &["across", "ipv6"]),
+                vec![
+                    passed("before", "pod/client -> service/web:80"),
+                    failing_deny(),
+                    failing_allow(),
+                    lost(),
+                ],
+                Status::Failed,
+                None,
+                31,
+            ),
+            scenario(&id("limit-traffic", &["same-node"]), two_checks(), Status::Passed, None, 40),
+            scenario(
+                &id("node-port", &[]),
+                Vec::new(),
+                Status::Errored,
+                Some(
+                    "cannot build the cluster: the kernel has no bridge module; load it with `modprobe bridge` as root",
+                ),
+                3,
+            ),
+            scenario(
+                &id("deny-all", &["same-node", "ipv6"]),
+                vec![failing_reject()],
+                Status::Failed,
+                Some("cannot probe: the witness of node1 is gone"),
+                31,
+            ),
+            scenario(
+                &id("sctp", &[]),
+                Vec::new(),
+                Status::Skipped,
+                Some("this kernel has no SCTP; load it with `modprobe sctp` as root"),
+                1,
+            ),
+        ],
+    )
+}
+
+/// A run whose every string is `text`.
+pub(crate) fn run_of(text: &str, elapsed: Duration) -> Vec<Event> {
+    let id = ScenarioId { suite: text.into(), name: text.into(), variant: vec![text.into()] };
+    let location = Location { file: text.into(), line: 1, column: 1 };
+    let check = |base: Check| Check {
+        name: text.into(),
+        location: location.clone(),
+        step: text.into(),
+        flow: text.into(),
+        expected: text.into(),
+        observed: text.into(),
+        messages: vec![text.into()],
+        seen_source: Some(text.into()),
+        elapsed,
+        ..base
+    };
+    let result =
+        ScenarioOutcome { status: Status::Failed, message: Some(text.into()), elapsed, waited: elapsed };
+    let mut events = vec![
+        run_started(std::slice::from_ref(&id)),
+        Event::Warning { location: Some(location.clone()), message: text.into() },
+        Event::NotApplicable { id: id.clone(), because: text.into() },
+        Event::ScenarioStarted { id: id.clone(), location: location.clone(), description: text.into() },
+    ];
+    for base in [passed("", ""), failing_deny(), failing_allow(), lost(), skipped("", "")] {
+        events.push(Event::CheckFinished { id: id.clone(), check: Box::new(check(base)) });
+    }
+    events.push(Event::ScenarioFinished { id, result });
+    let counts = Counts { passed: 1, failed: 2, errored: 1, skipped: 1 };
+    let scenarios = Counts { failed: 1, ..Counts::default() };
+    events.push(Event::RunFinished {
+        summary: Summary { scenarios, checks: counts, elapsed, waited: elapsed, busy: elapsed },
+    });
+    events
+}
