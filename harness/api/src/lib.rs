@@ -5,10 +5,13 @@
 
 pub mod core;
 pub mod diagnostic;
+pub mod manifest;
 pub mod meta;
+pub mod names;
 pub mod networking;
 pub mod object;
 mod path;
+mod reader;
 pub mod selector;
 pub mod source;
 pub mod suggest;
@@ -19,6 +22,7 @@ pub use crate::core::{
     ServicePort,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use manifest::{Context, Located, Manifest, read_manifest, read_manifests};
 pub use meta::{Labels, ObjectMeta};
 pub use networking::{
     Cidr, IpBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, PolicyType,

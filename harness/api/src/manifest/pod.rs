@@ -1,0 +1,154 @@
+//! Pods as written, and pod templates, defaulted and validated as the API server does.
+
+use super::metadata::{MetadataRules, object_meta};
+use super::{Context, scalars, tables};
+use crate::core::{Container, ContainerPort, Pod, PodPhase};
+use crate::meta::ObjectMeta;
+use crate::names;
+use crate::reader::{Field, Fields};
+use crate::yaml::quote;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+const PHASES: &[(&str, PodPhase)] = &[
+    ("Pending", PodPhase::Pending),
+    ("Running", PodPhase::Running),
+    ("Succeeded", PodPhase::Succeeded),
+    ("Failed", PodPhase::Failed),
+];
+
+pub(super) fn pod(document: &Field<'_>, context: &Context) -> Option<Pod> {
+    let object = document.fields(tables::OBJECT)?;
+    let metadata = object_meta(&object, MetadataRules::NAMESPACED, context);
+    let mut pod = pod_spec(metadata, &object);
+    if let Some(status) = object.get("status").and_then(|field| field.fields(tables::POD_STATUS)) {
+        pod.pod_ips = pod_ips(&status);
+        pod.phase = status.text("phase").and_then(|field| field.word("phase", PHASES)).unwrap_or_default();
+        pod.ready = status.items("conditions").iter().all(|condition| !says_unready(condition));
+    }
+    Some(pod)
+}
+
+/// A pod from the field `spec` of a pod or of a pod template.
+pub(super) fn pod_spec(metadata: ObjectMeta, object: &Fields<'_>) -> Pod {
+    let mut pod = Pod { metadata, service_account: "default".to_owned(), ready: true, ..Pod::default() };
+    let Some(spec) = object.require("spec").and_then(|field| field.fields(tables::POD_SPEC)) else {
+        return pod;
+    };
+    let name =
+        |key| spec.text(key).and_then(|field: Field<'_>| field.checked("name", names::check_dns_subdomain));
+    pod.node_name = name("nodeName").map(str::to_owned);
+    if let Some(account) = name("serviceAccountName").or(name("serviceAccount")) {
+        pod.service_account = account.to_owned();
+    }
+    pod.host_network = spec.get("hostNetwork").and_then(|field| field.boolean()).unwrap_or(false);
+
+    let mut containers = Containers { host_network: pod.host_network, ..Containers::default() };
+    for field in spec.items("initContainers") {
+        // An init container that restarts always is a sidecar: it runs, and serves, beside the others.
+        let sidecar = field.node.get("restartPolicy").and_then(|node| node.as_str()) == Some("Always");
+        if let Some(container) = containers.read(&field)
+            && sidecar
+        {
+            pod.containers.push(container);
+        }
+    }
+    match spec.get("containers") {
+        Some(field) if field.node.items().is_empty() => {
+            field.items();
+            field.error("a pod needs a container", "add `- name: ...`");
+        }
+        Some(field) => pod.containers.extend(field.items().iter().filter_map(|item| containers.read(item))),
+        None => spec.missing("containers"),
+    }
+    pod
+}
+
+/// What the containers of one pod must not share.
+#[derive(Default)]
+struct Containers {
+    host_network: bool,
+    names: Vec<String>,
+    port_names: BTreeMap<String, usize>,
+}
+
+impl Containers {
+    fn read(&mut self, field: &Field<'_>) -> Option<Container> {
+        let fields = field.fields(tables::CONTAINER)?;
+        let name = fields.require("name").and_then(|field| {
+            let name = field.checked("name", names::check_dns_label)?;
+            if self.names.iter().any(|other| other == name) {
+                let message = format!("two containers of the name {}", quote(name));
+                field.error(message, "give every container of the pod a name of its own");
+            }
+            self.names.push(name.to_owned());
+            Some(name.to_owned())
+        });
+        let index = self.names.len();
+        let ports = fields.items("ports").iter().filter_map(|port| self.port(port, index)).collect();
+        Some(Container { name: name.unwrap_or_default(), ports })
+    }
+
+    fn port(&mut self, field: &Field<'_>, container: usize) -> Option<ContainerPort> {
+        let fields = field.fields(tables::CONTAINER_PORT)?;
+        let container_port = fields.require("containerPort").and_then(|field| scalars::port_number(&field));
+        let name = fields.text("name").and_then(|field| {
+            let name = field.checked("port name", names::check_port_name)?;
+            let message = format!("two ports of the name {}", quote(name));
+            match self.port_names.insert(name.to_owned(), container) {
+                Some(other) if other == container => {
+                    field.error(message, "give every port of the container a name of its own");
+                }
+                Some(_) => field.warn(message, "policies and services that name the port mean the first one"),
+                None => {}
+            }
+            Some(name.to_owned())
+        });
+        let host_port = fields.get("hostPort").filter(|field| field.node.value != crate::yaml::Value::Int(0));
+        if let Some(field) = host_port
+            && let Some(host_port) = scalars::port_number(&field)
+        {
+            if !self.host_network {
+                let help = "reach the pod by its own address, or through a Service of type NodePort";
+                field.warn("nothing serves `hostPort` here", help);
+            } else if container_port.is_some_and(|port| port != host_port) {
+                let help = "a pod in its node's network has the same port inside and outside; leave it out";
+                field.error("`hostPort` differs from `containerPort`", help);
+            }
+        }
+        Some(ContainerPort { name, container_port: container_port?, protocol: scalars::protocol(&fields) })
+    }
+}
+
+/// `podIPs`, and `podIP`, which is its first.
+fn pod_ips(status: &Fields<'_>) -> Vec<IpAddr> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for item in status.items("podIPs") {
+        let field = item.fields(&["ip"]).and_then(|fields| fields.require("ip"));
+        let Some(field) = field else { continue };
+        let Some(address) = scalars::address(&field) else { continue };
+        if addresses.iter().any(|other| other.is_ipv4() == address.is_ipv4()) {
+            field.error("two addresses of one family", "a pod has at most one IPv4 and one IPv6 address");
+        }
+        addresses.push(address);
+    }
+    if let Some(field) = status.text("podIP")
+        && let Some(address) = scalars::address(&field)
+    {
+        match addresses.first() {
+            None => addresses.push(address),
+            Some(first) if *first != address => {
+                field.error(format!("`podIP` is not the first of `podIPs`, {first}"), "make them the same");
+            }
+            Some(_) => {}
+        }
+    }
+    addresses
+}
+
+/// Whether it is the condition Ready, and is not true.
+fn says_unready(condition: &Field<'_>) -> bool {
+    let Some(fields) = condition.fields(tables::CONDITION) else { return false };
+    let is = |name, word| fields.get(name).and_then(|field| field.string()) == Some(word);
+    is("type", "Ready") && !is("status", "True")
+}

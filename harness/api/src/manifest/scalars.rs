@@ -1,0 +1,120 @@
+//! Protocols, ports, addresses and address ranges as written.
+
+use crate::core::{IntOrString, TransportProtocol};
+use crate::names;
+use crate::networking::Cidr;
+use crate::reader::{Field, Fields};
+use crate::yaml::{Value, quote};
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv6Addr};
+
+const PROTOCOLS: &[(&str, TransportProtocol)] =
+    &[("TCP", TransportProtocol::Tcp), ("UDP", TransportProtocol::Udp), ("SCTP", TransportProtocol::Sctp)];
+
+/// `protocol`, TCP where none is written.
+pub(super) fn protocol(fields: &Fields<'_>) -> TransportProtocol {
+    fields.text("protocol").and_then(|field| field.word("protocol", PROTOCOLS)).unwrap_or_default()
+}
+
+/// A port number.
+pub(super) fn port_number(field: &Field<'_>) -> Option<u16> {
+    field.integer("port", 1..=u16::MAX)
+}
+
+/// A port number or the name of a container port.
+pub(super) fn port(field: &Field<'_>) -> Option<IntOrString> {
+    match &field.node.value {
+        Value::String(text) if text.parse::<u16>().is_ok() => {
+            let message = format!("{} is a name of a port here, and names have a letter", quote(text));
+            field.error(message, format!("write the number without quotes: {text}"));
+            None
+        }
+        Value::String(_) => {
+            let name = field.checked("port name", names::check_port_name)?;
+            Some(IntOrString::String(name.to_owned()))
+        }
+        _ => port_number(field).map(IntOrString::Int),
+    }
+}
+
+/// An IP address.
+pub(super) fn address(field: &Field<'_>) -> Option<IpAddr> {
+    let text = field.string()?;
+    match text.parse() {
+        Ok(IpAddr::V6(address)) => unmapped(field, address, "").map(IpAddr::V6),
+        Ok(address) => Some(address),
+        Err(_) => {
+            let help = leading_zeros(text)
+                .unwrap_or_else(|| "write an address such as 10.0.0.1 or fd00::1".to_owned());
+            field.error(format!("{} is not an IP address", quote(text)), help);
+            None
+        }
+    }
+}
+
+/// An address range. Host bits are accepted with a warning and mean the network, as for the API server.
+pub(super) fn cidr(field: &Field<'_>) -> Option<Cidr> {
+    let text = field.string()?;
+    let Ok(net) = text.parse::<IpNet>() else {
+        field.error(format!("{} is not an address range", quote(text)), cidr_help(text));
+        return None;
+    };
+    if let IpAddr::V6(address) = net.addr() {
+        unmapped(field, address, &format!("/{}", net.prefix_len()))?;
+    }
+    let network = Cidr::new(net);
+    if network.net() != net {
+        let message = format!("{text} has host bits set and means {network}");
+        field.warn(
+            message,
+            format!("write {network}, or {}/{} for one address", net.addr(), net.max_prefix_len()),
+        );
+    }
+    Some(network)
+}
+
+/// The address range of an interface, `10.0.0.0/24`, for nodes.
+pub(super) fn net(field: &Field<'_>) -> Option<IpNet> {
+    cidr(field).map(Cidr::net)
+}
+
+fn cidr_help(text: &str) -> String {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        let length = if address.is_ipv4() { 32 } else { 128 };
+        return format!("write {text}/{length} for this one address");
+    }
+    let (address, length) = text.split_once('/').unwrap_or((text, ""));
+    if let Some(help) = leading_zeros(address) {
+        return help;
+    }
+    match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => format!("the length after the `/` is 0 to 32, not {length:?}"),
+        Ok(IpAddr::V6(_)) => format!("the length after the `/` is 0 to 128, not {length:?}"),
+        Err(_) => "write a range such as 10.0.0.0/8 or fd00::/8".to_owned(),
+    }
+}
+
+/// What 010.0.0.1 means depends on who reads it (octal to some), so that nobody should write it.
+fn leading_zeros(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split('.').collect();
+    if parts.len() != 4 || !parts.iter().any(|part| part.len() > 1 && part.starts_with('0')) {
+        return None;
+    }
+    let plain: Vec<String> = parts
+        .iter()
+        .map(|part| part.parse::<u8>().ok().map(|number| number.to_string()))
+        .collect::<Option<_>>()?;
+    Some(format!("leading zeros are ambiguous: write {}", plain.join(".")))
+}
+
+/// Refuses ::ffff:10.0.0.1, which some read as IPv6 and some as IPv4.
+fn unmapped(field: &Field<'_>, address: Ipv6Addr, suffix: &str) -> Option<Ipv6Addr> {
+    match address.to_ipv4_mapped() {
+        None => Some(address),
+        Some(mapped) => {
+            let message = format!("{address}{suffix} is an IPv4 address written as IPv6");
+            field.error(message, format!("write it as IPv4: {mapped}"));
+            None
+        }
+    }
+}

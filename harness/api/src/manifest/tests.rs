@@ -1,0 +1,1 @@
+//! Manifests held against tables of good and bad objects.

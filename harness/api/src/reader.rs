@@ -1,0 +1,282 @@
+//! Walks a manifest's tree field by field and collects every error on the way, each with its place and
+//! path. A reader that finds an error reports it and goes on with a default, so that one pass finds all;
+//! the values count only if no error was reported.
+
+use crate::diagnostic::Diagnostic;
+use crate::path;
+use crate::source::{Source, Span};
+use crate::suggest::{did_you_mean, suggestion};
+use crate::yaml::{Node, Value, quote};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+/// After so many diagnostics further ones are not kept.
+const MAX_DIAGNOSTICS: usize = 100;
+
+/// Where the diagnostics of one document are collected.
+pub(crate) struct Report<'a> {
+    source: &'a Arc<Source>,
+    diagnostics: RefCell<Vec<Diagnostic>>,
+}
+
+impl<'a> Report<'a> {
+    pub(crate) fn new(source: &'a Arc<Source>) -> Report<'a> {
+        Report { source, diagnostics: RefCell::default() }
+    }
+
+    pub(crate) fn source(&self) -> &'a Arc<Source> {
+        self.source
+    }
+
+    pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.diagnostics.into_inner()
+    }
+
+    fn push(&self, diagnostic: Diagnostic) {
+        let mut diagnostics = self.diagnostics.borrow_mut();
+        if diagnostics.len() < MAX_DIAGNOSTICS {
+            diagnostics.push(diagnostic);
+        }
+    }
+}
+
+/// One field of a document: its node and the path that leads to it.
+#[derive(Clone)]
+pub(crate) struct Field<'a> {
+    report: &'a Report<'a>,
+    pub(crate) node: &'a Node,
+    path: String,
+}
+
+impl<'a> Field<'a> {
+    /// The document itself.
+    pub(crate) fn document(report: &'a Report<'a>, node: &'a Node) -> Field<'a> {
+        Field { report, node, path: String::new() }
+    }
+
+    pub(crate) fn report(&self) -> &'a Report<'a> {
+        self.report
+    }
+
+    /// Reports an error at this field.
+    pub(crate) fn error(&self, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Diagnostic::error(message).help(help), self.node.span, &self.path);
+    }
+
+    /// Reports a warning at this field.
+    pub(crate) fn warn(&self, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Diagnostic::warning(message).help(help), self.node.span, &self.path);
+    }
+
+    fn push(&self, diagnostic: Diagnostic, span: Span, path: &str) {
+        self.report.push(diagnostic.at(self.report.source, span).path(path));
+    }
+
+    fn wrong_type(&self, wanted: &str) {
+        let diagnostic = Diagnostic::error(format!("{wanted} is wanted here, not {}", self.node.describe()));
+        self.push(diagnostic, self.node.span, &self.path);
+    }
+
+    /// The fields of a mapping, `known` being all that it may have. Null is an empty mapping.
+    pub(crate) fn fields(&self, known: &[&str]) -> Option<Fields<'a>> {
+        let fields = self.mapping()?;
+        for (key, _) in self.node.entries() {
+            if !known.contains(&key.name.as_str()) {
+                let diagnostic = Diagnostic::error(format!("unknown field {}", quote(&key.name)));
+                let help = suggestion(&key.name, known);
+                self.push(diagnostic.help(help), key.span, &path::field(&self.path, &key.name));
+            }
+        }
+        Some(fields)
+    }
+
+    /// The fields of a mapping whose names are checked elsewhere.
+    pub(crate) fn mapping(&self) -> Option<Fields<'a>> {
+        match &self.node.value {
+            Value::Mapping(_) | Value::Null => Some(Fields { parent: self.clone() }),
+            _ => {
+                self.wrong_type("a mapping");
+                None
+            }
+        }
+    }
+
+    /// The items of a list.
+    pub(crate) fn items(&self) -> Vec<Field<'a>> {
+        match &self.node.value {
+            Value::Sequence(items) => items
+                .iter()
+                .enumerate()
+                .map(|(index, node)| Field { node, path: path::index(&self.path, index), ..*self })
+                .collect(),
+            Value::Null => Vec::new(),
+            _ => {
+                self.wrong_type("a list");
+                Vec::new()
+            }
+        }
+    }
+
+    /// The string.
+    pub(crate) fn string(&self) -> Option<&'a str> {
+        match &self.node.value {
+            Value::String(text) => Some(text),
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
+                let written = self.node.written(self.report.source);
+                let message = format!("a string is wanted here, not {}", self.node.describe());
+                self.error(message, format!("write it in quotes: \"{written}\""));
+                None
+            }
+            _ => {
+                self.wrong_type("a string");
+                None
+            }
+        }
+    }
+
+    /// The string, if `check` finds nothing wrong with it; `what` it is, for the message.
+    pub(crate) fn checked(&self, what: &str, check: fn(&str) -> Result<(), String>) -> Option<&'a str> {
+        let text = self.string()?;
+        match check(text) {
+            Ok(()) => Some(text),
+            Err(problem) => {
+                let lower = text.to_lowercase().replace(['_', ' '], "-");
+                let help = match check(&lower) {
+                    Ok(()) => format!("did you mean `{lower}`?"),
+                    Err(_) => format!("choose another {what}"),
+                };
+                self.error(format!("the {what} {} {problem}", quote(text)), help);
+                None
+            }
+        }
+    }
+
+    /// The boolean.
+    pub(crate) fn boolean(&self) -> Option<bool> {
+        match self.node.value {
+            Value::Bool(value) => Some(value),
+            _ => {
+                self.wrong_type("true or false");
+                None
+            }
+        }
+    }
+
+    /// An integer of a range; `what` it is, for the message.
+    pub(crate) fn integer(&self, what: &str, range: RangeInclusive<u16>) -> Option<u16> {
+        let Value::Int(number) = self.node.value else {
+            if let Value::String(text) = &self.node.value
+                && text.parse::<u16>().is_ok()
+            {
+                let message = format!("a number is wanted here, not {}", self.node.describe());
+                self.error(message, format!("write it without quotes: {text}"));
+            } else {
+                self.wrong_type("a number");
+            }
+            return None;
+        };
+        let valid = u16::try_from(number).ok().filter(|number| range.contains(number));
+        if valid.is_none() {
+            let message = format!("{number} is not a {what}");
+            self.error(message, format!("write a number from {} to {}", range.start(), range.end()));
+        }
+        valid
+    }
+
+    /// One of several words, spelt exactly.
+    pub(crate) fn word<T: Copy>(&self, what: &str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.string()?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let near = did_you_mean(text, known.iter().copied());
+            let help = match near {
+                Some(word) => format!("did you mean `{word}`?"),
+                None => format!("write one of: {}", known.join(", ")),
+            };
+            self.error(format!("unknown {what} {}", quote(text)), help);
+        }
+        found
+    }
+
+    /// A mapping from strings to strings, each pair checked.
+    pub(crate) fn string_map(
+        &self,
+        check_key: fn(&str) -> Result<(), String>,
+        check_value: fn(&str) -> Result<(), String>,
+    ) -> BTreeMap<String, String> {
+        if self.mapping().is_none() {
+            return BTreeMap::new();
+        }
+        let mut map = BTreeMap::new();
+        for (key, node) in self.node.entries() {
+            let field = Field { node, path: path::field(&self.path, &key.name), ..*self };
+            if let Err(problem) = check_key(&key.name) {
+                let diagnostic = Diagnostic::error(format!("the key {} {problem}", quote(&key.name)));
+                field.push(diagnostic.help("choose another key"), key.span, &field.path);
+            }
+            if let Some(value) = field.checked("value", check_value) {
+                map.insert(key.name.clone(), value.to_owned());
+            }
+        }
+        map
+    }
+}
+
+/// The fields of a mapping. A field that is null is absent, as for the API server.
+pub(crate) struct Fields<'a> {
+    parent: Field<'a>,
+}
+
+impl<'a> Fields<'a> {
+    /// The mapping itself.
+    pub(crate) fn field(&self) -> &Field<'a> {
+        &self.parent
+    }
+
+    /// A field, if it is there.
+    pub(crate) fn get(&self, name: &str) -> Option<Field<'a>> {
+        let node = self.parent.node.get(name).filter(|node| !node.is_null())?;
+        Some(Field { node, path: path::field(&self.parent.path, name), ..self.parent })
+    }
+
+    /// A field of text; the empty text is absent, as for the API server.
+    pub(crate) fn text(&self, name: &str) -> Option<Field<'a>> {
+        self.get(name).filter(|field| field.node.as_str() != Some(""))
+    }
+
+    /// A field that must be there; reported if it is not.
+    pub(crate) fn require(&self, name: &str) -> Option<Field<'a>> {
+        let field = self.get(name);
+        if field.is_none() {
+            self.missing(name);
+        }
+        field
+    }
+
+    /// Reports that a field must be there.
+    pub(crate) fn missing(&self, name: &str) {
+        let path = path::field(&self.parent.path, name);
+        let diagnostic = Diagnostic::error(format!("the field `{name}` is missing"));
+        self.parent.push(diagnostic.help(format!("add `{name}: ...`")), self.parent.node.span, &path);
+    }
+
+    /// The items of a list; none if it is absent.
+    pub(crate) fn items(&self, name: &str) -> Vec<Field<'a>> {
+        self.get(name).map(|field| field.items()).unwrap_or_default()
+    }
+
+    /// Refuses what would change what packets do and cannot be done yet.
+    pub(crate) fn not_yet(&self, name: &str, harmless: &[Value]) {
+        if let Some(field) = self.get(name)
+            && !harmless.contains(&field.node.value)
+        {
+            field.error(
+                format!("`{name}: {}` is not supported yet", field.node.written(self.parent.report.source)),
+                "leave it out, if what is tested does not depend on it",
+            );
+        }
+    }
+}
