@@ -6,8 +6,15 @@
 pub mod netns;
 pub mod sandbox;
 
+mod cluster;
+mod error;
+mod namespace;
 mod netlink;
+mod plan;
 mod sys;
+mod sysctl;
 
+pub use cluster::Cluster;
+pub use error::{ClusterError, Loss};
 pub use netns::Netns;
 pub use sandbox::{Sandbox, SandboxError};

@@ -4,6 +4,7 @@ use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkHeader,
     NetlinkMessage, NetlinkPayload,
 };
+use super::message::{Request, all_links, inactive_link};
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -46,27 +47,15 @@ pub(crate) struct Netlink {
 impl Netlink {
     /// Opens a socket in the calling thread's namespace.
     pub fn open() -> Result<Netlink, NetlinkError> {
-        let open = || -> nix::Result<OwnedFd> {
-            let socket = socket(
-                AddressFamily::Netlink,
-                SockType::Raw,
-                SockFlag::SOCK_CLOEXEC,
-                SockProtocol::NetlinkRoute,
-            )?;
-            bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
-            // The kernel answers before `sendto` returns; waiting this long means it never will.
-            setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(10, 0))?;
-            Ok(socket)
-        };
         let socket =
-            open().map_err(|errno| NetlinkError { doing: "open a netlink socket".into(), errno })?;
+            connect(0).map_err(|errno| NetlinkError { doing: "open a netlink socket".into(), errno })?;
         Ok(Netlink { socket, sequence: 0, queue: Vec::new(), last: 0, doing: Vec::new(), failed: None })
     }
 
     /// Queues a request; `doing` says what it asks, to follow "cannot". It is sent by `flush`, or
     /// earlier when there is much to send; its error comes from `flush`.
-    pub fn queue(&mut self, (message, flags): (RouteNetlinkMessage, u16), doing: impl Into<String>) {
-        self.push(message, NLM_F_REQUEST | flags, doing.into());
+    pub fn queue(&mut self, (message, flags): Request, doing: impl FnOnce() -> String) {
+        self.push(message, NLM_F_REQUEST | flags, doing());
         if self.queue.len() >= BATCH_BYTES || self.doing.len() >= BATCH_MESSAGES {
             self.send();
         }
@@ -81,10 +70,10 @@ impl Netlink {
 
     /// The names of the namespace's links that are up but do not pass packets yet. A link whose other
     /// end comes up later than itself is activated by a kernel worker; until then it drops silently.
-    pub fn inactive(&mut self) -> Result<Vec<String>, NetlinkError> {
+    fn inactive(&mut self) -> Result<Vec<String>, NetlinkError> {
         self.flush()?;
         let failed = |errno| NetlinkError { doing: "list the links".into(), errno };
-        self.push(super::message::all_links(), NLM_F_REQUEST | NLM_F_DUMP, String::new());
+        self.push(all_links(), NLM_F_REQUEST | NLM_F_DUMP, String::new());
         self.doing.clear();
         let sent = self.transmit();
         self.queue.clear();
@@ -95,12 +84,34 @@ impl Netlink {
             self.receive(|reply| match reply.kind {
                 NLMSG_DONE => end = Some(Ok(())),
                 NLMSG_ERROR => end = Some(Err(reply.errno().unwrap_or(Errno::EPROTO))),
-                _ => inactive.extend(super::message::inactive_link(reply.payload)),
+                _ => inactive.extend(inactive_link(reply.payload)),
             })
             .map_err(failed)?;
         }
         end.unwrap_or(Ok(())).map_err(failed)?;
         Ok(inactive)
+    }
+
+    /// Waits until every link that is up passes packets, and returns those that still do not after ten
+    /// seconds. To be called in the socket's own namespace.
+    pub fn settle(&mut self) -> Result<Vec<String>, NetlinkError> {
+        let mut news: Option<OwnedFd> = None;
+        loop {
+            let inactive = self.inactive()?;
+            if inactive.is_empty() {
+                return Ok(inactive);
+            }
+            let failed = |errno| NetlinkError { doing: "follow the links".into(), errno };
+            match &news {
+                // What changes from now on is told; what changed until now, the next list shows.
+                None => news = Some(connect(libc::RTMGRP_LINK as u32).map_err(failed)?),
+                Some(news) => match recv(news.as_raw_fd(), &mut [0; 4096], MsgFlags::empty()) {
+                    Ok(_) | Err(Errno::EINTR | Errno::ENOBUFS) => {}
+                    Err(Errno::EAGAIN) => return Ok(inactive),
+                    Err(errno) => return Err(failed(errno)),
+                },
+            }
+        }
     }
 
     fn push(&mut self, message: RouteNetlinkMessage, flags: u16, doing: String) {
@@ -187,6 +198,16 @@ impl Netlink {
         }
         Ok(())
     }
+}
+
+/// A socket in the calling thread's namespace that hears the given multicast groups.
+fn connect(groups: u32) -> nix::Result<OwnedFd> {
+    let socket =
+        socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
+    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
+    // The kernel answers before `sendto` returns; waiting this long means it never will.
+    setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(10, 0))?;
+    Ok(socket)
 }
 
 /// One message from the kernel. Its payload is left as bytes: what we read of it is little, and a

@@ -20,7 +20,7 @@ pub(super) fn everything(user_namespace: bool) -> Result<(), SandboxError> {
         _ => SandboxError::new(Trouble::Other { user_namespace }, Some(error.to_string())),
     };
     let mut hub = Netlink::open().map_err(failed)?;
-    hub.queue(up(LOOPBACK), "bring the loopback interface up");
+    hub.queue(up(LOOPBACK), || "bring the loopback interface up".into());
     hub.flush().map_err(failed)?;
 
     let other = || -> io::Result<(Netns, Netns)> { Ok((Netns::new()?, Netns::new()?)) };
@@ -29,8 +29,9 @@ pub(super) fn everything(user_namespace: bool) -> Result<(), SandboxError> {
         let mut node = Netlink::open().map_err(failed)?;
         let near = End { name: "check", index: 10, mac: [2, 0, 0, 0, 0, 1] };
         let far = End { name: "eth0", index: 10, mac: [2, 0, 0, 0, 0, 2] };
-        node.queue(new_veth(near, None, far, pod.fd()), "make a veth pair");
-        node.queue(new_bridge(End { name: "bridge", index: 11, mac: [2, 0, 0, 0, 0, 3] }), "make a bridge");
+        let bridge = End { name: "bridge", index: 11, mac: [2, 0, 0, 0, 0, 3] };
+        node.queue(new_veth(near, None, far, pod.fd()), || "make a veth pair".into());
+        node.queue(new_bridge(bridge), || "make a bridge".into());
         node.flush().map_err(failed)?;
         sysctl()?;
         nf_tables().map_err(|errno| match errno {

@@ -1,0 +1,104 @@
+//! A plan made real, and kept in step with the snapshots that follow.
+//!
+//! Building is changing from nothing: what is gone is taken away, what is new is made, and the tables of
+//! the nodes and the router are brought from what they hold to what they should hold.
+
+use crate::error::ClusterError;
+use crate::namespace::Namespace;
+use crate::netns::Netns;
+use crate::plan::Plan;
+use crate::sysctl::Sysctls;
+use netproof_controlplane::Snapshot;
+use netproof_model::{Family, Place, Topology};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The namespaces of a cluster and the wires between them. Dropping it closes their descriptors; the
+/// kernel takes them down.
+#[derive(Debug)]
+pub struct Cluster {
+    topology: Arc<Topology>,
+    plan: Plan,
+    namespaces: BTreeMap<Place, Namespace>,
+}
+
+impl Cluster {
+    /// Builds the cluster of a snapshot. The process must be in a sandbox.
+    pub fn build(snapshot: &Snapshot) -> Result<Cluster, ClusterError> {
+        let mut cluster = Cluster {
+            topology: Arc::clone(&snapshot.topology),
+            plan: Plan::default(),
+            namespaces: BTreeMap::new(),
+        };
+        cluster.change_to(Plan::new(snapshot))?;
+        Ok(cluster)
+    }
+
+    /// Follows a later snapshot of the same topology: pods and external hosts that came, went or have
+    /// other addresses, and what DNS knows. A place that changed gets a new namespace.
+    pub fn update(&mut self, snapshot: &Snapshot) -> Result<(), ClusterError> {
+        if snapshot.topology != self.topology {
+            let (from, to) = (self.topology.name.clone(), snapshot.topology.name.clone());
+            return Err(ClusterError::TopologyChanged { from, to });
+        }
+        self.change_to(Plan::new(snapshot))
+    }
+
+    /// The namespace of a place; none for a place that the snapshot does not have. (A hostNetwork pod is
+    /// at its node's place.)
+    pub fn netns(&self, place: &Place) -> Option<&Arc<Netns>> {
+        self.namespaces.get(place).map(Namespace::netns)
+    }
+
+    /// Every place with its namespace.
+    pub fn places(&self) -> impl Iterator<Item = (&Place, &Arc<Netns>)> {
+        self.namespaces.iter().map(|(place, namespace)| (place, namespace.netns()))
+    }
+
+    fn change_to(&mut self, plan: Plan) -> Result<(), ClusterError> {
+        let old = std::mem::replace(&mut self.plan, plan);
+        for (place, stack) in &old.stacks {
+            if self.plan.stacks.get(place).is_some_and(|new| stack.becomes(new)) {
+                continue;
+            }
+            self.namespaces.remove(place);
+            if let Some(uplink) = &stack.uplink
+                && let Some(above) = self.namespaces.get_mut(&uplink.above)
+            {
+                above.unplug(place)?;
+            }
+        }
+
+        // Those above come before those below: the order of places, backwards.
+        let stacks = self.plan.stacks.iter().rev();
+        let came: Vec<_> = stacks.filter(|(place, _)| !self.namespaces.contains_key(place)).collect();
+        let mut sysctls = Sysctls::new(self.plan.families.contains(Family::Ipv6));
+        for (place, stack) in &came {
+            self.namespaces.insert((*place).clone(), Namespace::new(place, stack, &mut sysctls)?);
+        }
+        let mut grown = BTreeSet::new();
+        for (place, stack) in &came {
+            let Some(uplink) = &stack.uplink else { continue };
+            let Some(netns) = self.netns(place).map(Arc::clone) else { continue };
+            if let Some(above) = self.namespaces.get_mut(&uplink.above) {
+                above.plug(place, uplink, &netns);
+                grown.insert(&uplink.above);
+            }
+        }
+        let came: BTreeSet<&Place> = came.into_iter().map(|(place, _)| place).collect();
+        for (place, stack) in self.plan.stacks.iter().rev() {
+            let Some(namespace) = self.namespaces.get_mut(place) else { continue };
+            if came.contains(place) {
+                namespace.configure(stack)?;
+            } else {
+                namespace.change(&stack.tables)?;
+            }
+        }
+        for place in grown {
+            if let Some(namespace) = self.namespaces.get_mut(place) {
+                namespace.settle()?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,221 @@
+//! One namespace of a cluster: made, wired, and its tables filled.
+
+use crate::error::ClusterError;
+use crate::netlink::{self, End, LOOPBACK, Netlink, Request, Via};
+use crate::netns::Netns;
+use crate::plan::{Hop, Interface, Stack, Tables, Uplink};
+use crate::sysctl::{Role, Sysctls};
+use netproof_model::Place;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The index of `eth0` in every namespace. High, because a host's modules may put interfaces of their
+/// own (`tunl0`, `sit0`) into each new namespace.
+const UPLINK: u32 = 100;
+/// The index of `cni0`.
+const BRIDGE: u32 = 101;
+/// The index of the first port.
+const FIRST_PORT: u32 = 102;
+
+/// The namespace of a place.
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    place: Place,
+    netns: Arc<Netns>,
+    /// A connection to its tables, for those that pass packets on. The others' tables never change, and
+    /// a thousand pods are a thousand descriptors.
+    netlink: Option<Netlink>,
+    /// The interface index of the port to each place below.
+    ports: BTreeMap<Place, u32>,
+    /// The index of the next port; none is used twice.
+    next: u32,
+    /// What its tables hold.
+    tables: Tables,
+}
+
+impl Namespace {
+    /// Makes the namespace, with its sysctls set and, on a node with a bridge, the bridge requested.
+    pub fn new(place: &Place, stack: &Stack, sysctls: &mut Sysctls) -> Result<Self, ClusterError> {
+        let failed = |error| ClusterError::io(place, "make a network namespace", &error);
+        let netns = Arc::new(Netns::new().map_err(failed)?);
+        let role = if stack.forwards { Role::Forwarder } else { Role::Host };
+        let mut netlink = inside(place, &netns, || {
+            sysctls.apply(role).map_err(|error| ClusterError::sysctl(place, &error))?;
+            let open = || Netlink::open().map_err(|error| ClusterError::netlink(place, error));
+            stack.forwards.then(open).transpose()
+        })?;
+        if let (Some(netlink), Some(mac)) = (&mut netlink, stack.bridge) {
+            let bridge = End { name: "cni0", index: BRIDGE, mac };
+            netlink.queue(netlink::new_bridge(bridge), || "make the bridge cni0".into());
+        }
+        Ok(Namespace {
+            place: place.clone(),
+            netns,
+            netlink,
+            ports: BTreeMap::new(),
+            next: FIRST_PORT,
+            tables: Tables::default(),
+        })
+    }
+
+    pub fn netns(&self) -> &Arc<Netns> {
+        &self.netns
+    }
+
+    /// Requests a veth to a place below, whose end is made in `namespace`.
+    pub fn plug(&mut self, place: &Place, uplink: &Uplink, namespace: &Netns) {
+        let Some(netlink) = &mut self.netlink else { return };
+        let index = self.next;
+        self.next += 1;
+        self.ports.insert(place.clone(), index);
+        let near = End { name: &uplink.port, index, mac: uplink.port_mac };
+        let far = End { name: "eth0", index: UPLINK, mac: uplink.mac };
+        let bridge = uplink.bridged.then_some(BRIDGE);
+        let request = netlink::new_veth(near, bridge, far, namespace.fd());
+        netlink.queue(request, || format!("make the link {} to {place}", uplink.port));
+        if uplink.bridged {
+            netlink.queue(netlink::set_port(index), || format!("set the bridge port {}", uplink.port));
+        }
+    }
+
+    /// Takes the port to a place below out of use. Deleting a link takes 18 ms; so it is taken down,
+    /// which removes its routes and neighbours, gives up its name, and goes when the namespace at its
+    /// other end does.
+    pub fn unplug(&mut self, place: &Place) -> Result<(), ClusterError> {
+        let (Some(netlink), Some(index)) = (&mut self.netlink, self.ports.remove(place)) else {
+            return Ok(());
+        };
+        netlink.queue(netlink::down(index), || format!("take the link to {place} down"));
+        let name = format!("gone{index}");
+        netlink.queue(netlink::rename(index, &name), || format!("rename the link to {place}"));
+        self.tables.forget(place);
+        netlink.flush().map_err(|error| ClusterError::netlink(&self.place, error))
+    }
+
+    /// Brings the interfaces up, adds the addresses and fills the tables of a new namespace.
+    pub fn configure(&mut self, stack: &Stack) -> Result<(), ClusterError> {
+        let mut requests: Vec<(Request, String)> = Vec::new();
+        requests.push((netlink::up(LOOPBACK), "bring lo up".into()));
+        if stack.uplink.is_some() {
+            requests.push((netlink::up(UPLINK), "bring eth0 up".into()));
+        }
+        for address in &stack.addresses {
+            if let Some(index) = self.index(&address.interface) {
+                let request = netlink::new_address(index, address.address, address.quiet);
+                requests.push((request, format!("add the address {}", address.address)));
+            }
+        }
+        requests.extend(self.difference(&stack.tables));
+        self.tables = stack.tables.clone();
+        self.send(requests)
+    }
+
+    /// Brings the tables from what they hold to what they should hold.
+    pub fn change(&mut self, tables: &Tables) -> Result<(), ClusterError> {
+        let requests = self.difference(tables);
+        if !requests.is_empty() {
+            self.tables = tables.clone();
+        }
+        self.send(requests)
+    }
+
+    /// Waits until every link passes packets.
+    pub fn settle(&mut self) -> Result<(), ClusterError> {
+        let Some(netlink) = &mut self.netlink else { return Ok(()) };
+        let settled = inside(&self.place, &self.netns, || Ok(netlink.settle()))?;
+        match settled {
+            Ok(links) if links.is_empty() => Ok(()),
+            Ok(links) => Err(ClusterError::Inactive { place: self.place.clone(), links }),
+            Err(error) => Err(ClusterError::netlink(&self.place, error)),
+        }
+    }
+
+    /// The requests that lead from the tables as they are to `new`: first what goes, then neighbours and
+    /// forwarding entries, then the routes that use them.
+    fn difference(&self, new: &Tables) -> Vec<(Request, String)> {
+        let old = &self.tables;
+        let mut requests = Vec::new();
+        for (net, hop) in old.routes.iter().filter(|(net, _)| !new.routes.contains_key(net)) {
+            if let Some(via) = self.via(hop) {
+                requests.push((netlink::del_route(*net, via), format!("remove the route to {net}")));
+            }
+        }
+        for (interface, address) in old.neighbours.keys().filter(|key| !new.neighbours.contains_key(key)) {
+            if let Some(index) = self.index(interface) {
+                let request = netlink::del_neighbour(index, *address);
+                requests.push((request, format!("remove the neighbour {address}")));
+            }
+        }
+        for ((interface, address), mac) in changed(&old.neighbours, &new.neighbours) {
+            if let Some(index) = self.index(interface) {
+                let request = netlink::new_neighbour(index, *address, *mac);
+                requests.push((request, format!("add the neighbour {address}")));
+            }
+        }
+        for (mac, interface) in changed(&old.forwarding, &new.forwarding) {
+            if let Some(index) = self.index(interface) {
+                let request = netlink::new_forwarding(index, *mac);
+                requests.push((request, format!("add a forwarding entry for {interface:?}")));
+            }
+        }
+        for (net, hop) in changed(&old.routes, &new.routes) {
+            if let Some(via) = self.via(hop) {
+                requests.push((netlink::new_route(*net, via), format!("add the route to {net}")));
+            }
+        }
+        requests
+    }
+
+    fn send(&mut self, requests: Vec<(Request, String)>) -> Result<(), ClusterError> {
+        let place = &self.place;
+        let failed = |error| ClusterError::netlink(place, error);
+        let mut borrowed;
+        let netlink = match &mut self.netlink {
+            Some(netlink) => netlink,
+            None if requests.is_empty() => return Ok(()),
+            None => {
+                borrowed = inside(place, &self.netns, || Netlink::open().map_err(failed))?;
+                &mut borrowed
+            }
+        };
+        for (request, doing) in requests {
+            netlink.queue(request, || doing);
+        }
+        netlink.flush().map_err(failed)
+    }
+
+    fn index(&self, interface: &Interface) -> Option<u32> {
+        match interface {
+            Interface::Loopback => Some(LOOPBACK),
+            Interface::Uplink => Some(UPLINK),
+            Interface::Bridge => Some(BRIDGE),
+            Interface::Port(place) => self.ports.get(place).copied(),
+        }
+    }
+
+    fn via(&self, hop: &Hop) -> Option<Via> {
+        Some(match hop {
+            Hop::Link { interface, source } => Via::Link { index: self.index(interface)?, source: *source },
+            Hop::Gateway { interface, gateway } => {
+                Via::Gateway { index: self.index(interface)?, gateway: *gateway }
+            }
+            Hop::Unreachable => Via::Unreachable,
+        })
+    }
+}
+
+/// What `new` has that `old` has not, or otherwise.
+fn changed<'a, K: Ord, V: PartialEq>(
+    old: &'a BTreeMap<K, V>,
+    new: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = (&'a K, &'a V)> {
+    new.iter().filter(|(key, value)| old.get(key) != Some(value))
+}
+
+fn inside<T>(
+    place: &Place,
+    netns: &Netns,
+    f: impl FnOnce() -> Result<T, ClusterError>,
+) -> Result<T, ClusterError> {
+    netns.enter(f).map_err(|error| ClusterError::io(place, "enter the network namespace", &error))?
+}
