@@ -1,1 +1,116 @@
-//! Empty.
+//! From objects to packet rules on every node: the policy enforcer, and the service proxy beside it.
+//!
+//! Both read the completed objects of a [`Snapshot`] and make each node's ruleset say the same, in one
+//! atomic switch a change. [`program`] says what the policies mean, independent of any backend;
+//! [`nft`] is the backend; [`policy`] and [`proxy`] join them. Nothing here knows how a node is made:
+//! an agent gets the descriptor of its network namespace.
+//!
+//! Where the API leaves the answer open, this enforcer is the profile `netproof`:
+//! a pod's egress policy applies towards its own node; the host reaches its own pods always; a pod
+//! reaches itself always, also through its own service; existing connections are kept; a deny is a
+//! drop; policy sees addresses after DNAT and before masquerade; ICMP is policed by rules without ports
+//! only; ipBlocks match the addresses of pods, too.
+
+mod identities;
+mod names;
+pub mod nft;
+mod options;
+pub mod policy;
+pub mod program;
+
+pub use identities::Numbers;
+pub use nft::{NFLOG_GROUP, NFLOG_PREFIX};
+pub use options::{EnforcerError, NodeHandle, Options};
+pub use policy::NftablesEnforcer;
+
+use netproof_controlplane::Snapshot;
+use netproof_model::IdentityTable;
+use nft::Agent;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Turns policy objects into packet rules on every node.
+pub trait Enforcer: Send {
+    /// What `--enforcer` calls it.
+    fn name(&self) -> &str;
+
+    /// Programs the snapshot, and returns when its generation is in force on every node.
+    fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError>;
+
+    /// What the numbers in a node's evidence stand for; `None` for an unknown node, and from an enforcer
+    /// that gives no evidence.
+    fn identities(&self, node: &str) -> Option<&IdentityTable>;
+
+    /// The rules in force on a node, as a person reads them.
+    fn rules(&self, node: &str) -> Option<String>;
+}
+
+/// Turns services into packet rules on every node.
+pub trait Proxy: Send {
+    /// What `--proxy` calls it.
+    fn name(&self) -> &str;
+
+    /// Programs the snapshot, and returns when its generation is in force on every node.
+    fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError>;
+
+    /// What the numbers in a node's evidence stand for.
+    fn identities(&self, node: &str) -> Option<&IdentityTable>;
+
+    /// The rules in force on a node, as a person reads them.
+    fn rules(&self, node: &str) -> Option<String>;
+}
+
+/// Programs nothing: every packet passes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nothing;
+
+impl Enforcer for Nothing {
+    fn name(&self) -> &str {
+        "none"
+    }
+
+    fn program(&mut self, _: &Arc<Snapshot>) -> Result<(), EnforcerError> {
+        Ok(())
+    }
+
+    fn identities(&self, _: &str) -> Option<&IdentityTable> {
+        None
+    }
+
+    fn rules(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+impl Proxy for Nothing {
+    fn name(&self) -> &str {
+        "none"
+    }
+
+    fn program(&mut self, _: &Arc<Snapshot>) -> Result<(), EnforcerError> {
+        Ok(())
+    }
+
+    fn identities(&self, _: &str) -> Option<&IdentityTable> {
+        None
+    }
+
+    fn rules(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// The policy enforcer with nftables.
+pub fn nftables(nodes: Vec<NodeHandle<'_>>) -> Result<NftablesEnforcer, EnforcerError> {
+    NftablesEnforcer::new(nodes, &Options::default())
+}
+
+fn open_agents(nodes: Vec<NodeHandle<'_>>, options: &Options) -> Result<BTreeMap<String, Agent>, EnforcerError> {
+    nodes
+        .into_iter()
+        .map(|node| match Agent::open(node.netns, options.send_buffer) {
+            Ok(agent) => Ok((node.name, agent)),
+            Err(source) => Err(EnforcerError::node(&node.name, source)),
+        })
+        .collect()
+}

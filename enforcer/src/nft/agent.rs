@@ -1,0 +1,212 @@
+//! Makes one node's kernel hold a ruleset, in one atomic switch a change.
+//!
+//! A change that fits into one send is one transaction. A larger one is built side by side: everything
+//! but the base chains under the names of a new epoch, by several transactions to which nothing refers
+//! yet; a last, small one makes the base chains refer to it; then the old epoch is removed.
+
+use super::diff::{build, demolish, difference, leftovers, repoint};
+use super::encode::{Epoch, Message, Operation, encode};
+use super::kernel::{Kernel, KernelError};
+use super::ruleset::{Ruleset, TableId};
+use std::os::fd::BorrowedFd;
+
+/// What one change took, for those who measure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Transactions sent.
+    pub transactions: usize,
+    /// Messages in them.
+    pub messages: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Whether a new epoch was built side by side.
+    pub side_by_side: bool,
+}
+
+/// One component's hold on one node's nf_tables.
+pub struct Agent {
+    kernel: Kernel,
+    /// What is in force, under the names of `epoch`.
+    current: Ruleset,
+    epoch: Epoch,
+    /// The highest epoch ever begun, so that the names of one that failed are not met again.
+    last_epoch: u32,
+    /// What the kernel has besides under the names of `epoch`; nothing in force refers to it.
+    leftover: Ruleset,
+    /// What would remove the remains of earlier epochs.
+    litter: Vec<Message>,
+    fresh: bool,
+}
+
+impl Agent {
+    /// An agent in the namespace, whose socket asks for a send buffer of so many bytes.
+    pub fn open(netns: BorrowedFd<'_>, send_buffer: usize) -> Result<Agent, KernelError> {
+        Ok(Agent {
+            kernel: Kernel::open(netns, send_buffer)?,
+            current: Ruleset::default(),
+            epoch: Epoch(0),
+            last_epoch: 0,
+            leftover: Ruleset::default(),
+            litter: Vec::new(),
+            fresh: true,
+        })
+    }
+
+    /// What is in force.
+    pub fn current(&self) -> &Ruleset {
+        &self.current
+    }
+
+    /// The most bytes of messages that one transaction may have.
+    pub fn send_limit(&self) -> usize {
+        self.kernel.limit()
+    }
+
+    /// Makes `new` the ruleset in force. On an error of the switch the old one still is.
+    pub fn apply(&mut self, new: Ruleset) -> Result<Report, KernelError> {
+        let mut report = Report::default();
+        if self.fresh {
+            self.remove_foreign(&new, &mut report)?;
+            self.fresh = false;
+        }
+        if self.current == new {
+            return Ok(report);
+        }
+        let mut held = self.current.clone();
+        merge(&mut held, self.leftover.clone());
+        let way = difference(&held, &new);
+        let switch = messages(&way.switch, self.epoch);
+        if size(&switch) <= self.kernel.limit() {
+            self.commit(switch, &mut report)?;
+            let (done, result) = self.commit_in_parts(&way.tidy, self.epoch, &mut report);
+            self.leftover = leftovers(way.tidy.get(done..).unwrap_or_default(), &held);
+            self.current = new;
+            unless_busy(result)?;
+        } else {
+            self.switch_epoch(&held, new, &mut report)?;
+        }
+        self.sweep(&mut report)?;
+        Ok(report)
+    }
+
+    /// Builds `new` beside what is in force, then switches over.
+    fn switch_epoch(&mut self, held: &Ruleset, new: Ruleset, report: &mut Report) -> Result<(), KernelError> {
+        report.side_by_side = true;
+        self.last_epoch += 1;
+        let epoch = Epoch(self.last_epoch);
+        let tables: Vec<Operation<'_>> =
+            new.tables.keys().filter(|id| !held.tables.contains_key(id)).map(|id| Operation::AddTable(*id)).collect();
+        self.commit_in_parts(&tables, epoch, report).1?;
+        self.commit_in_parts(&build(&new), epoch, report).1?;
+        // Base chains have the same names in every epoch; their rules are encoded under the new one.
+        self.commit(messages(&repoint(held, &new), epoch), report)?;
+        self.litter.extend(messages(&demolish(held, &new), self.epoch));
+        self.current = new;
+        self.leftover = Ruleset::default();
+        self.epoch = epoch;
+        Ok(())
+    }
+
+    /// Removes what earlier epochs left, as far as the kernel lets go of it.
+    fn sweep(&mut self, report: &mut Report) -> Result<(), KernelError> {
+        while !self.litter.is_empty() {
+            let part = self.litter.get(..part(&self.litter, self.kernel.limit())).unwrap_or_default().to_vec();
+            let taken = part.len();
+            match self.commit(part, report) {
+                Ok(()) => drop(self.litter.drain(..taken)),
+                Err(error) => return unless_busy(Err(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tables of our names that somebody left in the namespace are not ours to build upon.
+    fn remove_foreign(&mut self, new: &Ruleset, report: &mut Report) -> Result<(), KernelError> {
+        for id in new.tables.keys().copied().collect::<Vec<TableId>>() {
+            if self.kernel.has_table(id)? {
+                self.commit(messages(&[Operation::DeleteTable(id)], Epoch(0)), report)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As few transactions as the limit allows, in order. Also says how many of the operations are done.
+    fn commit_in_parts(
+        &self,
+        operations: &[Operation<'_>],
+        epoch: Epoch,
+        report: &mut Report,
+    ) -> (usize, Result<(), KernelError>) {
+        let mut done = 0;
+        let mut pending = Vec::new();
+        let mut pending_size = 0;
+        for (position, operation) in operations.iter().enumerate() {
+            let mut encoded = Vec::new();
+            encode(operation, epoch, &mut encoded);
+            for message in encoded {
+                if pending_size + message.size() > self.kernel.limit() {
+                    if let Err(error) = self.commit(std::mem::take(&mut pending), report) {
+                        return (done, Err(error));
+                    }
+                    pending_size = 0;
+                    done = position;
+                }
+                pending_size += message.size();
+                pending.push(message);
+            }
+        }
+        match self.commit(pending, report) {
+            Ok(()) => (operations.len(), Ok(())),
+            Err(error) => (done, Err(error)),
+        }
+    }
+
+    fn commit(&self, messages: Vec<Message>, report: &mut Report) -> Result<(), KernelError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        report.transactions += 1;
+        report.messages += messages.len();
+        report.bytes += size(&messages);
+        self.kernel.commit(messages)
+    }
+}
+
+/// Kernels before 6.2 notice late that nothing refers to a chain any more: its removal can wait.
+fn unless_busy(result: Result<(), KernelError>) -> Result<(), KernelError> {
+    match result {
+        Err(error) if error.is_busy() => Ok(()),
+        result => result,
+    }
+}
+
+fn messages(operations: &[Operation<'_>], epoch: Epoch) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for operation in operations {
+        encode(operation, epoch, &mut messages);
+    }
+    messages
+}
+
+fn size(messages: &[Message]) -> usize {
+    messages.iter().map(Message::size).sum()
+}
+
+/// How many of the messages fit into one send; at least one.
+fn part(messages: &[Message], limit: usize) -> usize {
+    let mut sum = 0;
+    let fitting = messages.iter().take_while(|message| {
+        sum += message.size();
+        sum <= limit
+    });
+    fitting.count().max(1)
+}
+
+fn merge(into: &mut Ruleset, from: Ruleset) {
+    for (id, table) in from.tables {
+        if let Some(held) = into.tables.get_mut(&id) {
+            held.sets.extend(table.sets);
+            held.chains.extend(table.chains);
+        }
+    }
+}

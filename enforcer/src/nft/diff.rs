@@ -1,0 +1,232 @@
+//! What to do so that one ruleset becomes another.
+
+use super::encode::Operation;
+use super::ruleset::{Chain, Rule, Ruleset, Set, Statement, Table, TableId, Test};
+use std::collections::BTreeSet;
+
+/// The way from a ruleset to another, in logical names.
+#[derive(Debug, Default)]
+pub(super) struct Difference<'a> {
+    /// What makes the new ruleset live: one transaction.
+    pub(super) switch: Vec<Operation<'a>>,
+    /// What removes that to which nothing refers any more, afterwards. Kernels before 6.2 notice late
+    /// that an element of a verdict map has let go of its chain, so this may have to wait.
+    pub(super) tidy: Vec<Operation<'a>>,
+}
+
+/// From `old`, which the kernel has, to `new`.
+pub(super) fn difference<'a>(old: &'a Ruleset, new: &'a Ruleset) -> Difference<'a> {
+    let mut difference = Difference::default();
+    let none = &NO_TABLE;
+    for (id, table) in &new.tables {
+        if !old.tables.contains_key(id) {
+            difference.switch.push(Operation::AddTable(*id));
+        }
+        table_difference(*id, old.tables.get(id).unwrap_or(none), table, &mut difference);
+    }
+    for id in old.tables.keys().filter(|id| !new.tables.contains_key(id)) {
+        difference.switch.push(Operation::DeleteTable(*id));
+    }
+    difference
+}
+
+static NO_TABLE: Table =
+    Table { sets: std::collections::BTreeMap::new(), chains: std::collections::BTreeMap::new() };
+
+fn table_difference<'a>(id: TableId, old: &'a Table, new: &'a Table, difference: &mut Difference<'a>) {
+    // A set of ranges, and one whose shape changed, is made anew under its old name, which takes every
+    // rule that refers to it out and in again.
+    let renewed: BTreeSet<&str> = old
+        .sets
+        .iter()
+        .filter(|(name, set)| new.sets.get(*name).is_some_and(|new| must_renew(set, new)))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let rewritten = |name: &str, chain: &Chain| {
+        let changed = new.chains.get(name).is_some_and(|new| new != chain);
+        changed || chain.rules.iter().flat_map(sets_of).any(|set| renewed.contains(set))
+    };
+    let mut rewritten_chains = BTreeSet::new();
+    for (name, chain) in &old.chains {
+        let moved = chain.base.is_some() && new.chains.get(name).map(|new| new.base) != Some(chain.base);
+        if moved || rewritten(name, chain) {
+            rewritten_chains.insert(name.as_str());
+            if !chain.rules.is_empty() {
+                difference.switch.push(Operation::FlushChain(id, name, chain));
+            }
+        }
+        if moved {
+            difference.switch.push(Operation::DeleteChain(id, name, chain));
+        }
+    }
+    for name in &renewed {
+        difference.switch.push(Operation::DeleteSet(id, name));
+    }
+    for (name, chain) in &new.chains {
+        if old.chains.get(name).is_none_or(|old| old.base != chain.base) {
+            difference.switch.push(Operation::AddChain(id, name, chain));
+        }
+    }
+    for (name, set) in &new.sets {
+        let kept = old.sets.get(name).filter(|_| !renewed.contains(name.as_str()));
+        set_difference(id, name, kept, set, difference);
+    }
+    for (name, chain) in &new.chains {
+        if !old.chains.contains_key(name) || rewritten_chains.contains(name.as_str()) {
+            let rules = chain.rules.iter().map(|rule| Operation::AddRule(id, name, chain, rule));
+            difference.switch.extend(rules);
+        }
+    }
+    tidy(id, old, new, &rewritten_chains, difference);
+}
+
+fn must_renew(old: &Set, new: &Set) -> bool {
+    let same_shape = old.key == new.key && old.interval == new.interval && old.is_map == new.is_map;
+    !same_shape || (old.interval && old.elements != new.elements)
+}
+
+/// The sets that a rule refers to.
+fn sets_of(rule: &Rule) -> impl Iterator<Item = &str> {
+    rule.statements.iter().filter_map(|statement| match statement {
+        Statement::Match(_, Test::In(set))
+        | Statement::VerdictMap(_, set)
+        | Statement::RandomMap(_, set) => Some(set.as_str()),
+        _ => None,
+    })
+}
+
+fn set_difference<'a>(
+    id: TableId,
+    name: &'a str,
+    old: Option<&'a Set>,
+    new: &'a Set,
+    difference: &mut Difference<'a>,
+) {
+    let Some(old) = old else {
+        difference.switch.push(Operation::AddSet(id, name, new));
+        let elements: Vec<_> =
+            new.elements.iter().map(|(element, verdict)| (element, verdict.as_ref())).collect();
+        if !elements.is_empty() {
+            difference.switch.push(Operation::AddElements(id, name, new, elements));
+        }
+        return;
+    };
+    let gone: Vec<_> = old
+        .elements
+        .iter()
+        .filter(|(element, verdict)| new.elements.get(*element) != Some(verdict))
+        .map(|(element, _)| element)
+        .collect();
+    let come: Vec<_> = new
+        .elements
+        .iter()
+        .filter(|(element, verdict)| old.elements.get(*element) != Some(verdict))
+        .map(|(element, verdict)| (element, verdict.as_ref()))
+        .collect();
+    if !gone.is_empty() {
+        difference.switch.push(Operation::DeleteElements(id, name, old, gone));
+    }
+    if !come.is_empty() {
+        difference.switch.push(Operation::AddElements(id, name, new, come));
+    }
+}
+
+fn tidy<'a>(
+    id: TableId,
+    old: &'a Table,
+    new: &Table,
+    flushed: &BTreeSet<&str>,
+    difference: &mut Difference<'a>,
+) {
+    let stale: Vec<_> = old
+        .chains
+        .iter()
+        .filter(|(name, chain)| chain.base.is_none() && !new.chains.contains_key(*name))
+        .collect();
+    for (name, chain) in &stale {
+        if !chain.rules.is_empty() && !flushed.contains(name.as_str()) {
+            difference.tidy.push(Operation::FlushChain(id, name, chain));
+        }
+    }
+    for name in old.sets.keys().filter(|name| !new.sets.contains_key(*name)) {
+        difference.tidy.push(Operation::DeleteSet(id, name));
+    }
+    for (name, chain) in stale {
+        difference.tidy.push(Operation::DeleteChain(id, name, chain));
+    }
+}
+
+/// What operations that remove things, and that were not carried out, leave in the kernel.
+pub(super) fn leftovers(undone: &[Operation<'_>], old: &Ruleset) -> Ruleset {
+    let mut left = Ruleset::default();
+    for operation in undone {
+        match operation {
+            Operation::DeleteSet(id, name) => {
+                if let Some(set) = old.tables.get(id).and_then(|table| table.sets.get(*name)) {
+                    left.tables.entry(*id).or_default().sets.insert((*name).to_owned(), set.clone());
+                }
+            }
+            // Whether its rules are still there is not known; a rule that no ruleset has makes sure
+            // that it is flushed before anybody uses the chain again.
+            Operation::DeleteChain(id, name, _) => {
+                let unknown = Chain { base: None, rules: vec![Rule::new([])] };
+                left.tables.entry(*id).or_default().chains.insert((*name).to_owned(), unknown);
+            }
+            _ => {}
+        }
+    }
+    left
+}
+
+/// All of a ruleset but its base chains, in an order in which nothing refers to what is not there yet.
+pub(super) fn build(new: &Ruleset) -> Vec<Operation<'_>> {
+    let mut operations = Vec::new();
+    for (id, table) in &new.tables {
+        let chains = || table.chains.iter().filter(|(_, chain)| chain.base.is_none());
+        operations.extend(chains().map(|(name, chain)| Operation::AddChain(*id, name, chain)));
+        let mut sets = Difference::default();
+        for (name, set) in &table.sets {
+            set_difference(*id, name, None, set, &mut sets);
+        }
+        operations.append(&mut sets.switch);
+        for (name, chain) in chains() {
+            operations.extend(chain.rules.iter().map(|rule| Operation::AddRule(*id, name, chain, rule)));
+        }
+    }
+    operations
+}
+
+/// Puts the base chains of `new` in place of those of `old`.
+pub(super) fn repoint<'a>(old: &'a Ruleset, new: &'a Ruleset) -> Vec<Operation<'a>> {
+    let mut operations = Vec::new();
+    for (id, table) in &new.tables {
+        let old = old.tables.get(id).unwrap_or(&NO_TABLE);
+        for (name, chain) in old.chains.iter().filter(|(_, chain)| chain.base.is_some()) {
+            operations.push(Operation::FlushChain(*id, name, chain));
+            if table.chains.get(name).map(|new| new.base) != Some(chain.base) {
+                operations.push(Operation::DeleteChain(*id, name, chain));
+            }
+        }
+        for (name, chain) in table.chains.iter().filter(|(_, chain)| chain.base.is_some()) {
+            if old.chains.get(name).is_none_or(|old| old.base != chain.base) {
+                operations.push(Operation::AddChain(*id, name, chain));
+            }
+            operations.extend(chain.rules.iter().map(|rule| Operation::AddRule(*id, name, chain, rule)));
+        }
+    }
+    let gone = old.tables.keys().filter(|id| !new.tables.contains_key(id));
+    operations.extend(gone.map(|id| Operation::DeleteTable(*id)));
+    operations
+}
+
+/// Removes all of a ruleset but its base chains, which refer to none of it any more.
+pub(super) fn demolish<'a>(old: &'a Ruleset, new: &Ruleset) -> Vec<Operation<'a>> {
+    let mut operations = Vec::new();
+    for (id, table) in old.tables.iter().filter(|(id, _)| new.tables.contains_key(id)) {
+        let chains = || table.chains.iter().filter(|(_, chain)| chain.base.is_none());
+        operations.extend(chains().map(|(name, chain)| Operation::FlushChain(*id, name, chain)));
+        operations.extend(table.sets.keys().map(|name| Operation::DeleteSet(*id, name)));
+        operations.extend(chains().map(|(name, chain)| Operation::DeleteChain(*id, name, chain)));
+    }
+    operations
+}

@@ -1,0 +1,27 @@
+//! nftables: a ruleset as data, its text, the difference between two, and the way into the kernel.
+//!
+//! Policy and proxy both describe what they want as a [`Ruleset`]; [`Agent`] makes it so on one node,
+//! in one atomic switch.
+
+mod agent;
+mod diff;
+mod encode;
+mod kernel;
+mod ruleset;
+mod text;
+
+pub use agent::{Agent, Report};
+pub use kernel::{DEFAULT_SEND_BUFFER, KernelError};
+pub use ruleset::{
+    Base, Chain, ChainType, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableFamily,
+    TableId, Test, Value, Verdict,
+};
+
+/// The NFLOG group of every rule that drops or rejects, of policy and proxy alike.
+pub const NFLOG_GROUP: u16 = 4790;
+
+/// What precedes the rule's number in the prefix of its NFLOG message.
+pub const NFLOG_PREFIX: &str = "netproof:";
+
+/// Bytes of a packet that its NFLOG message carries: the headers, and a probe's token.
+const NFLOG_SNAPLEN: u32 = 128;
