@@ -38,14 +38,20 @@ impl Rerun {
 
     /// The command, quoted for a shell.
     pub(crate) fn command(&self, location: &Location, id: &ScenarioId) -> String {
-        let mut command =
-            format!("netproof run {} --filter {}", word(&location.file), quoted(&format!("id={id}")));
+        let filter = quoted(&format!("id={}", filter_value(&id.to_string())));
+        let mut command = format!("netproof run {} --filter {filter}", word(&location.file));
         for argument in self.from_stream.iter().chain(&self.arguments) {
             command.push(' ');
             command.push_str(&word(argument));
         }
         command
     }
+}
+
+/// A value as `--filter` reads it: what has a meaning in an expression stands in double quotes.
+fn filter_value(text: &str) -> String {
+    let special = |c: char| c.is_whitespace() || "()=\"".contains(c);
+    if text.contains(special) { format!("\"{text}\"") } else { text.to_owned() }
 }
 
 /// One shell word, quoted only where it must be. A leading `-` is a flag, which is what arguments are.
@@ -89,6 +95,16 @@ mod tests {
         assert_eq!(
             rerun.command(&at, &id(&["across", "ipv6"])),
             "netproof run scenarios/recipes/deny-all.yaml --filter 'id=recipes::deny-all::across-ipv6'"
+        );
+    }
+
+    #[test]
+    fn names_that_a_filter_would_misread_are_quoted() {
+        let odd = ScenarioId { suite: "my suite".into(), ..id(&[]) };
+        let at = Location { file: "a.yaml".into(), line: 1, column: 1 };
+        assert_eq!(
+            Rerun::default().command(&at, &odd),
+            r#"netproof run a.yaml --filter 'id="my suite::deny-all"'"#
         );
     }
 

@@ -76,8 +76,8 @@ pub(super) fn write(page: &mut Page, runs: &Runs) {
     let (style, word) = match summary.scenarios {
         Counts { failed: 1.., .. } => (Style::Fail, "FAIL"),
         Counts { errored: 1.., .. } => (Style::Error, "ERROR"),
-        Counts { passed: 1.., .. } if runs.complete => (Style::Pass, "PASS"),
-        Counts { passed: 1.., .. } => (Style::Error, "ERROR"),
+        _ if !runs.complete => (Style::Error, "ERROR"),
+        Counts { passed: 1.., .. } => (Style::Pass, "PASS"),
         Counts { skipped: 1.., .. } => (Style::Skip, "SKIP"),
         _ => (Style::Skip, "NONE"),
     };
@@ -99,14 +99,13 @@ pub(super) fn write(page: &mut Page, runs: &Runs) {
     if runs.warnings > 0 {
         page.indented(STATUS_WIDTH, &text::count(runs.warnings, "warning"));
     }
-    let untold = runs.planned.saturating_sub(summary.scenarios.total());
-    if untold > 0 {
-        page.indented(
-            STATUS_WIDTH,
-            &format!("broken off: {} did not run to its end", text::count(untold, "scenario run")),
-        );
-    } else if !runs.complete {
-        page.indented(STATUS_WIDTH, "broken off");
+    let untold = text::count(runs.planned.saturating_sub(summary.scenarios.total()), "scenario run");
+    match (runs.complete, summary.scenarios.total() < runs.planned) {
+        (true, false) => {}
+        (true, true) => {
+            page.indented(STATUS_WIDTH, &format!("{untold} not started after the first that went wrong"))
+        }
+        (false, _) => page.indented(STATUS_WIDTH, &format!("broken off, {untold} not done")),
     }
 }
 

@@ -59,6 +59,16 @@ fn broken_off_in_the_middle() {
 }
 
 #[test]
+fn stopped_at_the_first_failure() {
+    let id = testing::id("deny-all", &[]);
+    let run = testing::scenario(&id, vec![testing::failing_deny()], Status::Failed, None, 7);
+    let mut events = testing::run(Vec::new(), vec![run]);
+    events[0] = testing::run_started(&[id, testing::id("limit-traffic", &[])]);
+    let shown = shown(&events, plain());
+    assert!(shown.ends_with("1 scenario run not started after the first that went wrong\n"), "{shown}");
+}
+
+#[test]
 fn nothing_ran() {
     insta::assert_snapshot!(shown(&testing::run(Vec::new(), Vec::new()), plain()));
 }
