@@ -128,7 +128,7 @@ fn write_excerpt(f: &mut fmt::Formatter<'_>, source: &Source, span: Span) -> fmt
     let marked = source.text.get(span.start..end).map_or(0, |marked| marked.chars().count());
 
     // A window that shows some of what is before the span, and as much as fits from its start.
-    let first = if text.len() <= SHOWN_CHARACTERS { 0 } else { before.saturating_sub(SHOWN_CHARACTERS / 3) };
+    let first = before.saturating_sub(SHOWN_CHARACTERS / 3).min(text.len().saturating_sub(SHOWN_CHARACTERS));
     let last = text.len().min(first + SHOWN_CHARACTERS);
     let (cut_before, cut_after) =
         (if first > 0 { "..." } else { "" }, if last < text.len() { "..." } else { "" });

@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::path;
 use crate::source::{Source, Span};
 use crate::suggest::{did_you_mean, suggestion};
-use crate::yaml::{Node, Value, quote};
+use crate::yaml::{Node, Style, Value, quote};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -30,8 +30,11 @@ impl<'a> Report<'a> {
         self.source
     }
 
+    /// In the order of their places.
     pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
-        self.diagnostics.into_inner()
+        let mut diagnostics = self.diagnostics.into_inner();
+        diagnostics.sort_by_key(|diagnostic| diagnostic.span.map(|span| span.start));
+        diagnostics
     }
 
     fn push(&self, diagnostic: Diagnostic) {
@@ -122,7 +125,15 @@ impl<'a> Field<'a> {
     /// The string.
     pub(crate) fn string(&self) -> Option<&'a str> {
         match &self.node.value {
-            Value::String(text) => Some(text),
+            Value::String(text) => {
+                let word = text.to_lowercase();
+                if self.node.style == Style::Plain && matches!(word.as_str(), "yes" | "no" | "on" | "off") {
+                    let message =
+                        format!("kubectl reads `{text}` as a boolean, and the API server refuses it");
+                    self.warn(message, format!("write it in quotes: \"{text}\""));
+                }
+                Some(text)
+            }
             Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
                 let written = self.node.written(self.report.source);
                 let message = format!("a string is wanted here, not {}", self.node.describe());
@@ -158,7 +169,7 @@ impl<'a> Field<'a> {
         match self.node.value {
             Value::Bool(value) => Some(value),
             _ => {
-                self.wrong_type("true or false");
+                self.wrong_type("true or false, without quotes,");
                 None
             }
         }
@@ -173,10 +184,17 @@ impl<'a> Field<'a> {
                 let message = format!("a number is wanted here, not {}", self.node.describe());
                 self.error(message, format!("write it without quotes: {text}"));
             } else {
-                self.wrong_type("a number");
+                self.wrong_type("a whole number");
             }
             return None;
         };
+        let written = self.node.written(self.report.source);
+        let octal = written.starts_with("0o") || (written.starts_with('0') && written.parse() == Ok(number));
+        if octal && written.len() > 1 {
+            let message = format!("kubectl reads {written} as octal");
+            self.error(message, "write the number in decimal, without leading zeros");
+            return None;
+        }
         let valid = u16::try_from(number).ok().filter(|number| range.contains(number));
         if valid.is_none() {
             let message = format!("{number} is not a {what}");
@@ -273,10 +291,10 @@ impl<'a> Fields<'a> {
         if let Some(field) = self.get(name)
             && !harmless.contains(&field.node.value)
         {
-            field.error(
-                format!("`{name}: {}` is not supported yet", field.node.written(self.parent.report.source)),
-                "leave it out, if what is tested does not depend on it",
-            );
+            let written = field.node.written(self.parent.report.source);
+            let what = if written.contains('\n') { name.to_owned() } else { format!("{name}: {written}") };
+            let help = "leave it out, if what is tested does not depend on it";
+            field.error(format!("`{what}` is not supported yet"), help);
         }
     }
 }

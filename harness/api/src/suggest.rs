@@ -19,11 +19,12 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
         .map(|(_, candidate)| candidate)
 }
 
-/// `did you mean `x`?` where something is near, else the list of what is known.
+/// `did you mean `x`?` where something is near, else the list of what is known if it is short.
 pub fn suggestion(word: &str, known: &[&str]) -> String {
     match did_you_mean(word, known.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),
-        None => format!("known are: {}", known.join(", ")),
+        None if known.len() <= 12 => format!("known are: {}", known.join(", ")),
+        None => "check the spelling and the indentation".to_owned(),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn read(document: &Field<'_>, context: &Context, manifest: &mut Manif
 fn read_as(fields: &Fields<'_>, api_version: &str, kind: &str, context: &Context, manifest: &mut Manifest) {
     let document = fields.field();
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    if let Some(item_kind) = kind.strip_suffix("List") {
+    if let Some(item_kind) = list_of(group, kind) {
         return read_list(document, api_version, item_kind, context, manifest);
     }
     let Some(treatment) = treatment(fields, group, version, kind) else { return };
@@ -63,7 +63,9 @@ fn keep(document: &Field<'_>, object: Object, manifest: &mut Manifest) {
 fn treatment(fields: &Fields<'_>, group: &str, version: &str, kind: &str) -> Option<Treatment> {
     let known = GROUPS.iter().find(|known| known.name == group);
     let found = known.and_then(|known| known.kinds.iter().find(|(name, _)| *name == kind));
-    let (api_version, kind_field) = (fields.get("apiVersion")?, fields.get("kind")?);
+    // An item of a typed list has neither field; its place is the item's then.
+    let place = |name| fields.get(name).unwrap_or_else(|| fields.field().clone());
+    let (api_version, kind_field) = (place("apiVersion"), place("kind"));
     if let (Some(known), Some((_, treatment))) = (known, found) {
         if version != known.version && *treatment != Treatment::PassOver {
             let right = api_version_of(known.name, known.version);
@@ -94,7 +96,7 @@ fn treatment(fields: &Fields<'_>, group: &str, version: &str, kind: &str) -> Opt
         return None;
     }
     let Some(known) = known else {
-        return group_is_plausible(&api_version, group).then_some(Treatment::PassOver);
+        return stranger(&api_version, group, kind).then_some(Treatment::PassOver);
     };
     let names: Vec<&str> = known.kinds.iter().map(|(name, _)| *name).collect();
     kind_field.error(
@@ -104,17 +106,34 @@ fn treatment(fields: &Fields<'_>, group: &str, version: &str, kind: &str) -> Opt
     None
 }
 
-/// A group that nobody knows is passed over, unless it is a misspelt one that would have mattered.
-fn group_is_plausible(api_version: &Field<'_>, group: &str) -> bool {
+/// Whether a kind of a group that nobody here knows can be passed over: not if the group is a misspelt
+/// one, and with a warning if the kind sounds like a policy.
+fn stranger(api_version: &Field<'_>, group: &str, kind: &str) -> bool {
+    let policy = kind.ends_with("NetworkPolicy");
+    let matters = GROUPS
+        .iter()
+        .flat_map(|known| known.kinds)
+        .any(|(name, treatment)| *name == kind && *treatment != Treatment::PassOver);
     let known = GROUPS.iter().map(|known| known.name).chain(POLICY_GROUPS.iter().copied());
-    match did_you_mean(group, known.filter(|name| name.contains('.'))) {
-        Some(near) => {
-            api_version
-                .error(format!("unknown API group {}", quote(group)), format!("did you mean `{near}`?"));
-            false
-        }
-        None => true,
+    if (policy || matters)
+        && let Some(near) = did_you_mean(group, known.filter(|name| name.contains('.')))
+    {
+        api_version.error(format!("unknown API group {}", quote(group)), format!("did you mean `{near}`?"));
+        return false;
     }
+    if policy {
+        let help = "what is tested must not depend on it";
+        api_version.warn(format!("{kind} of {group} is not known here and has no effect"), help);
+    }
+    true
+}
+
+/// Whether a kind is a list, and of what: `List` of anything, `PodList` of pods.
+fn list_of<'k>(group: &str, kind: &'k str) -> Option<&'k str> {
+    let item = kind.strip_suffix("List")?;
+    let known =
+        GROUPS.iter().any(|known| known.name == group && known.kinds.iter().any(|(name, _)| *name == item));
+    (known || POLICY_GROUPS.contains(&group) || (group.is_empty() && item.is_empty())).then_some(item)
 }
 
 fn api_version_of(group: &str, version: &str) -> String {

@@ -70,8 +70,12 @@ fn peer(field: &Field<'_>) -> Option<NetworkPolicyPeer> {
     let namespaces = fields.get("namespaceSelector").map(|field| label_selector(&field));
     match (fields.get("ipBlock"), &pods, &namespaces) {
         (None, None, None) => {
-            let help = "write `podSelector`, `namespaceSelector` or `ipBlock`; `podSelector: {}` is every pod \
-                        of the namespace; leave the whole list out for everybody";
+            let help = if field.node.entries().iter().any(|(_, value)| value.is_null()) {
+                "a field with nothing after it is absent: `podSelector: {}` is every pod of the namespace"
+            } else {
+                "write `podSelector`, `namespaceSelector` or `ipBlock`; `podSelector: {}` is every pod of the \
+                 namespace; leave the whole list out for everybody"
+            };
             field.error("a peer must say whom it means", help);
             None
         }

@@ -15,6 +15,8 @@ const PHASES: &[(&str, PodPhase)] = &[
     ("Running", PodPhase::Running),
     ("Succeeded", PodPhase::Succeeded),
     ("Failed", PodPhase::Failed),
+    // The node does not answer: as far as anyone knows, the pod runs.
+    ("Unknown", PodPhase::Running),
 ];
 
 pub(super) fn pod(document: &Field<'_>, context: &Context) -> Option<Pod> {

@@ -55,22 +55,27 @@ pub(super) fn address(field: &Field<'_>) -> Option<IpAddr> {
 /// An address range. Host bits are accepted with a warning and mean the network, as for the API server.
 pub(super) fn cidr(field: &Field<'_>) -> Option<Cidr> {
     let text = field.string()?;
-    let Ok(net) = text.parse::<IpNet>() else {
+    let Some(net) = parse_cidr(text) else {
         field.error(format!("{} is not an address range", quote(text)), cidr_help(text));
         return None;
     };
     if let IpAddr::V6(address) = net.addr() {
-        unmapped(field, address, &format!("/{}", net.prefix_len()))?;
+        let length = net.prefix_len().checked_sub(96).map(|length| format!("/{length}"));
+        unmapped(field, address, &length.unwrap_or_default())?;
     }
     let network = Cidr::new(net);
     if network.net() != net {
-        let message = format!("{text} has host bits set and means {network}");
-        field.warn(
-            message,
-            format!("write {network}, or {}/{} for one address", net.addr(), net.max_prefix_len()),
-        );
+        let help = format!("write {network}, or {}/{} for one address", net.addr(), net.max_prefix_len());
+        field.warn(format!("{text} has host bits set and means {network}"), help);
     }
     Some(network)
+}
+
+/// `ADDRESS/LENGTH`, neither with leading zeros (which the parser of [`IpNet`] lets pass).
+fn parse_cidr(text: &str) -> Option<IpNet> {
+    let (address, length) = text.split_once('/')?;
+    let plain = length == "0" || !length.starts_with(['0', '+']);
+    IpNet::new(address.parse().ok()?, length.parse().ok().filter(|_| plain)?).ok()
 }
 
 /// The address range of an interface, `10.0.0.0/24`, for nodes.
@@ -107,13 +112,13 @@ fn leading_zeros(text: &str) -> Option<String> {
     Some(format!("leading zeros are ambiguous: write {}", plain.join(".")))
 }
 
-/// Refuses ::ffff:10.0.0.1, which some read as IPv6 and some as IPv4.
-fn unmapped(field: &Field<'_>, address: Ipv6Addr, suffix: &str) -> Option<Ipv6Addr> {
+/// Refuses ::ffff:10.0.0.1, which some read as IPv6 and some as IPv4; `length` is that of the IPv4 range.
+fn unmapped(field: &Field<'_>, address: Ipv6Addr, length: &str) -> Option<Ipv6Addr> {
     match address.to_ipv4_mapped() {
         None => Some(address),
         Some(mapped) => {
-            let message = format!("{address}{suffix} is an IPv4 address written as IPv6");
-            field.error(message, format!("write it as IPv4: {mapped}"));
+            let message = format!("{address} is an IPv4 address written as IPv6");
+            field.error(message, format!("write it as IPv4: {mapped}{length}"));
             None
         }
     }

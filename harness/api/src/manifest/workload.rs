@@ -51,17 +51,10 @@ pub(super) fn pods(document: &Field<'_>, kind: Workload, context: &Context) -> O
     let named = |suffix: String| {
         let mut pod = pod.clone();
         pod.metadata.name = format!("{}-{suffix}", metadata.name);
-        // A name that is missing or wrong was reported already.
-        if let (Ok(()), Err(problem)) =
-            (names::check_dns_subdomain(&metadata.name), names::check_dns_subdomain(&pod.metadata.name))
-        {
-            document
-                .error(format!("its pod's name {} {problem}", pod.metadata.name), "choose a shorter name");
-        }
         pod
     };
     let ordinals = |start: u32, count: u16| (start..start + u32::from(count)).map(move |n| n.to_string());
-    Some(match kind {
+    let pods: Vec<Pod> = match kind {
         Workload::DaemonSet => {
             if template.field().node.get("spec").is_some_and(|spec| spec.get("nodeSelector").is_some()) {
                 let help = "a pod is made on every node";
@@ -98,7 +91,15 @@ pub(super) fn pods(document: &Field<'_>, kind: Workload, context: &Context) -> O
             ordinals(0, if suspended { 0 } else { parallel }).map(labelled).collect()
         }
         _ => ordinals(0, count(&spec, "replicas")).map(named).collect(),
-    })
+    };
+    // The last name is the longest. One that is wrong from the start was reported already.
+    if let Some(last) = pods.last()
+        && let Err(problem) = names::check_dns_subdomain(&last.metadata.name)
+        && names::check_dns_subdomain(&metadata.name).is_ok()
+    {
+        document.error(format!("its pod's name {} {problem}", last.metadata.name), "choose a shorter name");
+    }
+    Some(pods)
 }
 
 /// A number of pods; 1 where none is written.

@@ -2,18 +2,16 @@
 //!
 //! Null is absent, as in the API: a null field of a struct is skipped, one of a map is kept.
 
+use super::error::{Error, Segment};
 use super::handover;
-use super::tree::{Key, Node, Value, quote};
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::path;
+use super::tree::{Key, Node, Value};
+use crate::diagnostic::Diagnostics;
 use crate::source::{Source, Span};
-use crate::suggest::suggestion;
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
     SeqAccess, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
-use std::fmt;
 use std::sync::Arc;
 
 /// Reads a typed value from a node.
@@ -28,103 +26,6 @@ pub fn from_node_at<T: DeserializeOwned>(
     path: &str,
 ) -> Result<T, Diagnostics> {
     T::deserialize(node).map_err(|error| error.at(node.span).into_diagnostic(source, path).into())
-}
-
-/// Why a node is not the value that was asked for.
-#[derive(Clone, Debug)]
-pub struct Error(Box<ErrorParts>);
-
-#[derive(Clone, Debug)]
-struct ErrorParts {
-    message: String,
-    help: Option<String>,
-    /// A scalar stands where a string is wanted.
-    wants_quotes: bool,
-    span: Option<Span>,
-    /// The path to the place, innermost first.
-    path: Vec<Segment>,
-}
-
-#[derive(Clone, Debug)]
-enum Segment {
-    Field(String),
-    Index(usize),
-}
-
-impl Error {
-    fn new(message: String, help: Option<String>) -> Error {
-        Error(Box::new(ErrorParts { message, help, wants_quotes: false, span: None, path: Vec::new() }))
-    }
-
-    fn type_mismatch(wanted: &str, node: &Node) -> Error {
-        Error::new(format!("{wanted} is wanted here, not {}", node.describe()), None).at(node.span)
-    }
-
-    /// The place, unless one further in is known.
-    fn at(mut self, span: Span) -> Error {
-        self.0.span.get_or_insert(span);
-        self
-    }
-
-    fn inside(mut self, segment: Segment) -> Error {
-        self.0.path.push(segment);
-        self
-    }
-
-    fn into_diagnostic(self, source: &Arc<Source>, base: &str) -> Diagnostic {
-        let ErrorParts { message, help, wants_quotes, span, path } = *self.0;
-        let path = path.iter().rev().fold(base.to_owned(), |outer, segment| match segment {
-            Segment::Field(name) => path::field(&outer, name),
-            Segment::Index(index) => path::index(&outer, *index),
-        });
-        let mut diagnostic = Diagnostic::error(message).path(path).in_source(source);
-        if let Some(span) = span {
-            diagnostic = diagnostic.at(source, span);
-            if wants_quotes {
-                diagnostic = diagnostic.help(format!("write it in quotes: \"{}\"", source.slice(span)));
-            }
-        }
-        if let Some(help) = help {
-            diagnostic = diagnostic.help(help);
-        }
-        diagnostic
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl de::Error for Error {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        let message = message.to_string();
-        handover::take_error(&message).unwrap_or_else(|| Error::new(message, None))
-    }
-    fn invalid_type(found: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
-        Error::new(format!("{wanted} is wanted here, not {found}"), None)
-    }
-    fn invalid_value(found: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
-        Error::new(format!("{wanted} is wanted here, not {found}"), None)
-    }
-    fn invalid_length(length: usize, wanted: &dyn de::Expected) -> Self {
-        Error::new(format!("{wanted} is wanted here, not {length} items"), None)
-    }
-    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Error::new(format!("unknown field {}", quote(field)), Some(suggestion(field, expected)))
-    }
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Error::new(format!("unknown value {}", quote(variant)), Some(suggestion(variant, expected)))
-    }
-    fn missing_field(field: &'static str) -> Self {
-        Error::new(format!("the field `{field}` is missing"), Some(format!("add `{field}: ...`")))
-    }
-    fn duplicate_field(field: &'static str) -> Self {
-        Error::new(format!("the field `{field}` stands here twice"), Some("keep one of them".to_owned()))
-    }
 }
 
 /// `deserialize_u16` and its kin: an integer within the type's range.
@@ -196,9 +97,8 @@ impl<'de> Deserializer<'de> for &'de Node {
                 visitor.visit_borrowed_str(text).map_err(|error: Error| error.at(self.span))
             }
             value => {
-                let mut error = Error::type_mismatch("a string", self);
-                error.0.wants_quotes = matches!(value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
-                Err(error)
+                let scalar = matches!(value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
+                Err(Error::type_mismatch("a string", self).wants_quotes(scalar))
             }
         }
     }
@@ -253,9 +153,8 @@ impl<'de> Deserializer<'de> for &'de Node {
                 .visit_map(Fields { nulls_skipped: fields, ..Fields::all(entries) })
                 .map_err(|error| error.at(self.span)),
             _ => {
-                let mut error = Error::type_mismatch("a mapping", self);
-                error.0.help = Some(format!("its fields are: {}", fields.join(", ")));
-                Err(error)
+                let help = format!("its fields are: {}", fields.join(", "));
+                Err(Error::type_mismatch("a mapping", self).help(help))
             }
         }
     }
@@ -277,9 +176,8 @@ impl<'de> Deserializer<'de> for &'de Node {
                 }
             },
             _ => {
-                let mut error = Error::type_mismatch("a name", self);
-                error.0.help = Some(format!("one of: {}", variants.join(", ")));
-                return Err(error);
+                let help = format!("one of: {}", variants.join(", "));
+                return Err(Error::type_mismatch("a name", self).help(help));
             }
         };
         visitor.visit_enum(access).map_err(|error| error.at(self.span))

@@ -2,7 +2,7 @@
 //! [`Error`] with its place. The deserializer lays the thing into a slot of the thread and makes a call
 //! that the type's visitor knows as the sign to take it out again, in the same breath.
 
-use super::de::Error;
+use super::error::Error;
 use super::tree::Node;
 use crate::source::Span;
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, Visitor};

@@ -4,14 +4,17 @@
 //! (within a budget); merge keys, tags of one's own and keys that are no strings are refused.
 
 mod de;
+mod error;
 mod handover;
+mod measure;
 mod parse;
 mod scalar;
 #[cfg(test)]
 mod tests;
 mod tree;
 
-pub use de::{Error, from_node, from_node_at};
+pub use de::{from_node, from_node_at};
+pub use error::Error;
 pub use handover::Spanned;
 pub use parse::{MAX_ALIAS_BYTES, MAX_DEPTH, MAX_NODES, parse};
 pub(crate) use tree::quote;

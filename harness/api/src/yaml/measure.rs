@@ -1,0 +1,40 @@
+//! The size of a subtree, which is what an alias to it costs.
+
+use super::tree::{Key, Node, Value};
+
+/// How much a subtree amounts to.
+#[derive(Default)]
+pub(super) struct Measure {
+    pub(super) nodes: usize,
+    pub(super) depth: usize,
+    pub(super) bytes: usize,
+}
+
+impl Measure {
+    /// Recursion is bounded by [`MAX_DEPTH`](super::MAX_DEPTH), which holds for every finished node.
+    pub(super) fn of(node: &Node) -> Measure {
+        let mut measure = Measure { nodes: 1, depth: 0, bytes: size_of::<Node>() };
+        let mut add = |child: &Node| {
+            let inner = Measure::of(child);
+            measure.nodes += inner.nodes;
+            measure.bytes += inner.bytes;
+            measure.depth = measure.depth.max(inner.depth);
+        };
+        match &node.value {
+            Value::Sequence(items) => items.iter().for_each(&mut add),
+            Value::Mapping(entries) => entries.iter().for_each(|(_, value)| add(value)),
+            _ => {}
+        }
+        match &node.value {
+            Value::Sequence(_) => measure.depth += 1,
+            Value::Mapping(entries) => {
+                measure.depth += 1;
+                measure.bytes +=
+                    entries.iter().map(|(key, _)| size_of::<Key>() + key.name.len()).sum::<usize>();
+            }
+            Value::String(text) => measure.bytes += text.len(),
+            _ => {}
+        }
+        measure
+    }
+}
