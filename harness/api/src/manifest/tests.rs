@@ -109,6 +109,15 @@ fn the_namespace_of_the_context_is_the_default() {
     assert_eq!(manifest.objects[0].object.metadata().namespace.as_deref(), Some("prod"));
 }
 
+#[test]
+fn a_daemon_set_needs_nodes() {
+    let set = "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: a}, spec: {selector: {matchLabels: {a: b}}, \
+               template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a}]}}}}";
+    let manifest = read_manifests(&Source::new("x", set), &Context::default()).unwrap();
+    assert!(manifest.objects.is_empty());
+    assert!(manifest.warnings[0].to_string().contains("no node is known"));
+}
+
 /// Replaces the values at some places of a tree by others.
 fn mutate(node: &mut Node, places: &mut Vec<usize>, values: &[Node], count: &mut usize) {
     let here = *count;

@@ -60,6 +60,12 @@ pub(super) fn pods(document: &Field<'_>, kind: Workload, context: &Context) -> O
                 let help = "a pod is made on every node";
                 template.field().warn("`nodeSelector` of a DaemonSet is not looked at", help);
             }
+            if context.nodes.is_empty() {
+                document.warn(
+                    "no node is known here, so this DaemonSet has no pods",
+                    "write the pods themselves",
+                );
+            }
             let on = |node: &String| Pod { node_name: Some(node.clone()), ..named(node.clone()) };
             context.nodes.iter().map(on).collect()
         }
