@@ -139,7 +139,7 @@ pub struct ExternalHost {
 }
 
 /// A port that somebody listens on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ListenPort {
     /// The number, never 0.
     pub port: u16,

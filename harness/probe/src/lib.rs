@@ -1,1 +1,36 @@
-//! Empty.
+//! Listeners, witnesses and probes: tries flows in a cluster and says what became of each, by evidence.
+//!
+//! One thread and one event loop drive the sockets of every namespace. A [`Prober`] opens what a cluster
+//! needs ([`Prober::sync`]): servers on the ports that pods serve, a witness in each stack that sees which
+//! requests were delivered to it, a reader of what the rules of each node log. [`Prober::probe`] then
+//! sends a batch of requests, each with a token in it that survives every address translation, and books
+//! sightings, logs and ICMP errors by token. Delivery between namespaces is synchronous, so almost every
+//! outcome is known when the call that sent the packet returns; nothing waits for a timeout to learn that
+//! a packet was dropped.
+//!
+//! Witnesses are raw sockets, not packet sockets: they see a packet where it is delivered, after address
+//! translation and after the node's own INPUT rules, so that a sighting on a node means that the node
+//! accepted it; and closing one is free, where closing a packet socket waits for a grace period of the
+//! kernel, some 12 ms, once for each pod.
+
+mod batch;
+mod dns;
+mod error;
+mod filter;
+mod flight;
+mod ledger;
+mod nflog;
+mod packet;
+mod prober;
+mod request;
+mod server;
+mod stack;
+mod sys;
+mod token;
+mod verdict;
+mod world;
+
+pub use error::ProbeError;
+pub use prober::Prober;
+pub use request::{Patience, ProbePort, ProbeRequest, Target};
+pub use stack::Site;

@@ -1,0 +1,184 @@
+//! A batch of probes: sent in chunks, looked at as soon as each chunk is out, and what is left waited
+//! for together.
+
+use crate::error::ProbeError;
+use crate::flight::{Flight, Next};
+use crate::ledger::Ledger;
+use crate::request::{Patience, ProbeRequest};
+use crate::token::Tokens;
+use crate::verdict::Moment;
+use crate::world::World;
+use netproof_model::{Observation, Outcome};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// How many probes are sent before the evidence is drained. The smallest receive buffer holds 256 log
+/// messages, and a probe leaves a few at most.
+const CHUNK: usize = 64;
+/// How many undecided probes may hold a socket.
+const MOST_OPEN: usize = 1024;
+/// How long a denial of which there is no sign is waited for.
+const SETTLE: Duration = Duration::from_millis(50);
+/// How long a name server that received the query may take.
+const NAME_SERVER: Duration = Duration::from_secs(1);
+/// How long an expected answer is waited for, and when the request is sent once more.
+const ANSWER: Duration = Duration::from_secs(3);
+const REPEAT: Duration = Duration::from_secs(1);
+
+/// The probes of one call.
+pub(crate) struct Batch<'a> {
+    pub world: &'a mut World,
+    pub ledger: &'a mut Ledger,
+    pub tokens: &'a mut Tokens,
+    pub observations: Vec<Option<Observation>>,
+}
+
+impl<'a> Batch<'a> {
+    /// Makes every probe, those of one source together.
+    pub(crate) fn run(mut self, requests: &'a [ProbeRequest]) -> Result<Vec<Observation>, ProbeError> {
+        self.ledger.begin(requests.len());
+        self.observations.resize_with(requests.len(), || None);
+        let mut order: Vec<usize> = (0..requests.len()).collect();
+        order.sort_by_key(|index| &requests[*index].source);
+        let mut open = Vec::new();
+        for chunk in order.chunks(CHUNK) {
+            let mut flights = Vec::with_capacity(chunk.len());
+            for index in chunk {
+                flights.push(Flight::new(&requests[*index], *index)?);
+            }
+            self.launch(&mut flights)?;
+            open.extend(self.look(flights, Moment::Sent)?);
+            if open.len() >= MOST_OPEN {
+                self.settle(std::mem::take(&mut open))?;
+            }
+        }
+        self.settle(open)?;
+        Ok(self.observations.into_iter().flatten().collect())
+    }
+
+    /// Sends the next packet of each flight: one visit to a namespace for all neighbours of one source.
+    fn launch(&mut self, flights: &mut [Flight<'a>]) -> Result<(), ProbeError> {
+        for group in flights.chunk_by_mut(|a, b| a.request.source == b.request.source) {
+            let Some(first) = group.first() else { continue };
+            let source = &first.request.source;
+            let stack = self.world.stack(source)?;
+            let netns = std::sync::Arc::clone(&stack.netns);
+            let mut numbers = std::mem::take(&mut stack.numbers);
+            let (world, ledger, tokens) = (&*self.world, &mut *self.ledger, &mut *self.tokens);
+            let sent = netns.enter(|| -> io::Result<()> {
+                for flight in group {
+                    let echo = world.echo_socket(source, flight.request.family);
+                    flight.launch(&mut numbers, echo, tokens, ledger)?;
+                }
+                Ok(())
+            });
+            self.world.stack(source)?.numbers = numbers;
+            sent.flatten().map_err(|error| ProbeError::System {
+                doing: "make a probe's socket",
+                place: source.to_string(),
+                source: error,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Looks at each flight, and again at those that have gone on to another stage; gives back those
+    /// that are still open.
+    fn look(&mut self, flights: Vec<Flight<'a>>, moment: Moment) -> Result<Vec<Flight<'a>>, ProbeError> {
+        let mut open = Vec::new();
+        let mut flights = flights;
+        while !flights.is_empty() {
+            self.world.drain(Duration::ZERO, self.ledger)?;
+            let (mut launch, mut again) = (Vec::new(), Vec::new());
+            for mut flight in flights {
+                match self.advance(&mut flight, moment)? {
+                    Next::Decided(outcome) => self.finish(flight, outcome, Duration::ZERO),
+                    Next::Launch => launch.push(flight),
+                    Next::LookAgain => again.push(flight),
+                    Next::Wait => open.push(flight),
+                }
+            }
+            self.launch(&mut launch)?;
+            again.append(&mut launch);
+            flights = again;
+        }
+        Ok(open)
+    }
+
+    fn advance(&mut self, flight: &mut Flight<'a>, moment: Moment) -> Result<Next, ProbeError> {
+        flight.advance(self.ledger, moment).map_err(|error| ProbeError::System {
+            doing: "look at a probe's socket",
+            place: flight.request.source.to_string(),
+            source: error,
+        })
+    }
+
+    fn finish(&mut self, flight: Flight<'a>, outcome: Outcome, waited: Duration) {
+        let index = flight.index;
+        self.observations[index] = Some(flight.finish(outcome, waited, self.ledger));
+    }
+
+    /// Decides what is left: at once where a rule logged a drop, otherwise when patience has run out.
+    fn settle(&mut self, flights: Vec<Flight<'a>>) -> Result<(), ProbeError> {
+        if flights.is_empty() {
+            return Ok(());
+        }
+        // Packets that the kernel has put off (it does, when it has many at once) are handled by a thread
+        // of its own: let it have its turn.
+        std::thread::yield_now();
+        let mut open = self.look(flights, Moment::Drained)?;
+        let began = Instant::now();
+        let mut shared = true;
+        while let Some(next) = open.iter().map(|flight| self.due(flight)).min() {
+            let now = began.elapsed();
+            if now < next {
+                for flight in open.iter_mut().filter(|flight| !flight.watched) {
+                    flight.watched = true;
+                    flight.socket.iter().try_for_each(|socket| self.world.watch(socket))?;
+                }
+                self.world.drain(next - now, self.ledger)?;
+                open = self.look(open, Moment::Drained)?;
+                continue;
+            }
+            // Time is up for some; the wait may have lasted because this thread did not get a processor,
+            // so they are looked at once more.
+            std::thread::yield_now();
+            open = self.look(open, Moment::Drained)?;
+            let (due, rest): (Vec<_>, Vec<_>) = open.into_iter().partition(|flight| self.due(flight) <= now);
+            open = rest;
+            for mut flight in due {
+                if flight.request.patience == Patience::ForAnswer && !flight.repeated {
+                    self.repeat(&mut flight)?;
+                    open.push(flight);
+                } else if let Next::Decided(outcome) = self.advance(&mut flight, Moment::Over)? {
+                    // The wait was one for all of them: it is told once.
+                    let waited = if shared { began.elapsed() } else { Duration::ZERO };
+                    shared = false;
+                    self.finish(flight, outcome, waited);
+                } else {
+                    open.push(flight);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// When something is to be done about a flight of which nothing is heard, from the beginning of the
+    /// wait.
+    fn due(&self, flight: &Flight<'_>) -> Duration {
+        match flight.request.patience {
+            Patience::ForAnswer if flight.repeated => ANSWER,
+            Patience::ForAnswer => REPEAT,
+            Patience::Settle if flight.asks_a_name_server() && self.ledger.is_seen(flight.index) => NAME_SERVER,
+            Patience::Settle => SETTLE,
+        }
+    }
+
+    fn repeat(&mut self, flight: &mut Flight<'a>) -> Result<(), ProbeError> {
+        let source = &flight.request.source;
+        let mut numbers = std::mem::take(&mut self.world.stack(source)?.numbers);
+        flight.repeat(self.world.echo_socket(source, flight.request.family), &mut numbers);
+        self.world.stack(source)?.numbers = numbers;
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! The little of DNS that probes need (RFC 1035): a query, what an answer says, and the empty answer
+//! that our own servers give.
+
+use netproof_model::{Family, Token};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+const HEADER: usize = 12;
+const CLASS_IN: u16 = 1;
+/// Names without this many dots are tried under the search list first.
+const NDOTS: usize = 5;
+
+/// What a name server said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// It has addresses of the family that was asked for.
+    Addresses(Vec<IpAddr>),
+    /// It has none: there is no such name (NXDOMAIN), or it has no address of this family.
+    NotFound,
+    /// It could not say (SERVFAIL).
+    Failed,
+}
+
+fn record_type(family: Family) -> u16 {
+    match family {
+        Family::Ipv4 => 1,
+        Family::Ipv6 => 28,
+    }
+}
+
+/// A query for the addresses of a name. Its identifier and flags are the token. `None` for a name that
+/// does not fit.
+pub(crate) fn query(token: Token, name: &str, family: Family) -> Option<Vec<u8>> {
+    let mut message = token.0.to_be_bytes().to_vec();
+    message.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.len() > 253 {
+        return None;
+    }
+    for label in name.split('.') {
+        message.push(u8::try_from(label.len()).ok().filter(|length| (1..=63).contains(length))?);
+        message.extend_from_slice(label.as_bytes());
+    }
+    message.push(0);
+    message.extend_from_slice(&record_type(family).to_be_bytes());
+    message.extend_from_slice(&CLASS_IN.to_be_bytes());
+    Some(message)
+}
+
+/// Whether this is a well-formed answer to the query with this token.
+pub(crate) fn answers(token: Token, message: &[u8]) -> bool {
+    let identifier = (token.0 >> 16) as u16;
+    u16_at(message, 0) == Some(identifier)
+        && message.len() >= HEADER
+        && message[2] & 0x80 != 0
+        && questions_end(message).is_some()
+}
+
+/// What an answer says. `None` if it is malformed.
+pub(crate) fn read(message: &[u8], family: Family) -> Option<Reply> {
+    const NO_ERROR: u8 = 0;
+    const SERVER_FAILURE: u8 = 2;
+    match message.get(3)? & 0x0f {
+        NO_ERROR => {}
+        SERVER_FAILURE => return Some(Reply::Failed),
+        _ => return Some(Reply::NotFound),
+    }
+    let mut at = questions_end(message)?;
+    let mut addresses = Vec::new();
+    for _ in 0..u16_at(message, 6)? {
+        at = name_end(message, at)?;
+        let (kind, class) = (u16_at(message, at)?, u16_at(message, at + 2)?);
+        let length = usize::from(u16_at(message, at + 8)?);
+        let data = message.get(at + 10..at + 10 + length)?;
+        if kind == record_type(family) && class == CLASS_IN {
+            addresses.push(match family {
+                Family::Ipv4 => Ipv4Addr::from(<[u8; 4]>::try_from(data).ok()?).into(),
+                Family::Ipv6 => Ipv6Addr::from(<[u8; 16]>::try_from(data).ok()?).into(),
+            });
+        }
+        at += 10 + length;
+    }
+    Some(if addresses.is_empty() { Reply::NotFound } else { Reply::Addresses(addresses) })
+}
+
+/// The answer "no error, and no records" to a query. `None` if the query is malformed.
+pub(crate) fn empty_answer(query: &[u8]) -> Option<Vec<u8>> {
+    let end = questions_end(query)?;
+    let mut answer = query.get(..end)?.to_vec();
+    // An answer, authoritative.
+    answer[2] |= 0x84;
+    answer[6..HEADER].fill(0);
+    Some(answer)
+}
+
+/// The position after the questions.
+fn questions_end(message: &[u8]) -> Option<usize> {
+    let mut at = HEADER;
+    for _ in 0..u16_at(message, 4)? {
+        at = name_end(message, at)? + 4;
+    }
+    (at <= message.len()).then_some(at)
+}
+
+/// The position after the name that begins at `at`.
+fn name_end(message: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *message.get(at)? {
+            0 => return Some(at + 1),
+            // A pointer to the rest of the name ends it here.
+            length if length & 0xc0 == 0xc0 => return (at + 2 <= message.len()).then_some(at + 2),
+            length => at += 1 + usize::from(length),
+        }
+    }
+}
+
+fn u16_at(message: &[u8], at: usize) -> Option<u16> {
+    let bytes = message.get(at..at.checked_add(2)?)?;
+    Some(u16::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// The names to ask for, in order, as a resolver with `ndots:5` tries them.
+pub(crate) fn candidates(name: &str, search: &[String]) -> Vec<String> {
+    if name.ends_with('.') {
+        return vec![name.to_owned()];
+    }
+    let searched = search.iter().map(|domain| format!("{name}.{}", domain.trim_end_matches('.')));
+    let as_it_is = std::iter::once(name.to_owned());
+    if name.matches('.').count() < NDOTS {
+        searched.chain(as_it_is).collect()
+    } else {
+        as_it_is.chain(searched).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TOKEN: Token = Token(0x1234_0100);
+
+    /// An answer to a query for `web.test`: a CNAME, then these records of the family.
+    fn answer(family: Family, code: u8, addresses: &[&[u8]]) -> Vec<u8> {
+        let mut message = query(TOKEN, "web.test", family).unwrap();
+        message[2] |= 0x80;
+        message[3] |= code;
+        message[7] = 1 + addresses.len() as u8;
+        message.extend_from_slice(&[0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 5, 0, 4, 1, b'x', 0xc0, 16]);
+        for address in addresses {
+            message.extend_from_slice(&[0xc0, 12]);
+            message.extend_from_slice(&record_type(family).to_be_bytes());
+            message.extend_from_slice(&[0, 1, 0, 0, 0, 5, 0, address.len() as u8]);
+            message.extend_from_slice(address);
+        }
+        message
+    }
+
+    #[test]
+    fn answers_are_read() {
+        let v4 = answer(Family::Ipv4, 0, &[&[10, 0, 0, 1], &[10, 0, 0, 2]]);
+        assert!(answers(TOKEN, &v4));
+        assert!(!answers(Token(0x1235_0100), &v4));
+        assert!(!answers(TOKEN, &query(TOKEN, "web.test", Family::Ipv4).unwrap()), "a query is no answer");
+        let both = vec!["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        assert_eq!(read(&v4, Family::Ipv4), Some(Reply::Addresses(both)));
+        assert_eq!(read(&v4, Family::Ipv6), Some(Reply::NotFound));
+        let v6 = answer(Family::Ipv6, 0, &[&[0xfd; 16]]);
+        assert!(matches!(read(&v6, Family::Ipv6), Some(Reply::Addresses(found)) if found.len() == 1));
+        assert_eq!(read(&answer(Family::Ipv4, 0, &[]), Family::Ipv4), Some(Reply::NotFound));
+        assert_eq!(read(&answer(Family::Ipv4, 3, &[]), Family::Ipv4), Some(Reply::NotFound));
+        assert_eq!(read(&answer(Family::Ipv4, 2, &[]), Family::Ipv4), Some(Reply::Failed));
+        assert_eq!(read(&v4[..v4.len() - 1], Family::Ipv4), None);
+    }
+
+    #[test]
+    fn an_empty_answer_answers() {
+        let message = empty_answer(&query(TOKEN, "netproof.test", Family::Ipv4).unwrap()).unwrap();
+        assert!(answers(TOKEN, &message));
+        assert_eq!(read(&message, Family::Ipv4), Some(Reply::NotFound));
+    }
+
+    #[test]
+    fn names_are_tried_in_the_order_of_a_resolver() {
+        let search = ["default.svc.cluster.local".to_owned(), "svc.cluster.local.".to_owned()];
+        let table: [(&str, &[&str]); 3] = [
+            ("web", &["web.default.svc.cluster.local", "web.svc.cluster.local", "web"]),
+            ("a.b.c.d.e.f", &["a.b.c.d.e.f", "a.b.c.d.e.f.default.svc.cluster.local", "a.b.c.d.e.f.svc.cluster.local"]),
+            ("web.", &["web."]),
+        ];
+        for (name, expected) in table {
+            assert_eq!(candidates(name, &search), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_do_not_fit_are_refused() {
+        for name in ["", "a..b", &"x".repeat(64), &"x.".repeat(130)] {
+            assert_eq!(query(TOKEN, name, Family::Ipv4), None, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(message in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = answers(TOKEN, &message);
+            let _ = read(&message, Family::Ipv4);
+            let _ = empty_answer(&message);
+        }
+    }
+}

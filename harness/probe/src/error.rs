@@ -1,0 +1,79 @@
+//! What can break in the harness itself. None of these is a verdict.
+
+use netproof_model::{Place, Token};
+use std::io;
+use thiserror::Error;
+
+/// Why probes could not be made, or not be believed: cause and remedy.
+#[derive(Debug, Error)]
+pub enum ProbeError {
+    /// A system call failed.
+    #[error("cannot {doing} in {place}: {source}{}", remedy(source))]
+    System {
+        /// What was being done, to follow "cannot".
+        doing: &'static str,
+        /// Where.
+        place: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel discarded log messages, so that the absence of one says nothing any more.
+    #[error(
+        "{place} lost log messages: its receive buffer was full; run fewer scenarios at once (--jobs), or let \
+         the kernel give larger buffers (net.core.rmem_max)"
+    )]
+    LogsLost {
+        /// The node.
+        place: Place,
+    },
+    /// A packet arrived after its probe had been judged lost.
+    #[error(
+        "the packet {token} arrived at {place} after its probe had been judged \"dropped\": the verdict was \
+         wrong, and others may be; the machine is too busy to deliver packets in time, so run fewer \
+         scenarios at once (--jobs)"
+    )]
+    LateArrival {
+        /// Where.
+        place: Place,
+        /// Of which probe.
+        token: Token,
+    },
+    /// A request names a place that the cluster does not have.
+    #[error("there is no {place} to send from; call sync after the cluster has changed")]
+    NoSuchPlace {
+        /// Which.
+        place: Place,
+    },
+    /// The request's family and the target's address differ.
+    #[error("a probe of {family} cannot be addressed to {address}; use an address of that family")]
+    WrongFamily {
+        /// The family.
+        family: netproof_model::Family,
+        /// The address.
+        address: std::net::IpAddr,
+    },
+    /// SCTP.
+    #[error("SCTP probes are not built yet; leave out flows of SCTP")]
+    Sctp,
+    /// A name that DNS cannot carry.
+    #[error("\"{name}\" is not a name that DNS can carry: labels have 1 to 63 characters, a name at most 253")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+}
+
+/// The remedy of a failed system call, where there is one.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => "; raise the limit of open files (ulimit -n)",
+        Some(libc::EPERM | libc::EACCES) => {
+            "; netproof must run in its sandbox, with all capabilities in it (netproof doctor says what is missing)"
+        }
+        Some(libc::ENOBUFS | libc::ENOMEM) => "; the machine is short of memory: run fewer scenarios at once (--jobs)",
+        Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT) => {
+            "; this kernel lacks the protocol: use a topology without it (netproof doctor says what there is)"
+        }
+        _ => "",
+    }
+}

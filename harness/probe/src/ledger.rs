@@ -1,0 +1,133 @@
+//! Books evidence under the probe that it belongs to, by token, and notices what comes too late.
+
+use crate::error::ProbeError;
+use crate::nflog::Logged;
+use crate::packet::{Kind, Packet};
+use crate::verdict::{Evidence, IcmpError};
+use netproof_model::observation::{LogRecord, Sighting};
+use netproof_model::{Family, Place, Token};
+use std::collections::{HashMap, HashSet};
+
+/// The evidence of the probes that are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    slots: HashMap<Token, usize>,
+    evidence: Vec<Evidence>,
+    /// Probes that were judged lost without having been seen anywhere.
+    unseen: HashSet<Token>,
+    late: Option<ProbeError>,
+}
+
+impl Ledger {
+    /// Begins a batch of this many probes.
+    pub(crate) fn begin(&mut self, probes: usize) {
+        self.slots.clear();
+        self.evidence.clear();
+        self.evidence.resize_with(probes, Evidence::default);
+    }
+
+    /// From now on the packets with this token belong to this probe.
+    pub(crate) fn expect(&mut self, token: Token, probe: usize) {
+        // Only the tokens of DNS queries ever come again, after 131,072 others.
+        self.unseen.remove(&token);
+        self.slots.insert(token, probe);
+    }
+
+    /// The evidence of a probe.
+    pub(crate) fn of(&mut self, probe: usize) -> &mut Evidence {
+        &mut self.evidence[probe]
+    }
+
+    /// Whether a probe's request was delivered somewhere.
+    pub(crate) fn is_seen(&self, probe: usize) -> bool {
+        self.evidence.get(probe).is_some_and(|evidence| !evidence.sightings.is_empty())
+    }
+
+    /// The probe was judged lost: should it be seen after all, the verdict was wrong.
+    pub(crate) fn judged_lost(&mut self, token: Token) {
+        self.unseen.insert(token);
+    }
+
+    /// What came too late, if anything did.
+    pub(crate) fn take_late(&mut self) -> Option<ProbeError> {
+        self.late.take()
+    }
+
+    fn find(&mut self, token: Token) -> Option<&mut Evidence> {
+        let slot = *self.slots.get(&token)?;
+        self.evidence.get_mut(slot)
+    }
+
+    /// A rule on `node` logged a packet.
+    pub(crate) fn logged(&mut self, node: &str, logged: &Logged) {
+        let token = logged.packet.token;
+        let Some(evidence) = self.find(token) else { return };
+        match logged.packet.kind {
+            Kind::Request => evidence.request_logged = true,
+            Kind::Answer | Kind::Error { .. } => evidence.answer_logged = true,
+            Kind::Stream => {}
+        }
+        let record = LogRecord {
+            node: node.to_owned(),
+            number: logged.number,
+            hook: logged.hook,
+            packet: logged.packet.addresses,
+            token: Some(token),
+        };
+        // A retransmission says nothing new.
+        if !evidence.logs.contains(&record) {
+            evidence.logs.push(record);
+        }
+    }
+
+    /// A packet was delivered to the stack at `place`.
+    pub(crate) fn delivered(&mut self, place: &Place, packet: &Packet, interface: impl FnOnce() -> String) {
+        let token = packet.token;
+        match packet.kind {
+            Kind::Request => {
+                if self.unseen.remove(&token) {
+                    self.late = Some(ProbeError::LateArrival { place: place.clone(), token });
+                }
+                let Some(evidence) = self.find(token) else { return };
+                if evidence.sightings.iter().any(|sighting| sighting.place == *place) {
+                    return;
+                }
+                let packet = packet.addresses;
+                let place = place.clone();
+                evidence.sightings.push(Sighting { place, interface: interface(), packet, token });
+            }
+            Kind::Answer => {
+                if packet.addresses.protocol == netproof_model::Protocol::Icmp
+                    && let Some(evidence) = self.find(token)
+                {
+                    evidence.echoed = true;
+                }
+            }
+            Kind::Error { kind, code } => {
+                if let Some(evidence) = self.find(token) {
+                    let family = Family::of(packet.addresses.source);
+                    evidence.error.get_or_insert(IcmpError { family, kind, code });
+                }
+            }
+            Kind::Stream => {}
+        }
+    }
+
+    /// A packet arrived at `place`, on its way or at its end; only while tracing.
+    pub(crate) fn passed(&mut self, place: &Place, packet: &Packet, interface: impl FnOnce() -> String) {
+        if packet.kind != Kind::Request {
+            return;
+        }
+        let Some(evidence) = self.find(packet.token) else { return };
+        let sighting = Sighting {
+            place: place.clone(),
+            interface: interface(),
+            packet: packet.addresses,
+            token: packet.token,
+        };
+        let passage = (packet.hop_limit, sighting);
+        if !evidence.passages.contains(&passage) {
+            evidence.passages.push(passage);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The NFLOG group of a node: rules that drop or reject log the packet there first, with their number
+//! in the prefix. A message is readable as soon as the system call that sent the packet returns.
+
+use crate::packet::{self, Packet};
+use crate::sys;
+use netproof_model::Hook;
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// The group to which rules log.
+pub(crate) const GROUP: u16 = 4790;
+/// What precedes the rule's number in the prefix.
+const PREFIX: &[u8] = b"netproof:";
+/// How much of a packet is copied: the longest headers and the token.
+const COPY: u32 = 128;
+
+// linux/netfilter/nfnetlink.h, nfnetlink_log.h
+const SUBSYSTEM: u16 = 4;
+const MESSAGE_PACKET: u16 = SUBSYSTEM << 8;
+const MESSAGE_CONFIG: u16 = (SUBSYSTEM << 8) | 1;
+const CONFIG_COMMAND: u16 = 1;
+const CONFIG_MODE: u16 = 2;
+const CONFIG_THRESHOLD: u16 = 5;
+const COMMAND_BIND: u8 = 1;
+const COPY_PACKET: u8 = 2;
+const PACKET_HEADER: u16 = 1;
+const PACKET_PAYLOAD: u16 = 9;
+const PACKET_PREFIX: u16 = 10;
+
+const NLMSG_HEADER: usize = 16;
+const NLMSG_ERROR: u16 = 2;
+const GENERIC_HEADER: usize = 4;
+const ATTRIBUTE_HEADER: usize = 4;
+
+/// Opens a reader in the namespace that the calling thread is in.
+pub(crate) fn open() -> io::Result<OwnedFd> {
+    let fd = sys::netfilter_socket()?;
+    sys::enlarge_receive_buffer(&fd)?;
+    let mut mode = COPY.to_be_bytes().to_vec();
+    mode.extend_from_slice(&[COPY_PACKET, 0]);
+    configure(&fd, 1, &[(CONFIG_COMMAND, &[COMMAND_BIND])])?;
+    // One packet a message: the default waits for a hundred of them, or for a second.
+    configure(&fd, 2, &[(CONFIG_MODE, &mode), (CONFIG_THRESHOLD, &1u32.to_be_bytes())])?;
+    Ok(fd)
+}
+
+/// Sends a configuration message and waits for its acknowledgement, which the kernel gives before the
+/// send returns.
+fn configure(fd: &OwnedFd, sequence: u32, attributes: &[(u16, &[u8])]) -> io::Result<()> {
+    sys::send(fd, &config_message(sequence, attributes))?;
+    let mut buffer = [0; 2048];
+    // Packets may be logged already; the acknowledgement is the first error message.
+    loop {
+        let length = sys::receive(fd, &mut buffer)?;
+        for (kind, body) in messages(&buffer[..length]) {
+            if kind == NLMSG_ERROR {
+                let code = body.get(..4).and_then(|code| code.try_into().ok()).map_or(0, i32::from_ne_bytes);
+                return if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(-code)) };
+            }
+        }
+    }
+}
+
+fn config_message(sequence: u32, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+    const REQUEST_AND_ACKNOWLEDGE: u16 = 0x1 | 0x4;
+    let mut message = vec![0; 4];
+    message.extend_from_slice(&MESSAGE_CONFIG.to_ne_bytes());
+    message.extend_from_slice(&REQUEST_AND_ACKNOWLEDGE.to_ne_bytes());
+    message.extend_from_slice(&sequence.to_ne_bytes());
+    message.extend_from_slice(&0u32.to_ne_bytes());
+    message.extend_from_slice(&[libc::AF_UNSPEC as u8, 0]);
+    message.extend_from_slice(&GROUP.to_be_bytes());
+    for (kind, value) in attributes {
+        message.extend_from_slice(&((ATTRIBUTE_HEADER + value.len()) as u16).to_ne_bytes());
+        message.extend_from_slice(&kind.to_ne_bytes());
+        message.extend_from_slice(value);
+        message.resize(message.len().next_multiple_of(4), 0);
+    }
+    let length = message.len() as u32;
+    message[..4].copy_from_slice(&length.to_ne_bytes());
+    message
+}
+
+/// One logged packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Logged {
+    /// The rule's number.
+    pub number: u32,
+    pub hook: Hook,
+    pub packet: Packet,
+}
+
+/// Reads what one receive call gave. Packets that other rules logged, and packets that no probe sends,
+/// are passed over.
+pub(crate) fn parse(data: &[u8]) -> impl Iterator<Item = Logged> {
+    messages(data).filter(|(kind, _)| *kind == MESSAGE_PACKET).filter_map(|(_, body)| logged(body))
+}
+
+fn logged(body: &[u8]) -> Option<Logged> {
+    let (mut hook, mut payload, mut number) = (None, None, None);
+    for (kind, value) in attributes(body.get(GENERIC_HEADER..)?) {
+        match kind {
+            // hw_protocol (2 bytes), hook, padding
+            PACKET_HEADER => hook = value.get(2).copied().and_then(hook_of),
+            PACKET_PAYLOAD => payload = Some(value),
+            PACKET_PREFIX => number = rule_number(value),
+            _ => {}
+        }
+    }
+    Some(Logged { number: number?, hook: hook?, packet: packet::parse(payload?)? })
+}
+
+/// The number in a prefix, which ends with a zero byte.
+fn rule_number(prefix: &[u8]) -> Option<u32> {
+    let digits = prefix.strip_prefix(PREFIX)?;
+    let digits = digits.split(|byte| *byte == 0 || *byte == b' ').next()?;
+    str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn hook_of(number: u8) -> Option<Hook> {
+    Some(match number {
+        0 => Hook::Prerouting,
+        1 => Hook::Input,
+        2 => Hook::Forward,
+        3 => Hook::Output,
+        4 => Hook::Postrouting,
+        _ => return None,
+    })
+}
+
+/// Type and body of each netlink message.
+fn messages(mut data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = u32::from_ne_bytes(data.get(..4)?.try_into().ok()?) as usize;
+        let kind = u16::from_ne_bytes(data.get(4..6)?.try_into().ok()?);
+        let body = data.get(NLMSG_HEADER..length)?;
+        data = data.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+        Some((kind, body))
+    })
+}
+
+/// Type and value of each attribute.
+fn attributes(mut data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    const NESTED_AND_BYTE_ORDER: u16 = 0xc000;
+    std::iter::from_fn(move || {
+        let length = usize::from(u16::from_ne_bytes(data.get(..2)?.try_into().ok()?));
+        let kind = u16::from_ne_bytes(data.get(2..4)?.try_into().ok()?) & !NESTED_AND_BYTE_ORDER;
+        let value = data.get(ATTRIBUTE_HEADER..length)?;
+        data = data.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+        Some((kind, value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::Kind;
+    use crate::packet::tests::{ipv4, tcp_header};
+    use netproof_model::Token;
+    use proptest::prelude::*;
+
+    fn message(hook: u8, prefix: &[u8], payload: &[u8]) -> Vec<u8> {
+        let header = [0x08, 0x00, hook, 0];
+        let body = config_message(
+            0,
+            &[(PACKET_HEADER, &header), (PACKET_PREFIX, prefix), (3, &[0; 16]), (PACKET_PAYLOAD, payload)],
+        );
+        let mut message = body;
+        message[4..6].copy_from_slice(&MESSAGE_PACKET.to_ne_bytes());
+        message
+    }
+
+    #[test]
+    fn logged_packets_are_read() {
+        let syn = ipv4(6, &tcp_header(0x1234, 0, 2));
+        let mut data = message(2, b"netproof:17\0", &syn);
+        data.extend(message(3, b"someone else\0", &syn));
+        data.extend(message(9, b"netproof:18\0", &syn));
+        data.extend(message(1, b"netproof:x\0", &syn));
+        data.extend(message(1, b"netproof:4294967295\0", &syn));
+        let found: Vec<_> = parse(&data)
+            .map(|logged| (logged.number, logged.hook, logged.packet.kind, logged.packet.token))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (17, Hook::Forward, Kind::Request, Token(0x1234)),
+                (u32::MAX, Hook::Input, Kind::Request, Token(0x1234)),
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(mut data in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&data).count();
+            if data.len() > 20 {
+                let length = data.len() as u32;
+                data[..4].copy_from_slice(&length.to_ne_bytes());
+                data[4..6].copy_from_slice(&MESSAGE_PACKET.to_ne_bytes());
+                let _ = parse(&data).count();
+            }
+        }
+    }
+}

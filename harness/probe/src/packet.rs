@@ -1,0 +1,322 @@
+//! Reads packets as far as the evidence needs them: addresses, ports, hop limit, what the packet is to
+//! its probe, and the probe's token. Anything malformed or cut off is `None`.
+
+use crate::token::{self, Word};
+use netproof_model::observation::PacketAddresses;
+use netproof_model::{Family, Protocol, Token};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What a packet is to its probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The first packet.
+    Request,
+    /// An answer to it.
+    Answer,
+    /// A later packet of the source's.
+    Stream,
+    /// An ICMP error about one of its packets.
+    Error {
+        /// Type of the ICMP or ICMPv6 message.
+        kind: u8,
+        /// Its code.
+        code: u8,
+    },
+}
+
+/// A packet that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packet {
+    pub addresses: PacketAddresses,
+    pub hop_limit: u8,
+    pub kind: Kind,
+    pub token: Token,
+}
+
+/// Addresses, hop limit and transport protocol: what the IP header says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IpHeader {
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    pub hop_limit: u8,
+    pub protocol: u8,
+}
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
+const SCTP: u8 = 132;
+
+/// Reads a packet from its IP header on.
+pub(crate) fn parse(data: &[u8]) -> Option<Packet> {
+    let (header, rest) = ip_header(data)?;
+    transport(header, rest)
+}
+
+/// Reads what follows an IP header.
+pub(crate) fn transport(ip: IpHeader, data: &[u8]) -> Option<Packet> {
+    let (protocol, ports, kind, token) = match ip.protocol {
+        TCP => {
+            let (kind, token) = tcp(data)?;
+            (Protocol::Tcp, ports(data)?, kind, token)
+        }
+        UDP => {
+            let (kind, token) = match token::read_word(word(data, 8)?) {
+                Word::Request(token) => (Kind::Request, token),
+                Word::Answer(token) => (Kind::Answer, token),
+            };
+            (Protocol::Udp, ports(data)?, kind, token)
+        }
+        SCTP => {
+            // The initiate tag of an INIT chunk, or of its acknowledgement.
+            let kind = match data.get(12)? {
+                1 => Kind::Request,
+                2 => Kind::Answer,
+                _ => return None,
+            };
+            let tag = if kind == Kind::Request { word(data, 16)? } else { word(data, 4)? };
+            (Protocol::Sctp, ports(data)?, kind, Token(tag))
+        }
+        ICMP | ICMPV6 => {
+            let (kind, token) = icmp(ip.protocol, data)?;
+            (Protocol::Icmp, (0, 0), kind, token)
+        }
+        _ => return None,
+    };
+    let addresses = PacketAddresses {
+        source: ip.source,
+        destination: ip.destination,
+        protocol,
+        source_port: ports.0,
+        destination_port: ports.1,
+    };
+    Some(Packet { addresses, hop_limit: ip.hop_limit, kind, token })
+}
+
+fn tcp(data: &[u8]) -> Option<(Kind, Token)> {
+    const SYN: u8 = 0x02;
+    const RST: u8 = 0x04;
+    const ACK: u8 = 0x10;
+    let flags = *data.get(13)?;
+    let sequence = word(data, 4)?;
+    // What acknowledges a SYN acknowledges its sequence number and one.
+    let acknowledged = word(data, 8)?.wrapping_sub(1);
+    Some(match (flags & SYN != 0, flags & ACK != 0, flags & RST != 0) {
+        (true, false, _) => (Kind::Request, Token(sequence)),
+        (true, true, _) | (false, true, true) => (Kind::Answer, Token(acknowledged)),
+        _ => (Kind::Stream, Token(sequence.wrapping_sub(1))),
+    })
+}
+
+fn icmp(protocol: u8, data: &[u8]) -> Option<(Kind, Token)> {
+    let (kind, code) = (*data.first()?, *data.get(1)?);
+    match (protocol, kind) {
+        (ICMP, 8) | (ICMPV6, 128) => Some((Kind::Request, Token(word(data, 8)?))),
+        (ICMP, 0) | (ICMPV6, 129) => Some((Kind::Answer, Token(word(data, 8)?))),
+        (ICMP, 3 | 11 | 12) | (ICMPV6, 1..=4) => {
+            let (header, rest) = ip_header(data.get(8..)?)?;
+            Some((Kind::Error { kind, code }, quoted_token(header.protocol, rest)?))
+        }
+        _ => None,
+    }
+}
+
+/// The token of the packet that an ICMP error quotes: it may be cut off after eight bytes.
+fn quoted_token(protocol: u8, data: &[u8]) -> Option<Token> {
+    match protocol {
+        TCP => Some(Token(word(data, 4)?)),
+        UDP => match token::read_word(word(data, 8)?) {
+            Word::Request(token) | Word::Answer(token) => Some(token),
+        },
+        ICMP | ICMPV6 => Some(Token(word(data, 8)?)),
+        SCTP => Some(Token(word(data, 16)?)),
+        _ => None,
+    }
+}
+
+/// Reads an IP header of either version, extension headers included.
+pub(crate) fn ip_header(data: &[u8]) -> Option<(IpHeader, &[u8])> {
+    match data.first()? >> 4 {
+        4 => {
+            let length = usize::from(data.first()? & 0x0f) * 4;
+            let source = Ipv4Addr::from(word(data, 12)?).into();
+            let destination = Ipv4Addr::from(word(data, 16)?).into();
+            // A later fragment has no transport header.
+            if u16::from_be_bytes([*data.get(6)?, *data.get(7)?]) & 0x1fff != 0 || length < 20 {
+                return None;
+            }
+            let (hop_limit, protocol) = (*data.get(8)?, *data.get(9)?);
+            Some((IpHeader { source, destination, hop_limit, protocol }, data.get(length..)?))
+        }
+        6 => {
+            let source = ipv6(data.get(8..24)?)?;
+            let destination = ipv6(data.get(24..40)?)?;
+            let hop_limit = *data.get(7)?;
+            let mut protocol = *data.get(6)?;
+            let mut rest = data.get(40..)?;
+            // Hop-by-hop options, routing and destination options precede the transport header.
+            while matches!(protocol, 0 | 43 | 60) {
+                protocol = *rest.first()?;
+                rest = rest.get(usize::from(*rest.get(1)?) * 8 + 8..)?;
+            }
+            Some((IpHeader { source, destination, hop_limit, protocol }, rest))
+        }
+        _ => None,
+    }
+}
+
+fn ipv6(data: &[u8]) -> Option<IpAddr> {
+    let octets: [u8; 16] = data.try_into().ok()?;
+    Some(Ipv6Addr::from(octets).into())
+}
+
+fn ports(data: &[u8]) -> Option<(u16, u16)> {
+    let both = word(data, 0)?;
+    Some(((both >> 16) as u16, both as u16))
+}
+
+fn word(data: &[u8], offset: usize) -> Option<u32> {
+    let bytes = data.get(offset..offset.checked_add(4)?)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// An ICMP echo request of either family. The checksum of ICMPv6 covers addresses that only the kernel
+/// knows yet, and the kernel fills it in.
+pub(crate) fn echo_request(family: Family, identifier: u16, payload: &[u8]) -> Vec<u8> {
+    let kind = if family == Family::Ipv4 { 8 } else { 128 };
+    let mut message = vec![kind, 0, 0, 0];
+    message.extend_from_slice(&identifier.to_be_bytes());
+    message.extend_from_slice(&[0, 1]);
+    message.extend_from_slice(payload);
+    if family == Family::Ipv4 {
+        let sum = checksum(&message);
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
+    }
+    message
+}
+
+/// The Internet checksum (RFC 1071).
+fn checksum(data: &[u8]) -> u16 {
+    let mut sum: u32 = 0;
+    for pair in data.chunks(2) {
+        sum += u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
+    }
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// An IPv4 packet from 10.0.0.1 to 10.0.0.2 with hop limit 63.
+    pub(crate) fn ipv4(protocol: u8, rest: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x45, 0, 0, 0, 0, 0, 0x40, 0, 63, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        packet.extend_from_slice(rest);
+        packet
+    }
+
+    /// An IPv6 packet from fd00::1 to fd00::2 with a hop-by-hop header and hop limit 62.
+    fn ipv6_packet(protocol: u8, rest: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x60, 0, 0, 0, 0, 0, 0, 62];
+        packet.extend_from_slice(&"fd00::1".parse::<Ipv6Addr>().unwrap().octets());
+        packet.extend_from_slice(&"fd00::2".parse::<Ipv6Addr>().unwrap().octets());
+        packet.extend_from_slice(&[protocol, 0, 1, 4, 0, 0, 0, 0]);
+        packet.extend_from_slice(rest);
+        packet
+    }
+
+    pub(crate) fn tcp_header(sequence: u32, acknowledged: u32, flags: u8) -> Vec<u8> {
+        let mut header = vec![0x9c, 0x40, 0, 80];
+        header.extend_from_slice(&sequence.to_be_bytes());
+        header.extend_from_slice(&acknowledged.to_be_bytes());
+        header.extend_from_slice(&[0x50, flags, 0, 0, 0, 0, 0, 0]);
+        header
+    }
+
+    fn udp(word: u32) -> Vec<u8> {
+        let mut datagram = vec![0x9c, 0x40, 0, 53, 0, 12, 0, 0];
+        datagram.extend_from_slice(&word.to_be_bytes());
+        datagram
+    }
+
+    #[test]
+    fn what_a_packet_is_to_its_probe() {
+        let token = Token(0x1234_5678);
+        let echo = echo_request(Family::Ipv4, 9, &token.0.to_be_bytes());
+        let echo6 = echo_request(Family::Ipv6, 9, &token.0.to_be_bytes());
+        let mut reply = echo.clone();
+        reply[0] = 0;
+        let mut error = vec![3, 13, 0, 0, 0, 0, 0, 0];
+        // Routers may quote no more than eight bytes of the transport header.
+        error.extend_from_slice(&ipv4(TCP, &tcp_header(token.0, 0, 2)[..8]));
+        let mut error6 = vec![1, 4, 0, 0, 0, 0, 0, 0];
+        error6.extend_from_slice(&ipv6_packet(UDP, &udp(token.0)));
+        let cases: Vec<(&str, Vec<u8>, Kind)> = vec![
+            ("SYN", ipv4(TCP, &tcp_header(token.0, 0, 0x02)), Kind::Request),
+            ("SYN with ECN", ipv4(TCP, &tcp_header(token.0, 0, 0xc2)), Kind::Request),
+            ("SYN-ACK", ipv4(TCP, &tcp_header(99, token.0 + 1, 0x12)), Kind::Answer),
+            ("RST-ACK", ipv4(TCP, &tcp_header(0, token.0 + 1, 0x14)), Kind::Answer),
+            ("data", ipv4(TCP, &tcp_header(token.0 + 1, 77, 0x18)), Kind::Stream),
+            ("SYN over IPv6", ipv6_packet(TCP, &tcp_header(token.0, 0, 0x02)), Kind::Request),
+            ("datagram", ipv4(UDP, &udp(token.0)), Kind::Request),
+            ("its answer", ipv6_packet(UDP, &udp(token::answer_word(token.0))), Kind::Answer),
+            ("echo", ipv4(ICMP, &echo), Kind::Request),
+            ("echo reply", ipv4(ICMP, &reply), Kind::Answer),
+            ("echo over IPv6", ipv6_packet(ICMPV6, &echo6), Kind::Request),
+            ("ICMP error", ipv4(ICMP, &error), Kind::Error { kind: 3, code: 13 }),
+            ("ICMPv6 error", ipv6_packet(ICMPV6, &error6), Kind::Error { kind: 1, code: 4 }),
+        ];
+        for (name, bytes, kind) in cases {
+            let packet = parse(&bytes).unwrap_or_else(|| panic!("{name} was not read"));
+            assert_eq!((packet.kind, packet.token), (kind, token), "{name}");
+        }
+    }
+
+    #[test]
+    fn addresses_and_ports() {
+        let packet = parse(&ipv4(TCP, &tcp_header(5, 0, 2))).unwrap();
+        let expected = PacketAddresses {
+            source: "10.0.0.1".parse().unwrap(),
+            destination: "10.0.0.2".parse().unwrap(),
+            protocol: Protocol::Tcp,
+            source_port: 40_000,
+            destination_port: 80,
+        };
+        assert_eq!((packet.addresses, packet.hop_limit), (expected, 63));
+    }
+
+    #[test]
+    fn a_dns_answer_belongs_to_its_query() {
+        let query = Token(0x1234_0100);
+        let packet = parse(&ipv4(UDP, &udp(0x1234_8583))).unwrap();
+        assert_eq!((packet.kind, packet.token), (Kind::Answer, query));
+    }
+
+    #[test]
+    fn an_echo_has_a_valid_checksum() {
+        for payload in [&b"even"[..], b"odd"] {
+            assert_eq!(checksum(&echo_request(Family::Ipv4, 7, payload)), 0);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(data in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&data);
+        }
+
+        #[test]
+        fn no_tail_makes_the_reader_panic(
+            protocol in prop_oneof![Just(1u8), Just(6), Just(17), Just(58), Just(132)],
+            tail in proptest::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let _ = parse(&ipv4(protocol, &tail));
+            let _ = parse(&ipv6_packet(protocol, &tail));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The prober: knows the cluster's stacks, makes batches of probes, and traces one.
+
+use crate::batch::Batch;
+use crate::error::ProbeError;
+use crate::ledger::Ledger;
+use crate::request::ProbeRequest;
+use crate::stack::Site;
+use crate::token::Tokens;
+use crate::world::World;
+use netproof_cluster::{Cluster, Netns};
+use netproof_controlplane::{Snapshot, well_known};
+use netproof_model::topology::ListenPort;
+use netproof_model::{Family, NamespacedName, Observation, Place, Protocol};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Makes probes, and serves and watches everything that they can reach. One thread does it all, so
+/// there is no answer while no call is under way.
+pub struct Prober {
+    world: World,
+    ledger: Ledger,
+    tokens: Tokens,
+}
+
+impl Prober {
+    /// A prober that knows no cluster yet. The seed gives the tokens.
+    pub fn new(seed: u64) -> Result<Prober, ProbeError> {
+        Ok(Prober { world: World::new()?, ledger: Ledger::default(), tokens: Tokens::new(seed) })
+    }
+
+    /// Opens listeners, witnesses and log readers for what came, and closes them for what went.
+    ///
+    /// A pod listens on exactly its declared container ports (or those that `listens` of the snapshot
+    /// gives), a hostNetwork pod on those of its node, an external host on its own; the pod of the cluster
+    /// DNS serves port 53 itself. SCTP ports have no listener yet.
+    pub fn sync(&mut self, cluster: &Cluster, snapshot: &Snapshot) -> Result<(), ProbeError> {
+        let mut listens = listens(snapshot);
+        let sites = cluster.places().filter(|(place, _)| **place != Place::Router).map(|(place, netns)| Site {
+            place: place.clone(),
+            netns: Arc::clone(netns),
+            listens: listens.remove(place).unwrap_or_default(),
+        });
+        self.attach(sites.collect(), snapshot.topology.family.list())
+    }
+
+    /// The same for network stacks that are not a [`Cluster`]'s: after this, the prober knows exactly
+    /// these. The families are those in which it listens and watches.
+    pub fn attach(&mut self, sites: Vec<Site>, families: &[Family]) -> Result<(), ProbeError> {
+        self.check_late()?;
+        self.world.attach(sites, families)
+    }
+
+    /// Makes these probes; the observations are in the order of the requests.
+    ///
+    /// An error says that the harness broke, or that an earlier verdict has turned out wrong: a packet
+    /// that was judged lost has arrived since. No observation is to be believed then.
+    pub fn probe(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, ProbeError> {
+        self.check_late()?;
+        let (world, ledger, tokens) = (&mut self.world, &mut self.ledger, &mut self.tokens);
+        let observations = Batch { world, ledger, tokens, observations: Vec::new() }.run(requests)?;
+        self.check_late()?;
+        Ok(observations)
+    }
+
+    /// Makes one probe with a witness on the way, in every node and the router: the sightings of the
+    /// observation show its path.
+    pub fn trace(&mut self, cluster: &Cluster, request: &ProbeRequest) -> Result<Observation, ProbeError> {
+        let passed = cluster.places().filter(|(place, _)| matches!(place, Place::Node(_) | Place::Router));
+        let places: Vec<_> = passed.map(|(place, netns)| (place.clone(), Arc::clone(netns))).collect();
+        self.trace_at(&places, request)
+    }
+
+    /// The same with the stacks named in which to watch what passes.
+    pub fn trace_at(
+        &mut self,
+        places: &[(Place, Arc<Netns>)],
+        request: &ProbeRequest,
+    ) -> Result<Observation, ProbeError> {
+        self.world.trace(true, places)?;
+        let observations = self.probe(std::slice::from_ref(request));
+        self.world.trace(false, places)?;
+        observations?.pop().ok_or_else(|| ProbeError::NoSuchPlace { place: request.source.clone() })
+    }
+
+    /// Reads what has come since, and reports what came too late.
+    fn check_late(&mut self) -> Result<(), ProbeError> {
+        self.world.drain(Duration::ZERO, &mut self.ledger)?;
+        self.ledger.take_late().map_or(Ok(()), Err)
+    }
+}
+
+/// On which ports each place listens.
+fn listens(snapshot: &Snapshot) -> BTreeMap<Place, BTreeSet<ListenPort>> {
+    let dns = NamespacedName::new(well_known::DNS_NAMESPACE, well_known::DNS_POD);
+    let mut listens: BTreeMap<Place, BTreeSet<ListenPort>> = BTreeMap::new();
+    for (name, pod) in &snapshot.pods {
+        let Some(place) = snapshot.place_of_pod(name) else { continue };
+        let ports: Vec<ListenPort> = match snapshot.listens.get(name) {
+            Some(ports) => ports.clone(),
+            None => pod.ports().map(|port| listen_port(port.container_port, port.protocol)).collect(),
+        };
+        let ours = ports.into_iter().filter(|port| *name != dns || port.port != 53);
+        listens.entry(place).or_default().extend(ours);
+    }
+    for (name, host) in &snapshot.externals {
+        listens.entry(Place::External(name.clone())).or_default().extend(host.ports.iter().copied());
+    }
+    listens
+}
+
+fn listen_port(port: u16, protocol: netproof_api::core::TransportProtocol) -> ListenPort {
+    use netproof_api::core::TransportProtocol;
+    let protocol = match protocol {
+        TransportProtocol::Tcp => Protocol::Tcp,
+        TransportProtocol::Udp => Protocol::Udp,
+        TransportProtocol::Sctp => Protocol::Sctp,
+    };
+    ListenPort { port, protocol }
+}

@@ -1,0 +1,179 @@
+//! One network stack as probes know it: its listeners and witnesses, and the numbers that make the
+//! five-tuple of every probe a new one.
+
+use crate::filter;
+use crate::{nflog, sys};
+use netproof_cluster::Netns;
+use netproof_model::topology::ListenPort;
+use netproof_model::{Family, Place, Protocol};
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// What a prober is told of a network stack: where it is and what it serves.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Its name.
+    pub place: Place,
+    /// Its namespace.
+    pub netns: Arc<Netns>,
+    /// The ports that it listens on, over TCP and UDP.
+    pub listens: BTreeSet<ListenPort>,
+}
+
+/// What a socket that is always open is there for.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// Receives what rules log.
+    Log,
+    /// Receives a copy of what is delivered to the stack; knows the names of interfaces.
+    Witness {
+        family: Family,
+        protocol: Protocol,
+        interfaces: Vec<(u32, String)>,
+    },
+    /// Receives a copy of everything that arrives, while a probe is traced.
+    Tracer { interfaces: Vec<(u32, String)> },
+    /// Accepts connections.
+    Listener(ListenPort),
+    /// Answers datagrams.
+    Datagrams(ListenPort),
+    /// An accepted connection, and what its client has sent.
+    Connection { client: Option<SocketAddr>, request: Vec<u8> },
+}
+
+/// A stack with its sockets; each is known by its key in the event loop.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    pub netns: Arc<Netns>,
+    /// Witnesses and the log reader.
+    pub keys: Vec<usize>,
+    /// Listeners by port.
+    pub listeners: Vec<(ListenPort, usize)>,
+    /// The tracer, once there was one.
+    pub tracer: Option<usize>,
+    /// The keys of the witnesses of ICMP, which also send echoes.
+    pub icmp: Vec<(Family, usize)>,
+    pub numbers: Numbers,
+}
+
+/// Source ports and echo identifiers. The ranges have a prime length, so that batches of any size
+/// repeat a five-tuple as late as can be.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    tcp: u16,
+    udp: u16,
+    echo: u16,
+}
+
+const FIRST_PORT: u16 = 32_787;
+const PORTS: u16 = 32_749;
+const ECHOES: u16 = 65_521;
+
+impl Numbers {
+    /// The next source port.
+    pub(crate) fn port(&mut self, protocol: Protocol) -> u16 {
+        let counter = if protocol == Protocol::Tcp { &mut self.tcp } else { &mut self.udp };
+        let port = FIRST_PORT + *counter;
+        *counter = (*counter + 1) % PORTS;
+        port
+    }
+
+    /// The next echo identifier.
+    pub(crate) fn echo(&mut self) -> u16 {
+        self.echo = (self.echo + 1) % ECHOES;
+        self.echo
+    }
+}
+
+/// The unspecified address.
+pub(crate) fn any_address(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
+        Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// Opens what a stack needs besides listeners, in the namespace that the calling thread is in.
+pub(crate) fn open_witnesses(place: &Place, families: &[Family]) -> io::Result<Vec<(OwnedFd, Role)>> {
+    let mut opened = Vec::with_capacity(7);
+    for family in families.iter().copied() {
+        for protocol in [Protocol::Icmp, Protocol::Tcp, Protocol::Udp] {
+            let fd = sys::raw_socket(family, protocol.number(family))?;
+            sys::enlarge_receive_buffer(&fd)?;
+            sys::attach_filter(&fd, &filter::witness(family, protocol))?;
+            opened.push((fd, Role::Witness { family, protocol, interfaces: Vec::new() }));
+        }
+    }
+    if matches!(place, Place::Node(_)) {
+        opened.push((nflog::open()?, Role::Log));
+    }
+    Ok(opened)
+}
+
+/// Opens a listener on a port of every family, in the namespace that the calling thread is in. There is
+/// none for SCTP yet.
+pub(crate) fn open_listener(listen: ListenPort, families: &[Family]) -> io::Result<Vec<(OwnedFd, Role)>> {
+    let mut opened = Vec::with_capacity(2);
+    for family in families.iter().copied() {
+        let address = SocketAddr::new(any_address(family), listen.port);
+        let fd = match listen.protocol {
+            Protocol::Tcp => sys::tcp_socket(family)?,
+            Protocol::Udp => sys::udp_socket(family)?,
+            Protocol::Sctp | Protocol::Icmp => continue,
+        };
+        if family == Family::Ipv6 {
+            sys::only_ipv6(&fd)?;
+        }
+        let role = match listen.protocol {
+            Protocol::Tcp => Role::Listener(listen),
+            _ => {
+                sys::receive_details(&fd, family)?;
+                sys::enlarge_receive_buffer(&fd)?;
+                Role::Datagrams(listen)
+            }
+        };
+        sys::bind(&fd, address)?;
+        if listen.protocol == Protocol::Tcp {
+            sys::listen(&fd)?;
+        }
+        opened.push((fd, role));
+    }
+    Ok(opened)
+}
+
+/// Opens a tracer in the namespace that the calling thread is in. It receives nothing until it is told to.
+pub(crate) fn open_tracer() -> io::Result<(OwnedFd, Role)> {
+    let fd = sys::packet_socket()?;
+    sys::attach_filter(&fd, &filter::everything(false))?;
+    Ok((fd, Role::Tracer { interfaces: Vec::new() }))
+}
+
+/// The name of an interface of the socket's namespace, looked up once.
+pub(crate) fn interface_name(fd: &OwnedFd, known: &mut Vec<(u32, String)>, index: u32) -> String {
+    if let Some((_, name)) = known.iter().find(|(known, _)| *known == index) {
+        return name.clone();
+    }
+    // An interface that is gone again keeps its number.
+    let name = sys::interface_name(fd, index).unwrap_or_else(|_| format!("if{index}"));
+    known.push((index, name.clone()));
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_come_again_only_after_all_others() {
+        let mut numbers = Numbers::default();
+        let first: Vec<u16> = (0..PORTS).map(|_| numbers.port(Protocol::Tcp)).collect();
+        let distinct: BTreeSet<u16> = first.iter().copied().collect();
+        assert_eq!(distinct.len(), usize::from(PORTS));
+        assert_eq!(distinct.last(), Some(&u16::MAX));
+        assert_eq!(numbers.port(Protocol::Tcp), first[0]);
+        assert_eq!(numbers.port(Protocol::Udp), first[0], "each protocol counts for itself");
+    }
+}

@@ -1,0 +1,208 @@
+//! From what the socket says and what the evidence shows to an outcome. Pure, so that the rules can be
+//! read and tested as a table.
+
+use netproof_model::observation::{LogRecord, Sighting};
+use netproof_model::{Family, Outcome, Place, Rejection};
+
+/// What the probe's own socket says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Nothing yet.
+    Nothing,
+    /// The handshake is complete; the datagram or the echo was answered.
+    Connected,
+    /// The connection was reset before it was one.
+    Reset,
+    /// The system call failed, or the socket has an error pending.
+    Errno(i32),
+}
+
+/// An ICMP error about the probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IcmpError {
+    /// Which ICMP.
+    pub family: Family,
+    /// Its type.
+    pub kind: u8,
+    /// Its code.
+    pub code: u8,
+}
+
+/// Everything that was found out about one probe outside its socket.
+#[derive(Debug, Default)]
+pub(crate) struct Evidence {
+    /// What rules logged, of whichever packet of this probe.
+    pub logs: Vec<LogRecord>,
+    /// A rule logged the request.
+    pub request_logged: bool,
+    /// A rule logged an answer.
+    pub answer_logged: bool,
+    /// Where the request was delivered.
+    pub sightings: Vec<Sighting>,
+    /// Where it passed, with its hop limit there; only while tracing.
+    pub passages: Vec<(u8, Sighting)>,
+    /// The first ICMP error about it.
+    pub error: Option<IcmpError>,
+    /// Its echo was answered.
+    pub echoed: bool,
+}
+
+/// How much may still come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// The call that sent it has just returned: only what is final counts.
+    Sent,
+    /// Everything that was under way then has had its turn: a logged drop is a drop.
+    Drained,
+    /// Patience has run out.
+    Over,
+}
+
+/// The outcome, or `None` while it is open.
+pub(crate) fn decide(answer: Answer, evidence: &Evidence, moment: Moment) -> Option<Outcome> {
+    let seen = !evidence.sightings.is_empty();
+    let logged = evidence.request_logged;
+    if answer == Answer::Connected || evidence.echoed {
+        return Some(Outcome::Connected);
+    }
+    if let Some(error) = evidence.error {
+        return Some(match rejection(error) {
+            // The destination itself: the request reached it, and nobody listens on that port.
+            Rejection::PortUnreachable if seen && !logged => Outcome::Refused,
+            Rejection::Unreachable if !logged => Outcome::Unreachable,
+            how => Outcome::Rejected(how),
+        });
+    }
+    match answer {
+        // A rule that rejects logs first, and the request ends there.
+        Answer::Reset if seen && !logged => return Some(Outcome::Refused),
+        Answer::Reset => return Some(Outcome::Rejected(Rejection::TcpReset)),
+        Answer::Errno(libc::EPERM | libc::EACCES) => return Some(Outcome::NotPermitted),
+        // EINVAL is what a blackhole route of the source's own gives.
+        Answer::Errno(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EINVAL | libc::EADDRNOTAVAIL) => {
+            return Some(Outcome::Unreachable);
+        }
+        // The ICMP error that set it comes with the evidence, now or in a moment.
+        Answer::Errno(_) if moment == Moment::Over && !logged => {
+            return Some(Outcome::Rejected(Rejection::PortUnreachable));
+        }
+        _ => {}
+    }
+    match moment {
+        Moment::Sent => None,
+        _ if logged => Some(Outcome::Dropped),
+        _ if evidence.answer_logged => Some(Outcome::ReplyLost),
+        Moment::Drained => None,
+        Moment::Over if seen => Some(Outcome::ReplyLost),
+        Moment::Over => Some(Outcome::Dropped),
+    }
+}
+
+/// What an ICMP error means (RFC 792, RFC 1812 5.2.7.1; RFC 4443 3.1).
+fn rejection(error: IcmpError) -> Rejection {
+    match (error.family, error.kind, error.code) {
+        (Family::Ipv4, 3, 3) | (Family::Ipv6, 1, 4) => Rejection::PortUnreachable,
+        (Family::Ipv4, 3, 9 | 10 | 13) | (Family::Ipv6, 1, 1 | 5) => Rejection::AdminProhibited,
+        _ => Rejection::Unreachable,
+    }
+}
+
+/// Who answered, or, if nobody did, who received the request: the last to whom it was delivered.
+pub(crate) fn served_by(evidence: &Evidence) -> Option<&Place> {
+    evidence.sightings.last().map(|sighting| &sighting.place)
+}
+
+/// Where the request was seen, in order: hop limits fall along the way, and what was delivered comes
+/// after what passed.
+pub(crate) fn path(evidence: Evidence) -> Vec<Sighting> {
+    if evidence.passages.is_empty() {
+        return evidence.sightings;
+    }
+    let mut passages = evidence.passages;
+    // Stable: two interfaces of one stack (a bridge and its port) stay in the order of arrival.
+    passages.sort_by_key(|(hop_limit, _)| std::cmp::Reverse(*hop_limit));
+    let mut path: Vec<Sighting> = passages.into_iter().map(|(_, sighting)| sighting).collect();
+    for sighting in evidence.sightings {
+        if !path.contains(&sighting) {
+            path.push(sighting);
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netproof_model::observation::PacketAddresses;
+    use netproof_model::{Protocol, Token};
+
+    fn seen() -> Evidence {
+        let packet = PacketAddresses {
+            source: "10.0.0.1".parse().unwrap(),
+            destination: "10.0.0.2".parse().unwrap(),
+            protocol: Protocol::Udp,
+            source_port: 1,
+            destination_port: 2,
+        };
+        let place = Place::pod("default", "web");
+        let sighting = Sighting { place, interface: "eth0".into(), packet, token: Token(1) };
+        Evidence { sightings: vec![sighting], ..Evidence::default() }
+    }
+
+    fn logged() -> Evidence {
+        Evidence { request_logged: true, ..Evidence::default() }
+    }
+
+    fn icmp(evidence: Evidence, family: Family, kind: u8, code: u8) -> Evidence {
+        Evidence { error: Some(IcmpError { family, kind, code }), ..evidence }
+    }
+
+    #[test]
+    fn every_combination_of_answer_and_evidence() {
+        use Answer::{Connected, Errno, Nothing, Reset};
+        use Family::{Ipv4, Ipv6};
+        use Moment::{Drained, Over, Sent};
+        let none = Evidence::default;
+        let answer_logged = || Evidence { answer_logged: true, ..seen() };
+        let cases: Vec<(Answer, Evidence, Moment, Option<Outcome>)> = vec![
+            (Connected, seen(), Sent, Some(Outcome::Connected)),
+            (Connected, none(), Sent, Some(Outcome::Connected)),
+            (Nothing, Evidence { echoed: true, ..seen() }, Sent, Some(Outcome::Connected)),
+            (Nothing, none(), Sent, None),
+            (Nothing, none(), Drained, None),
+            (Nothing, none(), Over, Some(Outcome::Dropped)),
+            (Nothing, logged(), Sent, None),
+            (Nothing, logged(), Drained, Some(Outcome::Dropped)),
+            (Nothing, seen(), Drained, None),
+            (Nothing, seen(), Over, Some(Outcome::ReplyLost)),
+            (Nothing, answer_logged(), Drained, Some(Outcome::ReplyLost)),
+            (Reset, none(), Sent, Some(Outcome::Rejected(Rejection::TcpReset))),
+            (Reset, logged(), Sent, Some(Outcome::Rejected(Rejection::TcpReset))),
+            (Reset, seen(), Sent, Some(Outcome::Refused)),
+            (Errno(libc::EPERM), none(), Sent, Some(Outcome::NotPermitted)),
+            (Errno(libc::EPERM), logged(), Sent, Some(Outcome::NotPermitted)),
+            (Errno(libc::ENETUNREACH), none(), Sent, Some(Outcome::Unreachable)),
+            (Errno(libc::EHOSTUNREACH), none(), Sent, Some(Outcome::Unreachable)),
+            (Errno(libc::ECONNREFUSED), none(), Sent, None),
+            (Errno(libc::ECONNREFUSED), none(), Over, Some(Outcome::Rejected(Rejection::PortUnreachable))),
+            (Nothing, icmp(none(), Ipv4, 3, 3), Sent, Some(Outcome::Rejected(Rejection::PortUnreachable))),
+            (Nothing, icmp(seen(), Ipv4, 3, 3), Sent, Some(Outcome::Refused)),
+            (Nothing, icmp(logged(), Ipv4, 3, 3), Sent, Some(Outcome::Rejected(Rejection::PortUnreachable))),
+            (Nothing, icmp(none(), Ipv4, 3, 13), Sent, Some(Outcome::Rejected(Rejection::AdminProhibited))),
+            (Nothing, icmp(none(), Ipv4, 3, 10), Sent, Some(Outcome::Rejected(Rejection::AdminProhibited))),
+            (Nothing, icmp(none(), Ipv4, 3, 1), Sent, Some(Outcome::Unreachable)),
+            (Nothing, icmp(none(), Ipv4, 11, 0), Sent, Some(Outcome::Unreachable)),
+            (Nothing, icmp(logged(), Ipv4, 3, 1), Sent, Some(Outcome::Rejected(Rejection::Unreachable))),
+            (Nothing, icmp(none(), Ipv6, 1, 4), Sent, Some(Outcome::Rejected(Rejection::PortUnreachable))),
+            (Nothing, icmp(seen(), Ipv6, 1, 4), Sent, Some(Outcome::Refused)),
+            (Nothing, icmp(none(), Ipv6, 1, 1), Sent, Some(Outcome::Rejected(Rejection::AdminProhibited))),
+            (Nothing, icmp(none(), Ipv6, 1, 0), Sent, Some(Outcome::Unreachable)),
+            (Nothing, icmp(logged(), Ipv6, 1, 3), Sent, Some(Outcome::Rejected(Rejection::Unreachable))),
+            // The pending error and its cause together: the cause says more.
+            (Errno(libc::EHOSTUNREACH), icmp(none(), Ipv4, 3, 13), Sent, Some(Outcome::Rejected(Rejection::AdminProhibited))),
+        ];
+        for (i, (answer, evidence, moment, expected)) in cases.into_iter().enumerate() {
+            assert_eq!(decide(answer, &evidence, moment), expected, "case {i}: {answer:?}, {moment:?}, {evidence:?}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Probes by name.
+use libtest_mimic::Trial;
+pub fn trials() -> Vec<Trial> { Vec::new() }

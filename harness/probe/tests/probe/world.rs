@@ -1,0 +1,163 @@
+//! A cluster of two nodes with pods, an external host and a prober, and rules and routes by command.
+
+use netproof_api::core::{Container, ContainerPort, TransportProtocol};
+use netproof_api::{Object, ObjectMeta, Pod};
+use netproof_cluster::Cluster;
+use netproof_controlplane::{Change, ControlPlane, Snapshot};
+use netproof_model::flow::FlowProtocol;
+use netproof_model::topology::{ExternalHost, ListenPort, PerFamily, Ranges, TopologyNode};
+use netproof_model::{Families, Family, NamespacedName, Observation, Place, Protocol, Topology, Wiring};
+use netproof_probe::{Patience, ProbePort, ProbeRequest, Prober, Target};
+use std::io::Write;
+use std::net::IpAddr;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+/// `client` and `neighbour` on node1, `web` (80/tcp, 80/udp, 53/udp) and the hostNetwork pod `agent`
+/// (9000/tcp, 9000/udp) on node2, `internet` (443/tcp) outside; dual-stack.
+pub struct World {
+    pub control_plane: ControlPlane,
+    pub cluster: Cluster,
+    pub prober: Prober,
+}
+
+pub fn pod(name: &str, node: &str, ports: &[(u16, TransportProtocol)]) -> Pod {
+    let ports = ports
+        .iter()
+        .map(|(port, protocol)| ContainerPort { name: None, container_port: *port, protocol: *protocol })
+        .collect();
+    Pod {
+        metadata: ObjectMeta { name: name.into(), namespace: Some("default".into()), ..ObjectMeta::default() },
+        node_name: Some(node.into()),
+        containers: vec![Container { name: "c".into(), ports }],
+        ready: true,
+        ..Pod::default()
+    }
+}
+
+impl World {
+    pub fn new(wiring: Wiring) -> World {
+        use TransportProtocol::{Tcp, Udp};
+        let range =
+            |ipv4: &str, ipv6: &str| PerFamily { ipv4: ipv4.parse().unwrap(), ipv6: ipv6.parse().unwrap() };
+        let topology = Topology {
+            name: "two-nodes".into(),
+            description: String::new(),
+            wiring,
+            family: Families::Dual,
+            ranges: Ranges {
+                pods: range("10.244.0.0/16", "fd00:10:244::/48"),
+                services: range("10.96.0.0/16", "fd00:10:96::/112"),
+                nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
+            },
+            nodes: ["node1", "node2"]
+                .map(|name| TopologyNode { name: name.into(), labels: Default::default() })
+                .into(),
+            externals: vec![ExternalHost {
+                name: "internet".into(),
+                addresses: vec!["203.0.113.10".parse().unwrap(), "2001:db8:203::10".parse().unwrap()],
+                ports: vec![ListenPort { port: 443, protocol: Protocol::Tcp }],
+                dns: vec!["www.example.com".into()],
+            }],
+        };
+        let mut control_plane = ControlPlane::new(Arc::new(topology)).unwrap();
+        let agent = Pod { host_network: true, ..pod("agent", "node2", &[(9000, Tcp), (9000, Udp)]) };
+        let pods = [
+            pod("client", "node1", &[]),
+            pod("neighbour", "node1", &[(80, Tcp)]),
+            pod("web", "node2", &[(80, Tcp), (80, Udp), (53, Udp)]),
+            agent,
+        ];
+        let snapshot = control_plane.apply(&pods.map(|pod| Change::Apply(Object::Pod(pod)))).unwrap();
+        let cluster = Cluster::build(&snapshot).unwrap();
+        let mut prober = Prober::new(1).unwrap();
+        prober.sync(&cluster, &snapshot).unwrap();
+        World { control_plane, cluster, prober }
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.control_plane.snapshot()
+    }
+
+    /// Makes a change real.
+    pub fn change(&mut self, change: Change) {
+        let snapshot = self.control_plane.apply(&[change]).unwrap();
+        self.cluster.update(&snapshot).unwrap();
+        self.prober.sync(&self.cluster, &snapshot).unwrap();
+    }
+
+    pub fn address(&self, place: &Place, family: Family) -> IpAddr {
+        self.snapshot().address_of(place, family).unwrap()
+    }
+
+    pub fn probe(&mut self, request: ProbeRequest) -> Observation {
+        self.prober.probe(&[request]).unwrap().pop().unwrap()
+    }
+
+    /// Runs a program in a place's namespace.
+    pub fn run(&self, place: &Place, command: &[&str], input: &str) {
+        let spawn = || {
+            let mut child = Command::new(command[0])
+                .args(&command[1..])
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap_or_else(|error| panic!("{}: {error}", command[0]));
+            child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+            child.wait().unwrap()
+        };
+        let status = self.cluster.netns(place).unwrap().enter(spawn).unwrap();
+        assert!(status.success(), "{command:?} failed with input:\n{input}");
+    }
+
+    /// Loads rules on the way through a node: `rules` is the body of a chain at `hook`.
+    pub fn rules(&self, node: &str, hook: &str, rules: &str) {
+        let text = format!(
+            "table inet test {{ chain {hook} {{ type filter hook {hook} priority 0; policy accept;\n{rules}\n}} }}\n"
+        );
+        self.run(&Place::node(node), &["nft", "-f", "-"], &text);
+    }
+}
+
+pub fn has_nft() -> bool {
+    Command::new("nft").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+pub fn client() -> Place {
+    Place::pod("default", "client")
+}
+
+pub fn web() -> Place {
+    Place::pod("default", "web")
+}
+
+pub fn name(name: &str) -> NamespacedName {
+    NamespacedName::new("default", name)
+}
+
+/// A probe by `client`, which expects no answer.
+pub fn request(address: IpAddr, port: ProbePort) -> ProbeRequest {
+    let family = Family::of(address);
+    ProbeRequest {
+        source: client(),
+        family,
+        target: Target::Address(address),
+        port,
+        patience: Patience::Settle,
+    }
+}
+
+pub fn tcp(port: u16) -> ProbePort {
+    ProbePort::Transport { port, protocol: FlowProtocol::Tcp }
+}
+
+pub fn udp(port: u16) -> ProbePort {
+    ProbePort::Transport { port, protocol: FlowProtocol::Udp }
+}
+
+pub fn http(port: u16) -> ProbePort {
+    ProbePort::Transport { port, protocol: FlowProtocol::Http }
+}
+
+pub fn dns(port: u16) -> ProbePort {
+    ProbePort::Transport { port, protocol: FlowProtocol::Dns }
+}
