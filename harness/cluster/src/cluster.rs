@@ -61,12 +61,14 @@ impl Cluster {
             if self.plan.stacks.get(place).is_some_and(|new| stack.becomes(new)) {
                 continue;
             }
-            self.namespaces.remove(place);
+            // While the namespace is held its links cannot vanish from the other end.
+            let held = self.namespaces.remove(place);
             if let Some(uplink) = &stack.uplink
                 && let Some(above) = self.namespaces.get_mut(&uplink.above)
             {
                 above.unplug(place)?;
             }
+            drop(held);
         }
 
         // Those above come before those below: the order of places, backwards.

@@ -22,11 +22,11 @@ pub enum ClusterError {
         errno: Errno,
     },
     /// A link did not become ready to pass packets.
-    #[error("links in {place} are up but pass no packets: {}", links.join(", "))]
+    #[error("links from {place} are up but pass no packets after ten seconds: to {}", links.join(", "))]
     Inactive {
         /// In which namespace.
         place: Place,
-        /// Their names.
+        /// Where they lead.
         links: Vec<String>,
     },
     /// The snapshot is of another topology than the one that was built.

@@ -6,7 +6,7 @@ use crate::netns::Netns;
 use crate::plan::{Hop, Interface, Stack, Tables, Uplink};
 use crate::sysctl::{Role, Sysctls};
 use netproof_model::Place;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The index of `eth0` in every namespace. High, because a host's modules may put interfaces of their
@@ -103,6 +103,12 @@ impl Namespace {
             if let Some(index) = self.index(&address.interface) {
                 let request = netlink::new_address(index, address.address, address.quiet);
                 requests.push((request, format!("add the address {}", address.address)));
+                // The kernel adds an IPv6 address's local route from a worker, some time later; until
+                // then packets to it find no route, which looks like a drop.
+                if address.address.is_ipv6() {
+                    let route = netlink::new_route(address.address.into(), Via::Local { index });
+                    requests.push((route, format!("add the local route of {}", address.address)));
+                }
             }
         }
         requests.extend(self.difference(&stack.tables));
@@ -119,15 +125,24 @@ impl Namespace {
         self.send(requests)
     }
 
-    /// Waits until every link passes packets.
+    /// Waits until every port passes packets. (The other ends do as soon as they are up.)
     pub fn settle(&mut self) -> Result<(), ClusterError> {
         let Some(netlink) = &mut self.netlink else { return Ok(()) };
-        let settled = inside(&self.place, &self.netns, || Ok(netlink.settle()))?;
-        match settled {
-            Ok(links) if links.is_empty() => Ok(()),
-            Ok(links) => Err(ClusterError::Inactive { place: self.place.clone(), links }),
-            Err(error) => Err(ClusterError::netlink(&self.place, error)),
+        let mut links: BTreeSet<u32> = self.ports.values().copied().collect();
+        if self.tables.forwarding.values().next().is_some() {
+            links.insert(BRIDGE);
         }
+        let settled = inside(&self.place, &self.netns, || Ok(netlink.settle(&links)))?;
+        let links = settled.map_err(|error| ClusterError::netlink(&self.place, error))?;
+        if links.is_empty() {
+            return Ok(());
+        }
+        let below = self.ports.iter().filter(|(_, index)| links.contains(index));
+        let mut below: Vec<String> = below.map(|(place, _)| place.to_string()).collect();
+        if links.contains(&BRIDGE) {
+            below.push("the bridge cni0".into());
+        }
+        Err(ClusterError::Inactive { place: self.place.clone(), links: below })
     }
 
     /// The requests that lead from the tables as they are to `new`: first what goes, then neighbours and

@@ -1,13 +1,13 @@
 //! The requests that build a cluster, each as one netlink message with its flags.
 
 use ipnet::IpNet;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Nla, NlaBuffer, NlasIterator};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NlaBuffer, NlasIterator};
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressScope, CacheInfo,
 };
 use netlink_packet_route::link::{
     InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
-    LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage,
+    LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage, State,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourHeader, NeighbourMessage, NeighbourState,
@@ -167,9 +167,11 @@ pub(crate) enum Via {
     Gateway { index: u32, gateway: IpAddr },
     /// Nowhere: the sender is told at once.
     Unreachable,
+    /// To this namespace itself, by an address of the link `index`.
+    Local { index: u32 },
 }
 
-/// A route of the main table; it replaces one with the same destination.
+/// A route (of the main table, or the local one); it replaces one with the same destination.
 pub(crate) fn new_route(destination: IpNet, via: Via) -> Request {
     (Message::NewRoute(route(destination, via)), NLM_F_CREATE | NLM_F_REPLACE)
 }
@@ -186,27 +188,15 @@ pub(crate) fn all_links() -> Message {
     Message::GetLink(link)
 }
 
-/// The name of a listed link if it is up and has no queue that would pass its packets on.
-pub(crate) fn inactive_link(payload: &[u8]) -> Option<String> {
-    let flags = u32::from_ne_bytes(*payload.get(8..)?.first_chunk()?);
-    if flags & LinkFlags::Up.bits() == 0 {
-        return None;
-    }
-    let text = |value: &[u8]| {
-        String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned()
-    };
-    let (mut name, mut queue) = (None, None);
-    let name_kind = LinkAttribute::IfName(String::new()).kind();
-    let queue_kind = LinkAttribute::Qdisc(String::new()).kind();
-    for attribute in NlasIterator::new(payload.get(16..)?).map_while(Result::ok) {
-        let attribute: NlaBuffer<&[u8]> = attribute;
-        if attribute.kind() == name_kind {
-            name = Some(text(attribute.value()));
-        } else if attribute.kind() == queue_kind {
-            queue = Some(text(attribute.value()));
-        }
-    }
-    name.filter(|_| queue.as_deref() == Some("noop"))
+/// The index of a listed link, and whether it passes packets: its operational state is "up", which a
+/// worker sets when it opens the link's queue. (IFF_RUNNING will not do: a new link has it, because its
+/// state is "unknown" at first.)
+pub(crate) fn link_state(payload: &[u8]) -> Option<(u32, bool)> {
+    let index = u32::from_ne_bytes(*payload.get(4..)?.first_chunk()?);
+    let attributes = NlasIterator::new(payload.get(16..)?).map_while(Result::ok);
+    let mut states = attributes.filter(|attribute: &NlaBuffer<&[u8]>| attribute.kind() == libc::IFLA_OPERSTATE);
+    let up = states.next().is_some_and(|state| state.value() == [u8::from(State::Up)]);
+    Some((index, up))
 }
 
 fn end(end: &End) -> LinkMessage {
@@ -263,6 +253,14 @@ fn route(destination: IpNet, via: Via) -> RouteMessage {
             attributes.push(RouteAttribute::Gateway(RouteAddress::from(gateway)));
         }
         Via::Unreachable => message.header.kind = RouteType::Unreachable,
+        Via::Local { index } => {
+            message.header.kind = RouteType::Local;
+            message.header.table = libc::RT_TABLE_LOCAL;
+            if destination.addr().is_ipv4() {
+                message.header.scope = RouteScope::Host;
+            }
+            attributes.push(RouteAttribute::Oif(index));
+        }
     }
     message
 }

@@ -4,7 +4,7 @@ use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkHeader,
     NetlinkMessage, NetlinkPayload,
 };
-use super::message::{Request, all_links, inactive_link};
+use super::message::{LOOPBACK, Request, all_links, link_state, up};
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -12,6 +12,7 @@ use nix::sys::socket::{
     socket, sockopt,
 };
 use nix::sys::time::TimeVal;
+use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// How much is sent at once: well under the smallest default send buffer (208 KiB), and so few
@@ -68,9 +69,9 @@ impl Netlink {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// The names of the namespace's links that are up but do not pass packets yet. A link whose other
-    /// end comes up later than itself is activated by a kernel worker; until then it drops silently.
-    fn inactive(&mut self) -> Result<Vec<String>, NetlinkError> {
+    /// The links that pass packets. A link whose other end comes up later than itself is activated by a
+    /// kernel worker; until then it drops silently.
+    fn active(&mut self) -> Result<BTreeSet<u32>, NetlinkError> {
         self.flush()?;
         let failed = |errno| NetlinkError { doing: "list the links".into(), errno };
         self.push(all_links(), NLM_F_REQUEST | NLM_F_DUMP, String::new());
@@ -78,27 +79,35 @@ impl Netlink {
         let sent = self.transmit();
         self.queue.clear();
         sent.map_err(failed)?;
-        let mut inactive = Vec::new();
+        let mut active = BTreeSet::new();
         let mut end = None;
         while end.is_none() {
             self.receive(|reply| match reply.kind {
                 NLMSG_DONE => end = Some(Ok(())),
                 NLMSG_ERROR => end = Some(Err(reply.errno().unwrap_or(Errno::EPROTO))),
-                _ => inactive.extend(inactive_link(reply.payload)),
+                _ => {
+                    let link = link_state(reply.payload);
+                    active.extend(link.and_then(|(index, active)| active.then_some(index)));
+                }
             })
             .map_err(failed)?;
         }
         end.unwrap_or(Ok(())).map_err(failed)?;
-        Ok(inactive)
+        Ok(active)
     }
 
-    /// Waits until every link that is up passes packets, and returns those that still do not after ten
-    /// seconds. To be called in the socket's own namespace.
-    pub fn settle(&mut self) -> Result<Vec<String>, NetlinkError> {
+    /// Waits until these links pass packets, and returns those that still do not after ten seconds. To be
+    /// called in the socket's own namespace.
+    pub fn settle(&mut self, links: &BTreeSet<u32>) -> Result<Vec<u32>, NetlinkError> {
         let mut news: Option<OwnedFd> = None;
         loop {
-            let inactive = self.inactive()?;
+            let active = self.active()?;
+            let inactive: Vec<u32> = links.difference(&active).copied().collect();
             if inactive.is_empty() {
+                // The worker marks a link before it opens its queue, with the lock held that this
+                // request (which changes nothing) has to wait for.
+                self.queue(up(LOOPBACK), || "bring lo up".into());
+                self.flush()?;
                 return Ok(inactive);
             }
             let failed = |errno| NetlinkError { doing: "follow the links".into(), errno };

@@ -4,7 +4,6 @@ use netproof_api::{Object, ObjectMeta, Pod};
 use netproof_controlplane::{Change, ControlPlane, ObjectRef, Snapshot};
 use netproof_model::topology::{ExternalHost, PerFamily, Ranges, TopologyNode};
 use netproof_model::{Families, NamespacedName, Place, Topology, Wiring};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// `nodes` nodes, and the external host `internet` at 203.0.113.10 and 2001:db8:203::10.

@@ -1,0 +1,83 @@
+//! Plain sockets in a cluster's namespaces.
+
+use netproof_cluster::Cluster;
+use netproof_controlplane::Snapshot;
+use netproof_model::{Family, Place};
+use nix::sys::socket::{setsockopt, sockopt};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::Duration;
+
+/// Long enough for a busy machine; what is unreachable says so at once.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A TCP exchange and a UDP exchange from `from` to an address of `to`; the source addresses that the
+/// server saw, which are equal.
+pub fn exchange(cluster: &Cluster, from: &Place, to: &Place, address: IpAddr) -> io::Result<IpAddr> {
+    let server = |address| cluster.netns(to).unwrap().enter(|| TcpListener::bind((address, 0)))?;
+    let listener: TcpListener = server(address)?;
+    let address_and_port = listener.local_addr()?;
+    let connect = || TcpStream::connect_timeout(&address_and_port, PATIENCE);
+    let mut client = cluster.netns(from).unwrap().enter(connect)??;
+    let (mut accepted, peer) = listener.accept()?;
+    client.write_all(b"tcp")?;
+    let mut text = [0; 3];
+    accepted.read_exact(&mut text)?;
+    assert_eq!(&text, b"tcp");
+
+    let server = cluster.netns(to).unwrap().enter(|| UdpSocket::bind((address, 0)))??;
+    let client = cluster.netns(from).unwrap().enter(|| UdpSocket::bind(any(address)))??;
+    for socket in [&server, &client] {
+        socket.set_read_timeout(Some(PATIENCE))?;
+    }
+    client.connect(server.local_addr()?)?;
+    client.send(b"udp")?;
+    let (_, asker) = server.recv_from(&mut text)?;
+    server.send_to(b"pdu", asker)?;
+    client.recv(&mut text)?;
+    assert_eq!(&text, b"pdu");
+    assert_eq!(peer.ip(), asker.ip(), "TCP and UDP show the same source");
+    Ok(peer.ip())
+}
+
+/// What a datagram to an address without owner meets. It is asked for at once: nothing is waited for.
+pub fn refusal(cluster: &Cluster, from: &Place, to: IpAddr) -> Option<io::Error> {
+    let socket = cluster.netns(from).unwrap().enter(|| UdpSocket::bind(any(to))).unwrap().unwrap();
+    match Family::of(to) {
+        Family::Ipv4 => setsockopt(&socket, sockopt::Ipv4RecvErr, &true).unwrap(),
+        Family::Ipv6 => setsockopt(&socket, sockopt::Ipv6RecvErr, &true).unwrap(),
+    }
+    match socket.connect((to, 9)).and_then(|()| socket.send(b"anybody?")) {
+        Ok(_) => socket.take_error().unwrap(),
+        Err(error) => Some(error),
+    }
+}
+
+/// One exchange for every pair of places that have addresses, in every family that both have.
+pub fn everybody_reaches_everybody(cluster: &Cluster, snapshot: &Snapshot) {
+    let places: Vec<Place> =
+        cluster.places().map(|(place, _)| place.clone()).filter(|place| *place != Place::Router).collect();
+    let mut exchanges = 0;
+    for (from, to) in places.iter().flat_map(|from| places.iter().map(move |to| (from, to))) {
+        for family in snapshot.topology.family.list() {
+            let (Some(source), Some(address)) =
+                (snapshot.address_of(from, *family), snapshot.address_of(to, *family))
+            else {
+                continue;
+            };
+            match exchange(cluster, from, to, address) {
+                Ok(seen) => assert_eq!(seen, source, "{to} sees {from} at its own address"),
+                Err(error) => panic!("{from} -> {to} at {address}: {error}"),
+            }
+            exchanges += 1;
+        }
+    }
+    assert!(exchanges >= places.len() * (places.len() - 1), "{exchanges} exchanges");
+}
+
+fn any(address: IpAddr) -> SocketAddr {
+    match Family::of(address) {
+        Family::Ipv4 => ([0; 4], 0).into(),
+        Family::Ipv6 => ([0_u16; 8], 0).into(),
+    }
+}

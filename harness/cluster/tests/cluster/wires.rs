@@ -1,0 +1,209 @@
+//! Who reaches whom, as built and after changes.
+
+use crate::talk::{refusal, everybody_reaches_everybody, exchange};
+use crate::world::{World, external, pod, topology};
+use crate::trial;
+use libtest_mimic::Trial;
+use netproof_cluster::{Cluster, Netns};
+use netproof_controlplane::{Change, Snapshot, host_interface};
+use netproof_model::{Families, Family, NamespacedName, Place, Wiring};
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub fn trials() -> Vec<Trial> {
+    type Test = fn(Wiring, Families);
+    let tests: [(&str, Test); 6] = [
+        ("everybody_reaches_everybody", mesh),
+        ("a_place_without_owner_is_unreachable_at_once", unreachable),
+        ("pods_come_go_and_come_back", pods_change),
+        ("externals_come_go_and_move", externals_change),
+        ("an_address_moves_to_another_pod", address_moves),
+        ("a_pod_with_an_address_of_another_nodes_range", stray),
+    ];
+    let mut trials = Vec::new();
+    for (name, test) in tests {
+        for wiring in Wiring::ALL {
+            for family in Families::ALL {
+                let name = format!("wires::{name}::{wiring}::{family}");
+                trials.push(trial(name, move || test(wiring, family)));
+            }
+        }
+    }
+    trials.push(trial("wires::nothing_is_left_after_drop", nothing_left));
+    trials.push(trial("wires::same_node_packets_pass_the_nodes_ip_stack", same_node));
+    trials
+}
+
+fn small_world(wiring: Wiring, family: Families) -> World {
+    let mut world = World::new(topology(2, wiring, family));
+    world.pod("a", "node1");
+    world.pod("b", "node1");
+    world.pod("c", "node2");
+    world
+}
+
+fn mesh(wiring: Wiring, family: Families) {
+    let snapshot = small_world(wiring, family).snapshot();
+    let cluster = Cluster::build(&snapshot).unwrap();
+    everybody_reaches_everybody(&cluster, &snapshot);
+}
+
+/// Nobody waits for a neighbour that is not there, whoever asks.
+fn unreachable(wiring: Wiring, family: Families) {
+    let snapshot = small_world(wiring, family).snapshot();
+    let cluster = Cluster::build(&snapshot).unwrap();
+    let nowhere: [&str; 8] = [
+        "10.244.1.200", "10.244.2.200", "172.18.0.99", "198.51.100.1",
+        "fd00:10:244:1::99", "fd00:10:244:2::99", "fd00:172:18::99", "2001:db8::1",
+    ];
+    for address in nowhere.map(|address| address.parse::<IpAddr>().unwrap()) {
+        if !family.contains(Family::of(address)) {
+            continue;
+        }
+        for from in [pod("a"), pod("c"), Place::node("node1"), Place::external("internet")] {
+            assert_unreachable(&cluster, &from, address);
+        }
+    }
+}
+
+fn assert_unreachable(cluster: &Cluster, from: &Place, to: IpAddr) {
+    let error = refusal(cluster, from, to);
+    let kinds = [ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable];
+    assert!(error.as_ref().is_some_and(|error| kinds.contains(&error.kind())), "{from} -> {to}: {error:?}");
+}
+
+fn pods_change(wiring: Wiring, family: Families) {
+    let mut world = small_world(wiring, family);
+    let mut cluster = Cluster::build(&world.snapshot()).unwrap();
+    let kept = Arc::clone(cluster.netns(&pod("b")).unwrap());
+
+    let snapshot = world.pod("d", "node2");
+    cluster.update(&snapshot).unwrap();
+    everybody_reaches_everybody(&cluster, &snapshot);
+
+    // The same name again, on the same node and then on the other: a new namespace each time.
+    let first = Arc::clone(cluster.netns(&pod("a")).unwrap());
+    let snapshot = world.delete("pod", "a");
+    let old_address = address(&world.pod("probe", "node2"), &pod("probe"));
+    cluster.update(&snapshot).unwrap();
+    assert!(cluster.netns(&pod("a")).is_none());
+    cluster.update(&world.snapshot()).unwrap();
+    for node in ["node1", "node2", "node1"] {
+        world.pod("a", node);
+        let snapshot = world.snapshot();
+        cluster.update(&snapshot).unwrap();
+        assert!(!Arc::ptr_eq(&first, cluster.netns(&pod("a")).unwrap()));
+        everybody_reaches_everybody(&cluster, &snapshot);
+        let snapshot = world.delete("pod", "a");
+        cluster.update(&snapshot).unwrap();
+    }
+    world.delete("pod", "probe");
+    cluster.update(&world.snapshot()).unwrap();
+    assert_unreachable(&cluster, &pod("b"), old_address);
+    assert!(Arc::ptr_eq(&kept, cluster.netns(&pod("b")).unwrap()), "who stays keeps the namespace");
+}
+
+fn externals_change(wiring: Wiring, family: Families) {
+    let mut world = small_world(wiring, family);
+    let mut cluster = Cluster::build(&world.snapshot()).unwrap();
+    for addresses in [["8.8.8.8", "2001:4860::8888"], ["8.8.4.4", "2001:4860::8844"]] {
+        let snapshot = world.change(Change::ApplyExternal(external("dns", &addresses)));
+        cluster.update(&snapshot).unwrap();
+        everybody_reaches_everybody(&cluster, &snapshot);
+    }
+    cluster.update(&world.delete("external", "dns")).unwrap();
+    assert!(cluster.netns(&Place::external("dns")).is_none());
+}
+
+/// The address of a pod that went belongs to another pod, on another node or on the same one.
+fn address_moves(wiring: Wiring, family: Families) {
+    let mut world = small_world(wiring, family);
+    let mut cluster = Cluster::build(&world.snapshot()).unwrap();
+    let addresses: Vec<String> =
+        world.snapshot().pods[&name("a")].pod_ips.iter().map(IpAddr::to_string).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    world.delete("pod", "a");
+    for (heir, node) in [("x", "node1"), ("y", "node2"), ("z", "node1")] {
+        let snapshot = world.pod_at(heir, node, &addresses);
+        cluster.update(&snapshot).unwrap();
+        everybody_reaches_everybody(&cluster, &snapshot);
+        world.delete("pod", heir);
+    }
+}
+
+fn stray(wiring: Wiring, family: Families) {
+    let mut world = small_world(wiring, family);
+    let addresses: Vec<&str> = [("10.244.2.77", Family::Ipv4), ("fd00:10:244:2::77", Family::Ipv6)]
+        .into_iter()
+        .filter(|(_, of)| family.contains(*of))
+        .map(|(address, _)| address)
+        .collect();
+    let snapshot = world.pod_at("stray", "node1", &addresses);
+    let mut cluster = Cluster::build(&snapshot).unwrap();
+    everybody_reaches_everybody(&cluster, &snapshot);
+    cluster.update(&world.delete("pod", "stray")).unwrap();
+    assert_unreachable(&cluster, &pod("b"), addresses[0].parse().unwrap());
+}
+
+/// Not even the namespaces: they are told apart by inode, and a new one may have an old one's number, so
+/// it is their links that are looked for.
+fn nothing_left() {
+    let snapshot = small_world(Wiring::Routed, Families::Ipv4).snapshot();
+    let before = descriptors();
+    let cluster = Cluster::build(&snapshot).unwrap();
+    let built = descriptors();
+    assert!(built > before);
+    drop(cluster);
+    assert!(descriptors() < built);
+    // The namespace that everything is made from has a loopback interface and nothing else.
+    let links = std::fs::read_to_string("/proc/self/net/dev").unwrap();
+    assert_eq!(links.lines().skip(2).count(), 1, "{links}");
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn same_node() {
+    for wiring in Wiring::ALL {
+        let snapshot = small_world(wiring, Families::Dual).snapshot();
+        let cluster = Cluster::build(&snapshot).unwrap();
+        let node = cluster.netns(&Place::node("node1")).unwrap();
+        for family in Family::ALL {
+            let before = forwarded(node, family);
+            let address = snapshot.address_of(&pod("b"), family).unwrap();
+            exchange(&cluster, &pod("a"), &pod("b"), address).unwrap();
+            assert!(forwarded(node, family) >= before + 6, "{wiring} {family}");
+        }
+        let names = node.enter(|| std::fs::read_to_string("/proc/thread-self/net/dev")).unwrap().unwrap();
+        assert!(names.contains(&host_interface(&name("a"))), "{names}");
+    }
+}
+
+/// How many packets a namespace has passed on.
+fn forwarded(netns: &Netns, family: Family) -> u64 {
+    let read = |path| netns.enter(|| std::fs::read_to_string(path)).unwrap().unwrap();
+    match family {
+        Family::Ipv4 => {
+            let text = read("/proc/thread-self/net/snmp");
+            let mut lines = text.lines().filter(|line| line.starts_with("Ip:"));
+            let names = lines.next().unwrap().split_whitespace();
+            let mut values = names.zip(lines.next().unwrap().split_whitespace());
+            values.find(|(name, _)| *name == "ForwDatagrams").unwrap().1.parse().unwrap()
+        }
+        Family::Ipv6 => {
+            let text = read("/proc/thread-self/net/snmp6");
+            let line = text.lines().find(|line| line.starts_with("Ip6OutForwDatagrams")).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        }
+    }
+}
+
+fn address(snapshot: &Snapshot, place: &Place) -> IpAddr {
+    snapshot.address_of(place, snapshot.topology.family.list()[0]).unwrap()
+}
+
+fn name(pod: &str) -> NamespacedName {
+    NamespacedName::new("default", pod)
+}
