@@ -2,6 +2,7 @@
 //!
 //! Syntax only. Offsets are bytes into the text; names are resolved elsewhere.
 
+use super::refs;
 use crate::plan::{Expected, OutcomeWord};
 use netproof_model::flow::{Destination, Flow, FlowError, FlowPort, Source, parse_destination, parse_port};
 use std::collections::BTreeMap;
@@ -56,11 +57,12 @@ impl Word<'_> {
     }
 }
 
-/// Reads a table; `-` leaves no cell. Every mistake is reported, not only the first.
+/// Reads a table, names without a namespace in `namespace`; `-` leaves no cell. Every mistake is
+/// reported, not only the first.
 ///
 /// # Errors
 /// At least one mistake.
-pub fn parse(text: &str) -> Result<Vec<Cell>, Vec<MatrixError>> {
+pub fn parse(text: &str, namespace: &str) -> Result<Vec<Cell>, Vec<MatrixError>> {
     let mut lines = lines(text);
     let Some(header) = lines.next() else {
         let help = "the first line is the port and the destinations, as in `:80 pod/web service/web`";
@@ -68,13 +70,13 @@ pub fn parse(text: &str) -> Result<Vec<Cell>, Vec<MatrixError>> {
         return Err(vec![MatrixError { offset: 0, length: 0, message, help: help.into() }]);
     };
     let mut errors = Vec::new();
-    let (port, columns) = read_header(&header, &mut errors);
+    let (port, columns) = read_header(&header, namespace, &mut errors);
     let mut rows = BTreeMap::new();
     let mut cells = Vec::new();
     for line in lines {
         let [first, signs @ ..] = line.as_slice() else { continue };
         let from = match first.text.parse::<Source>() {
-            Ok(from) => from,
+            Ok(from) => refs::source_in(from, namespace),
             Err(error) => {
                 errors.push(first.wrong(error));
                 continue;
@@ -147,6 +149,7 @@ fn lines(text: &str) -> impl Iterator<Item = Vec<Word<'_>>> {
 /// The port and the columns; what cannot be read is `None` and reported.
 fn read_header(
     words: &[Word<'_>],
+    namespace: &str,
     errors: &mut Vec<MatrixError>,
 ) -> (Option<FlowPort>, Vec<Option<Destination>>) {
     let [corner, columns @ ..] = words else { return (None, Vec::new()) };
@@ -181,6 +184,7 @@ fn read_header(
                 None
             }
             Ok((to, None)) => {
+                let to = refs::destination_in(to, namespace);
                 if seen.insert(to.clone(), ()).is_some() {
                     let message = format!("`{}` has a column already", word.text);
                     errors.push(word.error(message, "keep one of the two"));
@@ -219,7 +223,7 @@ mod tests {
                     pod/a     .        X             -\n\n\
                     node/n1   D        R             r\n\
                     external/x  ?      -             .\n";
-        let cells: Vec<String> = parse(text)
+        let cells: Vec<String> = parse(text, "default")
             .expect("a proper table")
             .iter()
             .map(|cell| format!("{} {} {}", cell.flow, cell.expected, &text[cell.offset..=cell.offset]))
@@ -227,12 +231,12 @@ mod tests {
         assert_eq!(
             cells,
             [
-                "pod/a -> pod/web:53/udp allow .",
-                "pod/a -> service/b/dns:53/udp deny X",
-                "node/n1 -> pod/web:53/udp drop D",
+                "pod/default/a -> pod/default/web:53/udp allow .",
+                "pod/default/a -> service/b/dns:53/udp deny X",
+                "node/n1 -> pod/default/web:53/udp drop D",
                 "node/n1 -> service/b/dns:53/udp reject R",
                 "node/n1 -> ip/[fd00::1]:53/udp refused r",
-                "external/x -> pod/web:53/udp anything ?",
+                "external/x -> pod/default/web:53/udp anything ?",
                 "external/x -> ip/[fd00::1]:53/udp allow .",
             ]
         );
@@ -248,6 +252,7 @@ mod tests {
             (":80\npod/b", ":80", "the matrix has no column"),
             (":80 pod/a", "pod/a", "the matrix has no row"),
             (":80 pod/a pod/a\npod/b . .", "pod/a", "`pod/a` has a column already"),
+            (":80 pod/a pod/default/a\npod/b . .", "pod/default/a", "`pod/default/a` has a column already"),
             (":80 pod/a:80\npod/b .", "pod/a:80", "`pod/a:80` has a port of its own"),
             (":80 pod/a svc/b\npod/b . .", "svc", "`svc` is not a kind of destination"),
             (":80 pod/a\npod/b .\npod/b X", "pod/b", "`pod/b` has a row already"),
@@ -258,7 +263,7 @@ mod tests {
             (":80 pod/a pod/b\npod/b .", "", "the row of `pod/b` has 1 of 2 cells"),
             (":80 pod/a pod/b\npod/b", "", "the row of `pod/b` has none of 2 cells"),
         ] {
-            let errors = parse(text).expect_err(text);
+            let errors = parse(text, "default").expect_err(text);
             let error = &errors[0];
             assert_eq!((error.message.as_str(), errors.len()), (message, 1), "{text}");
             assert_eq!(&text[error.offset..error.offset + error.length], offending, "{text}");

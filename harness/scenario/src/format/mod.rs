@@ -1,4 +1,169 @@
 //! The YAML format: reads scenario files, checks them as a whole, and turns them into plans.
+//!
+//! [`load`] finds the files, reads every document, and walks every variant through all of its steps on a
+//! control plane, so that a mistake anywhere is found before anything is built. The way is one line:
+//! `files` -> `types` (as written) -> `objects`, `expect` (as meant) -> `walk` (as planned).
 
+mod document;
+mod expect;
+mod files;
 mod filter;
+mod lint;
 mod matrix;
+mod objects;
+mod refs;
+mod resolve;
+mod scenario;
+mod schema;
+mod serving;
+mod short;
+mod topology;
+mod types;
+mod unions;
+mod variants;
+mod walk;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use schema::{scenario_schema, topology_schema};
+pub use topology::built_in as built_in_topologies;
+
+use crate::plan::Plan;
+use document::Problems;
+use filter::Filter;
+use lint::Lint;
+use netproof_api::source::Span;
+use netproof_api::{Diagnostic, Diagnostics, Source};
+use netproof_model::event::{Location, ScenarioId};
+use netproof_model::{Families, Wiring};
+use scenario::Loader;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use walk::Scenario;
+
+/// What the command line says about loading.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// No `file:` is read outside this folder; by default the git work tree of each scenario, or else
+    /// the current folder.
+    pub root: Option<PathBuf>,
+    /// The topology of every scenario, instead of its own: a name.
+    pub topology: Option<String>,
+    /// The wiring of every run, instead of what a scenario or its topology says.
+    pub wiring: Option<Wiring>,
+    /// The address families of every run, instead of what a scenario or its topology says.
+    pub family: Option<Families>,
+    /// Only scenario runs that this expression chooses.
+    pub filter: Option<String>,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The scenario runs, in the order of their files, documents and variants.
+    pub plans: Vec<Plan>,
+    /// Variants that a scenario does not apply to, with the scenario's reason.
+    pub not_applicable: Vec<(ScenarioId, String)>,
+    /// What a person should look at, and that refuses nothing.
+    pub warnings: Vec<Diagnostic>,
+    /// How many files have scenarios.
+    pub files: usize,
+    /// How many YAML files without scenarios were met in folders.
+    pub passed_over_files: usize,
+    /// Kinds of objects that have nothing to do with the network, with how many were passed over.
+    pub passed_over: BTreeMap<String, usize>,
+    /// How many runs the filter left out.
+    pub filtered_out: usize,
+}
+
+/// Reads every scenario at or below the paths, and plans every variant of each.
+///
+/// # Errors
+/// Everything that is wrong with any of them, and the warnings beside.
+pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics> {
+    let filter = options.filter.as_deref().map(read_filter).transpose()?;
+    let mut problems = Problems::default();
+    let mut loaded = Loaded::default();
+    let mut loader = Loader::new(options);
+    let mut names: HashMap<(String, String), Location> = HashMap::new();
+    for found in files::find(paths, &mut problems) {
+        let scenarios = loader.file(&found, &mut loaded, &mut problems);
+        for scenario in scenarios {
+            let place = scenario.document.location(scenario.name.span);
+            let name = (scenario.suite.clone(), scenario.name.value.clone());
+            if let Some(first) = names.get(&name) {
+                let message = format!("a second scenario of this suite is named `{}`", scenario.name.value);
+                let error = scenario.document.error(scenario.name.span, message);
+                problems.push(error.help(format!("the first one is at {first}; give each a name of its own")));
+                continue;
+            }
+            names.insert(name, place);
+            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut problems);
+        }
+    }
+    if loaded.files == 0 && problems.errors() == 0 {
+        let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let message = match named.as_slice() {
+            [] => "no path was given".to_owned(),
+            named => format!("there is no scenario at {}", named.join(", ")),
+        };
+        problems.push(Diagnostic::error(message).help("a scenario is a YAML document with `kind: Scenario`"));
+    }
+    loaded.warnings = Diagnostics::check(problems.into_vec())?;
+    Ok(loaded)
+}
+
+fn read_filter(text: &str) -> Result<Filter, Diagnostics> {
+    Filter::parse(text).map_err(|error| {
+        Diagnostic::error(error.message)
+            .at(&Source::new("--filter", text), Span::new(error.start, error.end))
+            .help("as in `suite=recipes and not (ipv6 or variant=bridge)`")
+            .into()
+    })
+}
+
+/// Walks every variant of a scenario. A mistake that several variants share is reported once.
+fn plan(
+    scenario: &Scenario,
+    options: &Options,
+    filter: Option<&Filter>,
+    loaded: &mut Loaded,
+    problems: &mut Problems,
+) {
+    let mut reported: HashSet<(String, Span)> = HashSet::new();
+    let mut lint = Lint::default();
+    let mut complete = true;
+    let variants = variants::variants(&scenario.variants, &scenario.topology, options);
+    for (index, variant) in variants.iter().enumerate() {
+        let id = scenario.id(variant);
+        if let Some(filter) = filter
+            && !filter.matches(&id, &scenario.labels)
+        {
+            loaded.filtered_out += 1;
+            continue;
+        }
+        if let Some(requires) = scenario.requires.as_ref().filter(|requires| !variant.satisfies(requires)) {
+            loaded.not_applicable.push((id, requires.because.clone()));
+            continue;
+        }
+        let mut found = Problems::default();
+        match walk::walk(scenario, variant, &mut lint, &mut found) {
+            Some(plan) => loaded.plans.push(plan),
+            None => complete = false,
+        }
+        for mut diagnostic in found.into_vec() {
+            let place = diagnostic.source.as_ref().map_or_else(String::new, |source| source.name.clone());
+            if reported.insert((place, diagnostic.span.unwrap_or_default())) {
+                if index > 0 && !variant.words.is_empty() {
+                    diagnostic.message = format!("{} (in variant {})", diagnostic.message, id.variant_name());
+                }
+                problems.push(diagnostic);
+            }
+        }
+    }
+    if complete && !lint.is_empty() {
+        scenario.lint(lint, problems);
+    }
+}

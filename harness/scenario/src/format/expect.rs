@@ -1,0 +1,405 @@
+//! Expectations as they are written: flows in all their forms, matrices, and what is expected of each.
+//! Names are filled in with the scenario's namespace and not looked up yet.
+
+use super::document::{Document, Problems};
+use super::matrix;
+use super::refs::{self, PlaceName, Wrong};
+use super::types::{ExpectSpec, FlowSpec, LongFlow, StepSpec, VerdictSpec};
+use super::unions::{OneOrMany, TextOr, TextOrList};
+use super::words::ProtocolName;
+use crate::plan::{Baseline, DecidedBy, Expected, OutcomeWord, VerdictWord};
+use netproof_api::source::Span;
+use netproof_api::yaml::{Node, Spanned};
+use netproof_model::Family;
+use netproof_model::flow::{Flow, FlowError, FlowPort, FlowProtocol, Source, parse_destination, parse_port};
+
+/// One flow and what is expected of it.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The flow, namespaces filled in.
+    pub flow: Flow,
+    /// Where the parts of the flow are written.
+    pub spans: FlowSpans,
+    /// What must come of it.
+    pub wish: Wish,
+}
+
+/// Where a flow is written.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowSpans {
+    /// All of it.
+    pub whole: Span,
+    /// The source.
+    pub from: Span,
+    /// The destination with its port.
+    pub to: Span,
+}
+
+/// What is expected of a flow.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// What must come of it.
+    pub expected: WrittenExpected,
+    /// Who must have decided.
+    pub decided_by: Option<Spanned<DecidedBy>>,
+    /// The source address that the server must have seen.
+    pub sees: Option<Spanned<PlaceName>>,
+    /// Who may answer.
+    pub served_by: Option<Vec<Spanned<Source>>>,
+    /// What the flow does without policy.
+    pub baseline: Option<Baseline>,
+}
+
+/// What must come of a flow.
+#[derive(Clone, Debug)]
+pub enum WrittenExpected {
+    /// The same whoever answers.
+    Plain(Expected),
+    /// By backend.
+    PerBackend(Spanned<Vec<(Spanned<Source>, VerdictWord)>>),
+}
+
+impl Wish {
+    fn plain(expected: Expected) -> Wish {
+        Wish {
+            expected: WrittenExpected::Plain(expected),
+            decided_by: None,
+            sees: None,
+            served_by: None,
+            baseline: None,
+        }
+    }
+
+    /// Whether the flow need not reach anybody who serves its port.
+    pub fn may_miss(&self) -> bool {
+        self.baseline.is_some()
+            || matches!(
+                self.expected,
+                WrittenExpected::Plain(Expected::Outcome(_) | Expected::Observe)
+            )
+    }
+}
+
+/// Reads the expectations of one scenario.
+pub struct Reader<'a> {
+    /// The scenario.
+    pub document: &'a Document,
+    /// The namespace of what is written without one.
+    pub namespace: &'a str,
+    /// What is wrong.
+    pub problems: &'a mut Problems,
+}
+
+impl Reader<'_> {
+    /// Everything that a step expects, in the order it is written; `expect` before `matrix`.
+    pub fn step(&mut self, step: &StepSpec) -> Vec<Written> {
+        let mut all = Vec::new();
+        for expect in &step.expect {
+            self.expect(expect, &mut all);
+        }
+        for table in step.matrix.iter().flat_map(|tables| &tables.0) {
+            self.matrix(table, &mut all);
+        }
+        all
+    }
+
+    fn report(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(self.document.error(span, message).help(help));
+    }
+
+    fn expect(&mut self, spec: &Spanned<ExpectSpec>, all: &mut Vec<Written>) {
+        for (key, node) in [("policySees", &spec.policy_sees), ("via", &spec.via), ("dns", &spec.dns)] {
+            if let Some(node) = node {
+                self.report(node.span, format!("`{key}` is not supported yet"), "leave it out for now");
+            }
+        }
+        let flows = self.flows(spec);
+        let Some(wish) = self.wish(spec) else { return };
+        for (mut flow, spans) in flows {
+            match (spec.family.map(Family::from), flow.family) {
+                (Some(family), Some(own)) if family != own => {
+                    let help = "say it in one place";
+                    self.report(spans.whole, format!("the flow is of {own} and the expectation of {family}"), help);
+                }
+                (family @ Some(_), _) => flow.family = family,
+                (None, _) => {}
+            }
+            all.push(Written { flow, spans, wish: wish.clone() });
+        }
+    }
+
+    fn flows(&mut self, spec: &Spanned<ExpectSpec>) -> Vec<(Flow, FlowSpans)> {
+        let mut flows = Vec::new();
+        match (&spec.flow, &spec.flows) {
+            (Some(flow), None) => flows.extend(self.flow(flow)),
+            (None, Some(TextOrList::List(list))) => {
+                if list.is_empty() {
+                    self.report(spec.span, "`flows` has no flow", "list at least one, or leave it out");
+                }
+                flows.extend(list.iter().filter_map(|flow| self.flow(flow)));
+            }
+            (None, Some(TextOrList::Text(text))) => {
+                let lines = text.lines(&self.document.source);
+                let mut lines = lines.iter().filter(|line| !line.text.trim().is_empty()).peekable();
+                if lines.peek().is_none() {
+                    self.report(text.span, "`flows` has no flow", "write one a line");
+                }
+                for line in lines {
+                    flows.extend(self.short_flow(line.text, |start, length| line.part(start..start + length)));
+                }
+            }
+            (Some(_), Some(_)) => {
+                self.report(spec.span, "`flow` and `flows` stand side by side", "keep one of the two");
+            }
+            (None, None) => {
+                let help = "add `flow: SOURCE -> DESTINATION[:PORT[/PROTOCOL]]`";
+                self.report(spec.span, "the expectation names no flow", help);
+            }
+        }
+        flows
+    }
+
+    fn flow(&mut self, flow: &FlowSpec) -> Option<(Flow, FlowSpans)> {
+        let document = self.document;
+        match flow {
+            TextOr::Text(node) => {
+                let text = node.as_str().unwrap_or_default();
+                self.short_flow(text, |start, length| document.part(node, start, length))
+            }
+            TextOr::Fields(long) => self.long_flow(long),
+        }
+    }
+
+    /// A flow in one text; `place` finds a part of it.
+    fn short_flow(&mut self, text: &str, place: impl Fn(usize, usize) -> Span) -> Option<(Flow, FlowSpans)> {
+        let trimmed = |from: usize, to: usize| {
+            let part = &text[from..to];
+            let start = from + (part.len() - part.trim_start().len());
+            place(start, part.trim().len())
+        };
+        match text.parse::<Flow>() {
+            Ok(flow) => {
+                let arrow = text.find("->").unwrap_or(text.len());
+                let spans = FlowSpans {
+                    whole: trimmed(0, text.len()),
+                    from: trimmed(0, arrow),
+                    to: trimmed((arrow + 2).min(text.len()), text.len()),
+                };
+                Some((refs::flow_in(flow, self.namespace), spans))
+            }
+            Err(error) => {
+                self.report(place(error.offset, error.length), error.message, error.help);
+                None
+            }
+        }
+    }
+
+    fn long_flow(&mut self, long: &LongFlow) -> Option<(Flow, FlowSpans)> {
+        let document = self.document;
+        let inside = |node: &Node, error: FlowError| {
+            let span = document.part(node, error.offset, error.length);
+            (span, error.message, error.help)
+        };
+        let text = |node: &Node| match node.as_str() {
+            Some(text) => Ok(text.to_owned()),
+            None => Err((
+                node.span,
+                format!("a string is wanted here, not {}", node.describe()),
+                "write a place, as in pod/client".to_owned(),
+            )),
+        };
+        let read = || {
+            let from: Source =
+                text(&long.from)?.parse().map_err(|error| inside(&long.from, error))?;
+            let (to, port) = parse_destination(&text(&long.to)?).map_err(|error| inside(&long.to, error))?;
+            let port = match (port, long_port(long)?) {
+                (Some(_), Some((span, _))) => {
+                    let help = "write it at `to` or at `port`".to_owned();
+                    return Err((span, "the flow has two ports".to_owned(), help));
+                }
+                (Some(port), None) | (None, Some((_, port))) => Some(port),
+                (None, None) => None,
+            };
+            Ok(Flow { from, to, port, family: long.family.map(Into::into) })
+        };
+        match read() {
+            Ok(flow) => {
+                let whole = Span::new(
+                    long.from.span.start.min(long.to.span.start),
+                    long.from.span.end.max(long.to.span.end),
+                );
+                let spans = FlowSpans { whole, from: long.from.span, to: long.to.span };
+                Some((refs::flow_in(flow, self.namespace), spans))
+            }
+            Err((span, message, help)) => {
+                self.report(span, message, help);
+                None
+            }
+        }
+    }
+
+    /// What is expected; `None` if that cannot be read, or makes no sense.
+    fn wish(&mut self, spec: &Spanned<ExpectSpec>) -> Option<Wish> {
+        let namespace = self.namespace.to_owned();
+        let expected = self.expected(spec);
+        let decided_by = self.spanned(&spec.decided_by, |text| refs::decided_by(text, &namespace));
+        let sees = self.spanned(&spec.sees, |text| refs::place_or_address(text, &namespace));
+        let served_by = spec.served_by.as_ref().map(|Spanned { value: OneOrMany(places), .. }| {
+            places.iter().filter_map(|place| self.spanned_one(place, |text| refs::place(text, &namespace))).collect()
+        });
+        let baseline = spec.baseline.as_ref().map(|baseline| Baseline {
+            outcome: baseline.outcome.into(),
+            because: baseline.because.clone(),
+        });
+        let expected = expected?;
+        let denial = match &expected {
+            WrittenExpected::Plain(Expected::Outcome(outcome)) => *outcome == OutcomeWord::NameServerUnreachable,
+            WrittenExpected::Plain(expected) => expected.is_denial(),
+            WrittenExpected::PerBackend(verdicts) => verdicts.iter().any(|(_, verdict)| verdict.is_denial()),
+        };
+        let connects = match &expected {
+            WrittenExpected::Plain(expected) => *expected == Expected::Allow,
+            WrittenExpected::PerBackend(verdicts) => verdicts.iter().any(|(_, verdict)| !verdict.is_denial()),
+        };
+        if let Some(baseline) = spec.baseline.as_ref().filter(|_| !denial) {
+            let help = "leave it out: what is not denied is checked as it is";
+            self.report(baseline.span, "a `baseline` belongs to a denial", help);
+        }
+        if let Some(decided_by) = spec.decided_by.as_ref().filter(|_| !denial && !connects) {
+            let help = "leave it out: this outcome is nobody's decision";
+            self.report(decided_by.span, "`decidedBy` belongs to a verdict", help);
+        }
+        if let Some(sees) = spec.sees.as_ref().filter(|_| !connects) {
+            let help = "leave it out: a flow that does not connect is seen by no server";
+            self.report(sees.span, "`sees` belongs to a flow that connects", help);
+        }
+        if let Some(served_by) = spec.served_by.as_ref().filter(|_| !connects) {
+            let help = "leave it out: nobody answers a flow that does not connect";
+            self.report(served_by.span, "`servedBy` belongs to a flow that connects", help);
+        }
+        Some(Wish { expected, decided_by, sees, served_by, baseline })
+    }
+
+    fn expected(&mut self, spec: &Spanned<ExpectSpec>) -> Option<WrittenExpected> {
+        match (&spec.verdict, &spec.outcome) {
+            (Some(verdict), None) => match &verdict.value {
+                VerdictSpec::One(verdict) => {
+                    Some(WrittenExpected::Plain(VerdictWord::from(*verdict).into()))
+                }
+                VerdictSpec::PerBackend(verdicts) => {
+                    if verdicts.is_empty() {
+                        self.report(verdict.span, "the verdict is empty", "name each backend, as in {pod/a: allow}");
+                    }
+                    let namespace = self.namespace.to_owned();
+                    let each = verdicts
+                        .iter()
+                        .filter_map(|(place, verdict)| {
+                            let place = self.spanned_one(place, |text| refs::place(text, &namespace))?;
+                            Some((place, VerdictWord::from(*verdict)))
+                        })
+                        .collect();
+                    Some(WrittenExpected::PerBackend(Spanned { value: each, span: verdict.span }))
+                }
+            },
+            (None, Some(outcome)) => {
+                Some(WrittenExpected::Plain(Expected::Outcome(outcome.value.into())))
+            }
+            (Some(_), Some(outcome)) => {
+                let help = "keep `verdict` if policy decides, `outcome` if it does not";
+                self.report(outcome.span, "`verdict` and `outcome` stand side by side", help);
+                None
+            }
+            (None, None) => {
+                let help = "add `verdict: allow`, `verdict: deny` or `outcome: refused`";
+                self.report(spec.span, "the expectation does not say what is expected", help);
+                None
+            }
+        }
+    }
+
+    fn spanned<T>(
+        &mut self,
+        text: &Option<Spanned<String>>,
+        read: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<Spanned<T>> {
+        text.as_ref().and_then(|text| self.spanned_one(text, read))
+    }
+
+    fn spanned_one<T>(
+        &mut self,
+        text: &Spanned<String>,
+        read: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<Spanned<T>> {
+        match read(&text.value) {
+            Ok(value) => Some(Spanned { value, span: text.span }),
+            Err((message, help)) => {
+                self.report(text.span, message, help);
+                None
+            }
+        }
+    }
+
+    fn matrix(&mut self, table: &Node, all: &mut Vec<Written>) {
+        let Some(text) = table.as_str() else {
+            let message = format!("a table is wanted here, not {}", table.describe());
+            return self.report(table.span, message, "write the table as a block of text, `matrix: |`");
+        };
+        match matrix::parse(text, self.namespace) {
+            Ok(cells) => all.extend(cells.into_iter().map(|cell| {
+                let span = self.document.part(table, cell.offset, 1);
+                Written {
+                    flow: cell.flow,
+                    spans: FlowSpans { whole: span, from: span, to: span },
+                    wish: Wish::plain(cell.expected),
+                }
+            })),
+            Err(errors) => {
+                for error in errors {
+                    let span = self.document.part(table, error.offset, error.length);
+                    self.report(span, error.message, error.help);
+                }
+            }
+        }
+    }
+}
+
+/// The port of a long flow, from `port` and `protocol`, and where it is written.
+fn long_port(long: &LongFlow) -> Result<Option<(Span, FlowPort)>, (Span, String, String)> {
+    let port = long.port.as_ref();
+    let protocol = match &long.protocol {
+        None => FlowProtocol::Tcp,
+        Some(Spanned { value: ProtocolName::Icmp, span }) => {
+            return match port {
+                None => Ok(Some((*span, FlowPort::Icmp))),
+                Some(port) => {
+                    Err((port.span, "icmp has no port".to_owned(), "leave out `port`".to_owned()))
+                }
+            };
+        }
+        Some(Spanned { value, span }) => {
+            if port.is_none() {
+                let help = "add `port`".to_owned();
+                return Err((*span, "a protocol only ever follows a port".to_owned(), help));
+            }
+            match value {
+                ProtocolName::Tcp | ProtocolName::Icmp => FlowProtocol::Tcp,
+                ProtocolName::Udp => FlowProtocol::Udp,
+                ProtocolName::Sctp => FlowProtocol::Sctp,
+                ProtocolName::Http => FlowProtocol::Http,
+                ProtocolName::Dns => FlowProtocol::Dns,
+            }
+        }
+    };
+    let Some(Spanned { value: written, span }) = port else { return Ok(None) };
+    let parsed = parse_port(&written.0).map_err(|error| (*span, error.message, error.help))?;
+    match (parsed, &long.protocol) {
+        (FlowPort::Port { port, protocol: FlowProtocol::Tcp }, _) if !written.0.contains('/') => {
+            Ok(Some((*span, FlowPort::Port { port, protocol })))
+        }
+        (parsed, None) => Ok(Some((*span, parsed))),
+        (_, Some(second)) => {
+            let help = "write it at `port` or at `protocol`".to_owned();
+            Err((second.span, "the flow has two protocols".to_owned(), help))
+        }
+    }
+}

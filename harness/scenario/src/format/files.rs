@@ -1,0 +1,138 @@
+//! Which files hold scenarios: the paths that were named, searched; the suite of each; and the root that
+//! no scenario reads beyond.
+
+use super::document::Problems;
+use netproof_api::{Diagnostic, Source};
+use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
+
+/// A file that may hold scenarios.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The file, as the user named it.
+    pub path: PathBuf,
+    /// Its suite.
+    pub suite: String,
+    /// Whether it was named itself, not only a folder above it.
+    pub named: bool,
+}
+
+/// Every file below the paths, each once, folders in the order of their names.
+pub fn find(paths: &[PathBuf], problems: &mut Problems) -> Vec<Found> {
+    let mut search = Search { seen: HashSet::new(), found: Vec::new() };
+    for path in paths {
+        if let Err(error) = search.path(path) {
+            let place = Source::new(path.display().to_string(), "");
+            let help = "name a scenario file, or a folder with scenarios in it";
+            problems.push(Diagnostic::error(format!("cannot read it: {error}")).in_source(&place).help(help));
+        }
+    }
+    search.found
+}
+
+struct Search {
+    /// Files and folders that were looked at, by their real paths: so links may lead in circles.
+    seen: HashSet<PathBuf>,
+    found: Vec<Found>,
+}
+
+impl Search {
+    fn path(&mut self, path: &Path) -> std::io::Result<()> {
+        let real = path.canonicalize()?;
+        if real.is_dir() {
+            self.folder(path, path, &real)
+        } else {
+            if self.seen.insert(real) {
+                let suite = suite(path, None);
+                self.found.push(Found { path: path.to_owned(), suite, named: true });
+            }
+            Ok(())
+        }
+    }
+
+    /// A folder, and `top`, the one that was named.
+    fn folder(&mut self, top: &Path, folder: &Path, real: &Path) -> std::io::Result<()> {
+        if !self.seen.insert(real.to_owned()) {
+            return Ok(());
+        }
+        let mut entries = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            // A link that leads nowhere is nobody's scenario.
+            let Ok(real) = path.canonicalize() else { continue };
+            if real.is_dir() && !hidden {
+                self.folder(top, &path, &real)?;
+            } else if real.is_file() && !hidden && is_yaml(&path) && self.seen.insert(real) {
+                let suite = suite(&path, Some(top));
+                self.found.push(Found { path, suite, named: false });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+}
+
+/// The folders of a file below the nearest folder called `scenarios`, or else below the one that was
+/// named, joined by `::`.
+fn suite(file: &Path, top: Option<&Path>) -> String {
+    let folders = |path: &Path| -> Vec<String> {
+        let mut folders = Vec::new();
+        for part in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+            match part {
+                Component::Normal(name) => folders.push(name.to_string_lossy().into_owned()),
+                Component::ParentDir => {
+                    folders.pop();
+                }
+                Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
+            }
+        }
+        folders
+    };
+    let mut above = folders(file);
+    above.pop();
+    let start = match (above.iter().rposition(|folder| folder == "scenarios"), top) {
+        (Some(scenarios), _) => scenarios + 1,
+        (None, Some(top)) => folders(top).len(),
+        (None, None) => above.len(),
+    };
+    above.get(start..).unwrap_or_default().join("::")
+}
+
+/// The root of a scenario in `folder`: as given, or the git work tree, or the current folder.
+pub fn root(given: Option<&Path>, folder: &Path) -> std::io::Result<PathBuf> {
+    if let Some(given) = given {
+        return given.canonicalize();
+    }
+    let real = folder.canonicalize()?;
+    match real.ancestors().find(|ancestor| ancestor.join(".git").exists()) {
+        Some(work_tree) => Ok(work_tree.to_owned()),
+        None => std::env::current_dir()?.canonicalize(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suites() {
+        for (file, top, expected) in [
+            ("/repo/scenarios/recipes/x.yaml", Some("/repo/scenarios"), "recipes"),
+            ("/repo/scenarios/recipes/x.yaml", Some("/repo/scenarios/recipes"), "recipes"),
+            ("/repo/scenarios/recipes/x.yaml", None, "recipes"),
+            ("/repo/scenarios/a/b/x.yaml", Some("/repo"), "a::b"),
+            ("/repo/scenarios/x.yaml", Some("/repo"), ""),
+            ("/repo/tests/net/x.yaml", Some("/repo/tests"), "net"),
+            ("/repo/tests/net/x.yaml", Some("/repo/tests/net"), ""),
+            ("/repo/tests/net/x.yaml", None, ""),
+            ("/repo/tests/../scenarios/net/x.yaml", None, "net"),
+        ] {
+            assert_eq!(suite(Path::new(file), top.map(Path::new)), expected, "{file}");
+        }
+    }
+}

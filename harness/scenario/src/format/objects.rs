@@ -1,0 +1,306 @@
+//! Items of `objects` and `apply`, labels and deletions: from what is written to the changes that a
+//! control plane takes, each with the place it was written at.
+
+use super::document::{Document, Problems};
+use super::refs::{self, Wrong};
+use super::short::{Items, ShortForm, listen_ports};
+use super::types::{ChangeSpec, LabelChanges, StepSpec};
+use super::unions::PortText;
+use netproof_api::manifest::{Context, Located, Manifest, read_manifest};
+use netproof_api::source::Span;
+use netproof_api::yaml::{self, Node, Spanned};
+use netproof_api::{Diagnostic, Diagnostics, Source, names};
+use netproof_controlplane::{Change, ObjectRef};
+use netproof_model::NamespacedName;
+use netproof_model::flow::Source as FlowSource;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A change, and where it is written.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The change.
+    pub change: Change,
+    /// In which text.
+    pub source: Arc<Source>,
+    /// Where in it.
+    pub span: Span,
+}
+
+/// Reads the changes of one scenario.
+pub struct Reader<'a> {
+    /// The scenario.
+    pub document: &'a Document,
+    /// The namespace of what is written without one, and the nodes.
+    pub context: &'a Context,
+    /// The scenario's folder, as the user named it.
+    pub folder: &'a Path,
+    /// No file outside it is read.
+    pub root: &'a Path,
+    /// What is wrong.
+    pub problems: &'a mut Problems,
+    /// Kinds that have nothing to do with the network, and how many objects of each were passed over.
+    pub passed_over: &'a mut BTreeMap<String, usize>,
+}
+
+/// The objects that a list has so far: where each stands.
+type Seen = HashMap<ObjectRef, (Arc<Source>, Span)>;
+
+impl Reader<'_> {
+    /// The change sets of a step.
+    pub fn change_sets(&mut self, step: &StepSpec) -> Vec<Vec<Placed>> {
+        let at_once = step.apply.is_some() || step.label.is_some() || step.delete.is_some();
+        let Some(changes) = &step.changes else {
+            let mut set = Vec::new();
+            set.extend(step.apply.iter().flat_map(|items| self.items(items)));
+            set.extend(step.label.iter().flat_map(|labels| self.labels(labels)));
+            set.extend(step.delete.iter().flat_map(|objects| self.deletions(objects)));
+            return if at_once { vec![set] } else { Vec::new() };
+        };
+        if at_once {
+            let message = "`changes` stands beside `apply`, `label` or `delete`";
+            let help = "write all of the step's changes under `changes`, in the order they are to be made";
+            self.problems.push(self.document.error(changes.span, message).help(help));
+        }
+        changes
+            .iter()
+            .map(|change| match change {
+                ChangeSpec::Apply(items) => self.items(items),
+                ChangeSpec::Label(labels) => self.labels(labels),
+                ChangeSpec::Delete(objects) => self.deletions(objects),
+            })
+            .collect()
+    }
+
+    /// The changes of a list of items.
+    pub fn items(&mut self, items: &Items) -> Vec<Placed> {
+        let mut seen = Seen::new();
+        let mut changes = Vec::new();
+        for item in &items.0 {
+            let manifest = item.get("apiVersion").is_some() || item.get("kind").is_some();
+            if manifest {
+                let read = read_manifest(item, &self.document.source, self.context);
+                self.manifest(read, &mut seen, &mut changes);
+            } else {
+                match yaml::from_node::<ShortForm>(item, &self.document.source) {
+                    Ok(short) => self.short_form(item, short, &mut seen, &mut changes),
+                    Err(errors) => self.problems.extend(errors.into_iter().map(explain_item)),
+                }
+            }
+        }
+        changes
+    }
+
+    fn short_form(&mut self, item: &Node, short: ShortForm, seen: &mut Seen, changes: &mut Vec<Placed>) {
+        let document = self.document;
+        let place = item.entries().first().map_or(item.span, |(key, _)| key.span);
+        let node = match short {
+            ShortForm::File(path) => return self.file(&path, seen, changes),
+            ShortForm::Listens(listens) => {
+                for (pod, ports) in &listens {
+                    changes.extend(self.listens(pod, ports));
+                }
+                return;
+            }
+            ShortForm::External(external) => {
+                let host = external.host(document, self.problems);
+                let reference = ObjectRef::new("external", None, &host.name);
+                if self.is_first(seen, reference, &document.source, external.name.span) {
+                    changes.push(self.placed(Change::ApplyExternal(host), place));
+                }
+                return;
+            }
+            ShortForm::Pod(pod) => {
+                let manifest = pod.manifest(&self.context.namespace, document, self.problems);
+                self.read_short(&manifest, seen, changes);
+                if let Some(ports) = &pod.listens {
+                    let ports = listen_ports(ports, document, self.problems);
+                    let namespace = pod.namespace.as_ref().map_or(&self.context.namespace, |name| &name.value);
+                    let pod = NamespacedName::new(namespace, &pod.name.value);
+                    changes.push(self.placed(Change::Listen { pod, ports }, place));
+                }
+                return;
+            }
+            ShortForm::Namespace(namespace) => namespace.manifest(),
+            ShortForm::Node(node) => node.manifest(),
+            ShortForm::Service(service) => service.manifest(&self.context.namespace, document, self.problems),
+        };
+        self.read_short(&node, seen, changes);
+    }
+
+    /// Reads the manifest that a short form stands for. Its fields are not the short form's, so errors
+    /// keep their place and lose their path.
+    fn read_short(&mut self, manifest: &Node, seen: &mut Seen, changes: &mut Vec<Placed>) {
+        let read = read_manifest(manifest, &self.document.source, self.context).map_err(|errors| {
+            let bare = |error: Diagnostic| Diagnostic { path: None, ..error };
+            errors.into_iter().map(bare).collect::<Vec<_>>()
+        });
+        match read {
+            Ok(read) => self.located(read.objects, seen, changes),
+            Err(errors) => self.problems.extend(errors),
+        }
+    }
+
+    fn listens(&mut self, pod: &Spanned<String>, ports: &[Spanned<PortText>]) -> Option<Placed> {
+        let ports = listen_ports(ports, self.document, self.problems);
+        match refs::place(&pod.value, &self.context.namespace) {
+            Ok(FlowSource::Pod(name)) => {
+                let namespace = name.namespace.unwrap_or_else(|| self.context.namespace.clone());
+                let pod_name = NamespacedName::new(namespace, name.name);
+                Some(self.placed(Change::Listen { pod: pod_name, ports }, pod.span))
+            }
+            _ => {
+                let message = format!("`{}` is not the name of a pod", pod.value);
+                let help = "write `listens: {pod/[NAMESPACE/]NAME: [80, 53/udp]}`";
+                self.problems.push(self.document.error(pod.span, message).help(help));
+                None
+            }
+        }
+    }
+
+    fn manifest(
+        &mut self,
+        read: Result<Manifest, Diagnostics>,
+        seen: &mut Seen,
+        changes: &mut Vec<Placed>,
+    ) {
+        match read {
+            Ok(manifest) => {
+                self.problems.extend(manifest.warnings);
+                for kind in manifest.passed_over {
+                    *self.passed_over.entry(kind).or_default() += 1;
+                }
+                self.located(manifest.objects, seen, changes);
+            }
+            Err(errors) => self.problems.extend(errors),
+        }
+    }
+
+    fn located(&mut self, objects: Vec<Located>, seen: &mut Seen, changes: &mut Vec<Placed>) {
+        for Located { object, source, span } in objects {
+            let metadata = object.metadata();
+            let reference = ObjectRef::new(object.kind(), metadata.namespace.as_deref(), &metadata.name);
+            if self.is_first(seen, reference, &source, span) {
+                changes.push(Placed { change: Change::Apply(object), source, span });
+            }
+        }
+    }
+
+    /// Whether the list has no such object yet; reports the second one.
+    fn is_first(&mut self, seen: &mut Seen, object: ObjectRef, source: &Arc<Source>, span: Span) -> bool {
+        if let Some((first_source, first)) = seen.get(&object) {
+            let place = super::document::location(first_source, *first);
+            let error = Diagnostic::error(format!("{object} stands twice in this list")).at(source, span);
+            self.problems.push(error.help(format!("the first one is at {place}; give each a name of its own")));
+            return false;
+        }
+        seen.insert(object, (Arc::clone(source), span));
+        true
+    }
+
+    /// The manifests of a file.
+    fn file(&mut self, path: &Spanned<String>, seen: &mut Seen, changes: &mut Vec<Placed>) {
+        let source = match self.open(&path.value) {
+            Ok(source) => source,
+            Err((message, help)) => {
+                self.problems.push(self.document.error(path.span, message).help(help));
+                return;
+            }
+        };
+        match yaml::parse(&source) {
+            Ok(documents) => {
+                for document in documents {
+                    self.manifest(read_manifest(&document, &source, self.context), seen, changes);
+                }
+            }
+            Err(errors) => self.problems.extend(errors),
+        }
+    }
+
+    /// Reads a file inside the root.
+    fn open(&self, path: &str) -> Result<Arc<Source>, Wrong> {
+        if Path::new(path).is_absolute() {
+            let help = "write it relative to the scenario".to_owned();
+            return Err((format!("`{path}` is an absolute path"), help));
+        }
+        let named = tidy(&self.folder.join(path));
+        let real = named.canonicalize().map_err(|error| {
+            let help = "paths are relative to the scenario".to_owned();
+            (format!("cannot read {}: {error}", named.display()), help)
+        })?;
+        if !real.starts_with(self.root) {
+            let message = format!(
+                "`{path}` leads to {}, which is outside the root {}",
+                real.display(),
+                self.root.display()
+            );
+            let help = "keep the file below the root, or name another root with `--root`".to_owned();
+            return Err((message, help));
+        }
+        Source::read(&named).map_err(|errors| {
+            let message = errors.iter().next().map_or_else(String::new, |error| error.message.clone());
+            (format!("{}: {message}", named.display()), "name a YAML file of manifests".to_owned())
+        })
+    }
+
+    /// The changes of a `label`.
+    fn labels(&mut self, changes: &LabelChanges) -> Vec<Placed> {
+        let mut placed = Vec::new();
+        for (object, labels) in &changes.0 {
+            for (key, value) in labels {
+                let checks = [Some(names::check_label_key(key)), value.as_deref().map(names::check_label_value)];
+                for message in checks.into_iter().flatten().filter_map(Result::err) {
+                    self.problems.push(self.document.error(object.span, message));
+                }
+            }
+            if let Some(reference) = self.reference(object) {
+                let change = Change::Label { object: reference, labels: labels.clone() };
+                placed.push(self.placed(change, object.span));
+            }
+        }
+        placed
+    }
+
+    /// The changes of a `delete`.
+    fn deletions(&mut self, objects: &[Spanned<String>]) -> Vec<Placed> {
+        let mut seen = Seen::new();
+        let mut placed = Vec::new();
+        for object in objects {
+            let Some(reference) = self.reference(object) else { continue };
+            if self.is_first(&mut seen, reference.clone(), &self.document.source, object.span) {
+                placed.push(self.placed(Change::Delete(reference), object.span));
+            }
+        }
+        placed
+    }
+
+    fn reference(&mut self, object: &Spanned<String>) -> Option<ObjectRef> {
+        refs::object_ref(&object.value, &self.context.namespace)
+            .map_err(|(message, help)| {
+                self.problems.push(self.document.error(object.span, message).help(help));
+            })
+            .ok()
+    }
+
+    fn placed(&self, change: Change, span: Span) -> Placed {
+        Placed { change, source: Arc::clone(&self.document.source), span }
+    }
+}
+
+/// An item that is no mapping, or of several keys, is told what an item is.
+fn explain_item(error: Diagnostic) -> Diagnostic {
+    match error.path {
+        Some(_) => error,
+        None if error.help.as_ref().is_some_and(|help| help.starts_with("did you mean")) => error,
+        None => error.help(
+            "an item is a short form (`pod:`, `namespace:`, `service:`, `node:`, `external:`, `listens:`), \
+             `file:`, or a manifest with `apiVersion` and `kind`",
+        ),
+    }
+}
+
+/// A path without `.` parts; `..` stays, because it means something else behind a symlink.
+fn tidy(path: &Path) -> PathBuf {
+    path.components().collect()
+}

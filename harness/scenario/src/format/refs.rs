@@ -1,0 +1,192 @@
+//! Names of objects, policies and places as scenarios write them outside flows.
+
+use crate::plan::DecidedBy;
+use netproof_api::suggest::suggestion;
+use netproof_controlplane::ObjectRef;
+use netproof_controlplane::change::KINDS;
+use netproof_model::flow::{Destination, Flow, Source};
+use netproof_model::{Direction, PolicyRef};
+use std::net::IpAddr;
+
+/// What is wrong with a text, and how to mend it.
+pub type Wrong = (String, String);
+
+/// Kinds that no namespace holds.
+const CLUSTER_KINDS: [&str; 3] = ["external", "namespace", "node"];
+
+/// Reads `KIND/[NAMESPACE/]NAME`; a namespace that is not written is `default`.
+pub fn object_ref(text: &str, default: &str) -> Result<ObjectRef, Wrong> {
+    let form = || "write KIND/[NAMESPACE/]NAME, as in networkpolicy/web-deny-all".to_owned();
+    let Some((kind, rest)) = text.split_once('/') else {
+        return Err((format!("`{text}` is not the name of an object"), form()));
+    };
+    if !KINDS.contains(&kind) {
+        return Err((format!("`{kind}` is not a kind of object"), suggestion(kind, &KINDS)));
+    }
+    let (namespace, name) = match rest.split_once('/') {
+        _ if CLUSTER_KINDS.contains(&kind) => (None, rest),
+        Some((namespace, name)) => (Some(namespace), name),
+        None => (Some(default), rest),
+    };
+    for part in namespace.iter().chain([&name]) {
+        if netproof_api::names::check_dns_subdomain(part).is_err() {
+            return Err((format!("`{part}` in `{text}` is not a name"), form()));
+        }
+    }
+    Ok(ObjectRef::new(kind, namespace, name))
+}
+
+/// Reads what stands at `decidedBy`.
+pub fn decided_by(text: &str, default: &str) -> Result<DecidedBy, Wrong> {
+    const WORDS: [&str; 4] = ["isolation", "default", "service", "host"];
+    match text {
+        "isolation" => return Ok(DecidedBy::Isolation),
+        "default" => return Ok(DecidedBy::Default),
+        "service" => return Ok(DecidedBy::Service),
+        "host" => return Ok(DecidedBy::Host),
+        _ => {}
+    }
+    if !text.contains('/') {
+        let help = format!(
+            "{}, or a policy, KIND/[NAMESPACE/]NAME[#ingress[N]]",
+            suggestion(text, &WORDS)
+        );
+        return Err((format!("`{text}` does not say who decides"), help));
+    }
+    let (name, place) = match text.split_once('#') {
+        Some((name, place)) => (name, Some(place)),
+        None => (text, None),
+    };
+    let object = object_ref(name, default)?;
+    if object.kind != "networkpolicy" {
+        return Err((
+            format!("`{}` is not a kind of policy", object.kind),
+            suggestion(&object.kind, &["networkpolicy"]),
+        ));
+    }
+    let policy = PolicyRef { kind: object.kind, namespace: object.namespace, name: object.name };
+    let (direction, rule) = match place {
+        None => (None, None),
+        Some(place) => {
+            let (direction, rule) = rule_place(place).ok_or_else(|| {
+                let help = "write #ingress, #egress, or with the rule's position from 0, #ingress[0]";
+                (format!("`#{place}` is not a place in a policy"), help.to_owned())
+            })?;
+            (Some(direction), rule)
+        }
+    };
+    Ok(DecidedBy::Policy { policy, direction, rule })
+}
+
+/// `ingress`, `egress[2]`
+fn rule_place(text: &str) -> Option<(Direction, Option<usize>)> {
+    let (word, rule) = match text.split_once('[') {
+        Some((word, rest)) => {
+            let digits = rest.strip_suffix(']')?;
+            if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+            (word, Some(digits.parse().ok()?))
+        }
+        None => (text, None),
+    };
+    match word {
+        "ingress" => Some((Direction::Ingress, rule)),
+        "egress" => Some((Direction::Egress, rule)),
+        _ => None,
+    }
+}
+
+/// A place, or an address as such.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlaceName {
+    /// `pod/[NAMESPACE/]NAME`, `node/NAME`, `external/NAME`; the namespace is filled in.
+    Place(Source),
+    /// `ip/ADDRESS`
+    Address(IpAddr),
+}
+
+/// Reads the name of a place.
+pub fn place(text: &str, default: &str) -> Result<Source, Wrong> {
+    let place: Source = text.parse().map_err(|_| {
+        let help = "a place is pod/[NAMESPACE/]NAME, node/NAME or external/NAME";
+        (format!("`{text}` is not the name of a place"), help.to_owned())
+    })?;
+    Ok(source_in(place, default))
+}
+
+/// Reads the name of a place, or `ip/ADDRESS`.
+pub fn place_or_address(text: &str, default: &str) -> Result<PlaceName, Wrong> {
+    match text.strip_prefix("ip/") {
+        Some(address) => address.parse().map(PlaceName::Address).map_err(|_| {
+            (format!("`{address}` is not an IP address"), "write ip/10.0.0.1 or ip/fd00::1".to_owned())
+        }),
+        None => place(text, default).map(PlaceName::Place).map_err(|(message, help)| {
+            (message, format!("{help}; an address as such is ip/ADDRESS"))
+        }),
+    }
+}
+
+/// A source with its namespace filled in.
+pub fn source_in(mut from: Source, default: &str) -> Source {
+    if let Source::Pod(name) = &mut from {
+        name.namespace.get_or_insert_with(|| default.to_owned());
+    }
+    from
+}
+
+/// A destination with its namespace filled in.
+pub fn destination_in(mut to: Destination, default: &str) -> Destination {
+    match &mut to {
+        Destination::Pod(name)
+        | Destination::Service(name)
+        | Destination::LoadBalancer(name)
+        | Destination::NodePort { service: name, .. } => {
+            name.namespace.get_or_insert_with(|| default.to_owned());
+        }
+        Destination::Node(_) | Destination::External(_) | Destination::Dns(_) | Destination::Ip(_) => {}
+    }
+    to
+}
+
+/// A flow with its namespaces filled in.
+pub fn flow_in(flow: Flow, default: &str) -> Flow {
+    Flow { from: source_in(flow.from, default), to: destination_in(flow.to, default), ..flow }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_decided() {
+        for (text, expected) in [
+            ("isolation", "isolation"),
+            ("default", "default"),
+            ("service", "service"),
+            ("host", "host"),
+            ("networkpolicy/a", "networkpolicy/shop/a"),
+            ("networkpolicy/b/a#ingress", "networkpolicy/b/a#ingress"),
+            ("networkpolicy/b/a#egress[12]", "networkpolicy/b/a#egress[12]"),
+        ] {
+            let decided = decided_by(text, "shop").unwrap_or_else(|wrong| panic!("{text}: {wrong:?}"));
+            assert_eq!(decided.to_string(), expected);
+        }
+        for text in [
+            "isolated",
+            "networkpolicy/",
+            "networkpolicy/a#",
+            "networkpolicy/a#ingress[]",
+            "networkpolicy/a#ingress[-1]",
+            "networkpolicy/a#ingress[+1]",
+            "networkpolicy/a#ingress[99999999999999999999]",
+            "networkpolicy/a#both",
+            "networkpolicy/a/b/c",
+            "pod/a",
+            "netpol/a",
+            "",
+        ] {
+            assert!(decided_by(text, "default").is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! From a file to its scenarios: each document read, its topology found, its objects, changes and
+//! expectations read; and the warnings about selectors at the end.
+
+use super::document::{Document, Problems};
+use super::files::{self, Found};
+use super::lint::Lint;
+use super::objects::{Placed, Reader as ObjectReader};
+use super::topology::{self, Library};
+use super::types::{ScenarioFile, ScenarioSpec};
+use super::unions::TextOr;
+use super::walk::{ReadStep, Scenario};
+use super::words::{ApiVersion, ScenarioKind};
+use super::{Loaded, Options, expect, refs, variants};
+use netproof_api::manifest::Context;
+use netproof_api::source::Span;
+use netproof_api::suggest::suggestion;
+use netproof_api::yaml::{Node, Spanned, Value, from_node, parse};
+use netproof_api::{Diagnostic, Source, names};
+use netproof_controlplane::{Change, ObjectRef};
+use netproof_model::Topology;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Reads files into scenarios, and keeps the topologies that it has met.
+pub struct Loader<'a> {
+    options: &'a Options,
+    library: Library,
+}
+
+impl<'a> Loader<'a> {
+    /// With nothing read yet.
+    pub fn new(options: &'a Options) -> Self {
+        Loader { options, library: Library::default() }
+    }
+
+    /// The scenarios of a file; those with a mistake are left out and reported.
+    pub fn file(&mut self, found: &Found, loaded: &mut Loaded, problems: &mut Problems) -> Vec<Scenario> {
+        let source = match Source::read(&found.path) {
+            Ok(source) => source,
+            Err(errors) => {
+                problems.extend(errors);
+                return Vec::new();
+            }
+        };
+        // A file in a folder may be anybody's: a chart's template is not even YAML.
+        if !found.named && !mentions_netproof(&source.text) {
+            loaded.passed_over_files += 1;
+            return Vec::new();
+        }
+        let documents = match parse(&source) {
+            Ok(documents) => documents,
+            Err(errors) => {
+                problems.extend(errors);
+                return Vec::new();
+            }
+        };
+        let has_scenario = documents.iter().any(is_scenario);
+        if !has_scenario && !found.named && documents.iter().all(|document| !is_misspelt(document)) {
+            loaded.passed_over_files += 1;
+            return Vec::new();
+        }
+        loaded.files += 1;
+        let folder = found.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let root = match files::root(self.options.root.as_deref(), folder) {
+            Ok(root) => root,
+            Err(error) => {
+                let message = format!("the root cannot be found: {error}");
+                problems.push(Diagnostic::error(message).help("name an existing folder with `--root`"));
+                return Vec::new();
+            }
+        };
+        let place = Place { suite: &found.suite, folder, root: &root };
+        documents
+            .into_iter()
+            .filter_map(|root| {
+                let document = Document { source: Arc::clone(&source), root };
+                self.document(document, &place, loaded, problems)
+            })
+            .collect()
+    }
+
+    fn document(
+        &mut self,
+        document: Document,
+        place: &Place<'_>,
+        loaded: &mut Loaded,
+        problems: &mut Problems,
+    ) -> Option<Scenario> {
+        if !is_scenario(&document.root) {
+            problems.push(not_a_scenario(&document));
+            return None;
+        }
+        let file: ScenarioFile = match from_node(&document.root, &document.source) {
+            Ok(file) => file,
+            Err(errors) => {
+                problems.extend(errors);
+                return None;
+            }
+        };
+        let ScenarioFile { api_version: ApiVersion::V1Alpha1, kind: ScenarioKind::Scenario, metadata, spec } = file;
+        let before = problems.errors();
+        problems.check_name(&document, &metadata.name, names::check_dns_subdomain);
+        if let Some(namespace) = &spec.namespace {
+            problems.check_name(&document, namespace, names::check_dns_label);
+        }
+        variants::check(&document, &spec, problems);
+        check_steps(&document, &spec, problems);
+        let topology = self.topology(&document, &spec, place, problems)?;
+        let context = Context {
+            namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned(),
+            nodes: topology.nodes.iter().map(|node| node.name.clone()).collect(),
+        };
+        let (initial, change_sets) = {
+            let mut reader = ObjectReader {
+                document: &document,
+                context: &context,
+                folder: place.folder,
+                root: place.root,
+                problems,
+                passed_over: &mut loaded.passed_over,
+            };
+            let initial = reader.items(&spec.objects);
+            let change_sets: Vec<_> = spec.steps.iter().map(|step| reader.change_sets(step)).collect();
+            (initial, change_sets)
+        };
+        let mut reader = expect::Reader { document: &document, namespace: &context.namespace, problems };
+        let steps: Vec<ReadStep> = spec
+            .steps
+            .value
+            .iter()
+            .zip(change_sets)
+            .map(|(step, change_sets)| ReadStep {
+                name: step.name.clone(),
+                change_sets,
+                expectations: reader.step(step),
+            })
+            .collect();
+        let matches_nothing = matches_nothing(&document, &spec, &context.namespace, problems);
+        if problems.errors() == before && steps.iter().all(|step| step.expectations.is_empty()) {
+            let error = document.error(spec.steps.span, "the scenario expects nothing");
+            problems.push(error.help("add `expect` or `matrix` to a step"));
+        }
+        let topology_span = spec.topology.as_ref().map_or(metadata.name.span, |topology| topology.span);
+        (problems.errors() == before).then(|| Scenario {
+            suite: place.suite.to_owned(),
+            name: metadata.name,
+            labels: metadata.labels,
+            description: spec.description.trim().to_owned(),
+            topology: Spanned { value: topology, span: topology_span },
+            initial,
+            steps,
+            variants: spec.variants,
+            requires: spec.requires.map(|requires| requires.value),
+            matches_nothing,
+            oracle_matrix: spec.matrix.is_none(),
+            document,
+        })
+    }
+
+    /// The scenario's topology, or the one that the command line names.
+    fn topology(
+        &mut self,
+        document: &Document,
+        spec: &ScenarioSpec,
+        place: &Place<'_>,
+        problems: &mut Problems,
+    ) -> Option<Arc<Topology>> {
+        let (name, span) = match (&self.options.topology, &spec.topology) {
+            (Some(name), _) => (name.clone(), None),
+            (None, None) => (topology::DEFAULT.to_owned(), None),
+            (None, Some(Spanned { value: TextOr::Text(node), span })) => {
+                (node.as_str().unwrap_or_default().to_owned(), Some(*span))
+            }
+            (None, Some(Spanned { value: TextOr::Fields(inline), .. })) => {
+                return inline.resolve("inline", document, problems).map(Arc::new);
+            }
+        };
+        let real = place.folder.canonicalize().unwrap_or_else(|_| place.folder.to_owned());
+        self.library.find(&name, &real, place.root, problems).unwrap_or_else(|known| {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let help = suggestion(&name, &known);
+            let error = match span {
+                Some(span) => document.error(span, format!("there is no topology `{name}`")),
+                None => Diagnostic::error(format!("there is no topology `{name}`, which --topology names")),
+            };
+            problems.push(error.help(help));
+            None
+        })
+    }
+}
+
+/// Where a file stands.
+struct Place<'a> {
+    suite: &'a str,
+    folder: &'a Path,
+    root: &'a PathBuf,
+}
+
+fn mentions_netproof(text: &str) -> bool {
+    text.contains("Scenario") || text.contains("netproof/")
+}
+
+fn text<'a>(document: &'a Node, key: &str) -> &'a str {
+    document.get(key).and_then(Node::as_str).unwrap_or_default()
+}
+
+/// A scenario, whatever its version; a `Scenario` of somebody else's API is none.
+fn is_scenario(document: &Node) -> bool {
+    let ours = document.get("apiVersion").is_none() || text(document, "apiVersion").starts_with("netproof/");
+    ours && text(document, "kind") == "Scenario"
+}
+
+/// Ours by its version, and of no kind that we have.
+fn is_misspelt(document: &Node) -> bool {
+    text(document, "apiVersion").starts_with("netproof/") && text(document, "kind") != "Topology"
+}
+
+fn not_a_scenario(document: &Document) -> Diagnostic {
+    let kind = document.root.get("kind");
+    match (kind, kind.and_then(Node::as_str)) {
+        (Some(node), Some(kind)) => document
+            .error(node.span, format!("this is a {kind}, not a scenario"))
+            .help(format!("{}; manifests are read with `file:`", suggestion(kind, &["Scenario"]))),
+        _ => document
+            .error(start(document), "this document is not a scenario")
+            .help("a scenario starts with `apiVersion: netproof/v1alpha1` and `kind: Scenario`"),
+    }
+}
+
+fn start(document: &Document) -> Span {
+    Span::new(document.root.span.start, document.root.span.start)
+}
+
+fn check_steps(document: &Document, spec: &ScenarioSpec, problems: &mut Problems) {
+    if spec.steps.is_empty() {
+        let error = document.error(spec.steps.span, "the scenario has no step");
+        problems.push(error.help("add one: `- name: ...` with `expect`"));
+    }
+    let mut seen = HashMap::new();
+    for step in &spec.steps.value {
+        if step.name.trim().is_empty() {
+            let error = document.error(step.name.span, "the step's name is empty");
+            problems.push(error.help("say in a few words what the step is about"));
+        }
+        problems.check_twice(document, &mut seen, &step.name, "step");
+    }
+}
+
+fn matches_nothing(
+    document: &Document,
+    spec: &ScenarioSpec,
+    namespace: &str,
+    problems: &mut Problems,
+) -> Vec<Spanned<ObjectRef>> {
+    let mut objects = Vec::new();
+    for name in &spec.matches_nothing {
+        match refs::object_ref(&name.value, namespace) {
+            Ok(value) if ["networkpolicy", "service"].contains(&value.kind.as_str()) => {
+                objects.push(Spanned { value, span: name.span });
+            }
+            Ok(value) => {
+                let error = document.error(name.span, format!("{value} has no selector"));
+                problems.push(error.help("name a networkpolicy or a service"));
+            }
+            Err((message, help)) => problems.push(document.error(name.span, message).help(help)),
+        }
+    }
+    objects
+}
+
+impl Scenario {
+    /// Warns of selectors that matched nothing in any step.
+    pub fn lint(&self, lint: Lint, problems: &mut Problems) {
+        for object in &self.matches_nothing {
+            if !lint.knows(&object.value) {
+                let known = lint.objects();
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                let error =
+                    self.document.error(object.span, format!("{} does not exist in any step", object.value));
+                problems.push(error.help(suggestion(&object.value.to_string(), &known)));
+            }
+        }
+        for finding in lint.finish() {
+            if self.matches_nothing.iter().any(|silenced| silenced.value == finding.object) {
+                continue;
+            }
+            let message =
+                format!("{} of {} matches no {} in any step", finding.path, finding.object, finding.what);
+            let help = format!("correct it, or say that it is meant: `matchesNothing: [{}]`", finding.object);
+            let warning = match self.written(&finding.object) {
+                Some(placed) => Diagnostic::warning(message).at(&placed.source, self.field(placed, &finding.path)),
+                None => Diagnostic::warning(message).in_source(&self.document.source),
+            };
+            problems.push(warning.help(help));
+        }
+    }
+
+    /// Where an object is written first.
+    fn written(&self, object: &ObjectRef) -> Option<&Placed> {
+        let steps = self.steps.iter().flat_map(|step| &step.change_sets).flatten();
+        self.initial.iter().chain(steps).find(|placed| match &placed.change {
+            Change::Apply(applied) => {
+                let metadata = applied.metadata();
+                applied.kind() == object.kind
+                    && metadata.name == object.name
+                    && metadata.namespace == object.namespace
+            }
+            _ => false,
+        })
+    }
+
+    /// The place of a field of a manifest in this document, or of the manifest where it has none.
+    fn field(&self, placed: &Placed, path: &str) -> Span {
+        let in_document = Arc::ptr_eq(&placed.source, &self.document.source);
+        let manifest = in_document.then(|| find(&self.document.root, placed.span)).flatten();
+        let Some(mut node) = manifest else {
+            return Span::new(placed.span.start, placed.span.start);
+        };
+        for part in path.split('.') {
+            let (name, index) = match part.split_once('[') {
+                Some((name, index)) => (name, index.trim_end_matches(']').parse::<usize>().ok()),
+                None => (part, None),
+            };
+            let next = node.get(name).and_then(|field| match index {
+                Some(index) => field.items().get(index),
+                None => Some(field),
+            });
+            match next {
+                Some(next) => node = next,
+                None => break,
+            }
+        }
+        node.span
+    }
+}
+
+/// The mapping with exactly this span.
+fn find(node: &Node, span: Span) -> Option<&Node> {
+    match &node.value {
+        Value::Mapping(_) if node.span == span => Some(node),
+        Value::Mapping(entries) => entries.iter().find_map(|(_, value)| find(value, span)),
+        Value::Sequence(items) => items.iter().find_map(|item| find(item, span)),
+        _ => None,
+    }
+}

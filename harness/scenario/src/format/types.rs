@@ -1,0 +1,292 @@
+//! A scenario file as it is written: the types that YAML is read into and that the JSON Schema is made
+//! from. Nothing is resolved here.
+
+use super::short::Items;
+use super::topology::TopologySpec;
+use super::unions::{OneOrMany, PortText, TextOr, TextOrList};
+use super::words::{
+    ApiVersion, FamiliesName, FamilyName, Off, OutcomeName, Placement, ProtocolName, ScenarioKind, VerdictName,
+    WiringName,
+};
+use netproof_api::yaml::{Node, Spanned};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+
+/// A scenario: a cluster, and what must hold in it while its objects change.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "netproof scenario", rename = "Scenario")]
+pub struct ScenarioFile {
+    /// The version of this format.
+    pub api_version: ApiVersion,
+    /// `Scenario`.
+    pub kind: ScenarioKind,
+    /// Name and labels.
+    pub metadata: Metadata,
+    /// The scenario.
+    pub spec: ScenarioSpec,
+}
+
+/// Name and labels of a scenario.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// The name, unique within the suite (the folder): lower-case letters, digits, `-` and `.`.
+    #[schemars(with = "String")]
+    pub name: Spanned<String>,
+    /// Labels, which `--filter KEY=VALUE` chooses by.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What a scenario says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScenarioSpec {
+    /// What the scenario is about and where it comes from, in a sentence or two.
+    pub description: String,
+    /// The namespace of every name that is written without one; `default` if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub namespace: Option<Spanned<String>>,
+    /// The topology: the name of a built-in one (`one-node`, `two-nodes`) or of a file in a `topologies`
+    /// folder between this file and the root, or a topology's `spec`, inline. `two-nodes` if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<TextOr<TopologySpec>>")]
+    pub topology: Option<Spanned<TextOr<TopologySpec>>>,
+    /// Runs the scenario once for each combination of these. The variant is part of every test's name.
+    #[serde(default)]
+    pub variants: Variants,
+    /// What the scenario needs; other variants are shown as not applicable, with the reason.
+    #[serde(default)]
+    #[schemars(with = "Option<Requires>")]
+    pub requires: Option<Spanned<Requires>>,
+    /// The objects that are there before the first step: short forms, manifests, or files of manifests.
+    #[serde(default)]
+    pub objects: Items,
+    /// Changes and what must hold after them, in order.
+    #[schemars(with = "Vec<StepSpec>", length(min = 1))]
+    pub steps: Spanned<Vec<StepSpec>>,
+    /// Policies and services, `networkpolicy/[NAMESPACE/]NAME`, with a selector that is meant to match
+    /// nothing.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub matches_nothing: Vec<Spanned<String>>,
+    /// `off`: flows that no step mentions are not checked against what the API says, either.
+    #[serde(default)]
+    pub matrix: Option<Off>,
+}
+
+/// What a scenario is run in every combination of.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Variants {
+    /// How pods are joined to their node.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<WiringName>>")]
+    pub wiring: Option<Spanned<Vec<Spanned<WiringName>>>>,
+    /// The address families.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<FamiliesName>>")]
+    pub family: Option<Spanned<Vec<Spanned<FamiliesName>>>>,
+    /// Where pods go that name no node.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<Placement>>")]
+    pub placement: Option<Spanned<Vec<Spanned<Placement>>>>,
+}
+
+/// What a scenario needs of its variant.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Requires {
+    /// Any of these wirings.
+    #[serde(default)]
+    pub wiring: Option<OneOrMany<WiringName>>,
+    /// Any of these families.
+    #[serde(default)]
+    pub family: Option<OneOrMany<FamiliesName>>,
+    /// Any of these placements.
+    #[serde(default)]
+    pub placement: Option<OneOrMany<Placement>>,
+    /// Why, to follow "does not apply because".
+    pub because: String,
+}
+
+/// Changes, then what must hold.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StepSpec {
+    /// What the step is about; unique within the scenario.
+    #[schemars(with = "String")]
+    pub name: Spanned<String>,
+    /// Objects to create or to replace as a whole. The first of the step's changes.
+    #[serde(default)]
+    pub apply: Option<Items>,
+    /// Labels to set, or to remove (`null`), by object: `pod/web: {role: db, old: null}`. After `apply`.
+    #[serde(default)]
+    #[schemars(with = "Option<LabelsByObject>")]
+    pub label: Option<LabelChanges>,
+    /// Objects to delete, `KIND/[NAMESPACE/]NAME`. After `label`.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub delete: Option<Vec<Spanned<String>>>,
+    /// Changes that take effect one after the other, instead of `apply`, `label` and `delete`, which take
+    /// effect at once.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<ChangeSpec>>")]
+    pub changes: Option<Spanned<Vec<ChangeSpec>>>,
+    /// What must hold after the changes.
+    #[serde(default)]
+    #[schemars(with = "Vec<ExpectSpec>")]
+    pub expect: Vec<Spanned<ExpectSpec>>,
+    /// A table, or a list of tables. The first word is the port (`:80`, `:53/udp`, `:icmp`), then the
+    /// destinations; each further line is a source and its cells: `.` allow, `X` deny, `D` drop, `R` reject,
+    /// `r` refused, `-` not tried, `?` tried and not judged.
+    #[serde(default)]
+    #[schemars(with = "Option<OneOrMany<String>>")]
+    pub matrix: Option<OneOrMany<Node>>,
+}
+
+/// New values of labels by object, in the order they are written.
+#[derive(Debug, Default)]
+pub struct LabelChanges(pub Vec<(Spanned<String>, Labels)>);
+
+/// New values of labels by key; `None` removes.
+type Labels = BTreeMap<String, Option<String>>;
+type LabelsByObject = BTreeMap<String, Labels>;
+
+impl<'de> Deserialize<'de> for LabelChanges {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let changes = BTreeMap::<Spanned<String>, Labels>::deserialize(deserializer)?;
+        let mut changes: Vec<_> = changes.into_iter().collect();
+        changes.sort_by_key(|(object, _)| object.span);
+        Ok(LabelChanges(changes))
+    }
+}
+
+/// One change of `changes`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeSpec {
+    /// Objects to create or to replace as a whole.
+    Apply(Items),
+    /// Labels to set, or to remove (`null`), by object.
+    #[schemars(with = "LabelsByObject")]
+    Label(LabelChanges),
+    /// Objects to delete, `KIND/[NAMESPACE/]NAME`.
+    #[schemars(with = "Vec<String>")]
+    Delete(Vec<Spanned<String>>),
+}
+
+/// One flow or several, and what must come of each.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExpectSpec {
+    /// `SOURCE -> DESTINATION[:PORT[/PROTOCOL]]`, or a mapping of its parts.
+    #[serde(default)]
+    pub flow: Option<FlowSpec>,
+    /// Several flows: a list, or a text with one a line.
+    #[serde(default)]
+    pub flows: Option<TextOrList<FlowSpec>>,
+    /// The only family to try the flows on; otherwise every family that both ends have.
+    #[serde(default)]
+    pub family: Option<FamilyName>,
+    /// What policy says: `allow`, `deny` (or `drop`, `reject`), or one of these by backend.
+    #[serde(default)]
+    #[schemars(with = "Option<VerdictSpec>")]
+    pub verdict: Option<Spanned<VerdictSpec>>,
+    /// What becomes of the flow where it is not policy that speaks.
+    #[serde(default)]
+    #[schemars(with = "Option<OutcomeName>")]
+    pub outcome: Option<Spanned<OutcomeName>>,
+    /// Who decides: `networkpolicy/[NAMESPACE/]NAME[#ingress[N]]`, `isolation`, `default` (no policy),
+    /// `service` (the proxy) or `host`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub decided_by: Option<Spanned<String>>,
+    /// The source address that the server sees: `pod/[NAMESPACE/]NAME`, `node/NAME`, `external/NAME` or
+    /// `ip/ADDRESS`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub sees: Option<Spanned<String>>,
+    /// Who answers: each of these backends, over enough tries, and no other.
+    #[serde(default)]
+    #[schemars(with = "Option<OneOrMany<String>>")]
+    pub served_by: Option<Spanned<OneOrMany<Spanned<String>>>>,
+    /// What the flow does without policy, where that is not connecting. Such a flow proves no deny.
+    #[serde(default)]
+    #[schemars(with = "Option<BaselineSpec>")]
+    pub baseline: Option<Spanned<BaselineSpec>>,
+    /// Not supported yet: the source address at the hook that decides.
+    #[serde(default)]
+    #[schemars(skip)]
+    pub policy_sees: Option<Node>,
+    /// Not supported yet.
+    #[serde(default)]
+    #[schemars(skip)]
+    pub via: Option<Node>,
+    /// Not supported yet.
+    #[serde(default)]
+    #[schemars(skip)]
+    pub dns: Option<Node>,
+}
+
+/// A flow, in short or by its parts.
+pub type FlowSpec = TextOr<LongFlow>;
+
+/// The parts of a flow.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LongFlow {
+    /// The source: `pod/[NAMESPACE/]NAME`, `node/NAME` or `external/NAME`.
+    #[schemars(with = "String")]
+    pub from: Node,
+    /// The destination: one of the sources' kinds, `service/[NAMESPACE/]NAME`,
+    /// `nodeport/[NAMESPACE/]SERVICE@NODE`, `dns/NAME` or `ip/ADDRESS`.
+    #[schemars(with = "String")]
+    pub to: Node,
+    /// The port, by number or name; absent, it is the only one that the destination serves.
+    #[serde(default)]
+    #[schemars(with = "Option<PortText>")]
+    pub port: Option<Spanned<PortText>>,
+    /// What is spoken there; TCP if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<ProtocolName>")]
+    pub protocol: Option<Spanned<ProtocolName>>,
+    /// The only family to try.
+    #[serde(default)]
+    pub family: Option<FamilyName>,
+}
+
+/// A verdict, or one for each backend.
+#[derive(Debug, JsonSchema)]
+#[serde(untagged)]
+pub enum VerdictSpec {
+    /// Of the flow.
+    One(VerdictName),
+    /// Of each backend of the destination, by place.
+    #[schemars(with = "BTreeMap<String, VerdictName>")]
+    PerBackend(BTreeMap<Spanned<String>, VerdictName>),
+}
+
+impl<'de> Deserialize<'de> for VerdictSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let node = Node::deserialize(deserializer)?;
+        if node.as_str().is_some() {
+            node.read().map(VerdictSpec::One)
+        } else {
+            node.read().map(VerdictSpec::PerBackend)
+        }
+    }
+}
+
+/// What a flow does without policy.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineSpec {
+    /// What becomes of it.
+    pub outcome: OutcomeName,
+    /// Why, in a few words.
+    pub because: String,
+}

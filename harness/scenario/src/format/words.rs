@@ -1,0 +1,194 @@
+//! The words that the format offers a choice of, with what an editor says about each.
+
+use crate::plan::{OutcomeWord, VerdictWord};
+use netproof_model::{Families, Family, Wiring};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::fmt;
+
+/// How the pods of a node are joined to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Wiring")]
+pub enum WiringName {
+    /// A veth and a host route for each pod, as Calico does.
+    Routed,
+    /// A bridge on each node, as flannel and kubenet do.
+    Bridge,
+}
+
+impl From<WiringName> for Wiring {
+    fn from(name: WiringName) -> Self {
+        match name {
+            WiringName::Routed => Wiring::Routed,
+            WiringName::Bridge => Wiring::Bridge,
+        }
+    }
+}
+
+/// The address families of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Families")]
+pub enum FamiliesName {
+    /// IPv4 only.
+    Ipv4,
+    /// IPv6 only.
+    Ipv6,
+    /// Both; a flow is tried on each family that both ends have.
+    Dual,
+}
+
+impl From<FamiliesName> for Families {
+    fn from(name: FamiliesName) -> Self {
+        match name {
+            FamiliesName::Ipv4 => Families::Ipv4,
+            FamiliesName::Ipv6 => Families::Ipv6,
+            FamiliesName::Dual => Families::Dual,
+        }
+    }
+}
+
+/// The address family of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Family")]
+pub enum FamilyName {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl From<FamilyName> for Family {
+    fn from(name: FamilyName) -> Self {
+        match name {
+            FamilyName::Ipv4 => Family::Ipv4,
+            FamilyName::Ipv6 => Family::Ipv6,
+        }
+    }
+}
+
+/// Where pods go that name no node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Placement")]
+pub enum Placement {
+    /// All on the first node.
+    SameNode,
+    /// Over the nodes in turn, in the order in which the scenario first mentions them.
+    Across,
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Placement::SameNode => "same-node",
+            Placement::Across => "across",
+        })
+    }
+}
+
+/// What policy says about a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Verdict")]
+pub enum VerdictName {
+    /// It connects.
+    Allow,
+    /// It is denied, by drop or by reject. Without policy it must connect.
+    Deny,
+    /// It is denied without an answer.
+    Drop,
+    /// It is denied with an answer: a TCP reset or an ICMP error.
+    Reject,
+}
+
+impl From<VerdictName> for VerdictWord {
+    fn from(name: VerdictName) -> Self {
+        match name {
+            VerdictName::Allow => VerdictWord::Allow,
+            VerdictName::Deny => VerdictWord::Deny,
+            VerdictName::Drop => VerdictWord::Drop,
+            VerdictName::Reject => VerdictWord::Reject,
+        }
+    }
+}
+
+/// What becomes of a flow where it is not policy that speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Outcome")]
+pub enum OutcomeName {
+    /// The destination answers that nobody listens.
+    Refused,
+    /// There is no route to the destination.
+    Unreachable,
+    /// The name server answers that the name does not exist.
+    NameNotFound,
+    /// The name server gives no answer.
+    NameServerUnreachable,
+    /// It connects, and no application answers.
+    NoAnswer,
+}
+
+impl From<OutcomeName> for OutcomeWord {
+    fn from(name: OutcomeName) -> Self {
+        match name {
+            OutcomeName::Refused => OutcomeWord::Refused,
+            OutcomeName::Unreachable => OutcomeWord::Unreachable,
+            OutcomeName::NameNotFound => OutcomeWord::NameNotFound,
+            OutcomeName::NameServerUnreachable => OutcomeWord::NameServerUnreachable,
+            OutcomeName::NoAnswer => OutcomeWord::NoAnswer,
+        }
+    }
+}
+
+/// A switch that can only be turned off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Off {
+    /// Off.
+    Off,
+}
+
+/// What is spoken on a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "FlowProtocol")]
+pub enum ProtocolName {
+    /// A TCP connection.
+    Tcp,
+    /// A datagram and its answer.
+    Udp,
+    /// An SCTP association.
+    Sctp,
+    /// A GET over TCP.
+    Http,
+    /// A query over UDP.
+    Dns,
+    /// An ICMP echo, which has no port.
+    Icmp,
+}
+
+/// The version of netproof's own formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum ApiVersion {
+    /// The only one so far.
+    #[serde(rename = "netproof/v1alpha1")]
+    V1Alpha1,
+}
+
+/// The kind of a scenario document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum ScenarioKind {
+    /// A scenario.
+    Scenario,
+}
+
+/// The kind of a topology document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum TopologyKind {
+    /// A topology.
+    Topology,
+}
