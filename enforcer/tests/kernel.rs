@@ -1,1 +1,140 @@
-fn main(){}
+//! Rulesets in a real kernel, in a user and network namespace of our own, without privilege.
+
+mod kernel_support;
+mod world;
+
+use kernel_support::{dump, policy_rules, in_namespace_of_our_own, new_netns};
+use libtest_mimic::{Arguments, Failed, Trial};
+use netproof_enforcer::nft::{Agent, DEFAULT_SEND_BUFFER, Ruleset};
+use netproof_enforcer::program::Compiler;
+use netproof_enforcer::{Numbers, policy};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use world::{World, cases};
+
+/// Half of what the kernel makes of it: `net.core.wmem_max` of a stock kernel.
+const STOCK_SEND_BUFFER: usize = 212_992;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if let Err(error) = in_namespace_of_our_own() {
+        eprintln!("no user and network namespace of our own: {error}");
+        return ExitCode::FAILURE;
+    }
+    let tests = vec![
+        Trial::test("every_ruleset_loads", every_ruleset_loads),
+        Trial::test("a_change_equals_a_fresh_load", a_change_equals_a_fresh_load),
+        Trial::test("five_thousand_rules_load_with_a_stock_send_buffer", five_thousand_rules),
+        Trial::test("a_label_changes_elements_only", a_label_changes_elements_only),
+    ];
+    libtest_mimic::run(&arguments, tests).exit_code()
+}
+
+fn agent(send_buffer: usize) -> Agent {
+    let netns = new_netns().unwrap();
+    Agent::open(netns.as_fd(), send_buffer).unwrap()
+}
+
+fn rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
+    let mut rulesets = Vec::new();
+    for case in cases::policies() {
+        let compiler = Compiler::new(&case.snapshot);
+        for node in ["node1", "node2"] {
+            let ruleset = policy::render(&compiler.node(node), &case.snapshot.topology, numbers);
+            rulesets.push((format!("{} {node}", case.name), ruleset));
+        }
+    }
+    rulesets
+}
+
+fn every_ruleset_loads() -> Result<(), Failed> {
+    for (name, ruleset) in rulesets(&mut Numbers::odd()) {
+        agent(DEFAULT_SEND_BUFFER).apply(ruleset).map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// From every ruleset to the next and back, in one namespace, against each on its own. Also with every
+/// change built side by side.
+fn a_change_equals_a_fresh_load() -> Result<(), Failed> {
+    let rulesets = rulesets(&mut Numbers::odd());
+    let there_and_back = || rulesets.iter().chain(rulesets.iter().rev());
+    for send_buffer in [DEFAULT_SEND_BUFFER, 4096] {
+        let netns = new_netns()?;
+        let mut changed = Agent::open(netns.as_fd(), send_buffer)?;
+        for (name, ruleset) in there_and_back() {
+            changed.apply(ruleset.clone()).map_err(|error| format!("{name}: {error}"))?;
+            let fresh_netns = new_netns()?;
+            Agent::open(fresh_netns.as_fd(), DEFAULT_SEND_BUFFER)?.apply(ruleset.clone())?;
+            let (got, expected) = (dump(&netns)?, dump(&fresh_netns)?);
+            if got != expected {
+                return Err(format!("{name}, send buffer {send_buffer}:\n{got}\nexpected:\n{expected}").into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn five_thousand_rules() -> Result<(), Failed> {
+    let mut world = World::new(netproof_model::Families::Ipv4, netproof_model::Wiring::Routed);
+    let mut objects = String::new();
+    for pod in 0..50 {
+        objects += &world::pod(&format!("pod{pod}"), "node1", &format!("app=a{pod}"), "");
+    }
+    for policy in 0..500 {
+        let rules: String = (0..10)
+            .map(|rule| {
+                let (pod, port) = ((policy + rule) % 50, 1000 + rule);
+                format!("{{from: [{{podSelector: {{matchLabels: {{app: a{pod}}}}}}}], ports: [{{port: {port}}}]}},")
+            })
+            .collect();
+        let spec = format!("{{podSelector: {{matchLabels: {{app: a{}}}}}, ingress: [{rules}]}}", policy % 50);
+        objects += &world::policy(&format!("policy{policy}"), &spec);
+    }
+    world.apply(&objects);
+    let mut numbers = Numbers::odd();
+    let mut render = |world: &World| {
+        let snapshot = world.snapshot();
+        policy::render(&Compiler::new(&snapshot).node("node1"), &snapshot.topology, &mut numbers)
+    };
+    let netns = new_netns()?;
+    let mut agent = Agent::open(netns.as_fd(), STOCK_SEND_BUFFER)?;
+    if agent.send_limit() > 425_984 {
+        return Err(format!("the socket sends {} bytes", agent.send_limit()).into());
+    }
+    let report = agent.apply(render(&world))?;
+    assert!(report.side_by_side && report.transactions > 2, "{report:?}");
+
+    assert_eq!(policy_rules(&netns)?, 5000);
+
+    // Small changes afterwards are small again, under the new epoch's names.
+    world.label("pod", "pod7", "app", Some("a8"));
+    let report = agent.apply(render(&world))?;
+    assert!(!report.side_by_side, "{report:?}");
+
+    // Ten policies with ten rules each select no pod any more.
+    assert_eq!(policy_rules(&netns)?, 4900);
+    Ok(())
+}
+
+fn a_label_changes_elements_only() -> Result<(), Failed> {
+    let mut world = World::new(netproof_model::Families::Ipv4, netproof_model::Wiring::Routed);
+    world.apply(&world::pod("web", "node1", "app=web", ""));
+    world.apply(&world::pod("client", "node1", "app=client", ""));
+    let spec = "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {role: friend}}}]}]}";
+    world.apply(&world::policy("p", spec));
+    let mut numbers = Numbers::odd();
+    let mut agent = agent(DEFAULT_SEND_BUFFER);
+    let mut apply = |world: &World| {
+        let snapshot = world.snapshot();
+        agent.apply(policy::render(&Compiler::new(&snapshot).node("node1"), &snapshot.topology, &mut numbers))
+    };
+    apply(&world)?;
+    world.label("pod", "client", "role", Some("friend"));
+    let report = apply(&world)?;
+    assert_eq!((report.transactions, report.messages), (1, 1), "{report:?}");
+    world.label("pod", "client", "role", None);
+    let report = apply(&world)?;
+    assert_eq!((report.transactions, report.messages), (1, 1), "{report:?}");
+    Ok(())
+}

@@ -433,6 +433,7 @@ impl Writer {
                     }
                 }
             }
+            Statement::Family(family) => self.family_guard(*family),
             Statement::DestinationPort(protocol, part) => {
                 self.meta_guard(MetaKey::L4Proto, vec![protocol.number(Family::Ipv4)]);
                 self.load(&[Field::DestinationPort]);

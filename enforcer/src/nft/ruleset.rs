@@ -3,7 +3,7 @@
 //! Only what policy and proxy need of nftables, in nftables' words. Names are logical: the kernel may
 //! hold them with a suffix (see [`Agent`](super::Agent)).
 
-use netproof_model::{Hook, Protocol};
+use netproof_model::{Family, Hook, Protocol};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -102,6 +102,8 @@ impl Rule {
 pub enum Statement {
     /// Goes on only if the fields, side by side, pass the test.
     Match(Vec<Field>, Test),
+    /// Goes on only if the packet is of this family.
+    Family(Family),
     /// Goes on only if the destination port of this protocol is within the part.
     DestinationPort(Protocol, Part),
     /// Goes on only if conntrack knows the packet as (part of) an existing connection.

@@ -28,8 +28,6 @@ fn write_table(f: &mut fmt::Formatter<'_>, table: &Table) -> fmt::Result {
     let mut separate = |f: &mut fmt::Formatter<'_>| {
         if std::mem::take(&mut first) { Ok(()) } else { writeln!(f) }
     };
-    // Chains without a hook first: nft wants them known before a map or a rule refers to them only in
-    // the order of its own choosing, and a person reads from the leaves to the hooks.
     for (name, set) in &table.sets {
         separate(f)?;
         write_set(f, name, set)?;
@@ -125,6 +123,8 @@ impl fmt::Display for Statement {
             Statement::Match(fields, Test::Is(part)) => write!(f, "{} {part}", Fields(fields)),
             Statement::Match(fields, Test::IsNot(part)) => write!(f, "{} != {part}", Fields(fields)),
             Statement::Match(fields, Test::In(set)) => write!(f, "{} @{set}", Fields(fields)),
+            Statement::Family(Family::Ipv4) => f.write_str("meta protocol ip"),
+            Statement::Family(Family::Ipv6) => f.write_str("meta protocol ip6"),
             Statement::DestinationPort(protocol, part) => write!(f, "{protocol} dport {part}"),
             Statement::Established => f.write_str("ct state established,related"),
             Statement::New => f.write_str("ct state new"),

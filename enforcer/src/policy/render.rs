@@ -35,6 +35,9 @@ const FILTER: i32 = 0;
 /// Where the source check stands: before anything remembers the packet.
 const SOURCE_CHECK: i32 = -300;
 
+/// What stays on its link: multicast listener discovery, and neighbour discovery beside it.
+const LINK_MESSAGES: [Part; 2] =
+    [Part::Range(Value::Number(130), Value::Number(137)), Part::One(Value::Number(143))];
 /// Neighbour discovery: router and neighbour solicitations and advertisements, redirects.
 const NEIGHBOUR_DISCOVERY: Part = Part::Range(Value::Number(133), Value::Number(137));
 
@@ -82,7 +85,7 @@ impl Renderer<'_> {
             // Existing connections and their answers stay.
             let mut rules = vec![Rule::new([Statement::Established, Statement::Verdict(Verdict::Accept)])];
             if self.families.contains(&Family::Ipv6) {
-                rules.push(neighbour_discovery(Verdict::Accept));
+                rules.push(link_messages(NEIGHBOUR_DISCOVERY, Verdict::Accept));
             }
             for family in self.families {
                 let near = near(direction, *family);
@@ -302,8 +305,8 @@ fn source_check(program: &Program, families: &[Family], numbers: &mut Numbers) -
     table.sets.insert("pod-interfaces".into(), Set::new(&[KeyType::Interface]).with(interfaces));
     let mut rules = Vec::new();
     if families.contains(&Family::Ipv6) {
-        // A pod asks for its neighbours from its link-local address, or from none.
-        rules.push(neighbour_discovery(Verdict::Return));
+        // A pod speaks to its neighbours from its link-local address, or from none.
+        rules.extend(LINK_MESSAGES.map(|types| link_messages(types, Verdict::Return)));
     }
     for family in families {
         let fields = vec![Field::InputInterface, source(*family)];
@@ -317,7 +320,12 @@ fn source_check(program: &Program, families: &[Family], numbers: &mut Numbers) -
         let found = Statement::Match(fields, Test::In(name));
         rules.push(Rule::new([found, Statement::Verdict(Verdict::Return)]));
     }
-    rules.push(drop_rule(Decision::Spoofed { endpoint: None }, numbers));
+    // ARP has no such address, and a family that the cluster does not have goes nowhere.
+    for family in families {
+        let mut rule = drop_rule(Decision::Spoofed { endpoint: None }, numbers);
+        rule.statements.insert(0, Statement::Family(*family));
+        rules.push(rule);
+    }
     table.chains.insert("source-check".into(), Chain { base: None, rules });
     let base = Base { chain_type: ChainType::Filter, hook: Hook::Prerouting, priority: SOURCE_CHECK };
     let from_a_pod = Statement::Match(vec![Field::InputInterface], Test::In("pod-interfaces".into()));
@@ -334,9 +342,9 @@ fn drop_rule(decision: Decision, numbers: &mut Numbers) -> Rule {
     Rule::new([Statement::Log(number), Statement::Verdict(Verdict::Drop)]).comment(format!("{number} {comment}"))
 }
 
-fn neighbour_discovery(verdict: Verdict) -> Rule {
-    let discovery = Statement::Match(vec![Field::Icmpv6Type], Test::Is(NEIGHBOUR_DISCOVERY));
-    Rule::new([discovery, Statement::Verdict(verdict)]).comment("neighbour discovery")
+fn link_messages(types: Part, verdict: Verdict) -> Rule {
+    let of_type = Statement::Match(vec![Field::Icmpv6Type], Test::Is(types));
+    Rule::new([of_type, Statement::Verdict(verdict)]).comment("neighbour discovery")
 }
 
 fn endpoints_map(direction: Direction, family: Family) -> String {

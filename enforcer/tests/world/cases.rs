@@ -1,0 +1,118 @@
+//! The states of a cluster whose rulesets are shown (tests/rules.rs) and loaded (tests/kernel.rs).
+
+use super::{World, namespace, pod, policy, service};
+use netproof_controlplane::Snapshot;
+use netproof_model::{Families, Wiring};
+use std::sync::Arc;
+
+/// A cluster's state, by name.
+pub struct Case {
+    pub name: &'static str,
+    pub snapshot: Arc<Snapshot>,
+}
+
+fn case(name: &'static str, family: Families, wiring: Wiring, objects: &[String]) -> Case {
+    let mut world = World::new(family, wiring);
+    world.apply(&pods());
+    let snapshot = world.apply(&objects.concat());
+    Case { name, snapshot }
+}
+
+/// Three pods on node1, one on node2.
+fn pods() -> String {
+    [
+        namespace("other", "team=blue"),
+        pod("web", "node1", "app=web", "http:80,metrics:9090/UDP"),
+        pod("api", "node1", "app=api", "http:8080"),
+        pod("other/client", "node1", "app=client", ""),
+        pod("other/far", "node2", "app=client,role=far", "http:8081"),
+    ]
+    .concat()
+}
+
+/// One case for each thing that a policy can say.
+pub fn policies() -> Vec<Case> {
+    let ipv4 = |name, spec| case(name, Families::Ipv4, Wiring::Routed, &[policy("p", spec)]);
+    vec![
+        case("no-policy", Families::Ipv4, Wiring::Routed, &[namespace("empty", "")]),
+        case("no-policy-bridge-dual", Families::Dual, Wiring::Bridge, &[namespace("empty", "")]),
+        ipv4("deny-all", "{podSelector: {}, policyTypes: [Ingress, Egress]}"),
+        ipv4("allow-all", "{podSelector: {matchLabels: {app: web}}, ingress: [{}], egress: [{}], policyTypes: [Ingress, Egress]}"),
+        ipv4(
+            "and",
+            "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [
+              {namespaceSelector: {matchLabels: {team: blue}}, podSelector: {matchLabels: {role: far}}}]}]}",
+        ),
+        ipv4(
+            "or",
+            "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [
+              {namespaceSelector: {matchLabels: {team: blue}}}, {podSelector: {matchLabels: {app: api}}}]}]}",
+        ),
+        ipv4(
+            "except",
+            "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [
+              {ipBlock: {cidr: 172.17.0.0/16, except: [172.17.1.0/24, 172.17.0.128/25]}},
+              {ipBlock: {cidr: 172.17.1.7/32}}]}]}",
+        ),
+        ipv4(
+            "named-ports",
+            "{podSelector: {}, policyTypes: [Ingress, Egress],
+              ingress: [{from: [{podSelector: {}}, {ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: http}, {port: metrics, protocol: UDP}]}],
+              egress: [{to: [{namespaceSelector: {}}], ports: [{port: http}, {port: 53, protocol: UDP}]}]}",
+        ),
+        ipv4(
+            "ports",
+            "{podSelector: {matchLabels: {app: web}}, ingress: [
+              {ports: [{port: 8000, endPort: 8010}]},
+              {ports: [{port: 80}, {port: 443}]},
+              {ports: [{port: 1000, endPort: 2000}, {port: 1500, endPort: 2500}, {protocol: UDP}, {port: 7, protocol: SCTP}]},
+              {ports: [{}]}]}",
+        ),
+        case(
+            "dual-stack",
+            Families::Dual,
+            Wiring::Bridge,
+            &[policy(
+                "p",
+                "{podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress, Egress],
+                  ingress: [{from: [{podSelector: {}}, {ipBlock: {cidr: 10.0.0.0/8}}, {ipBlock: {cidr: '2001:db8::/32'}}], ports: [{port: http}]}],
+                  egress: [{to: [{ipBlock: {cidr: '::/0', except: ['fd00::/8']}}]}]}",
+            )],
+        ),
+        case(
+            "two-policies",
+            Families::Ipv4,
+            Wiring::Routed,
+            &[
+                policy("a", "{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: api}}}]}]}"),
+                policy("b", "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 80}]}]}"),
+            ],
+        ),
+    ]
+}
+
+/// One case for each thing that a service can be.
+pub fn services() -> Vec<Case> {
+    let web = "selector: {app: web}, ports: [{name: http, port: 8001, targetPort: http}, {name: metrics, port: 9, protocol: UDP, targetPort: 9090}]";
+    let cluster_ip = service("web", &format!("{{{web}, clusterIP: 10.96.0.50}}"));
+    let node_port = service(
+        "clients",
+        "{type: NodePort, selector: {app: client}, clusterIP: 10.96.0.51, ports: [{port: 80, targetPort: 8081, nodePort: 30080}]}",
+    );
+    let mut cases = vec![
+        case("cluster-ip", Families::Ipv4, Wiring::Routed, std::slice::from_ref(&cluster_ip)),
+        case("two-services", Families::Ipv4, Wiring::Routed, &[cluster_ip, node_port.replace("app: client", "role: far")]),
+        case(
+            "no-endpoints",
+            Families::Ipv4,
+            Wiring::Routed,
+            &[node_port.replace("app: client", "app: nobody")],
+        ),
+    ];
+    let dual = "{type: NodePort, selector: {app: client}, ipFamilyPolicy: RequireDualStack, ports: [{port: 80, targetPort: 8081, nodePort: 30080}]}";
+    let mut world = World::new(Families::Dual, Wiring::Routed);
+    world.apply(&pods());
+    world.apply(&pod("other/extra", "node2", "app=client", ""));
+    cases.push(Case { name: "node-port-dual", snapshot: world.apply(&service("other/clients", dual)) });
+    cases
+}
