@@ -169,7 +169,9 @@ impl<'a> Batch<'a> {
         match flight.request.patience {
             Patience::ForAnswer if flight.repeated => ANSWER,
             Patience::ForAnswer => REPEAT,
-            Patience::Settle if flight.asks_a_name_server() && self.ledger.is_seen(flight.index) => NAME_SERVER,
+            Patience::Settle if flight.asks_a_name_server() && self.ledger.is_seen(flight.index) => {
+                NAME_SERVER
+            }
             Patience::Settle => SETTLE,
         }
     }

@@ -184,7 +184,10 @@ mod tests {
         let search = ["default.svc.cluster.local".to_owned(), "svc.cluster.local.".to_owned()];
         let table: [(&str, &[&str]); 3] = [
             ("web", &["web.default.svc.cluster.local", "web.svc.cluster.local", "web"]),
-            ("a.b.c.d.e.f", &["a.b.c.d.e.f", "a.b.c.d.e.f.default.svc.cluster.local", "a.b.c.d.e.f.svc.cluster.local"]),
+            (
+                "a.b.c.d.e.f",
+                &["a.b.c.d.e.f", "a.b.c.d.e.f.default.svc.cluster.local", "a.b.c.d.e.f.svc.cluster.local"],
+            ),
             ("web.", &["web."]),
         ];
         for (name, expected) in table {

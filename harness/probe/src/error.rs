@@ -56,7 +56,9 @@ pub enum ProbeError {
     #[error("SCTP probes are not built yet; leave out flows of SCTP")]
     Sctp,
     /// A name that DNS cannot carry.
-    #[error("\"{name}\" is not a name that DNS can carry: labels have 1 to 63 characters, a name at most 253")]
+    #[error(
+        "\"{name}\" is not a name that DNS can carry: labels have 1 to 63 characters, a name at most 253"
+    )]
     BadName {
         /// The name.
         name: String,
@@ -70,7 +72,9 @@ fn remedy(error: &io::Error) -> &'static str {
         Some(libc::EPERM | libc::EACCES) => {
             "; netproof must run in its sandbox, with all capabilities in it (netproof doctor says what is missing)"
         }
-        Some(libc::ENOBUFS | libc::ENOMEM) => "; the machine is short of memory: run fewer scenarios at once (--jobs)",
+        Some(libc::ENOBUFS | libc::ENOMEM) => {
+            "; the machine is short of memory: run fewer scenarios at once (--jobs)"
+        }
         Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT) => {
             "; this kernel lacks the protocol: use a topology without it (netproof doctor says what there is)"
         }

@@ -145,7 +145,8 @@ impl<'a> Flight<'a> {
             Protocol::Udp => {
                 let fd = sys::udp_socket(family)?;
                 bind_fresh(&fd, family, || numbers.port(protocol))?;
-                let connected = sys::connect(&fd, to).and_then(|()| sys::send(&fd, &self.datagram()?).map(drop));
+                let connected =
+                    sys::connect(&fd, to).and_then(|()| sys::send(&fd, &self.datagram()?).map(drop));
                 self.socket = Some(fd);
                 Ok(connected)
             }

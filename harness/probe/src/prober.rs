@@ -36,11 +36,12 @@ impl Prober {
     /// DNS serves port 53 itself. SCTP ports have no listener yet.
     pub fn sync(&mut self, cluster: &Cluster, snapshot: &Snapshot) -> Result<(), ProbeError> {
         let mut listens = listens(snapshot);
-        let sites = cluster.places().filter(|(place, _)| **place != Place::Router).map(|(place, netns)| Site {
-            place: place.clone(),
-            netns: Arc::clone(netns),
-            listens: listens.remove(place).unwrap_or_default(),
-        });
+        let sites =
+            cluster.places().filter(|(place, _)| **place != Place::Router).map(|(place, netns)| Site {
+                place: place.clone(),
+                netns: Arc::clone(netns),
+                listens: listens.remove(place).unwrap_or_default(),
+            });
         self.attach(sites.collect(), snapshot.topology.family.list())
     }
 

@@ -5,7 +5,7 @@ use netproof_model::{Family, Place, Protocol};
 use std::net::IpAddr;
 
 /// One try of a flow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProbeRequest {
     /// Where it starts.
     pub source: Place,
@@ -20,7 +20,7 @@ pub struct ProbeRequest {
 }
 
 /// Whom a probe is addressed to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// An address.
     Address(IpAddr),
@@ -38,7 +38,7 @@ pub enum Target {
 }
 
 /// The port of a probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProbePort {
     /// An ICMP echo, which has none.
     Icmp,
@@ -62,7 +62,7 @@ impl ProbePort {
 }
 
 /// How long to wait where nothing says what became of a probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Patience {
     /// An answer is expected: wait up to three seconds, with one more try on the way, unless there is
     /// evidence of a drop.

@@ -29,11 +29,7 @@ pub(crate) enum Role {
     /// Receives what rules log.
     Log,
     /// Receives a copy of what is delivered to the stack; knows the names of interfaces.
-    Witness {
-        family: Family,
-        protocol: Protocol,
-        interfaces: Vec<(u32, String)>,
-    },
+    Witness { family: Family, protocol: Protocol, interfaces: Vec<(u32, String)> },
     /// Receives a copy of everything that arrives, while a probe is traced.
     Tracer { interfaces: Vec<(u32, String)> },
     /// Accepts connections.

@@ -341,10 +341,8 @@ pub(crate) fn send_from(fd: &OwnedFd, data: &[u8], to: SocketAddr, from: IpAddr)
             IpAddr::V6(v6) => {
                 (*header).cmsg_level = libc::IPPROTO_IPV6;
                 (*header).cmsg_type = libc::IPV6_PKTINFO;
-                let info = libc::in6_pktinfo {
-                    ipi6_addr: libc::in6_addr { s6_addr: v6.octets() },
-                    ipi6_ifindex: 0,
-                };
+                let info =
+                    libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: v6.octets() }, ipi6_ifindex: 0 };
                 ptr::write_unaligned(libc::CMSG_DATA(header).cast(), info);
                 size_of::<libc::in6_pktinfo>() as u32
             }
@@ -422,7 +420,7 @@ impl Mailbox {
                 libc::recvmmsg(fd.as_raw_fd(), messages.as_mut_ptr(), count, flags, ptr::null_mut());
             for (i, message) in messages.iter().enumerate().take(usize::try_from(received).unwrap_or(0)) {
                 self.lengths[i] = (message.msg_len as usize).min(DATAGRAM);
-                self.control_lengths[i] = message.msg_hdr.msg_controllen as usize;
+                self.control_lengths[i] = message.msg_hdr.msg_controllen;
             }
             check(received)
         };

@@ -199,10 +199,19 @@ mod tests {
             (Nothing, icmp(none(), Ipv6, 1, 0), Sent, Some(Outcome::Unreachable)),
             (Nothing, icmp(logged(), Ipv6, 1, 3), Sent, Some(Outcome::Rejected(Rejection::Unreachable))),
             // The pending error and its cause together: the cause says more.
-            (Errno(libc::EHOSTUNREACH), icmp(none(), Ipv4, 3, 13), Sent, Some(Outcome::Rejected(Rejection::AdminProhibited))),
+            (
+                Errno(libc::EHOSTUNREACH),
+                icmp(none(), Ipv4, 3, 13),
+                Sent,
+                Some(Outcome::Rejected(Rejection::AdminProhibited)),
+            ),
         ];
         for (i, (answer, evidence, moment, expected)) in cases.into_iter().enumerate() {
-            assert_eq!(decide(answer, &evidence, moment), expected, "case {i}: {answer:?}, {moment:?}, {evidence:?}");
+            assert_eq!(
+                decide(answer, &evidence, moment),
+                expected,
+                "case {i}: {answer:?}, {moment:?}, {evidence:?}"
+            );
         }
     }
 }

@@ -66,7 +66,8 @@ impl World {
         let mut sites: BTreeMap<Place, Site> =
             sites.into_iter().map(|site| (site.place.clone(), site)).collect();
         for (place, stack) in old {
-            let kept = sites.get(&place).filter(|site| same_families && Arc::ptr_eq(&site.netns, &stack.netns));
+            let kept =
+                sites.get(&place).filter(|site| same_families && Arc::ptr_eq(&site.netns, &stack.netns));
             match kept {
                 Some(site) => {
                     let site = site.clone();
@@ -267,7 +268,9 @@ impl World {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // A datagram socket reports the ICMP errors about its answers here.
-                Err(error) if matches!(entry.role, Role::Datagrams(_)) && is_about_an_answer(&error) => continue,
+                Err(error) if matches!(entry.role, Role::Datagrams(_)) && is_about_an_answer(&error) => {
+                    continue;
+                }
                 Err(error) => return Err(system("receive", &entry.place)(error)),
             };
             for index in 0..received {
@@ -280,13 +283,18 @@ impl World {
     }
 
     /// Lets the tracer of every node and router among these stacks receive, or not.
-    pub(crate) fn trace(&mut self, on: bool, places: &[(Place, Arc<netproof_cluster::Netns>)]) -> Result<(), ProbeError> {
+    pub(crate) fn trace(
+        &mut self,
+        on: bool,
+        places: &[(Place, Arc<netproof_cluster::Netns>)],
+    ) -> Result<(), ProbeError> {
         for (place, netns) in places {
             let key = match self.stacks.get(place).and_then(|stack| stack.tracer) {
                 Some(key) => key,
                 None => {
                     let doing = "open a packet socket";
-                    let (fd, role) = netns.enter(stack::open_tracer).flatten().map_err(system(doing, place))?;
+                    let (fd, role) =
+                        netns.enter(stack::open_tracer).flatten().map_err(system(doing, place))?;
                     let key = self.open(fd, &Arc::new(place.clone()), role)?;
                     let stack = self.stacks.entry(place.clone()).or_insert_with(|| Stack {
                         netns: Arc::clone(netns),

@@ -44,5 +44,7 @@ fn trial(name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> Trial
 /// One that loads packet rules.
 fn trial_with_rules(name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> Trial {
     let missing = !world::has_nft();
-    trial(name, test).with_kind(if missing { "skipped: there is no nft program" } else { "" }).with_ignored_flag(missing)
+    trial(name, test)
+        .with_kind(if missing { "skipped: there is no nft program" } else { "" })
+        .with_ignored_flag(missing)
 }

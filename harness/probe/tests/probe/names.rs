@@ -1,3 +1,179 @@
-//! Probes by name.
+//! Probes by name: each asks a name server first, over the wire.
+
+use crate::world::{World, client, http, pod, request, tcp, web};
+use crate::{trial, trial_with_rules};
 use libtest_mimic::Trial;
-pub fn trials() -> Vec<Trial> { Vec::new() }
+use netproof_api::Object;
+use netproof_controlplane::Change;
+use netproof_model::{Family, Observation, Outcome, Place, Stage, Wiring};
+use netproof_probe::{ProbePort, Target};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, UdpSocket};
+use std::time::Duration;
+
+/// A pod with a name server that another thread runs, as the cluster's is: it knows `web.default.svc`
+/// (the pod `web`), `broken` (SERVFAIL) and nothing else.
+struct Names {
+    world: World,
+    server: IpAddr,
+    family: Family,
+}
+
+fn resolver() -> Place {
+    Place::pod("default", "resolver")
+}
+
+impl Names {
+    fn new(family: Family) -> Names {
+        let mut world = World::new(Wiring::Routed);
+        world.change(Change::Apply(Object::Pod(pod("resolver", "node2", &[]))));
+        let server = world.address(&resolver(), family);
+        let zone = BTreeMap::from([("web.default.svc".to_owned(), world.address(&web(), family))]);
+        let netns = world.cluster.netns(&resolver()).unwrap();
+        let socket = netns.enter(|| UdpSocket::bind((server, 53)).unwrap()).unwrap();
+        // It ends with the test program; a namespace that it holds goes with it.
+        std::thread::spawn(move || {
+            let mut buffer = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                let _ = socket.send_to(&answer(&buffer[..length], &zone), from);
+            }
+        });
+        Names { world, server, family }
+    }
+
+    fn probe(&mut self, name: &str, port: ProbePort) -> Observation {
+        let mut request = request(self.server, port);
+        let search = vec!["default.svc".to_owned(), "svc".to_owned()];
+        request.target = Target::Name { name: name.into(), search, server: self.server };
+        self.world.probe(request)
+    }
+}
+
+/// Answers a query from the zone.
+fn answer(query: &[u8], zone: &BTreeMap<String, IpAddr>) -> Vec<u8> {
+    let mut at = 12;
+    let mut labels = Vec::new();
+    while query[at] != 0 {
+        let end = at + 1 + usize::from(query[at]);
+        labels.push(String::from_utf8_lossy(&query[at + 1..end]).into_owned());
+        at = end;
+    }
+    let name = labels.join(".");
+    let kind = [query[at + 1], query[at + 2]];
+    let mut answer = query[..at + 5].to_vec();
+    answer[2] |= 0x84;
+    match zone.get(&name) {
+        Some(address) => {
+            let (expected, data) = match address {
+                IpAddr::V4(address) => ([0, 1], address.octets().to_vec()),
+                IpAddr::V6(address) => ([0, 28], address.octets().to_vec()),
+            };
+            if kind == expected {
+                answer[7] = 1;
+                answer.extend_from_slice(&[
+                    0xc0,
+                    12,
+                    kind[0],
+                    kind[1],
+                    0,
+                    1,
+                    0,
+                    0,
+                    0,
+                    5,
+                    0,
+                    data.len() as u8,
+                ]);
+                answer.extend(data);
+            }
+        }
+        None if name.starts_with("broken") => answer[3] |= 2,
+        None => answer[3] |= 3,
+    }
+    answer
+}
+
+fn found(family: Family) {
+    let mut names = Names::new(family);
+    let target = names.world.address(&web(), family);
+    for (name, port, stage) in [
+        ("web", tcp(80), Stage::Connect),
+        ("web.default.svc.", tcp(80), Stage::Connect),
+        ("web.default", http(80), Stage::Answer),
+        ("web.default.svc", ProbePort::Icmp, Stage::Connect),
+    ] {
+        let seen = names.probe(name, port);
+        assert_eq!((seen.outcome, seen.stage), (Outcome::Connected, stage), "{name}: {seen:#?}");
+        assert_eq!(
+            (seen.destination, seen.served_by.as_ref()),
+            (Some(target), Some(&web())),
+            "{name}: {seen:#?}"
+        );
+        assert_eq!(seen.waited, Duration::ZERO, "{name}: {seen:#?}");
+    }
+    let seen = names.probe("web", tcp(81));
+    assert_eq!((seen.outcome, seen.stage), (Outcome::Refused, Stage::Connect), "{seen:#?}");
+}
+
+fn not_found(family: Family) {
+    let mut names = Names::new(family);
+    for name in ["nobody", "nobody.example.com."] {
+        let seen = names.probe(name, tcp(80));
+        assert_eq!((seen.outcome, seen.stage), (Outcome::NameNotFound, Stage::Resolve), "{seen:#?}");
+        assert_eq!((seen.destination, seen.waited), (None, Duration::ZERO), "{seen:#?}");
+    }
+    // The name exists, and has no address of the other family: for this family there is no such name.
+    let other = if family == Family::Ipv4 { Family::Ipv6 } else { Family::Ipv4 };
+    let mut request = request(names.server, tcp(80));
+    let server = names.server;
+    request.target = Target::Name { name: "web.default.svc".into(), search: Vec::new(), server };
+    request.family = other;
+    let seen = names.world.probe(request);
+    assert_eq!(seen.outcome, Outcome::NameNotFound, "{seen:#?}");
+    let seen = names.probe("broken.", tcp(80));
+    assert_eq!(seen.outcome, Outcome::NameServerUnreachable, "{seen:#?}");
+}
+
+fn nobody_serves(family: Family) {
+    let mut names = Names::new(family);
+    names.server = names.world.address(&Place::pod("default", "neighbour"), names.family);
+    let seen = names.probe("web", tcp(80));
+    assert_eq!((seen.outcome, seen.stage), (Outcome::NameServerUnreachable, Stage::Resolve), "{seen:#?}");
+    assert_eq!(seen.waited, Duration::ZERO, "{seen:#?}");
+}
+
+fn denied(family: Family) {
+    let mut names = Names::new(family);
+    names.world.rules("node1", "forward", "udp dport 53 log prefix \"netproof:5\" group 4790 drop");
+    let seen = names.probe("web", tcp(80));
+    assert_eq!((seen.outcome, seen.stage), (Outcome::NameServerUnreachable, Stage::Resolve), "{seen:#?}");
+    assert_eq!((seen.logs.len(), seen.waited), (1, Duration::ZERO), "{seen:#?}");
+    // The answer is dropped on its way back.
+    names.world.run(&Place::node("node1"), &["nft", "flush", "ruleset"], "");
+    names.world.rules("node1", "forward", "udp sport 53 log prefix \"netproof:6\" group 4790 drop");
+    let seen = names.probe("web", tcp(80));
+    assert_eq!(seen.outcome, Outcome::NameServerUnreachable, "{seen:#?}");
+    assert_eq!((seen.logs.len(), seen.logs[0].packet.source_port), (1, 53), "{seen:#?}");
+    assert!(seen.waited < Duration::from_millis(900), "{seen:#?}");
+}
+
+fn bad() {
+    let mut world = World::new(Wiring::Routed);
+    let mut request = request("10.96.0.10".parse().unwrap(), tcp(80));
+    request.source = client();
+    request.target =
+        Target::Name { name: "a..b".into(), search: Vec::new(), server: "10.96.0.10".parse().unwrap() };
+    let error = world.prober.probe(&[request]).unwrap_err().to_string();
+    assert!(error.contains("\"a..b\" is not a name"), "{error}");
+}
+
+pub fn trials() -> Vec<Trial> {
+    let mut trials = vec![trial("names that DNS cannot carry", bad)];
+    for family in Family::ALL {
+        trials.push(trial(format!("a name is found over {family}"), move || found(family)));
+        trials.push(trial(format!("a name is not found over {family}"), move || not_found(family)));
+        trials.push(trial(format!("nobody serves names over {family}"), move || nobody_serves(family)));
+        trials.push(trial_with_rules(format!("queries are denied over {family}"), move || denied(family)));
+    }
+    trials
+}

@@ -50,7 +50,14 @@ fn cases() -> Vec<Case> {
             Some(Hook::Forward),
             false,
         ),
-        case("reply lost silently", Some(("node2", "forward", "CLIENT drop")), &every, Outcome::ReplyLost, None, true),
+        case(
+            "reply lost silently",
+            Some(("node2", "forward", "CLIENT drop")),
+            &every,
+            Outcome::ReplyLost,
+            None,
+            true,
+        ),
         case(
             "reply lost with a log",
             Some(("node2", "forward", "CLIENT log prefix \"netproof:7\" group 4790 drop")),
@@ -151,7 +158,11 @@ fn check(case: &Case, family: Family) {
         } else {
             assert_eq!((seen.served_by.as_ref(), seen.sightings.len()), (None, 0), "{what}");
         }
-        let stage = if *port == http(80) && case.expected == Outcome::Connected { Stage::Answer } else { Stage::Connect };
+        let stage = if *port == http(80) && case.expected == Outcome::Connected {
+            Stage::Answer
+        } else {
+            Stage::Connect
+        };
         assert_eq!(seen.stage, stage, "{what}");
         // Only silence is waited for.
         let silent = matches!(case.expected, Outcome::Dropped | Outcome::ReplyLost) && case.logged.is_none();
@@ -178,13 +189,21 @@ pub fn trials() -> Vec<Trial> {
         trials.push(trial_with_rules(format!("a reject wins over patience over {family}"), move || {
             known_drops_do_not_wait(family);
         }));
-        trials.push(trial_with_rules(format!("not permitted by its own node over {family}"), move || not_permitted(family)));
+        trials.push(trial_with_rules(format!("not permitted by its own node over {family}"), move || {
+            not_permitted(family)
+        }));
         trials.push(trial(format!("no route over {family}"), move || no_route(family)));
         trials.push(trial(format!("a node and its hostNetwork pod over {family}"), move || node(family)));
-        trials.push(trial_with_rules(format!("a node that refuses to hear over {family}"), move || node_input(family)));
+        trials.push(trial_with_rules(format!("a node that refuses to hear over {family}"), move || {
+            node_input(family)
+        }));
         trials.push(trial_with_rules(format!("no answer over {family}"), move || no_answer(family)));
-        trials.push(trial_with_rules(format!("an answer that takes a second try over {family}"), move || second_try(family)));
-        trials.push(trial_with_rules(format!("address translation over {family}"), move || translated(family)));
+        trials
+            .push(trial_with_rules(format!("an answer that takes a second try over {family}"), move || {
+                second_try(family)
+            }));
+        trials
+            .push(trial_with_rules(format!("address translation over {family}"), move || translated(family)));
         trials.push(trial_with_rules(format!("a trace over {family}"), move || trace(family)));
     }
     trials
@@ -305,8 +324,8 @@ fn translated(family: Family) {
         "table {ip} nat {{\n\
          chain pre {{ type nat hook prerouting priority -100;\n\
          {ip} daddr {service} meta l4proto {{ tcp, udp }} dnat to {to}:80\n\
-         {ip} daddr {service} dnat to {target} }}\n\
-         chain post {{ type nat hook postrouting priority 100; {ip} daddr {target} masquerade }}\n}}\n"
+         {ip} daddr {service} dnat to {target}\n}}\n\
+         chain post {{ type nat hook postrouting priority 100; {ip} daddr {target} masquerade\n}}\n}}\n"
     );
     world.run(&Place::node("node1"), &["nft", "-f", "-"], &text);
     for port in [tcp(8080), udp(8080), http(8080), ICMP] {
@@ -323,7 +342,8 @@ fn trace(family: Family) {
     let path = |seen: &netproof_model::Observation| {
         let hops = seen.sightings.iter().map(|seen| format!("{} {}", seen.place, seen.interface));
         // The node's end of a pod's veth has a name made of a hash.
-        hops.map(|hop| hop.split_once(" np").map_or(hop.clone(), |(place, _)| format!("{place} pod"))).collect::<Vec<_>>()
+        hops.map(|hop| hop.split_once(" np").map_or(hop.clone(), |(place, _)| format!("{place} pod")))
+            .collect::<Vec<_>>()
     };
     let (cluster, prober) = (&world.cluster, &mut world.prober);
     for port in [tcp(80), udp(80), http(80), ICMP] {

@@ -27,7 +27,11 @@ pub fn pod(name: &str, node: &str, ports: &[(u16, TransportProtocol)]) -> Pod {
         .map(|(port, protocol)| ContainerPort { name: None, container_port: *port, protocol: *protocol })
         .collect();
     Pod {
-        metadata: ObjectMeta { name: name.into(), namespace: Some("default".into()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: name.into(),
+            namespace: Some("default".into()),
+            ..ObjectMeta::default()
+        },
         node_name: Some(node.into()),
         containers: vec![Container { name: "c".into(), ports }],
         ready: true,
@@ -112,7 +116,7 @@ impl World {
     /// Loads rules on the way through a node: `rules` is the body of a chain at `hook`.
     pub fn rules(&self, node: &str, hook: &str, rules: &str) {
         let text = format!(
-            "table inet test {{ chain {hook} {{ type filter hook {hook} priority 0; policy accept;\n{rules}\n}} }}\n"
+            "table inet test {{ chain {hook} {{ type filter hook {hook} priority 0; policy accept;\n{rules}\n}}\n}}\n"
         );
         self.run(&Place::node(node), &["nft", "-f", "-"], &text);
     }
