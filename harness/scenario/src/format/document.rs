@@ -82,7 +82,7 @@ impl Problems {
         check: fn(&str) -> Result<(), String>,
     ) {
         if let Err(message) = check(name) {
-            self.push(document.error(name.span, message));
+            self.push(document.error(name.span, format!("`{}` {message}", name.value)));
         }
     }
 

@@ -12,6 +12,7 @@ use netproof_api::source::Span;
 use netproof_api::yaml::{Node, Spanned};
 use netproof_model::Family;
 use netproof_model::flow::{Flow, FlowError, FlowPort, FlowProtocol, Source, parse_destination, parse_port};
+use std::ops::Range;
 
 /// One flow and what is expected of it.
 #[derive(Clone, Debug)]
@@ -134,7 +135,7 @@ impl Reader<'_> {
             (Some(flow), None) => flows.extend(self.flow(flow)),
             (None, Some(TextOrList::List(list))) => {
                 if list.is_empty() {
-                    self.report(spec.span, "`flows` has no flow", "list at least one, or leave it out");
+                    self.report(spec.span, "`flows` has no flow", "list at least one");
                 }
                 flows.extend(list.iter().filter_map(|flow| self.flow(flow)));
             }
@@ -346,10 +347,14 @@ impl Reader<'_> {
         };
         match matrix::parse(text, self.namespace) {
             Ok(cells) => all.extend(cells.into_iter().map(|cell| {
-                let span = self.document.part(table, cell.offset, 1);
+                let span = |range: Range<usize>| self.document.part(table, range.start, range.len());
                 Written {
                     flow: cell.flow,
-                    spans: FlowSpans { whole: span, from: span, to: span },
+                    spans: FlowSpans {
+                        whole: span(cell.sign),
+                        from: span(cell.source),
+                        to: span(cell.destination),
+                    },
                     wish: Wish::plain(cell.expected),
                 }
             })),

@@ -6,6 +6,7 @@ use super::refs;
 use crate::plan::{Expected, OutcomeWord};
 use netproof_model::flow::{Destination, Flow, FlowError, FlowPort, Source, parse_destination, parse_port};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// One cell that is to be tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,11 @@ pub struct Cell {
     /// What the sign says.
     pub expected: Expected,
     /// Where the sign stands.
-    pub offset: usize,
+    pub sign: Range<usize>,
+    /// Where the row's source stands.
+    pub source: Range<usize>,
+    /// Where the column's destination stands.
+    pub destination: Range<usize>,
 }
 
 /// What is wrong with a matrix, and where.
@@ -38,6 +43,10 @@ struct Word<'a> {
 }
 
 impl Word<'_> {
+    fn range(self) -> Range<usize> {
+        self.offset..self.offset + self.text.len()
+    }
+
     fn error(self, message: impl Into<String>, help: impl Into<String>) -> MatrixError {
         MatrixError {
             offset: self.offset,
@@ -87,7 +96,8 @@ pub fn parse(text: &str, namespace: &str) -> Result<Vec<Cell>, Vec<MatrixError>>
         }
         for (i, sign) in signs.iter().enumerate() {
             let Some(column) = columns.get(i) else {
-                let help = format!("the first line names {} destinations", columns.len());
+                let s = if columns.len() == 1 { "" } else { "s" };
+                let help = format!("the first line names {} destination{s}", columns.len());
                 errors.push(sign.error("this cell has no column", help));
                 break;
             };
@@ -99,10 +109,16 @@ pub fn parse(text: &str, namespace: &str) -> Result<Vec<Cell>, Vec<MatrixError>>
                     continue;
                 }
             };
-            if let (Some(to), Some(port)) = (column, &port) {
+            if let (Some((to, destination)), Some(port)) = (column, &port) {
                 let flow =
                     Flow { from: from.clone(), to: to.clone(), port: Some(port.clone()), family: None };
-                cells.push(Cell { flow, expected, offset: sign.offset });
+                cells.push(Cell {
+                    flow,
+                    expected,
+                    sign: sign.range(),
+                    source: first.range(),
+                    destination: destination.clone(),
+                });
             }
         }
         if signs.len() < columns.len() {
@@ -146,12 +162,15 @@ fn lines(text: &str) -> impl Iterator<Item = Vec<Word<'_>>> {
     })
 }
 
+/// A destination and where it stands.
+type Column = (Destination, Range<usize>);
+
 /// The port and the columns; what cannot be read is `None` and reported.
 fn read_header(
     words: &[Word<'_>],
     namespace: &str,
     errors: &mut Vec<MatrixError>,
-) -> (Option<FlowPort>, Vec<Option<Destination>>) {
+) -> (Option<FlowPort>, Vec<Option<Column>>) {
     let [corner, columns @ ..] = words else { return (None, Vec::new()) };
     let port = match corner.text.strip_prefix(':') {
         None => {
@@ -189,7 +208,7 @@ fn read_header(
                     let message = format!("`{}` has a column already", word.text);
                     errors.push(word.error(message, "keep one of the two"));
                 }
-                Some(to)
+                Some((to, word.range()))
             }
             Err(error) => {
                 errors.push(word.wrong(error));
@@ -226,7 +245,7 @@ mod tests {
         let cells: Vec<String> = parse(text, "default")
             .expect("a proper table")
             .iter()
-            .map(|cell| format!("{} {} {}", cell.flow, cell.expected, &text[cell.offset..=cell.offset]))
+            .map(|cell| format!("{} {} {}", cell.flow, cell.expected, &text[cell.sign.clone()]))
             .collect();
         assert_eq!(
             cells,

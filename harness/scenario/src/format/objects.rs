@@ -1,7 +1,7 @@
 //! Items of `objects` and `apply`, labels and deletions: from what is written to the changes that a
 //! control plane takes, each with the place it was written at.
 
-use super::document::{Document, Problems};
+use super::document::{self, Document, Problems};
 use super::refs::{self, Wrong};
 use super::short::{Items, ShortForm, listen_ports};
 use super::types::{ChangeSpec, LabelChanges, StepSpec};
@@ -79,7 +79,9 @@ impl Reader<'_> {
         let mut changes = Vec::new();
         for item in &items.0 {
             let manifest = item.get("apiVersion").is_some() || item.get("kind").is_some();
-            if manifest {
+            if let Some(error) = ours(item, &self.document.source) {
+                self.problems.push(error);
+            } else if manifest {
                 let read = read_manifest(item, &self.document.source, self.context);
                 self.manifest(read, &mut seen, &mut changes);
             } else {
@@ -190,9 +192,9 @@ impl Reader<'_> {
     /// Whether the list has no such object yet; reports the second one.
     fn is_first(&mut self, seen: &mut Seen, object: ObjectRef, source: &Arc<Source>, span: Span) -> bool {
         if let Some((first_source, first)) = seen.get(&object) {
-            let place = super::document::location(first_source, *first);
+            let place = document::location(first_source, *first);
             let error = Diagnostic::error(format!("{object} stands twice in this list")).at(source, span);
-            self.problems.push(error.help(format!("the first one is at {place}; give each a name of its own")));
+            self.problems.push(error.help(format!("the first one is at {place}; keep one, or rename one")));
             return false;
         }
         seen.insert(object, (Arc::clone(source), span));
@@ -211,6 +213,10 @@ impl Reader<'_> {
         match yaml::parse(&source) {
             Ok(documents) => {
                 for document in documents {
+                    if let Some(error) = ours(&document, &source) {
+                        self.problems.push(error);
+                        continue;
+                    }
                     self.manifest(read_manifest(&document, &source, self.context), seen, changes);
                 }
             }
@@ -249,9 +255,13 @@ impl Reader<'_> {
         let mut placed = Vec::new();
         for (object, labels) in &changes.0 {
             for (key, value) in labels {
-                let checks = [Some(names::check_label_key(key)), value.as_deref().map(names::check_label_value)];
-                for message in checks.into_iter().flatten().filter_map(Result::err) {
-                    self.problems.push(self.document.error(object.span, message));
+                let key_check = (key.as_str(), names::check_label_key(key));
+                let value_check = value.as_deref().map(|value| (value, names::check_label_value(value)));
+                for (text, check) in [Some(key_check), value_check].into_iter().flatten() {
+                    if let Err(message) = check {
+                        let error = self.document.error(object.span, format!("the label `{text}` {message}"));
+                        self.problems.push(error);
+                    }
                 }
             }
             if let Some(reference) = self.reference(object) {
@@ -286,6 +296,17 @@ impl Reader<'_> {
     fn placed(&self, change: Change, span: Span) -> Placed {
         Placed { change, source: Arc::clone(&self.document.source), span }
     }
+}
+
+/// A document of netproof's own formats is no object of a cluster.
+fn ours(document: &Node, source: &Arc<Source>) -> Option<Diagnostic> {
+    let version = document.get("apiVersion")?;
+    let kind = document.get("kind").and_then(Node::as_str).unwrap_or("netproof document");
+    version.as_str()?.starts_with("netproof/").then(|| {
+        Diagnostic::error(format!("this is a {kind}, not an object of a cluster"))
+            .at(source, version.span)
+            .help("name a file of Kubernetes manifests")
+    })
 }
 
 /// An item that is no mapping, or of several keys, is told what an item is.

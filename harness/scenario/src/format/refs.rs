@@ -1,7 +1,7 @@
 //! Names of objects, policies and places as scenarios write them outside flows.
 
 use crate::plan::DecidedBy;
-use netproof_api::suggest::suggestion;
+use netproof_api::suggest::{did_you_mean, suggestion};
 use netproof_controlplane::ObjectRef;
 use netproof_controlplane::change::KINDS;
 use netproof_model::flow::{Destination, Flow, Source};
@@ -47,10 +47,10 @@ pub fn decided_by(text: &str, default: &str) -> Result<DecidedBy, Wrong> {
         _ => {}
     }
     if !text.contains('/') {
-        let help = format!(
-            "{}, or a policy, KIND/[NAMESPACE/]NAME[#ingress[N]]",
-            suggestion(text, &WORDS)
-        );
+        let help = match did_you_mean(text, WORDS) {
+            Some(word) => format!("did you mean `{word}`?"),
+            None => format!("write KIND/[NAMESPACE/]NAME[#ingress[N]], or one of: {}", WORDS.join(", ")),
+        };
         return Err((format!("`{text}` does not say who decides"), help));
     }
     let (name, place) = match text.split_once('#') {

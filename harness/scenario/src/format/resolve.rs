@@ -63,8 +63,8 @@ pub struct Resolved {
 pub fn resolve(snapshot: &Snapshot, flow: &Flow, may_miss: bool) -> Result<Resolved, Mistake> {
     let source = place(snapshot, &flow.from).map_err(|(message, help)| Mistake::new(Part::From, message, help))?;
     let target = target(snapshot, flow, &source, may_miss)?;
-    let (port, number, backends) = port(flow, &target, may_miss)?;
     let families = families(snapshot, flow, &source, &target)?;
+    let (port, number, backends) = port(flow, &target, may_miss)?;
     let request_port = match &port {
         FlowPort::Icmp => RequestPort::Icmp,
         FlowPort::Port { protocol, .. } => RequestPort::Port { port: number, protocol: *protocol },
@@ -229,6 +229,14 @@ fn port(flow: &Flow, target: &Target, may_miss: bool) -> Result<(FlowPort, u16, 
         if ports.is_empty() { format!("{to} serves no port") } else { format!("{to} serves {}", ports.join(", ")) }
     };
     let no_port = "a flow that is meant to find nobody says so, as in `outcome: refused`";
+    if let Destination::Ip(address) = to
+        && !target.answers_echo
+        && target.ports.is_empty()
+        && !may_miss
+    {
+        let message = format!("nobody has the address {address} in this step");
+        return Err(Mistake::new(Part::To, message, no_port));
+    }
     match &flow.port {
         Some(FlowPort::Icmp) if target.answers_echo || may_miss => Ok((FlowPort::Icmp, 0, Vec::new())),
         Some(FlowPort::Icmp) => Err(Mistake::new(
@@ -334,7 +342,7 @@ fn request_target(
         };
         let Some(server) = server else {
             let message = format!("{} has no name server: the cluster's DNS serves the cluster", flow.from);
-            return Err(Mistake::new(Part::From, message, "let an external host ask for an address"));
+            return Err(Mistake::new(Part::From, message, "let an external host try an address: nodeport/[NAMESPACE/]SERVICE@NODE, pod/[NAMESPACE/]NAME, ..."));
         };
         return Ok(RequestTarget::Name { name: name.clone(), search: search(source), server });
     }

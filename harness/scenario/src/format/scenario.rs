@@ -13,7 +13,7 @@ use super::words::{ApiVersion, ScenarioKind};
 use super::{Loaded, Options, expect, refs, variants};
 use netproof_api::manifest::Context;
 use netproof_api::source::Span;
-use netproof_api::suggest::suggestion;
+use netproof_api::suggest::{did_you_mean, suggestion};
 use netproof_api::yaml::{Node, Spanned, Value, from_node, parse};
 use netproof_api::{Diagnostic, Source, names};
 use netproof_controlplane::{Change, ObjectRef};
@@ -103,7 +103,12 @@ impl<'a> Loader<'a> {
         let before = problems.errors();
         problems.check_name(&document, &metadata.name, names::check_dns_subdomain);
         if let Some(namespace) = &spec.namespace {
+            let errors = problems.errors();
             problems.check_name(&document, namespace, names::check_dns_label);
+            if problems.errors() > errors {
+                // Every name of the scenario would be wrong for the same reason.
+                return None;
+            }
         }
         variants::check(&document, &spec, problems);
         check_steps(&document, &spec, problems);
@@ -220,9 +225,16 @@ fn is_misspelt(document: &Node) -> bool {
 fn not_a_scenario(document: &Document) -> Diagnostic {
     let kind = document.root.get("kind");
     match (kind, kind.and_then(Node::as_str)) {
-        (Some(node), Some(kind)) => document
-            .error(node.span, format!("this is a {kind}, not a scenario"))
-            .help(format!("{}; manifests are read with `file:`", suggestion(kind, &["Scenario"]))),
+        (Some(node), Some(kind)) => {
+            let help = match did_you_mean(kind, ["Scenario"]) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "a scenario names the file of its manifests, `file: PATH`, in `objects`".to_owned(),
+            };
+            document.error(node.span, format!("this is a {kind}, not a scenario")).help(help)
+        }
+        _ if text(&document.root, "apiVersion").starts_with("netproof/") => {
+            document.error(start(document), "the field `kind` is missing").help("add `kind: Scenario`")
+        }
         _ => document
             .error(start(document), "this document is not a scenario")
             .help("a scenario starts with `apiVersion: netproof/v1alpha1` and `kind: Scenario`"),

@@ -183,6 +183,9 @@ fn is_ordinary(address: IpAddr) -> bool {
     !(link_local || address.is_unspecified() || address.is_loopback() || address.is_multicast())
 }
 
+/// What a range is for, the range, and where it is written; a default is nowhere.
+type WrittenRange = (&'static str, IpNet, Option<Span>);
+
 /// What is built where a topology gives no ranges.
 fn default_ranges() -> Ranges {
     let v4 = |a, b, prefix| IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), prefix));
@@ -261,9 +264,9 @@ impl TopologySpec {
         &self,
         document: &Document,
         problems: &mut Problems,
-    ) -> (Ranges, Vec<(&'static str, IpNet, Option<Span>)>) {
+    ) -> (Ranges, Vec<WrittenRange>) {
         let mut ranges = default_ranges();
-        let mut all: Vec<(&'static str, IpNet, Option<Span>)> = Vec::new();
+        let mut all: Vec<WrittenRange> = Vec::new();
         let rows = [
             ("pods", &self.ranges.pods, &mut ranges.pods),
             ("services", &self.ranges.services, &mut ranges.services),

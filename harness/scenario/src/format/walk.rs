@@ -337,7 +337,7 @@ impl Judge<'_> {
             let rules = rules(found, *direction);
             let isolates = found.spec.policy_types.iter().any(|kind| kind_is(*kind, *direction));
             if !isolates {
-                let help = format!("its policyTypes do not have {direction}");
+                let help = format!("its policyTypes do not have {direction}: correct them, or the direction here");
                 return Err((decided_by.span, format!("{policy} has nothing to say about {direction}"), help));
             }
             if let Some(rule) = rule.filter(|rule| *rule >= rules) {

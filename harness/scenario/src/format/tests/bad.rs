@@ -1,0 +1,272 @@
+//! One mistake at a time, and what a user reads about it.
+
+use super::*;
+
+/// Loads a scenario with each of the changes, and writes down what comes of it.
+fn report(cases: &[(&str, &str)]) -> String {
+    let mut report = String::new();
+    for (from, to) in cases {
+        let said = match load_text(&changed(from, to)) {
+            Ok(loaded) if loaded.warnings.is_empty() => panic!("nothing is wrong with {to:?}"),
+            Ok(loaded) => loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"),
+            Err(errors) => errors,
+        };
+        // The folder's name is random.
+        let said: Vec<&str> = said.lines().map(|line| line.rsplit("/scenario.yaml").next().unwrap()).collect();
+        report.push_str(&format!("{}\n\n\n", said.join("\n")));
+    }
+    report
+}
+
+#[test]
+fn documents() {
+    insta::assert_snapshot!(report(&[
+        ("netproof/v1alpha1", "netproof/v1"),
+        ("kind: Scenario", "kind: Senario"),
+        ("kind: Scenario\n", ""),
+        ("{name: case}", "{name: Case}"),
+        ("{name: case}", "{nam: case}"),
+        ("  description: A case.\n", ""),
+        ("  topology: two-nodes", "  topologie: two-nodes"),
+        ("  topology: two-nodes", "  topology: two-nodes\n  topology: one-node"),
+        ("  topology: two-nodes", "  topology: tow-nodes"),
+        ("  topology: two-nodes", "  topology: 2"),
+        ("  topology: two-nodes", "  topology: ../two-nodes"),
+        ("  topology: two-nodes", "  namespace: My_Space"),
+        ("  topology: two-nodes", "  matrix: on"),
+        ("  topology: two-nodes", "  topology: [two-nodes"),
+        ("verdict: deny", "verdict: denied"),
+    ]));
+}
+
+#[test]
+fn objects() {
+    let pod = "- pod: {name: client}";
+    insta::assert_snapshot!(report(&[
+        (pod, "- pod: {name: client, colour: red}"),
+        (pod, "- pod: {name: Client}"),
+        (pod, "- pod: {name: client, namespace: nowhere}"),
+        (pod, "- pod: {name: client, node: node3}"),
+        (pod, "- pod: {name: client, labels: {app: 1}}"),
+        (pod, "- pod: {name: client, labels: {app: \"a b\"}}"),
+        (pod, "- pod: {name: client, ip: 10.0.0.1}"),
+        (pod, "- pod: {name: client, ip: ten}"),
+        (pod, "- pod: {name: client, ports: [0]}"),
+        (pod, "- pod: {name: client, ports: [80/quic]}"),
+        (pod, "- pod: {name: client, ports: [\"Metrics:80\"]}"),
+        (pod, "- pod: {name: client, listens: [80, 80/tcp, x]}"),
+        (pod, "- pod: {name: client}\n      node: {name: node1}"),
+        (pod, "- deployment: {name: client}"),
+        (pod, "- client"),
+        (pod, "- pod: {name: client}\n    - pod: {name: web}"),
+        (pod, "- pod: {name: client}\n    - {apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: a, image: b}]}}"),
+        (pod, "- pod: {name: client}\n    - service: {name: two, ports: [80, \"80:81\"]}"),
+        (pod, "- pod: {name: client}\n    - service: {name: two, ports: [\"80:\"]}"),
+        (pod, "- pod: {name: client}\n    - service: {name: two, ports: [80, 81], nodePort: 30000}"),
+        (pod, "- pod: {name: client}\n    - service: {name: two, ports: [80], nodePort: 30000}"),
+        (pod, "- pod: {name: client}\n    - service: {name: two, type: LoadBalancer, ports: [80]}"),
+        (pod, "- pod: {name: client}\n    - node: {name: node3, labels: {a: b}}"),
+        (pod, "- pod: {name: client}\n    - external: {name: far, addresses: []}"),
+        (pod, "- pod: {name: client}\n    - external: {name: far, addresses: [10.244.1.1, 127.0.0.1, x]}"),
+        (pod, "- pod: {name: client}\n    - external: {name: far, addresses: [203.0.113.10]}"),
+        (pod, "- pod: {name: client}\n    - listens: {pod/nobody: [80]}"),
+        (pod, "- pod: {name: client}\n    - listens: {service/web: [80]}"),
+        ("podSelector: {matchLabels", "podSelectr: {matchLabels"),
+        ("kind: NetworkPolicy", "kind: NetworkPolcy"),
+        ("ingress: []", "ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [11.0.0.0/8]}}]}]"),
+        ("podSelector: {matchLabels: {app: web}}", "podSelector: {matchLabels: {app: wbe}}"),
+        (
+            "ingress: []",
+            "ingress: [{from: [{podSelector: {matchLabels: {app: x}}}, {namespaceSelector: {matchLabels: {a: b}}}]}]",
+        ),
+        ("selector: {app: web}", "selector: {app: wbe}"),
+        ("  objects:", "  matchesNothing: [networkpolicy/dney, pod/web]\n  objects:"),
+        ("  objects:", "  matchesNothing: [networkpolicy/dney]\n  objects:"),
+    ]));
+}
+
+#[test]
+fn steps() {
+    let delete = |what: &str| format!("- name: one\n      delete: [{what}]");
+    let label = |what: &str| format!("- name: one\n      label: {{{what}}}");
+    let name = "- name: one";
+    let cases = [
+        delete("networkpolicy/other"),
+        delete("pod"),
+        delete("pods/web"),
+        delete("pod/web, pod/default/web"),
+        delete("node/node1"),
+        delete("pod/Web"),
+        label("pod/nobody: {a: b}"),
+        label("pod/web: {a b: c}"),
+        label("pod/web: [a]"),
+        label("external/internet: {a: b}"),
+        "- name: one\n      changes: [{label: {pod/web: {a: b}}}]".to_owned(),
+        "- name: zero\n      changes: [{remove: [pod/web]}]\n    - name: one".to_owned(),
+        "- name: zero\n      changes: [{delete: [pod/web], apply: []}]\n    - name: one".to_owned(),
+        "- name: zero\n      apply: [{pod: {name: web, ports: [81]}}]\n    - name: one".to_owned(),
+        "- name: zero\n      apply: [{pod: {name: web, node: node2}}]\n    - name: one".to_owned(),
+        "- name: one\n    - name: one".to_owned(),
+        "- name: \"\"".to_owned(),
+        "- nam: one".to_owned(),
+    ];
+    let cases: Vec<(&str, &str)> = cases.iter().map(|case| (name, case.as_str())).collect();
+    insta::assert_snapshot!(report(&cases));
+}
+
+#[test]
+fn flows() {
+    let flow = "pod/client -> pod/web:80";
+    insta::assert_snapshot!(report(&[
+        (flow, "pod/client"),
+        (flow, "pod/clint -> pod/web:80"),
+        (flow, "pod/client -> pod/other/web:80"),
+        (flow, "pod/client -> pod/wbe:80"),
+        (flow, "pod/client -> service/wbe:80"),
+        (flow, "pod/client -> node/node3:80"),
+        (flow, "pod/client -> external/intranet:80"),
+        (flow, "service/web -> pod/web:80"),
+        (flow, "pod/client -> pod/web"),
+        (flow, "pod/web -> pod/client"),
+        (flow, "pod/client -> pod/web:81"),
+        (flow, "pod/client -> pod/web:80/udp"),
+        (flow, "pod/client -> pod/web:metric"),
+        (flow, "pod/client -> pod/web:metrics/udp"),
+        (flow, "pod/client -> pod/web:80/quic"),
+        (flow, "pod/client -> service/web:icmp"),
+        (flow, "pod/client -> service/web:81"),
+        (flow, "pod/client -> nodeport/web@node1:80"),
+        (flow, "pod/client -> nodeport/web:80"),
+        (flow, "pod/client -> loadbalancer/web:80"),
+        (flow, "pod/client -> dns/wbe.default:80"),
+        (flow, "external/internet -> dns/web.default.svc.cluster.local:80"),
+        (flow, "pod/client -> ip/10.0.0.1:80"),
+        (flow, "pod/client -> ip/[2001:db8:113::10]:80"),
+        (flow, "{from: pod/client, to: \"pod/web:80\", port: 80}"),
+        (flow, "{from: pod/client, to: pod/web, protocol: udp}"),
+        (flow, "{from: pod/client, to: pod/web, port: 53/udp, protocol: udp}"),
+        (flow, "{from: pod/client, to: pod/web, port: 80, protocol: icmp}"),
+        (flow, "{from: pod/client, to: pod/wbe, port: 80}"),
+        (flow, "{from: pod/client, to: 7}"),
+        (flow, "{from: pod/client, too: pod/web}"),
+        (flow, "[pod/client]"),
+        ("flow: pod/client -> pod/web:80", "flows: []"),
+        ("flow: pod/client -> pod/web:80", "flows: |\n            pod/client -> pod/web:80\n\n            pod/client -> pod/wbe:80"),
+        ("flow: pod/client -> pod/web:80", "flows: [pod/client -> pod/web:80]\n          flow: pod/client -> pod/web:80"),
+        ("- flow: pod/client -> pod/web:80\n         ", "-"),
+    ]));
+}
+
+#[test]
+fn expectations() {
+    let verdict = "verdict: deny\n          decidedBy: networkpolicy/deny\n";
+    let decided_by = "decidedBy: networkpolicy/deny";
+    insta::assert_snapshot!(report(&[
+        (verdict, "decidedBy: isolation\n"),
+        (verdict, "verdict: deny\n          outcome: refused\n"),
+        (verdict, "outcome: refussed\n"),
+        (verdict, "verdict: {}\n"),
+        (verdict, "verdict: {pod/client: allow}\n"),
+        (verdict, "verdict: {pod/web: maybe}\n"),
+        (verdict, "verdict: allow\n          baseline: {outcome: refused, because: x}\n"),
+        (verdict, "verdict: deny\n          baseline: {outcome: refused}\n"),
+        (verdict, "verdict: deny\n          sees: pod/client\n"),
+        (verdict, "verdict: allow\n          sees: pod/clint\n"),
+        (verdict, "verdict: allow\n          sees: client\n"),
+        (verdict, "verdict: allow\n          sees: ip/fd00::1\n"),
+        (verdict, "verdict: allow\n          servedBy: pod/client\n"),
+        (verdict, "verdict: allow\n          via: node/node1\n"),
+        (verdict, "verdict: allow\n          family: ipv6\n"),
+        (verdict, "verdict: allow\n          family: dual\n"),
+        (verdict, "outcome: refused\n          decidedBy: isolation\n"),
+        (decided_by, "decidedBy: networkpolicy/dney"),
+        (decided_by, "decidedBy: networkpolicy/other/deny"),
+        (decided_by, "decidedBy: networkpolicy/deny#egress"),
+        (decided_by, "decidedBy: networkpolicy/deny#ingress[0]"),
+        (decided_by, "decidedBy: networkpolicy/deny#sideways"),
+        (decided_by, "decidedBy: pod/web"),
+        (decided_by, "decidedBy: isolaton"),
+        ("- flow: pod/client -> pod/web:80\n          verdict: deny\n          decidedBy: networkpolicy/deny\n", "[]\n"),
+    ]));
+}
+
+#[test]
+fn matrices() {
+    let expect = "expect:\n        - flow: pod/client -> pod/web:80\n          verdict: deny\n          decidedBy: networkpolicy/deny\n";
+    let matrix = |table: &str| format!("matrix: |\n        {}\n", table.replace('\n', "\n        "));
+    let tables = [
+        ":80 pod/web\npod/client x",
+        ":80 pod/web pod/client\npod/client . ",
+        ":80 pod/web\npod/client . .",
+        ":80 pod/web pod/default/web\npod/client . .",
+        ":80 pod/web\npod/client .\npod/client X",
+        "80 pod/web\npod/client .",
+        ":80 pod/wbe\npod/client .",
+        ":80 pod/web\npod/clint .",
+        ":81 pod/web\npod/client X",
+        ":80 web\npod/client X",
+        ":80",
+        " ",
+    ];
+    let mut texts: Vec<String> = tables.iter().map(|table| matrix(table)).collect();
+    texts.push("matrix: [{a: b}]\n".to_owned());
+    texts.push("matrix: \":80 pod/web\"\n".to_owned());
+    let cases: Vec<(&str, &str)> = texts.iter().map(|text| (expect, text.as_str())).collect();
+    insta::assert_snapshot!(report(&cases));
+}
+
+#[test]
+fn topologies() {
+    let topology = "topology: two-nodes";
+    let inline = |fields: &str| format!("topology: {{{fields}}}");
+    let nodes = "nodes: [{name: node1}, {name: node2}]";
+    let texts = [
+        inline("wiring: routed"),
+        inline("nodes: []"),
+        inline("nodes: [{name: node1}, {name: node1}]"),
+        inline("nodes: [{name: Node}]"),
+        inline("nodes: [{name: node1, labels: {\"a b\": c}}]"),
+        inline(&format!("{nodes}, wiring: bridged")),
+        inline(&format!("{nodes}, ranges: {{pods: {{ipv4: 10.244.0.0}}}}")),
+        inline(&format!("{nodes}, ranges: {{pods: {{ipv4: 10.244.0.1/16}}}}")),
+        inline(&format!("{nodes}, ranges: {{pods: {{ipv4: \"fd00::/48\"}}}}")),
+        inline(&format!("{nodes}, ranges: {{pods: {{ipv4: 10.96.4.0/22}}}}")),
+        inline(&format!("{nodes}, ranges: {{pods: {{ipv4: 10.1.0.0/24}}}}")),
+        inline(&format!("{nodes}, externals: [{{name: a, addresses: [10.96.0.1]}}]")),
+        inline(&format!(
+            "{nodes}, externals: [{{name: a, addresses: [192.0.2.1]}}, {{name: b, addresses: [192.0.2.1]}}]"
+        )),
+        inline(&format!(
+            "{nodes}, externals: [{{name: a, addresses: [192.0.2.1]}}, {{name: a, addresses: [192.0.2.2]}}]"
+        )),
+        inline(&format!("{nodes}, externals: [{{name: a, addresses: [192.0.2.1], ports: [\"80:81\"]}}]")),
+        inline(&format!("{nodes}, externals: [{{name: a, addresses: [192.0.2.1], dns: [a..b]}}]")),
+    ];
+    let cases: Vec<(&str, &str)> = texts.iter().map(|text| (topology, text.as_str())).collect();
+    insta::assert_snapshot!(report(&cases));
+}
+
+#[test]
+fn variants() {
+    let topology = "topology: two-nodes";
+    insta::assert_snapshot!(report(&[
+        (topology, "variants: {wiring: []}"),
+        (topology, "variants: {wiring: [routed, routed]}"),
+        (topology, "variants: {wiring: [flat]}"),
+        (topology, "variants: {colour: [red]}"),
+        (topology, "requires: {family: ipv4}"),
+        (topology, "requires: {because: so}"),
+        (topology, "requires: {family: ipv4, because: \"\"}"),
+    ]));
+}
+
+#[test]
+fn a_mistake_of_one_variant_says_which() {
+    let topology = "variants: {family: [ipv4, ipv6], wiring: [routed, bridge]}";
+    let text = changed("topology: two-nodes", topology)
+        .replace("pod/client -> pod/web:80", "pod/client -> ip/203.0.113.10:80");
+    let errors = load_text(&text).unwrap_err();
+    let first: Vec<&str> = errors.lines().filter(|line| line.contains("error:")).collect();
+    assert_eq!(first.len(), 1, "{errors}");
+    assert!(first[0].ends_with("the topology is ipv6 (in variant routed-ipv6)"), "{errors}");
+}

@@ -1,0 +1,300 @@
+//! Scenarios that are right, and the plans that they become.
+
+use super::*;
+use crate::plan::{Expectation, RequestPort, RequestTarget};
+use netproof_controlplane::Change;
+
+#[test]
+fn every_scenario_of_the_repository_loads() {
+    let loaded = load(&[repository().join("scenarios")], &Options::default());
+    let loaded = loaded.unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(!loaded.plans.is_empty());
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.join("\n\n"), "");
+}
+
+#[test]
+fn the_examples_of_the_documentation_load() {
+    let text = std::fs::read_to_string(repository().join("docs/scenarios.md")).unwrap();
+    let examples: Vec<&str> = text
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .filter(|example| example.contains("kind: Scenario"))
+        .collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        load_text(example).unwrap_or_else(|errors| panic!("{errors}"));
+    }
+}
+
+#[test]
+fn built_in_topologies_are_right_and_their_ranges_the_default() {
+    let topologies = built_in_topologies();
+    assert_eq!(topologies.len(), topology::BUILT_IN.len());
+    let inline = load_text(&changed("topology: two-nodes", "topology: {nodes: [{name: a}]}")).unwrap();
+    for topology in topologies {
+        assert_eq!(topology.ranges, inline.plans[0].topology.ranges);
+    }
+}
+
+/// One line for each thing that a plan says.
+fn describe(loaded: &Loaded) -> String {
+    let mut lines = Vec::new();
+    for plan in &loaded.plans {
+        lines.push(format!("{} on {} {} {}", plan.id, plan.topology.name, plan.topology.wiring, plan.topology.family));
+        let set = |changes: &[Change]| changes.iter().map(change).collect::<Vec<_>>().join("; ");
+        lines.push(format!("  objects: {}", set(&plan.initial)));
+        for step in &plan.steps {
+            lines.push(format!("  step {}, line {}", step.name, step.location.line));
+            lines.extend(step.change_sets.iter().map(|changes| format!("    change: {}", set(changes))));
+            lines.extend(step.expectations.iter().map(expectation));
+        }
+    }
+    for (id, because) in &loaded.not_applicable {
+        lines.push(format!("{id} does not apply because {because}"));
+    }
+    lines.join("\n")
+}
+
+fn change(change: &Change) -> String {
+    match change {
+        Change::Apply(netproof_api::Object::Pod(pod)) => {
+            let node = pod.node_name.as_deref().unwrap_or("?");
+            let ports: Vec<String> =
+                pod.ports().map(|port| format!("{}/{}", port.container_port, port.protocol)).collect();
+            format!("pod/{} @{node} [{}]", pod.metadata.name, ports.join(" "))
+        }
+        Change::Apply(object) => format!("{}/{}", object.kind(), object.metadata().name),
+        Change::ApplyExternal(host) => format!("external/{} {:?}", host.name, host.addresses),
+        Change::Listen { pod, ports } => {
+            let ports: Vec<String> = ports.iter().map(|port| format!("{}/{}", port.port, port.protocol)).collect();
+            format!("pod/{pod} listens on [{}]", ports.join(" "))
+        }
+        Change::Label { object, labels } => format!("label {object} {labels:?}"),
+        Change::Delete(object) => format!("delete {object}"),
+    }
+}
+
+fn expectation(expectation: &Expectation) -> String {
+    let Expectation { name, location, request, expected, .. } = expectation;
+    let target = match &request.target {
+        RequestTarget::Address(address) => address.to_string(),
+        RequestTarget::Name { name, search, server } => format!("{name} (of {server}, {} suffixes)", search.len()),
+    };
+    let port = match request.port {
+        RequestPort::Icmp => "icmp".to_owned(),
+        RequestPort::Port { port, protocol } => format!("{port}/{protocol}"),
+    };
+    let mut line = format!("    {}:{} {name}: {} to {target} {port}: {expected}", location.line, location.column, request.source);
+    if let Some(decided_by) = &expectation.decided_by {
+        line.push_str(&format!(", decided by {decided_by}"));
+    }
+    if let Some(sees) = &expectation.sees {
+        line.push_str(&format!(", sees {sees}"));
+    }
+    if let Some(served_by) = &expectation.served_by {
+        let places: Vec<String> = served_by.iter().map(ToString::to_string).collect();
+        line.push_str(&format!(", served by {}", places.join(" ")));
+    }
+    if let Some(baseline) = &expectation.baseline {
+        line.push_str(&format!(", else {} because {}", baseline.outcome, baseline.because));
+    }
+    line
+}
+
+/// The example of the format's definition.
+const EXAMPLE: &str = "\
+# yaml-language-server: $schema=../../harness/scenario/schema/scenario.json
+apiVersion: netproof/v1alpha1
+kind: Scenario
+metadata:
+  name: deny-all-traffic-to-an-application
+  labels: {suite: recipes}
+spec:
+  description: Drop all traffic to the pods of an application.
+  topology: two-nodes
+  objects:
+    - pod: {name: web, labels: {app: web}, node: node1, ports: [80]}
+    - service: {name: web, selector: {app: web}, ports: [80]}
+    - pod: {name: client, node: node2}
+  steps:
+    - name: deny all
+      apply:
+        - apiVersion: networking.k8s.io/v1
+          kind: NetworkPolicy
+          metadata: {name: web-deny-all}
+          spec: {podSelector: {matchLabels: {app: web}}, ingress: []}
+      expect:
+        - flow: pod/client -> service/web:80
+          verdict: deny
+          decidedBy: networkpolicy/web-deny-all
+    - name: the policy is gone
+      delete: [networkpolicy/web-deny-all]
+      expect:
+        - flow: pod/client -> service/web:80
+          verdict: allow
+          sees: pod/client          # the source address that the server saw
+";
+
+#[test]
+fn the_example() {
+    insta::assert_snapshot!(describe(&load_text(EXAMPLE).unwrap()));
+}
+
+/// Every form that the format has.
+pub(super) const EVERYTHING: &str = "\
+apiVersion: netproof/v1alpha1
+kind: Scenario
+metadata: {name: everything}
+spec:
+  description: Every form.
+  namespace: shop
+  topology:
+    family: dual
+    nodes: [{name: a, labels: {zone: x}}, {name: b}]
+    externals:
+      - {name: internet, addresses: [203.0.113.10, \"2001:db8::10\"], ports: [443], dns: [example.com]}
+  variants: {placement: [same-node, across]}
+  requires: {placement: across, because: the pods are on two nodes}
+  matrix: off
+  objects:
+    - namespace: {name: shop, labels: {team: shop}}
+    - node: {name: a, labels: {zone: y}}
+    - pod: {name: web, labels: {app: web}, ports: [80, 53/udp, \"metrics:9100\", {name: raw, containerPort: 7}]}
+    - pod: {name: api, labels: {app: web}, ports: [80], listens: [80, 81], serviceAccount: api}
+    - pod: {name: host, hostNetwork: true, ports: [9000]}
+    - pod: {name: late, labels: {app: web}, ready: false, ip: [10.244.1.77, \"fd00:10:244:1::77\"]}
+    - pod: {name: away, namespace: default, node: b}
+    - service: {name: web, type: NodePort, selector: {app: web}, ports: [\"8080:80\"], nodePort: 30080}
+    - service: {name: two, selector: {app: web}, ports: [80, \"9100:metrics\"]}
+    - service: {name: peers, selector: {app: web}, clusterIP: None, ports: [80]}
+    - external: {name: branch, addresses: [198.51.100.7], ports: [22, 53/udp]}
+    - listens: {pod/web: [80, 9100, 53/udp]}
+  steps:
+    - name: short
+      expect:
+        - flow: pod/web -> pod/api:80
+          verdict: allow
+          sees: pod/web
+        - flow: pod/default/away -> pod/web:metrics
+          verdict: allow
+        - flow: pod/web -> node/a:9000
+          verdict: allow
+        - flow: node/b -> pod/web:icmp
+          verdict: allow
+        - flow: pod/web -> external/branch:22
+          verdict: allow
+        - flow: external/internet -> nodeport/web@b
+          verdict: allow
+          sees: node/b
+          servedBy: [pod/api, pod/web]
+        - flow: external/internet -> nodeport/web@b:30080/http
+          verdict: allow
+        - flow: pod/web -> dns/web:8080/http
+          verdict: allow
+        - flow: node/a -> dns/peers.shop.svc.cluster.local:80
+          verdict: allow
+        - flow: pod/web -> dns/example.com
+          verdict: allow
+          family: ipv6
+        - flow: pod/web -> dns/nowhere:80
+          outcome: name-not-found
+        - flow: pod/web -> ip/[2001:db8::10]:443
+          verdict: allow
+        - flow: pod/web -> pod/api:82
+          outcome: refused
+        - flow: pod/web -> service/kube-system/kube-dns:53/dns
+          verdict: allow
+        - flow: pod/host -> pod/web:53/udp
+          verdict: deny
+          baseline: {outcome: refused, because: it is a case}
+        - flow: pod/host -> service/web
+          verdict: {pod/web: allow, pod/api: deny}
+    - name: long
+      apply:
+        - pod: {name: more, labels: {app: more}}
+      label: {pod/web: {tier: front, old: null}, namespace/shop: {team: web}}
+      delete: [pod/late, external/branch]
+      expect:
+        - flow: {from: pod/web, to: pod/api, port: 80, family: ipv4}
+          verdict: allow
+        - flow: {from: pod/web, to: pod/api, protocol: icmp}
+          verdict: allow
+        - flow: {from: pod/api, to: pod/web, port: 53, protocol: udp}
+          verdict: allow
+        - flows: |
+            pod/more -> pod/api:80
+
+            pod/more -> pod/web:80
+          verdict: allow
+        - flows: [pod/more -> pod/api:80, {from: pod/more, to: service/web}]
+          verdict: allow
+          family: ipv4
+    - name: one after the other
+      changes:
+        - delete: [pod/more]
+        - apply: [{pod: {name: more}}]
+        - label: {pod/more: {a: b}}
+      matrix:
+        - |
+          :80       pod/web  pod/api
+          pod/web   .        X
+          pod/more  -        ?
+        - |
+          :icmp     node/a
+          pod/web   D
+";
+
+#[test]
+fn every_form() {
+    insta::assert_snapshot!(describe(&load_text(EVERYTHING).unwrap_or_else(|errors| panic!("{errors}"))));
+}
+
+#[test]
+fn variants_overrides_and_filters_choose() {
+    let text = changed(
+        "topology: two-nodes",
+        "variants: {wiring: [routed, bridge], family: [ipv4, ipv6], placement: [same-node, across]}\n  \
+         requires: {family: [ipv4, ipv6], because: the addresses are written out}",
+    );
+    let folder = Folder::new(&[("s.yaml", &text)]);
+    let ids = |options: &Options| {
+        let loaded = folder.load("s.yaml", options).unwrap_or_else(|errors| panic!("{errors}"));
+        let plans = loaded.plans.iter().map(|plan| plan.id.variant_name());
+        let others = loaded.not_applicable.iter().map(|(id, _)| format!("not {}", id.variant_name()));
+        plans.chain(others).collect::<Vec<_>>().join(" ")
+    };
+    let all = "same-node-routed-ipv4 same-node-routed-ipv6 same-node-bridge-ipv4 same-node-bridge-ipv6 \
+               across-routed-ipv4 across-routed-ipv6 across-bridge-ipv4 across-bridge-ipv6";
+    let default = Options::default();
+    assert_eq!(ids(&default), all);
+    let bridge = Options { wiring: Some(Wiring::Bridge), filter: Some("across".into()), ..default.clone() };
+    assert_eq!(ids(&bridge), "across-bridge-ipv4 across-bridge-ipv6");
+    let dual = Options { family: Some(Families::Dual), ..bridge };
+    assert_eq!(ids(&dual), "not across-bridge-dual");
+    let none = Options { filter: Some("nothing like it".replace(' ', "-")), ..default.clone() };
+    assert_eq!(ids(&none), "");
+    let bad = Options { filter: Some("a b".into()), ..default };
+    insta::assert_snapshot!(folder.load("s.yaml", &bad).unwrap_err(), @r"
+    --filter:1:3: error: two conditions stand side by side: write `and` or `or` between them
+      |
+    1 | a b
+      |   ^
+    help: as in `suite=recipes and not (ipv6 or variant=bridge)`
+    ");
+}
+
+#[test]
+fn the_same_flow_twice_has_two_names() {
+    let text = changed(
+        "decidedBy: networkpolicy/deny",
+        "decidedBy: networkpolicy/deny\n        - flow: pod/client -> pod/default/web:80/tcp\n          verdict: deny",
+    );
+    let loaded = load_text(&text).unwrap();
+    let names: Vec<&str> = loaded.plans[0].steps[0].expectations.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["one/pod/default/client -> pod/default/web:80", "one/pod/default/client -> pod/default/web:80 (2)"]
+    );
+}
