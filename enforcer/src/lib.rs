@@ -17,11 +17,13 @@ pub mod nft;
 mod options;
 pub mod policy;
 pub mod program;
+pub mod proxy;
 
 pub use identities::Numbers;
 pub use nft::{NFLOG_GROUP, NFLOG_PREFIX};
 pub use options::{EnforcerError, NodeHandle, Options};
 pub use policy::NftablesEnforcer;
+pub use proxy::NftablesProxy;
 
 use netproof_controlplane::Snapshot;
 use netproof_model::IdentityTable;
@@ -105,7 +107,15 @@ pub fn nftables(nodes: Vec<NodeHandle<'_>>) -> Result<NftablesEnforcer, Enforcer
     NftablesEnforcer::new(nodes, &Options::default())
 }
 
-fn open_agents(nodes: Vec<NodeHandle<'_>>, options: &Options) -> Result<BTreeMap<String, Agent>, EnforcerError> {
+/// The service proxy with nftables.
+pub fn nftables_proxy(nodes: Vec<NodeHandle<'_>>) -> Result<NftablesProxy, EnforcerError> {
+    NftablesProxy::new(nodes, &Options::default())
+}
+
+fn open_agents(
+    nodes: Vec<NodeHandle<'_>>,
+    options: &Options,
+) -> Result<BTreeMap<String, Agent>, EnforcerError> {
     nodes
         .into_iter()
         .map(|node| match Agent::open(node.netns, options.send_buffer) {

@@ -10,8 +10,13 @@ pub(crate) fn object(kind: &str, name: &NamespacedName) -> String {
     shorten(format!("{kind}/{name}"))
 }
 
+/// `KIND/NAMESPACE/NAME/PART`, shortened alike.
+pub(crate) fn object_part(kind: &str, name: &NamespacedName, part: &str) -> String {
+    shorten(format!("{kind}/{name}/{part}"))
+}
+
 /// A name cut to what the kernel holds, still unlike any other.
-pub(crate) fn shorten(name: String) -> String {
+fn shorten(name: String) -> String {
     if name.len() <= LONGEST {
         return name;
     }

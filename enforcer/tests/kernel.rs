@@ -3,11 +3,11 @@
 mod kernel_support;
 mod world;
 
-use kernel_support::{dump, policy_rules, in_namespace_of_our_own, new_netns};
+use kernel_support::{dump, in_namespace_of_our_own, new_netns, policy_rules};
 use libtest_mimic::{Arguments, Failed, Trial};
 use netproof_enforcer::nft::{Agent, DEFAULT_SEND_BUFFER, Ruleset};
 use netproof_enforcer::program::Compiler;
-use netproof_enforcer::{Numbers, policy};
+use netproof_enforcer::{Numbers, policy, proxy};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use world::{World, cases};
@@ -47,8 +47,21 @@ fn rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
     rulesets
 }
 
+fn proxy_rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
+    let mut rulesets = Vec::new();
+    for case in cases::services() {
+        let services = proxy::compile(&case.snapshot);
+        for (node, object) in &case.snapshot.nodes {
+            let ruleset = proxy::render(&services, &case.snapshot.topology, &object.addresses, numbers);
+            rulesets.push((format!("{} {node}", case.name), ruleset));
+        }
+    }
+    rulesets
+}
+
 fn every_ruleset_loads() -> Result<(), Failed> {
-    for (name, ruleset) in rulesets(&mut Numbers::odd()) {
+    let all = [rulesets(&mut Numbers::odd()), proxy_rulesets(&mut Numbers::even())].concat();
+    for (name, ruleset) in all {
         agent(DEFAULT_SEND_BUFFER).apply(ruleset).map_err(|error| format!("{name}: {error}"))?;
     }
     Ok(())
@@ -57,7 +70,13 @@ fn every_ruleset_loads() -> Result<(), Failed> {
 /// From every ruleset to the next and back, in one namespace, against each on its own. Also with every
 /// change built side by side.
 fn a_change_equals_a_fresh_load() -> Result<(), Failed> {
-    let rulesets = rulesets(&mut Numbers::odd());
+    for rulesets in [rulesets(&mut Numbers::odd()), proxy_rulesets(&mut Numbers::even())] {
+        changes_equal_fresh_loads(&rulesets)?;
+    }
+    Ok(())
+}
+
+fn changes_equal_fresh_loads(rulesets: &[(String, Ruleset)]) -> Result<(), Failed> {
     let there_and_back = || rulesets.iter().chain(rulesets.iter().rev());
     for send_buffer in [DEFAULT_SEND_BUFFER, 4096] {
         let netns = new_netns()?;
@@ -68,7 +87,9 @@ fn a_change_equals_a_fresh_load() -> Result<(), Failed> {
             Agent::open(fresh_netns.as_fd(), DEFAULT_SEND_BUFFER)?.apply(ruleset.clone())?;
             let (got, expected) = (dump(&netns)?, dump(&fresh_netns)?);
             if got != expected {
-                return Err(format!("{name}, send buffer {send_buffer}:\n{got}\nexpected:\n{expected}").into());
+                return Err(
+                    format!("{name}, send buffer {send_buffer}:\n{got}\nexpected:\n{expected}").into()
+                );
             }
         }
     }

@@ -94,8 +94,12 @@ impl Agent {
         report.side_by_side = true;
         self.last_epoch += 1;
         let epoch = Epoch(self.last_epoch);
-        let tables: Vec<Operation<'_>> =
-            new.tables.keys().filter(|id| !held.tables.contains_key(id)).map(|id| Operation::AddTable(*id)).collect();
+        let tables: Vec<Operation<'_>> = new
+            .tables
+            .keys()
+            .filter(|id| !held.tables.contains_key(id))
+            .map(|id| Operation::AddTable(*id))
+            .collect();
         self.commit_in_parts(&tables, epoch, report).1?;
         self.commit_in_parts(&build(&new), epoch, report).1?;
         // Base chains have the same names in every epoch; their rules are encoded under the new one.
@@ -110,7 +114,8 @@ impl Agent {
     /// Removes what earlier epochs left, as far as the kernel lets go of it.
     fn sweep(&mut self, report: &mut Report) -> Result<(), KernelError> {
         while !self.litter.is_empty() {
-            let part = self.litter.get(..part(&self.litter, self.kernel.limit())).unwrap_or_default().to_vec();
+            let part =
+                self.litter.get(..part(&self.litter, self.kernel.limit())).unwrap_or_default().to_vec();
             let taken = part.len();
             match self.commit(part, report) {
                 Ok(()) => drop(self.litter.drain(..taken)),

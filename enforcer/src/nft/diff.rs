@@ -88,9 +88,9 @@ fn must_renew(old: &Set, new: &Set) -> bool {
 /// The sets that a rule refers to.
 fn sets_of(rule: &Rule) -> impl Iterator<Item = &str> {
     rule.statements.iter().filter_map(|statement| match statement {
-        Statement::Match(_, Test::In(set))
-        | Statement::VerdictMap(_, set)
-        | Statement::RandomMap(_, set) => Some(set.as_str()),
+        Statement::Match(_, Test::In(set)) | Statement::VerdictMap(_, set) | Statement::RandomMap(_, set) => {
+            Some(set.as_str())
+        }
         _ => None,
     })
 }

@@ -4,13 +4,15 @@
 //! messages are built before they are handed over because a transaction must fit into one send.
 
 use super::ruleset::{
-    Base, Chain, ChainType, Element, Field, KeyType, Part, Rule, Set, Statement, TableFamily, TableId, Test, Value,
-    Verdict,
+    Base, Chain, ChainType, Element, Field, KeyType, Part, Rule, Set, Statement, TableFamily, TableId, Test,
+    Value, Verdict,
 };
 use super::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
 use netproof_model::{Family, Hook};
 use nlink::netlink::MessageBuilder;
-use nlink::netlink::nftables::{self as nf, ChainName, CmpOp, CtKey, Expr, LogExpr, LookupExpr, MetaKey, Register};
+use nlink::netlink::nftables::{
+    self as nf, ChainName, CmpOp, CtKey, Expr, LogExpr, LookupExpr, MetaKey, Register,
+};
 use std::net::IpAddr;
 
 /// Bytes before the attributes: the netlink header and the nfgenmsg.
@@ -82,9 +84,11 @@ impl Epoch {
 pub(super) fn encode(operation: &Operation<'_>, epoch: Epoch, messages: &mut Vec<Message>) {
     use Operation as Op;
     match operation {
-        Op::AddTable(table) => messages.push(message(nf::NFT_MSG_NEWTABLE, table, NLM_F_CREATE | NLM_F_EXCL, |b| {
-            b.append_attr_str(nf::NFTA_TABLE_NAME, table.name);
-        })),
+        Op::AddTable(table) => {
+            messages.push(message(nf::NFT_MSG_NEWTABLE, table, NLM_F_CREATE | NLM_F_EXCL, |b| {
+                b.append_attr_str(nf::NFTA_TABLE_NAME, table.name);
+            }))
+        }
         Op::DeleteTable(table) => messages.push(message(nf::NFT_MSG_DELTABLE, table, 0, |b| {
             b.append_attr_str(nf::NFTA_TABLE_NAME, table.name);
         })),
@@ -129,7 +133,16 @@ pub(super) fn encode(operation: &Operation<'_>, epoch: Epoch, messages: &mut Vec
         })),
         Op::AddElements(table, name, set, elements) => {
             let elements = elements.iter().map(|(element, verdict)| (*element, *verdict));
-            encode_elements(nf::NFT_MSG_NEWSETELEM, NLM_F_CREATE, table, &epoch, name, set, elements, messages);
+            encode_elements(
+                nf::NFT_MSG_NEWSETELEM,
+                NLM_F_CREATE,
+                table,
+                &epoch,
+                name,
+                set,
+                elements,
+                messages,
+            );
         }
         Op::DeleteElements(table, name, set, elements) => {
             let elements = elements.iter().map(|element| (*element, None));
@@ -218,7 +231,10 @@ fn write_set(b: &mut MessageBuilder, set: &Set, id: u32) {
         let concatenation = b.nest_start(nf::NFTA_SET_DESC_CONCAT | NLA_F_NESTED);
         for key in &set.key {
             let field = b.nest_start(nf::NFTA_LIST_ELEM | NLA_F_NESTED);
-            b.append_attr_u32_be(nf::NFTA_SET_FIELD_LEN, u32::try_from(self::length(*key)).unwrap_or(u32::MAX));
+            b.append_attr_u32_be(
+                nf::NFTA_SET_FIELD_LEN,
+                u32::try_from(self::length(*key)).unwrap_or(u32::MAX),
+            );
             b.nest_end(field);
         }
         b.nest_end(concatenation);
@@ -447,7 +463,12 @@ impl Writer {
                 self.push(LookupExpr::new(self.epoch.name(map), r0).dreg(Register::Verdict));
             }
             Statement::RandomMap(modulus, map) => {
-                self.push(Expr::Numgen { dreg: r0, kind: nf::NumgenKind::Random, modulus: *modulus, offset: 0 });
+                self.push(Expr::Numgen {
+                    dreg: r0,
+                    kind: nf::NumgenKind::Random,
+                    modulus: *modulus,
+                    offset: 0,
+                });
                 self.push(LookupExpr::new(self.epoch.name(map), r0).dreg(Register::Verdict));
             }
             Statement::MarkUnset(bits) => {

@@ -119,8 +119,10 @@ impl Kernel {
             let raw = nf::RawMessage::new(message.kind, message.family);
             transaction = transaction.raw(raw.flags(message.flags).attrs(message.attributes));
         }
-        self.runtime
-            .block_on(transaction.commit(&self.connection))
-            .map_err(|source| KernelError::Refused { messages: count, bytes, source: Box::new(source) })
+        self.runtime.block_on(transaction.commit(&self.connection)).map_err(|source| KernelError::Refused {
+            messages: count,
+            bytes,
+            source: Box::new(source),
+        })
     }
 }

@@ -1,8 +1,8 @@
 //! A ruleset as the text that a person reads, in nft's syntax.
 
 use super::ruleset::{
-    Base, Chain, ChainType, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, Test, Value,
-    Verdict,
+    Base, Chain, ChainType, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, Test,
+    Value, Verdict,
 };
 use super::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
 use netproof_model::{Family, Protocol};
@@ -198,7 +198,9 @@ impl fmt::Display for Part {
 /// As `ADDRESS/LENGTH` where the range is one.
 fn write_addresses(f: &mut fmt::Formatter<'_>, first: IpAddr, last: IpAddr) -> fmt::Result {
     let (bits, first_number, last_number) = match (first, last) {
-        (IpAddr::V4(first), IpAddr::V4(last)) => (32, u128::from(first.to_bits()), u128::from(last.to_bits())),
+        (IpAddr::V4(first), IpAddr::V4(last)) => {
+            (32, u128::from(first.to_bits()), u128::from(last.to_bits()))
+        }
         _ => (128, as_v6(first).to_bits(), as_v6(last).to_bits()),
     };
     let host = first_number ^ last_number;

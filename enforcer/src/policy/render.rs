@@ -14,8 +14,8 @@
 use crate::identities::Numbers;
 use crate::names;
 use crate::nft::{
-    Base, Chain, ChainType, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, TableId, Test,
-    Value, Verdict,
+    Base, Chain, ChainType, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, TableId,
+    Test, Value, Verdict,
 };
 use crate::program::{AddressRange, Endpoint, NamedPort, Peers, Policy, PortRange, Ports, Program};
 use netproof_model::{
@@ -119,7 +119,8 @@ impl Renderer<'_> {
             }
             let mut isolating: Vec<PolicyRef> = Vec::new();
             for position in policies {
-                let (Some(policy), Some(chain)) = (program.policies.get(*position), policy_chains.get(*position))
+                let (Some(policy), Some(chain)) =
+                    (program.policies.get(*position), policy_chains.get(*position))
                 else {
                     continue;
                 };
@@ -153,11 +154,8 @@ impl Renderer<'_> {
         let name = names::object(&format!("{}-policy", policy.direction), &object);
         let mut rules = Vec::new();
         for (position, rule) in policy.rules.iter().enumerate() {
-            let decision = Decision::Rule {
-                policy: policy.policy.clone(),
-                direction: policy.direction,
-                rule: position,
-            };
+            let decision =
+                Decision::Rule { policy: policy.policy.clone(), direction: policy.direction, rule: position };
             let comment = decision.to_string();
             let number = self.numbers.of(Identity { decision, action: Action::Allow });
             let mut writer = RuleWriter { renderer: self, number, direction: policy.direction };
@@ -221,7 +219,8 @@ impl RuleWriter<'_, '_> {
                 let name = self.set("pods", Some(*family), Set::new(&[field.key_type()]).with(elements));
                 alternatives.push((Some(*family), vec![Statement::Match(vec![field], Test::In(name))]));
             }
-            let blocks: Vec<&AddressRange> = blocks.iter().filter(|block| block.family() == *family).collect();
+            let blocks: Vec<&AddressRange> =
+                blocks.iter().filter(|block| block.family() == *family).collect();
             let part = |block: &AddressRange| Part::Range(block.first.into(), block.last.into());
             let test = match blocks.as_slice() {
                 [] => continue,
@@ -339,7 +338,8 @@ fn source_check(program: &Program, families: &[Family], numbers: &mut Numbers) -
 fn drop_rule(decision: Decision, numbers: &mut Numbers) -> Rule {
     let comment = decision.to_string();
     let number = numbers.of(Identity { decision, action: Action::Drop });
-    Rule::new([Statement::Log(number), Statement::Verdict(Verdict::Drop)]).comment(format!("{number} {comment}"))
+    Rule::new([Statement::Log(number), Statement::Verdict(Verdict::Drop)])
+        .comment(format!("{number} {comment}"))
 }
 
 fn link_messages(types: Part, verdict: Verdict) -> Rule {

@@ -4,12 +4,13 @@
 
 use super::index::{Index, PodEntry, Selection};
 use super::{
-    AddressRange, Endpoint, NamedPort, Peers, Policy, PortRange, Ports, Program, Range, Rule, address, number,
-    subtract, union,
+    AddressRange, Endpoint, NamedPort, Peers, Policy, PortRange, Ports, Program, Range, Rule, address,
+    number, subtract, union,
 };
 use netproof_api::core::{IntOrString, TransportProtocol};
 use netproof_api::{
-    IpBlock, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, PolicyType,
+    IpBlock, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule,
+    PolicyType,
 };
 use netproof_controlplane::{Snapshot, host_interface};
 use netproof_model::{Direction, Families, Family, NamespacedName, PolicyRef, Protocol};
@@ -185,7 +186,11 @@ impl<'a> Scope<'_, 'a> {
 
     /// A named port is looked up, by name and protocol, on the destination pod: the selected pods of an
     /// ingress rule, the peers of an egress rule. Where a pod has no such port it matches nothing.
-    fn named_ports(&self, wanted: &BTreeSet<(&str, TransportProtocol)>, peers: &Peers) -> BTreeSet<NamedPort> {
+    fn named_ports(
+        &self,
+        wanted: &BTreeSet<(&str, TransportProtocol)>,
+        peers: &Peers,
+    ) -> BTreeSet<NamedPort> {
         let pods = &self.compiler.index.pods;
         let destinations: Box<dyn Iterator<Item = &PodEntry<'_>>> = match self.direction {
             Direction::Ingress => Box::new(self.selected.iter().map(|position| &pods[*position as usize])),

@@ -117,11 +117,10 @@ impl<'a> Index<'a> {
             self.by_label.get(&(namespace, key, value)).map_or(&[][..], Vec::as_slice)
         };
         let labels = selector.match_labels.iter().map(|(key, value)| vec![with(key, value)]);
-        let expressions = selector
-            .match_expressions
-            .iter()
-            .filter(|requirement| requirement.operator == Operator::In)
-            .map(|requirement| requirement.values.iter().map(|value| with(&requirement.key, value)).collect());
+        let expressions =
+            selector.match_expressions.iter().filter(|requirement| requirement.operator == Operator::In).map(
+                |requirement| requirement.values.iter().map(|value| with(&requirement.key, value)).collect(),
+            );
         let size = |lists: &Vec<&[u32]>| lists.iter().map(|list| list.len()).sum::<usize>();
         let best = labels.chain(expressions).min_by_key(size);
         match best {

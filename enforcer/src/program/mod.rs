@@ -10,6 +10,7 @@ mod ranges;
 mod selector;
 
 pub use compile::Compiler;
+pub(crate) use compile::protocol;
 pub use ranges::{Range, subtract, union};
 
 use netproof_model::{Direction, Family, NamespacedName, PolicyRef, Protocol};

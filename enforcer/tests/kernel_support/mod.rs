@@ -38,21 +38,27 @@ pub fn dump(netns: &File) -> Result<String, Box<dyn Error>> {
         for table in connection.list_tables().await? {
             let family = table.family;
             let name = &table.name;
-            lines.push(format!("table {family:?} {name}"));
+            let id = format!("{family:?}/{name}");
+            lines.push(format!("table {id}"));
             for chain in connection.list_chains_in(name.as_str(), family).await? {
-                lines.push(format!("chain {name} {} {:?} {:?}", chain.name, chain.hook, chain.priority));
+                lines.push(format!("chain {id} {} {:?} {:?}", chain.name, chain.hook, chain.priority));
             }
             // The order of rules within a chain counts, and that of chains, sets and elements does not.
             for (position, rule) in connection.list_rules(name, family).await?.iter().enumerate() {
                 let (chain, expressions) = (&rule.chain, rule.expressions());
                 let comment = rule.userdata_raw.as_deref().map(String::from_utf8_lossy);
-                rules.push(format!("rule {name} {chain} {position:06} {expressions:?} {comment:?}"));
+                rules.push(format!("rule {id} {chain} {position:06} {expressions:?} {comment:?}"));
             }
             for set in connection.list_sets_in(name, family).await? {
                 let set_name = set.name.clone();
-                lines.push(format!("set {name} {set_name} {:?} {:?}", set.key_type, set.flags));
-                for element in connection.list_set_elements(name, &set_name, Family::from_u8(family as u8).unwrap()).await? {
-                    lines.push(format!("element {name} {set_name} {:?} {:?} {:?}", element.key(), element.key_end(), element.data()));
+                lines.push(format!("set {id} {set_name} {:?} {:?}", set.key_type, set.flags));
+                for element in connection.list_set_elements(name, &set_name, family).await? {
+                    lines.push(format!(
+                        "element {id} {set_name} {:?} {:?} {:?}",
+                        element.key(),
+                        element.key_end(),
+                        element.data()
+                    ));
                 }
             }
         }
@@ -82,7 +88,10 @@ pub fn policy_rules(netns: &File) -> Result<usize, Box<dyn Error>> {
     })?;
     let of_a_policy = |comment: &Vec<u8>| String::from_utf8_lossy(comment).contains("networkpolicy/");
     let accepts = |chain: &str| chain.starts_with("ingress-policy/");
-    Ok(rules.iter().filter(|rule| accepts(&rule.chain) && rule.userdata_raw.as_ref().is_some_and(of_a_policy)).count())
+    Ok(rules
+        .iter()
+        .filter(|rule| accepts(&rule.chain) && rule.userdata_raw.as_ref().is_some_and(of_a_policy))
+        .count())
 }
 
 /// `name.e12` is `name`.

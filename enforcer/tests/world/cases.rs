@@ -101,7 +101,12 @@ pub fn services() -> Vec<Case> {
     );
     let mut cases = vec![
         case("cluster-ip", Families::Ipv4, Wiring::Routed, std::slice::from_ref(&cluster_ip)),
-        case("two-services", Families::Ipv4, Wiring::Routed, &[cluster_ip, node_port.replace("app: client", "role: far")]),
+        case(
+            "two-services",
+            Families::Ipv4,
+            Wiring::Routed,
+            &[cluster_ip, node_port.replace("app: client", "role: far")],
+        ),
         case(
             "no-endpoints",
             Families::Ipv4,

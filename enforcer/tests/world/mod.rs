@@ -80,7 +80,10 @@ fn object(kind: &str, name: &str) -> ObjectRef {
 
 /// A namespace's manifest; labels as `a=b,c=d`.
 pub fn namespace(name: &str, labels: &str) -> String {
-    format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{{}}}}}\n", mapping(labels))
+    format!(
+        "---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{{}}}}}\n",
+        mapping(labels)
+    )
 }
 
 /// A pod's manifest: `[NAMESPACE/]NAME`, labels as `a=b`, ports as `name:80/TCP`, both joined by commas.
@@ -110,7 +113,9 @@ pub fn policy(name: &str, spec: &str) -> String {
 /// A service's manifest: `[NAMESPACE/]NAME` and its spec.
 pub fn service(name: &str, spec: &str) -> String {
     let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
-    format!("---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {spec}\n")
+    format!(
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {spec}\n"
+    )
 }
 
 fn mapping(pairs: &str) -> String {

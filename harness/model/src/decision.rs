@@ -99,6 +99,8 @@ pub enum Decision {
         /// In words, to follow "because".
         reason: String,
     },
+    /// The address is in the range of service addresses, and no service has it.
+    UnknownService,
     /// The packet claimed a source address that is not its port's.
     Spoofed {
         /// Where the packet came from, as far as the rule knows.
@@ -126,6 +128,7 @@ impl fmt::Display for Decision {
                 Ok(())
             }
             Decision::Service { service, reason } => write!(f, "service/{service}: {reason}"),
+            Decision::UnknownService => f.write_str("no service has the address"),
             Decision::Spoofed { endpoint: Some(place) } => write!(f, "source address check of {place}"),
             Decision::Spoofed { endpoint: None } => f.write_str("source address check"),
         }
