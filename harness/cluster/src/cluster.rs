@@ -3,7 +3,9 @@
 //! Building is changing from nothing: what is gone is taken away, what is new is made, and the tables of
 //! the nodes and the router are brought from what they hold to what they should hold.
 
+use crate::dns::Dns;
 use crate::error::ClusterError;
+use crate::health::Health;
 use crate::namespace::Namespace;
 use crate::netns::Netns;
 use crate::plan::Plan;
@@ -20,17 +22,30 @@ pub struct Cluster {
     topology: Arc<Topology>,
     plan: Plan,
     namespaces: BTreeMap<Place, Namespace>,
+    dns: Option<Dns>,
+    health: Health,
+    spoil: Option<fn()>,
 }
 
 impl Cluster {
     /// Builds the cluster of a snapshot. The process must be in a sandbox.
     pub fn build(snapshot: &Snapshot) -> Result<Cluster, ClusterError> {
+        Cluster::build_after(snapshot, None)
+    }
+
+    /// Builds a cluster whose namespaces come into being as `spoil` leaves them, which runs in each new
+    /// one: how a test has a host's settings inherited without changing the host's.
+    #[doc(hidden)]
+    pub fn build_after(snapshot: &Snapshot, spoil: Option<fn()>) -> Result<Cluster, ClusterError> {
         let mut cluster = Cluster {
             topology: Arc::clone(&snapshot.topology),
             plan: Plan::default(),
             namespaces: BTreeMap::new(),
+            dns: None,
+            health: Health::default(),
+            spoil,
         };
-        cluster.change_to(Plan::new(snapshot))?;
+        cluster.follow(snapshot)?;
         Ok(cluster)
     }
 
@@ -41,7 +56,7 @@ impl Cluster {
             let (from, to) = (self.topology.name.clone(), snapshot.topology.name.clone());
             return Err(ClusterError::TopologyChanged { from, to });
         }
-        self.change_to(Plan::new(snapshot))
+        self.follow(snapshot)
     }
 
     /// The namespace of a place; none for a place that the snapshot does not have. (A hostNetwork pod is
@@ -55,6 +70,32 @@ impl Cluster {
         self.namespaces.iter().map(|(place, namespace)| (place, namespace.netns()))
     }
 
+    /// Whether no packet was lost to anything but policy since the last call (or since the cluster was
+    /// built); any counter that says otherwise is an error that names it.
+    ///
+    /// In a large cluster a part of the namespaces is asked about its sockets in each call, in turn, so a
+    /// loss there may show some calls later: end with [`Cluster::full_health`].
+    pub fn health(&mut self) -> Result<(), ClusterError> {
+        self.check_health(false)
+    }
+
+    /// The same for everything at once; 0.1 ms a namespace.
+    pub fn full_health(&mut self) -> Result<(), ClusterError> {
+        self.check_health(true)
+    }
+
+    fn check_health(&mut self, all: bool) -> Result<(), ClusterError> {
+        let losses = self.health.read(&mut self.namespaces, all)?;
+        if losses.is_empty() { Ok(()) } else { Err(ClusterError::Unhealthy { losses }) }
+    }
+
+    fn follow(&mut self, snapshot: &Snapshot) -> Result<(), ClusterError> {
+        self.change_to(Plan::new(snapshot))?;
+        let running = self.dns.take();
+        self.dns = Dns::follow(running, snapshot, |place| self.netns(place))?;
+        self.health.start(&mut self.namespaces)
+    }
+
     fn change_to(&mut self, plan: Plan) -> Result<(), ClusterError> {
         let old = std::mem::replace(&mut self.plan, plan);
         for (place, stack) in &old.stacks {
@@ -63,6 +104,7 @@ impl Cluster {
             }
             // While the namespace is held its links cannot vanish from the other end.
             let held = self.namespaces.remove(place);
+            self.health.forget(place);
             if let Some(uplink) = &stack.uplink
                 && let Some(above) = self.namespaces.get_mut(&uplink.above)
             {
@@ -74,7 +116,7 @@ impl Cluster {
         // Those above come before those below: the order of places, backwards.
         let stacks = self.plan.stacks.iter().rev();
         let came: Vec<_> = stacks.filter(|(place, _)| !self.namespaces.contains_key(place)).collect();
-        let mut sysctls = Sysctls::new(self.plan.families.contains(Family::Ipv6));
+        let mut sysctls = Sysctls::new(self.plan.families.contains(Family::Ipv6), self.spoil);
         for (place, stack) in &came {
             self.namespaces.insert((*place).clone(), Namespace::new(place, stack, &mut sysctls)?);
         }

@@ -7,7 +7,9 @@ pub mod netns;
 pub mod sandbox;
 
 mod cluster;
+mod dns;
 mod error;
+mod health;
 mod namespace;
 mod netlink;
 mod plan;

@@ -62,6 +62,23 @@ impl Namespace {
         &self.netns
     }
 
+    /// Whether it passes packets on.
+    pub fn forwards(&self) -> bool {
+        self.netlink.is_some()
+    }
+
+    /// How many links it has had: a number that rises with each.
+    pub fn links(&self) -> u32 {
+        self.next
+    }
+
+    /// How often the machine's tables of learned neighbours were full; asked in a namespace that
+    /// forwards.
+    pub fn neighbour_overflows(&mut self) -> Result<u64, ClusterError> {
+        let Some(netlink) = &mut self.netlink else { return Ok(0) };
+        netlink.neighbour_overflows().map_err(|error| ClusterError::netlink(&self.place, error))
+    }
+
     /// Requests a veth to a place below, whose end is made in `namespace`.
     pub fn plug(&mut self, place: &Place, uplink: &Uplink, namespace: &Netns) {
         let Some(netlink) = &mut self.netlink else { return };

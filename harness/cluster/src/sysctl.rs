@@ -22,6 +22,8 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct Sysctls {
     ipv6: bool,
+    /// What a test does to each new namespace first.
+    spoil: Option<fn()>,
     /// For each role, what a fresh namespace has wrong.
     wrong: [Option<Vec<Setting>>; 2],
 }
@@ -114,12 +116,15 @@ const OTHERS: [(&str, &str); 13] = [
 
 impl Sysctls {
     /// For namespaces with IPv6 or with none of it.
-    pub fn new(ipv6: bool) -> Self {
-        Sysctls { ipv6, wrong: [None, None] }
+    pub fn new(ipv6: bool, spoil: Option<fn()>) -> Self {
+        Sysctls { ipv6, spoil, wrong: [None, None] }
     }
 
     /// Sets everything in the namespace of the calling thread, which must be new.
     pub fn apply(&mut self, role: Role) -> Result<(), SysctlError> {
+        if let Some(spoil) = self.spoil {
+            spoil();
+        }
         let wrong = &mut self.wrong[role as usize];
         match wrong {
             Some(settings) => settings.iter().try_for_each(Setting::write),

@@ -12,6 +12,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourHeader, NeighbourMessage, NeighbourState,
 };
+use netlink_packet_route::neighbour_table::NeighbourTableMessage;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -197,6 +198,19 @@ pub(crate) fn link_state(payload: &[u8]) -> Option<(u32, bool)> {
     let mut states = attributes.filter(|attribute: &NlaBuffer<&[u8]>| attribute.kind() == libc::IFLA_OPERSTATE);
     let up = states.next().is_some_and(|state| state.value() == [u8::from(State::Up)]);
     Some((index, up))
+}
+
+/// Lists the neighbour tables, without their parameters for each link.
+pub(crate) fn all_neighbour_tables() -> Message {
+    Message::GetNeighbourTable(NeighbourTableMessage::default())
+}
+
+/// How often a listed neighbour table was full: `ndts_table_fulls`, the eleventh number of NDTA_STATS.
+pub(crate) fn table_overflows(payload: &[u8]) -> Option<u64> {
+    const NDTA_STATS: u16 = 7;
+    let attributes = NlasIterator::new(payload.get(4..)?).map_while(Result::ok);
+    let mut stats = attributes.filter(|attribute: &NlaBuffer<&[u8]>| attribute.kind() == NDTA_STATS);
+    stats.next().and_then(|stats| Some(u64::from_ne_bytes(*stats.value().get(80..)?.first_chunk()?)))
 }
 
 fn end(end: &End) -> LinkMessage {

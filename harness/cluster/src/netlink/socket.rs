@@ -4,7 +4,9 @@ use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkHeader,
     NetlinkMessage, NetlinkPayload,
 };
-use super::message::{LOOPBACK, Request, all_links, link_state, up};
+use super::message::{
+    LOOPBACK, Request, all_links, all_neighbour_tables, link_state, table_overflows, up,
+};
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -72,28 +74,46 @@ impl Netlink {
     /// The links that pass packets. A link whose other end comes up later than itself is activated by a
     /// kernel worker; until then it drops silently.
     fn active(&mut self) -> Result<BTreeSet<u32>, NetlinkError> {
+        let mut active = BTreeSet::new();
+        self.dump(all_links(), "list the links", |link| {
+            active.extend(link_state(link).and_then(|(index, up)| up.then_some(index)));
+        })?;
+        Ok(active)
+    }
+
+    /// How often the tables of learned neighbours, which all namespaces of the machine share, were full.
+    pub fn neighbour_overflows(&mut self) -> Result<u64, NetlinkError> {
+        let mut overflows = 0;
+        self.dump(all_neighbour_tables(), "read the neighbour tables", |table| {
+            overflows += table_overflows(table).unwrap_or(0);
+        })?;
+        Ok(overflows)
+    }
+
+    /// Asks for a list and passes on the payload of each entry.
+    fn dump(
+        &mut self,
+        question: RouteNetlinkMessage,
+        doing: &str,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<(), NetlinkError> {
         self.flush()?;
-        let failed = |errno| NetlinkError { doing: "list the links".into(), errno };
-        self.push(all_links(), NLM_F_REQUEST | NLM_F_DUMP, String::new());
+        let failed = |errno| NetlinkError { doing: doing.into(), errno };
+        self.push(question, NLM_F_REQUEST | NLM_F_DUMP, String::new());
         self.doing.clear();
         let sent = self.transmit();
         self.queue.clear();
         sent.map_err(failed)?;
-        let mut active = BTreeSet::new();
         let mut end = None;
         while end.is_none() {
             self.receive(|reply| match reply.kind {
                 NLMSG_DONE => end = Some(Ok(())),
                 NLMSG_ERROR => end = Some(Err(reply.errno().unwrap_or(Errno::EPROTO))),
-                _ => {
-                    let link = link_state(reply.payload);
-                    active.extend(link.and_then(|(index, active)| active.then_some(index)));
-                }
+                _ => each(reply.payload),
             })
             .map_err(failed)?;
         }
-        end.unwrap_or(Ok(())).map_err(failed)?;
-        Ok(active)
+        end.unwrap_or(Ok(())).map_err(failed)
     }
 
     /// Waits until these links pass packets, and returns those that still do not after ten seconds. To be

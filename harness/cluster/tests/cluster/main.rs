@@ -1,5 +1,7 @@
 //! Clusters that are built for real, with packets through them. Works as root and as an ordinary user.
 
+mod dns;
+mod health;
 mod talk;
 mod wires;
 mod world;
@@ -15,6 +17,8 @@ fn main() {
         std::process::exit(3);
     }
     let mut trials = Vec::new();
+    trials.extend(dns::trials());
+    trials.extend(health::trials());
     trials.extend(wires::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

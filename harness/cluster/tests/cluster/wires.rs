@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 pub fn trials() -> Vec<Trial> {
     type Test = fn(Wiring, Families);
-    let tests: [(&str, Test); 6] = [
+    let tests: [(&str, Test); 7] = [
+        ("what_the_host_has_set_does_not_matter", hostile),
         ("everybody_reaches_everybody", mesh),
         ("a_place_without_owner_is_unreachable_at_once", unreachable),
         ("pods_come_go_and_come_back", pods_change),
@@ -45,8 +46,9 @@ fn small_world(wiring: Wiring, family: Families) -> World {
 
 fn mesh(wiring: Wiring, family: Families) {
     let snapshot = small_world(wiring, family).snapshot();
-    let cluster = Cluster::build(&snapshot).unwrap();
+    let mut cluster = Cluster::build(&snapshot).unwrap();
     everybody_reaches_everybody(&cluster, &snapshot);
+    cluster.full_health().unwrap();
 }
 
 /// Nobody waits for a neighbour that is not there, whoever asks.
@@ -65,6 +67,54 @@ fn unreachable(wiring: Wiring, family: Families) {
             assert_unreachable(&cluster, &from, address);
         }
     }
+}
+
+/// The worst that a host can hand down: `conf/all` and `conf/default` are inherited.
+fn hostile(wiring: Wiring, family: Families) {
+    fn spoil() {
+        for scope in ["all", "default", "lo"] {
+            for (name, value) in [
+                ("forwarding", "0"), ("rp_filter", "1"), ("accept_redirects", "1"), ("send_redirects", "1"),
+                ("arp_ignore", "8"), ("arp_announce", "2"), ("arp_filter", "1"), ("accept_local", "1"),
+                ("route_localnet", "1"), ("log_martians", "1"), ("proxy_arp", "1"), ("shared_media", "0"),
+                ("src_valid_mark", "1"), ("disable_policy", "1"), ("ignore_routes_with_linkdown", "1"),
+            ] {
+                std::fs::write(format!("/proc/sys/net/ipv4/conf/{scope}/{name}"), value).unwrap();
+            }
+            for (name, value) in [
+                ("disable_ipv6", "1"), ("forwarding", "0"), ("accept_dad", "2"), ("dad_transmits", "5"),
+                ("accept_ra", "2"), ("autoconf", "1"), ("addr_gen_mode", "0"), ("accept_redirects", "1"),
+                ("ignore_routes_with_linkdown", "1"),
+            ] {
+                std::fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/{name}"), value).unwrap();
+            }
+        }
+        for (name, value) in [("ipv4/icmp_ratemask", "65535"), ("ipv4/icmp_ratelimit", "100000"),
+            ("ipv6/icmp/ratemask", "0-255"), ("ipv6/icmp/ratelimit", "100000"), ("ipv4/icmp_echo_ignore_all", "1")] {
+            std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap();
+        }
+    }
+    let mut world = small_world(wiring, family);
+    let mut cluster = Cluster::build_after(&world.snapshot(), Some(spoil)).unwrap();
+    everybody_reaches_everybody(&cluster, &world.snapshot());
+    let snapshot = world.pod("d", "node2");
+    cluster.update(&snapshot).unwrap();
+    everybody_reaches_everybody(&cluster, &snapshot);
+    // Refusals are not rate limited. (What says that there is no route has one more limit in IPv4, five
+    // at once for each source, which only the host can lift.)
+    for nowhere in ["10.244.1.200", "198.51.100.1", "fd00:10:244:1::99", "2001:db8::1"] {
+        let nowhere: IpAddr = nowhere.parse().unwrap();
+        let times = if nowhere.is_ipv4() { 2 } else { 100 };
+        for _ in 0..if family.contains(Family::of(nowhere)) { times } else { 0 } {
+            assert_unreachable(&cluster, &pod("a"), nowhere);
+        }
+    }
+    let closed = address(&snapshot, &pod("b"));
+    for _ in 0..100 {
+        let error = refusal(&cluster, &pod("a"), closed);
+        assert!(error.as_ref().is_some_and(|e| e.kind() == ErrorKind::ConnectionRefused), "{error:?}");
+    }
+    cluster.full_health().unwrap();
 }
 
 fn assert_unreachable(cluster: &Cluster, from: &Place, to: IpAddr) {
@@ -102,6 +152,7 @@ fn pods_change(wiring: Wiring, family: Families) {
     cluster.update(&world.snapshot()).unwrap();
     assert_unreachable(&cluster, &pod("b"), old_address);
     assert!(Arc::ptr_eq(&kept, cluster.netns(&pod("b")).unwrap()), "who stays keeps the namespace");
+    cluster.full_health().unwrap();
 }
 
 fn externals_change(wiring: Wiring, family: Families) {
@@ -114,6 +165,7 @@ fn externals_change(wiring: Wiring, family: Families) {
     }
     cluster.update(&world.delete("external", "dns")).unwrap();
     assert!(cluster.netns(&Place::external("dns")).is_none());
+    cluster.full_health().unwrap();
 }
 
 /// The address of a pod that went belongs to another pod, on another node or on the same one.

@@ -1,0 +1,298 @@
+//! Counters that mean "a packet was lost, and not to policy".
+//!
+//! They are read for every namespace, and whatever went up since the last reading is a fault of the
+//! machine or of ours, never a verdict. What is not here counts for good reasons too: drops of
+//! netfilter count nowhere of these; martians are counted for the whole machine only
+//! (`/proc/net/stat/rt_cache` shows the same numbers in every namespace), so here they show as
+//! `IPReversePathFilter`, the one reason that our sysctls rule out.
+
+use crate::error::{ClusterError, Loss};
+use crate::namespace::Namespace;
+use netproof_model::Place;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+
+/// How many namespaces have their socket counters read in one turn. These cost 60 to 100 µs a namespace,
+/// because the kernel writes two hundred others beside them; all others cost 10.
+const SOCKETS_AT_ONCE: usize = 24;
+
+/// A counter, by its file under `/proc/net`, its group there and its name.
+struct Counter {
+    file: File,
+    group: &'static str,
+    name: &'static str,
+    meaning: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum File {
+    /// `netstat` and `snmp`: a line of names and a line of values for each group.
+    Netstat,
+    Snmp,
+    /// `snmp6`: a line for each name.
+    Snmp6,
+}
+
+/// Counters of sockets, in every namespace.
+const SOCKETS: [Counter; 7] = [
+    Counter {
+        file: File::Netstat,
+        group: "TcpExt",
+        name: "ListenOverflows",
+        meaning: "a listener's queue was full: connections are not accepted as fast as they are made",
+    },
+    Counter {
+        file: File::Netstat,
+        group: "TcpExt",
+        name: "ListenDrops",
+        meaning: "a listener dropped a connection",
+    },
+    Counter {
+        file: File::Netstat,
+        group: "TcpExt",
+        name: "TCPBacklogDrop",
+        meaning: "a socket's queue was full",
+    },
+    Counter {
+        file: File::Netstat,
+        group: "TcpExt",
+        name: "IPReversePathFilter",
+        meaning: "a source address was refused on its interface: somebody switched rp_filter on",
+    },
+    Counter { file: File::Snmp, group: "Udp", name: "RcvbufErrors", meaning: RECEIVE_BUFFER },
+    Counter { file: File::Snmp, group: "Udp", name: "MemErrors", meaning: "the kernel's UDP memory is used up" },
+    Counter { file: File::Snmp6, group: "Udp6", name: "RcvbufErrors", meaning: RECEIVE_BUFFER },
+];
+
+const RECEIVE_BUFFER: &str = "a socket's receive buffer was full: datagrams are not read as fast as they come";
+
+/// Counters of connection tracking, where it runs: on nodes and the router.
+const CONNTRACK: [(&str, &str); 3] = [
+    ("insert_failed", "two connections clashed in the connection table"),
+    ("drop", "the connection table is full: `sudo sysctl -w net.netfilter.nf_conntrack_max=262144`"),
+    (
+        "early_drop",
+        "the connection table is full and lost connections: \
+         `sudo sysctl -w net.netfilter.nf_conntrack_max=262144`",
+    ),
+];
+
+const INTERFACE: &str = "an interface dropped packets: the machine is overloaded, or a link was down";
+
+const NEIGHBOURS: &str = "the machine's table of learned neighbours is full: \
+                          `sudo sysctl -w net.ipv4.neigh.default.gc_thresh3=65536 \
+                          net.ipv6.neigh.default.gc_thresh3=65536`";
+
+/// The last readings.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    neighbours: Option<u64>,
+    places: BTreeMap<Place, Reading>,
+    /// The last place whose socket counters were read.
+    turn: Option<Place>,
+}
+
+#[derive(Debug, Default)]
+struct Reading {
+    /// How many links the namespace has had.
+    links: u32,
+    /// By interface.
+    interfaces: BTreeMap<String, u64>,
+    conntrack: Option<[u64; CONNTRACK.len()]>,
+    sockets: Option<[u64; SOCKETS.len()]>,
+}
+
+impl Health {
+    /// Reads the counters and returns what went up since they were read before; a namespace
+    /// starts at 0. With `all`, every socket counter is read; otherwise those of some
+    /// namespaces, in turn. A counter stays up, so that a loss that is seen later is not lost.
+    pub fn read(
+        &mut self,
+        namespaces: &mut BTreeMap<Place, Namespace>,
+        all: bool,
+    ) -> Result<Vec<Loss>, ClusterError> {
+        let mut losses = Vec::new();
+        if let Some(router) = namespaces.get_mut(&Place::Router) {
+            let fulls = router.neighbour_overflows()?;
+            losses.extend(rise(None, "neighbour table_fulls", self.neighbours, fulls, NEIGHBOURS));
+            self.neighbours = Some(fulls);
+        }
+        self.places.retain(|place, _| namespaces.contains_key(place));
+        let turn = self.take_turns(namespaces, all);
+        for (place, namespace) in namespaces.iter() {
+            let reading = self.places.entry(place.clone()).or_default();
+            let sockets = turn.contains(&place);
+            let read = namespace.netns().enter(|| reading.update(place, namespace.forwards(), sockets, &mut losses));
+            read.and_then(|read| read).map_err(|error| ClusterError::io(place, "read counters", &error))?;
+        }
+        self.turn = turn.last().map(|place| (*place).clone()).or(self.turn.take());
+        Ok(losses)
+    }
+
+    /// Takes what is new as it is for the start: the machine's shared counters, and those of links that
+    /// were made just now (what a link drops while only one end of it is up is nobody's packet).
+    pub fn start(&mut self, namespaces: &mut BTreeMap<Place, Namespace>) -> Result<(), ClusterError> {
+        if self.neighbours.is_none()
+            && let Some(router) = namespaces.get_mut(&Place::Router)
+        {
+            self.neighbours = Some(router.neighbour_overflows()?);
+        }
+        for (place, namespace) in namespaces.iter() {
+            let reading = self.places.entry(place.clone()).or_default();
+            if namespace.links() != reading.links {
+                let drops = namespace.netns().enter(|| read("dev")).and_then(|text| text);
+                let drops = drops.map_err(|error| ClusterError::io(place, "read counters", &error))?;
+                let known = std::mem::replace(&mut reading.interfaces, interface_drops(&drops));
+                reading.interfaces.extend(known);
+                reading.links = namespace.links();
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a place, whose namespace is about to be another.
+    pub fn forget(&mut self, place: &Place) {
+        self.places.remove(place);
+    }
+
+    /// Whose socket counters are read now.
+    fn take_turns<'a>(&self, namespaces: &'a BTreeMap<Place, Namespace>, all: bool) -> Vec<&'a Place> {
+        if all || namespaces.len() <= SOCKETS_AT_ONCE {
+            return namespaces.keys().collect();
+        }
+        let after = namespaces.keys().filter(|place| Some(*place) > self.turn.as_ref());
+        let before = namespaces.keys().filter(|place| Some(*place) <= self.turn.as_ref());
+        after.chain(before).take(SOCKETS_AT_ONCE).collect()
+    }
+}
+
+impl Reading {
+    /// Reads the namespace that the thread is in.
+    fn update(
+        &mut self,
+        place: &Place,
+        forwards: bool,
+        sockets: bool,
+        losses: &mut Vec<Loss>,
+    ) -> io::Result<()> {
+        let interfaces = interface_drops(&read("dev")?);
+        for (name, now) in &interfaces {
+            let before = self.interfaces.get(name).copied().unwrap_or(0);
+            losses.extend(rise(Some(place), &format!("drops of {name}"), Some(before), *now, INTERFACE));
+        }
+        self.interfaces = interfaces;
+        if forwards {
+            let now = conntrack(&read("stat/nf_conntrack")?);
+            for ((i, now), (name, meaning)) in now.iter().enumerate().zip(CONNTRACK) {
+                let before = self.conntrack.map_or(0, |counters| counters[i]);
+                losses.extend(rise(Some(place), &format!("conntrack {name}"), Some(before), *now, meaning));
+            }
+            self.conntrack = Some(now);
+        }
+        if sockets {
+            let texts = [read("netstat")?, read("snmp")?, read("snmp6")?];
+            let now = SOCKETS.each_ref().map(|counter| counter.find(&texts));
+            for ((i, now), counter) in now.iter().enumerate().zip(&SOCKETS) {
+                let before = self.sockets.map_or(0, |counters| counters[i]);
+                let name = format!("{} {}", counter.group, counter.name);
+                losses.extend(rise(Some(place), &name, Some(before), *now, counter.meaning));
+            }
+            self.sockets = Some(now);
+        }
+        Ok(())
+    }
+}
+
+impl Counter {
+    fn find(&self, texts: &[String; 3]) -> u64 {
+        let text = &texts[self.file as usize];
+        if self.file == File::Snmp6 {
+            let mut lines = text.lines().filter_map(|line| line.strip_prefix(self.group)?.strip_prefix(self.name));
+            return lines.next().and_then(|value| value.trim().parse().ok()).unwrap_or(0);
+        }
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(self.group)?.strip_prefix(": "));
+        let (Some(names), Some(values)) = (lines.next(), lines.next()) else { return 0 };
+        let mut pairs = names.split(' ').zip(values.split(' '));
+        pairs.find(|(name, _)| *name == self.name).and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// The drops of each interface, of both directions, from `/proc/net/dev`.
+fn interface_drops(text: &str) -> BTreeMap<String, u64> {
+    let interface = |line: &str| {
+        let (name, values) = line.split_once(':')?;
+        let values: Vec<u64> = values.split_whitespace().filter_map(|value| value.parse().ok()).collect();
+        Some((name.trim().to_owned(), values.get(3)? + values.get(11)?))
+    };
+    text.lines().skip(2).filter_map(interface).collect()
+}
+
+/// The sums over processors of the counters of [`CONNTRACK`], from `/proc/net/stat/nf_conntrack`.
+fn conntrack(text: &str) -> [u64; CONNTRACK.len()] {
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
+    let mut sums = [0; CONNTRACK.len()];
+    for line in lines {
+        for (name, value) in names.iter().zip(line.split_whitespace()) {
+            if let Some(i) = CONNTRACK.iter().position(|(wanted, _)| wanted == name) {
+                sums[i] += u64::from_str_radix(value, 16).unwrap_or(0);
+            }
+        }
+    }
+    sums
+}
+
+/// A file of the namespace that the thread is in; empty where the kernel has none (no IPv6, connection
+/// tracking not loaded).
+fn read(file: &str) -> io::Result<String> {
+    match fs::read_to_string(format!("/proc/thread-self/net/{file}")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        other => other,
+    }
+}
+
+fn rise(
+    place: Option<&Place>,
+    counter: &str,
+    before: Option<u64>,
+    now: u64,
+    meaning: &'static str,
+) -> Option<Loss> {
+    let increase = now.checked_sub(before?).filter(|increase| *increase > 0)?;
+    Some(Loss { place: place.cloned(), counter: counter.to_owned(), increase, meaning })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_found_by_name() {
+        let texts = [
+            "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 1 22 33\nIpExt: A\nIpExt: 9\n".into(),
+            "Udp: InDatagrams RcvbufErrors\nUdp: 5 6\nUdpLite: InDatagrams RcvbufErrors\nUdpLite: 7 8\n".into(),
+            "Udp6InDatagrams   \t3\nUdp6RcvbufErrors                \t4\n".into(),
+        ];
+        let found = SOCKETS.each_ref().map(|counter| counter.find(&texts));
+        assert_eq!(found, [22, 33, 0, 0, 6, 0, 4]);
+        let nothing = [String::new(), String::new(), String::new()];
+        assert_eq!(SOCKETS.each_ref().map(|counter| counter.find(&nothing)), [0; 7]);
+    }
+
+    #[test]
+    fn conntrack_is_hexadecimal_and_summed() {
+        let text = "entries insert_failed drop early_drop\n00000001 00000010 00000002 00000000\n\
+                    00000001 00000001 0000000a 00000003\n";
+        assert_eq!(conntrack(text), [17, 12, 3]);
+        assert_eq!(conntrack(""), [0; 3]);
+    }
+
+    #[test]
+    fn drops_of_both_directions() {
+        let text = "Inter-|   Receive      |  Transmit\n face |bytes packets ...\n\
+                    \x20 eth0: 1 2 0 3 0 0 0 0 4 5 0 6 0 0 0 0\n    lo: 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
+        let drops = interface_drops(text);
+        assert_eq!(drops, BTreeMap::from([("eth0".to_owned(), 9), ("lo".to_owned(), 0)]));
+    }
+}
