@@ -1,0 +1,296 @@
+//! What may stand on the command line.
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use netproof_model::{Families, Wiring};
+use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
+use netproof_scenario::run::{EnforcerChoice, ProxyChoice};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const STYLES: Styles =
+    Styles::styled().header(AnsiColor::Green.on_default().bold()).usage(AnsiColor::Green.on_default().bold());
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    all as expected, and at least one scenario ran
+  1    a check failed (also when something else broke besides)
+  2    bad usage or bad input: nothing matched, a file that is wrong
+  3    the machine or the harness could not do it, and no check failed
+  130  ended by Ctrl-C (128 and the signal's number), reports written";
+
+/// Proves what a Kubernetes network policy does, with packets.
+///
+/// netproof builds a virtual cluster out of Linux network namespaces, lets an enforcer program the
+/// policies of a scenario, tries every connection that the scenario names, and says for each what was
+/// expected, what happened and who decided. It needs no Kubernetes and no root, and does not touch the
+/// host's network.
+#[derive(Debug, Parser)]
+#[command(name = "netproof", version, after_help = EXIT_CODES, styles = STYLES, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// When to use colour; NO_COLOR in the environment switches `auto` off.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scenarios.
+    Run(RunArguments),
+    /// List what would run, by the names that reports use.
+    List(ListArguments),
+    /// Check files without building anything.
+    Validate(ValidateArguments),
+    /// Show what this machine can do.
+    Doctor,
+}
+
+/// Which scenarios, and in which variants.
+#[derive(Debug, Args)]
+pub struct Selection {
+    /// Scenario files, or folders to search for them.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub choice: Choice,
+}
+
+/// Which variants, and where files may be.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Choosing")]
+pub struct Choice {
+    /// Only runs that EXPR matches.
+    ///
+    /// A word matches every run whose name contains it; suite=, name=, variant= and id= compare the
+    /// whole, LABEL= compares a label of the scenario. Join them with `and`, `or`, `not` and parentheses.
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// Build this topology, whatever the scenarios say: a built-in one (`netproof list topologies`) or a
+    /// file's.
+    #[arg(long, value_name = "NAME")]
+    pub topology: Option<String>,
+    /// Join pods to their nodes in this way only: by a host route for each pod, or by a bridge.
+    #[arg(long, value_name = "WIRING")]
+    pub wiring: Option<WiringName>,
+    /// Use these address families only.
+    #[arg(long, value_name = "FAMILY")]
+    pub family: Option<FamilyName>,
+    /// The folder that files named in scenarios must be in [default: the git work tree, else the current
+    /// folder].
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+}
+
+/// `netproof run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Who enforces policy: nftables, or none (services run, and every policy is ignored).
+    #[arg(help_heading = "Running", long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer)]
+    pub enforcer: EnforcerChoice,
+    /// Who turns services into packet rules: nftables, or none.
+    #[arg(help_heading = "Running", long, value_name = "PROXY", default_value = DEFAULT_PROXY, value_parser = proxy)]
+    pub proxy: ProxyChoice,
+    /// How many scenario runs at once [default: the number of processors].
+    #[arg(help_heading = "Running", long, short, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// The seed of every random choice.
+    #[arg(help_heading = "Running", long, value_name = "N", default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
+    /// The longest that one scenario run may take: 90s, 500ms, 2m.
+    #[arg(help_heading = "Running", long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+    /// Start no further scenario run after one that failed or broke.
+    #[arg(help_heading = "Running", long)]
+    pub fail_fast: bool,
+    /// Fail if anything was skipped.
+    #[arg(help_heading = "Running", long)]
+    pub require_all: bool,
+    /// Write the events of the run to FILE, as JSON Lines.
+    #[arg(help_heading = "Reports", long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write JUnit XML to FILE.
+    #[arg(help_heading = "Reports", long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// List every check.
+    #[arg(help_heading = "Reports", long, short)]
+    pub verbose: bool,
+}
+
+/// `netproof list`.
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+}
+
+/// `netproof validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Treat warnings as errors.
+    #[arg(help_heading = "Checking", long)]
+    pub strict: bool,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// A wiring by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WiringName {
+    Routed,
+    Bridge,
+}
+
+impl From<WiringName> for Wiring {
+    fn from(name: WiringName) -> Wiring {
+        match name {
+            WiringName::Routed => Wiring::Routed,
+            WiringName::Bridge => Wiring::Bridge,
+        }
+    }
+}
+
+/// Address families by their name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FamilyName {
+    Ipv4,
+    Ipv6,
+    Dual,
+}
+
+impl From<FamilyName> for Families {
+    fn from(name: FamilyName) -> Families {
+        match name {
+            FamilyName::Ipv4 => Families::Ipv4,
+            FamilyName::Ipv6 => Families::Ipv6,
+            FamilyName::Dual => Families::Dual,
+        }
+    }
+}
+
+impl Choice {
+    /// The arguments that a repetition of one scenario run needs as well.
+    pub fn to_repeat(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        let mut option = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                arguments.extend([name.to_owned(), value]);
+            }
+        };
+        option("--topology", self.topology.clone());
+        option("--wiring", self.wiring.map(|name| Wiring::from(name).to_string()));
+        option("--family", self.family.map(|name| Families::from(name).to_string()));
+        option("--root", self.root.as_ref().map(|root| root.display().to_string()));
+        arguments
+    }
+}
+
+fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
+    match name {
+        "nftables" => Ok(EnforcerChoice::Nftables),
+        "none" => Ok(EnforcerChoice::None),
+        "iptables" => Err("the iptables enforcer is not built yet; there are nftables and none".into()),
+        _ if name.starts_with("exec:") => {
+            Err("enforcers of your own (exec:COMMAND) are not built yet; there are nftables and none".into())
+        }
+        _ => Err("there is no such enforcer; there are nftables and none".into()),
+    }
+}
+
+fn proxy(name: &str) -> Result<ProxyChoice, String> {
+    match name {
+        "nftables" => Ok(ProxyChoice::Nftables),
+        "none" => Ok(ProxyChoice::None),
+        "iptables" => Err("the iptables proxy is not built yet; there are nftables and none".into()),
+        _ => Err("there is no such proxy; there are nftables and none".into()),
+    }
+}
+
+/// `90s`, `500ms`, `2m`, `1.5s`; more than nothing.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "" => return Err("say the unit as well: 90s, 500ms, 2m".into()),
+        _ => return Err(format!("`{unit}` is no unit of time here; write ms, s or m")),
+    };
+    let number: f64 = number.parse().map_err(|_| "this is no duration; write 90s, 500ms or 2m".to_owned())?;
+    match Duration::try_from_secs_f64(number * seconds) {
+        Ok(Duration::ZERO) => Err("nothing can be done in no time".into()),
+        Ok(duration) if duration <= Duration::from_secs(86_400) => Ok(duration),
+        _ => Err("no scenario run takes longer than a day".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        for (text, expected) in [
+            ("90s", Some(Duration::from_secs(90))),
+            ("1.5s", Some(Duration::from_millis(1500))),
+            ("500ms", Some(Duration::from_millis(500))),
+            ("2m", Some(Duration::from_secs(120))),
+            ("24.01m", Some(Duration::from_millis(1_440_600))),
+            ("90", None),
+            ("", None),
+            ("s", None),
+            ("0s", None),
+            ("-1s", None),
+            ("1h", None),
+            ("1..2s", None),
+            ("99999999999999999999s", None),
+            ("1 s", None),
+        ] {
+            assert_eq!(duration(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_yet_says_so() {
+        for (text, expected) in
+            [("iptables", "not built yet"), ("exec:./agent", "not built yet"), ("x", "no such")]
+        {
+            assert!(enforcer(text).unwrap_err().contains(expected), "{text}");
+        }
+        assert!(proxy("iptables").unwrap_err().contains("not built yet"));
+    }
+
+    #[test]
+    fn the_default_seed_and_choices_are_not_repeated() {
+        let parse = |line: &str| match Arguments::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Run(run) => run.selection.choice.to_repeat().join(" "),
+            _ => unreachable!(),
+        };
+        assert_eq!(parse("netproof run a --filter x"), "");
+        assert_eq!(
+            parse("netproof run a --family dual --wiring bridge --topology two-nodes --root b"),
+            "--topology two-nodes --wiring bridge --family dual --root b"
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! One file a command.
+
+pub mod doctor;
+pub mod list;
+pub mod run;
+pub mod validate;
+
+use crate::args::Selection;
+use crate::exit::Exit;
+use crate::outputs;
+use netproof_scenario::format::{self, Loaded, Options};
+
+/// Reads what was chosen. What is wrong with it has been said when this fails.
+fn load(selection: &Selection) -> Result<Loaded, Exit> {
+    let choice = &selection.choice;
+    let options = Options {
+        root: choice.root.clone(),
+        filter: choice.filter.clone(),
+        topology: choice.topology.clone(),
+        wiring: choice.wiring.map(Into::into),
+        family: choice.family.map(Into::into),
+    };
+    format::load(&selection.paths, &options).map_err(|diagnostics| {
+        outputs::complain(diagnostics);
+        Exit::BadInput
+    })
+}
+
+/// Says that nothing is left to do, and why.
+fn nothing_matched(loaded: &Loaded) -> Exit {
+    let reason = match loaded.not_applicable.first() {
+        _ if loaded.filtered_out > 0 => {
+            format!("--filter leaves out every scenario run ({} of them)", loaded.filtered_out)
+        }
+        Some((id, because)) => format!("no variant that was asked for applies; {id}: {because}"),
+        None => "there is no scenario run".to_owned(),
+    };
+    outputs::complain(format_args!("error: nothing to do: {reason}"));
+    Exit::BadInput
+}
+
+/// What was in the files and has nothing to do with the network, so that nobody takes it for tried.
+fn passed_over(loaded: &Loaded) -> Option<String> {
+    if loaded.passed_over.is_empty() {
+        return None;
+    }
+    let kinds: Vec<String> = loaded.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    Some(format!("passed over, as nothing of the network: {}", kinds.join(", ")))
+}

@@ -1,0 +1,164 @@
+//! `netproof run`: builds, probes, judges, reports.
+//!
+//! The order matters: reports are opened and files are read before anything is built, so that bad input
+//! is bad input on every machine; the sandbox is entered before any thread exists; the runner works on a
+//! thread of its own, so that a signal finds this one free to write the reports.
+
+use super::load;
+use crate::args::{Color, RunArguments};
+use crate::exit::Exit;
+use crate::outputs::{self, Outputs};
+use crate::signals;
+use netproof_api::Diagnostic;
+use netproof_cluster::{SandboxError, sandbox};
+use netproof_model::event::{Counts, Event, FORMAT, Location, ScenarioOutcome, Status, Summary};
+use netproof_scenario::format::Loaded;
+use netproof_scenario::run::{self, RunOptions};
+use nix::sys::signal::Signal;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+pub fn run(arguments: &RunArguments, color: Color) -> Exit {
+    let mut outputs = match Outputs::open(arguments, color) {
+        Ok(outputs) => outputs,
+        Err(error) => {
+            outputs::complain(format_args!("error: {error}"));
+            return Exit::BadInput;
+        }
+    };
+    let loaded = match load(&arguments.selection) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    if loaded.plans.is_empty() {
+        return super::nothing_matched(&loaded);
+    }
+    let options = options(arguments);
+    if let Err(error) = sandbox::enter() {
+        outputs::complain(format_args!("error: cannot build clusters here: {error}"));
+        outputs.silence_terminal();
+        report_no_sandbox(&loaded, &options, &error, &mut outputs);
+        return Exit::NotDone.with_trouble(outputs.finish().is_err());
+    }
+    let ended = follow(loaded, options, &mut outputs);
+    let trouble = outputs.finish().is_err();
+    let exit = match ended {
+        Ended::Run(summary) => {
+            let skipped = summary.scenarios.skipped + summary.checks.skipped;
+            if arguments.require_all && skipped > 0 {
+                outputs::complain("error: --require-all lets nothing be skipped");
+            }
+            Exit::of_run(&summary, arguments.require_all)
+        }
+        Ended::Signal(signal) => Exit::Interrupted(signal),
+        Ended::Broken(why) => {
+            outputs::complain(format_args!("error: {why}"));
+            Exit::NotDone
+        }
+    };
+    exit.with_trouble(trouble)
+}
+
+fn options(arguments: &RunArguments) -> RunOptions {
+    let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    RunOptions {
+        enforcer: arguments.enforcer,
+        proxy: arguments.proxy,
+        jobs: arguments.jobs.unwrap_or_else(processors).get(),
+        seed: arguments.seed,
+        fail_fast: arguments.fail_fast,
+        timeout: arguments.timeout,
+    }
+}
+
+/// What comes to the thread that reports.
+enum Message {
+    Event(Event),
+    Signal(Signal),
+    /// The runner returned, or panicked.
+    Done(Option<Summary>),
+}
+
+/// How a run ended.
+enum Ended {
+    Run(Summary),
+    Signal(Signal),
+    Broken(String),
+}
+
+/// Runs everything on a thread of its own and reports what comes of it, until it is done or a signal
+/// comes. The process ends soon after, and with it all that the runner has built.
+fn follow(loaded: Loaded, options: RunOptions, outputs: &mut Outputs) -> Ended {
+    let mut warnings: Vec<Event> = loaded.warnings.iter().map(warning).collect();
+    warnings.extend(super::passed_over(&loaded).map(|message| Event::Warning { location: None, message }));
+    let (sender, receiver) = mpsc::channel();
+    let signal = sender.clone();
+    // A receiver that is gone has all that it wanted; so it is with every `send` here.
+    let watched = signals::watch(move |what| drop(signal.send(Message::Signal(what))));
+    if let Err(error) = watched {
+        return Ended::Broken(format!("cannot wait for signals: {error}"));
+    }
+    let runner = move || {
+        let mut sink = |event| drop(sender.send(Message::Event(event)));
+        let summary = catch_unwind(AssertUnwindSafe(|| run::run(&loaded, &options, &mut sink)));
+        drop(sender.send(Message::Done(summary.ok())));
+    };
+    if let Err(error) = thread::Builder::new().name("runner".into()).spawn(runner) {
+        return Ended::Broken(format!("cannot start a thread: {error}"));
+    }
+    for message in receiver {
+        match message {
+            Message::Event(event) => {
+                outputs.event(&event);
+                if matches!(event, Event::RunStarted { .. }) {
+                    warnings.iter().for_each(|warning| outputs.event(warning));
+                }
+            }
+            Message::Signal(signal) => return Ended::Signal(signal),
+            Message::Done(Some(summary)) => return Ended::Run(summary),
+            Message::Done(None) => break,
+        }
+    }
+    Ended::Broken("the runner broke down, which is a bug of netproof's; please report it".into())
+}
+
+fn warning(diagnostic: &Diagnostic) -> Event {
+    let location = diagnostic.source.as_ref().and_then(|source| {
+        let (line, column) = diagnostic.location()?;
+        Some(Location { file: source.name.clone(), line, column })
+    });
+    let message = match &diagnostic.help {
+        Some(help) => format!("{}; {help}", diagnostic.message),
+        None => diagnostic.message.clone(),
+    };
+    Event::Warning { location, message }
+}
+
+/// Where no cluster can be built, the files say so of every scenario run.
+fn report_no_sandbox(loaded: &Loaded, options: &RunOptions, error: &SandboxError, outputs: &mut Outputs) {
+    let zero = Duration::ZERO;
+    outputs.event(&Event::RunStarted {
+        format: FORMAT.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        seed: options.seed,
+        enforcer: options.enforcer.name().to_owned(),
+        proxy: options.proxy.name().to_owned(),
+        scenarios: loaded.plans.iter().map(|plan| plan.id.clone()).collect(),
+    });
+    for plan in &loaded.plans {
+        let (id, location) = (plan.id.clone(), plan.location.clone());
+        let message = Some(format!("cannot build clusters here: {error}"));
+        let result = ScenarioOutcome { status: Status::Errored, message, elapsed: zero, waited: zero };
+        outputs.event(&Event::ScenarioStarted {
+            id: id.clone(),
+            location,
+            description: plan.description.clone(),
+        });
+        outputs.event(&Event::ScenarioFinished { id, result });
+    }
+    let scenarios = Counts { errored: loaded.plans.len(), ..Counts::default() };
+    outputs.event(&Event::RunFinished { summary: Summary { scenarios, ..Summary::default() } });
+}

@@ -1,0 +1,130 @@
+//! The reports of a run: which were asked for, and what became of writing them.
+
+use crate::args::{Color, RunArguments};
+use netproof_model::event::Event;
+use netproof_reports::{
+    Json, Junit, ReportFile, ReportFileError, Reporter, Rerun, Terminal, TerminalOptions,
+};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+/// The reporters of a run. One that cannot write is let go, and the others carry on.
+pub struct Outputs {
+    terminal: Option<Box<dyn Reporter>>,
+    files: Vec<FileReport>,
+    problems: Vec<String>,
+}
+
+struct FileReport {
+    path: String,
+    reporter: Box<dyn Reporter>,
+}
+
+impl Outputs {
+    /// Prepares every report, so that a path that cannot be written is known before anything runs.
+    pub fn open(arguments: &RunArguments, color: Color) -> Result<Outputs, ReportFileError> {
+        let rerun = Rerun::new(arguments.selection.choice.to_repeat());
+        let mut files: Vec<FileReport> = Vec::new();
+        let mut add = |path: &Path, reporter: Box<dyn Reporter>| {
+            files.push(FileReport { path: path.display().to_string(), reporter });
+        };
+        if let Some(path) = &arguments.json {
+            add(path, Box::new(Json::new(ReportFile::create(path)?)));
+        }
+        if let Some(path) = &arguments.junit {
+            add(path, Box::new(Junit::new(ReportFile::create(path)?, rerun.clone())));
+        }
+        let terminal = Terminal::new(io::stdout(), terminal_options(arguments.verbose, color), rerun);
+        Ok(Outputs { terminal: Some(Box::new(terminal)), files, problems: Vec::new() })
+    }
+
+    /// Says nothing more to the person at the terminal.
+    pub fn silence_terminal(&mut self) {
+        self.terminal = None;
+    }
+
+    /// Hands an event to every reporter.
+    pub fn event(&mut self, event: &Event) {
+        self.each(|reporter| reporter.event(event));
+    }
+
+    /// Ends every report. What could not be written is said on standard error; the result tells whether
+    /// a file is among it.
+    pub fn finish(mut self) -> Result<(), ()> {
+        self.each(|reporter| reporter.finish());
+        for problem in &self.problems {
+            // Nothing is left to do about an error while reporting an error.
+            let _ = writeln!(io::stderr(), "error: {problem}");
+        }
+        if self.problems.is_empty() { Ok(()) } else { Err(()) }
+    }
+
+    fn each(&mut self, mut act: impl FnMut(&mut dyn Reporter) -> io::Result<()>) {
+        // Whoever reads the output may leave (`| head`); the run and its files go on.
+        if let Some(terminal) = &mut self.terminal
+            && act(terminal.as_mut()).is_err()
+        {
+            self.terminal = None;
+        }
+        let problems = &mut self.problems;
+        self.files.retain_mut(|FileReport { path, reporter }| match act(reporter.as_mut()) {
+            Ok(()) => true,
+            Err(error) => {
+                problems.push(format!("cannot write the report {path}: {error}"));
+                false
+            }
+        });
+    }
+}
+
+fn terminal_options(verbose: bool, color: Color) -> TerminalOptions {
+    let stdout = io::stdout().is_terminal();
+    let width = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    TerminalOptions {
+        color: use_color(color, stdout, std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())),
+        width: width.filter(|_| stdout),
+        verbose,
+        progress: io::stderr().is_terminal(),
+    }
+}
+
+fn use_color(color: Color, terminal: bool, no_color: bool) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => terminal && !no_color,
+    }
+}
+
+/// Writes to standard output. A reader that left is no error: nobody wants the rest.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+/// Writes a message to standard error.
+pub fn complain(message: impl std::fmt::Display) {
+    // Nothing is left to do about an error while reporting an error.
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour() {
+        for (color, terminal, no_color, expected) in [
+            (Color::Auto, true, false, true),
+            (Color::Auto, false, false, false),
+            (Color::Auto, true, true, false),
+            (Color::Always, false, true, true),
+            (Color::Never, true, false, false),
+        ] {
+            assert_eq!(use_color(color, terminal, no_color), expected, "{color:?} {terminal} {no_color}");
+        }
+    }
+}
