@@ -4,12 +4,11 @@
 //! and read like one: so both are defaulted and checked alike.
 
 use super::document::{Document, Problems};
+use super::ports::{pod_port, service_port};
 use super::topology::ExternalSpec;
+use super::tree::{At, written};
 use super::unions::{OneOrMany, PortText};
-use netproof_api::source::Span;
-use netproof_api::yaml::{Key, Node, Spanned, Style, Value};
-use netproof_model::Protocol;
-use netproof_model::topology::ListenPort;
+use netproof_api::yaml::{Key, Node, Spanned, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -184,53 +183,6 @@ pub struct ServiceShort {
     pub cluster_ip: Option<Node>,
 }
 
-/// A tree of nodes that all stand at one place.
-#[derive(Clone, Copy)]
-struct At(Span);
-
-impl At {
-    fn node(self, value: Value) -> Node {
-        Node { value, span: self.0, style: Style::Flow }
-    }
-
-    fn text(self, text: impl Into<String>) -> Node {
-        self.node(Value::String(text.into()))
-    }
-
-    fn list(self, items: Vec<Node>) -> Node {
-        self.node(Value::Sequence(items))
-    }
-
-    /// A mapping; what is `None` is left out.
-    fn map<const N: usize>(self, fields: [(&str, Option<Node>); N]) -> Node {
-        let entries = fields.into_iter().filter_map(|(name, node)| {
-            let node = node?;
-            Some((Key { name: name.to_owned(), span: node.span }, node))
-        });
-        self.node(Value::Mapping(entries.collect()))
-    }
-
-    fn manifest<const N: usize>(self, kind: &str, metadata: Node, fields: [(&str, Option<Node>); N]) -> Node {
-        let mut manifest = self.map([
-            ("apiVersion", Some(self.text("v1"))),
-            ("kind", Some(self.text(kind))),
-            ("metadata", Some(metadata)),
-        ]);
-        if let (Value::Mapping(all), Value::Mapping(more)) = (&mut manifest.value, self.map(fields).value) {
-            all.extend(more);
-        }
-        manifest
-    }
-
-    fn metadata(self, name: &Spanned<String>, namespace: Option<Node>, labels: &Option<Node>) -> Node {
-        self.map([("name", Some(written(name))), ("namespace", namespace), ("labels", labels.clone())])
-    }
-}
-
-fn written(text: &Spanned<String>) -> Node {
-    At(text.span).text(text.value.clone())
-}
-
 fn namespace_or(written_one: Option<&Spanned<String>>, default: &str, at: At) -> Node {
     written_one.map_or_else(|| at.text(default), written)
 }
@@ -239,8 +191,11 @@ impl PodShort {
     /// The manifest that it stands for.
     pub fn manifest(&self, default: &str, document: &Document, problems: &mut Problems) -> Node {
         let at = At(self.name.span);
-        let ports: Vec<Node> =
-            self.ports.iter().filter_map(|port| pod_port(port, document, problems)).collect();
+        let ports: Vec<Node> = self
+            .ports
+            .iter()
+            .filter_map(|port| pod_port(port, document, problems))
+            .collect();
         let container = at.map([
             ("name", Some(at.text("main"))),
             ("image", Some(at.text("netproof"))),
@@ -256,14 +211,16 @@ impl PodShort {
             let one = |address: &Node| At(address.span).map([("ip", Some(address.clone()))]);
             at.list(addresses.iter().map(one).collect())
         });
-        let pod_ip = self.ip.as_ref().and_then(|OneOrMany(addresses)| addresses.first().cloned());
         let conditions = self.ready.map(|ready| {
             let at = At(ready.span);
             let status = if ready.value { "True" } else { "False" };
-            at.list(vec![at.map([("type", Some(at.text("Ready"))), ("status", Some(at.text(status)))])])
+            at.list(vec![at.map([
+                ("type", Some(at.text("Ready"))),
+                ("status", Some(at.text(status))),
+            ])])
         });
         let status = (pod_ips.is_some() || conditions.is_some())
-            .then(|| at.map([("podIP", pod_ip), ("podIPs", pod_ips), ("conditions", conditions)]));
+            .then(|| at.map([("podIPs", pod_ips), ("conditions", conditions)]));
         let namespace = namespace_or(self.namespace.as_ref(), default, at);
         let metadata = at.metadata(&self.name, Some(namespace), &self.labels);
         at.manifest("Pod", metadata, [("spec", Some(spec)), ("status", status)])
@@ -287,20 +244,41 @@ impl NodeShort {
 }
 
 impl ServiceShort {
-    /// The manifest that it stands for.
-    pub fn manifest(&self, default: &str, document: &Document, problems: &mut Problems) -> Node {
+    /// The manifest that it stands for; `None` if a port cannot be read.
+    pub fn manifest(
+        &self,
+        default: &str,
+        document: &Document,
+        problems: &mut Problems,
+    ) -> Option<Node> {
         let at = At(self.name.span);
         let several = self.ports.len() > 1;
-        let mut ports: Vec<Node> =
-            self.ports.iter().filter_map(|port| service_port(port, several, document, problems)).collect();
+        let ports: Vec<Option<Node>> = self
+            .ports
+            .iter()
+            .map(|port| service_port(port, several, document, problems))
+            .collect();
+        let mut ports: Vec<Node> = ports.into_iter().collect::<Option<_>>()?;
         if let Some(node_port) = &self.node_port {
-            if let ([port], Value::Mapping(fields)) =
-                (self.ports.as_slice(), ports.first_mut().map_or(&mut Value::Null, |port| &mut port.value))
-                && port.entries().iter().all(|(key, _)| key.name != "nodePort")
+            if let ([port], Value::Mapping(fields)) = (
+                self.ports.as_slice(),
+                ports
+                    .first_mut()
+                    .map_or(&mut Value::Null, |port| &mut port.value),
+            ) && port.entries().iter().all(|(key, _)| key.name != "nodePort")
             {
-                fields.push((Key { name: "nodePort".to_owned(), span: node_port.span }, node_port.clone()));
+                fields.push((
+                    Key {
+                        name: "nodePort".to_owned(),
+                        span: node_port.span,
+                    },
+                    node_port.clone(),
+                ));
             } else {
-                let error = document.error(node_port.span, "`nodePort` does not say which port it is for");
+                let error = document.error(
+                    node_port.span,
+                    "`nodePort` does not say which port it is for",
+                );
                 problems.push(error.help(
                     "write it at the port: `ports: [{name: http, port: 80, targetPort: 80, nodePort: 30080}]`",
                 ));
@@ -314,131 +292,6 @@ impl ServiceShort {
         ]);
         let namespace = namespace_or(self.namespace.as_ref(), default, at);
         let metadata = at.metadata(&self.name, Some(namespace), &None);
-        at.manifest("Service", metadata, [("spec", Some(spec))])
+        Some(at.manifest("Service", metadata, [("spec", Some(spec))]))
     }
-}
-
-/// A port number, never 0.
-fn number(text: &str) -> Option<i64> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse::<u16>().ok().filter(|number| digits && *number > 0).map(i64::from)
-}
-
-/// `TEXT[/PROTOCOL]`: the text, and the protocol as a manifest spells it.
-fn split_protocol(text: &str) -> Option<(&str, &'static str)> {
-    match text.split_once('/') {
-        None => Some((text, "TCP")),
-        Some((port, "tcp")) => Some((port, "TCP")),
-        Some((port, "udp")) => Some((port, "UDP")),
-        Some((port, "sctp")) => Some((port, "SCTP")),
-        Some(_) => None,
-    }
-}
-
-/// The text of a port that is a number or a string.
-fn port_text(port: &Node) -> Option<String> {
-    match &port.value {
-        Value::Int(number) => Some(number.to_string()),
-        Value::String(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-/// A container port: `PORT[/PROTOCOL]`, `NAME:PORT[/PROTOCOL]`, or a mapping as in a manifest.
-fn pod_port(port: &Node, document: &Document, problems: &mut Problems) -> Option<Node> {
-    if matches!(port.value, Value::Mapping(_)) {
-        return Some(port.clone());
-    }
-    let at = At(port.span);
-    let read = || {
-        let text = port_text(port)?;
-        let (rest, protocol) = split_protocol(&text)?;
-        let (name, port) = match rest.split_once(':') {
-            Some((name, port)) => (Some(at.text(name)), number(port)?),
-            None => (None, number(rest)?),
-        };
-        Some(at.map([
-            ("name", name),
-            ("containerPort", Some(at.node(Value::Int(port)))),
-            ("protocol", Some(at.text(protocol))),
-        ]))
-    };
-    let manifest = read();
-    if manifest.is_none() {
-        let error = document.error(port.span, format!("{} is not a port of a pod", port.describe()));
-        problems.push(error.help("write `80`, `53/udp` (tcp, udp or sctp) or, with a name, `metrics:9100`"));
-    }
-    manifest
-}
-
-/// A service port: `PORT[:TARGET][/PROTOCOL]`, or a mapping as in a manifest. One of several gets a name.
-fn service_port(port: &Node, several: bool, document: &Document, problems: &mut Problems) -> Option<Node> {
-    if matches!(port.value, Value::Mapping(_)) {
-        return Some(port.clone());
-    }
-    let at = At(port.span);
-    let read = || {
-        let text = port_text(port)?;
-        let (rest, protocol) = split_protocol(&text)?;
-        let (port, target) = match rest.split_once(':') {
-            Some((port, target)) => (number(port)?, Some(target)),
-            None => (number(rest)?, None),
-        };
-        let target = match target {
-            None => None,
-            Some(target) => match number(target) {
-                Some(number) => Some(at.node(Value::Int(number))),
-                None if target.is_empty() || target.bytes().all(|byte| byte.is_ascii_digit()) => return None,
-                None => Some(at.text(target)),
-            },
-        };
-        let name = several.then(|| at.text(format!("{}-{port}", protocol.to_ascii_lowercase())));
-        Some(at.map([
-            ("name", name),
-            ("port", Some(at.node(Value::Int(port)))),
-            ("targetPort", target),
-            ("protocol", Some(at.text(protocol))),
-        ]))
-    };
-    let manifest = read();
-    if manifest.is_none() {
-        let error = document.error(port.span, format!("{} is not a port of a service", port.describe()));
-        problems.push(error.help("write `80`, `8001:8000` (service port, then the pods' port) or `53/udp`"));
-    }
-    manifest
-}
-
-/// A port to listen on: `PORT[/PROTOCOL]`.
-pub fn listen_port(text: &str) -> Option<ListenPort> {
-    let (port, protocol) = split_protocol(text)?;
-    let port = u16::try_from(number(port)?).ok()?;
-    let protocol = match protocol {
-        "UDP" => Protocol::Udp,
-        "SCTP" => Protocol::Sctp,
-        _ => Protocol::Tcp,
-    };
-    Some(ListenPort { port, protocol })
-}
-
-/// The ports of a list; those that cannot be read or stand twice are left out and reported.
-pub fn listen_ports(
-    ports: &[Spanned<PortText>],
-    document: &Document,
-    problems: &mut Problems,
-) -> Vec<ListenPort> {
-    let mut all = Vec::new();
-    for written in ports {
-        match listen_port(&written.value.0) {
-            None => {
-                let message = format!("`{}` is not a port to listen on", written.value);
-                problems.push(document.error(written.span, message).help("write `80` or `53/udp`"));
-            }
-            Some(port) if all.contains(&port) => {
-                let message = format!("the port {} stands here twice", written.value);
-                problems.push(document.error(written.span, message).help("keep one of the two"));
-            }
-            Some(port) => all.push(port),
-        }
-    }
-    all
 }

@@ -1,32 +1,20 @@
-//! Topologies as they are written: built in, in a file, or inline in a scenario; and what can be wrong
-//! with one.
+//! Topologies as they are written, in a file or inline in a scenario, and what can be wrong with one.
 
 use super::document::{Document, Problems};
-use super::short::listen_ports;
+use super::ports::listen_ports;
 use super::unions::PortText;
 use super::words::{ApiVersion, FamiliesName, TopologyKind, WiringName};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netproof_api::names;
 use netproof_api::source::Span;
-use netproof_api::yaml::{Spanned, from_node};
-use netproof_api::{Diagnostics, Source};
+use netproof_api::yaml::Spanned;
 use netproof_model::topology::{ExternalHost, PerFamily, Ranges, TopologyNode};
 use netproof_model::{Families, Family, Topology};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The topologies that are compiled in, by name.
-pub const BUILT_IN: [(&str, &str); 2] = [
-    ("one-node", include_str!("../../../../topologies/one-node.yaml")),
-    ("two-nodes", include_str!("../../../../topologies/two-nodes.yaml")),
-];
-
-/// The topology of a scenario that names none.
-pub const DEFAULT: &str = "two-nodes";
 
 /// A topology: the machines and wires of a virtual cluster.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -149,13 +137,23 @@ impl ExternalSpec {
         let mut addresses: Vec<IpAddr> = Vec::new();
         for written in &self.addresses.value {
             let Ok(address) = written.parse::<IpAddr>() else {
-                let error = document.error(written.span, format!("`{}` is not an IP address", written.value));
-                problems.push(error.help("write an address without a prefix length, as in 203.0.113.1"));
+                let error = document.error(
+                    written.span,
+                    format!("`{}` is not an IP address", written.value),
+                );
+                problems.push(
+                    error.help("write an address without a prefix length, as in 203.0.113.1"),
+                );
                 continue;
             };
             if !is_ordinary(address) {
-                let error = document.error(written.span, format!("no host can have the address {address}"));
-                problems.push(error.help("write a unicast address that is neither loopback nor link-local"));
+                let error = document.error(
+                    written.span,
+                    format!("no host can have the address {address}"),
+                );
+                problems.push(
+                    error.help("write a unicast address that is neither loopback nor link-local"),
+                );
             } else if addresses.contains(&address) {
                 let error = document.error(written.span, format!("{address} stands here twice"));
                 problems.push(error.help("keep one of the two"));
@@ -178,7 +176,9 @@ impl ExternalSpec {
 fn is_ordinary(address: IpAddr) -> bool {
     let link_local = match address {
         IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
-        IpAddr::V6(address) => address.is_unicast_link_local() || address.to_ipv4_mapped().is_some(),
+        IpAddr::V6(address) => {
+            address.is_unicast_link_local() || address.to_ipv4_mapped().is_some()
+        }
     };
     !(link_local || address.is_unspecified() || address.is_loopback() || address.is_multicast())
 }
@@ -189,19 +189,37 @@ type WrittenRange = (&'static str, IpNet, Option<Span>);
 /// What is built where a topology gives no ranges.
 fn default_ranges() -> Ranges {
     let v4 = |a, b, prefix| IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), prefix));
-    let v6 =
-        |b, c, prefix| IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, b, c, 0, 0, 0, 0, 0), prefix));
+    let v6 = |b, c, prefix| {
+        IpNet::V6(Ipv6Net::new_assert(
+            Ipv6Addr::new(0xfd00, b, c, 0, 0, 0, 0, 0),
+            prefix,
+        ))
+    };
     Ranges {
-        pods: PerFamily { ipv4: v4(10, 244, 16), ipv6: v6(0x10, 0x244, 48) },
-        services: PerFamily { ipv4: v4(10, 96, 12), ipv6: v6(0x10, 0x96, 108) },
-        nodes: PerFamily { ipv4: v4(172, 18, 24), ipv6: v6(0x172, 0x18, 64) },
+        pods: PerFamily {
+            ipv4: v4(10, 244, 16),
+            ipv6: v6(0x10, 0x244, 48),
+        },
+        services: PerFamily {
+            ipv4: v4(10, 96, 12),
+            ipv6: v6(0x10, 0x96, 108),
+        },
+        nodes: PerFamily {
+            ipv4: v4(172, 18, 24),
+            ipv6: v6(0x172, 0x18, 64),
+        },
     }
 }
 
 impl TopologySpec {
     /// The topology as it is written, its parameters at their defaults; `None` if something is wrong
     /// with it.
-    pub fn resolve(&self, name: &str, document: &Document, problems: &mut Problems) -> Option<Topology> {
+    pub fn resolve(
+        &self,
+        name: &str,
+        document: &Document,
+        problems: &mut Problems,
+    ) -> Option<Topology> {
         let before = problems.errors();
         let nodes = self.nodes(document, problems);
         let (ranges, written) = self.ranges(document, problems);
@@ -213,14 +231,22 @@ impl TopologySpec {
             let host = spec.host(document, problems);
             for (address, place) in host.addresses.iter().zip(&spec.addresses.value) {
                 if let Some(owner) = owners.insert(*address, &spec.name.value) {
-                    let error = document.error(place.span, format!("{address} is the address of external/{owner}"));
+                    let error = document.error(
+                        place.span,
+                        format!("{address} is the address of external/{owner}"),
+                    );
                     problems.push(error.help("give every host addresses of its own"));
                 }
                 for (what, range, _) in &written {
                     if range.contains(address) {
-                        let message = format!("{address} is inside the cluster's range of {what}, {range}");
+                        let message =
+                            format!("{address} is inside the cluster's range of {what}, {range}");
                         let error = document.error(place.span, message);
-                        problems.push(error.help("an external host has an address outside the cluster's ranges"));
+                        problems.push(
+                            error.help(
+                                "an external host has an address outside the cluster's ranges",
+                            ),
+                        );
                     }
                 }
             }
@@ -254,17 +280,16 @@ impl TopologySpec {
                     problems.check_name(document, value, names::check_label_value);
                     labels.insert(key.value.clone(), value.value.clone());
                 }
-                TopologyNode { name: node.name.value.clone(), labels }
+                TopologyNode {
+                    name: node.name.value.clone(),
+                    labels,
+                }
             })
             .collect()
     }
 
     /// The ranges, and each with its name and its place; defaults stand where nothing is written.
-    fn ranges(
-        &self,
-        document: &Document,
-        problems: &mut Problems,
-    ) -> (Ranges, Vec<WrittenRange>) {
+    fn ranges(&self, document: &Document, problems: &mut Problems) -> (Ranges, Vec<WrittenRange>) {
         let mut ranges = default_ranges();
         let mut all: Vec<WrittenRange> = Vec::new();
         let rows = [
@@ -293,10 +318,16 @@ impl TopologySpec {
                     continue;
                 }
                 // At least one of them is written: the defaults do not overlap.
-                let Some(span) = place.or(*earlier_place) else { continue };
+                let Some(span) = place.or(*earlier_place) else {
+                    continue;
+                };
                 let message =
                     format!("the ranges of {other} ({earlier}) and {what} ({range}) overlap");
-                problems.push(document.error(span, message).help("give each a range of its own"));
+                problems.push(
+                    document
+                        .error(span, message)
+                        .help("give each a range of its own"),
+                );
             }
         }
         (ranges, all)
@@ -308,140 +339,36 @@ fn read_range(written: &str, family: Family) -> Result<IpNet, (String, String)> 
         Family::Ipv4 => "write a range, as in 10.244.0.0/16",
         Family::Ipv6 => "write a range, as in fd00:10:244::/48",
     };
-    let net: IpNet =
-        written.parse().map_err(|_| (format!("`{written}` is not an address range"), example.to_owned()))?;
+    let net: IpNet = written.parse().map_err(|_| {
+        (
+            format!("`{written}` is not an address range"),
+            example.to_owned(),
+        )
+    })?;
     if Family::of(net.addr()) != family {
-        return Err((format!("{written} is not an {family} range"), example.to_owned()));
+        return Err((
+            format!("{written} is not an {family} range"),
+            example.to_owned(),
+        ));
     }
     if net.trunc() != net {
-        return Err((format!("{written} has host bits set"), format!("write {}", net.trunc())));
+        return Err((
+            format!("{written} has host bits set"),
+            format!("write {}", net.trunc()),
+        ));
     }
     Ok(net)
 }
 
-/// Finds topologies by name, and keeps what was read.
-#[derive(Default)]
-pub struct Library {
-    known: HashMap<PathBuf, Option<Arc<Topology>>>,
-}
-
-impl Library {
-    /// The topology of a name: from the nearest `topologies` folder at or above `folder` and not above
-    /// `root`, or built in. `None` if it was found and something is wrong with it, which is reported once.
-    ///
-    /// # Errors
-    /// The names that exist, if this is none of them.
-    pub fn find(
-        &mut self,
-        name: &str,
-        folder: &Path,
-        root: &Path,
-        problems: &mut Problems,
-    ) -> Result<Option<Arc<Topology>>, Vec<String>> {
-        let folders = || topology_folders(folder, root);
-        let plain = !name.is_empty() && !name.contains(['/', '\\', '\0']) && !name.starts_with('.');
-        if plain {
-            for folder in folders() {
-                for ending in ["yaml", "yml"] {
-                    let path = folder.join(format!("{name}.{ending}"));
-                    if path.is_file() {
-                        return Ok(self.file(name, &path, problems));
-                    }
-                }
-            }
-            if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
-                let key = PathBuf::from(format!("built-in/{name}"));
-                if let Some(known) = self.known.get(&key) {
-                    return Ok(known.clone());
-                }
-                let source = Source::new(format!("the built-in topology {name}"), *text);
-                let topology = read(name, &source, problems).map(Arc::new);
-                self.known.insert(key, topology.clone());
-                return Ok(topology);
-            }
-        }
-        let mut names: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
-        for folder in folders() {
-            names.extend(names_in(&folder));
-        }
-        names.sort();
-        names.dedup();
-        Err(names)
-    }
-
-    fn file(&mut self, name: &str, path: &Path, problems: &mut Problems) -> Option<Arc<Topology>> {
-        if let Some(known) = self.known.get(path) {
-            return known.clone();
-        }
-        let topology = match Source::read(path) {
-            Ok(source) => read(name, &source, problems).map(Arc::new),
-            Err(errors) => {
-                problems.extend(errors);
-                None
-            }
-        };
-        self.known.insert(path.to_owned(), topology.clone());
-        topology
-    }
-}
-
-/// The `topologies` folders from a folder up to the root, the nearest first.
-fn topology_folders(folder: &Path, root: &Path) -> Vec<PathBuf> {
-    let inside = folder.starts_with(root);
-    folder
-        .ancestors()
-        .take_while(|ancestor| !inside || ancestor.starts_with(root))
-        .take(if inside { usize::MAX } else { 1 })
-        .map(|ancestor| ancestor.join("topologies"))
-        .filter(|candidate| candidate.is_dir())
-        .collect()
-}
-
-fn names_in(folder: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml"))
-        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
-        .collect()
-}
-
-/// Reads the one topology of a text.
-fn read(name: &str, source: &Arc<Source>, problems: &mut Problems) -> Option<Topology> {
-    let mut parse = || -> Result<Option<Topology>, Diagnostics> {
-        let mut nodes = netproof_api::yaml::parse(source)?.into_iter();
-        let Some(root) = nodes.next() else { return Ok(None) };
-        let document = Document { source: Arc::clone(source), root };
-        if let Some(second) = nodes.next() {
-            let error = document.error(second.span, "a topology file has one document");
-            problems.push(error.help("put every topology in a file of its own"));
-        }
-        let file: TopologyFile = from_node(&document.root, source)?;
-        let TopologyFile { api_version: ApiVersion::V1Alpha1, kind: TopologyKind::Topology, metadata, spec } = file;
-        if metadata.name.value != name {
-            let message = format!("the topology in this file is named `{}`", metadata.name.value);
-            let error = document.error(metadata.name.span, message);
-            problems.push(error.help(format!("name it `{name}`, as the file, or rename the file")));
-        }
-        Ok(spec.resolve(name, &document, problems))
-    };
-    parse().unwrap_or_else(|errors| {
-        problems.extend(errors);
-        None
-    })
-}
-
-/// All built-in topologies, for `netproof list topologies`. They are checked by a test.
-pub fn built_in() -> Vec<Topology> {
-    let mut problems = Problems::default();
-    BUILT_IN
-        .iter()
-        .filter_map(|(name, text)| read(name, &Source::new(*name, *text), &mut problems))
-        .collect()
-}
-
 /// A topology with other parameters.
-pub fn with_parameters(topology: &Topology, wiring: netproof_model::Wiring, family: Families) -> Arc<Topology> {
-    Arc::new(Topology { wiring, family, ..topology.clone() })
+pub fn with_parameters(
+    topology: &Topology,
+    wiring: netproof_model::Wiring,
+    family: Families,
+) -> Arc<Topology> {
+    Arc::new(Topology {
+        wiring,
+        family,
+        ..topology.clone()
+    })
 }

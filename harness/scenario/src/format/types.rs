@@ -5,8 +5,8 @@ use super::short::Items;
 use super::topology::TopologySpec;
 use super::unions::{OneOrMany, PortText, TextOr, TextOrList};
 use super::words::{
-    ApiVersion, FamiliesName, FamilyName, Off, OutcomeName, Placement, ProtocolName, ScenarioKind, VerdictName,
-    WiringName,
+    ApiVersion, FamiliesName, FamilyName, Off, OutcomeName, Placement, ProtocolName, ScenarioKind,
+    VerdictName, WiringName,
 };
 use netproof_api::yaml::{Node, Spanned};
 use schemars::JsonSchema;

@@ -25,7 +25,10 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for TextOr<T> {
         match &node.value {
             Value::String(_) => Ok(TextOr::Text(node)),
             Value::Mapping(_) => node.read().map(TextOr::Fields),
-            _ => Err(D::Error::custom(format!("a string or a mapping is wanted here, not {}", node.describe()))),
+            _ => Err(D::Error::custom(format!(
+                "a string or a mapping is wanted here, not {}",
+                node.describe()
+            ))),
         }
     }
 }
@@ -59,7 +62,10 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for TextOrList<T> {
         match &node.value {
             Value::String(_) => Ok(TextOrList::Text(node)),
             Value::Sequence(_) => node.read().map(TextOrList::List),
-            _ => Err(D::Error::custom(format!("a string or a list is wanted here, not {}", node.describe()))),
+            _ => Err(D::Error::custom(format!(
+                "a string or a list is wanted here, not {}",
+                node.describe()
+            ))),
         }
     }
 }
@@ -128,7 +134,10 @@ impl<'de> Deserialize<'de> for PortText {
         match &node.value {
             Value::Int(number) => Ok(PortText(number.to_string())),
             Value::String(text) => Ok(PortText(text.clone())),
-            _ => Err(D::Error::custom(format!("a port is wanted here, not {}", node.describe()))),
+            _ => Err(D::Error::custom(format!(
+                "a port is wanted here, not {}",
+                node.describe()
+            ))),
         }
     }
 }

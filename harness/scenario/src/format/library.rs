@@ -1,0 +1,169 @@
+//! Where topologies come from: the `topologies` folders near a scenario, and those that are built in.
+
+use super::document::{Document, Problems};
+use super::topology::TopologyFile;
+use super::words::{ApiVersion, TopologyKind};
+use netproof_api::yaml::{from_node, parse};
+use netproof_api::{Diagnostics, Source};
+use netproof_model::Topology;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The topologies that are compiled in, by name.
+pub const BUILT_IN: [(&str, &str); 2] = [
+    (
+        "one-node",
+        include_str!("../../../../topologies/one-node.yaml"),
+    ),
+    (
+        "two-nodes",
+        include_str!("../../../../topologies/two-nodes.yaml"),
+    ),
+];
+
+/// The topology of a scenario that names none.
+pub const DEFAULT: &str = "two-nodes";
+
+/// Finds topologies by name, and keeps what was read.
+#[derive(Default)]
+pub struct Library {
+    known: HashMap<PathBuf, Option<Arc<Topology>>>,
+}
+
+impl Library {
+    /// The topology of a name: from the nearest `topologies` folder at or above `folder` and not above
+    /// `root`, or built in. `None` if it was found and something is wrong with it, which is reported once.
+    ///
+    /// # Errors
+    /// The names that exist, if this is none of them.
+    pub fn find(
+        &mut self,
+        name: &str,
+        folder: &Path,
+        root: &Path,
+        problems: &mut Problems,
+    ) -> Result<Option<Arc<Topology>>, Vec<String>> {
+        let folders = || topology_folders(folder, root);
+        let plain = !name.is_empty() && !name.contains(['/', '\\', '\0']) && !name.starts_with('.');
+        if plain {
+            for folder in folders() {
+                for ending in ["yaml", "yml"] {
+                    let path = folder.join(format!("{name}.{ending}"));
+                    if path.is_file() {
+                        return Ok(self.file(name, &path, problems));
+                    }
+                }
+            }
+            if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+                let key = PathBuf::from(format!("built-in/{name}"));
+                if let Some(known) = self.known.get(&key) {
+                    return Ok(known.clone());
+                }
+                let source = Source::new(format!("the built-in topology {name}"), *text);
+                let topology = read(name, &source, problems).map(Arc::new);
+                self.known.insert(key, topology.clone());
+                return Ok(topology);
+            }
+        }
+        let mut names: Vec<String> = BUILT_IN
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
+        for folder in folders() {
+            names.extend(names_in(&folder));
+        }
+        names.sort();
+        names.dedup();
+        Err(names)
+    }
+
+    fn file(&mut self, name: &str, path: &Path, problems: &mut Problems) -> Option<Arc<Topology>> {
+        if let Some(known) = self.known.get(path) {
+            return known.clone();
+        }
+        let topology = match Source::read(path) {
+            Ok(source) => read(name, &source, problems).map(Arc::new),
+            Err(errors) => {
+                problems.extend(errors);
+                None
+            }
+        };
+        self.known.insert(path.to_owned(), topology.clone());
+        topology
+    }
+}
+
+/// The `topologies` folders from a folder up to the root, the nearest first.
+fn topology_folders(folder: &Path, root: &Path) -> Vec<PathBuf> {
+    let inside = folder.starts_with(root);
+    folder
+        .ancestors()
+        .take_while(|ancestor| !inside || ancestor.starts_with(root))
+        .take(if inside { usize::MAX } else { 1 })
+        .map(|ancestor| ancestor.join("topologies"))
+        .filter(|candidate| candidate.is_dir())
+        .collect()
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|ending| ending == "yaml" || ending == "yml")
+        })
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect()
+}
+
+/// Reads the one topology of a text.
+fn read(name: &str, source: &Arc<Source>, problems: &mut Problems) -> Option<Topology> {
+    let mut parse = || -> Result<Option<Topology>, Diagnostics> {
+        let mut nodes = parse(source)?.into_iter();
+        let Some(root) = nodes.next() else {
+            return Ok(None);
+        };
+        let document = Document {
+            source: Arc::clone(source),
+            root,
+        };
+        if let Some(second) = nodes.next() {
+            let error = document.error(second.span, "a topology file has one document");
+            problems.push(error.help("put every topology in a file of its own"));
+        }
+        let file: TopologyFile = from_node(&document.root, source)?;
+        let TopologyFile {
+            api_version: ApiVersion::V1Alpha1,
+            kind: TopologyKind::Topology,
+            metadata,
+            spec,
+        } = file;
+        if metadata.name.value != name {
+            let message = format!(
+                "the topology in this file is named `{}`",
+                metadata.name.value
+            );
+            let error = document.error(metadata.name.span, message);
+            problems.push(error.help(format!("name it `{name}`, as the file, or rename the file")));
+        }
+        Ok(spec.resolve(name, &document, problems))
+    };
+    parse().unwrap_or_else(|errors| {
+        problems.extend(errors);
+        None
+    })
+}
+
+/// All built-in topologies, for `netproof list topologies`. They are checked by a test.
+pub fn built_in() -> Vec<Topology> {
+    let mut problems = Problems::default();
+    BUILT_IN
+        .iter()
+        .filter_map(|(name, text)| read(name, &Source::new(*name, *text), &mut problems))
+        .collect()
+}
