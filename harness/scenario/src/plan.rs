@@ -237,10 +237,7 @@ impl OutcomeWord {
         ("refused", OutcomeWord::Refused),
         ("unreachable", OutcomeWord::Unreachable),
         ("name-not-found", OutcomeWord::NameNotFound),
-        (
-            "name-server-unreachable",
-            OutcomeWord::NameServerUnreachable,
-        ),
+        ("name-server-unreachable", OutcomeWord::NameServerUnreachable),
         ("no-answer", OutcomeWord::NoAnswer),
     ];
 
@@ -294,11 +291,7 @@ pub enum DecidedBy {
 impl fmt::Display for DecidedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DecidedBy::Policy {
-                policy,
-                direction,
-                rule,
-            } => {
+            DecidedBy::Policy { policy, direction, rule } => {
                 policy.fmt(f)?;
                 if let Some(direction) = direction {
                     write!(f, "#{direction}")?;

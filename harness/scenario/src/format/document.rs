@@ -46,11 +46,7 @@ impl Document {
 /// A place, as plans and reports name it.
 pub fn location(source: &Source, span: Span) -> Location {
     let (line, column) = source.location(span.start);
-    Location {
-        file: source.name.clone(),
-        line,
-        column,
-    }
+    Location { file: source.name.clone(), line, column }
 }
 
 /// What is wrong with the input, in the order of its finding.
@@ -70,10 +66,7 @@ impl Problems {
 
     /// How many are errors.
     pub fn errors(&self) -> usize {
-        self.0
-            .iter()
-            .filter(|diagnostic| diagnostic.severity == Severity::Error)
-            .count()
+        self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
     }
 
     /// All of them.
@@ -103,13 +96,8 @@ impl Problems {
     ) {
         if let Some(first) = seen.get(&name.value) {
             let (line, _) = document.source.location(first.start);
-            let error = document.error(
-                name.span,
-                format!("a second {what} is named `{}`", name.value),
-            );
-            self.push(error.help(format!(
-                "the first one is in line {line}; give each a name of its own"
-            )));
+            let error = document.error(name.span, format!("a second {what} is named `{}`", name.value));
+            self.push(error.help(format!("the first one is in line {line}; give each a name of its own")));
         } else {
             seen.insert(name.value.clone(), name.span);
         }

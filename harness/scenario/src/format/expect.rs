@@ -11,9 +11,7 @@ use crate::plan::{Baseline, DecidedBy, Expected, OutcomeWord, VerdictWord};
 use netproof_api::source::Span;
 use netproof_api::yaml::{Node, Spanned};
 use netproof_model::Family;
-use netproof_model::flow::{
-    Flow, FlowError, FlowPort, FlowProtocol, Source, parse_destination, parse_port,
-};
+use netproof_model::flow::{Flow, FlowError, FlowPort, FlowProtocol, Source, parse_destination, parse_port};
 use std::ops::Range;
 
 /// One flow and what is expected of it.
@@ -76,10 +74,7 @@ impl Wish {
     /// Whether the flow need not reach anybody who serves its port.
     pub fn may_miss(&self) -> bool {
         self.baseline.is_some()
-            || matches!(
-                self.expected,
-                WrittenExpected::Plain(Expected::Outcome(_) | Expected::Observe)
-            )
+            || matches!(self.expected, WrittenExpected::Plain(Expected::Outcome(_) | Expected::Observe))
     }
 }
 
@@ -107,22 +102,13 @@ impl Reader<'_> {
     }
 
     fn report(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
-        self.problems
-            .push(self.document.error(span, message).help(help));
+        self.problems.push(self.document.error(span, message).help(help));
     }
 
     fn expect(&mut self, spec: &Spanned<ExpectSpec>, all: &mut Vec<Written>) {
-        for (key, node) in [
-            ("policySees", &spec.policy_sees),
-            ("via", &spec.via),
-            ("dns", &spec.dns),
-        ] {
+        for (key, node) in [("policySees", &spec.policy_sees), ("via", &spec.via), ("dns", &spec.dns)] {
             if let Some(node) = node {
-                self.report(
-                    node.span,
-                    format!("`{key}` is not supported yet"),
-                    "leave it out for now",
-                );
+                self.report(node.span, format!("`{key}` is not supported yet"), "leave it out for now");
             }
         }
         let flows = self.flows(spec);
@@ -140,11 +126,7 @@ impl Reader<'_> {
                 (family @ Some(_), _) => flow.family = family,
                 (None, _) => {}
             }
-            all.push(Written {
-                flow,
-                spans,
-                wish: wish.clone(),
-            });
+            all.push(Written { flow, spans, wish: wish.clone() });
         }
     }
 
@@ -160,27 +142,17 @@ impl Reader<'_> {
             }
             (None, Some(TextOrList::Text(text))) => {
                 let lines = text.lines(&self.document.source);
-                let mut lines = lines
-                    .iter()
-                    .filter(|line| !line.text.trim().is_empty())
-                    .peekable();
+                let mut lines = lines.iter().filter(|line| !line.text.trim().is_empty()).peekable();
                 if lines.peek().is_none() {
                     self.report(text.span, "`flows` has no flow", "write one a line");
                 }
                 for line in lines {
-                    flows.extend(
-                        self.short_flow(line.text, |start, length| {
-                            line.part(start..start + length)
-                        }),
-                    );
+                    flows
+                        .extend(self.short_flow(line.text, |start, length| line.part(start..start + length)));
                 }
             }
             (Some(_), Some(_)) => {
-                self.report(
-                    spec.span,
-                    "`flow` and `flows` stand side by side",
-                    "keep one of the two",
-                );
+                self.report(spec.span, "`flow` and `flows` stand side by side", "keep one of the two");
             }
             (None, None) => {
                 let help = "add `flow: SOURCE -> DESTINATION[:PORT[/PROTOCOL]]`";
@@ -202,11 +174,7 @@ impl Reader<'_> {
     }
 
     /// A flow in one text; `place` finds a part of it.
-    fn short_flow(
-        &mut self,
-        text: &str,
-        place: impl Fn(usize, usize) -> Span,
-    ) -> Option<(Flow, FlowSpans)> {
+    fn short_flow(&mut self, text: &str, place: impl Fn(usize, usize) -> Span) -> Option<(Flow, FlowSpans)> {
         let trimmed = |from: usize, to: usize| {
             let part = &text[from..to];
             let start = from + (part.len() - part.trim_start().len());
@@ -244,11 +212,8 @@ impl Reader<'_> {
             )),
         };
         let read = || {
-            let from: Source = text(&long.from)?
-                .parse()
-                .map_err(|error| inside(&long.from, error))?;
-            let (to, port) =
-                parse_destination(&text(&long.to)?).map_err(|error| inside(&long.to, error))?;
+            let from: Source = text(&long.from)?.parse().map_err(|error| inside(&long.from, error))?;
+            let (to, port) = parse_destination(&text(&long.to)?).map_err(|error| inside(&long.to, error))?;
             let port = match (port, long_port(long)?) {
                 (Some(_), Some((span, _))) => {
                     let help = "write it at `to` or at `port`".to_owned();
@@ -257,12 +222,7 @@ impl Reader<'_> {
                 (Some(port), None) | (None, Some((_, port))) => Some(port),
                 (None, None) => None,
             };
-            Ok(Flow {
-                from,
-                to,
-                port,
-                family: long.family.map(Into::into),
-            })
+            Ok(Flow { from, to, port, family: long.family.map(Into::into) })
         };
         match read() {
             Ok(flow) => {
@@ -270,11 +230,7 @@ impl Reader<'_> {
                     long.from.span.start.min(long.to.span.start),
                     long.from.span.end.max(long.to.span.end),
                 );
-                let spans = FlowSpans {
-                    whole,
-                    from: long.from.span,
-                    to: long.to.span,
-                };
+                let spans = FlowSpans { whole, from: long.from.span, to: long.to.span };
                 Some((refs::flow_in(flow, self.namespace), spans))
             }
             Err((span, message, help)) => {
@@ -290,38 +246,27 @@ impl Reader<'_> {
         let expected = self.expected(spec);
         let decided_by = self.spanned(&spec.decided_by, |text| refs::decided_by(text, &namespace));
         let sees = self.spanned(&spec.sees, |text| refs::place_or_address(text, &namespace));
-        let served_by = spec.served_by.as_ref().map(
-            |Spanned {
-                 value: OneOrMany(places),
-                 ..
-             }| {
-                places
-                    .iter()
-                    .filter_map(|place| {
-                        self.spanned_one(place, |text| refs::place(text, &namespace))
-                    })
-                    .collect()
-            },
-        );
-        let baseline = spec.baseline.as_ref().map(|baseline| Baseline {
-            outcome: baseline.outcome.into(),
-            because: baseline.because.clone(),
+        let served_by = spec.served_by.as_ref().map(|Spanned { value: OneOrMany(places), .. }| {
+            places
+                .iter()
+                .filter_map(|place| self.spanned_one(place, |text| refs::place(text, &namespace)))
+                .collect()
         });
+        let baseline = spec
+            .baseline
+            .as_ref()
+            .map(|baseline| Baseline { outcome: baseline.outcome.into(), because: baseline.because.clone() });
         let expected = expected?;
         let denial = match &expected {
             WrittenExpected::Plain(Expected::Outcome(outcome)) => {
                 *outcome == OutcomeWord::NameServerUnreachable
             }
             WrittenExpected::Plain(expected) => expected.is_denial(),
-            WrittenExpected::PerBackend(verdicts) => {
-                verdicts.iter().any(|(_, verdict)| verdict.is_denial())
-            }
+            WrittenExpected::PerBackend(verdicts) => verdicts.iter().any(|(_, verdict)| verdict.is_denial()),
         };
         let connects = match &expected {
             WrittenExpected::Plain(expected) => *expected == Expected::Allow,
-            WrittenExpected::PerBackend(verdicts) => {
-                verdicts.iter().any(|(_, verdict)| !verdict.is_denial())
-            }
+            WrittenExpected::PerBackend(verdicts) => verdicts.iter().any(|(_, verdict)| !verdict.is_denial()),
         };
         if let Some(baseline) = spec.baseline.as_ref().filter(|_| !denial) {
             let help = "leave it out: what is not denied is checked as it is";
@@ -337,27 +282,15 @@ impl Reader<'_> {
         }
         if let Some(served_by) = spec.served_by.as_ref().filter(|_| !connects) {
             let help = "leave it out: nobody answers a flow that does not connect";
-            self.report(
-                served_by.span,
-                "`servedBy` belongs to a flow that connects",
-                help,
-            );
+            self.report(served_by.span, "`servedBy` belongs to a flow that connects", help);
         }
-        Some(Wish {
-            expected,
-            decided_by,
-            sees,
-            served_by,
-            baseline,
-        })
+        Some(Wish { expected, decided_by, sees, served_by, baseline })
     }
 
     fn expected(&mut self, spec: &Spanned<ExpectSpec>) -> Option<WrittenExpected> {
         match (&spec.verdict, &spec.outcome) {
             (Some(verdict), None) => match &verdict.value {
-                VerdictSpec::One(verdict) => {
-                    Some(WrittenExpected::Plain(VerdictWord::from(*verdict).into()))
-                }
+                VerdictSpec::One(verdict) => Some(WrittenExpected::Plain(VerdictWord::from(*verdict).into())),
                 VerdictSpec::PerBackend(verdicts) => {
                     if verdicts.is_empty() {
                         self.report(
@@ -370,36 +303,22 @@ impl Reader<'_> {
                     let each = verdicts
                         .iter()
                         .filter_map(|(place, verdict)| {
-                            let place =
-                                self.spanned_one(place, |text| refs::place(text, &namespace))?;
+                            let place = self.spanned_one(place, |text| refs::place(text, &namespace))?;
                             Some((place, VerdictWord::from(*verdict)))
                         })
                         .collect();
-                    Some(WrittenExpected::PerBackend(Spanned {
-                        value: each,
-                        span: verdict.span,
-                    }))
+                    Some(WrittenExpected::PerBackend(Spanned { value: each, span: verdict.span }))
                 }
             },
-            (None, Some(outcome)) => Some(WrittenExpected::Plain(Expected::Outcome(
-                outcome.value.into(),
-            ))),
+            (None, Some(outcome)) => Some(WrittenExpected::Plain(Expected::Outcome(outcome.value.into()))),
             (Some(_), Some(outcome)) => {
                 let help = "keep `verdict` if policy decides, `outcome` if it does not";
-                self.report(
-                    outcome.span,
-                    "`verdict` and `outcome` stand side by side",
-                    help,
-                );
+                self.report(outcome.span, "`verdict` and `outcome` stand side by side", help);
                 None
             }
             (None, None) => {
                 let help = "add `verdict: allow`, `verdict: deny` or `outcome: refused`";
-                self.report(
-                    spec.span,
-                    "the expectation does not say what is expected",
-                    help,
-                );
+                self.report(spec.span, "the expectation does not say what is expected", help);
                 None
             }
         }
@@ -419,10 +338,7 @@ impl Reader<'_> {
         read: impl Fn(&str) -> Result<T, Wrong>,
     ) -> Option<Spanned<T>> {
         match read(&text.value) {
-            Ok(value) => Some(Spanned {
-                value,
-                span: text.span,
-            }),
+            Ok(value) => Some(Spanned { value, span: text.span }),
             Err((message, help)) => {
                 self.report(text.span, message, help);
                 None
@@ -433,16 +349,11 @@ impl Reader<'_> {
     fn matrix(&mut self, table: &Node, all: &mut Vec<Written>) {
         let Some(text) = table.as_str() else {
             let message = format!("a table is wanted here, not {}", table.describe());
-            return self.report(
-                table.span,
-                message,
-                "write the table as a block of text, `matrix: |`",
-            );
+            return self.report(table.span, message, "write the table as a block of text, `matrix: |`");
         };
         match matrix::parse(text, self.namespace) {
             Ok(cells) => all.extend(cells.into_iter().map(|cell| {
-                let span =
-                    |range: Range<usize>| self.document.part(table, range.start, range.len());
+                let span = |range: Range<usize>| self.document.part(table, range.start, range.len());
                 Written {
                     flow: cell.flow,
                     spans: FlowSpans {
@@ -468,27 +379,16 @@ fn long_port(long: &LongFlow) -> Result<Option<(Span, FlowPort)>, (Span, String,
     let port = long.port.as_ref();
     let protocol = match &long.protocol {
         None => FlowProtocol::Tcp,
-        Some(Spanned {
-            value: ProtocolName::Icmp,
-            span,
-        }) => {
+        Some(Spanned { value: ProtocolName::Icmp, span }) => {
             return match port {
                 None => Ok(Some((*span, FlowPort::Icmp))),
-                Some(port) => Err((
-                    port.span,
-                    "icmp has no port".to_owned(),
-                    "leave out `port`".to_owned(),
-                )),
+                Some(port) => Err((port.span, "icmp has no port".to_owned(), "leave out `port`".to_owned())),
             };
         }
         Some(Spanned { value, span }) => {
             if port.is_none() {
                 let help = "add `port`".to_owned();
-                return Err((
-                    *span,
-                    "a protocol only ever follows a port".to_owned(),
-                    help,
-                ));
+                return Err((*span, "a protocol only ever follows a port".to_owned(), help));
             }
             match value {
                 ProtocolName::Tcp | ProtocolName::Icmp => FlowProtocol::Tcp,
@@ -499,22 +399,14 @@ fn long_port(long: &LongFlow) -> Result<Option<(Span, FlowPort)>, (Span, String,
             }
         }
     };
-    let Some(Spanned {
-        value: written,
-        span,
-    }) = port
-    else {
+    let Some(Spanned { value: written, span }) = port else {
         return Ok(None);
     };
     let parsed = parse_port(&written.0).map_err(|error| (*span, error.message, error.help))?;
     match (parsed, &long.protocol) {
-        (
-            FlowPort::Port {
-                port,
-                protocol: FlowProtocol::Tcp,
-            },
-            _,
-        ) if !written.0.contains('/') => Ok(Some((*span, FlowPort::Port { port, protocol }))),
+        (FlowPort::Port { port, protocol: FlowProtocol::Tcp }, _) if !written.0.contains('/') => {
+            Ok(Some((*span, FlowPort::Port { port, protocol })))
+        }
         (parsed, None) => Ok(Some((*span, parsed))),
         (_, Some(second)) => {
             let help = "write it at `port` or at `protocol`".to_owned();

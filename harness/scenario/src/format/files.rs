@@ -19,19 +19,12 @@ pub struct Found {
 
 /// Every file below the paths, each once, folders in the order of their names.
 pub fn find(paths: &[PathBuf], problems: &mut Problems) -> Vec<Found> {
-    let mut search = Search {
-        seen: HashSet::new(),
-        found: Vec::new(),
-    };
+    let mut search = Search { seen: HashSet::new(), found: Vec::new() };
     for path in paths {
         if let Err(error) = search.path(path) {
             let place = Source::new(path.display().to_string(), "");
             let help = "name a scenario file, or a folder with scenarios in it";
-            problems.push(
-                Diagnostic::error(format!("cannot read it: {error}"))
-                    .in_source(&place)
-                    .help(help),
-            );
+            problems.push(Diagnostic::error(format!("cannot read it: {error}")).in_source(&place).help(help));
         }
     }
     search.found
@@ -51,11 +44,7 @@ impl Search {
         } else {
             if self.seen.insert(real) {
                 let suite = suite(path, None);
-                self.found.push(Found {
-                    path: path.to_owned(),
-                    suite,
-                    named: true,
-                });
+                self.found.push(Found { path: path.to_owned(), suite, named: true });
             }
             Ok(())
         }
@@ -79,11 +68,7 @@ impl Search {
                 self.folder(top, &path, &real)?;
             } else if real.is_file() && !hidden && is_yaml(&path) && self.seen.insert(real) {
                 let suite = suite(&path, Some(top));
-                self.found.push(Found {
-                    path,
-                    suite,
-                    named: false,
-                });
+                self.found.push(Found { path, suite, named: false });
             }
         }
         Ok(())
@@ -91,8 +76,7 @@ impl Search {
 }
 
 fn is_yaml(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|ending| ending == "yaml" || ending == "yml")
+    path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
 }
 
 /// The folders of a file below the nearest folder called `scenarios`, or else below the one that was
@@ -100,10 +84,7 @@ fn is_yaml(path: &Path) -> bool {
 fn suite(file: &Path, top: Option<&Path>) -> String {
     let folders = |path: &Path| -> Vec<String> {
         let mut folders = Vec::new();
-        for part in std::path::absolute(path)
-            .unwrap_or_else(|_| path.to_owned())
-            .components()
-        {
+        for part in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
             match part {
                 Component::Normal(name) => folders.push(name.to_string_lossy().into_owned()),
                 Component::ParentDir => {
@@ -130,10 +111,7 @@ pub fn root(given: Option<&Path>, folder: &Path) -> std::io::Result<PathBuf> {
         return given.canonicalize();
     }
     let real = folder.canonicalize()?;
-    match real
-        .ancestors()
-        .find(|ancestor| ancestor.join(".git").exists())
-    {
+    match real.ancestors().find(|ancestor| ancestor.join(".git").exists()) {
         Some(work_tree) => Ok(work_tree.to_owned()),
         None => std::env::current_dir()?.canonicalize(),
     }
@@ -146,16 +124,8 @@ mod tests {
     #[test]
     fn suites() {
         for (file, top, expected) in [
-            (
-                "/repo/scenarios/recipes/x.yaml",
-                Some("/repo/scenarios"),
-                "recipes",
-            ),
-            (
-                "/repo/scenarios/recipes/x.yaml",
-                Some("/repo/scenarios/recipes"),
-                "recipes",
-            ),
+            ("/repo/scenarios/recipes/x.yaml", Some("/repo/scenarios"), "recipes"),
+            ("/repo/scenarios/recipes/x.yaml", Some("/repo/scenarios/recipes"), "recipes"),
             ("/repo/scenarios/recipes/x.yaml", None, "recipes"),
             ("/repo/scenarios/a/b/x.yaml", Some("/repo"), "a::b"),
             ("/repo/scenarios/x.yaml", Some("/repo"), ""),
@@ -164,11 +134,7 @@ mod tests {
             ("/repo/tests/net/x.yaml", None, ""),
             ("/repo/tests/../scenarios/net/x.yaml", None, "net"),
         ] {
-            assert_eq!(
-                suite(Path::new(file), top.map(Path::new)),
-                expected,
-                "{file}"
-            );
+            assert_eq!(suite(Path::new(file), top.map(Path::new)), expected, "{file}");
         }
     }
 }

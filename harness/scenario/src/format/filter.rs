@@ -46,11 +46,7 @@ impl Filter {
     /// The first thing that does not fit, with its place.
     pub fn parse(text: &str) -> Result<Filter, FilterError> {
         let tokens = tokens(text)?;
-        let mut parser = Parser {
-            tokens: &tokens,
-            at: 0,
-            end: text.len(),
-        };
+        let mut parser = Parser { tokens: &tokens, at: 0, end: text.len() };
         let filter = parser.or(0)?;
         match parser.peek() {
             None => Ok(filter),
@@ -58,8 +54,7 @@ impl Filter {
                 Err(token.error("a parenthesis is closed that was never opened"))
             }
             Some(token) => {
-                Err(token
-                    .error("two conditions stand side by side: write `and` or `or` between them"))
+                Err(token.error("two conditions stand side by side: write `and` or `or` between them"))
             }
         }
     }
@@ -102,11 +97,7 @@ struct Token {
 
 impl Token {
     fn error(&self, message: impl Into<String>) -> FilterError {
-        FilterError {
-            start: self.start,
-            end: self.end,
-            message: message.into(),
-        }
+        FilterError { start: self.start, end: self.end, message: message.into() }
     }
 }
 
@@ -124,11 +115,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, FilterError> {
                 Some(length) => (Some(Kind::Word(rest[1..=length].to_owned())), length + 2),
                 None => {
                     let message = "a quotation mark is never closed".to_owned();
-                    return Err(FilterError {
-                        start,
-                        end: text.len(),
-                        message,
-                    });
+                    return Err(FilterError { start, end: text.len(), message });
                 }
             },
             space if space.is_whitespace() => (None, space.len_utf8()),
@@ -143,11 +130,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, FilterError> {
                 (Some(kind), word.len())
             }
         };
-        tokens.extend(kind.map(|kind| Token {
-            kind,
-            start,
-            end: start + length,
-        }));
+        tokens.extend(kind.map(|kind| Token { kind, start, end: start + length }));
         rest = &rest[length..];
     }
     Ok(tokens)
@@ -189,11 +172,7 @@ impl<'a> Parser<'a> {
     fn condition(&mut self, depth: usize) -> Result<Filter, FilterError> {
         let Some(token) = self.peek() else {
             let message = "a condition is missing here: a word, or KEY=VALUE".to_owned();
-            return Err(FilterError {
-                start: self.end,
-                end: self.end,
-                message,
-            });
+            return Err(FilterError { start: self.end, end: self.end, message });
         };
         if depth > MAX_DEPTH {
             return Err(token.error("the expression is nested too deeply"));
@@ -209,23 +188,14 @@ impl<'a> Parser<'a> {
                 Err(token.error("this parenthesis is never closed"))
             }
             Kind::Word(word) if self.take(&Kind::Equals) => match self.peek() {
-                Some(Token {
-                    kind: Kind::Word(value),
-                    ..
-                }) => {
+                Some(Token { kind: Kind::Word(value), .. }) => {
                     self.at += 1;
                     Ok(Filter::Equals(word.clone(), value.clone()))
                 }
-                Some(other) => {
-                    Err(other.error(format!("the value of `{word}` is missing before this")))
-                }
+                Some(other) => Err(other.error(format!("the value of `{word}` is missing before this"))),
                 None => {
                     let message = format!("the value of `{word}` is missing");
-                    Err(FilterError {
-                        start: self.end,
-                        end: self.end,
-                        message,
-                    })
+                    Err(FilterError { start: self.end, end: self.end, message })
                 }
             },
             Kind::Word(word) => Ok(Filter::Contains(word.clone())),
@@ -289,12 +259,7 @@ mod tests {
             ("a \"b", "\"b"),
         ] {
             let error = Filter::parse(text).expect_err(text);
-            assert_eq!(
-                &text[error.start..error.end],
-                offending,
-                "{text}: {}",
-                error.message
-            );
+            assert_eq!(&text[error.start..error.end], offending, "{text}: {}", error.message);
         }
         assert!(Filter::parse(&"(".repeat(100_000)).is_err());
         assert!(Filter::parse(&"not ".repeat(100_000)).is_err());

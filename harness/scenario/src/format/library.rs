@@ -12,14 +12,8 @@ use std::sync::Arc;
 
 /// The topologies that are compiled in, by name.
 pub const BUILT_IN: [(&str, &str); 2] = [
-    (
-        "one-node",
-        include_str!("../../../../topologies/one-node.yaml"),
-    ),
-    (
-        "two-nodes",
-        include_str!("../../../../topologies/two-nodes.yaml"),
-    ),
+    ("one-node", include_str!("../../../../topologies/one-node.yaml")),
+    ("two-nodes", include_str!("../../../../topologies/two-nodes.yaml")),
 ];
 
 /// The topology of a scenario that names none.
@@ -66,10 +60,7 @@ impl Library {
                 return Ok(topology);
             }
         }
-        let mut names: Vec<String> = BUILT_IN
-            .iter()
-            .map(|(name, _)| (*name).to_owned())
-            .collect();
+        let mut names: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
         for folder in folders() {
             names.extend(names_in(&folder));
         }
@@ -113,10 +104,7 @@ fn names_in(folder: &Path) -> Vec<String> {
     entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|ending| ending == "yaml" || ending == "yml")
-        })
+        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml"))
         .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
         .collect()
 }
@@ -128,26 +116,16 @@ fn read(name: &str, source: &Arc<Source>, problems: &mut Problems) -> Option<Top
         let Some(root) = nodes.next() else {
             return Ok(None);
         };
-        let document = Document {
-            source: Arc::clone(source),
-            root,
-        };
+        let document = Document { source: Arc::clone(source), root };
         if let Some(second) = nodes.next() {
             let error = document.error(second.span, "a topology file has one document");
             problems.push(error.help("put every topology in a file of its own"));
         }
         let file: TopologyFile = from_node(&document.root, source)?;
-        let TopologyFile {
-            api_version: ApiVersion::V1Alpha1,
-            kind: TopologyKind::Topology,
-            metadata,
-            spec,
-        } = file;
+        let TopologyFile { api_version: ApiVersion::V1Alpha1, kind: TopologyKind::Topology, metadata, spec } =
+            file;
         if metadata.name.value != name {
-            let message = format!(
-                "the topology in this file is named `{}`",
-                metadata.name.value
-            );
+            let message = format!("the topology in this file is named `{}`", metadata.name.value);
             let error = document.error(metadata.name.span, message);
             problems.push(error.help(format!("name it `{name}`, as the file, or rename the file")));
         }
@@ -162,8 +140,5 @@ fn read(name: &str, source: &Arc<Source>, problems: &mut Problems) -> Option<Top
 /// All built-in topologies, for `netproof list topologies`. They are checked by a test.
 pub fn built_in() -> Vec<Topology> {
     let mut problems = Problems::default();
-    BUILT_IN
-        .iter()
-        .filter_map(|(name, text)| read(name, &Source::new(*name, *text), &mut problems))
-        .collect()
+    BUILT_IN.iter().filter_map(|(name, text)| read(name, &Source::new(*name, *text), &mut problems)).collect()
 }

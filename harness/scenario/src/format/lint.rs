@@ -34,43 +34,26 @@ impl Lint {
             let own = |namespace: &str| namespace == name.namespace;
             let selected = any_pod(snapshot, own, Some(&policy.spec.pod_selector));
             self.note(&object, "spec.podSelector".to_owned(), "pod", selected);
-            let directions = [
-                ("ingress", "from", &policy.spec.ingress),
-                ("egress", "to", &policy.spec.egress),
-            ];
+            let directions =
+                [("ingress", "from", &policy.spec.ingress), ("egress", "to", &policy.spec.egress)];
             for (direction, side, rules) in directions {
                 for (i, rule) in rules.iter().enumerate() {
                     for (j, peer) in rule.peers.iter().enumerate() {
-                        let NetworkPolicyPeer::Pods {
-                            namespace_selector,
-                            pod_selector,
-                        } = peer
-                        else {
+                        let NetworkPolicyPeer::Pods { namespace_selector, pod_selector } = peer else {
                             continue;
                         };
                         let namespaces = |namespace: &str| match namespace_selector {
                             None => namespace == name.namespace,
-                            Some(selector) => {
-                                snapshot.namespaces.get(namespace).is_some_and(|namespace| {
-                                    matches(selector, &namespace.metadata.labels)
-                                })
-                            }
+                            Some(selector) => snapshot
+                                .namespaces
+                                .get(namespace)
+                                .is_some_and(|namespace| matches(selector, &namespace.metadata.labels)),
                         };
                         let (what, matched) = match pod_selector {
-                            Some(selector) => {
-                                ("pod", any_pod(snapshot, namespaces, Some(selector)))
-                            }
-                            None => (
-                                "namespace",
-                                snapshot.namespaces.keys().any(|name| namespaces(name)),
-                            ),
+                            Some(selector) => ("pod", any_pod(snapshot, namespaces, Some(selector))),
+                            None => ("namespace", snapshot.namespaces.keys().any(|name| namespaces(name))),
                         };
-                        self.note(
-                            &object,
-                            format!("spec.{direction}[{i}].{side}[{j}]"),
-                            what,
-                            matched,
-                        );
+                        self.note(&object, format!("spec.{direction}[{i}].{side}[{j}]"), what, matched);
                     }
                 }
             }
@@ -79,10 +62,8 @@ impl Lint {
             if service.selector.is_empty() {
                 continue;
             }
-            let selector = LabelSelector {
-                match_labels: service.selector.clone(),
-                match_expressions: Vec::new(),
-            };
+            let selector =
+                LabelSelector { match_labels: service.selector.clone(), match_expressions: Vec::new() };
             let object = ObjectRef::new("service", Some(&name.namespace), &name.name);
             let own = |namespace: &str| namespace == name.namespace;
             let matched = any_pod(snapshot, own, Some(&selector));
@@ -91,10 +72,7 @@ impl Lint {
     }
 
     fn note(&mut self, object: &ObjectRef, path: String, what: &'static str, matched: bool) {
-        self.selectors
-            .entry((object.clone(), path))
-            .or_insert((what, false))
-            .1 |= matched;
+        self.selectors.entry((object.clone(), path)).or_insert((what, false)).1 |= matched;
     }
 
     /// Whether no selector was seen.
@@ -109,11 +87,7 @@ impl Lint {
 
     /// The objects that were there, as they are written.
     pub fn objects(&self) -> Vec<String> {
-        let mut all: Vec<String> = self
-            .selectors
-            .keys()
-            .map(|(object, _)| object.to_string())
-            .collect();
+        let mut all: Vec<String> = self.selectors.keys().map(|(object, _)| object.to_string()).collect();
         all.dedup();
         all
     }
@@ -128,23 +102,15 @@ impl Lint {
     }
 }
 
-fn any_pod(
-    snapshot: &Snapshot,
-    namespaces: impl Fn(&str) -> bool,
-    selector: Option<&LabelSelector>,
-) -> bool {
+fn any_pod(snapshot: &Snapshot, namespaces: impl Fn(&str) -> bool, selector: Option<&LabelSelector>) -> bool {
     snapshot.pods.iter().any(|(name, pod)| {
-        namespaces(&name.namespace)
-            && selector.is_none_or(|selector| matches(selector, &pod.metadata.labels))
+        namespaces(&name.namespace) && selector.is_none_or(|selector| matches(selector, &pod.metadata.labels))
     })
 }
 
 /// Whether all requirements hold.
 fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
-    selector
-        .match_labels
-        .iter()
-        .all(|(key, value)| labels.get(key) == Some(value))
+    selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
         && selector.match_expressions.iter().all(|requirement| {
             let value = labels.get(&requirement.key);
             let listed = value.is_some_and(|value| requirement.values.contains(value));

@@ -4,9 +4,7 @@
 
 use super::refs;
 use crate::plan::{Expected, OutcomeWord};
-use netproof_model::flow::{
-    Destination, Flow, FlowError, FlowPort, Source, parse_destination, parse_port,
-};
+use netproof_model::flow::{Destination, Flow, FlowError, FlowPort, Source, parse_destination, parse_port};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -76,15 +74,9 @@ impl Word<'_> {
 pub fn parse(text: &str, namespace: &str) -> Result<Vec<Cell>, Vec<MatrixError>> {
     let mut lines = lines(text);
     let Some(header) = lines.next() else {
-        let help =
-            "the first line is the port and the destinations, as in `:80 pod/web service/web`";
+        let help = "the first line is the port and the destinations, as in `:80 pod/web service/web`";
         let message = "the matrix is empty".to_owned();
-        return Err(vec![MatrixError {
-            offset: 0,
-            length: 0,
-            message,
-            help: help.into(),
-        }]);
+        return Err(vec![MatrixError { offset: 0, length: 0, message, help: help.into() }]);
     };
     let mut errors = Vec::new();
     let (port, columns) = read_header(&header, namespace, &mut errors);
@@ -102,10 +94,7 @@ pub fn parse(text: &str, namespace: &str) -> Result<Vec<Cell>, Vec<MatrixError>>
             }
         };
         if rows.insert(from.clone(), ()).is_some() {
-            errors.push(first.error(
-                format!("`{}` has a row already", first.text),
-                "keep one of the two",
-            ));
+            errors.push(first.error(format!("`{}` has a row already", first.text), "keep one of the two"));
         }
         for (i, sign) in signs.iter().enumerate() {
             let Some(column) = columns.get(i) else {
@@ -123,12 +112,8 @@ pub fn parse(text: &str, namespace: &str) -> Result<Vec<Cell>, Vec<MatrixError>>
                 }
             };
             if let (Some((to, destination)), Some(port)) = (column, &port) {
-                let flow = Flow {
-                    from: from.clone(),
-                    to: to.clone(),
-                    port: Some(port.clone()),
-                    family: None,
-                };
+                let flow =
+                    Flow { from: from.clone(), to: to.clone(), port: Some(port.clone()), family: None };
                 cells.push(Cell {
                     flow,
                     expected,
@@ -140,45 +125,25 @@ pub fn parse(text: &str, namespace: &str) -> Result<Vec<Cell>, Vec<MatrixError>>
         }
         if signs.len() < columns.len() {
             let last = line.last().unwrap_or(first);
-            let message = format!(
-                "the row of `{}` has {} of {} cells",
-                first.text,
-                count(signs.len()),
-                columns.len()
-            );
+            let message =
+                format!("the row of `{}` has {} of {} cells", first.text, count(signs.len()), columns.len());
             let offset = last.offset + last.text.len();
             let help = "every column needs a sign: `-` is a cell that is not tried".to_owned();
-            errors.push(MatrixError {
-                offset,
-                length: 0,
-                message,
-                help,
-            });
+            errors.push(MatrixError { offset, length: 0, message, help });
         }
     }
     if rows.is_empty() && errors.is_empty() {
-        let last = header.last().copied().unwrap_or(Word {
-            text: "",
-            offset: 0,
-        });
+        let last = header.last().copied().unwrap_or(Word { text: "", offset: 0 });
         errors.push(last.error(
             "the matrix has no row",
             "each line after the first is a source and its cells, as in `pod/client . X`",
         ));
     }
-    if errors.is_empty() {
-        Ok(cells)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(cells) } else { Err(errors) }
 }
 
 fn count(n: usize) -> String {
-    if n == 0 {
-        "none".to_owned()
-    } else {
-        n.to_string()
-    }
+    if n == 0 { "none".to_owned() } else { n.to_string() }
 }
 
 /// The words of each line that has any.
@@ -219,13 +184,8 @@ fn read_header(
             None
         }
         Some(text) => {
-            let word = Word {
-                text,
-                offset: corner.offset + 1,
-            };
-            parse_port(text)
-                .map_err(|error| errors.push(word.wrong(error)))
-                .ok()
+            let word = Word { text, offset: corner.offset + 1 };
+            parse_port(text).map_err(|error| errors.push(word.wrong(error))).ok()
         }
     };
     if columns.is_empty() {
@@ -288,14 +248,7 @@ mod tests {
         let cells: Vec<String> = parse(text, "default")
             .expect("a proper table")
             .iter()
-            .map(|cell| {
-                format!(
-                    "{} {} {}",
-                    cell.flow,
-                    cell.expected,
-                    &text[cell.sign.clone()]
-                )
-            })
+            .map(|cell| format!("{} {} {}", cell.flow, cell.expected, &text[cell.sign.clone()]))
             .collect();
         assert_eq!(
             cells,
@@ -320,62 +273,22 @@ mod tests {
             (":0 pod/a\npod/b .", "0", "`0` is not a port number"),
             (":80\npod/b", ":80", "the matrix has no column"),
             (":80 pod/a", "pod/a", "the matrix has no row"),
-            (
-                ":80 pod/a pod/a\npod/b . .",
-                "pod/a",
-                "`pod/a` has a column already",
-            ),
-            (
-                ":80 pod/a pod/default/a\npod/b . .",
-                "pod/default/a",
-                "`pod/default/a` has a column already",
-            ),
-            (
-                ":80 pod/a:80\npod/b .",
-                "pod/a:80",
-                "`pod/a:80` has a port of its own",
-            ),
-            (
-                ":80 pod/a svc/b\npod/b . .",
-                "svc",
-                "`svc` is not a kind of destination",
-            ),
-            (
-                ":80 pod/a\npod/b .\npod/b X",
-                "pod/b",
-                "`pod/b` has a row already",
-            ),
-            (
-                ":80 pod/a\nservice/b .",
-                "service",
-                "`service` is not a kind of source",
-            ),
+            (":80 pod/a pod/a\npod/b . .", "pod/a", "`pod/a` has a column already"),
+            (":80 pod/a pod/default/a\npod/b . .", "pod/default/a", "`pod/default/a` has a column already"),
+            (":80 pod/a:80\npod/b .", "pod/a:80", "`pod/a:80` has a port of its own"),
+            (":80 pod/a svc/b\npod/b . .", "svc", "`svc` is not a kind of destination"),
+            (":80 pod/a\npod/b .\npod/b X", "pod/b", "`pod/b` has a row already"),
+            (":80 pod/a\nservice/b .", "service", "`service` is not a kind of source"),
             (":80 pod/a\npod/b x", "x", "`x` is not a sign"),
             (":80 pod/a\npod/b ..", "..", "`..` is not a sign"),
             (":80 pod/a\npod/b . .", ".", "this cell has no column"),
-            (
-                ":80 pod/a pod/b\npod/b .",
-                "",
-                "the row of `pod/b` has 1 of 2 cells",
-            ),
-            (
-                ":80 pod/a pod/b\npod/b",
-                "",
-                "the row of `pod/b` has none of 2 cells",
-            ),
+            (":80 pod/a pod/b\npod/b .", "", "the row of `pod/b` has 1 of 2 cells"),
+            (":80 pod/a pod/b\npod/b", "", "the row of `pod/b` has none of 2 cells"),
         ] {
             let errors = parse(text, "default").expect_err(text);
             let error = &errors[0];
-            assert_eq!(
-                (error.message.as_str(), errors.len()),
-                (message, 1),
-                "{text}"
-            );
-            assert_eq!(
-                &text[error.offset..error.offset + error.length],
-                offending,
-                "{text}"
-            );
+            assert_eq!((error.message.as_str(), errors.len()), (message, 1), "{text}");
+            assert_eq!(&text[error.offset..error.offset + error.length], offending, "{text}");
         }
     }
 }

@@ -97,38 +97,23 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             let place = scenario.document.location(scenario.name.span);
             let name = (scenario.suite.clone(), scenario.name.value.clone());
             if let Some(first) = names.get(&name) {
-                let message = format!(
-                    "a second scenario of this suite is named `{}`",
-                    scenario.name.value
-                );
+                let message = format!("a second scenario of this suite is named `{}`", scenario.name.value);
                 let error = scenario.document.error(scenario.name.span, message);
-                problems.push(error.help(format!(
-                    "the first one is at {first}; give each a name of its own"
-                )));
+                problems
+                    .push(error.help(format!("the first one is at {first}; give each a name of its own")));
                 continue;
             }
             names.insert(name, place);
-            plan(
-                &scenario,
-                options,
-                filter.as_ref(),
-                &mut loaded,
-                &mut problems,
-            );
+            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut problems);
         }
     }
     if loaded.files == 0 && problems.errors() == 0 {
-        let named: Vec<String> = paths
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
+        let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         let message = match named.as_slice() {
             [] => "no path was given".to_owned(),
             named => format!("there is no scenario at {}", named.join(", ")),
         };
-        problems.push(
-            Diagnostic::error(message).help("a scenario is a YAML document with `kind: Scenario`"),
-        );
+        problems.push(Diagnostic::error(message).help("a scenario is a YAML document with `kind: Scenario`"));
     }
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
     Ok(loaded)
@@ -137,10 +122,7 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
 fn read_filter(text: &str) -> Result<Filter, Diagnostics> {
     Filter::parse(text).map_err(|error| {
         Diagnostic::error(error.message)
-            .at(
-                &Source::new("--filter", text),
-                Span::new(error.start, error.end),
-            )
+            .at(&Source::new("--filter", text), Span::new(error.start, error.end))
             .help("as in `suite=recipes and not (ipv6 or variant=bridge)`")
             .into()
     })
@@ -166,11 +148,7 @@ fn plan(
             loaded.filtered_out += 1;
             continue;
         }
-        if let Some(requires) = scenario
-            .requires
-            .as_ref()
-            .filter(|requires| !variant.satisfies(requires))
-        {
+        if let Some(requires) = scenario.requires.as_ref().filter(|requires| !variant.satisfies(requires)) {
             loaded.not_applicable.push((id, requires.because.clone()));
             continue;
         }
@@ -180,14 +158,10 @@ fn plan(
             None => complete = false,
         }
         for mut diagnostic in found.into_vec() {
-            let place = diagnostic
-                .source
-                .as_ref()
-                .map_or_else(String::new, |source| source.name.clone());
+            let place = diagnostic.source.as_ref().map_or_else(String::new, |source| source.name.clone());
             if reported.insert((place, diagnostic.span.unwrap_or_default())) {
                 if index > 0 && !variant.words.is_empty() {
-                    diagnostic.message =
-                        format!("{} (in variant {})", diagnostic.message, id.variant_name());
+                    diagnostic.message = format!("{} (in variant {})", diagnostic.message, id.variant_name());
                 }
                 problems.push(diagnostic);
             }

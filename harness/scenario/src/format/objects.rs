@@ -57,19 +57,13 @@ impl Reader<'_> {
             let mut set = Vec::new();
             set.extend(step.apply.iter().flat_map(|items| self.items(items)));
             set.extend(step.label.iter().flat_map(|labels| self.labels(labels)));
-            set.extend(
-                step.delete
-                    .iter()
-                    .flat_map(|objects| self.deletions(objects)),
-            );
+            set.extend(step.delete.iter().flat_map(|objects| self.deletions(objects)));
             return if at_once { vec![set] } else { Vec::new() };
         };
         if at_once {
             let message = "`changes` stands beside `apply`, `label` or `delete`";
-            let help =
-                "write all of the step's changes under `changes`, in the order they are to be made";
-            self.problems
-                .push(self.document.error(changes.span, message).help(help));
+            let help = "write all of the step's changes under `changes`, in the order they are to be made";
+            self.problems.push(self.document.error(changes.span, message).help(help));
         }
         changes
             .iter()
@@ -102,18 +96,9 @@ impl Reader<'_> {
         changes
     }
 
-    fn short_form(
-        &mut self,
-        item: &Node,
-        short: ShortForm,
-        seen: &mut Seen,
-        changes: &mut Vec<Placed>,
-    ) {
+    fn short_form(&mut self, item: &Node, short: ShortForm, seen: &mut Seen, changes: &mut Vec<Placed>) {
         let document = self.document;
-        let place = item
-            .entries()
-            .first()
-            .map_or(item.span, |(key, _)| key.span);
+        let place = item.entries().first().map_or(item.span, |(key, _)| key.span);
         let node = match short {
             ShortForm::File(path) => return self.file(&path, seen, changes),
             ShortForm::Listens(listens) => {
@@ -136,10 +121,8 @@ impl Reader<'_> {
                 self.read_short(&manifest, seen, changes);
                 if let Some(ports) = &pod.listens {
                     let ports = listen_ports(ports, document, self.problems);
-                    let namespace = pod
-                        .namespace
-                        .as_ref()
-                        .map_or(&self.context.namespace, |name| &name.value);
+                    let namespace =
+                        pod.namespace.as_ref().map_or(&self.context.namespace, |name| &name.value);
                     let pod = NamespacedName::new(namespace, &pod.name.value);
                     changes.push(self.placed(Change::Listen { pod, ports }, place));
                 }
@@ -163,22 +146,15 @@ impl Reader<'_> {
             return;
         };
         let known: Vec<&str> = self.context.nodes.iter().map(String::as_str).collect();
-        let error = self.document.error(
-            node.span,
-            format!("the topology has no node `{}`", node.value),
-        );
-        self.problems
-            .push(error.help(suggestion(&node.value, &known)));
+        let error = self.document.error(node.span, format!("the topology has no node `{}`", node.value));
+        self.problems.push(error.help(suggestion(&node.value, &known)));
     }
 
     /// Reads the manifest that a short form stands for. Its fields are not the short form's, so errors
     /// keep their place and lose their path.
     fn read_short(&mut self, manifest: &Node, seen: &mut Seen, changes: &mut Vec<Placed>) {
         let read = read_manifest(manifest, &self.document.source, self.context).map_err(|errors| {
-            let bare = |error: Diagnostic| Diagnostic {
-                path: None,
-                ..error
-            };
+            let bare = |error: Diagnostic| Diagnostic { path: None, ..error };
             errors.into_iter().map(bare).collect::<Vec<_>>()
         });
         match read {
@@ -191,34 +167,20 @@ impl Reader<'_> {
         let ports = listen_ports(ports, self.document, self.problems);
         match refs::place(&pod.value, &self.context.namespace) {
             Ok(FlowSource::Pod(name)) => {
-                let namespace = name
-                    .namespace
-                    .unwrap_or_else(|| self.context.namespace.clone());
+                let namespace = name.namespace.unwrap_or_else(|| self.context.namespace.clone());
                 let pod_name = NamespacedName::new(namespace, name.name);
-                Some(self.placed(
-                    Change::Listen {
-                        pod: pod_name,
-                        ports,
-                    },
-                    pod.span,
-                ))
+                Some(self.placed(Change::Listen { pod: pod_name, ports }, pod.span))
             }
             _ => {
                 let message = format!("`{}` is not the name of a pod", pod.value);
                 let help = "write `listens: {pod/[NAMESPACE/]NAME: [80, 53/udp]}`";
-                self.problems
-                    .push(self.document.error(pod.span, message).help(help));
+                self.problems.push(self.document.error(pod.span, message).help(help));
                 None
             }
         }
     }
 
-    fn manifest(
-        &mut self,
-        read: Result<Manifest, Diagnostics>,
-        seen: &mut Seen,
-        changes: &mut Vec<Placed>,
-    ) {
+    fn manifest(&mut self, read: Result<Manifest, Diagnostics>, seen: &mut Seen, changes: &mut Vec<Placed>) {
         match read {
             Ok(manifest) => {
                 self.problems.extend(manifest.warnings);
@@ -232,40 +194,21 @@ impl Reader<'_> {
     }
 
     fn located(&mut self, objects: Vec<Located>, seen: &mut Seen, changes: &mut Vec<Placed>) {
-        for Located {
-            object,
-            source,
-            span,
-        } in objects
-        {
+        for Located { object, source, span } in objects {
             let metadata = object.metadata();
-            let reference =
-                ObjectRef::new(object.kind(), metadata.namespace.as_deref(), &metadata.name);
+            let reference = ObjectRef::new(object.kind(), metadata.namespace.as_deref(), &metadata.name);
             if self.is_first(seen, reference, &source, span) {
-                changes.push(Placed {
-                    change: Change::Apply(object),
-                    source,
-                    span,
-                });
+                changes.push(Placed { change: Change::Apply(object), source, span });
             }
         }
     }
 
     /// Whether the list has no such object yet; reports the second one.
-    fn is_first(
-        &mut self,
-        seen: &mut Seen,
-        object: ObjectRef,
-        source: &Arc<Source>,
-        span: Span,
-    ) -> bool {
+    fn is_first(&mut self, seen: &mut Seen, object: ObjectRef, source: &Arc<Source>, span: Span) -> bool {
         if let Some((first_source, first)) = seen.get(&object) {
             let place = document::location(first_source, *first);
-            let error =
-                Diagnostic::error(format!("{object} stands twice in this list")).at(source, span);
-            self.problems.push(error.help(format!(
-                "the first one is at {place}; keep one, or rename one"
-            )));
+            let error = Diagnostic::error(format!("{object} stands twice in this list")).at(source, span);
+            self.problems.push(error.help(format!("the first one is at {place}; keep one, or rename one")));
             return false;
         }
         seen.insert(object, (Arc::clone(source), span));
@@ -277,8 +220,7 @@ impl Reader<'_> {
         let source = match self.open(&path.value) {
             Ok(source) => source,
             Err((message, help)) => {
-                self.problems
-                    .push(self.document.error(path.span, message).help(help));
+                self.problems.push(self.document.error(path.span, message).help(help));
                 return;
             }
         };
@@ -289,11 +231,7 @@ impl Reader<'_> {
                         self.problems.push(error);
                         continue;
                     }
-                    self.manifest(
-                        read_manifest(&document, &source, self.context),
-                        seen,
-                        changes,
-                    );
+                    self.manifest(read_manifest(&document, &source, self.context), seen, changes);
                 }
             }
             Err(errors) => self.problems.extend(errors),
@@ -317,19 +255,12 @@ impl Reader<'_> {
                 real.display(),
                 self.root.display()
             );
-            let help =
-                "keep the file below the root, or name another root with `--root`".to_owned();
+            let help = "keep the file below the root, or name another root with `--root`".to_owned();
             return Err((message, help));
         }
         Source::read(&named).map_err(|errors| {
-            let message = errors
-                .iter()
-                .next()
-                .map_or_else(String::new, |error| error.message.clone());
-            (
-                format!("{}: {message}", named.display()),
-                "name a YAML file of manifests".to_owned(),
-            )
+            let message = errors.iter().next().map_or_else(String::new, |error| error.message.clone());
+            (format!("{}: {message}", named.display()), "name a YAML file of manifests".to_owned())
         })
     }
 
@@ -339,23 +270,16 @@ impl Reader<'_> {
         for (object, labels) in &changes.0 {
             for (key, value) in labels {
                 let key_check = (key.as_str(), names::check_label_key(key));
-                let value_check = value
-                    .as_deref()
-                    .map(|value| (value, names::check_label_value(value)));
+                let value_check = value.as_deref().map(|value| (value, names::check_label_value(value)));
                 for (text, check) in [Some(key_check), value_check].into_iter().flatten() {
                     if let Err(message) = check {
-                        let error = self
-                            .document
-                            .error(object.span, format!("the label `{text}` {message}"));
+                        let error = self.document.error(object.span, format!("the label `{text}` {message}"));
                         self.problems.push(error);
                     }
                 }
             }
             if let Some(reference) = self.reference(object) {
-                let change = Change::Label {
-                    object: reference,
-                    labels: labels.clone(),
-                };
+                let change = Change::Label { object: reference, labels: labels.clone() };
                 placed.push(self.placed(change, object.span));
             }
         }
@@ -370,12 +294,7 @@ impl Reader<'_> {
             let Some(reference) = self.reference(object) else {
                 continue;
             };
-            if self.is_first(
-                &mut seen,
-                reference.clone(),
-                &self.document.source,
-                object.span,
-            ) {
+            if self.is_first(&mut seen, reference.clone(), &self.document.source, object.span) {
                 placed.push(self.placed(Change::Delete(reference), object.span));
             }
         }
@@ -385,28 +304,20 @@ impl Reader<'_> {
     fn reference(&mut self, object: &Spanned<String>) -> Option<ObjectRef> {
         refs::object_ref(&object.value, &self.context.namespace)
             .map_err(|(message, help)| {
-                self.problems
-                    .push(self.document.error(object.span, message).help(help));
+                self.problems.push(self.document.error(object.span, message).help(help));
             })
             .ok()
     }
 
     fn placed(&self, change: Change, span: Span) -> Placed {
-        Placed {
-            change,
-            source: Arc::clone(&self.document.source),
-            span,
-        }
+        Placed { change, source: Arc::clone(&self.document.source), span }
     }
 }
 
 /// A document of netproof's own formats is no object of a cluster.
 fn ours(document: &Node, source: &Arc<Source>) -> Option<Diagnostic> {
     let version = document.get("apiVersion")?;
-    let kind = document
-        .get("kind")
-        .and_then(Node::as_str)
-        .unwrap_or("netproof document");
+    let kind = document.get("kind").and_then(Node::as_str).unwrap_or("netproof document");
     version.as_str()?.starts_with("netproof/").then(|| {
         Diagnostic::error(format!("this is a {kind}, not an object of a cluster"))
             .at(source, version.span)

@@ -10,10 +10,7 @@ use netproof_model::topology::ListenPort;
 /// A port number, never 0.
 fn number(text: &str) -> Option<i64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse::<u16>()
-        .ok()
-        .filter(|number| digits && *number > 0)
-        .map(i64::from)
+    text.parse::<u16>().ok().filter(|number| digits && *number > 0).map(i64::from)
 }
 
 /// `TEXT[/PROTOCOL]`: the text, and the protocol as a manifest spells it.
@@ -57,13 +54,8 @@ pub fn pod_port(port: &Node, document: &Document, problems: &mut Problems) -> Op
     };
     let manifest = read();
     if manifest.is_none() {
-        let error = document.error(
-            port.span,
-            format!("{} is not a port of a pod", port.describe()),
-        );
-        problems.push(
-            error.help("write `80`, `53/udp` (tcp, udp or sctp) or, with a name, `metrics:9100`"),
-        );
+        let error = document.error(port.span, format!("{} is not a port of a pod", port.describe()));
+        problems.push(error.help("write `80`, `53/udp` (tcp, udp or sctp) or, with a name, `metrics:9100`"));
     }
     manifest
 }
@@ -106,13 +98,8 @@ pub fn service_port(
     };
     let manifest = read();
     if manifest.is_none() {
-        let error = document.error(
-            port.span,
-            format!("{} is not a port of a service", port.describe()),
-        );
-        problems.push(
-            error.help("write `80`, `8001:8000` (service port, then the pods' port) or `53/udp`"),
-        );
+        let error = document.error(port.span, format!("{} is not a port of a service", port.describe()));
+        problems.push(error.help("write `80`, `8001:8000` (service port, then the pods' port) or `53/udp`"));
     }
     manifest
 }
@@ -140,19 +127,11 @@ pub fn listen_ports(
         match listen_port(&written.value.0) {
             None => {
                 let message = format!("`{}` is not a port to listen on", written.value);
-                problems.push(
-                    document
-                        .error(written.span, message)
-                        .help("write `80` or `53/udp`"),
-                );
+                problems.push(document.error(written.span, message).help("write `80` or `53/udp`"));
             }
             Some(port) if all.contains(&port) => {
                 let message = format!("the port {} stands here twice", written.value);
-                problems.push(
-                    document
-                        .error(written.span, message)
-                        .help("keep one of the two"),
-                );
+                problems.push(document.error(written.span, message).help("keep one of the two"));
             }
             Some(port) => all.push(port),
         }

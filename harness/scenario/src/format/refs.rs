@@ -21,10 +21,7 @@ pub fn object_ref(text: &str, default: &str) -> Result<ObjectRef, Wrong> {
         return Err((format!("`{text}` is not the name of an object"), form()));
     };
     if !KINDS.contains(&kind) {
-        return Err((
-            format!("`{kind}` is not a kind of object"),
-            suggestion(kind, &KINDS),
-        ));
+        return Err((format!("`{kind}` is not a kind of object"), suggestion(kind, &KINDS)));
     }
     let (namespace, name) = match rest.split_once('/') {
         _ if CLUSTER_KINDS.contains(&kind) => (None, rest),
@@ -52,10 +49,7 @@ pub fn decided_by(text: &str, default: &str) -> Result<DecidedBy, Wrong> {
     if !text.contains('/') {
         let help = match did_you_mean(text, WORDS) {
             Some(word) => format!("did you mean `{word}`?"),
-            None => format!(
-                "write KIND/[NAMESPACE/]NAME[#ingress[N]], or one of: {}",
-                WORDS.join(", ")
-            ),
+            None => format!("write KIND/[NAMESPACE/]NAME[#ingress[N]], or one of: {}", WORDS.join(", ")),
         };
         return Err((format!("`{text}` does not say who decides"), help));
     }
@@ -70,30 +64,18 @@ pub fn decided_by(text: &str, default: &str) -> Result<DecidedBy, Wrong> {
             suggestion(&object.kind, &["networkpolicy"]),
         ));
     }
-    let policy = PolicyRef {
-        kind: object.kind,
-        namespace: object.namespace,
-        name: object.name,
-    };
+    let policy = PolicyRef { kind: object.kind, namespace: object.namespace, name: object.name };
     let (direction, rule) = match place {
         None => (None, None),
         Some(place) => {
             let (direction, rule) = rule_place(place).ok_or_else(|| {
-                let help =
-                    "write #ingress, #egress, or with the rule's position from 0, #ingress[0]";
-                (
-                    format!("`#{place}` is not a place in a policy"),
-                    help.to_owned(),
-                )
+                let help = "write #ingress, #egress, or with the rule's position from 0, #ingress[0]";
+                (format!("`#{place}` is not a place in a policy"), help.to_owned())
             })?;
             (Some(direction), rule)
         }
     };
-    Ok(DecidedBy::Policy {
-        policy,
-        direction,
-        rule,
-    })
+    Ok(DecidedBy::Policy { policy, direction, rule })
 }
 
 /// `ingress`, `egress[2]`
@@ -128,10 +110,7 @@ pub enum PlaceName {
 pub fn place(text: &str, default: &str) -> Result<Source, Wrong> {
     let place: Source = text.parse().map_err(|_| {
         let help = "a place is pod/[NAMESPACE/]NAME, node/NAME or external/NAME";
-        (
-            format!("`{text}` is not the name of a place"),
-            help.to_owned(),
-        )
+        (format!("`{text}` is not the name of a place"), help.to_owned())
     })?;
     Ok(source_in(place, default))
 }
@@ -140,16 +119,11 @@ pub fn place(text: &str, default: &str) -> Result<Source, Wrong> {
 pub fn place_or_address(text: &str, default: &str) -> Result<PlaceName, Wrong> {
     match text.strip_prefix("ip/") {
         Some(address) => address.parse().map(PlaceName::Address).map_err(|_| {
-            (
-                format!("`{address}` is not an IP address"),
-                "write ip/10.0.0.1 or ip/fd00::1".to_owned(),
-            )
+            (format!("`{address}` is not an IP address"), "write ip/10.0.0.1 or ip/fd00::1".to_owned())
         }),
         None => place(text, default)
             .map(PlaceName::Place)
-            .map_err(|(message, help)| {
-                (message, format!("{help}; an address as such is ip/ADDRESS"))
-            }),
+            .map_err(|(message, help)| (message, format!("{help}; an address as such is ip/ADDRESS"))),
     }
 }
 
@@ -170,21 +144,14 @@ pub fn destination_in(mut to: Destination, default: &str) -> Destination {
         | Destination::NodePort { service: name, .. } => {
             name.namespace.get_or_insert_with(|| default.to_owned());
         }
-        Destination::Node(_)
-        | Destination::External(_)
-        | Destination::Dns(_)
-        | Destination::Ip(_) => {}
+        Destination::Node(_) | Destination::External(_) | Destination::Dns(_) | Destination::Ip(_) => {}
     }
     to
 }
 
 /// A flow with its namespaces filled in.
 pub fn flow_in(flow: Flow, default: &str) -> Flow {
-    Flow {
-        from: source_in(flow.from, default),
-        to: destination_in(flow.to, default),
-        ..flow
-    }
+    Flow { from: source_in(flow.from, default), to: destination_in(flow.to, default), ..flow }
 }
 
 #[cfg(test)]
@@ -200,13 +167,9 @@ mod tests {
             ("host", "host"),
             ("networkpolicy/a", "networkpolicy/shop/a"),
             ("networkpolicy/b/a#ingress", "networkpolicy/b/a#ingress"),
-            (
-                "networkpolicy/b/a#egress[12]",
-                "networkpolicy/b/a#egress[12]",
-            ),
+            ("networkpolicy/b/a#egress[12]", "networkpolicy/b/a#egress[12]"),
         ] {
-            let decided =
-                decided_by(text, "shop").unwrap_or_else(|wrong| panic!("{text}: {wrong:?}"));
+            let decided = decided_by(text, "shop").unwrap_or_else(|wrong| panic!("{text}: {wrong:?}"));
             assert_eq!(decided.to_string(), expected);
         }
         for text in [

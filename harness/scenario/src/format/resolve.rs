@@ -4,9 +4,7 @@ use super::serving::{self, Port};
 use crate::plan::{Request, RequestPort, RequestTarget};
 use netproof_api::suggest::did_you_mean;
 use netproof_controlplane::Snapshot;
-use netproof_model::flow::{
-    Destination, Flow, FlowPort, FlowProtocol, ObjectName, PortRef, Source,
-};
+use netproof_model::flow::{Destination, Flow, FlowPort, FlowProtocol, ObjectName, PortRef, Source};
 use netproof_model::{Family, NamespacedName, Place, Protocol};
 use std::net::IpAddr;
 
@@ -34,11 +32,7 @@ pub struct Mistake {
 
 impl Mistake {
     fn new(part: Part, message: impl Into<String>, help: impl Into<String>) -> Mistake {
-        Mistake {
-            part,
-            message: message.into(),
-            help: help.into(),
-        }
+        Mistake { part, message: message.into(), help: help.into() }
     }
 }
 
@@ -67,62 +61,38 @@ pub struct Resolved {
 /// Finds the two ends of a flow. `may_miss` says that the flow need not reach anybody who serves its
 /// port, or any name.
 pub fn resolve(snapshot: &Snapshot, flow: &Flow, may_miss: bool) -> Result<Resolved, Mistake> {
-    let source = place(snapshot, &flow.from)
-        .map_err(|(message, help)| Mistake::new(Part::From, message, help))?;
+    let source =
+        place(snapshot, &flow.from).map_err(|(message, help)| Mistake::new(Part::From, message, help))?;
     let target = target(snapshot, flow, &source, may_miss)?;
     let families = families(snapshot, flow, &source, &target)?;
     let (port, number, backends) = port(flow, &target, may_miss)?;
     let request_port = match &port {
         FlowPort::Icmp => RequestPort::Icmp,
-        FlowPort::Port { protocol, .. } => RequestPort::Port {
-            port: number,
-            protocol: *protocol,
-        },
+        FlowPort::Port { protocol, .. } => RequestPort::Port { port: number, protocol: *protocol },
     };
     let requests = families
         .into_iter()
         .map(|family| {
             let target = request_target(snapshot, flow, &source, &target, family)?;
-            Ok((
-                family,
-                Request {
-                    source: source.clone(),
-                    target,
-                    port: request_port,
-                },
-            ))
+            Ok((family, Request { source: source.clone(), target, port: request_port }))
         })
         .collect::<Result<_, _>>()?;
-    Ok(Resolved {
-        flow: Flow {
-            port: Some(port),
-            ..flow.clone()
-        },
-        requests,
-        backends,
-    })
+    Ok(Resolved { flow: Flow { port: Some(port), ..flow.clone() }, requests, backends })
 }
 
 /// The place of a name.
 pub fn place(snapshot: &Snapshot, name: &Source) -> Result<Place, (String, String)> {
     match name {
-        Source::Pod(name) => {
-            pod_place(snapshot, name).map_err(|mistake| (mistake.message, mistake.help))
-        }
+        Source::Pod(name) => pod_place(snapshot, name).map_err(|mistake| (mistake.message, mistake.help)),
         Source::Node(name) if snapshot.nodes.contains_key(name) => Ok(Place::Node(name.clone())),
-        Source::External(name) if snapshot.externals.contains_key(name) => {
-            Ok(Place::External(name.clone()))
-        }
+        Source::External(name) if snapshot.externals.contains_key(name) => Ok(Place::External(name.clone())),
         Source::Node(name) => Err(unknown("node", name, snapshot.nodes.keys())),
         Source::External(name) => Err(unknown("external", name, snapshot.externals.keys())),
     }
 }
 
 fn namespaced(name: &ObjectName) -> NamespacedName {
-    NamespacedName::new(
-        name.namespace.as_deref().unwrap_or("default"),
-        name.name.as_str(),
-    )
+    NamespacedName::new(name.namespace.as_deref().unwrap_or("default"), name.name.as_str())
 }
 
 fn pod_place(snapshot: &Snapshot, name: &ObjectName) -> Result<Place, Mistake> {
@@ -138,16 +108,9 @@ fn pod_place(snapshot: &Snapshot, name: &ObjectName) -> Result<Place, Mistake> {
     Ok(snapshot.place_of_pod(&name).unwrap_or(Place::Pod(name)))
 }
 
-fn unknown<'a>(
-    kind: &str,
-    name: &str,
-    known: impl Iterator<Item = &'a String> + Clone,
-) -> (String, String) {
+fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a String> + Clone) -> (String, String) {
     let message = format!("{kind}/{name} does not exist in this step");
-    (
-        message,
-        suggest(kind, name, known.map(String::as_str).collect()),
-    )
+    (message, suggest(kind, name, known.map(String::as_str).collect()))
 }
 
 /// What to say of a name that nobody has, and of the names near it.
@@ -166,20 +129,10 @@ pub fn unknown_in_namespace<'a>(
         .map(|other| other.name.as_str())
         .collect();
     if let Some(near) = did_you_mean(&name.name, here.iter().copied()) {
-        return (
-            message,
-            format!("did you mean {kind}/{}/{near}?", name.namespace),
-        );
+        return (message, format!("did you mean {kind}/{}/{near}?", name.namespace));
     }
     let all: Vec<String> = known.map(ToString::to_string).collect();
-    (
-        message,
-        suggest(
-            kind,
-            &name.to_string(),
-            all.iter().map(String::as_str).collect(),
-        ),
-    )
+    (message, suggest(kind, &name.to_string(), all.iter().map(String::as_str).collect()))
 }
 
 fn suggest(kind: &str, name: &str, known: Vec<&str>) -> String {
@@ -191,31 +144,18 @@ fn suggest(kind: &str, name: &str, known: Vec<&str>) -> String {
         return format!("this step has no {kind}");
     }
     let more = if known.len() > SHOWN { ", ..." } else { "" };
-    let shown: Vec<String> = known
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("{kind}/{name}"))
-        .collect();
+    let shown: Vec<String> = known.iter().take(SHOWN).map(|name| format!("{kind}/{name}")).collect();
     format!("this step has {}{more}", shown.join(", "))
 }
 
 /// Finds the destination.
-fn target(
-    snapshot: &Snapshot,
-    flow: &Flow,
-    source: &Place,
-    may_miss: bool,
-) -> Result<Target, Mistake> {
+fn target(snapshot: &Snapshot, flow: &Flow, source: &Place, may_miss: bool) -> Result<Target, Mistake> {
     let at_to = |(message, help): (String, String)| Mistake::new(Part::To, message, help);
     let service = |name: &ObjectName| {
         let name = namespaced(name);
         match snapshot.services.get(&name) {
             Some(service) => Ok((name, service)),
-            None => Err(at_to(unknown_in_namespace(
-                "service",
-                &name,
-                snapshot.services.keys(),
-            ))),
+            None => Err(at_to(unknown_in_namespace("service", &name, snapshot.services.keys()))),
         }
     };
     match &flow.to {
@@ -232,18 +172,12 @@ fn target(
             let (name, found) = service(name)?;
             if found.headless {
                 let message = format!("service/{name} is headless: it has no address of its own");
-                let help = format!(
-                    "write dns/{}.{}, which the source resolves",
-                    name.name, name.namespace
-                );
+                let help = format!("write dns/{}.{}, which the source resolves", name.name, name.namespace);
                 return Err(Mistake::new(Part::To, message, help));
             }
             Ok(serving::service(snapshot, found))
         }
-        Destination::NodePort {
-            service: name,
-            node,
-        } => {
+        Destination::NodePort { service: name, node } => {
             let (name, found) = service(name)?;
             let place = place(snapshot, &Source::Node(node.clone())).map_err(at_to)?;
             serving::node_port(snapshot, found, &place).ok_or_else(|| {
@@ -258,18 +192,16 @@ fn target(
         )),
         Destination::Dns(name) => match serving::name(snapshot, name, &search(source)) {
             Some(target) => Ok(target),
-            None if may_miss => Ok(Target {
-                addresses: Vec::new(),
-                ports: Vec::new(),
-                answers_echo: false,
-            }),
+            None if may_miss => Ok(Target { addresses: Vec::new(), ports: Vec::new(), answers_echo: false }),
             None => {
                 let known = serving::names(snapshot);
                 let help = match did_you_mean(name, known.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => "services are NAME.NAMESPACE, external hosts have the names at their `dns`; a name \
+                    None => {
+                        "services are NAME.NAMESPACE, external hosts have the names at their `dns`; a name \
                         that is meant to be unknown has `outcome: name-not-found`"
-                        .to_owned(),
+                            .to_owned()
+                    }
                 };
                 let message = format!("the cluster's DNS does not know `{name}` in this step");
                 Err(Mistake::new(Part::To, message, help))
@@ -292,11 +224,7 @@ pub fn search(source: &Place) -> Vec<String> {
 }
 
 /// The flow's port: as written or the only one; the number to send to; and who answers there.
-fn port(
-    flow: &Flow,
-    target: &Target,
-    may_miss: bool,
-) -> Result<(FlowPort, u16, Vec<Place>), Mistake> {
+fn port(flow: &Flow, target: &Target, may_miss: bool) -> Result<(FlowPort, u16, Vec<Place>), Mistake> {
     let to = &flow.to;
     let served = || target.ports.iter().filter(|port| port.served);
     let list = || {
@@ -317,9 +245,7 @@ fn port(
         return Err(Mistake::new(Part::To, message, no_port));
     }
     match &flow.port {
-        Some(FlowPort::Icmp) if target.answers_echo || may_miss => {
-            Ok((FlowPort::Icmp, 0, Vec::new()))
-        }
+        Some(FlowPort::Icmp) if target.answers_echo || may_miss => Ok((FlowPort::Icmp, 0, Vec::new())),
         Some(FlowPort::Icmp) => Err(Mistake::new(
             Part::To,
             format!("{to} does not answer echo requests"),
@@ -337,25 +263,13 @@ fn port(
                 PortRef::Number(number) if may_miss => Ok((written.clone(), *number, Vec::new())),
                 _ if matches!(to, Destination::Dns(_)) && target.addresses.is_empty() => {
                     let help = "give the port as a number: nobody knows its name";
-                    Err(Mistake::new(
-                        Part::To,
-                        format!("port `{port}` has no number here"),
-                        help,
-                    ))
+                    Err(Mistake::new(Part::To, format!("port `{port}` has no number here"), help))
                 }
                 PortRef::Number(_) => {
-                    let why = target
-                        .ports
-                        .iter()
-                        .find(fits)
-                        .and_then(|port| port.unserved.clone());
+                    let why = target.ports.iter().find(fits).and_then(|port| port.unserved.clone());
                     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
                     let message = format!("nobody serves {port}/{transport} at {to}{why}");
-                    Err(Mistake::new(
-                        Part::To,
-                        message,
-                        format!("{}; {no_port}", list()),
-                    ))
+                    Err(Mistake::new(Part::To, message, format!("{}; {no_port}", list())))
                 }
                 PortRef::Name(name) => {
                     let message = format!("{to} has no port named `{name}` for {transport}");
@@ -372,10 +286,7 @@ fn port(
                         Protocol::Sctp => FlowProtocol::Sctp,
                         Protocol::Tcp | Protocol::Icmp => FlowProtocol::Tcp,
                     };
-                    let port = FlowPort::Port {
-                        port: PortRef::Number(only.number),
-                        protocol,
-                    };
+                    let port = FlowPort::Port { port: PortRef::Number(only.number), protocol };
                     Ok((port, only.dial, only.backends.clone()))
                 }
                 (None, _) => Err(Mistake::new(
@@ -385,11 +296,7 @@ fn port(
                 )),
                 (Some(_), Some(_)) => {
                     let help = format!("write one of them after a colon, as in {to}:80");
-                    Err(Mistake::new(
-                        Part::To,
-                        format!("the flow has no port, and {}", list()),
-                        help,
-                    ))
+                    Err(Mistake::new(Part::To, format!("the flow has no port, and {}", list()), help))
                 }
             }
         }
@@ -409,12 +316,7 @@ fn families(
     let theirs = |family: &Family| {
         target.addresses.is_empty() || target.addresses.iter().any(|a| Family::of(*a) == *family)
     };
-    let both: Vec<Family> = topology
-        .iter()
-        .copied()
-        .filter(own)
-        .filter(theirs)
-        .collect();
+    let both: Vec<Family> = topology.iter().copied().filter(own).filter(theirs).collect();
     let list = |families: Vec<Family>| match families.as_slice() {
         [] => "no address".to_owned(),
         [one] => one.to_string(),
@@ -438,11 +340,9 @@ fn families(
         )),
         None => Ok(both),
         Some(family) if both.contains(&family) => Ok(vec![family]),
-        Some(family) => Err(Mistake::new(
-            Part::Whole,
-            format!("the flow cannot be tried on {family}: {}", ends()),
-            help,
-        )),
+        Some(family) => {
+            Err(Mistake::new(Part::Whole, format!("the flow cannot be tried on {family}: {}", ends()), help))
+        }
     }
 }
 
@@ -459,32 +359,17 @@ fn request_target(
             Place::External(_) | Place::Router => None,
         };
         let Some(server) = server else {
-            let message = format!(
-                "{} has no name server: the cluster's DNS serves the cluster",
-                flow.from
-            );
+            let message = format!("{} has no name server: the cluster's DNS serves the cluster", flow.from);
             return Err(Mistake::new(
                 Part::From,
                 message,
                 "let an external host try an address: nodeport/[NAMESPACE/]SERVICE@NODE, pod/[NAMESPACE/]NAME, ...",
             ));
         };
-        return Ok(RequestTarget::Name {
-            name: name.clone(),
-            search: search(source),
-            server,
-        });
+        return Ok(RequestTarget::Name { name: name.clone(), search: search(source), server });
     }
-    let address = target
-        .addresses
-        .iter()
-        .copied()
-        .find(|address| Family::of(*address) == family);
+    let address = target.addresses.iter().copied().find(|address| Family::of(*address) == family);
     address.map(RequestTarget::Address).ok_or_else(|| {
-        Mistake::new(
-            Part::To,
-            format!("{} has no {family} address", flow.to),
-            "try it on another family",
-        )
+        Mistake::new(Part::To, format!("{} has no {family} address", flow.to), "try it on another family")
     })
 }

@@ -31,19 +31,11 @@ pub struct Loader<'a> {
 impl<'a> Loader<'a> {
     /// With nothing read yet.
     pub fn new(options: &'a Options) -> Self {
-        Loader {
-            options,
-            library: Library::default(),
-        }
+        Loader { options, library: Library::default() }
     }
 
     /// The scenarios of a file; those with a mistake are left out and reported.
-    pub fn file(
-        &mut self,
-        found: &Found,
-        loaded: &mut Loaded,
-        problems: &mut Problems,
-    ) -> Vec<Scenario> {
+    pub fn file(&mut self, found: &Found, loaded: &mut Loaded, problems: &mut Problems) -> Vec<Scenario> {
         let source = match Source::read(&found.path) {
             Ok(source) => source,
             Err(errors) => {
@@ -64,38 +56,26 @@ impl<'a> Loader<'a> {
             }
         };
         let has_scenario = documents.iter().any(is_scenario);
-        if !has_scenario && !found.named && documents.iter().all(|document| !is_misspelt(document))
-        {
+        if !has_scenario && !found.named && documents.iter().all(|document| !is_misspelt(document)) {
             loaded.passed_over_files += 1;
             return Vec::new();
         }
         loaded.files += 1;
-        let folder = found
-            .path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
+        let folder = found.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let root = match files::root(self.options.root.as_deref(), folder) {
             Ok(root) => root,
             Err(error) => {
                 let message = format!("the root cannot be found: {error}");
-                problems
-                    .push(Diagnostic::error(message).help("name an existing folder with `--root`"));
+                problems.push(Diagnostic::error(message).help("name an existing folder with `--root`"));
                 return Vec::new();
             }
         };
-        let place = Place {
-            suite: &found.suite,
-            folder,
-            root: &root,
-        };
+        let place = Place { suite: &found.suite, folder, root: &root };
         documents
             .into_iter()
             .filter_map(|root| {
-                let document = Document {
-                    source: Arc::clone(&source),
-                    root,
-                };
+                let document = Document { source: Arc::clone(&source), root };
                 self.document(document, &place, loaded, problems)
             })
             .collect()
@@ -119,12 +99,8 @@ impl<'a> Loader<'a> {
                 return None;
             }
         };
-        let ScenarioFile {
-            api_version: ApiVersion::V1Alpha1,
-            kind: ScenarioKind::Scenario,
-            metadata,
-            spec,
-        } = file;
+        let ScenarioFile { api_version: ApiVersion::V1Alpha1, kind: ScenarioKind::Scenario, metadata, spec } =
+            file;
         let before = problems.errors();
         problems.check_name(&document, &metadata.name, names::check_dns_subdomain);
         if let Some(namespace) = &spec.namespace {
@@ -139,16 +115,8 @@ impl<'a> Loader<'a> {
         check_steps(&document, &spec, problems);
         let topology = self.topology(&document, &spec, place, problems)?;
         let context = Context {
-            namespace: spec
-                .namespace
-                .as_ref()
-                .map_or("default", |name| &name.value)
-                .to_owned(),
-            nodes: topology
-                .nodes
-                .iter()
-                .map(|node| node.name.clone())
-                .collect(),
+            namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned(),
+            nodes: topology.nodes.iter().map(|node| node.name.clone()).collect(),
         };
         let (initial, change_sets) = {
             let mut reader = ObjectReader {
@@ -160,18 +128,10 @@ impl<'a> Loader<'a> {
                 passed_over: &mut loaded.passed_over,
             };
             let initial = reader.items(&spec.objects);
-            let change_sets: Vec<_> = spec
-                .steps
-                .iter()
-                .map(|step| reader.change_sets(step))
-                .collect();
+            let change_sets: Vec<_> = spec.steps.iter().map(|step| reader.change_sets(step)).collect();
             (initial, change_sets)
         };
-        let mut reader = expect::Reader {
-            document: &document,
-            namespace: &context.namespace,
-            problems,
-        };
+        let mut reader = expect::Reader { document: &document, namespace: &context.namespace, problems };
         let steps: Vec<ReadStep> = spec
             .steps
             .value
@@ -188,19 +148,13 @@ impl<'a> Loader<'a> {
             let error = document.error(spec.steps.span, "the scenario expects nothing");
             problems.push(error.help("add `expect` or `matrix` to a step"));
         }
-        let topology_span = spec
-            .topology
-            .as_ref()
-            .map_or(metadata.name.span, |topology| topology.span);
+        let topology_span = spec.topology.as_ref().map_or(metadata.name.span, |topology| topology.span);
         (problems.errors() == before).then(|| Scenario {
             suite: place.suite.to_owned(),
             name: metadata.name,
             labels: metadata.labels,
             description: spec.description.trim().to_owned(),
-            topology: Spanned {
-                value: topology,
-                span: topology_span,
-            },
+            topology: Spanned { value: topology, span: topology_span },
             initial,
             steps,
             variants: spec.variants,
@@ -222,41 +176,24 @@ impl<'a> Loader<'a> {
         let (name, span) = match (&self.options.topology, &spec.topology) {
             (Some(name), _) => (name.clone(), None),
             (None, None) => (library::DEFAULT.to_owned(), None),
-            (
-                None,
-                Some(Spanned {
-                    value: TextOr::Text(node),
-                    span,
-                }),
-            ) => (node.as_str().unwrap_or_default().to_owned(), Some(*span)),
-            (
-                None,
-                Some(Spanned {
-                    value: TextOr::Fields(inline),
-                    ..
-                }),
-            ) => {
+            (None, Some(Spanned { value: TextOr::Text(node), span })) => {
+                (node.as_str().unwrap_or_default().to_owned(), Some(*span))
+            }
+            (None, Some(Spanned { value: TextOr::Fields(inline), .. })) => {
                 return inline.resolve("inline", document, problems).map(Arc::new);
             }
         };
-        let real = place
-            .folder
-            .canonicalize()
-            .unwrap_or_else(|_| place.folder.to_owned());
-        self.library
-            .find(&name, &real, place.root, problems)
-            .unwrap_or_else(|known| {
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                let help = suggestion(&name, &known);
-                let error = match span {
-                    Some(span) => document.error(span, format!("there is no topology `{name}`")),
-                    None => Diagnostic::error(format!(
-                        "there is no topology `{name}`, which --topology names"
-                    )),
-                };
-                problems.push(error.help(help));
-                None
-            })
+        let real = place.folder.canonicalize().unwrap_or_else(|_| place.folder.to_owned());
+        self.library.find(&name, &real, place.root, problems).unwrap_or_else(|known| {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let help = suggestion(&name, &known);
+            let error = match span {
+                Some(span) => document.error(span, format!("there is no topology `{name}`")),
+                None => Diagnostic::error(format!("there is no topology `{name}`, which --topology names")),
+            };
+            problems.push(error.help(help));
+            None
+        })
     }
 }
 
@@ -277,8 +214,7 @@ fn text<'a>(document: &'a Node, key: &str) -> &'a str {
 
 /// A scenario, whatever its version; a `Scenario` of somebody else's API is none.
 fn is_scenario(document: &Node) -> bool {
-    let ours = document.get("apiVersion").is_none()
-        || text(document, "apiVersion").starts_with("netproof/");
+    let ours = document.get("apiVersion").is_none() || text(document, "apiVersion").starts_with("netproof/");
     ours && text(document, "kind") == "Scenario"
 }
 
@@ -293,16 +229,13 @@ fn not_a_scenario(document: &Document) -> Diagnostic {
         (Some(node), Some(kind)) => {
             let help = match did_you_mean(kind, ["Scenario"]) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "a scenario names the file of its manifests, `file: PATH`, in `objects`"
-                    .to_owned(),
+                None => "a scenario names the file of its manifests, `file: PATH`, in `objects`".to_owned(),
             };
-            document
-                .error(node.span, format!("this is a {kind}, not a scenario"))
-                .help(help)
+            document.error(node.span, format!("this is a {kind}, not a scenario")).help(help)
         }
-        _ if text(&document.root, "apiVersion").starts_with("netproof/") => document
-            .error(start(document), "the field `kind` is missing")
-            .help("add `kind: Scenario`"),
+        _ if text(&document.root, "apiVersion").starts_with("netproof/") => {
+            document.error(start(document), "the field `kind` is missing").help("add `kind: Scenario`")
+        }
         _ => document
             .error(start(document), "this document is not a scenario")
             .help("a scenario starts with `apiVersion: netproof/v1alpha1` and `kind: Scenario`"),
@@ -338,10 +271,7 @@ fn matches_nothing(
     for name in &spec.matches_nothing {
         match refs::object_ref(&name.value, namespace) {
             Ok(value) if ["networkpolicy", "service"].contains(&value.kind.as_str()) => {
-                objects.push(Spanned {
-                    value,
-                    span: name.span,
-                });
+                objects.push(Spanned { value, span: name.span });
             }
             Ok(value) => {
                 let error = document.error(name.span, format!("{value} has no selector"));
@@ -360,32 +290,22 @@ impl Scenario {
             if !lint.knows(&object.value) {
                 let known = lint.objects();
                 let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                let error = self.document.error(
-                    object.span,
-                    format!("{} does not exist in any step", object.value),
-                );
+                let error =
+                    self.document.error(object.span, format!("{} does not exist in any step", object.value));
                 problems.push(error.help(suggestion(&object.value.to_string(), &known)));
             }
         }
         for finding in lint.finish() {
-            if self
-                .matches_nothing
-                .iter()
-                .any(|silenced| silenced.value == finding.object)
-            {
+            if self.matches_nothing.iter().any(|silenced| silenced.value == finding.object) {
                 continue;
             }
-            let message = format!(
-                "{} of {} matches no {} in any step",
-                finding.path, finding.object, finding.what
-            );
-            let help = format!(
-                "correct it, or say that it is meant: `matchesNothing: [{}]`",
-                finding.object
-            );
+            let message =
+                format!("{} of {} matches no {} in any step", finding.path, finding.object, finding.what);
+            let help = format!("correct it, or say that it is meant: `matchesNothing: [{}]`", finding.object);
             let warning = match self.written(&finding.object) {
-                Some(placed) => Diagnostic::warning(message)
-                    .at(&placed.source, self.field(placed, &finding.path)),
+                Some(placed) => {
+                    Diagnostic::warning(message).at(&placed.source, self.field(placed, &finding.path))
+                }
                 None => Diagnostic::warning(message).in_source(&self.document.source),
             };
             problems.push(warning.help(help));
@@ -394,31 +314,22 @@ impl Scenario {
 
     /// Where an object is written first.
     fn written(&self, object: &ObjectRef) -> Option<&Placed> {
-        let steps = self
-            .steps
-            .iter()
-            .flat_map(|step| &step.change_sets)
-            .flatten();
-        self.initial
-            .iter()
-            .chain(steps)
-            .find(|placed| match &placed.change {
-                Change::Apply(applied) => {
-                    let metadata = applied.metadata();
-                    applied.kind() == object.kind
-                        && metadata.name == object.name
-                        && metadata.namespace == object.namespace
-                }
-                _ => false,
-            })
+        let steps = self.steps.iter().flat_map(|step| &step.change_sets).flatten();
+        self.initial.iter().chain(steps).find(|placed| match &placed.change {
+            Change::Apply(applied) => {
+                let metadata = applied.metadata();
+                applied.kind() == object.kind
+                    && metadata.name == object.name
+                    && metadata.namespace == object.namespace
+            }
+            _ => false,
+        })
     }
 
     /// The place of a field of a manifest in this document, or of the manifest where it has none.
     fn field(&self, placed: &Placed, path: &str) -> Span {
         let in_document = Arc::ptr_eq(&placed.source, &self.document.source);
-        let manifest = in_document
-            .then(|| find(&self.document.root, placed.span))
-            .flatten();
+        let manifest = in_document.then(|| find(&self.document.root, placed.span)).flatten();
         let Some(mut node) = manifest else {
             return placed.span;
         };

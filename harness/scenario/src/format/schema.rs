@@ -16,8 +16,6 @@ pub fn topology_schema() -> String {
 }
 
 fn schema<T: JsonSchema>() -> String {
-    let schema = SchemaSettings::draft07()
-        .into_generator()
-        .into_root_schema_for::<T>();
+    let schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>();
     format!("{:#}\n", schema.as_value())
 }

@@ -63,11 +63,7 @@ pub fn place(snapshot: &Snapshot, place: &Place) -> Target {
         .filter(|family| snapshot.topology.family.contains(*family))
         .filter_map(|family| snapshot.address_of(place, family))
         .collect();
-    Target {
-        addresses,
-        ports: ports(snapshot, place),
-        answers_echo: *place != Place::Router,
-    }
+    Target { addresses, ports: ports(snapshot, place), answers_echo: *place != Place::Router }
 }
 
 /// An address, whoever has it; a loopback address is everybody's own.
@@ -78,17 +74,9 @@ pub fn address(snapshot: &Snapshot, address: IpAddr, source: &Place) -> Target {
     };
     let mut target = match owner {
         Some(found) => place(snapshot, &found),
-        None => match snapshot
-            .services
-            .values()
-            .find(|service| service.cluster_ips.contains(&address))
-        {
+        None => match snapshot.services.values().find(|service| service.cluster_ips.contains(&address)) {
             Some(found) => service(snapshot, found),
-            None => Target {
-                addresses: Vec::new(),
-                ports: Vec::new(),
-                answers_echo: false,
-            },
+            None => Target { addresses: Vec::new(), ports: Vec::new(), answers_echo: false },
         },
     };
     target.addresses = vec![address];
@@ -97,16 +85,8 @@ pub fn address(snapshot: &Snapshot, address: IpAddr, source: &Place) -> Target {
 
 /// A service at its cluster IPs.
 pub fn service(snapshot: &Snapshot, service: &Service) -> Target {
-    let ports = service
-        .ports
-        .iter()
-        .map(|port| service_port(snapshot, service, port, port.port))
-        .collect();
-    Target {
-        addresses: service.cluster_ips.clone(),
-        ports,
-        answers_echo: false,
-    }
+    let ports = service.ports.iter().map(|port| service_port(snapshot, service, port, port.port)).collect();
+    Target { addresses: service.cluster_ips.clone(), ports, answers_echo: false }
 }
 
 /// A service at a node's address; `None` if it has no node port.
@@ -117,11 +97,7 @@ pub fn node_port(snapshot: &Snapshot, service: &Service, node: &Place) -> Option
         .filter_map(|port| Some(service_port(snapshot, service, port, port.node_port?)))
         .collect();
     let addresses = place(snapshot, node).addresses;
-    (!ports.is_empty()).then_some(Target {
-        addresses,
-        ports,
-        answers_echo: false,
-    })
+    (!ports.is_empty()).then_some(Target { addresses, ports, answers_echo: false })
 }
 
 /// What has a name in the cluster's DNS, asked for with a search list.
@@ -138,36 +114,20 @@ pub fn name(snapshot: &Snapshot, name: &str, search: &[String]) -> Option<Target
 const SERVICE_DOMAIN: &str = ".svc.cluster.local";
 
 fn absolute_name(snapshot: &Snapshot, name: &str) -> Option<Target> {
-    if let Some((service_name, namespace)) = name
-        .strip_suffix(SERVICE_DOMAIN)
-        .and_then(|rest| rest.split_once('.'))
+    if let Some((service_name, namespace)) =
+        name.strip_suffix(SERVICE_DOMAIN).and_then(|rest| rest.split_once('.'))
     {
-        let found = snapshot
-            .services
-            .get(&NamespacedName::new(namespace, service_name))?;
-        return Some(if found.headless {
-            headless(snapshot, found)
-        } else {
-            service(snapshot, found)
-        });
+        let found = snapshot.services.get(&NamespacedName::new(namespace, service_name))?;
+        return Some(if found.headless { headless(snapshot, found) } else { service(snapshot, found) });
     }
-    let external = snapshot
-        .externals
-        .values()
-        .find(|host| host.dns.iter().any(|own| own == name))?;
+    let external = snapshot.externals.values().find(|host| host.dns.iter().any(|own| own == name))?;
     Some(place(snapshot, &Place::External(external.name.clone())))
 }
 
 /// The names that the cluster's DNS knows, services as `NAME.NAMESPACE`.
 pub fn names(snapshot: &Snapshot) -> Vec<String> {
-    let services = snapshot
-        .services
-        .keys()
-        .map(|service| format!("{}.{}", service.name, service.namespace));
-    let externals = snapshot
-        .externals
-        .values()
-        .flat_map(|host| host.dns.iter().cloned());
+    let services = snapshot.services.keys().map(|service| format!("{}.{}", service.name, service.namespace));
+    let externals = snapshot.externals.values().flat_map(|host| host.dns.iter().cloned());
     services.chain(externals).collect()
 }
 
@@ -184,49 +144,32 @@ fn headless(snapshot: &Snapshot, service: &Service) -> Target {
         for (backend, number) in endpoints(snapshot, service, port) {
             for own in self::ports(snapshot, &backend) {
                 let same = own.number == number && own.protocol == transport(port.protocol);
-                match ports
-                    .iter_mut()
-                    .find(|known| known.number == number && known.protocol == own.protocol)
+                match ports.iter_mut().find(|known| known.number == number && known.protocol == own.protocol)
                 {
                     Some(known) if same => known.backends.push(backend.clone()),
-                    None if same => ports.push(Port {
-                        backends: vec![backend.clone()],
-                        ..own
-                    }),
+                    None if same => ports.push(Port { backends: vec![backend.clone()], ..own }),
                     _ => {}
                 }
             }
         }
     }
-    Target {
-        addresses,
-        ports,
-        answers_echo: true,
-    }
+    Target { addresses, ports, answers_echo: true }
 }
 
 /// The EndpointSlices of a service.
-fn slices<'a>(
-    snapshot: &'a Snapshot,
-    service: &'a Service,
-) -> impl Iterator<Item = &'a EndpointSlice> {
-    snapshot
-        .endpoint_slices
-        .values()
-        .map(AsRef::as_ref)
-        .filter(|slice| {
-            slice.metadata.namespace == service.metadata.namespace
-                && slice.metadata.labels.get(SERVICE_NAME_LABEL) == Some(&service.metadata.name)
-        })
+fn slices<'a>(snapshot: &'a Snapshot, service: &'a Service) -> impl Iterator<Item = &'a EndpointSlice> {
+    snapshot.endpoint_slices.values().map(AsRef::as_ref).filter(|slice| {
+        slice.metadata.namespace == service.metadata.namespace
+            && slice.metadata.labels.get(SERVICE_NAME_LABEL) == Some(&service.metadata.name)
+    })
 }
 
 /// The ready endpoints behind a port of a service, and the number at which they are asked; each once.
 fn endpoints(snapshot: &Snapshot, service: &Service, port: &ServicePort) -> Vec<(Place, u16)> {
     let mut all = Vec::new();
     for slice in slices(snapshot, service) {
-        let behind = |own: &&netproof_api::EndpointPort| {
-            own.name == port.name && own.protocol == port.protocol
-        };
+        let behind =
+            |own: &&netproof_api::EndpointPort| own.name == port.name && own.protocol == port.protocol;
         let Some(number) = slice.ports.iter().find(behind).map(|own| own.port) else {
             continue;
         };
@@ -234,16 +177,9 @@ fn endpoints(snapshot: &Snapshot, service: &Service, port: &ServicePort) -> Vec<
             let namespace = slice.metadata.namespace.as_deref().unwrap_or("default");
             let place = match &endpoint.pod {
                 Some(pod) => snapshot.place_of_pod(&NamespacedName::new(namespace, pod.as_str())),
-                None => endpoint
-                    .addresses
-                    .first()
-                    .and_then(|address| snapshot.place_of_address(*address)),
+                None => endpoint.addresses.first().and_then(|address| snapshot.place_of_address(*address)),
             };
-            all.extend(
-                place
-                    .map(|place| (place, number))
-                    .filter(|entry| !all.contains(entry)),
-            );
+            all.extend(place.map(|place| (place, number)).filter(|entry| !all.contains(entry)));
         }
     }
     all
@@ -258,18 +194,12 @@ fn service_port(snapshot: &Snapshot, service: &Service, port: &ServicePort, dial
             .iter()
             .any(|own| own.served && own.number == *number && own.protocol == protocol)
     };
-    let backends: Vec<Place> = endpoints
-        .iter()
-        .filter(listens)
-        .map(|(place, _)| place.clone())
-        .collect();
+    let backends: Vec<Place> = endpoints.iter().filter(listens).map(|(place, _)| place.clone()).collect();
     // A service without endpoints is served by the proxy, which refuses.
     let unserved = endpoints
         .first()
         .filter(|_| backends.is_empty())
-        .map(|(place, number)| {
-            format!("it leads to {number}/{protocol} of {place}, where nobody listens")
-        });
+        .map(|(place, number)| format!("it leads to {number}/{protocol} of {place}, where nobody listens"));
     Port {
         number: port.port,
         protocol,
@@ -297,34 +227,23 @@ fn ports(snapshot: &Snapshot, place: &Place) -> Vec<Port> {
         Place::Node(node) => {
             let in_its_network = |name: &&NamespacedName| {
                 snapshot.pods.get(*name).is_some_and(|pod| {
-                    pod.host_network
-                        && !pod.phase.has_ended()
-                        && pod.node_name.as_ref() == Some(node)
+                    pod.host_network && !pod.phase.has_ended() && pod.node_name.as_ref() == Some(node)
                 })
             };
             let pods = snapshot.pods.keys().filter(in_its_network);
-            let mut ports: Vec<Port> = pods
-                .flat_map(|name| pod_ports(snapshot, name, own))
-                .collect();
+            let mut ports: Vec<Port> = pods.flat_map(|name| pod_ports(snapshot, name, own)).collect();
             for service in snapshot.services.values() {
                 for port in &service.ports {
                     if let Some(number) = port.node_port {
                         let at_node = service_port(snapshot, service, port, number);
-                        ports.push(Port {
-                            number,
-                            name: None,
-                            ..at_node
-                        });
+                        ports.push(Port { number, name: None, ..at_node });
                     }
                 }
             }
             ports
         }
         Place::External(name) => snapshot.externals.get(name).map_or_else(Vec::new, |host| {
-            host.ports
-                .iter()
-                .map(|port| own(port.port, port.protocol, None, true))
-                .collect()
+            host.ports.iter().map(|port| own(port.port, port.protocol, None, true)).collect()
         }),
         Place::Router => Vec::new(),
     }
@@ -341,10 +260,7 @@ fn pod_ports(
     };
     let listens = snapshot.listens.get(name);
     let listening = |number: u16, protocol: Protocol| {
-        listens.is_none_or(|all| {
-            all.iter()
-                .any(|port| port.port == number && port.protocol == protocol)
-        })
+        listens.is_none_or(|all| all.iter().any(|port| port.port == number && port.protocol == protocol))
     };
     let mut ports: Vec<Port> = pod
         .ports()
@@ -355,10 +271,7 @@ fn pod_ports(
         })
         .collect();
     for port in listens.into_iter().flatten() {
-        if !ports
-            .iter()
-            .any(|known| known.number == port.port && known.protocol == port.protocol)
-        {
+        if !ports.iter().any(|known| known.number == port.port && known.protocol == port.protocol) {
             ports.push(own(port.port, port.protocol, None, true));
         }
     }

@@ -191,11 +191,8 @@ impl PodShort {
     /// The manifest that it stands for.
     pub fn manifest(&self, default: &str, document: &Document, problems: &mut Problems) -> Node {
         let at = At(self.name.span);
-        let ports: Vec<Node> = self
-            .ports
-            .iter()
-            .filter_map(|port| pod_port(port, document, problems))
-            .collect();
+        let ports: Vec<Node> =
+            self.ports.iter().filter_map(|port| pod_port(port, document, problems)).collect();
         let container = at.map([
             ("name", Some(at.text("main"))),
             ("image", Some(at.text("netproof"))),
@@ -214,10 +211,7 @@ impl PodShort {
         let conditions = self.ready.map(|ready| {
             let at = At(ready.span);
             let status = if ready.value { "True" } else { "False" };
-            at.list(vec![at.map([
-                ("type", Some(at.text("Ready"))),
-                ("status", Some(at.text(status))),
-            ])])
+            at.list(vec![at.map([("type", Some(at.text("Ready"))), ("status", Some(at.text(status)))])])
         });
         let status = (pod_ips.is_some() || conditions.is_some())
             .then(|| at.map([("podIPs", pod_ips), ("conditions", conditions)]));
@@ -245,40 +239,20 @@ impl NodeShort {
 
 impl ServiceShort {
     /// The manifest that it stands for; `None` if a port cannot be read.
-    pub fn manifest(
-        &self,
-        default: &str,
-        document: &Document,
-        problems: &mut Problems,
-    ) -> Option<Node> {
+    pub fn manifest(&self, default: &str, document: &Document, problems: &mut Problems) -> Option<Node> {
         let at = At(self.name.span);
         let several = self.ports.len() > 1;
-        let ports: Vec<Option<Node>> = self
-            .ports
-            .iter()
-            .map(|port| service_port(port, several, document, problems))
-            .collect();
+        let ports: Vec<Option<Node>> =
+            self.ports.iter().map(|port| service_port(port, several, document, problems)).collect();
         let mut ports: Vec<Node> = ports.into_iter().collect::<Option<_>>()?;
         if let Some(node_port) = &self.node_port {
-            if let ([port], Value::Mapping(fields)) = (
-                self.ports.as_slice(),
-                ports
-                    .first_mut()
-                    .map_or(&mut Value::Null, |port| &mut port.value),
-            ) && port.entries().iter().all(|(key, _)| key.name != "nodePort")
+            if let ([port], Value::Mapping(fields)) =
+                (self.ports.as_slice(), ports.first_mut().map_or(&mut Value::Null, |port| &mut port.value))
+                && port.entries().iter().all(|(key, _)| key.name != "nodePort")
             {
-                fields.push((
-                    Key {
-                        name: "nodePort".to_owned(),
-                        span: node_port.span,
-                    },
-                    node_port.clone(),
-                ));
+                fields.push((Key { name: "nodePort".to_owned(), span: node_port.span }, node_port.clone()));
             } else {
-                let error = document.error(
-                    node_port.span,
-                    "`nodePort` does not say which port it is for",
-                );
+                let error = document.error(node_port.span, "`nodePort` does not say which port it is for");
                 problems.push(error.help(
                     "write it at the port: `ports: [{name: http, port: 80, targetPort: 80, nodePort: 30080}]`",
                 ));

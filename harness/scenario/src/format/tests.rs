@@ -39,23 +39,15 @@ impl Folder {
 
     /// Loads a path, the folder itself if it is empty, with the folder as the root.
     fn load(&self, path: &str, options: &Options) -> Result<Loaded, String> {
-        let path = if path.is_empty() {
-            self.0.clone()
-        } else {
-            self.path(path)
-        };
-        let options = Options {
-            root: Some(self.0.clone()),
-            ..options.clone()
-        };
+        let path = if path.is_empty() { self.0.clone() } else { self.path(path) };
+        let options = Options { root: Some(self.0.clone()), ..options.clone() };
         load(&[path], &options).map_err(|errors| self.without_path(&errors.to_string()))
     }
 
     /// A text without the folder's name, which differs in every run.
     fn without_path(&self, text: &str) -> String {
         let real = self.0.canonicalize().unwrap();
-        text.replace(&real.display().to_string(), "FOLDER")
-            .replace(&self.0.display().to_string(), "FOLDER")
+        text.replace(&real.display().to_string(), "FOLDER").replace(&self.0.display().to_string(), "FOLDER")
     }
 }
 
@@ -76,12 +68,7 @@ fn complaints(text: &str) -> String {
     let said = match folder.load("scenario.yaml", &Options::default()) {
         Err(errors) => errors,
         Ok(loaded) if loaded.warnings.is_empty() => panic!("nothing is wrong with {text}"),
-        Ok(loaded) => loaded
-            .warnings
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("\n\n"),
+        Ok(loaded) => loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"),
     };
     folder.without_path(&said).replace("FOLDER/", "")
 }
@@ -113,10 +100,6 @@ spec:
 
 /// [`GOOD`] with one text in the place of another.
 fn changed(from: &str, to: &str) -> String {
-    assert_eq!(
-        GOOD.matches(from).count(),
-        1,
-        "{from:?} must stand once in the scenario"
-    );
+    assert_eq!(GOOD.matches(from).count(), 1, "{from:?} must stand once in the scenario");
     GOOD.replace(from, to)
 }

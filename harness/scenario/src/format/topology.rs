@@ -137,23 +137,13 @@ impl ExternalSpec {
         let mut addresses: Vec<IpAddr> = Vec::new();
         for written in &self.addresses.value {
             let Ok(address) = written.parse::<IpAddr>() else {
-                let error = document.error(
-                    written.span,
-                    format!("`{}` is not an IP address", written.value),
-                );
-                problems.push(
-                    error.help("write an address without a prefix length, as in 203.0.113.1"),
-                );
+                let error = document.error(written.span, format!("`{}` is not an IP address", written.value));
+                problems.push(error.help("write an address without a prefix length, as in 203.0.113.1"));
                 continue;
             };
             if !is_ordinary(address) {
-                let error = document.error(
-                    written.span,
-                    format!("no host can have the address {address}"),
-                );
-                problems.push(
-                    error.help("write a unicast address that is neither loopback nor link-local"),
-                );
+                let error = document.error(written.span, format!("no host can have the address {address}"));
+                problems.push(error.help("write a unicast address that is neither loopback nor link-local"));
             } else if addresses.contains(&address) {
                 let error = document.error(written.span, format!("{address} stands here twice"));
                 problems.push(error.help("keep one of the two"));
@@ -176,9 +166,7 @@ impl ExternalSpec {
 fn is_ordinary(address: IpAddr) -> bool {
     let link_local = match address {
         IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
-        IpAddr::V6(address) => {
-            address.is_unicast_link_local() || address.to_ipv4_mapped().is_some()
-        }
+        IpAddr::V6(address) => address.is_unicast_link_local() || address.to_ipv4_mapped().is_some(),
     };
     !(link_local || address.is_unspecified() || address.is_loopback() || address.is_multicast())
 }
@@ -189,37 +177,19 @@ type WrittenRange = (&'static str, IpNet, Option<Span>);
 /// What is built where a topology gives no ranges.
 fn default_ranges() -> Ranges {
     let v4 = |a, b, prefix| IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), prefix));
-    let v6 = |b, c, prefix| {
-        IpNet::V6(Ipv6Net::new_assert(
-            Ipv6Addr::new(0xfd00, b, c, 0, 0, 0, 0, 0),
-            prefix,
-        ))
-    };
+    let v6 =
+        |b, c, prefix| IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xfd00, b, c, 0, 0, 0, 0, 0), prefix));
     Ranges {
-        pods: PerFamily {
-            ipv4: v4(10, 244, 16),
-            ipv6: v6(0x10, 0x244, 48),
-        },
-        services: PerFamily {
-            ipv4: v4(10, 96, 12),
-            ipv6: v6(0x10, 0x96, 108),
-        },
-        nodes: PerFamily {
-            ipv4: v4(172, 18, 24),
-            ipv6: v6(0x172, 0x18, 64),
-        },
+        pods: PerFamily { ipv4: v4(10, 244, 16), ipv6: v6(0x10, 0x244, 48) },
+        services: PerFamily { ipv4: v4(10, 96, 12), ipv6: v6(0x10, 0x96, 108) },
+        nodes: PerFamily { ipv4: v4(172, 18, 24), ipv6: v6(0x172, 0x18, 64) },
     }
 }
 
 impl TopologySpec {
     /// The topology as it is written, its parameters at their defaults; `None` if something is wrong
     /// with it.
-    pub fn resolve(
-        &self,
-        name: &str,
-        document: &Document,
-        problems: &mut Problems,
-    ) -> Option<Topology> {
+    pub fn resolve(&self, name: &str, document: &Document, problems: &mut Problems) -> Option<Topology> {
         let before = problems.errors();
         let nodes = self.nodes(document, problems);
         let (ranges, written) = self.ranges(document, problems);
@@ -231,22 +201,16 @@ impl TopologySpec {
             let host = spec.host(document, problems);
             for (address, place) in host.addresses.iter().zip(&spec.addresses.value) {
                 if let Some(owner) = owners.insert(*address, &spec.name.value) {
-                    let error = document.error(
-                        place.span,
-                        format!("{address} is the address of external/{owner}"),
-                    );
+                    let error =
+                        document.error(place.span, format!("{address} is the address of external/{owner}"));
                     problems.push(error.help("give every host addresses of its own"));
                 }
                 for (what, range, _) in &written {
                     if range.contains(address) {
-                        let message =
-                            format!("{address} is inside the cluster's range of {what}, {range}");
+                        let message = format!("{address} is inside the cluster's range of {what}, {range}");
                         let error = document.error(place.span, message);
-                        problems.push(
-                            error.help(
-                                "an external host has an address outside the cluster's ranges",
-                            ),
-                        );
+                        problems
+                            .push(error.help("an external host has an address outside the cluster's ranges"));
                     }
                 }
             }
@@ -280,10 +244,7 @@ impl TopologySpec {
                     problems.check_name(document, value, names::check_label_value);
                     labels.insert(key.value.clone(), value.value.clone());
                 }
-                TopologyNode {
-                    name: node.name.value.clone(),
-                    labels,
-                }
+                TopologyNode { name: node.name.value.clone(), labels }
             })
             .collect()
     }
@@ -321,13 +282,8 @@ impl TopologySpec {
                 let Some(span) = place.or(*earlier_place) else {
                     continue;
                 };
-                let message =
-                    format!("the ranges of {other} ({earlier}) and {what} ({range}) overlap");
-                problems.push(
-                    document
-                        .error(span, message)
-                        .help("give each a range of its own"),
-                );
+                let message = format!("the ranges of {other} ({earlier}) and {what} ({range}) overlap");
+                problems.push(document.error(span, message).help("give each a range of its own"));
             }
         }
         (ranges, all)
@@ -339,23 +295,13 @@ fn read_range(written: &str, family: Family) -> Result<IpNet, (String, String)> 
         Family::Ipv4 => "write a range, as in 10.244.0.0/16",
         Family::Ipv6 => "write a range, as in fd00:10:244::/48",
     };
-    let net: IpNet = written.parse().map_err(|_| {
-        (
-            format!("`{written}` is not an address range"),
-            example.to_owned(),
-        )
-    })?;
+    let net: IpNet =
+        written.parse().map_err(|_| (format!("`{written}` is not an address range"), example.to_owned()))?;
     if Family::of(net.addr()) != family {
-        return Err((
-            format!("{written} is not an {family} range"),
-            example.to_owned(),
-        ));
+        return Err((format!("{written} is not an {family} range"), example.to_owned()));
     }
     if net.trunc() != net {
-        return Err((
-            format!("{written} has host bits set"),
-            format!("write {}", net.trunc()),
-        ));
+        return Err((format!("{written} has host bits set"), format!("write {}", net.trunc())));
     }
     Ok(net)
 }
@@ -366,9 +312,5 @@ pub fn with_parameters(
     wiring: netproof_model::Wiring,
     family: Families,
 ) -> Arc<Topology> {
-    Arc::new(Topology {
-        wiring,
-        family,
-        ..topology.clone()
-    })
+    Arc::new(Topology { wiring, family, ..topology.clone() })
 }

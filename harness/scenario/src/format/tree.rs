@@ -9,11 +9,7 @@ pub struct At(pub Span);
 
 impl At {
     pub fn node(self, value: Value) -> Node {
-        Node {
-            value,
-            span: self.0,
-            style: Style::Flow,
-        }
+        Node { value, span: self.0, style: Style::Flow }
     }
 
     pub fn text(self, text: impl Into<String>) -> Node {
@@ -28,13 +24,7 @@ impl At {
     pub fn map<const N: usize>(self, fields: [(&str, Option<Node>); N]) -> Node {
         let entries = fields.into_iter().filter_map(|(name, node)| {
             let node = node?;
-            Some((
-                Key {
-                    name: name.to_owned(),
-                    span: node.span,
-                },
-                node,
-            ))
+            Some((Key { name: name.to_owned(), span: node.span }, node))
         });
         self.node(Value::Mapping(entries.collect()))
     }
@@ -50,25 +40,14 @@ impl At {
             ("kind", Some(self.text(kind))),
             ("metadata", Some(metadata)),
         ]);
-        if let (Value::Mapping(all), Value::Mapping(more)) =
-            (&mut manifest.value, self.map(fields).value)
-        {
+        if let (Value::Mapping(all), Value::Mapping(more)) = (&mut manifest.value, self.map(fields).value) {
             all.extend(more);
         }
         manifest
     }
 
-    pub fn metadata(
-        self,
-        name: &Spanned<String>,
-        namespace: Option<Node>,
-        labels: &Option<Node>,
-    ) -> Node {
-        self.map([
-            ("name", Some(written(name))),
-            ("namespace", namespace),
-            ("labels", labels.clone()),
-        ])
+    pub fn metadata(self, name: &Spanned<String>, namespace: Option<Node>, labels: &Option<Node>) -> Node {
+        self.map([("name", Some(written(name))), ("namespace", namespace), ("labels", labels.clone())])
     }
 }
 

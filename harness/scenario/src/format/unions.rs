@@ -62,10 +62,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for TextOrList<T> {
         match &node.value {
             Value::String(_) => Ok(TextOrList::Text(node)),
             Value::Sequence(_) => node.read().map(TextOrList::List),
-            _ => Err(D::Error::custom(format!(
-                "a string or a list is wanted here, not {}",
-                node.describe()
-            ))),
+            _ => Err(D::Error::custom(format!("a string or a list is wanted here, not {}", node.describe()))),
         }
     }
 }
@@ -134,10 +131,7 @@ impl<'de> Deserialize<'de> for PortText {
         match &node.value {
             Value::Int(number) => Ok(PortText(number.to_string())),
             Value::String(text) => Ok(PortText(text.clone())),
-            _ => Err(D::Error::custom(format!(
-                "a port is wanted here, not {}",
-                node.describe()
-            ))),
+            _ => Err(D::Error::custom(format!("a port is wanted here, not {}", node.describe()))),
         }
     }
 }

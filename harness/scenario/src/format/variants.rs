@@ -30,8 +30,7 @@ impl Variant {
         where
             T: Copy,
         {
-            list.as_ref()
-                .is_none_or(|OneOrMany(all)| all.iter().any(|one| U::from(*one) == *value))
+            list.as_ref().is_none_or(|OneOrMany(all)| all.iter().any(|one| U::from(*one) == *value))
         }
         let placement = match (&requires.placement, &self.placement) {
             (Some(OneOrMany(all)), Some(placement)) => all.contains(placement),
@@ -72,9 +71,7 @@ fn word<T: fmt::Display>(choice: Option<T>) -> Option<String> {
 }
 
 fn choices<T, U>(list: &Option<Spanned<Vec<Spanned<T>>>>, read: fn(&T) -> U) -> Vec<U> {
-    list.iter()
-        .flat_map(|list| list.iter().map(|word| read(&word.value)))
-        .collect()
+    list.iter().flat_map(|list| list.iter().map(|word| read(&word.value))).collect()
 }
 
 /// What the command line fixes replaces what is varied.
@@ -87,11 +84,7 @@ fn overridden<T>(choices: Vec<T>, fixed: Option<T>) -> Vec<T> {
 
 /// Each choice, or once nothing where there is none.
 fn or_none<T: Copy>(choices: &[T]) -> Vec<Option<T>> {
-    if choices.is_empty() {
-        vec![None]
-    } else {
-        choices.iter().copied().map(Some).collect()
-    }
+    if choices.is_empty() { vec![None] } else { choices.iter().copied().map(Some).collect() }
 }
 
 /// Reports empty lists and choices that stand twice, and a `requires` that requires nothing.
@@ -123,11 +116,7 @@ fn check_list<T: PartialEq>(
         problems.push(error.help("list at least one, or leave it out"));
     }
     for (i, word) in list.iter().enumerate() {
-        if list
-            .iter()
-            .take(i)
-            .any(|earlier| earlier.value == word.value)
-        {
+        if list.iter().take(i).any(|earlier| earlier.value == word.value) {
             let error = document.error(word.span, format!("this {what} stands here twice"));
             problems.push(error.help("keep one of the two"));
         }

@@ -84,11 +84,7 @@ pub fn walk(
     let mut control_plane = match ControlPlane::new(Arc::clone(&topology)) {
         Ok(control_plane) => control_plane,
         Err(error) => {
-            problems.push(
-                document
-                    .error(scenario.topology.span, error.message)
-                    .help(error.help),
-            );
+            problems.push(document.error(scenario.topology.span, error.message).help(error.help));
             return None;
         }
     };
@@ -113,19 +109,10 @@ pub fn walk(
         }
         let snapshot = control_plane.snapshot();
         lint.step(&snapshot);
-        let judge = Judge {
-            document,
-            snapshot: &snapshot,
-            step: &step.name.value,
-        };
+        let judge = Judge { document, snapshot: &snapshot, step: &step.name.value };
         let expectations = judge.expectations(&step.expectations, problems);
         let location = document.location(step.name.span);
-        steps.push(Step {
-            name: step.name.value.clone(),
-            location,
-            change_sets,
-            expectations,
-        });
+        steps.push(Step { name: step.name.value.clone(), location, change_sets, expectations });
     }
     (problems.errors() == before).then(|| Plan {
         id: scenario.id(variant),
@@ -157,11 +144,7 @@ struct Placer<'a> {
 
 impl<'a> Placer<'a> {
     fn new(placement: Option<Placement>, topology: &'a Topology) -> Self {
-        Placer {
-            placement,
-            topology,
-            nodes: HashMap::new(),
-        }
+        Placer { placement, topology, nodes: HashMap::new() }
     }
 
     fn place(&mut self, placed: &[Placed]) -> Vec<Change> {
@@ -217,9 +200,7 @@ impl Judge<'_> {
                         expectations.push(expectation);
                     }
                 }
-                Err((span, message, help)) => {
-                    problems.push(self.document.error(span, message).help(help))
-                }
+                Err((span, message, help)) => problems.push(self.document.error(span, message).help(help)),
             }
         }
         expectations
@@ -228,11 +209,7 @@ impl Judge<'_> {
     /// One expectation for each family.
     fn expectation(&self, written: &Written) -> Result<Vec<Expectation>, Misfit> {
         let Written { flow, spans, wish } = written;
-        let Resolved {
-            flow,
-            requests,
-            backends,
-        } = resolve::resolve(self.snapshot, flow, wish.may_miss())
+        let Resolved { flow, requests, backends } = resolve::resolve(self.snapshot, flow, wish.may_miss())
             .map_err(|mistake| misfit(mistake, *spans))?;
         let expected = self.expected(wish, &flow.to, &backends, *spans)?;
         let decided_by = match &wish.decided_by {
@@ -251,11 +228,7 @@ impl Judge<'_> {
                     Some(sees) => Some(self.sees(sees, family)?),
                     None => None,
                 };
-                let suffix = if dual {
-                    format!(" {family}")
-                } else {
-                    String::new()
-                };
+                let suffix = if dual { format!(" {family}") } else { String::new() };
                 Ok(Expectation {
                     name: format!("{}/{flow}{suffix}", self.step),
                     location: self.document.location(spans.whole),
@@ -285,13 +258,8 @@ impl Judge<'_> {
                 if backends.is_empty()
                     && matches!(to, Destination::Service(_) | Destination::NodePort { .. }) =>
             {
-                let help =
-                    "give the service a selector that matches a pod which is ready".to_owned();
-                return Err((
-                    spans.to,
-                    format!("{to} has no ready endpoint in this step"),
-                    help,
-                ));
+                let help = "give the service a selector that matches a pod which is ready".to_owned();
+                return Err((spans.to, format!("{to} has no ready endpoint in this step"), help));
             }
             WrittenExpected::Plain(expected) => return Ok(expected.clone()),
             WrittenExpected::PerBackend(verdicts) => verdicts,
@@ -310,18 +278,13 @@ impl Judge<'_> {
         }
         if let Some(missing) = backends.iter().find(|backend| !each.contains_key(backend)) {
             let help = format!("add `{missing}: allow` or `{missing}: deny`");
-            return Err((
-                verdicts.span,
-                format!("the verdict does not say what becomes of {missing}"),
-                help,
-            ));
+            return Err((verdicts.span, format!("the verdict does not say what becomes of {missing}"), help));
         }
         Ok(Expected::PerBackend(each))
     }
 
     fn place(&self, name: &Spanned<Source>) -> Result<Place, Misfit> {
-        resolve::place(self.snapshot, &name.value)
-            .map_err(|(message, help)| (name.span, message, help))
+        resolve::place(self.snapshot, &name.value).map_err(|(message, help)| (name.span, message, help))
     }
 
     fn is_backend(&self, place: &Place, span: Span, backends: &[Place]) -> Result<(), Misfit> {
@@ -336,11 +299,7 @@ impl Judge<'_> {
         Err((span, format!("{place} does not answer this flow"), help))
     }
 
-    fn served_by(
-        &self,
-        places: &[Spanned<Source>],
-        backends: &[Place],
-    ) -> Result<BTreeSet<Place>, Misfit> {
+    fn served_by(&self, places: &[Spanned<Source>], backends: &[Place]) -> Result<BTreeSet<Place>, Misfit> {
         let mut all = BTreeSet::new();
         for name in places {
             let place = self.place(name)?;
@@ -374,37 +333,22 @@ impl Judge<'_> {
 
     /// A policy that decides exists in this step, and so does the rule.
     fn decided_by(&self, decided_by: &Spanned<DecidedBy>) -> Result<DecidedBy, Misfit> {
-        let DecidedBy::Policy {
-            policy,
-            direction,
-            rule,
-        } = &decided_by.value
-        else {
+        let DecidedBy::Policy { policy, direction, rule } = &decided_by.value else {
             return Ok(decided_by.value.clone());
         };
-        let name = NamespacedName::new(
-            policy.namespace.as_deref().unwrap_or("default"),
-            policy.name.as_str(),
-        );
+        let name =
+            NamespacedName::new(policy.namespace.as_deref().unwrap_or("default"), policy.name.as_str());
         let Some(found) = self.snapshot.network_policies.get(&name) else {
-            let (message, help) = resolve::unknown_in_namespace(
-                &policy.kind,
-                &name,
-                self.snapshot.network_policies.keys(),
-            );
+            let (message, help) =
+                resolve::unknown_in_namespace(&policy.kind, &name, self.snapshot.network_policies.keys());
             return Err((decided_by.span, message, help));
         };
         if let Some(direction) = direction {
             let rules = rules(found, *direction);
-            let isolates = found
-                .spec
-                .policy_types
-                .iter()
-                .any(|kind| kind_is(*kind, *direction));
+            let isolates = found.spec.policy_types.iter().any(|kind| kind_is(*kind, *direction));
             if !isolates {
-                let help = format!(
-                    "its policyTypes do not have {direction}: correct them, or the direction here"
-                );
+                let help =
+                    format!("its policyTypes do not have {direction}: correct them, or the direction here");
                 return Err((
                     decided_by.span,
                     format!("{policy} has nothing to say about {direction}"),
@@ -415,16 +359,9 @@ impl Judge<'_> {
                 let help = match rules {
                     0 => format!("it has no {direction} rule"),
                     1 => format!("its only {direction} rule is {direction}[0]"),
-                    _ => format!(
-                        "its {direction} rules are {direction}[0] to {direction}[{}]",
-                        rules - 1
-                    ),
+                    _ => format!("its {direction} rules are {direction}[0] to {direction}[{}]", rules - 1),
                 };
-                return Err((
-                    decided_by.span,
-                    format!("{policy} has no rule {direction}[{rule}]"),
-                    help,
-                ));
+                return Err((decided_by.span, format!("{policy} has no rule {direction}[{rule}]"), help));
             }
         }
         Ok(decided_by.value.clone())

@@ -21,10 +21,7 @@ fn documents() {
         ("{name: case}", "{nam: case}"),
         ("  description: A case.\n", ""),
         ("  topology: two-nodes", "  topologie: two-nodes"),
-        (
-            "  topology: two-nodes",
-            "  topology: two-nodes\n  topology: one-node"
-        ),
+        ("  topology: two-nodes", "  topology: two-nodes\n  topology: one-node"),
         ("  topology: two-nodes", "  topology: tow-nodes"),
         ("  topology: two-nodes", "  topology: 2"),
         ("  topology: two-nodes", "  topology: ../two-nodes"),
@@ -59,73 +56,28 @@ fn objects() {
             pod,
             "- pod: {name: client}\n    - {apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: a, image: b}]}}"
         ),
-        (
-            pod,
-            "- pod: {name: client}\n    - service: {name: two, ports: [80, \"80:81\"]}"
-        ),
-        (
-            pod,
-            "- pod: {name: client}\n    - service: {name: two, ports: [\"80:\"]}"
-        ),
-        (
-            pod,
-            "- pod: {name: client}\n    - service: {name: two, ports: [80, 81], nodePort: 30000}"
-        ),
-        (
-            pod,
-            "- pod: {name: client}\n    - service: {name: two, ports: [80], nodePort: 30000}"
-        ),
-        (
-            pod,
-            "- pod: {name: client}\n    - service: {name: two, type: LoadBalancer, ports: [80]}"
-        ),
-        (
-            pod,
-            "- pod: {name: client}\n    - node: {name: node3, labels: {a: b}}"
-        ),
-        (
-            pod,
-            "- pod: {name: client}\n    - external: {name: far, addresses: []}"
-        ),
-        (
-            pod,
-            "- pod: {name: client}\n    - external: {name: far, addresses: [10.244.1.1, 127.0.0.1, x]}"
-        ),
-        (
-            pod,
-            "- pod: {name: client}\n    - external: {name: far, addresses: [203.0.113.10]}"
-        ),
-        (
-            pod,
-            "- pod: {name: client}\n    - listens: {pod/nobody: [80]}"
-        ),
-        (
-            pod,
-            "- pod: {name: client}\n    - listens: {service/web: [80]}"
-        ),
+        (pod, "- pod: {name: client}\n    - service: {name: two, ports: [80, \"80:81\"]}"),
+        (pod, "- pod: {name: client}\n    - service: {name: two, ports: [\"80:\"]}"),
+        (pod, "- pod: {name: client}\n    - service: {name: two, ports: [80, 81], nodePort: 30000}"),
+        (pod, "- pod: {name: client}\n    - service: {name: two, ports: [80], nodePort: 30000}"),
+        (pod, "- pod: {name: client}\n    - service: {name: two, type: LoadBalancer, ports: [80]}"),
+        (pod, "- pod: {name: client}\n    - node: {name: node3, labels: {a: b}}"),
+        (pod, "- pod: {name: client}\n    - external: {name: far, addresses: []}"),
+        (pod, "- pod: {name: client}\n    - external: {name: far, addresses: [10.244.1.1, 127.0.0.1, x]}"),
+        (pod, "- pod: {name: client}\n    - external: {name: far, addresses: [203.0.113.10]}"),
+        (pod, "- pod: {name: client}\n    - listens: {pod/nobody: [80]}"),
+        (pod, "- pod: {name: client}\n    - listens: {service/web: [80]}"),
         ("podSelector: {matchLabels", "podSelectr: {matchLabels"),
         ("kind: NetworkPolicy", "kind: NetworkPolcy"),
-        (
-            "ingress: []",
-            "ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [11.0.0.0/8]}}]}]"
-        ),
-        (
-            "podSelector: {matchLabels: {app: web}}",
-            "podSelector: {matchLabels: {app: wbe}}"
-        ),
+        ("ingress: []", "ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [11.0.0.0/8]}}]}]"),
+        ("podSelector: {matchLabels: {app: web}}", "podSelector: {matchLabels: {app: wbe}}"),
         (
             "ingress: []",
             "ingress: [{from: [{podSelector: {matchLabels: {app: x}}}, {namespaceSelector: {matchLabels: {a: b}}}]}]",
         ),
         ("selector: {app: web}", "selector: {app: wbe}"),
-        (
-            "  objects:",
-            "  matchesNothing: [networkpolicy/dney, pod/web]\n  objects:"
-        ),
-        (
-            "  objects:",
-            "  matchesNothing: [networkpolicy/dney]\n  objects:"
-        ),
+        ("  objects:", "  matchesNothing: [networkpolicy/dney, pod/web]\n  objects:"),
+        ("  objects:", "  matchesNothing: [networkpolicy/dney]\n  objects:"),
     ]));
 }
 
@@ -183,22 +135,13 @@ fn flows() {
         (flow, "pod/client -> nodeport/web:80"),
         (flow, "pod/client -> loadbalancer/web:80"),
         (flow, "pod/client -> dns/wbe.default:80"),
-        (
-            flow,
-            "external/internet -> dns/web.default.svc.cluster.local:80"
-        ),
+        (flow, "external/internet -> dns/web.default.svc.cluster.local:80"),
         (flow, "pod/client -> ip/10.0.0.1:80"),
         (flow, "pod/client -> ip/[2001:db8:113::10]:80"),
         (flow, "{from: pod/client, to: \"pod/web:80\", port: 80}"),
         (flow, "{from: pod/client, to: pod/web, protocol: udp}"),
-        (
-            flow,
-            "{from: pod/client, to: pod/web, port: 53/udp, protocol: udp}"
-        ),
-        (
-            flow,
-            "{from: pod/client, to: pod/web, port: 80, protocol: icmp}"
-        ),
+        (flow, "{from: pod/client, to: pod/web, port: 53/udp, protocol: udp}"),
+        (flow, "{from: pod/client, to: pod/web, port: 80, protocol: icmp}"),
         (flow, "{from: pod/client, to: pod/wbe, port: 80}"),
         (flow, "{from: pod/client, to: 7}"),
         (flow, "{from: pod/client, too: pod/web}"),
@@ -227,14 +170,8 @@ fn expectations() {
         (verdict, "verdict: {}\n"),
         (verdict, "verdict: {pod/client: allow}\n"),
         (verdict, "verdict: {pod/web: maybe}\n"),
-        (
-            verdict,
-            "verdict: allow\n          baseline: {outcome: refused, because: x}\n"
-        ),
-        (
-            verdict,
-            "verdict: deny\n          baseline: {outcome: refused}\n"
-        ),
+        (verdict, "verdict: allow\n          baseline: {outcome: refused, because: x}\n"),
+        (verdict, "verdict: deny\n          baseline: {outcome: refused}\n"),
         (verdict, "verdict: deny\n          sees: pod/client\n"),
         (verdict, "verdict: allow\n          sees: pod/clint\n"),
         (verdict, "verdict: allow\n          sees: client\n"),
@@ -243,10 +180,7 @@ fn expectations() {
         (verdict, "verdict: allow\n          via: node/node1\n"),
         (verdict, "verdict: allow\n          family: ipv6\n"),
         (verdict, "verdict: allow\n          family: dual\n"),
-        (
-            verdict,
-            "outcome: refused\n          decidedBy: isolation\n"
-        ),
+        (verdict, "outcome: refused\n          decidedBy: isolation\n"),
         (decided_by, "decidedBy: networkpolicy/dney"),
         (decided_by, "decidedBy: networkpolicy/other/deny"),
         (decided_by, "decidedBy: networkpolicy/deny#egress"),
@@ -264,8 +198,7 @@ fn expectations() {
 #[test]
 fn matrices() {
     let expect = "expect:\n        - flow: pod/client -> pod/web:80\n          verdict: deny\n          decidedBy: networkpolicy/deny\n";
-    let matrix =
-        |table: &str| format!("matrix: |\n        {}\n", table.replace('\n', "\n        "));
+    let matrix = |table: &str| format!("matrix: |\n        {}\n", table.replace('\n', "\n        "));
     let tables = [
         ":80 pod/web\npod/client x",
         ":80 pod/web pod/client\npod/client . ",
@@ -300,31 +233,19 @@ fn topologies() {
         inline("nodes: [{name: node1, labels: {\"a b\": c}}]"),
         inline(&format!("{nodes}, wiring: bridged")),
         inline(&format!("{nodes}, ranges: {{pods: {{ipv4: 10.244.0.0}}}}")),
-        inline(&format!(
-            "{nodes}, ranges: {{pods: {{ipv4: 10.244.0.1/16}}}}"
-        )),
-        inline(&format!(
-            "{nodes}, ranges: {{pods: {{ipv4: \"fd00::/48\"}}}}"
-        )),
-        inline(&format!(
-            "{nodes}, ranges: {{pods: {{ipv4: 10.96.4.0/22}}}}"
-        )),
+        inline(&format!("{nodes}, ranges: {{pods: {{ipv4: 10.244.0.1/16}}}}")),
+        inline(&format!("{nodes}, ranges: {{pods: {{ipv4: \"fd00::/48\"}}}}")),
+        inline(&format!("{nodes}, ranges: {{pods: {{ipv4: 10.96.4.0/22}}}}")),
         inline(&format!("{nodes}, ranges: {{pods: {{ipv4: 10.1.0.0/24}}}}")),
-        inline(&format!(
-            "{nodes}, externals: [{{name: a, addresses: [10.96.0.1]}}]"
-        )),
+        inline(&format!("{nodes}, externals: [{{name: a, addresses: [10.96.0.1]}}]")),
         inline(&format!(
             "{nodes}, externals: [{{name: a, addresses: [192.0.2.1]}}, {{name: b, addresses: [192.0.2.1]}}]"
         )),
         inline(&format!(
             "{nodes}, externals: [{{name: a, addresses: [192.0.2.1]}}, {{name: a, addresses: [192.0.2.2]}}]"
         )),
-        inline(&format!(
-            "{nodes}, externals: [{{name: a, addresses: [192.0.2.1], ports: [\"80:81\"]}}]"
-        )),
-        inline(&format!(
-            "{nodes}, externals: [{{name: a, addresses: [192.0.2.1], dns: [a..b]}}]"
-        )),
+        inline(&format!("{nodes}, externals: [{{name: a, addresses: [192.0.2.1], ports: [\"80:81\"]}}]")),
+        inline(&format!("{nodes}, externals: [{{name: a, addresses: [192.0.2.1], dns: [a..b]}}]")),
     ];
     let cases: Vec<(&str, &str)> = texts.iter().map(|text| (topology, text.as_str())).collect();
     insta::assert_snapshot!(report(&cases));
@@ -347,18 +268,10 @@ fn variants() {
 #[test]
 fn a_mistake_of_one_variant_says_which() {
     let topology = "variants: {family: [ipv4, ipv6], wiring: [routed, bridge]}";
-    let text = changed("topology: two-nodes", topology).replace(
-        "pod/client -> pod/web:80",
-        "pod/client -> ip/203.0.113.10:80",
-    );
+    let text = changed("topology: two-nodes", topology)
+        .replace("pod/client -> pod/web:80", "pod/client -> ip/203.0.113.10:80");
     let errors = load_text(&text).unwrap_err();
-    let first: Vec<&str> = errors
-        .lines()
-        .filter(|line| line.contains("error:"))
-        .collect();
+    let first: Vec<&str> = errors.lines().filter(|line| line.contains("error:")).collect();
     assert_eq!(first.len(), 1, "{errors}");
-    assert!(
-        first[0].ends_with("the topology is ipv6 (in variant routed-ipv6)"),
-        "{errors}"
-    );
+    assert!(first[0].ends_with("the topology is ipv6 (in variant routed-ipv6)"), "{errors}");
 }

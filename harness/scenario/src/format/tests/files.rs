@@ -3,11 +3,7 @@
 use super::*;
 
 fn ids(loaded: &Loaded) -> Vec<String> {
-    loaded
-        .plans
-        .iter()
-        .map(|plan| plan.id.to_string())
-        .collect()
+    loaded.plans.iter().map(|plan| plan.id.to_string()).collect()
 }
 
 #[test]
@@ -16,10 +12,7 @@ fn folders_are_searched_and_other_yaml_is_passed_over() {
         ("scenarios/b/two.yaml", GOOD),
         ("scenarios/a/one.yml", GOOD),
         ("scenarios/a/deep/three.yaml", GOOD),
-        (
-            "scenarios/a/manifests/pod.yaml",
-            "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n",
-        ),
+        ("scenarios/a/manifests/pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n"),
         ("scenarios/a/chart/template.yaml", "{{ if .Values.x }}\n"),
         ("scenarios/a/empty.yaml", ""),
         ("scenarios/a/notes.txt", "kind: Scenario"),
@@ -28,12 +21,7 @@ fn folders_are_searched_and_other_yaml_is_passed_over() {
     let loaded = folder.load("scenarios", &Options::default()).unwrap();
     assert_eq!(ids(&loaded), ["a::deep::case", "a::case", "b::case"]);
     assert_eq!((loaded.files, loaded.passed_over_files), (3, 3));
-    assert_eq!(
-        ids(&folder
-            .load("scenarios/b/two.yaml", &Options::default())
-            .unwrap()),
-        ["b::case"]
-    );
+    assert_eq!(ids(&folder.load("scenarios/b/two.yaml", &Options::default()).unwrap()), ["b::case"]);
 }
 
 #[cfg(unix)]
@@ -43,10 +31,7 @@ fn links_in_a_circle_end_somewhere() {
     std::os::unix::fs::symlink("..", folder.path("a/up")).unwrap();
     std::os::unix::fs::symlink("nowhere", folder.path("a/lost.yaml")).unwrap();
     std::os::unix::fs::symlink("one.yaml", folder.path("a/same.yaml")).unwrap();
-    assert_eq!(
-        ids(&folder.load("", &Options::default()).unwrap()),
-        ["a::case"]
-    );
+    assert_eq!(ids(&folder.load("", &Options::default()).unwrap()), ["a::case"]);
 }
 
 #[test]
@@ -60,22 +45,13 @@ fn what_is_not_there() {
     let folder = Folder::new(&[
         ("empty.yaml", ""),
         ("null.yaml", "---\n---\n"),
-        (
-            "pod.yaml",
-            "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n",
-        ),
+        ("pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n"),
         ("list.yaml", "- a\n"),
-        (
-            "typo/x.yaml",
-            "apiVersion: netproof/v1alpha1\nkind: Scenaro\n",
-        ),
+        ("typo/x.yaml", "apiVersion: netproof/v1alpha1\nkind: Scenaro\n"),
         ("folder/notes.txt", ""),
         ("twice/a.yaml", GOOD),
         ("twice/b.yaml", GOOD),
-        (
-            "mixed.yaml",
-            &format!("{GOOD}---\napiVersion: v1\nkind: Pod\n"),
-        ),
+        ("mixed.yaml", &format!("{GOOD}---\napiVersion: v1\nkind: Pod\n")),
         ("two/a.yaml", &changed("pod/web:80", "pod/web:1")),
         ("two/b.yaml", &changed("pod/web:80", "pod/web:2")),
     ]);
@@ -118,17 +94,11 @@ kind: ConfigMap
 metadata: {name: x}
 ";
     let item = |path: &str| {
-        changed(
-            "- pod: {name: client}",
-            &format!("- pod: {{name: client}}\n    - file: {path}"),
-        )
+        changed("- pod: {name: client}", &format!("- pod: {{name: client}}\n    - file: {path}"))
     };
     let folder = Folder::new(&[
         ("root/manifests/shop.yaml", manifests),
-        (
-            "root/s/good.yaml",
-            &item("../manifests/shop.yaml").replace("pod/web:80", "pod/shop-0:80"),
-        ),
+        ("root/s/good.yaml", &item("../manifests/shop.yaml").replace("pod/web:80", "pod/shop-0:80")),
         ("root/s/above.yaml", &item("../../outside.yaml")),
         ("root/s/link.yaml", &item("link/outside.yaml")),
         ("root/s/absolute.yaml", &item("/etc/hostname")),
@@ -136,10 +106,7 @@ metadata: {name: x}
         ("root/s/folder.yaml", &item(".")),
         ("root/s/itself.yaml", &item("itself.yaml")),
         ("root/s/broken.yaml", &item("broken-manifest.yml")),
-        (
-            "root/s/broken-manifest.yml",
-            "apiVersion: v1\nkind: Pod\nmetadata: {name: x, nmae: y}\n",
-        ),
+        ("root/s/broken-manifest.yml", "apiVersion: v1\nkind: Pod\nmetadata: {name: x, nmae: y}\n"),
         ("root/s/again.yaml", &item("again-manifest.yml")),
         (
             "root/s/again-manifest.yml",
@@ -149,29 +116,18 @@ metadata: {name: x}
     ]);
     #[cfg(unix)]
     std::os::unix::fs::symlink("../..", folder.path("root/s/link")).unwrap();
-    let options = Options {
-        root: Some(folder.path("root")),
-        ..Options::default()
-    };
+    let options = Options { root: Some(folder.path("root")), ..Options::default() };
     let load_file = |name: &str| load(&[folder.path(&format!("root/s/{name}.yaml"))], &options);
     let good = load_file("good").unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(
         good.plans[0].steps[0].expectations[0].name,
         "one/pod/default/client -> pod/default/shop-0:80"
     );
-    assert_eq!(
-        good.passed_over,
-        BTreeMap::from([("ConfigMap".to_owned(), 1)])
-    );
+    assert_eq!(good.passed_over, BTreeMap::from([("ConfigMap".to_owned(), 1)]));
     let mut report = String::new();
-    for name in [
-        "above", "link", "absolute", "absent", "folder", "itself", "broken", "again",
-    ] {
+    for name in ["above", "link", "absolute", "absent", "folder", "itself", "broken", "again"] {
         let errors = load_file(name).expect_err(name);
-        report.push_str(&format!(
-            "{}\n\n\n",
-            folder.without_path(&errors.to_string())
-        ));
+        report.push_str(&format!("{}\n\n\n", folder.without_path(&errors.to_string())));
     }
     insta::assert_snapshot!(report);
 }
@@ -188,39 +144,25 @@ fn topologies_are_found_beside_and_above_the_scenario() {
         ("topologies/far.yaml", &topology("far", "root")),
         ("topologies/near.yaml", &topology("near", "root")),
         ("scenarios/topologies/near.yml", &topology("near", "here")),
-        (
-            "scenarios/topologies/wrong.yaml",
-            &topology("right", "here"),
-        ),
+        ("scenarios/topologies/wrong.yaml", &topology("right", "here")),
         ("scenarios/a/near.yaml", &scenario("near")),
         ("scenarios/a/far.yaml", &scenario("far")),
         ("scenarios/b/wrong.yaml", &scenario("wrong")),
         ("scenarios/b/absent.yaml", &scenario("fra")),
     ]);
     let node = |path: &str, options: &Options| {
-        let loaded = folder
-            .load(path, options)
-            .unwrap_or_else(|errors| panic!("{errors}"));
+        let loaded = folder.load(path, options).unwrap_or_else(|errors| panic!("{errors}"));
         loaded.plans[0].topology.nodes[0].name.clone()
     };
     assert_eq!(node("scenarios/a/near.yaml", &Options::default()), "here");
     assert_eq!(node("scenarios/a/far.yaml", &Options::default()), "root");
-    let one = Options {
-        topology: Some("one-node".to_owned()),
-        ..Options::default()
-    };
+    let one = Options { topology: Some("one-node".to_owned()), ..Options::default() };
     assert_eq!(node("scenarios/a/far.yaml", &one), "node1");
     let mut report = String::new();
     for path in ["scenarios/b/wrong.yaml", "scenarios/b/absent.yaml"] {
-        report.push_str(&format!(
-            "{}\n\n\n",
-            folder.load(path, &Options::default()).expect_err(path)
-        ));
+        report.push_str(&format!("{}\n\n\n", folder.load(path, &Options::default()).expect_err(path)));
     }
-    let absent = Options {
-        topology: Some("tow-nodes".to_owned()),
-        ..Options::default()
-    };
+    let absent = Options { topology: Some("tow-nodes".to_owned()), ..Options::default() };
     report.push_str(&folder.load("scenarios/a/far.yaml", &absent).unwrap_err());
     insta::assert_snapshot!(report);
 }

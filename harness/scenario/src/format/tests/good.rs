@@ -32,11 +32,7 @@ fn the_examples_of_the_documentation_load() {
 fn built_in_topologies_are_right_and_their_ranges_the_default() {
     let topologies = built_in_topologies();
     assert_eq!(topologies.len(), library::BUILT_IN.len());
-    let inline = load_text(&changed(
-        "topology: two-nodes",
-        "topology: {nodes: [{name: a}]}",
-    ))
-    .unwrap();
+    let inline = load_text(&changed("topology: two-nodes", "topology: {nodes: [{name: a}]}")).unwrap();
     for topology in topologies {
         assert_eq!(topology.ranges, inline.plans[0].topology.ranges);
     }
@@ -54,11 +50,7 @@ fn describe(loaded: &Loaded) -> String {
         lines.push(format!("  objects: {}", set(&plan.initial)));
         for step in &plan.steps {
             lines.push(format!("  step {}, line {}", step.name, step.location.line));
-            lines.extend(
-                step.change_sets
-                    .iter()
-                    .map(|changes| format!("    change: {}", set(changes))),
-            );
+            lines.extend(step.change_sets.iter().map(|changes| format!("    change: {}", set(changes))));
             lines.extend(step.expectations.iter().map(expectation));
         }
     }
@@ -72,19 +64,15 @@ fn change(change: &Change) -> String {
     match change {
         Change::Apply(netproof_api::Object::Pod(pod)) => {
             let node = pod.node_name.as_deref().unwrap_or("?");
-            let ports: Vec<String> = pod
-                .ports()
-                .map(|port| format!("{}/{}", port.container_port, port.protocol))
-                .collect();
+            let ports: Vec<String> =
+                pod.ports().map(|port| format!("{}/{}", port.container_port, port.protocol)).collect();
             format!("pod/{} @{node} [{}]", pod.metadata.name, ports.join(" "))
         }
         Change::Apply(object) => format!("{}/{}", object.kind(), object.metadata().name),
         Change::ApplyExternal(host) => format!("external/{} {:?}", host.name, host.addresses),
         Change::Listen { pod, ports } => {
-            let ports: Vec<String> = ports
-                .iter()
-                .map(|port| format!("{}/{}", port.port, port.protocol))
-                .collect();
+            let ports: Vec<String> =
+                ports.iter().map(|port| format!("{}/{}", port.port, port.protocol)).collect();
             format!("pod/{pod} listens on [{}]", ports.join(" "))
         }
         Change::Label { object, labels } => format!("label {object} {labels:?}"),
@@ -93,20 +81,12 @@ fn change(change: &Change) -> String {
 }
 
 fn expectation(expectation: &Expectation) -> String {
-    let Expectation {
-        name,
-        location,
-        request,
-        expected,
-        ..
-    } = expectation;
+    let Expectation { name, location, request, expected, .. } = expectation;
     let target = match &request.target {
         RequestTarget::Address(address) => address.to_string(),
-        RequestTarget::Name {
-            name,
-            search,
-            server,
-        } => format!("{name} (of {server}, {} suffixes)", search.len()),
+        RequestTarget::Name { name, search, server } => {
+            format!("{name} (of {server}, {} suffixes)", search.len())
+        }
     };
     let port = match request.port {
         RequestPort::Icmp => "icmp".to_owned(),
@@ -127,10 +107,7 @@ fn expectation(expectation: &Expectation) -> String {
         line.push_str(&format!(", served by {}", places.join(" ")));
     }
     if let Some(baseline) = &expectation.baseline {
-        line.push_str(&format!(
-            ", else {} because {}",
-            baseline.outcome, baseline.because
-        ));
+        line.push_str(&format!(", else {} because {}", baseline.outcome, baseline.because));
     }
     line
 }
@@ -280,9 +257,7 @@ spec:
 
 #[test]
 fn every_form() {
-    insta::assert_snapshot!(describe(
-        &load_text(EVERYTHING).unwrap_or_else(|errors| panic!("{errors}"))
-    ));
+    insta::assert_snapshot!(describe(&load_text(EVERYTHING).unwrap_or_else(|errors| panic!("{errors}"))));
 }
 
 #[test]
@@ -294,40 +269,22 @@ fn variants_overrides_and_filters_choose() {
     );
     let folder = Folder::new(&[("s.yaml", &text)]);
     let ids = |options: &Options| {
-        let loaded = folder
-            .load("s.yaml", options)
-            .unwrap_or_else(|errors| panic!("{errors}"));
+        let loaded = folder.load("s.yaml", options).unwrap_or_else(|errors| panic!("{errors}"));
         let plans = loaded.plans.iter().map(|plan| plan.id.variant_name());
-        let others = loaded
-            .not_applicable
-            .iter()
-            .map(|(id, _)| format!("not {}", id.variant_name()));
+        let others = loaded.not_applicable.iter().map(|(id, _)| format!("not {}", id.variant_name()));
         plans.chain(others).collect::<Vec<_>>().join(" ")
     };
     let all = "same-node-routed-ipv4 same-node-routed-ipv6 same-node-bridge-ipv4 same-node-bridge-ipv6 \
                across-routed-ipv4 across-routed-ipv6 across-bridge-ipv4 across-bridge-ipv6";
     let default = Options::default();
     assert_eq!(ids(&default), all);
-    let bridge = Options {
-        wiring: Some(Wiring::Bridge),
-        filter: Some("across".into()),
-        ..default.clone()
-    };
+    let bridge = Options { wiring: Some(Wiring::Bridge), filter: Some("across".into()), ..default.clone() };
     assert_eq!(ids(&bridge), "across-bridge-ipv4 across-bridge-ipv6");
-    let dual = Options {
-        family: Some(Families::Dual),
-        ..bridge
-    };
+    let dual = Options { family: Some(Families::Dual), ..bridge };
     assert_eq!(ids(&dual), "not across-bridge-dual");
-    let none = Options {
-        filter: Some("nothing like it".replace(' ', "-")),
-        ..default.clone()
-    };
+    let none = Options { filter: Some("nothing like it".replace(' ', "-")), ..default.clone() };
     assert_eq!(ids(&none), "");
-    let bad = Options {
-        filter: Some("a b".into()),
-        ..default
-    };
+    let bad = Options { filter: Some("a b".into()), ..default };
     insta::assert_snapshot!(folder.load("s.yaml", &bad).unwrap_err(), @r"
     --filter:1:3: error: two conditions stand side by side: write `and` or `or` between them
       |
@@ -344,16 +301,10 @@ fn the_same_flow_twice_has_two_names() {
         "decidedBy: networkpolicy/deny\n        - flow: pod/client -> pod/default/web:80/tcp\n          verdict: deny",
     );
     let loaded = load_text(&text).unwrap();
-    let names: Vec<&str> = loaded.plans[0].steps[0]
-        .expectations
-        .iter()
-        .map(|one| one.name.as_str())
-        .collect();
+    let names: Vec<&str> =
+        loaded.plans[0].steps[0].expectations.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(
         names,
-        [
-            "one/pod/default/client -> pod/default/web:80",
-            "one/pod/default/client -> pod/default/web:80 (2)"
-        ]
+        ["one/pod/default/client -> pod/default/web:80", "one/pod/default/client -> pod/default/web:80 (2)"]
     );
 }

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 /// Pieces that mean something somewhere.
 const PIECES: [&str; 24] = [
-    "pod/", "service/", "node/", ":80", "/udp", " -> ", "*", "&a ", "*a", "[", "{", "]", "}", "- ",
-    ": ", "|\n", "\n", "  ", "null", "🦀", "\u{0}", "-1", "99999", "#",
+    "pod/", "service/", "node/", ":80", "/udp", " -> ", "*", "&a ", "*a", "[", "{", "]", "}", "- ", ": ",
+    "|\n", "\n", "  ", "null", "🦀", "\u{0}", "-1", "99999", "#",
 ];
 
 proptest! {

@@ -4,9 +4,7 @@ use super::*;
 
 /// Compares with the committed file; with `INSTA_UPDATE=always` it is written anew.
 fn check(name: &str, generated: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("schema")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(name);
     if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
         std::fs::write(&path, generated).unwrap();
     }
@@ -49,9 +47,7 @@ fn every_field_is_described() {
                     walk(&format!("{path}.{name}"), inner, missing);
                 }
             }
-            serde_json::Value::Array(items) => {
-                items.iter().for_each(|item| walk(path, item, missing))
-            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| walk(path, item, missing)),
             _ => {}
         }
     }
