@@ -1,6 +1,13 @@
 //! Namespaces for the kernel tests, and what the kernel says that it holds.
 
-#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+#![allow(
+    clippy::allow_attributes,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says what went wrong by panicking"
+)]
+
+pub mod node;
 
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getgid, getuid};
