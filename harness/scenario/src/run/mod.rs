@@ -95,7 +95,7 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
         seed: options.seed,
         enforcer: options.enforcer.name().to_owned(),
         proxy: options.proxy.name().to_owned(),
-        scenarios: loaded.plans.len(),
+        scenarios: loaded.plans.iter().map(|plan| plan.id.clone()).collect(),
     });
     for (id, because) in &loaded.not_applicable {
         tally.event(Event::NotApplicable { id: id.clone(), because: because.clone() });

@@ -9,7 +9,6 @@ use netproof_enforcer::{Enforcer, EnforcerError, NodeHandle, Proxy};
 use netproof_model::event::Denial;
 use netproof_model::{Observation, Place};
 use netproof_probe::{ProbeError, ProbeRequest, Prober};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
