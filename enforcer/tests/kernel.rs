@@ -1,5 +1,7 @@
 //! Rulesets in a real kernel, in a user and network namespace of our own, without privilege.
 
+#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
 mod kernel_support;
 mod world;
 

@@ -6,8 +6,10 @@
 mod agent;
 mod diff;
 mod encode;
+mod expressions;
 mod kernel;
 mod ruleset;
+mod sets;
 mod text;
 
 pub use agent::{Agent, Report};

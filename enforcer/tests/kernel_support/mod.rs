@@ -1,6 +1,7 @@
 //! Namespaces for the kernel tests, and what the kernel says that it holds.
 
 #![allow(
+    dead_code,
     clippy::allow_attributes,
     clippy::panic,
     clippy::unwrap_used,

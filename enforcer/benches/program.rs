@@ -1,0 +1,114 @@
+//! From a change to the generation that is programmed, on two nodes with 1,000 pods, for 1, 100 and
+//! 1,000 policies: `cargo bench -p netproof-enforcer`. Needs no privilege.
+
+#[path = "../tests/kernel_support/mod.rs"]
+mod kernel_support;
+#[path = "../tests/world/mod.rs"]
+mod world;
+
+use kernel_support::{in_namespace_of_our_own, new_netns};
+use netproof_enforcer::program::Compiler;
+use netproof_enforcer::{Enforcer, NodeHandle, nftables};
+use netproof_model::{Families, Wiring};
+use std::error::Error;
+use std::fmt::Write;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+use world::World;
+
+const PODS: usize = 1000;
+const APPS: usize = 100;
+const ROUNDS: usize = 11;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    in_namespace_of_our_own()?;
+    println!("{PODS} pods on two nodes; median of {ROUNDS}, in ms");
+    println!("policies  compile  first load  label  new rule  new policy");
+    for policies in [1, 100, 1000] {
+        measure(policies)?;
+    }
+    Ok(())
+}
+
+fn measure(policies: usize) -> Result<(), Box<dyn Error>> {
+    let mut world = World::new(Families::Ipv4, Wiring::Routed);
+    let mut objects = String::new();
+    for pod in 0..PODS {
+        let node = if pod % 2 == 0 { "node1" } else { "node2" };
+        objects += &world::pod(&format!("pod{pod}"), node, &format!("app=a{}", pod % APPS), "http:80");
+    }
+    for number in 0..policies {
+        objects += &policy(number, 2);
+    }
+    world.apply(&objects);
+
+    let compile = median((0..ROUNDS).map(|_| {
+        let snapshot = world.snapshot();
+        time(|| {
+            let compiler = Compiler::new(&snapshot);
+            std::hint::black_box(["node1", "node2"].map(|node| compiler.node(node)));
+            Ok(())
+        })
+    }))?;
+
+    let netns = [new_netns()?, new_netns()?];
+    let handles = ["node1", "node2"].into_iter().zip(&netns);
+    let mut enforcer = nftables(
+        handles.map(|(name, netns)| NodeHandle { name: name.into(), netns: netns.as_fd() }).collect(),
+    )?;
+    let mut program = |world: &World| {
+        let snapshot = world.snapshot();
+        time(|| Ok(enforcer.program(&snapshot)?))
+    };
+    let first = program(&world)?;
+    let label = median((0..ROUNDS).map(|round| {
+        world.label("pod", "pod7", "app", Some(if round % 2 == 0 { "a8" } else { "a7" }));
+        program(&world)
+    }))?;
+    let rule = median((0..ROUNDS).map(|round| {
+        world.apply(&policy(0, 3 + round % 2));
+        program(&world)
+    }))?;
+    let added = median((0..ROUNDS).map(|round| {
+        world.apply(&policy(policies + round, 2));
+        program(&world)
+    }))?;
+    let ms = |duration: Duration| format!("{:.2}", duration.as_secs_f64() * 1000.0);
+    println!(
+        "{policies:>8}  {:>7}  {:>10}  {:>5}  {:>8}  {:>10}",
+        ms(compile),
+        ms(first),
+        ms(label),
+        ms(rule),
+        ms(added)
+    );
+    Ok(())
+}
+
+fn policy(number: usize, rules: usize) -> String {
+    let mut list = String::new();
+    for rule in 0..rules {
+        let peer = (number + rule + 1) % APPS;
+        let _ = write!(
+            list,
+            "{{from: [{{podSelector: {{matchLabels: {{app: a{peer}}}}}}}], ports: [{{port: {}}}]}},",
+            80 + rule
+        );
+    }
+    let spec = format!("{{podSelector: {{matchLabels: {{app: a{}}}}}, ingress: [{list}]}}", number % APPS);
+    world::policy(&format!("policy{number}"), &spec)
+}
+
+fn time(work: impl FnOnce() -> Result<(), Box<dyn Error>>) -> Result<Duration, Box<dyn Error>> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed())
+}
+
+fn median(
+    durations: impl Iterator<Item = Result<Duration, Box<dyn Error>>>,
+) -> Result<Duration, Box<dyn Error>> {
+    let mut durations = durations.collect::<Result<Vec<_>, _>>()?;
+    durations.sort_unstable();
+    durations.get(durations.len() / 2).copied().ok_or_else(|| "no rounds".into())
+}

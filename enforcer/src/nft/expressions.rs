@@ -1,0 +1,240 @@
+//! A rule as nlink's expressions, with the protocol guards that the table's family asks for.
+
+use super::encode::Epoch;
+use super::ruleset::{Field, Part, Rule, Statement, TableFamily, Test, Value, Verdict};
+use super::sets::{length, write_value};
+use super::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
+use netproof_model::Family;
+use nlink::netlink::MessageBuilder;
+use nlink::netlink::nftables::{
+    self as nf, ChainName, CmpOp, CtKey, Expr, LogExpr, LookupExpr, MetaKey, Register,
+};
+use std::net::IpAddr;
+
+const CT_NEW: u32 = 8;
+const CT_ESTABLISHED_OR_RELATED: u32 = 2 | 4;
+const RANDOM_FULLY: u32 = 1 << 4;
+
+/// The expressions of a rule in a table of this family.
+pub(super) fn expressions(rule: &Rule, table: TableFamily, epoch: Epoch) -> Vec<Expr> {
+    let mut writer = Writer { table, epoch, expressions: Vec::new(), guards: Vec::new() };
+    for statement in &rule.statements {
+        writer.statement(statement);
+    }
+    writer.expressions
+}
+
+struct Writer {
+    table: TableFamily,
+    epoch: Epoch,
+    expressions: Vec<Expr>,
+    /// Guards that the rule has already.
+    guards: Vec<(MetaKey, Vec<u8>)>,
+}
+
+impl Writer {
+    fn statement(&mut self, statement: &Statement) {
+        let r0 = Register::R0;
+        match statement {
+            Statement::Match(fields, test) => {
+                self.guard(fields);
+                match test {
+                    Test::Is(part) | Test::IsNot(part) => {
+                        let positive = matches!(test, Test::Is(_));
+                        self.load(fields);
+                        // An ICMPv6 type is one byte, wherever its number came from.
+                        let narrow = fields == &[Field::Icmpv6Type];
+                        self.compare(part, positive, narrow);
+                    }
+                    Test::In(set) => {
+                        self.load(fields);
+                        self.push(LookupExpr::new(self.epoch.name(set), r0));
+                    }
+                }
+            }
+            Statement::Family(family) => self.family_guard(*family),
+            Statement::DestinationPort(protocol, part) => {
+                self.meta_guard(MetaKey::L4Proto, vec![protocol.number(Family::Ipv4)]);
+                self.load(&[Field::DestinationPort]);
+                self.compare(part, true, false);
+            }
+            Statement::Established => self.ct_state(CT_ESTABLISHED_OR_RELATED),
+            Statement::New => self.ct_state(CT_NEW),
+            Statement::VerdictMap(fields, map) => {
+                self.guard(fields);
+                self.load(fields);
+                self.push(LookupExpr::new(self.epoch.name(map), r0).dreg(Register::Verdict));
+            }
+            Statement::RandomMap(modulus, map) => {
+                self.push(Expr::Numgen {
+                    dreg: r0,
+                    kind: nf::NumgenKind::Random,
+                    modulus: *modulus,
+                    offset: 0,
+                });
+                self.push(LookupExpr::new(self.epoch.name(map), r0).dreg(Register::Verdict));
+            }
+            Statement::MarkUnset(bits) => {
+                self.push(Expr::Meta { dreg: r0, key: MetaKey::Mark });
+                self.bits(*bits, 0);
+                self.push(Expr::Cmp { sreg: r0, op: CmpOp::Eq, data: 0u32.to_ne_bytes().to_vec() });
+            }
+            Statement::SetMark(bits) => self.change_mark(!bits, *bits),
+            Statement::FlipMark(bits) => self.change_mark(u32::MAX, *bits),
+            Statement::Log(number) => self.push(
+                LogExpr::new()
+                    .prefix(format!("{NFLOG_PREFIX}{number}"))
+                    .group(NFLOG_GROUP)
+                    .snaplen(NFLOG_SNAPLEN)
+                    .queue_threshold(1),
+            ),
+            Statement::Reject => {
+                let (reject_type, icmp_code) = match self.table {
+                    TableFamily::Ip => (nf::NFT_REJECT_ICMP_UNREACH, 3),
+                    TableFamily::Ip6 => (nf::NFT_REJECT_ICMP_UNREACH, 4),
+                    _ => (nf::NFT_REJECT_ICMPX_UNREACH, nf::NFT_REJECT_ICMPX_PORT_UNREACH),
+                };
+                self.push(Expr::Reject { reject_type, icmp_code });
+            }
+            Statement::Dnat(address, port) => self.dnat(*address, *port),
+            Statement::Masquerade => {
+                let mut b = MessageBuilder::new(0, 0);
+                let header = b.len();
+                b.append_attr_u32_be(nf::NFTA_MASQ_FLAGS, RANDOM_FULLY);
+                let flags = b.as_bytes().get(header..).unwrap_or_default().to_vec();
+                self.push(nf::RawExpr::new("masq", flags));
+            }
+            Statement::Verdict(verdict) => self.verdict(verdict),
+        }
+    }
+
+    fn push(&mut self, expression: impl Into<Expr>) {
+        self.expressions.push(expression.into());
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) {
+        let named = |name: &str| ChainName::new(self.epoch.name(name));
+        let verdict = match verdict {
+            Verdict::Accept => nf::Verdict::Accept,
+            Verdict::Drop => nf::Verdict::Drop,
+            Verdict::Return => nf::Verdict::Return,
+            // A name that the kernel could not hold cannot be in a ruleset; were it, the packet would
+            // be dropped rather than let through.
+            Verdict::Jump(chain) => named(chain).map_or(nf::Verdict::Drop, nf::Verdict::JumpTo),
+            Verdict::Goto(chain) => named(chain).map_or(nf::Verdict::Drop, nf::Verdict::GotoTo),
+        };
+        self.push(Expr::Verdict(verdict));
+    }
+
+    fn guard(&mut self, fields: &[Field]) {
+        for field in fields {
+            match field {
+                Field::SourceV4 | Field::DestinationV4 => self.family_guard(Family::Ipv4),
+                Field::SourceV6 | Field::DestinationV6 => self.family_guard(Family::Ipv6),
+                Field::Icmpv6Type => {
+                    self.family_guard(Family::Ipv6);
+                    self.meta_guard(MetaKey::L4Proto, vec![58]);
+                }
+                Field::Protocol | Field::DestinationPort | Field::InputInterface => {}
+            }
+        }
+    }
+
+    /// `ip saddr` means nothing in a packet of the other family, so each table asks in its own way.
+    fn family_guard(&mut self, family: Family) {
+        let (nfproto, ethertype) = match family {
+            Family::Ipv4 => (2, 0x0800u16),
+            Family::Ipv6 => (10, 0x86dd),
+        };
+        match self.table {
+            TableFamily::Inet => self.meta_guard(MetaKey::NfProto, vec![nfproto]),
+            TableFamily::Bridge => self.meta_guard(MetaKey::Protocol, ethertype.to_be_bytes().to_vec()),
+            TableFamily::Ip | TableFamily::Ip6 => {}
+        }
+    }
+
+    fn meta_guard(&mut self, key: MetaKey, data: Vec<u8>) {
+        if !self.guards.contains(&(key, data.clone())) {
+            self.guards.push((key, data.clone()));
+            self.push(Expr::Meta { dreg: Register::R0, key });
+            self.push(Expr::Cmp { sreg: Register::R0, op: CmpOp::Eq, data });
+        }
+    }
+
+    /// Loads the fields side by side, each at a multiple of four bytes.
+    fn load(&mut self, fields: &[Field]) {
+        let mut word = 0;
+        for field in fields {
+            // Sixteen words hold any key that is made here; one that were longer would not load.
+            let dreg = Register::word(word).unwrap_or(Register::R0);
+            let payload = |base, offset, len| Expr::Payload { dreg, base, offset, len };
+            self.push(match field {
+                Field::SourceV4 => payload(nf::PayloadBase::Network, 12, 4),
+                Field::DestinationV4 => payload(nf::PayloadBase::Network, 16, 4),
+                Field::SourceV6 => payload(nf::PayloadBase::Network, 8, 16),
+                Field::DestinationV6 => payload(nf::PayloadBase::Network, 24, 16),
+                Field::Protocol => Expr::Meta { dreg, key: MetaKey::L4Proto },
+                Field::DestinationPort => payload(nf::PayloadBase::Transport, 2, 2),
+                Field::InputInterface => Expr::Meta { dreg, key: MetaKey::IifName },
+                Field::Icmpv6Type => payload(nf::PayloadBase::Transport, 0, 1),
+            });
+            word += length(field.key_type()).div_ceil(4);
+        }
+    }
+
+    fn compare(&mut self, part: &Part, positive: bool, narrow: bool) {
+        let bytes = |value: &Value| {
+            let mut bytes = Vec::new();
+            match value {
+                Value::Number(number) if narrow => bytes.push(u8::try_from(*number).unwrap_or(u8::MAX)),
+                value => write_value(&mut bytes, value),
+            }
+            bytes
+        };
+        let sreg = Register::R0;
+        match part {
+            Part::One(value) => {
+                let op = if positive { CmpOp::Eq } else { CmpOp::Neq };
+                self.push(Expr::Cmp { sreg, op, data: bytes(value) });
+            }
+            Part::Range(first, last) => {
+                let op = if positive { nf::RangeOp::Eq } else { nf::RangeOp::Neq };
+                self.push(Expr::Range { sreg, op, from: bytes(first), to: bytes(last) });
+            }
+        }
+    }
+
+    fn ct_state(&mut self, states: u32) {
+        self.push(Expr::Ct { dreg: Register::R0, key: CtKey::State });
+        self.bits(states, 0);
+        self.push(Expr::Cmp { sreg: Register::R0, op: CmpOp::Neq, data: 0u32.to_ne_bytes().to_vec() });
+    }
+
+    fn change_mark(&mut self, mask: u32, xor: u32) {
+        self.push(Expr::Meta { dreg: Register::R0, key: MetaKey::Mark });
+        self.bits(mask, xor);
+        self.push(Expr::MetaSet { key: MetaKey::Mark, sreg: Register::R0 });
+    }
+
+    fn bits(&mut self, mask: u32, xor: u32) {
+        self.push(Expr::Bitwise {
+            sreg: Register::R0,
+            dreg: Register::R0,
+            len: 4,
+            mask: mask.to_ne_bytes().to_vec(),
+            xor: xor.to_ne_bytes().to_vec(),
+        });
+    }
+
+    fn dnat(&mut self, address: IpAddr, port: u16) {
+        let (family, data) = match address {
+            IpAddr::V4(address) => (nf::Family::Ip, address.octets().to_vec()),
+            IpAddr::V6(address) => (nf::Family::Ip6, address.octets().to_vec()),
+        };
+        let mut nat = nf::NatExpr::dnat(family).port(port);
+        nat.addr = nf::NatAddr::Reg;
+        self.push(Expr::Immediate { dreg: Register::R0, data });
+        self.push(Expr::Immediate { dreg: Register::R1, data: port.to_be_bytes().to_vec() });
+        self.push(Expr::Nat(nat));
+    }
+}
