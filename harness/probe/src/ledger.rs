@@ -131,3 +131,46 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet;
+    use crate::packet::tests::{ipv4, tcp_header};
+
+    #[test]
+    fn a_packet_that_arrives_after_its_verdict_is_told_once() {
+        let token = Token(0x1234);
+        let syn = packet::parse(&ipv4(6, &tcp_header(token.0, 0, 2))).unwrap();
+        let place = Place::node("node1");
+        let mut ledger = Ledger::default();
+        ledger.begin(1);
+        ledger.expect(token, 0);
+        ledger.judged_lost(token);
+        ledger.begin(1);
+        assert!(ledger.take_late().is_none());
+        ledger.delivered(&place, &syn, || "eth0".into());
+        insta::assert_snapshot!(
+            ledger.take_late().unwrap(),
+            @r#"the packet 00001234 arrived at node/node1 after its probe had been judged "dropped": the verdict was wrong, and others may be; the machine is too busy to deliver packets in time, so run fewer scenarios at once (--jobs)"#
+        );
+        ledger.delivered(&place, &syn, || "eth0".into());
+        assert!(ledger.take_late().is_none());
+    }
+
+    #[test]
+    fn retransmissions_say_nothing_new() {
+        let token = Token(0x1234);
+        let syn = packet::parse(&ipv4(6, &tcp_header(token.0, 0, 2))).unwrap();
+        let mut ledger = Ledger::default();
+        ledger.begin(1);
+        ledger.expect(token, 0);
+        let logged = Logged { number: 3, hook: netproof_model::Hook::Forward, packet: syn };
+        for _ in 0..2 {
+            ledger.delivered(&Place::node("node1"), &syn, || "eth0".into());
+            ledger.logged("node1", &logged);
+        }
+        assert_eq!((ledger.of(0).sightings.len(), ledger.of(0).logs.len()), (1, 1));
+        assert!(ledger.of(0).request_logged && ledger.is_seen(0));
+    }
+}

@@ -1,6 +1,6 @@
 //! Probes by name: each asks a name server first, over the wire.
 
-use crate::world::{World, client, http, pod, request, tcp, web};
+use crate::world::{World, client, dns, http, pod, request, tcp, web};
 use crate::{trial, trial_with_rules};
 use libtest_mimic::Trial;
 use netproof_api::Object;
@@ -157,6 +157,27 @@ fn denied(family: Family) {
     assert!(seen.waited < Duration::from_millis(900), "{seen:#?}");
 }
 
+/// The cluster's own DNS, which a thread of the cluster serves.
+fn cluster_dns(family: Family) {
+    let mut world = World::new(Wiring::Routed);
+    let server = world.address(&Place::pod("kube-system", "coredns"), family);
+    let internet = Place::external("internet");
+    for _ in 0..20 {
+        let mut by_name = request(server, tcp(443));
+        let search = vec!["default.svc.cluster.local".to_owned(), "svc.cluster.local".to_owned()];
+        by_name.target = Target::Name { name: "www.example.com".into(), search, server };
+        let seen = world.probe(by_name);
+        assert_eq!(
+            (seen.outcome, seen.served_by.as_ref()),
+            (Outcome::Connected, Some(&internet)),
+            "{seen:#?}"
+        );
+        assert_eq!(seen.destination, Some(world.address(&internet, family)), "{seen:#?}");
+        let seen = world.probe(request(server, dns(53)));
+        assert_eq!((seen.outcome, seen.waited), (Outcome::Connected, Duration::ZERO), "{seen:#?}");
+    }
+}
+
 fn bad() {
     let mut world = World::new(Wiring::Routed);
     let mut request = request("10.96.0.10".parse().unwrap(), tcp(80));
@@ -172,6 +193,7 @@ pub fn trials() -> Vec<Trial> {
     for family in Family::ALL {
         trials.push(trial(format!("a name is found over {family}"), move || found(family)));
         trials.push(trial(format!("a name is not found over {family}"), move || not_found(family)));
+        trials.push(trial(format!("the cluster's DNS over {family}"), move || cluster_dns(family)));
         trials.push(trial(format!("nobody serves names over {family}"), move || nobody_serves(family)));
         trials.push(trial_with_rules(format!("queries are denied over {family}"), move || denied(family)));
     }
