@@ -7,7 +7,7 @@
 //! `IPReversePathFilter`, the one reason that our sysctls rule out.
 
 use crate::error::{ClusterError, Loss};
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, UNPLUGGED};
 use netproof_model::Place;
 use std::collections::BTreeMap;
 use std::fs;
@@ -218,10 +218,13 @@ impl Counter {
     }
 }
 
-/// The drops of each interface, of both directions, from `/proc/net/dev`.
+/// The drops of each interface in use, of both directions, from `/proc/net/dev`.
 fn interface_drops(text: &str) -> BTreeMap<String, u64> {
     let interface = |line: &str| {
         let (name, values) = line.split_once(':')?;
+        if name.trim().starts_with(UNPLUGGED) {
+            return None;
+        }
         let values: Vec<u64> = values.split_whitespace().filter_map(|value| value.parse().ok()).collect();
         Some((name.trim().to_owned(), values.get(3)? + values.get(11)?))
     };

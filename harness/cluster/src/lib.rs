@@ -5,6 +5,7 @@
 
 pub mod netns;
 pub mod sandbox;
+pub mod yardstick;
 
 mod cluster;
 mod dns;

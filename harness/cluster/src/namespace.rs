@@ -16,6 +16,8 @@ const UPLINK: u32 = 100;
 const BRIDGE: u32 = 101;
 /// The index of the first port.
 const FIRST_PORT: u32 = 102;
+/// How the names of ports begin that lead nowhere any more.
+pub(crate) const UNPLUGGED: &str = "gone";
 
 /// The namespace of a place.
 #[derive(Debug)]
@@ -103,7 +105,7 @@ impl Namespace {
             return Ok(());
         };
         netlink.queue(netlink::down(index), || format!("take the link to {place} down"));
-        let name = format!("gone{index}");
+        let name = format!("{UNPLUGGED}{index}");
         netlink.queue(netlink::rename(index, &name), || format!("rename the link to {place}"));
         self.tables.forget(place);
         netlink.flush().map_err(|error| ClusterError::netlink(&self.place, error))

@@ -5,6 +5,10 @@
 //! everything is set before there is a link. Reading and writing a sysctl costs some microseconds, and
 //! all namespaces of one moment inherit the same: the first one is compared in full, the others get what
 //! was wrong there.
+//!
+//! Some of them (marked "lock" below) take the kernel's lock of links, and do not wait for it but try
+//! again and again, which burns a processor while an earlier cluster is being taken down. So none of
+//! these is written without need.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -24,8 +28,16 @@ pub(crate) struct Sysctls {
     ipv6: bool,
     /// What a test does to each new namespace first.
     spoil: Option<fn()>,
-    /// For each role, what a fresh namespace has wrong.
-    wrong: [Option<Vec<Setting>>; 2],
+    /// What a fresh namespace has wrong.
+    wrong: Option<Wrong>,
+}
+
+/// What a fresh namespace has wrong: for each role, then for all.
+#[derive(Debug)]
+struct Wrong {
+    forwarder: Vec<Setting>,
+    host: Vec<Setting>,
+    all: Vec<Setting>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +55,8 @@ pub(crate) struct SysctlError {
     pub source: io::Error,
 }
 
-/// `net.ipv4.conf.*`. `forwarding` comes first, because changing it resets others.
-const IPV4: [(&str, &str); 22] = [
+/// `net.ipv4.conf.*`.
+const IPV4: [(&str, &str); 20] = [
     // Asymmetric paths and addresses without a route back are for policy to judge.
     ("rp_filter", "0"),
     ("accept_local", "0"),
@@ -53,9 +65,7 @@ const IPV4: [(&str, &str); 22] = [
     ("accept_source_route", "0"),
     // Same-node traffic over a bridge leaves by the interface that it came by; nobody is to be told.
     ("accept_redirects", "0"),
-    ("secure_redirects", "0"),
     ("send_redirects", "0"),
-    ("shared_media", "1"),
     ("arp_accept", "0"),
     ("arp_announce", "0"),
     ("arp_filter", "0"),
@@ -71,8 +81,11 @@ const IPV4: [(&str, &str); 22] = [
     ("disable_xfrm", "0"),
 ];
 
+/// Those of `net.ipv4.conf.lo` that matter; it was made with the namespace, as the host's default was.
+const LOOPBACK: [&str; 4] = ["rp_filter", "accept_local", "route_localnet", "disable_policy"];
+
 /// `net.ipv6.conf.*`.
-const IPV6: [(&str, &str); 15] = [
+const IPV6: [(&str, &str); 14] = [
     // Duplicate-address detection makes an address useless for a second, which looks like a drop.
     ("accept_dad", "0"),
     ("dad_transmits", "0"),
@@ -80,9 +93,6 @@ const IPV6: [(&str, &str); 15] = [
     ("autoconf", "0"),
     ("router_solicitations", "0"),
     ("use_tempaddr", "0"),
-    // No link-local addresses: neighbours are permanent, so nobody needs them, and a node that has none
-    // sends no redirects (IPv6 has no sysctl against sending them).
-    ("addr_gen_mode", "1"),
     ("accept_redirects", "0"),
     ("accept_source_route", "0"),
     ("drop_unicast_in_l2_multicast", "0"),
@@ -94,7 +104,7 @@ const IPV6: [(&str, &str); 15] = [
 ];
 
 /// The rest.
-const OTHERS: [(&str, &str); 13] = [
+const OTHERS: [(&str, &str); 12] = [
     // No ICMP type is rate limited, or rejects and refusals vanish after the sixth. The masks lift the
     // global limit as well, which older kernels do not let a namespace set.
     ("ipv4/icmp_ratemask", "0"),
@@ -105,7 +115,6 @@ const OTHERS: [(&str, &str); 13] = [
     ("ipv4/ip_unprivileged_port_start", "0"),
     // A closed connection whose peer a deny has cut off must not hold its namespace for minutes.
     ("ipv4/tcp_orphan_retries", "1"),
-    ("ipv4/tcp_max_syn_backlog", "4096"),
     ("core/somaxconn", "4096"),
     // With br_netfilter loaded, bridged frames would meet the IP hooks as bridged ones.
     ("bridge/bridge-nf-call-iptables", "0"),
@@ -117,7 +126,7 @@ const OTHERS: [(&str, &str); 13] = [
 impl Sysctls {
     /// For namespaces with IPv6 or with none of it.
     pub fn new(ipv6: bool, spoil: Option<fn()>) -> Self {
-        Sysctls { ipv6, spoil, wrong: [None, None] }
+        Sysctls { ipv6, spoil, wrong: None }
     }
 
     /// Sets everything in the namespace of the calling thread, which must be new.
@@ -125,53 +134,65 @@ impl Sysctls {
         if let Some(spoil) = self.spoil {
             spoil();
         }
-        let wrong = &mut self.wrong[role as usize];
-        match wrong {
-            Some(settings) => settings.iter().try_for_each(Setting::write),
-            None => {
-                let mut corrected = Vec::new();
-                for setting in wanted(self.ipv6, role) {
-                    if setting.differs()? {
-                        setting.write()?;
-                        corrected.push(setting);
-                    }
-                }
-                *wrong = Some(corrected);
-                Ok(())
-            }
+        if self.wrong.is_none() {
+            let differing = |settings: Vec<Setting>| {
+                let differs = settings.into_iter().map(|setting| Ok((setting.differs()?, setting)));
+                let differs: Vec<_> = differs.collect::<Result<_, SysctlError>>()?;
+                Ok(differs.into_iter().filter_map(|(differs, setting)| differs.then_some(setting)).collect())
+            };
+            self.wrong = Some(Wrong {
+                forwarder: differing(forwarding(self.ipv6, "1"))?,
+                host: differing(forwarding(self.ipv6, "0"))?,
+                all: differing(wanted(self.ipv6))?,
+            });
         }
+        let Some(wrong) = &self.wrong else { return Ok(()) };
+        let of_role = if role == Role::Forwarder { &wrong.forwarder } else { &wrong.host };
+        of_role.iter().chain(&wrong.all).try_for_each(Setting::write)?;
+        // Switching forwarding off switches this on.
+        let redirects = Setting::new("ipv4/conf/all/accept_redirects", "0");
+        if of_role.is_empty() { Ok(()) } else { redirects.write() }
     }
 }
 
-fn wanted(ipv6: bool, role: Role) -> Vec<Setting> {
-    let forwarding = if role == Role::Forwarder { "1" } else { "0" };
-    let setting = |path: String, value| Setting { path: format!("/proc/sys/net/{path}"), value };
-    let mut wanted = vec![setting("ipv4/conf/all/forwarding".into(), forwarding)];
+/// What depends on the role (lock). Written to `all`, it is set for the default and every interface.
+fn forwarding(ipv6: bool, value: &'static str) -> Vec<Setting> {
+    let ipv6 = ipv6.then(|| Setting::new("ipv6/conf/all/forwarding", value));
+    [Setting::new("ipv4/conf/all/forwarding", value)].into_iter().chain(ipv6).collect()
+}
+
+/// What all namespaces have in common.
+fn wanted(ipv6: bool) -> Vec<Setting> {
+    let mut wanted = Vec::new();
     if ipv6 {
-        wanted.push(setting("ipv6/conf/all/disable_ipv6".into(), "0"));
-        wanted.push(setting("ipv6/conf/default/disable_ipv6".into(), "0"));
-        wanted.push(setting("ipv6/conf/all/forwarding".into(), forwarding));
-        wanted.push(setting("ipv6/conf/default/forwarding".into(), forwarding));
+        // Lock, but only where a host has it otherwise.
+        wanted.push(Setting::new("ipv6/conf/all/disable_ipv6", "0"));
+        wanted.push(Setting::new("ipv6/conf/default/disable_ipv6", "0"));
+        // No link-local addresses: neighbours are permanent, so nobody needs them, and a node that has
+        // none sends no redirects (IPv6 has no sysctl against sending them). Lock.
+        wanted.push(Setting::new("ipv6/conf/default/addr_gen_mode", "1"));
     } else {
-        // Without addresses there is still multicast; without IPv6 there is silence.
-        wanted.push(setting("ipv6/conf/all/disable_ipv6".into(), "1"));
-        wanted.push(setting("ipv6/conf/default/disable_ipv6".into(), "1"));
+        // Without addresses there is still multicast; without IPv6 there is silence. Lock.
+        wanted.push(Setting::new("ipv6/conf/default/disable_ipv6", "1"));
     }
-    wanted.push(setting("ipv4/conf/default/forwarding".into(), forwarding));
-    for scope in ["all", "default", "lo"] {
-        wanted.extend(IPV4.map(|(name, value)| setting(format!("ipv4/conf/{scope}/{name}"), value)));
-    }
-    if ipv6 {
-        for scope in ["all", "default"] {
-            wanted.extend(IPV6.map(|(name, value)| setting(format!("ipv6/conf/{scope}/{name}"), value)));
+    for scope in ["all", "default"] {
+        wanted.extend(IPV4.map(|(name, value)| Setting::new(&format!("ipv4/conf/{scope}/{name}"), value)));
+        if ipv6 {
+            wanted.extend(IPV6.map(|(name, value)| Setting::new(&format!("ipv6/conf/{scope}/{name}"), value)));
         }
     }
+    let loopback = IPV4.into_iter().filter(|(name, _)| LOOPBACK.contains(name));
+    wanted.extend(loopback.map(|(name, value)| Setting::new(&format!("ipv4/conf/lo/{name}"), value)));
     let others = OTHERS.into_iter().filter(|(path, _)| ipv6 || !path.starts_with("ipv6/"));
-    wanted.extend(others.map(|(path, value)| setting(path.to_owned(), value)));
+    wanted.extend(others.map(|(path, value)| Setting::new(path, value)));
     wanted
 }
 
 impl Setting {
+    fn new(path: &str, value: &'static str) -> Self {
+        Setting { path: format!("/proc/sys/net/{path}"), value }
+    }
+
     /// Whether the sysctl is there and has another value. One that this kernel lacks does nothing.
     fn differs(&self) -> Result<bool, SysctlError> {
         let mut text = [0; 64];
@@ -182,6 +203,7 @@ impl Setting {
         }
     }
 
+    /// Writes the value; without IPv6 in the kernel there is nothing to write it to.
     fn write(&self) -> Result<(), SysctlError> {
         // A write of no bytes would not reach the kernel's parser; a line end alone means "empty".
         let value = if self.value.is_empty() { "\n" } else { self.value };
