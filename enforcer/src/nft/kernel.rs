@@ -34,15 +34,9 @@ pub enum KernelError {
     /// No runtime, no buffer.
     #[error("failed to prepare the netlink socket")]
     Socket(#[source] io::Error),
-    /// The kernel lacks a family of tables.
-    #[error("the kernel has no nf_tables family `{family}` (CONFIG_NF_TABLES_{})", family.to_string().to_uppercase())]
-    Family {
-        /// The family.
-        family: TableFamily,
-        /// What the kernel said.
-        #[source]
-        source: Box<nlink::Error>,
-    },
+    /// The tables of the namespace could not be listed.
+    #[error("failed to list the nf_tables tables of the node")]
+    List(#[source] Box<nlink::Error>),
     /// A transaction was refused; nothing of it is in force.
     #[error("the kernel refused the ruleset ({messages} messages, {bytes} bytes): {source}")]
     Refused {
@@ -106,7 +100,7 @@ impl Kernel {
         let tables = self
             .runtime
             .block_on(self.connection.list_tables_in(family))
-            .map_err(|error| KernelError::Family { family: table.family, source: Box::new(error) })?;
+            .map_err(|error| KernelError::List(Box::new(error)))?;
         Ok(tables.iter().any(|found| found.name == table.name))
     }
 

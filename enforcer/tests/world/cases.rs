@@ -119,5 +119,7 @@ pub fn services() -> Vec<Case> {
     world.apply(&pods());
     world.apply(&pod("other/extra", "node2", "app=client", ""));
     cases.push(Case { name: "node-port-dual", snapshot: world.apply(&service("other/clients", dual)) });
+    // The first of three endpoints goes: the numbers of the others change.
+    cases.push(Case { name: "node-port-dual-fewer", snapshot: world.delete("pod", "other/client") });
     cases
 }
