@@ -72,21 +72,29 @@ impl Agent {
         if self.current == new {
             return Ok(report);
         }
-        let mut held = self.current.clone();
-        merge(&mut held, self.leftover.clone());
-        let way = difference(&held, &new);
-        let switch = messages(&way.switch, self.epoch);
-        if size(&switch) <= self.kernel.limit() {
-            self.commit(switch, &mut report)?;
-            let (done, result) = self.commit_in_parts(&way.tidy, self.epoch, &mut report);
-            self.leftover = leftovers(way.tidy.get(done..).unwrap_or_default(), &held);
-            self.current = new;
-            unless_busy(result)?;
-        } else {
-            self.switch_epoch(&held, new, &mut report)?;
+        let mut held = std::mem::take(&mut self.current);
+        merge(&mut held, std::mem::take(&mut self.leftover));
+        let result = self.change(&held, new, &mut report);
+        if result.is_err() && self.current.tables.is_empty() {
+            self.current = held;
         }
+        result?;
         self.sweep(&mut report)?;
         Ok(report)
+    }
+
+    /// From what the kernel has under the names of this epoch to `new`.
+    fn change(&mut self, held: &Ruleset, new: Ruleset, report: &mut Report) -> Result<(), KernelError> {
+        let way = difference(held, &new);
+        let switch = messages(&way.switch, self.epoch);
+        if size(&switch) > self.kernel.limit() {
+            return self.switch_epoch(held, new, report);
+        }
+        self.commit(switch, report)?;
+        let (done, result) = self.commit_in_parts(&way.tidy, self.epoch, report);
+        self.leftover = leftovers(way.tidy.get(done..).unwrap_or_default(), held);
+        self.current = new;
+        unless_busy(result)
     }
 
     /// Builds `new` beside what is in force, then switches over.
