@@ -1,2 +1,22 @@
-//! Empty.
-fn main() {}
+//! The command `netproof`.
+
+mod args;
+mod commands;
+mod exit;
+mod outputs;
+mod signals;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let Arguments { command, color } = Arguments::parse();
+    let exit = match command {
+        Command::Run(arguments) => commands::run::run(&arguments, color),
+        Command::List(arguments) => commands::list::list(&arguments),
+        Command::Validate(arguments) => commands::validate::validate(&arguments),
+        Command::Doctor => commands::doctor::doctor(),
+    };
+    exit.into()
+}

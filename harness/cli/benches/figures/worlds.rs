@@ -1,0 +1,98 @@
+//! Snapshots of a given size to measure with.
+
+use netproof_api::core::TransportProtocol;
+use netproof_api::{
+    Container, ContainerPort, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
+    NetworkPolicyRule, Object, ObjectMeta, Pod, PolicyType,
+};
+use netproof_controlplane::{Change, ControlPlane};
+use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
+use netproof_model::{Families, Topology, Wiring};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// `nodes` nodes, IPv4, routed, nobody outside.
+pub fn topology(nodes: usize) -> Arc<Topology> {
+    let range = |v4: &str, v6: &str| PerFamily {
+        ipv4: v4.parse().expect("a range"),
+        ipv6: v6.parse().expect("a range"),
+    };
+    Arc::new(Topology {
+        name: format!("{nodes}-nodes"),
+        description: "for measuring".into(),
+        wiring: Wiring::Routed,
+        family: Families::Ipv4,
+        ranges: Ranges {
+            pods: range("10.244.0.0/16", "fd00:10:244::/48"),
+            services: range("10.96.0.0/12", "fd00:10:96::/108"),
+            nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
+        },
+        nodes: (1..=nodes)
+            .map(|n| TopologyNode { name: format!("node{n}"), labels: BTreeMap::new() })
+            .collect(),
+        externals: Vec::new(),
+    })
+}
+
+/// A control plane with `pods` pods of port 80, spread over the nodes, labelled `app: app-N` with N
+/// from 0 to `apps` - 1 in turn.
+pub fn with_pods(nodes: usize, pods: usize, apps: usize) -> ControlPlane {
+    let mut control = ControlPlane::new(topology(nodes)).expect("a topology");
+    let changes: Vec<Change> = (0..pods)
+        .map(|n| {
+            Change::Apply(Object::Pod(Pod {
+                metadata: ObjectMeta {
+                    name: format!("pod-{n}"),
+                    namespace: Some("default".into()),
+                    labels: BTreeMap::from([("app".into(), format!("app-{}", n % apps))]),
+                    ..ObjectMeta::default()
+                },
+                node_name: Some(format!("node{}", n % nodes + 1)),
+                service_account: "default".into(),
+                containers: vec![Container {
+                    name: "main".into(),
+                    ports: vec![ContainerPort {
+                        name: None,
+                        container_port: 80,
+                        protocol: TransportProtocol::Tcp,
+                    }],
+                }],
+                ready: true,
+                ..Pod::default()
+            }))
+        })
+        .collect();
+    control.apply(&changes).expect("pods");
+    control
+}
+
+/// Policy number `n` of `apps`: pods of `app-N` take TCP 80 from those of the next app.
+pub fn policy(n: usize, apps: usize) -> Change {
+    let app = |n: usize| LabelSelector {
+        match_labels: BTreeMap::from([("app".into(), format!("app-{}", n % apps))]),
+        match_expressions: Vec::new(),
+    };
+    Change::Apply(Object::NetworkPolicy(NetworkPolicy {
+        metadata: ObjectMeta {
+            name: format!("policy-{n}"),
+            namespace: Some("default".into()),
+            ..ObjectMeta::default()
+        },
+        spec: netproof_api::networking::NetworkPolicySpec {
+            pod_selector: app(n),
+            policy_types: vec![PolicyType::Ingress],
+            ingress: vec![NetworkPolicyRule {
+                peers: vec![NetworkPolicyPeer::Pods {
+                    namespace_selector: None,
+                    pod_selector: Some(app(n + 1)),
+                }],
+                ports: vec![NetworkPolicyPort {
+                    protocol: TransportProtocol::Tcp,
+                    port: Some(netproof_api::core::IntOrString::Int(80)),
+                    end_port: None,
+                }],
+            }],
+            egress: Vec::new(),
+        },
+    }))
+}

@@ -1,0 +1,229 @@
+//! The command from outside: what it prints and how it ends, where nothing is built.
+
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn netproof(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netproof"));
+    command.args(arguments).stdin(Stdio::null()).env_remove("COLUMNS").env_remove("NO_COLOR");
+    command
+}
+
+/// Exit code, standard output and standard error, in one text.
+fn shown(output: &Output) -> String {
+    let code = output.status.code().map_or_else(|| output.status.to_string(), |code| code.to_string());
+    let mut text = format!("exit code {code}\n");
+    for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        if !bytes.is_empty() {
+            text.push_str(&format!("--- {name}\n{}", String::from_utf8_lossy(bytes)));
+        }
+    }
+    text
+}
+
+fn run(arguments: &[&str]) -> String {
+    shown(&netproof(arguments).output().unwrap())
+}
+
+/// A folder with these files, to start the command in.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn with(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Folder(folder)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        shown(&netproof(arguments).current_dir(self.path()).output().unwrap())
+    }
+}
+
+/// A scenario that every topology can run.
+const GOOD: &str = "\
+apiVersion: netproof/v1alpha1
+kind: Scenario
+metadata:
+  name: deny-all
+  labels: {suite: recipes}
+spec:
+  description: Drop all traffic to the pods of an application.
+  topology: two-nodes
+  variants: {family: [ipv4, ipv6]}
+  objects:
+    - pod: {name: web, labels: {app: web}, node: node1, ports: [80]}
+    - pod: {name: client, node: node2}
+  steps:
+    - name: deny all
+      apply:
+        - apiVersion: networking.k8s.io/v1
+          kind: NetworkPolicy
+          metadata: {name: web-deny-all}
+          spec: {podSelector: {matchLabels: {app: web}}, ingress: []}
+      expect:
+        - flow: pod/client -> pod/web:80
+          verdict: deny
+";
+
+#[test]
+fn help() {
+    for command in ["", "run", "list", "validate", "doctor"] {
+        let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+        let name = if command.is_empty() { "help".to_owned() } else { format!("help_{command}") };
+        insta::assert_snapshot!(name, run(&arguments));
+    }
+}
+
+#[test]
+fn short_help() {
+    insta::assert_snapshot!(run(&["run", "-h"]));
+}
+
+#[test]
+fn version() {
+    assert_eq!(
+        run(&["--version"]),
+        format!("exit code 0\n--- stdout\nnetproof {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn bad_usage_ends_with_2() {
+    for arguments in [
+        &[][..],
+        &["frobnicate"],
+        &["run"],
+        &["validate"],
+        &["list"],
+        &["run", "a", "--enforcer", "cilium"],
+        &["run", "a", "--wiring", "tokenring"],
+        &["run", "a", "--family", "ipv5"],
+        &["run", "a", "--jobs", "0"],
+        &["run", "a", "--timeout", "5"],
+        &["run", "a", "--seed", "-1"],
+        &["run", "a", "--color", "mauve"],
+        &["doctor", "--frobnicate"],
+    ] {
+        assert!(run(arguments).starts_with("exit code 2\n"), "{arguments:?}: {}", run(arguments));
+    }
+}
+
+#[test]
+fn what_is_not_built_yet_says_so() {
+    insta::assert_snapshot!(
+        [
+            run(&["run", "a", "--enforcer", "iptables"]),
+            run(&["run", "a", "--enforcer", "exec:./agent"]),
+            run(&["run", "a", "--proxy", "iptables"]),
+        ]
+        .concat()
+    );
+}
+
+#[test]
+fn reports_that_cannot_be_written_are_bad_input_and_nothing_runs() {
+    let folder = Folder::with(&[("deny-all.yaml", GOOD), ("file", "")]);
+    insta::assert_snapshot!(
+        [
+            folder.run(&["run", "deny-all.yaml", "--junit", "."]),
+            folder.run(&["run", "deny-all.yaml", "--json", "file/events.json"]),
+        ]
+        .concat()
+        .replace(&folder.path().canonicalize().unwrap().display().to_string(), "FOLDER")
+    );
+    let missing = folder.run(&["run", "deny-all.yaml", "--json", "missing/events.json"]);
+    assert!(missing.starts_with("exit code 2\n") && missing.contains("create it first"), "{missing}");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let folder = Folder::with(&[("deny-all.yaml", GOOD)]);
+    let mut child = netproof(&["list", "deny-all.yaml"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut complaints = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
+    assert_eq!(complaints, "");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn list_prints_the_names_that_would_run() {
+    let folder = Folder::with(&[("scenarios/recipes/deny-all.yaml", GOOD)]);
+    insta::assert_snapshot!(
+        [
+            folder.run(&["list", "scenarios"]),
+            folder.run(&["list", "scenarios", "--filter", "variant=ipv6"]),
+            folder.run(&["list", "scenarios", "--filter", "id=recipes::deny-all::ipv4"]),
+            folder.run(&["list", "scenarios", "--filter", "nobody"]),
+            folder.run(&["list", "scenarios", "--filter", "a and and b"]),
+            folder.run(&["list", "nowhere"]),
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
+fn list_topologies_prints_the_built_in_ones() {
+    let folder = Folder::with(&[]);
+    insta::assert_snapshot!(folder.run(&["list", "topologies"]));
+}
+
+#[test]
+fn validate_says_what_is_wrong_and_where() {
+    let folder = Folder::with(&[
+        ("good.yaml", GOOD),
+        ("unknown-key.yaml", &GOOD.replace("verdict: deny", "verdikt: deny")),
+        ("unknown-pod.yaml", &GOOD.replace("pod/client ->", "pod/cleint ->")),
+        ("empty.yaml", ""),
+        ("matches-nothing.yaml", &GOOD.replace("matchLabels: {app: web}", "matchLabels: {app: wep}")),
+    ]);
+    insta::assert_snapshot!(
+        ["good.yaml", "unknown-key.yaml", "unknown-pod.yaml", "empty.yaml", "nowhere.yaml",]
+            .map(|file| format!("$ netproof validate {file}\n{}", folder.run(&["validate", file])))
+            .join("\n")
+    );
+}
+
+#[test]
+fn bad_input_ends_with_2_before_anything_is_built() {
+    let folder = Folder::with(&[("bad.yaml", &GOOD.replace("verdict: deny", "verdikt: deny"))]);
+    let shown = folder.run(&["run", "bad.yaml", "--junit", "junit.xml", "--json", "events.json"]);
+    assert!(shown.starts_with("exit code 2\n"), "{shown}");
+    assert!(shown.contains("bad.yaml:22:11"), "{shown}");
+}
+
+#[test]
+fn strict_lets_no_warning_pass() {
+    let warned = GOOD
+        .replace("matchLabels: {app: web}", "matchLabels: {app: wep}")
+        .replace("verdict: deny", "verdict: allow");
+    let folder = Folder::with(&[("warned.yaml", &warned)]);
+    insta::assert_snapshot!(
+        [folder.run(&["validate", "warned.yaml"]), folder.run(&["validate", "--strict", "warned.yaml"])]
+            .join("\n")
+    );
+}
+
+#[test]
+fn doctor_agrees_with_itself() {
+    let shown = run(&["doctor"]);
+    let works = shown.contains("`netproof run` works here");
+    assert!(shown.starts_with(if works { "exit code 0\n" } else { "exit code 3\n" }), "{shown}");
+}

@@ -1,0 +1,114 @@
+//! Whole runs of the built binary, as a user starts it: what must hold for a run and not for a check.
+
+use netproof_model::event::{Check, Event, Phase, Status};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// The repository's root, where `scenarios/` is.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn netproof(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netproof"));
+    command.current_dir(root()).args(arguments);
+    command
+}
+
+fn output(command: &mut Command) -> Output {
+    command.output().expect("the binary starts")
+}
+
+fn file(folder: &tempfile::TempDir, name: &str) -> String {
+    folder.path().join(name).to_string_lossy().into_owned()
+}
+
+/// Every check of a run's `--json` file, by the names that never change.
+fn checks(file: &str) -> BTreeMap<(String, String), Check> {
+    let text = std::fs::read_to_string(file).expect("the events file");
+    let mut checks = BTreeMap::new();
+    for line in text.lines() {
+        if let Event::CheckFinished { id, check } = serde_json::from_str(line).expect("an event") {
+            let name = (id.to_string(), check.name.clone());
+            assert!(checks.insert(name.clone(), *check).is_none(), "{name:?} stands twice");
+        }
+    }
+    checks
+}
+
+#[test]
+fn without_an_enforcer_each_expected_deny_fails_and_nothing_else() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let (with, without) = (file(&scratch, "with.jsonl"), file(&scratch, "without.jsonl"));
+    let run = output(&mut netproof(&["run", "scenarios", "--require-all", "--json", &with]));
+    assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stdout));
+    let run = output(&mut netproof(&["run", "scenarios", "--enforcer", "none", "--json", &without]));
+    assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stdout));
+
+    let (with, without) = (checks(&with), checks(&without));
+    assert_eq!(with.keys().collect::<Vec<_>>(), without.keys().collect::<Vec<_>>());
+    let mut denials = 0;
+    for (name, check) in &without {
+        // What a policy denied is what failed, and what is seen in its place is a connection.
+        let denied_by_policy =
+            check.phase == Phase::Run && with[name].denials.first().is_some_and(|it| it.decision.is_policy());
+        if denied_by_policy {
+            denials += 1;
+            assert_eq!(check.status, Status::Failed, "{name:?}: {check:#?}");
+            assert_eq!(check.observed, "allow", "{name:?}: {check:#?}");
+        } else {
+            assert_eq!(check.status, Status::Passed, "{name:?}: {check:#?}");
+        }
+    }
+    assert!(denials > 100, "only {denials} denials: too few to mean anything");
+}
+
+#[test]
+fn two_runs_at_once_do_not_disturb_each_other() {
+    let start = || {
+        netproof(&["run", "scenarios/recipes"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts")
+    };
+    let both: Vec<Child> = (0..2).map(|_| start()).collect();
+    for run in both {
+        let output = run.wait_with_output().expect("the binary ends");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+/// Runs of the same scenarios give the same verdicts, also where the processors are busy.
+/// `NETPROOF_SOAK_RUNS` says how many runs; CI sets 20.
+#[test]
+fn busy_processors_change_no_verdict() {
+    let runs = std::env::var("NETPROOF_SOAK_RUNS").ok().and_then(|it| it.parse().ok()).unwrap_or(3);
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let file = file(&scratch, "events.jsonl");
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..processors {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let verdicts = || {
+            let run = output(&mut netproof(&["run", "scenarios", "--json", &file]));
+            let checks = checks(&file);
+            let verdicts: Vec<_> =
+                checks.into_iter().map(|(name, check)| (name, check.status, check.observed)).collect();
+            (run.status.code(), verdicts)
+        };
+        let results: Vec<_> = (0..runs).map(|_| verdicts()).collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for result in &results {
+            assert_eq!(result.0, Some(0));
+            assert!(*result == results[0], "two runs differ");
+        }
+    });
+}
