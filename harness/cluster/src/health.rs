@@ -61,11 +61,17 @@ const SOCKETS: [Counter; 7] = [
         meaning: "a source address was refused on its interface: somebody switched rp_filter on",
     },
     Counter { file: File::Snmp, group: "Udp", name: "RcvbufErrors", meaning: RECEIVE_BUFFER },
-    Counter { file: File::Snmp, group: "Udp", name: "MemErrors", meaning: "the kernel's UDP memory is used up" },
+    Counter {
+        file: File::Snmp,
+        group: "Udp",
+        name: "MemErrors",
+        meaning: "the kernel's UDP memory is used up",
+    },
     Counter { file: File::Snmp6, group: "Udp6", name: "RcvbufErrors", meaning: RECEIVE_BUFFER },
 ];
 
-const RECEIVE_BUFFER: &str = "a socket's receive buffer was full: datagrams are not read as fast as they come";
+const RECEIVE_BUFFER: &str =
+    "a socket's receive buffer was full: datagrams are not read as fast as they come";
 
 /// Counters of connection tracking, where it runs: on nodes and the router.
 const CONNTRACK: [(&str, &str); 3] = [
@@ -123,7 +129,8 @@ impl Health {
         for (place, namespace) in namespaces.iter() {
             let reading = self.places.entry(place.clone()).or_default();
             let sockets = turn.contains(&place);
-            let read = namespace.netns().enter(|| reading.update(place, namespace.forwards(), sockets, &mut losses));
+            let read =
+                namespace.netns().enter(|| reading.update(place, namespace.forwards(), sockets, &mut losses));
             read.and_then(|read| read).map_err(|error| ClusterError::io(place, "read counters", &error))?;
         }
         self.turn = turn.last().map(|place| (*place).clone()).or(self.turn.take());
@@ -208,7 +215,8 @@ impl Counter {
     fn find(&self, texts: &[String; 3]) -> u64 {
         let text = &texts[self.file as usize];
         if self.file == File::Snmp6 {
-            let mut lines = text.lines().filter_map(|line| line.strip_prefix(self.group)?.strip_prefix(self.name));
+            let mut lines =
+                text.lines().filter_map(|line| line.strip_prefix(self.group)?.strip_prefix(self.name));
             return lines.next().and_then(|value| value.trim().parse().ok()).unwrap_or(0);
         }
         let mut lines = text.lines().filter_map(|line| line.strip_prefix(self.group)?.strip_prefix(": "));
@@ -273,8 +281,10 @@ mod tests {
     #[test]
     fn counters_are_found_by_name() {
         let texts = [
-            "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 1 22 33\nIpExt: A\nIpExt: 9\n".into(),
-            "Udp: InDatagrams RcvbufErrors\nUdp: 5 6\nUdpLite: InDatagrams RcvbufErrors\nUdpLite: 7 8\n".into(),
+            "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 1 22 33\nIpExt: A\nIpExt: 9\n"
+                .into(),
+            "Udp: InDatagrams RcvbufErrors\nUdp: 5 6\nUdpLite: InDatagrams RcvbufErrors\nUdpLite: 7 8\n"
+                .into(),
             "Udp6InDatagrams   \t3\nUdp6RcvbufErrors                \t4\n".into(),
         ];
         let found = SOCKETS.each_ref().map(|counter| counter.find(&texts));

@@ -3,6 +3,7 @@
 //! A program calls [`sandbox::enter`] first of all, before it has a second thread. From then on every
 //! namespace it makes is its own, held by descriptors only, and gone when the process is, however it dies.
 
+pub mod doctor;
 pub mod netns;
 pub mod sandbox;
 pub mod yardstick;

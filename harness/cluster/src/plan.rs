@@ -97,10 +97,8 @@ pub(crate) enum Hop {
 impl Plan {
     /// The plan of a snapshot. The same snapshot gives the same plan.
     pub fn new(snapshot: &Snapshot) -> Plan {
-        let mut planner = Planner {
-            snapshot,
-            plan: Plan { families: snapshot.topology.family, stacks: BTreeMap::new() },
-        };
+        let mut planner =
+            Planner { snapshot, plan: Plan { families: snapshot.topology.family, stacks: BTreeMap::new() } };
         planner.router();
         for node in &snapshot.topology.nodes {
             planner.node(&node.name);
@@ -161,11 +159,8 @@ impl Planner<'_> {
         let place = Place::node(name);
         let uplink = uplink(&place, Place::Router, format!("node{}", self.index(name)), false);
         let addresses = self.node_addresses(name);
-        let mut stack = Stack {
-            forwards: true,
-            addresses: hosts(Interface::Uplink, &addresses),
-            ..Stack::default()
-        };
+        let mut stack =
+            Stack { forwards: true, addresses: hosts(Interface::Uplink, &addresses), ..Stack::default() };
         let tables = &mut stack.tables;
         for gateway in self.router_addresses() {
             tables.host(Interface::Uplink, gateway, uplink.gateway_mac, None);
@@ -225,7 +220,8 @@ impl Planner<'_> {
 
     fn pod(&mut self, name: &NamespacedName) {
         let Some(pod) = self.snapshot.pods.get(name) else { return };
-        let Some(node) = pod.node_name.as_deref().filter(|node| self.snapshot.nodes.contains_key(*node)) else {
+        let Some(node) = pod.node_name.as_deref().filter(|node| self.snapshot.nodes.contains_key(*node))
+        else {
             return;
         };
         if pod.host_network || pod.phase.has_ended() {
@@ -289,8 +285,7 @@ impl Planner<'_> {
                 continue;
             }
             let find = |addresses: Vec<IpAddr>| addresses.into_iter().find(|a| same_family(*a, *address));
-            let (Some(router), Some(via)) =
-                (find(self.router_addresses()), find(self.node_addresses(node)))
+            let (Some(router), Some(via)) = (find(self.router_addresses()), find(self.node_addresses(node)))
             else {
                 continue;
             };

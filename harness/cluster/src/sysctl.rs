@@ -178,7 +178,8 @@ fn wanted(ipv6: bool) -> Vec<Setting> {
     for scope in ["all", "default"] {
         wanted.extend(IPV4.map(|(name, value)| Setting::new(&format!("ipv4/conf/{scope}/{name}"), value)));
         if ipv6 {
-            wanted.extend(IPV6.map(|(name, value)| Setting::new(&format!("ipv6/conf/{scope}/{name}"), value)));
+            wanted
+                .extend(IPV6.map(|(name, value)| Setting::new(&format!("ipv6/conf/{scope}/{name}"), value)));
         }
     }
     let loopback = IPV4.into_iter().filter(|(name, _)| LOOPBACK.contains(name));

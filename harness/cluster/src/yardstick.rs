@@ -13,10 +13,8 @@ pub fn namespaces_and_veths(count: usize) -> Result<(), ClusterError> {
     let place = Place::Router;
     let io = |error| ClusterError::io(&place, "make a namespace", &error);
     let hub = Netns::new().map_err(io)?;
-    let mut netlink = hub
-        .enter(Netlink::open)
-        .map_err(io)?
-        .map_err(|error| ClusterError::netlink(&place, error))?;
+    let mut netlink =
+        hub.enter(Netlink::open).map_err(io)?.map_err(|error| ClusterError::netlink(&place, error))?;
     let mut namespaces = Vec::with_capacity(count);
     for (index, name) in (100..).zip((0..count).map(|n| format!("y{n}"))) {
         let namespace = Netns::new().map_err(io)?;

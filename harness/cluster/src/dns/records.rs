@@ -33,9 +33,8 @@ impl Records {
         }
         let families = snapshot.topology.family;
         for host in snapshot.externals.values() {
-            let addresses = || {
-                host.addresses.iter().copied().filter(|address| families.contains(Family::of(*address)))
-            };
+            let addresses =
+                || host.addresses.iter().copied().filter(|address| families.contains(Family::of(*address)));
             for name in &host.dns {
                 records.add(name, addresses());
             }

@@ -45,7 +45,8 @@ impl Server {
         let runtime = runtime()?;
         let records = Arc::new(RwLock::new(Arc::new(records)));
         let mut sockets = hickory_server::Server::new(Answerer { records: Arc::clone(&records) });
-        let opened = netns.enter(|| addresses.iter().map(|address| open(*address)).collect::<io::Result<Vec<_>>>())??;
+        let opened = netns
+            .enter(|| addresses.iter().map(|address| open(*address)).collect::<io::Result<Vec<_>>>())??;
         let _inside = runtime.enter();
         for (udp, tcp) in opened {
             sockets.register_socket(tokio::net::UdpSocket::from_std(udp)?);
@@ -114,9 +115,10 @@ impl RequestHandler for Answerer {
         }
         let response = builder.build(metadata, &addresses, [], &soa, []);
         // A client that is gone is no trouble of ours.
-        response_handle.send_response(response).await.unwrap_or_else(|_| {
-            ResponseInfo::from(Header { metadata, counts: HeaderCounts::default() })
-        })
+        response_handle
+            .send_response(response)
+            .await
+            .unwrap_or_else(|_| ResponseInfo::from(Header { metadata, counts: HeaderCounts::default() }))
     }
 }
 

@@ -6,8 +6,8 @@ use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressScope, CacheInfo,
 };
 use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
-    LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage, State,
+    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, InfoVxlan,
+    LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage, State,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourHeader, NeighbourMessage, NeighbourState,
@@ -67,6 +67,16 @@ pub(crate) fn new_bridge(bridge: End) -> Request {
             InfoBridge::ForwardDelay(0),
             InfoBridge::MulticastSnooping(false),
         ])),
+    ]));
+    (Message::NewLink(link), NEW)
+}
+
+/// A VXLAN link, down, whose peers are given as forwarding entries.
+pub(crate) fn new_vxlan(vxlan: End) -> Request {
+    let mut link = end(&vxlan);
+    link.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Vxlan),
+        LinkInfo::Data(InfoData::Vxlan(vec![InfoVxlan::Id(1), InfoVxlan::Port(4789)])),
     ]));
     (Message::NewLink(link), NEW)
 }
@@ -195,7 +205,8 @@ pub(crate) fn all_links() -> Message {
 pub(crate) fn link_state(payload: &[u8]) -> Option<(u32, bool)> {
     let index = u32::from_ne_bytes(*payload.get(4..)?.first_chunk()?);
     let attributes = NlasIterator::new(payload.get(16..)?).map_while(Result::ok);
-    let mut states = attributes.filter(|attribute: &NlaBuffer<&[u8]>| attribute.kind() == libc::IFLA_OPERSTATE);
+    let mut states =
+        attributes.filter(|attribute: &NlaBuffer<&[u8]>| attribute.kind() == libc::IFLA_OPERSTATE);
     let up = states.next().is_some_and(|state| state.value() == [u8::from(State::Up)]);
     Some((index, up))
 }

@@ -4,7 +4,9 @@
 //! returns. Why not the crate `rtnetlink`: docs/decisions/0002-netlink-without-rtnetlink.md.
 
 mod message;
+mod netfilter;
 mod socket;
 
 pub(crate) use message::*;
+pub(crate) use netfilter::{conntrack, ipset, nf_tables, nflog};
 pub(crate) use socket::{Netlink, NetlinkError};

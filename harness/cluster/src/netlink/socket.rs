@@ -1,11 +1,9 @@
 //! A route netlink socket: requests queued, sent together, acknowledgements read together.
 
+use super::message::{LOOPBACK, Request, all_links, all_neighbour_tables, link_state, table_overflows, up};
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkHeader,
     NetlinkMessage, NetlinkPayload,
-};
-use super::message::{
-    LOOPBACK, Request, all_links, all_neighbour_tables, link_state, table_overflows, up,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;

@@ -1,15 +1,11 @@
 //! Tries what a cluster needs, in a namespace that is thrown away.
 
 use super::error::{SandboxError, Trouble};
-use crate::netlink::{End, LOOPBACK, Netlink, NetlinkError, new_bridge, new_veth, up};
+use crate::netlink::{End, LOOPBACK, Netlink, NetlinkError, new_bridge, new_veth, nf_tables, up};
 use crate::netns::Netns;
 use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
-};
 use std::fs;
 use std::io;
-use std::os::fd::AsRawFd;
 
 /// Brings up the loopback interface of our own namespace, and makes a link, a sysctl and a ruleset in
 /// another.
@@ -49,47 +45,4 @@ fn sysctl() -> Result<(), SandboxError> {
         io::ErrorKind::NotFound => SandboxError::new(Trouble::NoProc, None),
         _ => SandboxError::denied(&format!("write {path}"), &error),
     })
-}
-
-/// Makes a table: a transaction of three messages, the smallest ruleset there is.
-pub(crate) fn nf_tables() -> Result<(), Errno> {
-    const SUBSYSTEM: u16 = libc::NFNL_SUBSYS_NFTABLES as u16;
-    const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
-    let message = |kind: u16, flags: u16, family: u8, resource: u16, attributes: &[u8]| {
-        let mut bytes = Vec::new();
-        bytes.extend((20 + attributes.len() as u32).to_ne_bytes());
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend((REQUEST | flags).to_ne_bytes());
-        bytes.extend([0; 8]);
-        bytes.extend([family, 0]);
-        bytes.extend(resource.to_be_bytes());
-        bytes.extend(attributes);
-        bytes
-    };
-    // NFTA_TABLE_NAME (1) = "check", padded to four bytes.
-    let mut name = Vec::new();
-    name.extend(10_u16.to_ne_bytes());
-    name.extend(1_u16.to_ne_bytes());
-    name.extend(b"check\0\0\0");
-    let mut batch = message(libc::NFNL_MSG_BATCH_BEGIN as u16, 0, 0, SUBSYSTEM, &[]);
-    let new_table = (SUBSYSTEM << 8) | libc::NFT_MSG_NEWTABLE as u16;
-    let flags = (libc::NLM_F_CREATE | libc::NLM_F_ACK) as u16;
-    batch.extend(message(new_table, flags, libc::NFPROTO_INET as u8, 0, &name));
-    batch.extend(message(libc::NFNL_MSG_BATCH_END as u16, 0, 0, SUBSYSTEM, &[]));
-
-    let socket = socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::NetlinkNetFilter,
-    )?;
-    sendto(socket.as_raw_fd(), &batch, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
-    // The answer is there when the call returns: an NLMSG_ERROR, with 0 for success.
-    let mut answer = [0; 4096];
-    let length = recv(socket.as_raw_fd(), &mut answer, MsgFlags::MSG_DONTWAIT)?;
-    let code = answer[..length].get(16..).and_then(|code| code.first_chunk()).ok_or(Errno::EPROTO)?;
-    match i32::from_ne_bytes(*code) {
-        0 => Ok(()),
-        code => Err(Errno::from_raw(code.wrapping_neg())),
-    }
 }

@@ -70,7 +70,9 @@ impl SandboxError {
         } else {
             Trouble::UserNamespacesRefused
         };
-        SandboxError { trouble, detail }
+        // What the sentence says already needs no errno.
+        let said = [Trouble::UserNamespacesLimited, Trouble::UserNamespacesForbidden, Trouble::AppArmor];
+        SandboxError { trouble, detail: detail.filter(|_| !said.contains(&trouble)) }
     }
 
     /// `doing` failed inside.

@@ -104,8 +104,8 @@ fn unshare_with_all_ids() -> Result<bool, Errno> {
         let _ = told.write_all(&[1]);
         Ok(())
     };
-    let (unshared, mapped) =
-        sys::beside(helper, unshare_all).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+    let (unshared, mapped) = sys::beside(helper, unshare_all)
+        .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
     unshared.map(|()| mapped)
 }
 

@@ -143,7 +143,11 @@ fn names() {
     for family in Family::ALL {
         for (name, kind, code, addresses) in &cases {
             let (got, found) = ask(&cluster, server(&world, family), name, *kind);
-            assert_eq!((got, found.iter().map(String::as_str).collect()), (*code, addresses.clone()), "{name} {kind}");
+            assert_eq!(
+                (got, found.iter().map(String::as_str).collect()),
+                (*code, addresses.clone()),
+                "{name} {kind}"
+            );
         }
     }
     // Not a question at all: an answer that says so, or none, and the server goes on.

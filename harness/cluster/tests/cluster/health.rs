@@ -11,7 +11,9 @@ use std::time::Duration;
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![trial("health::refusals_and_resets_are_no_losses", refusals)];
     for family in Family::ALL {
-        trials.push(trial(format!("health::a_full_receive_buffer_is_a_loss::{family}"), move || buffer(family)));
+        trials.push(trial(format!("health::a_full_receive_buffer_is_a_loss::{family}"), move || {
+            buffer(family)
+        }));
         trials.push(trial(format!("health::a_full_listener_is_a_loss::{family}"), move || listener(family)));
     }
     trials
@@ -47,7 +49,9 @@ fn refusals() {
     for family in Family::ALL {
         let b = address(&world, "b", family);
         for _ in 0..20 {
-            enter(&cluster, "a", || TcpStream::connect_timeout(&(b, 9).into(), Duration::from_secs(5)).unwrap_err());
+            enter(&cluster, "a", || {
+                TcpStream::connect_timeout(&(b, 9).into(), Duration::from_secs(5)).unwrap_err()
+            });
             let socket = enter(&cluster, "a", || UdpSocket::bind((address(&world, "a", family), 0)).unwrap());
             socket.send_to(b"closed", (b, 9)).unwrap();
         }

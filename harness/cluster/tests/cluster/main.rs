@@ -1,4 +1,5 @@
 //! Clusters that are built for real, with packets through them. Works as root and as an ordinary user.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
 
 mod dns;
 mod health;
@@ -10,13 +11,19 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() {
     let arguments = Arguments::from_args();
-    if arguments.list {
-        // Nothing is built for a list, so a machine that cannot build can still list.
-    } else if let Err(error) = netproof_cluster::sandbox::enter() {
-        eprintln!("error: {error}");
-        std::process::exit(3);
+    let mut sandbox = None;
+    // Nothing is built for a list, so a machine that cannot build can still list.
+    if !arguments.list {
+        match netproof_cluster::sandbox::enter() {
+            Ok(entered) => sandbox = Some(entered),
+            Err(error) => {
+                eprintln!("error: {error}");
+                std::process::exit(3);
+            }
+        }
     }
     let mut trials = Vec::new();
+    trials.push(trial("doctor::this_machine_can_run_these_tests", move || doctor(sandbox)));
     trials.extend(dns::trials());
     trials.extend(health::trials());
     trials.extend(wires::trials());
@@ -29,4 +36,12 @@ fn trial(name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> Trial
         test();
         Ok(())
     })
+}
+
+fn doctor(sandbox: Option<netproof_cluster::Sandbox>) {
+    let capabilities = netproof_cluster::doctor::examine(&sandbox.unwrap()).unwrap();
+    for name in ["kernel", "nf_tables", "connection tracking", "NFLOG", "IPv6"] {
+        let capability = capabilities.iter().find(|capability| capability.name == name).unwrap();
+        assert!(capability.present, "{capability:?}");
+    }
 }

@@ -1,8 +1,8 @@
 //! Who reaches whom, as built and after changes.
 
-use crate::talk::{refusal, everybody_reaches_everybody, exchange};
-use crate::world::{World, external, pod, topology};
+use crate::talk::{everybody_reaches_everybody, exchange, refusal};
 use crate::trial;
+use crate::world::{World, external, pod, topology};
 use libtest_mimic::Trial;
 use netproof_cluster::{Cluster, Netns};
 use netproof_controlplane::{Change, Snapshot, host_interface};
@@ -58,8 +58,14 @@ fn unreachable(wiring: Wiring, family: Families) {
     let snapshot = small_world(wiring, family).snapshot();
     let cluster = Cluster::build(&snapshot).unwrap();
     let nowhere: [&str; 8] = [
-        "10.244.1.200", "10.244.2.200", "172.18.0.99", "198.51.100.1",
-        "fd00:10:244:1::99", "fd00:10:244:2::99", "fd00:172:18::99", "2001:db8::1",
+        "10.244.1.200",
+        "10.244.2.200",
+        "172.18.0.99",
+        "198.51.100.1",
+        "fd00:10:244:1::99",
+        "fd00:10:244:2::99",
+        "fd00:172:18::99",
+        "2001:db8::1",
     ];
     for address in nowhere.map(|address| address.parse::<IpAddr>().unwrap()) {
         if !family.contains(Family::of(address)) {
@@ -76,23 +82,44 @@ fn hostile(wiring: Wiring, family: Families) {
     fn spoil() {
         for scope in ["all", "default", "lo"] {
             for (name, value) in [
-                ("forwarding", "0"), ("rp_filter", "1"), ("accept_redirects", "1"), ("send_redirects", "1"),
-                ("arp_ignore", "8"), ("arp_announce", "2"), ("arp_filter", "1"), ("accept_local", "1"),
-                ("route_localnet", "1"), ("log_martians", "1"), ("proxy_arp", "1"),
-                ("src_valid_mark", "1"), ("disable_policy", "1"), ("ignore_routes_with_linkdown", "1"),
+                ("forwarding", "0"),
+                ("rp_filter", "1"),
+                ("accept_redirects", "1"),
+                ("send_redirects", "1"),
+                ("arp_ignore", "8"),
+                ("arp_announce", "2"),
+                ("arp_filter", "1"),
+                ("accept_local", "1"),
+                ("route_localnet", "1"),
+                ("log_martians", "1"),
+                ("proxy_arp", "1"),
+                ("src_valid_mark", "1"),
+                ("disable_policy", "1"),
+                ("ignore_routes_with_linkdown", "1"),
             ] {
                 std::fs::write(format!("/proc/sys/net/ipv4/conf/{scope}/{name}"), value).unwrap();
             }
             for (name, value) in [
-                ("disable_ipv6", "1"), ("forwarding", "0"), ("accept_dad", "2"), ("dad_transmits", "5"),
-                ("accept_ra", "2"), ("autoconf", "1"), ("addr_gen_mode", "0"), ("accept_redirects", "1"),
+                ("disable_ipv6", "1"),
+                ("forwarding", "0"),
+                ("accept_dad", "2"),
+                ("dad_transmits", "5"),
+                ("accept_ra", "2"),
+                ("autoconf", "1"),
+                ("addr_gen_mode", "0"),
+                ("accept_redirects", "1"),
                 ("ignore_routes_with_linkdown", "1"),
             ] {
                 std::fs::write(format!("/proc/sys/net/ipv6/conf/{scope}/{name}"), value).unwrap();
             }
         }
-        for (name, value) in [("ipv4/icmp_ratemask", "65535"), ("ipv4/icmp_ratelimit", "100000"),
-            ("ipv6/icmp/ratemask", "0-255"), ("ipv6/icmp/ratelimit", "100000"), ("ipv4/icmp_echo_ignore_all", "1")] {
+        for (name, value) in [
+            ("ipv4/icmp_ratemask", "65535"),
+            ("ipv4/icmp_ratelimit", "100000"),
+            ("ipv6/icmp/ratemask", "0-255"),
+            ("ipv6/icmp/ratelimit", "100000"),
+            ("ipv4/icmp_echo_ignore_all", "1"),
+        ] {
             std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap();
         }
     }
@@ -205,11 +232,14 @@ fn stray(wiring: Wiring, family: Families) {
 fn nothing_left() {
     let snapshot = small_world(Wiring::Routed, Families::Ipv4).snapshot();
     let cluster = Cluster::build(&snapshot).unwrap();
-    let namespace = |netns: &Netns| std::fs::read_link(format!("/proc/self/fd/{}", netns.fd().as_raw_fd())).unwrap();
+    let namespace =
+        |netns: &Netns| std::fs::read_link(format!("/proc/self/fd/{}", netns.fd().as_raw_fd())).unwrap();
     let built: Vec<PathBuf> = cluster.places().map(|(_, netns)| namespace(netns)).collect();
     assert_eq!(built.len(), 8, "{built:?}");
     drop(cluster);
-    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| entry.unwrap().path().read_link().ok());
+    let open = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().path().read_link().ok());
     let left: Vec<PathBuf> = open.filter(|link| built.contains(link)).collect();
     assert!(left.is_empty(), "{left:?}");
     // The namespace that everything is made from has a loopback interface and nothing else.

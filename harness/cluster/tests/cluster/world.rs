@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 /// `nodes` nodes, and the external host `internet` at 203.0.113.10 and 2001:db8:203::10.
 pub fn topology(nodes: usize, wiring: Wiring, family: Families) -> Topology {
-    let range = |ipv4: &str, ipv6: &str| PerFamily { ipv4: ipv4.parse().unwrap(), ipv6: ipv6.parse().unwrap() };
+    let range =
+        |ipv4: &str, ipv6: &str| PerFamily { ipv4: ipv4.parse().unwrap(), ipv6: ipv6.parse().unwrap() };
     Topology {
         name: format!("{nodes}-nodes"),
         description: "a test's".into(),

@@ -1,0 +1,218 @@
+//! What this machine can do, for `netproof doctor` and for the reasons of skips.
+
+use crate::netlink::{self, End, Netlink};
+use crate::netns::Netns;
+use crate::sandbox::Sandbox;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockProtocol, SockType, getsockopt, setsockopt, socket, sockopt,
+};
+use nix::sys::utsname::uname;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// The oldest kernel that is supported.
+const OLDEST_KERNEL: (u32, u32) = (5, 15);
+/// How many open files a cluster of a thousand pods may need, its probes included.
+const OPEN_FILES: u64 = 16384;
+
+/// One thing that a machine can have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// In a word or two: `nf_tables`, `SCTP sockets`.
+    pub name: &'static str,
+    /// Whether it is there, or is enough.
+    pub present: bool,
+    /// What was found: a version, a number, the kernel's answer.
+    pub found: String,
+    /// What does not work without it.
+    pub consequence: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// Examines the machine, from inside a sandbox. What the sandbox itself needs is there already, or there
+/// would be none.
+pub fn examine(sandbox: &Sandbox) -> io::Result<Vec<Capability>> {
+    Netns::new()?.enter(|| {
+        vec![
+            kernel(),
+            user_namespaces(sandbox),
+            open_files(sandbox),
+            answer(
+                "nf_tables",
+                netlink::nf_tables(),
+                "no policy can be enforced",
+                "sudo modprobe nf_tables, or a kernel with CONFIG_NF_TABLES",
+            ),
+            answer(
+                "NFLOG",
+                netlink::nflog(),
+                "a denial's reason is not known",
+                "sudo modprobe nfnetlink_log, or a kernel with CONFIG_NETFILTER_NETLINK_LOG",
+            ),
+            answer(
+                "connection tracking",
+                netlink::conntrack(),
+                "replies of allowed connections cannot be let through",
+                "sudo modprobe nf_conntrack_netlink, or a kernel with CONFIG_NF_CT_NETLINK",
+            ),
+            answer(
+                "ipset",
+                netlink::ipset(),
+                "the iptables backend cannot be used",
+                "sudo modprobe ip_set, or a kernel with CONFIG_IP_SET",
+            ),
+            answer(
+                "vxlan",
+                vxlan(),
+                "overlay topologies are skipped",
+                "sudo modprobe vxlan, or a kernel with CONFIG_VXLAN",
+            ),
+            Capability {
+                name: "IPv6",
+                present: Path::new("/proc/sys/net/ipv6").exists(),
+                found: String::new(),
+                consequence: "ipv6 and dual-stack variants are skipped",
+                remedy: "boot without ipv6.disable=1",
+            },
+            answer(
+                "SCTP sockets",
+                socket_of(SockProtocol::Sctp),
+                "nothing: SCTP packets are made by hand",
+                "sudo modprobe sctp",
+            ),
+            Capability {
+                name: "br_netfilter",
+                present: Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables").exists(),
+                found: String::new(),
+                consequence: "the wiring `bridge-l2` is skipped",
+                remedy: "sudo modprobe br_netfilter",
+            },
+            send_buffer(),
+            receive_buffer(),
+        ]
+    })
+}
+
+fn kernel() -> Capability {
+    let found = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
+    Capability {
+        name: "kernel",
+        present: version(&found).is_some_and(|version| version >= OLDEST_KERNEL),
+        found,
+        consequence: "nothing is known about kernels before 5.15",
+        remedy: "a kernel of 5.15 or later",
+    }
+}
+
+/// The first two numbers of a release such as `6.18.44-generic`.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+fn user_namespaces(sandbox: &Sandbox) -> Capability {
+    let limit = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
+    Capability {
+        name: "user namespaces",
+        present: sandbox.user_namespace,
+        found: format!("at most {}", limit.trim()),
+        consequence: "only root can run netproof",
+        remedy: "sudo sysctl -w user.max_user_namespaces=10000",
+    }
+}
+
+fn open_files(sandbox: &Sandbox) -> Capability {
+    Capability {
+        name: "open files",
+        present: sandbox.open_files >= OPEN_FILES,
+        found: sandbox.open_files.to_string(),
+        consequence: "clusters of a thousand pods may be too large",
+        remedy: "ulimit -Hn 65536 as root, or LimitNOFILE= of the service",
+    }
+}
+
+/// A ruleset goes to the kernel in one send, and the buffer bounds its size for those without privilege
+/// on the machine.
+fn send_buffer() -> Capability {
+    let size = buffer(
+        |socket| setsockopt(socket, sockopt::SndBuf, &BUFFER),
+        |socket| getsockopt(socket, sockopt::SndBuf),
+    );
+    Capability {
+        name: "send buffer",
+        present: size >= 1 << 20,
+        found: format!("{} KiB", size / 1024),
+        consequence: "nothing: large rulesets are loaded in several transactions",
+        remedy: "sudo sysctl -w net.core.wmem_max=4194304",
+    }
+}
+
+fn receive_buffer() -> Capability {
+    let size = buffer(
+        |socket| setsockopt(socket, sockopt::RcvBuf, &BUFFER),
+        |socket| getsockopt(socket, sockopt::RcvBuf),
+    );
+    Capability {
+        name: "receive buffer",
+        present: size >= 1 << 20,
+        found: format!("{} KiB", size / 1024),
+        consequence: "nothing: evidence is read more often",
+        remedy: "sudo sysctl -w net.core.rmem_max=4194304",
+    }
+}
+
+const BUFFER: usize = 4 << 20;
+
+/// The size that a buffer gets when a large one is asked for. (The sysctls themselves are not shown in
+/// every namespace.)
+fn buffer(
+    set: impl Fn(&std::os::fd::OwnedFd) -> nix::Result<()>,
+    get: impl Fn(&std::os::fd::OwnedFd) -> nix::Result<usize>,
+) -> usize {
+    let made =
+        socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute);
+    let size = made.and_then(|socket| set(&socket).and_then(|()| get(&socket)));
+    size.unwrap_or(0)
+}
+
+fn socket_of(protocol: SockProtocol) -> Result<(), Errno> {
+    socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, protocol).map(drop)
+}
+
+fn vxlan() -> Result<(), Errno> {
+    let mut netlink = Netlink::open().map_err(|error| error.errno)?;
+    let link = End { name: "check", index: 10, mac: [2, 0, 0, 0, 0, 1] };
+    netlink.queue(netlink::new_vxlan(link), || "make a vxlan link".into());
+    netlink.flush().map_err(|error| error.errno)
+}
+
+fn answer(
+    name: &'static str,
+    answer: Result<(), Errno>,
+    consequence: &'static str,
+    remedy: &'static str,
+) -> Capability {
+    let found = answer.map_or_else(|errno| errno.to_string(), |()| String::new());
+    Capability { name, present: answer.is_ok(), found, consequence, remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_releases() {
+        for (release, expected) in [
+            ("6.18.44-generic", Some((6, 18))),
+            ("5.15.0-1-amd64", Some((5, 15))),
+            ("6.1-rc3", Some((6, 1))),
+            ("", None),
+            ("linux", None),
+        ] {
+            assert_eq!(version(release), expected, "{release}");
+        }
+    }
+}
