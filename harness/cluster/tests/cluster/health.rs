@@ -74,10 +74,10 @@ fn buffer(family: Family) {
         client.send_to(&message, server.local_addr().unwrap()).unwrap();
     }
     let group = if family == Family::Ipv4 { "Udp" } else { "Udp6" };
-    let error = cluster.health().unwrap_err();
+    let error = cluster.full_health().unwrap_err();
     assert!(error.to_string().contains("are not read as fast as they come"), "{error}");
     assert!(losses(error).contains(&format!("{group} RcvbufErrors in pod/default/b")));
-    cluster.health().unwrap();
+    cluster.full_health().unwrap();
 }
 
 fn listener(family: Family) {
