@@ -1,4 +1,4 @@
-//! From a change to the generation that is programmed, on two nodes with 1,000 pods, for 1, 100 and
+//! From a change to the generation that is programmed, on two nodes with 500 pods, for 1, 100 and
 //! 1,000 policies: `cargo bench -p netproof-enforcer`. Needs no privilege.
 
 #[path = "../tests/kernel_support/mod.rs"]
@@ -16,7 +16,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use world::World;
 
-const PODS: usize = 1000;
+const PODS: usize = 500;
 const APPS: usize = 100;
 const ROUNDS: usize = 11;
 
