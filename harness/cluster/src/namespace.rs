@@ -18,6 +18,8 @@ const BRIDGE: u32 = 101;
 const FIRST_PORT: u32 = 102;
 /// How the names of ports begin that lead nowhere any more.
 pub(crate) const UNPLUGGED: &str = "gone";
+/// The bridge of a node in wiring `bridge`, as the CNI plugins for bridges call it.
+pub(crate) const BRIDGE_NAME: &str = "cni0";
 
 /// The namespace of a place.
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl Namespace {
             stack.forwards.then(open).transpose()
         })?;
         if let (Some(netlink), Some(mac)) = (&mut netlink, stack.bridge) {
-            let bridge = End { name: "cni0", index: BRIDGE, mac };
+            let bridge = End { name: BRIDGE_NAME, index: BRIDGE, mac };
             netlink.queue(netlink::new_bridge(bridge), || "make the bridge cni0".into());
         }
         Ok(Namespace {

@@ -113,6 +113,11 @@ impl Decision {
     pub fn is_policy(&self) -> bool {
         matches!(self, Decision::Rule { .. } | Decision::Isolation { .. })
     }
+
+    /// Whether the service proxy decided.
+    pub fn is_service(&self) -> bool {
+        matches!(self, Decision::Service { .. } | Decision::UnknownService)
+    }
 }
 
 impl fmt::Display for Decision {

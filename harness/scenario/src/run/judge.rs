@@ -104,7 +104,7 @@ fn wrong_decider(
 ) -> Option<String> {
     let first = denials.first().map(|denial| &denial.decision);
     match (&expectation.decided_by, first) {
-        (None, Some(decision @ Decision::Service { .. })) if matches!(expected, Expected::Deny | Expected::Drop) => {
+        (None, Some(decision)) if decision.is_service() && matches!(expected, Expected::Deny | Expected::Drop) => {
             Some(format!("denied, but not by policy: {decision}"))
         }
         (None, _) => None,
@@ -124,7 +124,8 @@ fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
         (DecidedBy::Policy { policy, direction, rule: None }, Decision::Isolation { policies, direction: at, .. }) => {
             policies.contains(policy) && direction.is_none_or(|it| it == *at)
         }
-        (DecidedBy::Isolation, Decision::Isolation { .. }) | (DecidedBy::Service, Decision::Service { .. }) => true,
+        (DecidedBy::Isolation, Decision::Isolation { .. }) => true,
+        (DecidedBy::Service, decision) => decision.is_service(),
         _ => false,
     }
 }
