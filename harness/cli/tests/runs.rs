@@ -10,8 +10,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// The binary that was built with this test, or the one that `NETPROOF_BINARY` names.
 fn netproof(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_netproof"));
+    let built = || env!("CARGO_BIN_EXE_netproof").into();
+    let mut command = Command::new(std::env::var_os("NETPROOF_BINARY").unwrap_or_else(built));
     command.current_dir(root()).args(arguments);
     command
 }

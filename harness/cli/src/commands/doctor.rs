@@ -2,43 +2,48 @@
 
 use crate::exit::Exit;
 use crate::outputs;
+use netproof_cluster::doctor::{Capability, examine};
 use netproof_cluster::sandbox;
 use nix::unistd::geteuid;
-use std::fs;
 
 pub fn doctor() -> Exit {
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease");
     let user = geteuid();
     let who = if user.is_root() { "root".to_owned() } else { format!("an ordinary user (uid {user})") };
-    let mut rows = vec![
-        ("netproof", env!("CARGO_PKG_VERSION").to_owned()),
-        ("kernel", kernel.map_or_else(|_| "unknown".into(), |release| format!("Linux {}", release.trim()))),
-        ("user", who),
-    ];
-    let exit = match sandbox::enter() {
-        Ok(sandbox) => {
-            let how = if sandbox.user_namespace {
-                "in a user namespace of its own"
-            } else {
-                "as root, without a user namespace: they are switched off here"
-            };
-            rows.push(("sandbox", format!("works, {how}")));
-            rows.push(("links", "veth and bridge work".to_owned()));
-            rows.push(("sysctls", "can be set".to_owned()));
-            rows.push(("nf_tables", "works".to_owned()));
-            rows.push(("files", format!("{} may be open at once", sandbox.open_files)));
-            rows.push(("verdict", "`netproof run` works here".to_owned()));
+    let mut text = format!("netproof {}, run by {who}\n\n", env!("CARGO_PKG_VERSION"));
+    let examined = sandbox::enter().map_err(|error| error.to_string()).and_then(|sandbox| {
+        examine(&sandbox).map_err(|error| format!("cannot examine the machine: {error}"))
+    });
+    let exit = match examined {
+        Ok(capabilities) => {
+            text.push_str(&table(&capabilities));
+            text.push_str("\n`netproof run` works here.\n");
             Exit::AsExpected
         }
         Err(error) => {
-            rows.push(("sandbox", error.to_string()));
-            rows.push(("verdict", "`netproof run` cannot work here; `list` and `validate` can".to_owned()));
+            text.push_str(&format!(
+                "no sandbox: {error}\n\n`netproof run` cannot work here; `list` and `validate` can.\n"
+            ));
             Exit::NotDone
         }
     };
-    let text: String = rows.iter().map(|(label, fact)| format!("{label:<9}  {fact}\n")).collect();
     match outputs::print(&text) {
         Ok(()) => exit,
         Err(_) => Exit::NotDone,
     }
+}
+
+/// A line for each capability, and two more for one that is missing: what does not work, what to do.
+fn table(capabilities: &[Capability]) -> String {
+    let width = capabilities.iter().map(|it| it.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for Capability { name, present, found, consequence, remedy } in capabilities {
+        let sign = if *present { "yes" } else { "no " };
+        text.push_str(format!("{sign}  {name:<width$}  {found}").trim_end());
+        text.push('\n');
+        if !present {
+            text.push_str(&format!("     {:<width$}  without it, {consequence}\n", ""));
+            text.push_str(&format!("     {:<width$}  remedy: {remedy}\n", ""));
+        }
+    }
+    text
 }
