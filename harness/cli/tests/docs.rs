@@ -1,6 +1,8 @@
 //! What the documentation shows is what happens: its scenarios run, and the output it prints is that of
 //! the command above it. `UPDATE_DOCS=1` writes the output anew.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail by panicking")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,7 +23,8 @@ fn netproof(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_netproof"));
     command.current_dir(folder).args(arguments).env("COLUMNS", "100").env_remove("NO_COLOR");
     let output = command.output().expect("the binary starts");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code(), text)
 }
 
@@ -50,7 +53,7 @@ fn every_scenario_of_the_documentation_passes() {
 fn without_times(text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for line in text.trim().lines() {
-        let mut parts: Vec<&str> = line.trim().split_whitespace().collect();
+        let mut parts: Vec<&str> = line.split_whitespace().collect();
         for i in 1..parts.len() {
             let unit = parts[i].trim_end_matches([',', ')', ';']);
             let number = parts[i - 1].trim_start_matches('(');

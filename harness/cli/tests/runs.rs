@@ -1,5 +1,7 @@
 //! Whole runs of the built binary, as a user starts it: what must hold for a run and not for a check.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail by panicking")]
+
 use netproof_model::event::{Check, Event, Phase, Status};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

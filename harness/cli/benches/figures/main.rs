@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p netproof -- build` measures one part only: build, policy or scenarios.
 
+#![expect(clippy::expect_used, reason = "a measurement ends at the first surprise")]
+
 mod build;
 mod policy;
 mod scenarios;
@@ -18,11 +20,8 @@ fn main() -> ExitCode {
         eprintln!("cannot measure here: {error}");
         return ExitCode::from(3);
     }
-    let parts: [(&str, fn()); 3] = [
-        ("build", build::measure),
-        ("policy", policy::measure),
-        ("scenarios", scenarios::measure),
-    ];
+    let parts: [(&str, fn()); 3] =
+        [("build", build::measure), ("policy", policy::measure), ("scenarios", scenarios::measure)];
     for (name, measure) in parts {
         if wanted.is_empty() || wanted.iter().any(|it| it == name) {
             println!("\n### {name}\n");
@@ -51,11 +50,6 @@ fn time<T>(work: impl FnOnce() -> T) -> (Duration, T) {
 /// Milliseconds, as the tables print them.
 fn ms(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1e3)
-}
-
-/// Microseconds for one of `count`.
-fn us_each(duration: Duration, count: usize) -> String {
-    format!("{:.1} µs", duration.as_secs_f64() * 1e6 / count as f64)
 }
 
 /// How many times `yardstick` goes into `duration`.

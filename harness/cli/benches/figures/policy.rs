@@ -14,7 +14,9 @@ use std::time::Duration;
 const PODS: usize = 200;
 
 pub fn measure() {
-    println!("| policies | all at once | `nft -f` of the same rules | ratio | one more policy | one pod relabelled |");
+    println!(
+        "| policies | all at once | `nft -f` of the same rules | ratio | one more policy | one pod relabelled |"
+    );
     println!("|---|---|---|---|---|---|");
     for policies in [1, 100, 1000] {
         let runs = if policies > 100 { 3 } else { 7 };
@@ -38,7 +40,12 @@ pub fn measure() {
                 (ms(text), ratio(all, text))
             }
         };
-        println!("| {policies} | {} | {text} | {times} | {} | {} |", ms(all), ms(middle(one)), ms(middle(label)));
+        println!(
+            "| {policies} | {} | {text} | {times} | {} | {} |",
+            ms(all),
+            ms(middle(one)),
+            ms(middle(label))
+        );
     }
 }
 
@@ -85,4 +92,3 @@ fn nft(_: &Cluster, rules: &str) -> Option<Duration> {
     });
     status.ok()??.success().then_some(elapsed)
 }
-

@@ -60,9 +60,11 @@ pub(crate) fn judge(
     evidence: bool,
 ) -> Judgement {
     let observed = observed_word(observation.outcome, denials).to_owned();
-    if evidence && denials.is_empty() && matches!(observation.outcome, Outcome::Dropped | Outcome::ReplyLost) {
+    if evidence && denials.is_empty() && matches!(observation.outcome, Outcome::Dropped | Outcome::ReplyLost)
+    {
         let what = if observation.outcome == Outcome::Dropped { "request" } else { "answer" };
-        let message = format!("the {what} was lost on the way, and no rule of the enforcer logged that it dropped it");
+        let message =
+            format!("the {what} was lost on the way, and no rule of the enforcer logged that it dropped it");
         return Judgement { status: Status::Errored, observed, messages: vec![message] };
     }
     let mut problems = Vec::new();
@@ -104,26 +106,34 @@ fn wrong_decider(
 ) -> Option<String> {
     let first = denials.first().map(|denial| &denial.decision);
     match (&expectation.decided_by, first) {
-        (None, Some(decision)) if decision.is_service() && matches!(expected, Expected::Deny | Expected::Drop) => {
+        (None, Some(decision))
+            if decision.is_service() && matches!(expected, Expected::Deny | Expected::Drop) =>
+        {
             Some(format!("denied, but not by policy: {decision}"))
         }
         (None, _) => None,
         (Some(_), None) if observation.outcome == Outcome::Connected => None,
-        (Some(wanted), None) => Some(format!("expected to be decided by {wanted}, but nothing says who decided")),
+        (Some(wanted), None) => {
+            Some(format!("expected to be decided by {wanted}, but nothing says who decided"))
+        }
         (Some(wanted), Some(decision)) if decides(wanted, decision) => None,
-        (Some(wanted), Some(decision)) => Some(format!("expected to be decided by {wanted}, decided by {decision}")),
+        (Some(wanted), Some(decision)) => {
+            Some(format!("expected to be decided by {wanted}, decided by {decision}"))
+        }
     }
 }
 
 /// Whether the decision is one that `wanted` names.
 fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
     match (wanted, decision) {
-        (DecidedBy::Policy { policy, direction, rule }, Decision::Rule { policy: by, direction: at, rule: nth }) => {
-            policy == by && direction.is_none_or(|it| it == *at) && rule.is_none_or(|it| it == *nth)
-        }
-        (DecidedBy::Policy { policy, direction, rule: None }, Decision::Isolation { policies, direction: at, .. }) => {
-            policies.contains(policy) && direction.is_none_or(|it| it == *at)
-        }
+        (
+            DecidedBy::Policy { policy, direction, rule },
+            Decision::Rule { policy: by, direction: at, rule: nth },
+        ) => policy == by && direction.is_none_or(|it| it == *at) && rule.is_none_or(|it| it == *nth),
+        (
+            DecidedBy::Policy { policy, direction, rule: None },
+            Decision::Isolation { policies, direction: at, .. },
+        ) => policies.contains(policy) && direction.is_none_or(|it| it == *at),
         (DecidedBy::Isolation, Decision::Isolation { .. }) => true,
         (DecidedBy::Service, decision) => decision.is_service(),
         _ => false,
@@ -191,7 +201,8 @@ mod tests {
     use netproof_model::observation::PacketAddresses;
     use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
     use netproof_model::{
-        Direction, Families, Family, Hook, Place, PolicyRef, Protocol, Rejection, Stage, Token, Topology, Wiring,
+        Direction, Families, Family, Hook, Place, PolicyRef, Protocol, Rejection, Stage, Token, Topology,
+        Wiring,
     };
     use std::sync::Arc;
     use std::time::Duration;

@@ -155,8 +155,12 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> (Vec<Event>, ScenarioOutco
         events.push(Event::CheckFinished { id: plan.id.clone(), check: Box::new(check) });
     }
     drop(walk);
-    let result =
-        ScenarioOutcome { status, message: broke.map(|error| error.to_string()), elapsed: begin.elapsed(), waited };
+    let result = ScenarioOutcome {
+        status,
+        message: broke.map(|error| error.to_string()),
+        elapsed: begin.elapsed(),
+        waited,
+    };
     events.push(Event::ScenarioFinished { id: plan.id.clone(), result: result.clone() });
     (events, result)
 }

@@ -1,8 +1,8 @@
 //! The three walks over a plan: the rehearsal without policy, the run as written, and the clean-up.
 
+use super::RunOptions;
 use super::judge::{self, Judgement};
 use super::world::{HarnessError, World, is_policy, policies};
-use super::RunOptions;
 use crate::plan::{Expectation, Expected, Plan, RequestPort, RequestTarget, Step};
 use netproof_controlplane::{Change, ControlPlane};
 use netproof_model::event::{Check, Denial, Phase, Status};
@@ -86,7 +86,8 @@ impl<'a> Walk<'a> {
                     None => "allow".to_owned(),
                 };
                 let request = rehearsal_request(expectation);
-                let found = Found { phase: Phase::Rehearsal, expected, judgement, observation, denials: Vec::new() };
+                let found =
+                    Found { phase: Phase::Rehearsal, expected, judgement, observation, denials: Vec::new() };
                 self.record(world, step, expectation, &request, found)?;
             }
             rehearsed.push(observations);
@@ -177,7 +178,11 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn probe(&mut self, world: &mut World, requests: &[ProbeRequest]) -> Result<Vec<Observation>, HarnessError> {
+    fn probe(
+        &mut self,
+        world: &mut World,
+        requests: &[ProbeRequest],
+    ) -> Result<Vec<Observation>, HarnessError> {
         if self.begin.elapsed() > self.options.timeout {
             return Err(HarnessError::Timeout(self.options.timeout));
         }

@@ -60,7 +60,11 @@ pub(crate) struct World {
 
 impl World {
     /// Builds the cluster for the objects of `control`.
-    pub(crate) fn build(control: ControlPlane, options: &RunOptions, seed: u64) -> Result<World, HarnessError> {
+    pub(crate) fn build(
+        control: ControlPlane,
+        options: &RunOptions,
+        seed: u64,
+    ) -> Result<World, HarnessError> {
         let snapshot = control.snapshot();
         let cluster = Cluster::build(&snapshot)?;
         let nodes = || -> Vec<NodeHandle<'_>> {
