@@ -34,7 +34,8 @@ impl<'a> Walk<'a> {
         let rehearsed = self.rehearse(&mut world)?;
         world.restart(self.initial(false)?)?;
         self.walk_steps(&mut world)?;
-        self.clean_up(&mut world, &rehearsed)
+        self.clean_up(&mut world, &rehearsed)?;
+        world.full_health()
     }
 
     /// The objects before the first step, with or without those of policy.

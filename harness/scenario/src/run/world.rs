@@ -134,6 +134,11 @@ impl World {
         Ok(observations)
     }
 
+    /// Reads every counter that means "not policy", those too that a step reads only in turn.
+    pub(crate) fn full_health(&mut self) -> Result<(), HarnessError> {
+        Ok(self.cluster.full_health()?)
+    }
+
     /// Probes once more, with a witness in every namespace.
     pub(crate) fn trace(&mut self, request: &ProbeRequest) -> Result<Observation, HarnessError> {
         Ok(self.prober.trace(&self.cluster, request)?)
