@@ -1,4 +1,4 @@
-//! What it takes to build and to drop a cluster: `build_times [NODES PODS [routed|bridge [ipv4|ipv6|dual]]]`.
+//! What it takes to build, to update, to examine and to drop a cluster: `build_times [NODES PODS [routed|bridge [ipv4|ipv6|dual]]]`.
 #![expect(clippy::unwrap_used, dead_code, reason = "the worlds are those of the tests")]
 
 #[path = "../tests/cluster/world.rs"]
@@ -26,17 +26,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let rounds = if pods > 100 { 3 } else { 20 };
             let mut built = Vec::new();
             let mut dropped = Vec::new();
+            let (mut updated, mut examined) = (Vec::new(), Vec::new());
             for _ in 0..rounds {
                 let start = Instant::now();
-                let cluster = Cluster::build(&snapshot)?;
+                let mut cluster = Cluster::build(&snapshot)?;
                 built.push(start.elapsed());
+                for _ in 0..20 {
+                    let start = Instant::now();
+                    cluster.update(&snapshot)?;
+                    updated.push(start.elapsed());
+                    let start = Instant::now();
+                    cluster.health()?;
+                    examined.push(start.elapsed());
+                }
                 let start = Instant::now();
                 drop(cluster);
                 dropped.push(start.elapsed());
             }
             println!(
-                "{nodes} nodes, {pods} pods, {wiring}, {family}: built in {}, dropped in {}",
+                "{nodes} nodes, {pods} pods, {wiring}, {family}: built in {}, updated in {}, \
+                 examined in {}, dropped in {}",
                 spread(&mut built),
+                spread(&mut updated),
+                spread(&mut examined),
                 spread(&mut dropped)
             );
         }

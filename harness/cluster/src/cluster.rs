@@ -73,9 +73,9 @@ impl Cluster {
     /// Whether no packet was lost to anything but policy since the last call (or since the cluster was
     /// built); any counter that says otherwise is an error that names it.
     ///
-    /// Interfaces and connection tracking are looked at everywhere; sockets, which are dearer, in a few
-    /// namespaces in each call, in turn. So a loss there may show some calls later: end a run with
-    /// [`Cluster::full_health`].
+    /// Interfaces and connection tracking of nodes and the router, where every packet passes, are looked
+    /// at in each call; sockets, the other interfaces and the neighbour tables in one namespace in each
+    /// call, in turn. So a loss there may show some calls later: end a run with [`Cluster::full_health`].
     pub fn health(&mut self) -> Result<(), ClusterError> {
         self.check_health(false)
     }

@@ -1,21 +1,25 @@
 //! Counters that mean "a packet was lost, and not to policy".
 //!
-//! They are read for every namespace, and whatever went up since the last reading is a fault of the
-//! machine or of ours, never a verdict. What is not here counts for good reasons too: drops of
+//! Whatever went up since the last reading is a fault of the machine or of ours, never a verdict. Nodes
+//! and the router, through which every packet passes, have their interfaces and connection tracking read
+//! each time, from files that stay open (the kernel writes such a file anew for who reads it from its
+//! start); all else is read in a few namespaces at a time, in turn. What is not here counts for good reasons too: drops of
 //! netfilter count nowhere of these; martians are counted for the whole machine only
 //! (`/proc/net/stat/rt_cache` shows the same numbers in every namespace), so here they show as
 //! `IPReversePathFilter`, the one reason that our sysctls rule out.
 
 use crate::error::{ClusterError, Loss};
 use crate::namespace::{BRIDGE_NAME, Namespace, UNPLUGGED};
+use crate::netns::Netns;
 use netproof_model::Place;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt;
 
-/// How many namespaces have their socket counters read in one turn. These cost some 100 µs a namespace,
-/// because the kernel writes two hundred others beside them; all others cost 10.
-const SOCKETS_AT_ONCE: usize = 4;
+/// How many namespaces are read in full in one turn. That costs some 100 µs a namespace, because the
+/// kernel writes two hundred counters beside those of sockets; the files that stay open cost 10.
+const FULL_AT_ONCE: usize = 1;
 
 /// A counter, by its file under `/proc/net`, its group there and its name.
 struct Counter {
@@ -95,8 +99,10 @@ const NEIGHBOURS: &str = "the machine's table of learned neighbours is full: \
 pub(crate) struct Health {
     neighbours: Option<u64>,
     places: BTreeMap<Place, Reading>,
-    /// The last place whose socket counters were read.
+    /// The last place that was read in full.
     turn: Option<Place>,
+    /// What was read last; kept for its memory.
+    text: String,
 }
 
 #[derive(Debug, Default)]
@@ -107,33 +113,41 @@ struct Reading {
     interfaces: BTreeMap<String, u64>,
     conntrack: Option<[u64; CONNTRACK.len()]>,
     sockets: Option<[u64; SOCKETS.len()]>,
+    /// The files of a namespace that forwards, from the first reading on. (A pod has none: a thousand
+    /// pods would be thousands of descriptors.)
+    dev_file: Option<fs::File>,
+    conntrack_file: Option<fs::File>,
 }
 
 impl Health {
     /// Reads the counters and returns what went up since they were read before; a namespace
-    /// starts at 0. With `all`, every socket counter is read; otherwise those of some
-    /// namespaces, in turn. A counter stays up, so that a loss that is seen later is not lost.
+    /// starts at 0. With `all`, every counter is read; otherwise those of forwarders' packets, and all
+    /// of some namespaces, in turn. A counter stays up, so that a loss that is seen later is not lost.
     pub fn read(
         &mut self,
         namespaces: &mut BTreeMap<Place, Namespace>,
         all: bool,
     ) -> Result<Vec<Loss>, ClusterError> {
         let mut losses = Vec::new();
-        if let Some(router) = namespaces.get_mut(&Place::Router) {
+        self.places.retain(|place, _| namespaces.contains_key(place));
+        let turn = self.take_turns(namespaces, all);
+        if turn.contains(&Place::Router)
+            && let Some(router) = namespaces.get_mut(&Place::Router)
+        {
+            // The kernel answers with the lock of links held, for which others may make us wait.
             let fulls = router.neighbour_overflows()?;
             losses.extend(rise(None, "neighbour table_fulls", self.neighbours, fulls, NEIGHBOURS));
             self.neighbours = Some(fulls);
         }
-        self.places.retain(|place, _| namespaces.contains_key(place));
-        let turn = self.take_turns(namespaces, all);
         for (place, namespace) in namespaces.iter() {
-            let reading = self.places.entry(place.clone()).or_default();
-            let sockets = turn.contains(&place);
-            let read =
-                namespace.netns().enter(|| reading.update(place, namespace.forwards(), sockets, &mut losses));
-            read.and_then(|read| read).map_err(|error| ClusterError::io(place, "read counters", &error))?;
+            let full = turn.contains(place);
+            if full || namespace.forwards() {
+                let reading = self.places.entry(place.clone()).or_default();
+                let read = reading.update(place, namespace, full, &mut self.text, &mut losses);
+                read.map_err(|error| ClusterError::io(place, "read counters", &error))?;
+            }
         }
-        self.turn = turn.last().map(|place| (*place).clone()).or(self.turn.take());
+        self.turn = turn.into_iter().last().or(self.turn.take());
         Ok(losses)
     }
 
@@ -148,9 +162,9 @@ impl Health {
         for (place, namespace) in namespaces.iter() {
             let reading = self.places.entry(place.clone()).or_default();
             if namespace.links() != reading.links {
-                let drops = namespace.netns().enter(|| read("dev")).and_then(|text| text);
+                let drops = reading.read_drops(namespace, &mut self.text);
                 let drops = drops.map_err(|error| ClusterError::io(place, "read counters", &error))?;
-                let known = std::mem::replace(&mut reading.interfaces, interface_drops(&drops));
+                let known = std::mem::replace(&mut reading.interfaces, drops);
                 reading.interfaces.extend(known);
                 reading.links = namespace.links();
             }
@@ -163,42 +177,45 @@ impl Health {
         self.places.remove(place);
     }
 
-    /// Whose socket counters are read now.
-    fn take_turns<'a>(&self, namespaces: &'a BTreeMap<Place, Namespace>, all: bool) -> Vec<&'a Place> {
-        if all || namespaces.len() <= SOCKETS_AT_ONCE {
-            return namespaces.keys().collect();
-        }
+    /// Who is read in full now.
+    fn take_turns(&self, namespaces: &BTreeMap<Place, Namespace>, all: bool) -> Vec<Place> {
+        let number = if all { namespaces.len() } else { FULL_AT_ONCE };
         let after = namespaces.keys().filter(|place| Some(*place) > self.turn.as_ref());
         let before = namespaces.keys().filter(|place| Some(*place) <= self.turn.as_ref());
-        after.chain(before).take(SOCKETS_AT_ONCE).collect()
+        after.chain(before).take(number).cloned().collect()
     }
 }
 
 impl Reading {
-    /// Reads the namespace that the thread is in.
     fn update(
         &mut self,
         place: &Place,
-        forwards: bool,
-        sockets: bool,
+        namespace: &Namespace,
+        full: bool,
+        text: &mut String,
         losses: &mut Vec<Loss>,
     ) -> io::Result<()> {
-        let interfaces = interface_drops(&read("dev")?);
+        let interfaces = self.read_drops(namespace, text)?;
         for (name, now) in &interfaces {
             let before = self.interfaces.get(name).copied().unwrap_or(0);
             losses.extend(rise(Some(place), &format!("drops of {name}"), Some(before), *now, INTERFACE));
         }
         self.interfaces = interfaces;
-        if forwards {
-            let now = conntrack(&read("stat/nf_conntrack")?);
+        if namespace.forwards() {
+            read(&mut self.conntrack_file, "stat/nf_conntrack", namespace.netns(), text)?;
+            let now = conntrack(text);
             for ((i, now), (name, meaning)) in now.iter().enumerate().zip(CONNTRACK) {
                 let before = self.conntrack.map_or(0, |counters| counters[i]);
                 losses.extend(rise(Some(place), &format!("conntrack {name}"), Some(before), *now, meaning));
             }
             self.conntrack = Some(now);
         }
-        if sockets {
-            let texts = [read("netstat")?, read("snmp")?, read("snmp6")?];
+        if full {
+            let once = |file| {
+                let mut text = String::new();
+                read(&mut None, file, namespace.netns(), &mut text).map(|()| text)
+            };
+            let texts = [once("netstat")?, once("snmp")?, once("snmp6")?];
             let now = SOCKETS.each_ref().map(|counter| counter.find(&texts));
             for ((i, now), counter) in now.iter().enumerate().zip(&SOCKETS) {
                 let before = self.sockets.map_or(0, |counters| counters[i]);
@@ -208,6 +225,13 @@ impl Reading {
             self.sockets = Some(now);
         }
         Ok(())
+    }
+
+    fn read_drops(&mut self, namespace: &Namespace, text: &mut String) -> io::Result<BTreeMap<String, u64>> {
+        let mut once = None;
+        let file = if namespace.forwards() { &mut self.dev_file } else { &mut once };
+        read(file, "dev", namespace.netns(), text)?;
+        Ok(interface_drops(text))
     }
 }
 
@@ -256,13 +280,33 @@ fn conntrack(text: &str) -> [u64; CONNTRACK.len()] {
     sums
 }
 
-/// A file of the namespace that the thread is in; empty where the kernel has none (no IPv6, connection
-/// tracking not loaded).
-fn read(file: &str) -> io::Result<String> {
-    match fs::read_to_string(format!("/proc/thread-self/net/{file}")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        other => other,
+/// Reads a file of a namespace into `text`, which stays open in `file`; nothing where the kernel has none
+/// (no IPv6, connection tracking not loaded yet).
+fn read(file: &mut Option<fs::File>, name: &str, netns: &Netns, text: &mut String) -> io::Result<()> {
+    text.clear();
+    if file.is_none() {
+        *file = match netns.enter(|| fs::File::open(format!("/proc/thread-self/net/{name}")))? {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => Some(opened?),
+        };
     }
+    let Some(file) = file else { return Ok(()) };
+    let mut bytes = std::mem::take(text).into_bytes();
+    let mut end = 0;
+    loop {
+        if bytes.len() == end {
+            bytes.resize((2 * end).max(16 * 1024), 0);
+        }
+        match file.read_at(&mut bytes[end..], end as u64) {
+            Ok(0) => break,
+            Ok(length) => end += length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(end);
+    *text = String::from_utf8(bytes).map_err(io::Error::other)?;
+    Ok(())
 }
 
 fn rise(
