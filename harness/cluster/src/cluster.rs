@@ -10,8 +10,10 @@ use crate::namespace::Namespace;
 use crate::netns::Netns;
 use crate::plan::Plan;
 use crate::sysctl::Sysctls;
+use netproof_api::{EndpointSlice, Node, Pod, Service};
 use netproof_controlplane::Snapshot;
-use netproof_model::{Family, Place, Topology};
+use netproof_model::topology::ExternalHost;
+use netproof_model::{Family, NamespacedName, Place, Topology};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,11 +22,23 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Cluster {
     topology: Arc<Topology>,
+    /// What it was made of; none if that failed.
+    basis: Option<Basis>,
     plan: Plan,
     namespaces: BTreeMap<Place, Namespace>,
     dns: Option<Dns>,
     health: Health,
     spoil: Option<fn()>,
+}
+
+/// The parts of a snapshot that a cluster depends on.
+#[derive(Debug)]
+struct Basis {
+    nodes: BTreeMap<String, Arc<Node>>,
+    pods: BTreeMap<NamespacedName, Arc<Pod>>,
+    externals: BTreeMap<String, Arc<ExternalHost>>,
+    services: BTreeMap<NamespacedName, Arc<Service>>,
+    endpoint_slices: BTreeMap<NamespacedName, Arc<EndpointSlice>>,
 }
 
 impl Cluster {
@@ -39,6 +53,7 @@ impl Cluster {
     pub fn build_after(snapshot: &Snapshot, spoil: Option<fn()>) -> Result<Cluster, ClusterError> {
         let mut cluster = Cluster {
             topology: Arc::clone(&snapshot.topology),
+            basis: None,
             plan: Plan::default(),
             namespaces: BTreeMap::new(),
             dns: None,
@@ -91,10 +106,24 @@ impl Cluster {
     }
 
     fn follow(&mut self, snapshot: &Snapshot) -> Result<(), ClusterError> {
-        self.change_to(Plan::new(snapshot))?;
+        let same = |same: fn(&Basis, &Snapshot) -> bool| {
+            self.basis.as_ref().is_some_and(|basis| same(basis, snapshot))
+        };
+        let (same_network, same_names) = (same(Basis::same_network), same(Basis::same_names));
+        if same_network && same_names {
+            return Ok(());
+        }
+        self.basis = None;
+        if !same_network {
+            self.change_to(Plan::new(snapshot))?;
+        }
         let running = self.dns.take();
         self.dns = Dns::follow(running, snapshot, |place| self.netns(place))?;
-        self.health.start(&mut self.namespaces)
+        if !same_network {
+            self.health.start(&mut self.namespaces)?;
+        }
+        self.basis = Some(Basis::of(snapshot));
+        Ok(())
     }
 
     fn change_to(&mut self, plan: Plan) -> Result<(), ClusterError> {
@@ -145,5 +174,30 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+}
+
+// Objects that stay are shared between snapshots, and comparing an Arc with itself looks no further.
+impl Basis {
+    fn of(snapshot: &Snapshot) -> Basis {
+        Basis {
+            nodes: snapshot.nodes.clone(),
+            pods: snapshot.pods.clone(),
+            externals: snapshot.externals.clone(),
+            services: snapshot.services.clone(),
+            endpoint_slices: snapshot.endpoint_slices.clone(),
+        }
+    }
+
+    /// Whether the same plan follows from the snapshot.
+    fn same_network(&self, snapshot: &Snapshot) -> bool {
+        self.nodes == snapshot.nodes && self.pods == snapshot.pods && self.externals == snapshot.externals
+    }
+
+    /// Whether DNS knows the same.
+    fn same_names(&self, snapshot: &Snapshot) -> bool {
+        self.services == snapshot.services
+            && self.endpoint_slices == snapshot.endpoint_slices
+            && self.externals == snapshot.externals
     }
 }
