@@ -60,7 +60,8 @@ impl Epoch {
     pub(super) fn name(self, logical: &str) -> String {
         match self.0 {
             0 => logical.to_owned(),
-            epoch => format!("{logical}.e{epoch}"),
+            // No object's name has an underscore, so `web` of epoch 1 is not `web.e1` of epoch 0.
+            epoch => format!("{logical}_e{epoch}"),
         }
     }
 
@@ -218,5 +219,19 @@ fn encode_elements<'a>(
             b.nest_end(list);
         }));
         rest = rest.get(taken..).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_an_epoch_is_no_other_objects() {
+        // Object names have letters, digits, `-` and `.` only, and ours add `/`.
+        let first = Epoch(0).name("ingress-policy/default/web.e1");
+        let second = Epoch(1).name("ingress-policy/default/web");
+        assert_ne!(first, second);
+        assert!(second.contains('_'), "{second}");
     }
 }

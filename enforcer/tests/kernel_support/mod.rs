@@ -102,16 +102,16 @@ pub fn policy_rules(netns: &File) -> Result<usize, Box<dyn Error>> {
         .count())
 }
 
-/// `name.e12` is `name`.
+/// `name_e12` is `name`.
 fn without_epoch(word: &str) -> String {
     let mut out = String::new();
     let mut rest = word;
-    while let Some(at) = rest.find(".e") {
+    while let Some(at) = rest.find("_e") {
         let (before, after) = rest.split_at(at);
         let digits = after[2..].chars().take_while(char::is_ascii_digit).count();
         out.push_str(before);
         if digits == 0 {
-            out.push_str(".e");
+            out.push_str("_e");
         }
         rest = &after[2 + digits..];
     }
