@@ -88,7 +88,12 @@ impl<'a> Batch<'a> {
         let mut open = Vec::new();
         let mut flights = flights;
         while !flights.is_empty() {
-            self.world.drain(Duration::ZERO, self.ledger)?;
+            let served = self.world.drain(Duration::ZERO, self.ledger)?;
+            if served && moment != Moment::Sent {
+                // What came may be about those that were looked at in an earlier round, and no event
+                // will tell of it again. (After `Sent` all of them are looked at once more anyway.)
+                flights.append(&mut open);
+            }
             let (mut launch, mut again) = (Vec::new(), Vec::new());
             for mut flight in flights {
                 match self.advance(&mut flight, moment)? {
@@ -129,8 +134,8 @@ impl<'a> Batch<'a> {
         let mut open = self.look(flights, Moment::Drained)?;
         let began = Instant::now();
         let mut shared = true;
-        while let Some(next) = open.iter().map(|flight| self.due(flight)).min() {
-            let now = began.elapsed();
+        while let Some(next) = open.iter().map(|flight| self.due(flight, began)).min() {
+            let now = Instant::now();
             if now < next {
                 for flight in open.iter_mut().filter(|flight| !flight.watched) {
                     flight.watched = true;
@@ -144,36 +149,47 @@ impl<'a> Batch<'a> {
             // so they are looked at once more.
             std::thread::yield_now();
             open = self.look(open, Moment::Drained)?;
-            let (due, rest): (Vec<_>, Vec<_>) = open.into_iter().partition(|flight| self.due(flight) <= now);
+            let (due, rest): (Vec<_>, Vec<_>) =
+                open.into_iter().partition(|flight| self.due(flight, began) <= now);
             open = rest;
             for mut flight in due {
                 if flight.request.patience == Patience::ForAnswer && !flight.repeated {
                     self.repeat(&mut flight)?;
                     open.push(flight);
-                } else if let Next::Decided(outcome) = self.advance(&mut flight, Moment::Over)? {
-                    // The wait was one for all of them: it is told once.
-                    let waited = if shared { began.elapsed() } else { Duration::ZERO };
-                    shared = false;
-                    self.finish(flight, outcome, waited);
-                } else {
-                    open.push(flight);
+                    continue;
+                }
+                match self.advance(&mut flight, Moment::Over)? {
+                    Next::Decided(outcome) => {
+                        // The wait was one for all of them: it is told once.
+                        let waited = if shared { began.elapsed() } else { Duration::ZERO };
+                        shared = false;
+                        self.finish(flight, outcome, waited);
+                    }
+                    // The answer has come at the last moment: the next packet has its own time.
+                    Next::Launch => {
+                        self.launch(std::slice::from_mut(&mut flight))?;
+                        open.push(flight);
+                    }
+                    Next::LookAgain | Next::Wait => open.push(flight),
                 }
             }
         }
         Ok(())
     }
 
-    /// When something is to be done about a flight of which nothing is heard, from the beginning of the
-    /// wait.
-    fn due(&self, flight: &Flight<'_>) -> Duration {
-        match flight.request.patience {
+    /// When something is to be done about a flight of which nothing is heard. The wait is one for all
+    /// that were under way when it began; what was sent later (to the next name, or to an address that
+    /// has just been learnt) has the same time for itself.
+    fn due(&self, flight: &Flight<'_>, began: Instant) -> Instant {
+        let patience = match flight.request.patience {
             Patience::ForAnswer if flight.repeated => ANSWER,
             Patience::ForAnswer => REPEAT,
             Patience::Settle if flight.asks_a_name_server() && self.ledger.is_seen(flight.index) => {
                 NAME_SERVER
             }
             Patience::Settle => SETTLE,
-        }
+        };
+        flight.launched.max(began) + patience
     }
 
     fn repeat(&mut self, flight: &mut Flight<'a>) -> Result<(), ProbeError> {

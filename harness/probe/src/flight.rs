@@ -56,6 +56,8 @@ pub(crate) struct Flight<'a> {
     /// Logs of the stages before this one.
     logs: Vec<LogRecord>,
     pub started: Instant,
+    /// When the first packet of the current stage was sent.
+    pub launched: Instant,
     /// The request was sent a second time.
     pub repeated: bool,
     /// Its socket is watched.
@@ -80,6 +82,7 @@ impl<'a> Flight<'a> {
         if stage == Stage::Connect && Family::of(destination) != request.family {
             return Err(ProbeError::WrongFamily { family: request.family, address: destination });
         }
+        let now = Instant::now();
         Ok(Flight {
             request,
             index,
@@ -92,7 +95,8 @@ impl<'a> Flight<'a> {
             answer: Answer::Nothing,
             received: Vec::new(),
             logs: Vec::new(),
-            started: Instant::now(),
+            started: now,
+            launched: now,
             repeated: false,
             watched: false,
         })
@@ -115,6 +119,7 @@ impl<'a> Flight<'a> {
         self.token = if self.asks_a_name_server() { tokens.next_dns() } else { tokens.next() };
         ledger.expect(self.token, self.index);
         self.answer = Answer::Nothing;
+        self.launched = Instant::now();
         self.repeated = false;
         self.watched = false;
         let sent = self.send_first(numbers, echo)?;
@@ -217,6 +222,7 @@ impl<'a> Flight<'a> {
             && matches!(self.request.port, ProbePort::Transport { protocol: FlowProtocol::Http, .. })
         {
             self.stage = Stage::Answer;
+            self.launched = Instant::now();
             return Ok(match self.ask() {
                 Ok(()) => Next::LookAgain,
                 Err(_) => Next::Decided(Outcome::NoAnswer),
@@ -262,19 +268,23 @@ impl<'a> Flight<'a> {
     fn resolve(&mut self, ledger: &mut Ledger) -> io::Result<Option<Next>> {
         let Some(fd) = &self.socket else { return Ok(None) };
         let mut buffer = [0; 2048];
-        let length = match sys::receive(fd, &mut buffer) {
-            Ok(length) => length,
-            Err(error) => {
-                if let Some(errno) = error.raw_os_error().filter(|errno| *errno != libc::EAGAIN) {
-                    self.answer = Answer::Errno(errno);
-                }
-                return Ok(None);
+        let length = loop {
+            match sys::receive(fd, &mut buffer) {
+                Ok(length) if dns::answers(self.token, &buffer[..length]) => break length,
+                // Not an answer to this query; there may be one behind it.
+                Ok(_) => {}
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EINTR) => {}
+                    errno => {
+                        if let Some(errno) = errno.filter(|errno| *errno != libc::EAGAIN) {
+                            self.answer = Answer::Errno(errno);
+                        }
+                        return Ok(None);
+                    }
+                },
             }
         };
         let answer = &buffer[..length];
-        if !dns::answers(self.token, answer) {
-            return Ok(None);
-        }
         let evidence = ledger.of(self.index);
         match dns::read(answer, self.request.family) {
             Some(dns::Reply::Addresses(addresses)) => {

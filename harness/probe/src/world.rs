@@ -194,15 +194,16 @@ impl World {
     }
 
     /// Serves everything that is ready, waiting for the first of it as long as `timeout`; returns when
-    /// nothing is ready any more.
-    pub(crate) fn drain(&mut self, timeout: Duration, ledger: &mut Ledger) -> Result<(), ProbeError> {
+    /// nothing is ready any more, and says whether anything was.
+    pub(crate) fn drain(&mut self, timeout: Duration, ledger: &mut Ledger) -> Result<bool, ProbeError> {
         // A wait is rounded up: a loop that comes a moment too early would spin.
         let milliseconds = i32::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         let mut timeout = EpollTimeout::try_from(milliseconds).unwrap_or(EpollTimeout::ZERO);
         let mut events = std::mem::take(&mut self.events);
+        let mut any = false;
         let served = loop {
             let count = match self.epoll.wait(&mut events, timeout) {
-                Ok(0) | Err(nix::errno::Errno::EINTR) => break Ok(()),
+                Ok(0) | Err(nix::errno::Errno::EINTR) => break Ok(any),
                 Ok(count) => count,
                 Err(errno) => {
                     break Err(ProbeError::System {
@@ -213,6 +214,7 @@ impl World {
                 }
             };
             timeout = EpollTimeout::ZERO;
+            any = true;
             let mut keys = events[..count].iter().map(EpollEvent::data).filter(|data| *data != PROBE);
             if let Err(error) = keys.try_for_each(|key| self.serve(key as usize, ledger)) {
                 break Err(error);

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use netproof_api::Object;
 use netproof_controlplane::Change;
 use netproof_model::{Family, Observation, Outcome, Place, Stage, Wiring};
-use netproof_probe::{ProbePort, Target};
+use netproof_probe::{Patience, ProbePort, Target};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
@@ -134,6 +134,31 @@ fn not_found(family: Family) {
     assert_eq!(seen.outcome, Outcome::NameServerUnreachable, "{seen:#?}");
 }
 
+/// Names that are asked for one after the other, in several probes at once: the answer of one comes while
+/// another goes on to its next name.
+fn many_at_once() {
+    let mut names = Names::new(Family::Ipv4);
+    let search: Vec<String> = ["a.test", "b.test", "default.svc", "svc"].map(String::from).into();
+    let name = |name: &str, patience| {
+        let mut request = request(names.server, tcp(80));
+        request.target = Target::Name { name: name.into(), search: search.clone(), server: names.server };
+        request.patience = patience;
+        request
+    };
+    let mut requests = Vec::new();
+    for patience in [Patience::Settle, Patience::ForAnswer] {
+        requests.extend(["web", "web.default", "nobody", "web.default.svc."].map(|it| name(it, patience)));
+    }
+    for round in 0..100 {
+        for (request, seen) in requests.iter().zip(names.world.prober.probe(&requests).unwrap()) {
+            let unknown = matches!(&request.target, Target::Name { name, .. } if name == "nobody");
+            let expected = if unknown { Outcome::NameNotFound } else { Outcome::Connected };
+            assert_eq!(seen.outcome, expected, "round {round}, {request:?}: {seen:#?}");
+            assert!(seen.elapsed < Duration::from_millis(900), "round {round}, {request:?}: {seen:#?}");
+        }
+    }
+}
+
 fn nobody_serves(family: Family) {
     let mut names = Names::new(family);
     names.server = names.world.address(&Place::pod("default", "neighbour"), names.family);
@@ -189,7 +214,8 @@ fn bad() {
 }
 
 pub fn trials() -> Vec<Trial> {
-    let mut trials = vec![trial("names that DNS cannot carry", bad)];
+    let mut trials =
+        vec![trial("names that DNS cannot carry", bad), trial("many names at once", many_at_once)];
     for family in Family::ALL {
         trials.push(trial(format!("a name is found over {family}"), move || found(family)));
         trials.push(trial(format!("a name is not found over {family}"), move || not_found(family)));
