@@ -4,11 +4,14 @@
 //! underlined, and a help line. No colour: whoever prints may add it.
 
 use crate::source::{Source, Span};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 /// The most characters of a source line that are shown.
 const SHOWN_CHARACTERS: usize = 100;
+/// The most characters of a message or a help line that are shown: more is a name that has no end.
+const SENTENCE_CHARACTERS: usize = 1000;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,15 +104,15 @@ impl fmt::Display for Diagnostic {
             Severity::Error => "error: ",
             Severity::Warning => "warning: ",
         })?;
-        f.write_str(&self.message)?;
+        f.write_str(&sentence(&self.message))?;
         if let Some(path) = &self.path {
-            write!(f, " (at {path})")?;
+            write!(f, " (at {})", sentence(path))?;
         }
         if let (Some(source), Some(span)) = (&self.source, self.span) {
             write_excerpt(f, source, span)?;
         }
         if let Some(help) = &self.help {
-            write!(f, "\nhelp: {help}")?;
+            write!(f, "\nhelp: {}", sentence(help))?;
         }
         Ok(())
     }
@@ -117,29 +120,55 @@ impl fmt::Display for Diagnostic {
 
 /// The line that the span starts on, cut around the span if it is long, and carets below it.
 fn write_excerpt(f: &mut fmt::Formatter<'_>, source: &Source, span: Span) -> fmt::Result {
-    let (line, column) = source.location(span.start);
+    let (line, _) = source.location(span.start);
     let line_span = source.line_span(line);
-    let text: Vec<char> = source.slice(line_span).chars().map(printable).collect();
-    if text.iter().all(|character| character.is_whitespace()) {
+    let text = source.slice(line_span);
+    if text.trim().is_empty() {
         return Ok(());
     }
-    let before = (column - 1).min(text.len());
-    let end = span.end.min(line_span.end);
-    let marked = source.text.get(span.start..end).map_or(0, |marked| marked.chars().count());
+    let mut at = span.start.clamp(line_span.start, line_span.end) - line_span.start;
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    let (left, right) = text.split_at(at);
+    let end = span.end.saturating_sub(line_span.start + at).min(right.len());
+    let marked = right.get(..end).unwrap_or_default();
 
-    // A window that shows some of what is before the span, and as much as fits from its start.
-    let first = before.saturating_sub(SHOWN_CHARACTERS / 3).min(text.len().saturating_sub(SHOWN_CHARACTERS));
-    let last = text.len().min(first + SHOWN_CHARACTERS);
+    // A window that shows some of what is before the span, and as much as fits from its start. Only the
+    // window is looked at: a line may be megabytes long.
+    let before = left.chars().rev().take(SHOWN_CHARACTERS + 1).count();
+    let after = right.chars().take(SHOWN_CHARACTERS + 1).count();
+    let lead = before.min((SHOWN_CHARACTERS / 3).max(SHOWN_CHARACTERS.saturating_sub(after)));
+    let room = SHOWN_CHARACTERS - lead;
     let (cut_before, cut_after) =
-        (if first > 0 { "..." } else { "" }, if last < text.len() { "..." } else { "" });
-    let shown: String = text.iter().skip(first).take(last - first).collect();
+        (if before > lead { "..." } else { "" }, if after > room { "..." } else { "" });
+    let start = left.char_indices().rev().take(lead).last().map_or(left.len(), |(at, _)| at);
+    let shown = left.get(start..).unwrap_or_default().chars().chain(right.chars().take(room));
+    let shown: String = shown.map(printable).collect();
 
     let number = line.to_string();
     let margin = " ".repeat(number.len());
     write!(f, "\n{margin} |\n{number} | {cut_before}{shown}{cut_after}")?;
-    let indent = " ".repeat(cut_before.len() + before - first);
-    let carets = "^".repeat(marked.min(last.saturating_sub(before)).max(1));
+    let indent = " ".repeat(cut_before.len() + lead);
+    let carets = "^".repeat(marked.chars().take(room).count().max(1));
     write!(f, "\n{margin} | {indent}{carets}")
+}
+
+/// A message or help as a terminal may have it: no control characters, and what is too long cut out of the
+/// middle.
+fn sentence(text: &str) -> Cow<'_, str> {
+    let long = text.char_indices().nth(SENTENCE_CHARACTERS).is_some();
+    if !long && !text.chars().any(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let half = SENTENCE_CHARACTERS / 2;
+    let mut shown: String = text.chars().take(if long { half } else { SENTENCE_CHARACTERS }).collect();
+    if long {
+        let start = text.char_indices().rev().take(half).last().map_or(0, |(at, _)| at);
+        shown.push_str("...");
+        shown.push_str(text.get(start..).unwrap_or_default());
+    }
+    Cow::Owned(shown.chars().map(printable).collect())
 }
 
 /// Characters that would move the carets or act on a terminal, replaced one for one.
@@ -236,6 +265,16 @@ mod tests {
         let source = Source::new("long.yaml", format!("{}\u{1b}\tbad{}", "x".repeat(300), "y".repeat(300)));
         let diagnostic = Diagnostic::warning("here").at(&source, Span::new(302, 305));
         insta::assert_snapshot!(diagnostic);
+    }
+
+    #[test]
+    fn sentences_are_cut_and_control_characters_replaced() {
+        let name = format!("\u{1b}[31m{}", "x".repeat(5000));
+        let text =
+            Diagnostic::error(format!("`{name}` is not a name")).help(format!("use {name}")).to_string();
+        assert!(text.starts_with("error: `\u{fffd}[31mxxx"), "{text}");
+        assert!(text.contains("xxx...xxx") && text.contains("x` is not a name\nhelp: use "), "{text}");
+        assert!(text.len() < 2 * (SENTENCE_CHARACTERS + 20) && !text.contains('\u{1b}'), "{text}");
     }
 
     #[test]

@@ -9,6 +9,9 @@ use std::sync::{Arc, OnceLock};
 /// The largest file that is read: 16 MiB. (An API server refuses objects above 1.5 MiB.)
 pub const MAX_SOURCE_BYTES: usize = 16 << 20;
 
+/// How far apart, in bytes, the places are up to which characters are counted once.
+const BLOCK_BYTES: usize = 4096;
+
 /// A text with the name by which the user knows it.
 #[derive(Debug)]
 pub struct Source {
@@ -18,6 +21,9 @@ pub struct Source {
     pub text: String,
     /// Byte offsets at which lines start; made when a location is first asked for.
     line_starts: OnceLock<Vec<usize>>,
+    /// How many characters start before each block; made likewise, so that no place costs the length of
+    /// its line.
+    block_starts: OnceLock<Vec<usize>>,
 }
 
 /// A range of bytes in a [`Source`]'s text.
@@ -32,7 +38,12 @@ pub struct Span {
 impl Source {
     /// A text that is in memory already.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Source> {
-        Arc::new(Source { name: name.into(), text: text.into(), line_starts: OnceLock::new() })
+        Arc::new(Source {
+            name: name.into(),
+            text: text.into(),
+            line_starts: OnceLock::new(),
+            block_starts: OnceLock::new(),
+        })
     }
 
     /// Reads a file. What is no ordinary file, is larger than [`MAX_SOURCE_BYTES`] or is not UTF-8 is
@@ -88,7 +99,7 @@ impl Source {
         let starts = self.line_starts();
         let line = starts.partition_point(|&start| start <= offset);
         let start = starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        (line.max(1), self.text.get(start..offset).unwrap_or("").chars().count() + 1)
+        (line.max(1), self.characters_before(offset) - self.characters_before(start) + 1)
     }
 
     /// The text of a line, counted from 1, without its line break; empty past the end.
@@ -120,12 +131,35 @@ impl Source {
         offset
     }
 
+    /// How many characters start before a byte offset.
+    fn characters_before(&self, offset: usize) -> usize {
+        let text = self.text.as_bytes();
+        let blocks = self.block_starts.get_or_init(|| {
+            let mut count = 0;
+            let blocks = text.chunks(BLOCK_BYTES).map(|block| {
+                let before = count;
+                count += characters(block);
+                before
+            });
+            blocks.collect()
+        });
+        // Past the last block there is nothing but the text's end.
+        let block = (offset / BLOCK_BYTES).min(blocks.len().saturating_sub(1));
+        let rest = text.get(block * BLOCK_BYTES..offset).unwrap_or_default();
+        blocks.get(block).copied().unwrap_or(0) + characters(rest)
+    }
+
     fn line_starts(&self) -> &[usize] {
         self.line_starts.get_or_init(|| {
             let breaks = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
             std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect()
         })
     }
+}
+
+/// How many characters start in these bytes of a text.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 /// The sentence for a text that is too large.
@@ -156,6 +190,16 @@ mod tests {
         assert_eq!(source.line(2), "c");
         assert_eq!(source.line(3), "");
         assert_eq!(source.line(9), "");
+    }
+
+    #[test]
+    fn columns_of_a_long_line() {
+        for (text, bytes) in [("x", 1), ("ñ", 2), ("€", 3)] {
+            let source = Source::new("x", format!("\n{}", text.repeat(3 * BLOCK_BYTES)));
+            for at in [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, 2 * BLOCK_BYTES + 7, 3 * BLOCK_BYTES] {
+                assert_eq!(source.location(1 + at * bytes), (2, at + 1), "{text}");
+            }
+        }
     }
 
     #[test]

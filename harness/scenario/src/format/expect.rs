@@ -272,9 +272,9 @@ impl Reader<'_> {
             let help = "leave it out: what is not denied is checked as it is";
             self.report(baseline.span, "a `baseline` belongs to a denial", help);
         }
-        if let Some(decided_by) = spec.decided_by.as_ref().filter(|_| !denial && !connects) {
-            let help = "leave it out: this outcome is nobody's decision";
-            self.report(decided_by.span, "`decidedBy` belongs to a verdict", help);
+        if let Some(decided_by) = spec.decided_by.as_ref().filter(|_| !denial) {
+            let help = "leave it out: only what is denied leaves a trace of who decided";
+            self.report(decided_by.span, "`decidedBy` belongs to a denial", help);
         }
         if let Some(sees) = spec.sees.as_ref().filter(|_| !connects) {
             let help = "leave it out: a flow that does not connect is seen by no server";
@@ -283,6 +283,14 @@ impl Reader<'_> {
         if let Some(served_by) = spec.served_by.as_ref().filter(|_| !connects) {
             let help = "leave it out: nobody answers a flow that does not connect";
             self.report(served_by.span, "`servedBy` belongs to a flow that connects", help);
+        }
+        if let Some(served_by) = spec.served_by.as_ref().filter(|served_by| served_by.0.is_empty()) {
+            let help = "name a pod, or leave it out";
+            self.report(served_by.span, "`servedBy` names nobody", help);
+        }
+        if let Some(baseline) = spec.baseline.as_ref().filter(|baseline| baseline.because.trim().is_empty()) {
+            let help = "say why the flow does not connect without policy";
+            self.report(baseline.span, "`because` is empty", help);
         }
         Some(Wish { expected, decided_by, sees, served_by, baseline })
     }

@@ -91,6 +91,10 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
     let mut loaded = Loaded::default();
     let mut loader = Loader::new(options);
     let mut names: HashMap<(String, String), Location> = HashMap::new();
+    if let Some(Err(error)) = options.root.as_ref().map(|root| root.read_dir()) {
+        let message = format!("the root cannot be read: {error}");
+        return Err(Diagnostic::error(message).help("name an existing folder with `--root`").into());
+    }
     for found in files::find(paths, &mut problems) {
         let scenarios = loader.file(&found, &mut loaded, &mut problems);
         for scenario in scenarios {

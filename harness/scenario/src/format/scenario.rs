@@ -22,6 +22,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The most characters of a step's name.
+const STEP_NAME_CHARACTERS: usize = 200;
+
 /// Reads files into scenarios, and keeps the topologies that it has met.
 pub struct Loader<'a> {
     options: &'a Options,
@@ -256,6 +259,12 @@ fn check_steps(document: &Document, spec: &ScenarioSpec, problems: &mut Problems
         if step.name.trim().is_empty() {
             let error = document.error(step.name.span, "the step's name is empty");
             problems.push(error.help("say in a few words what the step is about"));
+        }
+        if step.name.chars().any(char::is_control) || step.name.chars().count() > STEP_NAME_CHARACTERS {
+            let error = document.error(step.name.span, "the step's name is not one short line");
+            problems.push(error.help(format!(
+                "reports name each check after it: write at most {STEP_NAME_CHARACTERS} characters"
+            )));
         }
         problems.check_twice(document, &mut seen, &step.name, "step");
     }

@@ -97,6 +97,13 @@ pub fn check(document: &Document, spec: &ScenarioSpec, problems: &mut Problems) 
             let error = document.error(requires.span, "`requires` names nothing that is required");
             problems.push(error.help("add `wiring`, `family` or `placement`, or leave it out"));
         }
+        let none = requires.wiring.as_ref().is_some_and(|OneOrMany(all)| all.is_empty())
+            || requires.family.as_ref().is_some_and(|OneOrMany(all)| all.is_empty())
+            || requires.placement.as_ref().is_some_and(|OneOrMany(all)| all.is_empty());
+        if none {
+            let error = document.error(requires.span, "no variant is in the empty list of this `requires`");
+            problems.push(error.help("list at least one, or leave it out"));
+        }
         if requires.because.trim().is_empty() {
             let error = document.error(requires.span, "`because` is empty");
             problems.push(error.help("say why: it is shown where the scenario does not apply"));

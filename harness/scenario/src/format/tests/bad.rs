@@ -104,6 +104,8 @@ fn steps() {
         "- name: zero\n      apply: [{pod: {name: web, node: node2}}]\n    - name: one".to_owned(),
         "- name: one\n    - name: one".to_owned(),
         "- name: \"\"".to_owned(),
+        "- name: \"one\\ntwo\"".to_owned(),
+        format!("- name: {}", "x".repeat(201)),
         "- nam: one".to_owned(),
     ];
     let cases: Vec<(&str, &str)> = cases.iter().map(|case| (name, case.as_str())).collect();
@@ -177,6 +179,9 @@ fn expectations() {
         (verdict, "verdict: allow\n          sees: client\n"),
         (verdict, "verdict: allow\n          sees: ip/fd00::1\n"),
         (verdict, "verdict: allow\n          servedBy: pod/client\n"),
+        (verdict, "verdict: allow\n          servedBy: []\n"),
+        (verdict, "verdict: allow\n          decidedBy: networkpolicy/deny\n"),
+        (verdict, "verdict: deny\n          baseline: {outcome: refused, because: \" \"}\n"),
         (verdict, "verdict: allow\n          via: node/node1\n"),
         (verdict, "verdict: allow\n          family: ipv6\n"),
         (verdict, "verdict: allow\n          family: dual\n"),
@@ -261,6 +266,7 @@ fn variants() {
         (topology, "variants: {colour: [red]}"),
         (topology, "requires: {family: ipv4}"),
         (topology, "requires: {because: so}"),
+        (topology, "requires: {because: so, family: []}"),
         (topology, "requires: {family: ipv4, because: \"\"}"),
     ]));
 }
