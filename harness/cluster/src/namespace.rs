@@ -29,6 +29,7 @@ pub(crate) struct Namespace {
     /// A connection to its tables, for those that pass packets on. The others' tables never change, and
     /// a thousand pods are a thousand descriptors.
     netlink: Option<Netlink>,
+    ipv6: bool,
     /// The interface index of the port to each place below.
     ports: BTreeMap<Place, u32>,
     /// The index of the next port; none is used twice.
@@ -42,7 +43,11 @@ impl Namespace {
     pub fn new(place: &Place, stack: &Stack, sysctls: &mut Sysctls) -> Result<Self, ClusterError> {
         let failed = |error| ClusterError::io(place, "make a network namespace", &error);
         let netns = Arc::new(Netns::new().map_err(failed)?);
-        let role = if stack.forwards { Role::Forwarder } else { Role::Host };
+        let role = match stack.bridge {
+            Some(_) => Role::Bridge,
+            None if stack.forwards => Role::Forwarder,
+            None => Role::Host,
+        };
         let mut netlink = inside(place, &netns, || {
             sysctls.apply(role).map_err(|error| ClusterError::sysctl(place, &error))?;
             let open = || Netlink::open().map_err(|error| ClusterError::netlink(place, error));
@@ -51,11 +56,16 @@ impl Namespace {
         if let (Some(netlink), Some(mac)) = (&mut netlink, stack.bridge) {
             let bridge = End { name: BRIDGE_NAME, index: BRIDGE, mac };
             netlink.queue(netlink::new_bridge(bridge), || "make the bridge cni0".into());
+            if sysctls.ipv6() {
+                netlink.queue(netlink::no_link_local(BRIDGE), || "set up IPv6 of the bridge cni0".into());
+            }
+            netlink.queue(netlink::up(BRIDGE), || "bring the bridge cni0 up".into());
         }
         Ok(Namespace {
             place: place.clone(),
             netns,
             netlink,
+            ipv6: sysctls.ipv6(),
             ports: BTreeMap::new(),
             next: FIRST_PORT,
             tables: Tables::default(),
@@ -94,6 +104,11 @@ impl Namespace {
         let bridge = uplink.bridged.then_some(BRIDGE);
         let request = netlink::new_veth(near, bridge, far, namespace.fd());
         netlink.queue(request, || format!("make the link {} to {place}", uplink.port));
+        // Neighbours are permanent, so nobody needs link-local addresses, and a node that has none sends no
+        // redirects (IPv6 has no sysctl against sending them).
+        if self.ipv6 {
+            netlink.queue(netlink::no_link_local(index), || format!("set up IPv6 of {}", uplink.port));
+        }
         if uplink.bridged {
             netlink.queue(netlink::set_port(index), || format!("set the bridge port {}", uplink.port));
         }
@@ -118,6 +133,9 @@ impl Namespace {
         let mut requests: Vec<(Request, String)> = Vec::new();
         requests.push((netlink::up(LOOPBACK), "bring lo up".into()));
         if stack.uplink.is_some() {
+            if self.ipv6 {
+                requests.push((netlink::no_link_local(UPLINK), "set up IPv6 of eth0".into()));
+            }
             requests.push((netlink::up(UPLINK), "bring eth0 up".into()));
         }
         for address in &stack.addresses {

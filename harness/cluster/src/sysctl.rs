@@ -6,9 +6,10 @@
 //! all namespaces of one moment inherit the same: the first one is compared in full, the others get what
 //! was wrong there.
 //!
-//! Some of them (marked "lock" below) take the kernel's lock of links, and do not wait for it but try
-//! again and again, which burns a processor while an earlier cluster is being taken down. So none of
-//! these is written without need.
+//! Each one costs, and some (marked "lock" below) take the kernel's lock of links, and do not wait for it
+//! but try again and again, which burns a processor while an earlier cluster is being taken down. So what
+//! the kernel does not look at is not written, nor what only those need who do something else; and IPv6's
+//! `addr_gen_mode` (lock) is an attribute of the links instead.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -18,6 +19,8 @@ use std::io::{self, Read, Write};
 pub(crate) enum Role {
     /// Passes packets on: nodes and the router.
     Forwarder,
+    /// Passes packets on and has a bridge.
+    Bridge,
     /// Sends and receives its own only: pods and external hosts.
     Host,
 }
@@ -32,11 +35,14 @@ pub(crate) struct Sysctls {
     wrong: Option<Wrong>,
 }
 
-/// What a fresh namespace has wrong: for each role, then for all.
+/// What a fresh namespace has wrong: whether it forwards, for forwarders and for hosts; what else
+/// matters to forwarders, to bridges, and to all.
 #[derive(Debug)]
 struct Wrong {
+    forwarding: Vec<Setting>,
+    not_forwarding: Vec<Setting>,
     forwarder: Vec<Setting>,
-    host: Vec<Setting>,
+    bridge: Vec<Setting>,
     all: Vec<Setting>,
 }
 
@@ -56,16 +62,13 @@ pub(crate) struct SysctlError {
 }
 
 /// `net.ipv4.conf.*`.
-const IPV4: [(&str, &str); 20] = [
+const IPV4: [(&str, &str); 18] = [
     // Asymmetric paths and addresses without a route back are for policy to judge.
     ("rp_filter", "0"),
     ("accept_local", "0"),
     ("route_localnet", "0"),
     ("src_valid_mark", "0"),
-    ("accept_source_route", "0"),
-    // Same-node traffic over a bridge leaves by the interface that it came by; nobody is to be told.
     ("accept_redirects", "0"),
-    ("send_redirects", "0"),
     ("arp_accept", "0"),
     ("arp_announce", "0"),
     ("arp_filter", "0"),
@@ -82,7 +85,7 @@ const IPV4: [(&str, &str); 20] = [
 ];
 
 /// Those of `net.ipv4.conf.lo` that matter; it was made with the namespace, as the host's default was.
-const LOOPBACK: [&str; 4] = ["rp_filter", "accept_local", "route_localnet", "disable_policy"];
+const LOOPBACK: [&str; 3] = ["rp_filter", "accept_local", "route_localnet"];
 
 /// `net.ipv6.conf.*`.
 const IPV6: [(&str, &str); 14] = [
@@ -103,8 +106,24 @@ const IPV6: [(&str, &str); 14] = [
     ("disable_policy", "0"),
 ];
 
+/// Those of `net.ipv6.conf.all` that the kernel looks at beside the interface's own; it ignores the others.
+const IPV6_ALL: [&str; 5] =
+    ["accept_dad", "accept_source_route", "ndisc_notify", "proxy_ndp", "disable_policy"];
+
+/// What else those need who pass packets on: same-node traffic over a bridge leaves by the interface that
+/// it came by, and nobody is to be told.
+const FORWARDER: [(&str, &str); 2] =
+    [("ipv4/conf/all/send_redirects", "0"), ("ipv4/conf/default/send_redirects", "0")];
+
+/// With br_netfilter loaded, bridged frames would meet the IP hooks as bridged ones.
+const BRIDGE: [(&str, &str); 3] = [
+    ("bridge/bridge-nf-call-iptables", "0"),
+    ("bridge/bridge-nf-call-ip6tables", "0"),
+    ("bridge/bridge-nf-call-arptables", "0"),
+];
+
 /// The rest.
-const OTHERS: [(&str, &str); 12] = [
+const OTHERS: [(&str, &str); 10] = [
     // No ICMP type is rate limited, or rejects and refusals vanish after the sixth. The masks lift the
     // global limit as well, which older kernels do not let a namespace set.
     ("ipv4/icmp_ratemask", "0"),
@@ -116,17 +135,20 @@ const OTHERS: [(&str, &str); 12] = [
     // A closed connection whose peer a deny has cut off must not hold its namespace for minutes.
     ("ipv4/tcp_orphan_retries", "1"),
     ("core/somaxconn", "4096"),
-    // With br_netfilter loaded, bridged frames would meet the IP hooks as bridged ones.
-    ("bridge/bridge-nf-call-iptables", "0"),
-    ("bridge/bridge-nf-call-ip6tables", "0"),
-    ("bridge/bridge-nf-call-arptables", "0"),
     ("ipv6/bindv6only", "0"),
+    // `all` alone decides: unless it is set, no interface accepts them.
+    ("ipv4/conf/all/accept_source_route", "0"),
 ];
 
 impl Sysctls {
     /// For namespaces with IPv6 or with none of it.
     pub fn new(ipv6: bool, spoil: Option<fn()>) -> Self {
         Sysctls { ipv6, spoil, wrong: None }
+    }
+
+    /// Whether the namespaces have IPv6.
+    pub fn ipv6(&self) -> bool {
+        self.ipv6
     }
 
     /// Sets everything in the namespace of the calling thread, which must be new.
@@ -140,18 +162,34 @@ impl Sysctls {
                 let differs: Vec<_> = differs.collect::<Result<_, SysctlError>>()?;
                 Ok(differs.into_iter().filter_map(|(differs, setting)| differs.then_some(setting)).collect())
             };
+            let list = |list: &[(&str, &'static str)]| {
+                list.iter().map(|(path, value)| Setting::new(path, value)).collect()
+            };
             self.wrong = Some(Wrong {
-                forwarder: differing(forwarding(self.ipv6, "1"))?,
-                host: differing(forwarding(self.ipv6, "0"))?,
+                forwarding: differing(forwarding(self.ipv6, "1"))?,
+                not_forwarding: differing(forwarding(self.ipv6, "0"))?,
+                forwarder: differing(list(&FORWARDER))?,
+                bridge: differing(list(&BRIDGE))?,
                 all: differing(wanted(self.ipv6))?,
             });
         }
         let Some(wrong) = &self.wrong else { return Ok(()) };
-        let of_role = if role == Role::Forwarder { &wrong.forwarder } else { &wrong.host };
-        of_role.iter().chain(&wrong.all).try_for_each(Setting::write)?;
+        let write = |settings: &[Setting]| settings.iter().try_for_each(Setting::write);
+        if role == Role::Host {
+            write(&wrong.not_forwarding)?;
+        } else {
+            write(&wrong.forwarding)?;
+            write(&wrong.forwarder)?;
+        }
+        if role == Role::Bridge {
+            write(&wrong.bridge)?;
+        }
+        write(&wrong.all)?;
         // Switching forwarding off switches this on.
-        let redirects = Setting::new("ipv4/conf/all/accept_redirects", "0");
-        if of_role.is_empty() { Ok(()) } else { redirects.write() }
+        if role == Role::Host && !wrong.not_forwarding.is_empty() {
+            Setting::new("ipv4/conf/all/accept_redirects", "0").write()?;
+        }
+        Ok(())
     }
 }
 
@@ -168,9 +206,6 @@ fn wanted(ipv6: bool) -> Vec<Setting> {
         // Lock, but only where a host has it otherwise.
         wanted.push(Setting::new("ipv6/conf/all/disable_ipv6", "0"));
         wanted.push(Setting::new("ipv6/conf/default/disable_ipv6", "0"));
-        // No link-local addresses: neighbours are permanent, so nobody needs them, and a node that has
-        // none sends no redirects (IPv6 has no sysctl against sending them). Lock.
-        wanted.push(Setting::new("ipv6/conf/default/addr_gen_mode", "1"));
     } else {
         // Without addresses there is still multicast; without IPv6 there is silence. Lock.
         wanted.push(Setting::new("ipv6/conf/default/disable_ipv6", "1"));
@@ -178,8 +213,11 @@ fn wanted(ipv6: bool) -> Vec<Setting> {
     for scope in ["all", "default"] {
         wanted.extend(IPV4.map(|(name, value)| Setting::new(&format!("ipv4/conf/{scope}/{name}"), value)));
         if ipv6 {
-            wanted
-                .extend(IPV6.map(|(name, value)| Setting::new(&format!("ipv6/conf/{scope}/{name}"), value)));
+            let counts = |name: &str| scope == "default" || IPV6_ALL.contains(&name);
+            let settings = IPV6.into_iter().filter(|(name, _)| counts(name));
+            wanted.extend(
+                settings.map(|(name, value)| Setting::new(&format!("ipv6/conf/{scope}/{name}"), value)),
+            );
         }
     }
     let loopback = IPV4.into_iter().filter(|(name, _)| LOOPBACK.contains(name));

@@ -6,8 +6,9 @@ use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressScope, CacheInfo,
 };
 use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, InfoVxlan,
-    LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo, LinkMessage, State,
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData,
+    InfoPortKind, InfoVeth, InfoVxlan, LinkAttribute, LinkExtentMask, LinkFlags, LinkHeader, LinkInfo,
+    LinkMessage, State,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourHeader, NeighbourMessage, NeighbourState,
@@ -56,11 +57,9 @@ pub(crate) fn new_veth(near: End, bridge: Option<u32>, far: End, namespace: Borr
     (Message::NewLink(link), NEW)
 }
 
-/// A bridge, up, that learns nothing by itself and runs no protocol.
+/// A bridge, down, that learns nothing by itself and runs no protocol.
 pub(crate) fn new_bridge(bridge: End) -> Request {
     let mut link = end(&bridge);
-    link.header.flags = LinkFlags::Up;
-    link.header.change_mask = LinkFlags::Up;
     link.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Bridge),
         LinkInfo::Data(InfoData::Bridge(vec![
@@ -97,6 +96,16 @@ pub(crate) fn set_port(index: u32) -> Request {
         ])),
     ]));
     (Message::NewLink(link), 0)
+}
+
+/// Has the kernel give a link no link-local address. The link must not pass packets yet: then is when it
+/// gets one. (In the same message as the link itself this has no effect.)
+pub(crate) fn no_link_local(index: u32) -> Request {
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    let mode = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+    link.attributes.push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![mode])]));
+    (Message::SetLink(link), 0)
 }
 
 /// Brings a link up.

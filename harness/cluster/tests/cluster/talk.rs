@@ -55,6 +55,11 @@ pub fn refusal(cluster: &Cluster, from: &Place, to: IpAddr) -> Option<io::Error>
 
 /// One exchange for every pair of places that have addresses, in every family that both have.
 pub fn everybody_reaches_everybody(cluster: &Cluster, snapshot: &Snapshot) {
+    for (place, netns) in cluster.places() {
+        // A kernel without IPv6 has no such file.
+        let addresses = netns.enter(|| std::fs::read_to_string("/proc/thread-self/net/if_inet6")).unwrap();
+        assert!(!addresses.unwrap_or_default().contains("fe80"), "{place} has a link-local address");
+    }
     let places: Vec<Place> =
         cluster.places().map(|(place, _)| place.clone()).filter(|place| *place != Place::Router).collect();
     let mut exchanges = 0;
