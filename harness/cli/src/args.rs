@@ -98,7 +98,7 @@ pub struct RunArguments {
     #[arg(help_heading = "Running", long, value_name = "PROXY", default_value = DEFAULT_PROXY, value_parser = proxy)]
     pub proxy: ProxyChoice,
     /// How many scenario runs at once [default: the number of processors].
-    #[arg(help_heading = "Running", long, short, value_name = "N")]
+    #[arg(help_heading = "Running", long, short, value_name = "N", value_parser = jobs, allow_negative_numbers = true)]
     pub jobs: Option<NonZeroUsize>,
     /// The seed of every random choice.
     #[arg(help_heading = "Running", long, value_name = "N", default_value_t = DEFAULT_SEED)]
@@ -218,6 +218,10 @@ fn proxy(name: &str) -> Result<ProxyChoice, String> {
         "iptables" => Err("the iptables proxy is not built yet; there are nftables and none".into()),
         _ => Err("there is no such proxy; there are nftables and none".into()),
     }
+}
+
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "write a whole number from 1".to_owned())
 }
 
 /// `90s`, `500ms`, `2m`, `1.5s`; more than nothing.

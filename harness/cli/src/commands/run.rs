@@ -17,6 +17,7 @@ use netproof_scenario::run::{self, RunOptions};
 use nix::sys::signal::Signal;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -35,6 +36,10 @@ pub fn run(arguments: &RunArguments, color: Color) -> Exit {
     };
     if loaded.plans.is_empty() {
         return super::nothing_matched(&loaded);
+    }
+    if let Some(problem) = reports_collide(arguments, &loaded) {
+        outputs::complain(format_args!("error: {problem}"));
+        return Exit::BadInput;
     }
     let options = options(arguments);
     if let Err(error) = sandbox::enter() {
@@ -60,6 +65,26 @@ pub fn run(arguments: &RunArguments, color: Color) -> Exit {
         }
     };
     exit.with_trouble(trouble)
+}
+
+/// Why a report would destroy a scenario, or another report.
+fn reports_collide(arguments: &RunArguments, loaded: &Loaded) -> Option<String> {
+    let reports = [("--json", &arguments.json), ("--junit", &arguments.junit)];
+    let mut taken: Vec<(PathBuf, &str)> = Vec::new();
+    for (option, path) in reports.into_iter().filter_map(|(option, path)| Some((option, path.as_ref()?))) {
+        // What is no ordinary file, as /dev/stdout, overwrites nothing; what is not there yet is nobody's.
+        let real = path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.clone());
+        let device = real.exists() && !real.is_file();
+        let same = |file: &str| Path::new(file).canonicalize().is_ok_and(|file| file == real);
+        if loaded.plans.iter().any(|plan| same(&plan.location.file)) {
+            return Some(format!("{option} {} would overwrite a scenario; name another file", path.display()));
+        }
+        if let Some((_, other)) = taken.iter().find(|(other, _)| *other == real && !device) {
+            return Some(format!("{other} and {option} name the same file; give each its own"));
+        }
+        taken.push((real, option));
+    }
+    None
 }
 
 fn options(arguments: &RunArguments) -> RunOptions {
