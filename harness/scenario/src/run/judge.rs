@@ -49,28 +49,34 @@ pub(crate) fn expects_denial(expectation: &Expectation) -> bool {
 
 /// Judges an expectation of the run itself.
 ///
-/// `evidence` says whether the enforcer logs each denial: then one that nobody logged is a lost packet,
-/// which is no verdict.
+/// Every rule that drops or rejects logs, and without an enforcer there is none: what looks like a denial
+/// and was logged by nobody is no verdict.
 pub(crate) fn judge(
     expectation: &Expectation,
     expected: &Expected,
     observation: &Observation,
     denials: &[Denial],
     snapshot: &Snapshot,
-    evidence: bool,
 ) -> Judgement {
-    let observed = observed_word(observation.outcome, denials).to_owned();
-    if evidence && denials.is_empty() && matches!(observation.outcome, Outcome::Dropped | Outcome::ReplyLost)
-    {
-        let what = if observation.outcome == Outcome::Dropped { "request" } else { "answer" };
-        let message =
-            format!("the {what} was lost on the way, and no rule of the enforcer logged that it dropped it");
+    let outcome = observation.outcome;
+    let observed = observed_word(outcome, denials).to_owned();
+    // What is so without policy, too, needs no rule that explains it.
+    let is_baseline = expectation.baseline.as_ref().is_some_and(|baseline| baseline.outcome.is(outcome));
+    if denials.is_empty() && outcome.is_denial() && !is_baseline {
+        let what = match outcome {
+            Outcome::Dropped => "the request was lost on the way",
+            Outcome::ReplyLost => "the answer was lost on the way",
+            Outcome::NotPermitted => "the source's own stack refused to send the request",
+            Outcome::NameServerUnreachable => "the name server gave no answer",
+            _ => "the request was rejected on the way",
+        };
+        let message = format!("{what}, and no rule of the enforcer or the proxy logged that it did that");
         return Judgement { status: Status::Errored, observed, messages: vec![message] };
     }
     let mut problems = Vec::new();
-    if !matches(expected, observation.outcome, &observed) {
+    if !matches(expected, outcome, &observed) {
         problems.push(format!("expected {expected}, observed {observed}"));
-        if observation.outcome == Outcome::NameServerUnreachable && expected.is_denial() {
+        if outcome == Outcome::NameServerUnreachable && expected.is_denial() {
             problems.push(
                 "the name could not be resolved, so the destination was never tried; \
                  if that is meant, write `outcome: name-server-unreachable`"
@@ -88,8 +94,9 @@ pub(crate) fn judge(
 fn matches(expected: &Expected, outcome: Outcome, observed: &str) -> bool {
     match expected {
         Expected::Allow => outcome == Outcome::Connected,
-        Expected::Deny => matches!(observed, "drop" | "reject" | "reply-lost"),
-        Expected::Drop => matches!(observed, "drop" | "reply-lost"),
+        // Where only the answer was lost, the request had got through.
+        Expected::Deny => matches!(observed, "drop" | "reject"),
+        Expected::Drop => observed == "drop",
         Expected::Reject => observed == "reject",
         Expected::Outcome(word) => word.is(outcome),
         // The caller picks the verdict of the backend that a try reached.
@@ -106,9 +113,7 @@ fn wrong_decider(
 ) -> Option<String> {
     let first = denials.first().map(|denial| &denial.decision);
     match (&expectation.decided_by, first) {
-        (None, Some(decision))
-            if decision.is_service() && matches!(expected, Expected::Deny | Expected::Drop) =>
-        {
+        (None, Some(decision)) if !decision.is_policy() && expected.is_denial() => {
             Some(format!("denied, but not by policy: {decision}"))
         }
         (None, _) => None,
@@ -192,7 +197,7 @@ pub(crate) fn judge_cleanup(rehearsed: &Observation, observation: &Observation) 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::plan::{Request, RequestPort, RequestTarget};
     use netproof_controlplane::ControlPlane;
@@ -225,7 +230,7 @@ mod tests {
         ControlPlane::new(Arc::new(topology)).unwrap().snapshot()
     }
 
-    fn expectation(expected: Expected, decided_by: Option<DecidedBy>) -> Expectation {
+    pub(in crate::run) fn expectation(expected: Expected, decided_by: Option<DecidedBy>) -> Expectation {
         Expectation {
             name: "step/flow".into(),
             location: Location { file: "f".into(), line: 1, column: 1 },
@@ -245,7 +250,7 @@ mod tests {
         }
     }
 
-    fn observation(outcome: Outcome) -> Observation {
+    pub(in crate::run) fn observation(outcome: Outcome) -> Observation {
         Observation {
             outcome,
             stage: Stage::Connect,
@@ -285,6 +290,10 @@ mod tests {
         denial(Decision::Service { service, reason: "no endpoints".into() }, Action::Reject)
     }
 
+    fn spoofed() -> Denial {
+        denial(Decision::Spoofed { endpoint: None }, Action::Drop)
+    }
+
     fn policy(name: &str, rule: Option<usize>) -> Option<DecidedBy> {
         let policy = PolicyRef::network_policy("default", name);
         Some(DecidedBy::Policy { policy, direction: None, rule })
@@ -317,26 +326,41 @@ mod tests {
             (Expected::Reject, Some(DecidedBy::Service), reset, vec![no_endpoints()], Passed),
             (Expected::Outcome(OutcomeWord::Refused), None, Outcome::Refused, vec![], Passed),
             (Expected::Outcome(OutcomeWord::Refused), None, reset, vec![no_endpoints()], Failed),
-            // Lost without a trace is no verdict at all.
+            // Denied, but by the check of source addresses: something is wrong with the cluster.
+            (Expected::Deny, None, Outcome::Dropped, vec![spoofed()], Failed),
+            (Expected::Reject, None, reset, vec![no_endpoints()], Failed),
+            // Denied without a trace is no verdict at all.
             (Expected::Deny, None, Outcome::Dropped, vec![], Errored),
+            (Expected::Deny, None, Outcome::NotPermitted, vec![], Errored),
+            (Expected::Deny, None, reset, vec![], Errored),
+            (Expected::Reject, None, reset, vec![], Errored),
             (Expected::Allow, None, Outcome::ReplyLost, vec![], Errored),
+            // The request arrived: it was not denied.
+            (Expected::Deny, None, Outcome::ReplyLost, vec![isolation()], Failed),
+            (Expected::Drop, None, Outcome::ReplyLost, vec![isolation()], Failed),
             (Expected::Observe, None, Outcome::Refused, vec![], Passed),
         ];
         let snapshot = snapshot();
         for (expected, decided_by, outcome, denials, status) in table {
             let expectation = expectation(expected, decided_by);
             let judgement =
-                judge(&expectation, &expectation.expected, &observation(outcome), &denials, &snapshot, true);
+                judge(&expectation, &expectation.expected, &observation(outcome), &denials, &snapshot);
             assert_eq!(judgement.status, status, "{expectation:?} {outcome:?}: {judgement:?}");
         }
     }
 
     #[test]
-    fn an_enforcer_without_evidence_may_drop_in_silence() {
-        let expectation = expectation(Expected::Deny, None);
-        let judgement =
-            judge(&expectation, &Expected::Deny, &observation(Outcome::Dropped), &[], &snapshot(), false);
-        assert_eq!(judgement.status, Status::Passed);
+    fn a_name_server_that_never_answers_is_the_baseline_or_needs_a_reason() {
+        let outcome = Outcome::NameServerUnreachable;
+        let word = OutcomeWord::NameServerUnreachable;
+        let mut expectation = expectation(Expected::Outcome(word), None);
+        let status = |expectation: &Expectation, denials: &[Denial]| {
+            judge(expectation, &expectation.expected, &observation(outcome), denials, &snapshot()).status
+        };
+        assert_eq!(status(&expectation, &[isolation()]), Status::Passed);
+        assert_eq!(status(&expectation, &[]), Status::Errored);
+        expectation.baseline = Some(Baseline { outcome: word, because: "nobody serves names".into() });
+        assert_eq!(status(&expectation, &[]), Status::Passed);
     }
 
     #[test]
@@ -346,7 +370,7 @@ mod tests {
         for (name, status) in [("node1", Status::Passed), ("node2", Status::Failed)] {
             expectation.sees = Some(AddressName::Place(Place::node(name)));
             let seen = observation(Outcome::Connected);
-            let judgement = judge(&expectation, &Expected::Allow, &seen, &[], &snapshot, true);
+            let judgement = judge(&expectation, &Expected::Allow, &seen, &[], &snapshot);
             assert_eq!(judgement.status, status, "{judgement:?}");
         }
     }

@@ -4,6 +4,7 @@
 //! hands the finished run's events over in one piece.
 
 mod judge;
+mod rehearsal;
 mod walk;
 mod world;
 
@@ -143,9 +144,12 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> (Vec<Event>, ScenarioOutco
     let broke = walk.run().err();
     let failed = walk.checks.iter().any(|check| check.status == Status::Failed);
     let errored = walk.checks.iter().any(|check| check.status == Status::Errored);
-    let status = if failed {
+    // A run that broke is no failed test: what broke it may be what failed its checks.
+    let status = if broke.is_some() {
+        Status::Errored
+    } else if failed {
         Status::Failed
-    } else if errored || broke.is_some() {
+    } else if errored {
         Status::Errored
     } else {
         Status::Passed

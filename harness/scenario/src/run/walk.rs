@@ -2,6 +2,7 @@
 
 use super::RunOptions;
 use super::judge::{self, Judgement};
+use super::rehearsal::{fresh_requests, is_rehearsed, judge_rehearsal};
 use super::world::{HarnessError, World, is_policy, policies};
 use crate::plan::{Expectation, Expected, Plan, RequestPort, RequestTarget, Step};
 use netproof_controlplane::{Change, ControlPlane};
@@ -20,7 +21,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) waited: Duration,
 }
 
-/// What each flow of each step did in the rehearsal: `[step][expectation]`.
+/// What each flow of each step did at its first try in the rehearsal: `[step][expectation]`.
 type Rehearsed = Vec<Vec<Observation>>;
 
 impl<'a> Walk<'a> {
@@ -57,7 +58,7 @@ impl<'a> Walk<'a> {
     fn rehearse(&mut self, world: &mut World) -> Result<Rehearsed, HarnessError> {
         let mut rehearsed = Rehearsed::new();
         // Steps that change nothing but policy share a state, and with it the rehearsal of a flow.
-        let mut known: HashMap<ProbeRequest, Observation> = HashMap::new();
+        let mut known: HashMap<ProbeRequest, Vec<Observation>> = HashMap::new();
         for step in &self.plan.steps {
             for changes in &step.change_sets {
                 let changes = chosen(changes, true);
@@ -67,31 +68,28 @@ impl<'a> Walk<'a> {
                 }
             }
             let requests: Vec<_> = step.expectations.iter().map(rehearsal_request).collect();
-            let mut fresh: Vec<ProbeRequest> = Vec::new();
-            for request in &requests {
-                if !known.contains_key(request) && !fresh.contains(request) {
-                    fresh.push(request.clone());
-                }
-            }
+            let fresh = fresh_requests(&requests, &step.expectations, &known);
             let observations = self.probe(world, &fresh)?;
-            known.extend(fresh.into_iter().zip(observations));
-            let observations: Vec<Observation> =
-                requests.iter().filter_map(|request| known.get(request).cloned()).collect();
-            for (expectation, observation) in step.expectations.iter().zip(&observations) {
-                if !judge::expects_denial(expectation) && expectation.baseline.is_none() {
-                    continue;
-                }
-                let judgement = judge::judge_rehearsal(expectation.baseline.as_ref(), observation);
-                let expected = match &expectation.baseline {
-                    Some(baseline) => baseline.outcome.to_string(),
-                    None => "allow".to_owned(),
-                };
-                let request = rehearsal_request(expectation);
-                let found =
-                    Found { phase: Phase::Rehearsal, expected, judgement, observation, denials: Vec::new() };
-                self.record(world, step, expectation, &request, found)?;
+            for (request, observation) in fresh.into_iter().zip(observations) {
+                known.entry(request).or_default().push(observation);
             }
-            rehearsed.push(observations);
+            let mut first_tries = Vec::with_capacity(requests.len());
+            for (expectation, request) in step.expectations.iter().zip(&requests) {
+                let tries = known.get(request).map_or(&[][..], Vec::as_slice);
+                let Some(first) = tries.first() else { continue };
+                first_tries.push(first.clone());
+                if is_rehearsed(expectation) {
+                    let (observation, judgement) = judge_rehearsal(expectation, first, tries);
+                    let expected = match &expectation.baseline {
+                        Some(baseline) => baseline.outcome.to_string(),
+                        None => "allow".to_owned(),
+                    };
+                    let phase = Phase::Rehearsal;
+                    let found = Found { phase, expected, judgement, observation, denials: Vec::new() };
+                    self.record(world, step, expectation, request, found)?;
+                }
+            }
+            rehearsed.push(first_tries);
         }
         Ok(rehearsed)
     }
@@ -129,14 +127,11 @@ impl<'a> Walk<'a> {
         tries: &[Observation],
     ) -> Result<(), HarnessError> {
         let snapshot = world.snapshot();
-        let evidence = world.gives_evidence();
         let judge_one = |observation| {
             let denials = world.denials(observation);
             let backend = backend(observation, &denials, &snapshot);
             let judgement = match expected_of(expectation, backend.as_ref()) {
-                Ok(expected) => {
-                    judge::judge(expectation, &expected, observation, &denials, &snapshot, evidence)
-                }
+                Ok(expected) => judge::judge(expectation, &expected, observation, &denials, &snapshot),
                 Err(stranger) => stranger,
             };
             (observation, denials, backend, judgement)
@@ -203,9 +198,12 @@ impl<'a> Walk<'a> {
     ) -> Result<(), HarnessError> {
         let Found { phase, expected, judgement, observation, denials } = found;
         let snapshot = world.snapshot();
-        let path = match judgement.status {
-            Status::Passed | Status::Skipped => Vec::new(),
-            Status::Failed | Status::Errored => world.trace(request)?.sightings,
+        let (path, traced) = match judgement.status {
+            Status::Passed | Status::Skipped => (Vec::new(), Ok(())),
+            Status::Failed | Status::Errored => match world.trace(request) {
+                Ok(observation) => (observation.sightings, Ok(())),
+                Err(error) => (Vec::new(), Err(error)),
+            },
         };
         let prefix = match phase {
             Phase::Run => "",
@@ -230,7 +228,7 @@ impl<'a> Walk<'a> {
             path,
             elapsed: observation.elapsed,
         });
-        Ok(())
+        traced
     }
 }
 
@@ -289,7 +287,7 @@ fn named_backends(expectation: &Expectation) -> BTreeSet<&Place> {
 
 /// How often an expectation is tried: once, or so often that missing one of several backends has a
 /// chance below 1e-9 (union bound over the n backends, each missed with a chance of (1 - 1/n)^tries).
-fn tries(expectation: &Expectation) -> usize {
+pub(super) fn tries(expectation: &Expectation) -> usize {
     let backends = named_backends(expectation).len();
     if backends < 2 {
         return 1;
@@ -333,7 +331,10 @@ fn expected_of(expectation: &Expectation, backend: Option<&Place>) -> Result<Exp
 }
 
 /// Backends that the expectation names and no try reached.
-fn missing_backends<'a>(expectation: &Expectation, reached: impl Iterator<Item = &'a Place>) -> Vec<String> {
+pub(super) fn missing_backends<'a>(
+    expectation: &Expectation,
+    reached: impl Iterator<Item = &'a Place>,
+) -> Vec<String> {
     let reached: BTreeSet<&Place> = reached.collect();
     named_backends(expectation).difference(&reached).map(ToString::to_string).collect()
 }

@@ -144,11 +144,6 @@ impl World {
         Ok(self.prober.trace(&self.cluster, request)?)
     }
 
-    /// Whether every denial by policy leaves evidence.
-    pub(crate) fn gives_evidence(&self) -> bool {
-        self.enforcer.is_some()
-    }
-
     /// What the rules that logged a probe's packets stand for, in the order of the packet's way.
     pub(crate) fn denials(&self, observation: &Observation) -> Vec<Denial> {
         let identity = |node: &str, number: u32| {
