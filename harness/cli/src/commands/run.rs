@@ -73,11 +73,15 @@ fn reports_collide(arguments: &RunArguments, loaded: &Loaded) -> Option<String> 
     let mut taken: Vec<(PathBuf, &str)> = Vec::new();
     for (option, path) in reports.into_iter().filter_map(|(option, path)| Some((option, path.as_ref()?))) {
         // What is no ordinary file, as /dev/stdout, overwrites nothing; what is not there yet is nobody's.
-        let real = path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.clone());
+        let real =
+            path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.clone());
         let device = real.exists() && !real.is_file();
         let same = |file: &str| Path::new(file).canonicalize().is_ok_and(|file| file == real);
         if loaded.plans.iter().any(|plan| same(&plan.location.file)) {
-            return Some(format!("{option} {} would overwrite a scenario; name another file", path.display()));
+            return Some(format!(
+                "{option} {} would overwrite a scenario; name another file",
+                path.display()
+            ));
         }
         if let Some((_, other)) = taken.iter().find(|(other, _)| *other == real && !device) {
             return Some(format!("{other} and {option} name the same file; give each its own"));
