@@ -148,6 +148,28 @@ fn reports_that_cannot_be_written_are_bad_input_and_nothing_runs() {
 }
 
 #[test]
+fn no_report_overwrites_what_was_read_or_another_report() {
+    let files =
+        [("deny-all.yaml", GOOD), ("bad.yaml", "kind: Scenario"), ("named", GOOD), ("old.json", "old")];
+    let folder = Folder::with(&files);
+    for (arguments, reason) in [
+        (&["run", "deny-all.yaml", "--json", "deny-all.yaml"][..], "would overwrite deny-all.yaml"),
+        (&["run", "deny-all.yaml", "--junit", "./bad.yaml"], "would overwrite ./bad.yaml"),
+        (&["run", "named", "--json", "named"], "would overwrite named"),
+        (&["run", "deny-all.yaml", "--json", "new", "--junit", "./new"], "--json and --junit name the same"),
+        (&["run", "bad.yaml", "--json", "old.json"], "bad.yaml:1:1: error"),
+        (&["run", "deny-all.yaml", "--filter", "nobody", "--json", "old.json"], "nothing to do"),
+    ] {
+        let text = folder.run(arguments);
+        assert!(text.starts_with("exit code 2\n") && text.contains(reason), "{arguments:?}: {text}");
+    }
+    for (name, before) in files {
+        assert_eq!(std::fs::read_to_string(folder.path().join(name)).unwrap(), before, "{name}");
+    }
+    assert!(!folder.path().join("new").exists());
+}
+
+#[test]
 fn a_reader_that_leaves_is_no_error() {
     let folder = Folder::with(&[("deny-all.yaml", GOOD)]);
     let mut child = netproof(&["list", "deny-all.yaml"])

@@ -1,7 +1,7 @@
 //! `netproof run`: builds, probes, judges, reports.
 //!
-//! The order matters: reports are opened and files are read before anything is built, so that bad input
-//! is bad input on every machine; the sandbox is entered before any thread exists; the runner works on a
+//! The order matters: files are read and reports are opened before anything is built, so that bad input
+//! is bad input on every machine; no report is opened before it is known to overwrite no input; the sandbox is entered before any thread exists; the runner works on a
 //! thread of its own, so that a signal finds this one free to write the reports.
 
 use super::load;
@@ -23,13 +23,6 @@ use std::thread;
 use std::time::Duration;
 
 pub fn run(arguments: &RunArguments, color: Color) -> Exit {
-    let mut outputs = match Outputs::open(arguments, color) {
-        Ok(outputs) => outputs,
-        Err(error) => {
-            outputs::complain(format_args!("error: {error}"));
-            return Exit::BadInput;
-        }
-    };
     let loaded = match load(&arguments.selection) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
@@ -41,6 +34,13 @@ pub fn run(arguments: &RunArguments, color: Color) -> Exit {
         outputs::complain(format_args!("error: {problem}"));
         return Exit::BadInput;
     }
+    let mut outputs = match Outputs::open(arguments, color) {
+        Ok(outputs) => outputs,
+        Err(error) => {
+            outputs::complain(format_args!("error: {error}"));
+            return Exit::BadInput;
+        }
+    };
     let options = options(arguments);
     if let Err(error) = sandbox::enter() {
         outputs::complain(format_args!("error: cannot build clusters here: {error}"));
@@ -67,23 +67,25 @@ pub fn run(arguments: &RunArguments, color: Color) -> Exit {
     exit.with_trouble(trouble)
 }
 
-/// Why a report would destroy a scenario, or another report.
+/// Why a report would overwrite what was read, or another report. A file that a scenario names, or that
+/// the filter left out, is known by its ending.
 fn reports_collide(arguments: &RunArguments, loaded: &Loaded) -> Option<String> {
-    let reports = [("--json", &arguments.json), ("--junit", &arguments.junit)];
     let mut taken: Vec<(PathBuf, &str)> = Vec::new();
-    for (option, path) in reports.into_iter().filter_map(|(option, path)| Some((option, path.as_ref()?))) {
-        // What is no ordinary file, as /dev/stdout, overwrites nothing; what is not there yet is nobody's.
+    for (option, path) in [("--json", &arguments.json), ("--junit", &arguments.junit)] {
+        let Some(path) = path else { continue };
         let real =
             path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.clone());
-        let device = real.exists() && !real.is_file();
-        let same = |file: &str| Path::new(file).canonicalize().is_ok_and(|file| file == real);
-        if loaded.plans.iter().any(|plan| same(&plan.location.file)) {
-            return Some(format!(
-                "{option} {} would overwrite a scenario; name another file",
-                path.display()
-            ));
+        let same = |input: &Path| input.canonicalize().is_ok_and(|input| input == real);
+        let yaml = real.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+        let read = loaded.plans.iter().any(|plan| same(Path::new(&plan.location.file)))
+            || arguments.selection.paths.iter().any(|path| same(path));
+        // What is no ordinary file, as /dev/stdout, loses nothing by being written.
+        if real.is_file() && (read || yaml) {
+            return Some(format!("{option} would overwrite {}; name another file", path.display()));
         }
-        if let Some((_, other)) = taken.iter().find(|(other, _)| *other == real && !device) {
+        if let Some((_, other)) = taken.iter().find(|(other, _)| *other == real)
+            && (real.is_file() || !real.exists())
+        {
             return Some(format!("{other} and {option} name the same file; give each its own"));
         }
         taken.push((real, option));
