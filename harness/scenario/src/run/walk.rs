@@ -138,16 +138,22 @@ impl<'a> Walk<'a> {
         };
         let mut all: Vec<_> = tries.iter().map(judge_one).collect();
         let missing = missing_backends(expectation, all.iter().filter_map(|it| it.2.as_ref()));
-        let worst = all.iter().position(|it| it.3.status != Status::Passed).unwrap_or(0);
+        // What is told: the try that is not as expected, else one that was denied and says by whom.
+        let wrong = all.iter().position(|it| it.3.status != Status::Passed);
+        let told = wrong.or_else(|| all.iter().position(|it| !it.1.is_empty())).unwrap_or(0);
         if all.is_empty() {
             return Ok(());
         }
-        let (observation, denials, _, mut judgement) = all.swap_remove(worst);
+        let (observation, denials, _, mut judgement) = all.swap_remove(told);
         if judgement.status == Status::Passed && !missing.is_empty() {
             judgement.status = Status::Failed;
             judgement.messages.push(format!("in {} tries never reached {}", tries.len(), missing.join(", ")));
         }
         let expected = expectation.expected.to_string();
+        if judgement.status == Status::Passed && matches!(expectation.expected, Expected::PerBackend(_)) {
+            // Every backend was reached, and each did as expected.
+            judgement.observed.clone_from(&expected);
+        }
         let found = Found { phase: Phase::Run, expected, judgement, observation, denials };
         let request = run_request(expectation);
         self.record(world, step, expectation, &request, found)

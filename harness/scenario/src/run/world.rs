@@ -5,7 +5,7 @@ use super::{EnforcerChoice, ProxyChoice, RunOptions};
 use netproof_api::Object;
 use netproof_cluster::{Cluster, ClusterError};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
-use netproof_enforcer::{Enforcer, EnforcerError, NodeHandle, Proxy};
+use netproof_enforcer::{Enforcer, EnforcerError, NodeHandle, Nothing, Proxy};
 use netproof_model::event::Denial;
 use netproof_model::{Observation, Place};
 use netproof_probe::{ProbeError, ProbeRequest, Prober};
@@ -52,8 +52,8 @@ pub(crate) fn policies(snapshot: &Snapshot) -> Vec<ObjectRef> {
 pub(crate) struct World {
     // Dropped in this order: sockets before the namespaces that they live in.
     prober: Prober,
-    enforcer: Option<Box<dyn Enforcer>>,
-    proxy: Option<Box<dyn Proxy>>,
+    enforcer: Box<dyn Enforcer>,
+    proxy: Box<dyn Proxy>,
     cluster: Cluster,
     control: ControlPlane,
 }
@@ -77,17 +77,13 @@ impl World {
                 })
                 .collect()
         };
-        let enforcer = match options.enforcer {
-            EnforcerChoice::Nftables => {
-                Some(Box::new(netproof_enforcer::nftables(nodes())?) as Box<dyn Enforcer>)
-            }
-            EnforcerChoice::None => None,
+        let enforcer: Box<dyn Enforcer> = match options.enforcer {
+            EnforcerChoice::Nftables => Box::new(netproof_enforcer::nftables(nodes())?),
+            EnforcerChoice::None => Box::new(Nothing),
         };
-        let proxy = match options.proxy {
-            ProxyChoice::Nftables => {
-                Some(Box::new(netproof_enforcer::nftables_proxy(nodes())?) as Box<dyn Proxy>)
-            }
-            ProxyChoice::None => None,
+        let proxy: Box<dyn Proxy> = match options.proxy {
+            ProxyChoice::Nftables => Box::new(netproof_enforcer::nftables_proxy(nodes())?),
+            ProxyChoice::None => Box::new(Nothing),
         };
         let mut world = World { prober: Prober::new(seed)?, enforcer, proxy, cluster, control };
         world.settle_on(&snapshot, false)?;
@@ -117,14 +113,9 @@ impl World {
         if !only_policy {
             self.cluster.update(snapshot)?;
             self.prober.sync(&self.cluster, snapshot)?;
-            if let Some(proxy) = &mut self.proxy {
-                proxy.program(snapshot)?;
-            }
+            self.proxy.program(snapshot)?;
         }
-        if let Some(enforcer) = &mut self.enforcer {
-            enforcer.program(snapshot)?;
-        }
-        Ok(())
+        Ok(self.enforcer.program(snapshot)?)
     }
 
     /// Probes; counters that mean "not policy" must not have moved meanwhile.
@@ -147,9 +138,8 @@ impl World {
     /// What the rules that logged a probe's packets stand for, in the order of the packet's way.
     pub(crate) fn denials(&self, observation: &Observation) -> Vec<Denial> {
         let identity = |node: &str, number: u32| {
-            let of_policy = self.enforcer.as_ref().and_then(|it| it.identities(node)?.get(&number));
-            let of_service = || self.proxy.as_ref().and_then(|it| it.identities(node)?.get(&number));
-            of_policy.or_else(of_service).cloned()
+            let tables = [self.enforcer.identities(node), self.proxy.identities(node)];
+            tables.into_iter().flatten().find_map(|table| table.get(&number)).cloned()
         };
         let mut denials = Vec::new();
         for log in &observation.logs {
