@@ -50,6 +50,8 @@ pub(crate) fn passed(step: &str, flow: &str) -> Check {
         denials: Vec::new(),
         served_by: Some(Place::pod("default", "web")),
         seen_source: Some("pod/default/client".into()),
+        via: None,
+        policy_sees: None,
         path: Vec::new(),
         elapsed: Duration::from_micros(312),
     }

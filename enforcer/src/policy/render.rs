@@ -54,7 +54,7 @@ pub fn render(program: &Program, topology: &Topology, numbers: &mut Numbers) -> 
     let mut table = renderer.table;
     let source_check = source_check(program, families, numbers);
     match topology.wiring {
-        Wiring::Routed => {
+        Wiring::Routed | Wiring::Vxlan => {
             table.sets.extend(source_check.sets);
             table.chains.extend(source_check.chains);
         }

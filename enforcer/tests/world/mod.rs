@@ -41,6 +41,9 @@ impl World {
             nodes: ["node1", "node2"]
                 .map(|name| TopologyNode { name: name.into(), labels: Default::default() })
                 .into(),
+            nat_outgoing: false,
+            advertised: Default::default(),
+            load_balancer: None,
             externals: Vec::new(),
         };
         World { control_plane: ControlPlane::new(Arc::new(topology)).unwrap() }

@@ -69,6 +69,17 @@ pub struct Node {
     /// `spec.podCIDRs`. Filled in by the control plane.
     #[serde(default)]
     pub pod_cidrs: Vec<ipnet::IpNet>,
+    /// The addresses of the node's end of the overlay, one of each family: the source of what the node
+    /// sends or masquerades into the overlay. Filled in by the control plane; empty without an overlay.
+    #[serde(default)]
+    pub tunnel_addresses: Vec<IpAddr>,
+}
+
+impl Node {
+    /// Whether an address is the node's, its end of the overlay included.
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&address) || self.tunnel_addresses.contains(&address)
+    }
 }
 
 /// A pod.
@@ -95,12 +106,11 @@ pub struct Pod {
     #[serde(default)]
     pub phase: PodPhase,
     /// Whether the condition Ready is true; true where none is written.
-    #[serde(default = "ready")]
+    #[serde(default = "yes")]
     pub ready: bool,
-}
-
-fn ready() -> bool {
-    true
+    /// Whether the pod is being deleted (`metadata.deletionTimestamp` is set): it may still serve.
+    #[serde(default)]
+    pub terminating: bool,
 }
 
 impl Pod {
@@ -177,6 +187,105 @@ pub struct Service {
     /// `spec.clusterIP: None`.
     #[serde(default)]
     pub headless: bool,
+    /// `spec.externalName`, of a service of type ExternalName: what its DNS name is an alias of.
+    #[serde(default)]
+    pub external_name: Option<String>,
+    /// `spec.externalIPs`: addresses that lead to the service wherever a node receives them.
+    #[serde(default)]
+    pub external_ips: Vec<IpAddr>,
+    /// `spec.externalTrafficPolicy`: for node ports, external IPs and load balancer addresses.
+    #[serde(default)]
+    pub external_traffic_policy: TrafficPolicy,
+    /// `spec.internalTrafficPolicy`: for the cluster IPs.
+    #[serde(default)]
+    pub internal_traffic_policy: TrafficPolicy,
+    /// `spec.sessionAffinity: ClientIP`, with its timeout in seconds
+    /// (`spec.sessionAffinityConfig.clientIP.timeoutSeconds`, 10800 where none is written); `None` for
+    /// `sessionAffinity: None`.
+    #[serde(default)]
+    pub session_affinity: Option<u32>,
+    /// `spec.loadBalancerSourceRanges`; empty lets everybody in.
+    #[serde(default)]
+    pub load_balancer_source_ranges: Vec<ipnet::IpNet>,
+    /// `status.loadBalancer.ingress`. Filled in by the control plane, where the topology has a load
+    /// balancer, unless given.
+    #[serde(default)]
+    pub load_balancer_ingress: Vec<LoadBalancerIngress>,
+    /// `spec.allocateLoadBalancerNodePorts`; true where none is written.
+    #[serde(default = "yes")]
+    pub allocate_load_balancer_node_ports: bool,
+    /// `spec.healthCheckNodePort`, of a LoadBalancer service whose `externalTrafficPolicy` is Local.
+    /// Filled in by the control plane unless given.
+    #[serde(default)]
+    pub health_check_node_port: Option<u16>,
+    /// `spec.publishNotReadyAddresses`: endpoints count as ready whatever their pods say.
+    #[serde(default)]
+    pub publish_not_ready_addresses: bool,
+    /// `spec.trafficDistribution`; `None` where none is written.
+    #[serde(default)]
+    pub traffic_distribution: Option<TrafficDistribution>,
+    /// `spec.ipFamilyPolicy`; `None` where none is written, which gives every family of the topology.
+    #[serde(default)]
+    pub ip_family_policy: Option<IpFamilyPolicy>,
+    /// `spec.ipFamilies` as written: which families the service has, the primary one first.
+    #[serde(default)]
+    pub ip_families: Vec<AddressType>,
+}
+
+/// `externalTrafficPolicy` or `internalTrafficPolicy` of a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TrafficPolicy {
+    /// To every endpoint of the cluster.
+    #[default]
+    Cluster,
+    /// To endpoints on the node that handles the packet.
+    Local,
+}
+
+/// `trafficDistribution` of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TrafficDistribution {
+    /// Endpoints of the client's zone; also written `PreferClose`.
+    PreferSameZone,
+    /// Endpoints of the client's node, else of its zone.
+    PreferSameNode,
+}
+
+/// `ipFamilyPolicy` of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum IpFamilyPolicy {
+    /// One family.
+    SingleStack,
+    /// Both, where the cluster has both.
+    PreferDualStack,
+    /// Both, or the service is refused.
+    RequireDualStack,
+}
+
+/// One address of `status.loadBalancer.ingress`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadBalancerIngress {
+    /// The address.
+    pub ip: IpAddr,
+    /// Whether the destination is still the address when a node gets the packet.
+    #[serde(default)]
+    pub ip_mode: IpMode,
+}
+
+/// `ipMode` of a load balancer's address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum IpMode {
+    /// The load balancer leaves the destination as it is; nodes treat the address as the service's.
+    #[default]
+    VIP,
+    /// The load balancer rewrites the destination to a node and node port; nodes let packets to the
+    /// address go to it.
+    Proxy,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// `spec.type` of a service.
@@ -187,6 +296,10 @@ pub enum ServiceType {
     ClusterIP,
     /// That, and a port on every node.
     NodePort,
+    /// That, and the addresses of a load balancer.
+    LoadBalancer,
+    /// A DNS alias and nothing else.
+    ExternalName,
 }
 
 /// One entry of a service's `ports`.
@@ -240,14 +353,38 @@ pub struct Endpoint {
     /// Its addresses: one, in practice.
     pub addresses: Vec<IpAddr>,
     /// `conditions.ready`; true where none is written.
-    #[serde(default = "ready")]
+    #[serde(default = "yes")]
     pub ready: bool,
+    /// `conditions.serving`; as `ready` where none is written.
+    #[serde(default = "yes")]
+    pub serving: bool,
+    /// `conditions.terminating`; false where none is written.
+    #[serde(default)]
+    pub terminating: bool,
+    /// `zone`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// `hints`, for whom the endpoint is meant; absent: for everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hints: Option<EndpointHints>,
     /// `nodeName`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
     /// `targetRef`, the pod behind it: its name, in the slice's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
+}
+
+/// `hints` of an endpoint: the zones and the nodes whose clients should use it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointHints {
+    /// `forZones`, by name.
+    #[serde(default)]
+    pub for_zones: Vec<String>,
+    /// `forNodes`, by name.
+    #[serde(default)]
+    pub for_nodes: Vec<String>,
 }
 
 /// One port of an EndpointSlice.

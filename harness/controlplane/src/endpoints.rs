@@ -161,7 +161,11 @@ impl Draft {
                 by_ports.entry(target_ports(service, pod)).or_default().push(Endpoint {
                     addresses: vec![*address],
                     ready: pod.ready,
+                    serving: pod.ready,
+                    terminating: false,
                     node_name: pod.node_name.clone(),
+                    zone: None,
+                    hints: None,
                     pod: Some(pod.metadata.name.clone()),
                 });
             }

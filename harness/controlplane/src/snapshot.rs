@@ -45,7 +45,7 @@ impl Snapshot {
 
     /// Whose address it is, where exactly one place has it. Linear in the number of objects.
     pub fn place_of_address(&self, address: IpAddr) -> Option<Place> {
-        if let Some(node) = self.nodes.values().find(|node| node.addresses.contains(&address)) {
+        if let Some(node) = self.nodes.values().find(|node| node.has_address(address)) {
             return Some(Place::Node(node.metadata.name.clone()));
         }
         if let Some((name, _)) = self.pods.iter().find(|(_, pod)| has_address(pod, address)) {

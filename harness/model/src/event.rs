@@ -105,6 +105,20 @@ pub struct Denial {
     pub packet: PacketAddresses,
 }
 
+/// A request's addresses at the hook where policy decided, as names where they have one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PolicySees {
+    /// The node.
+    pub node: String,
+    /// The hook.
+    pub hook: Hook,
+    /// The source address.
+    pub source: String,
+    /// The destination address.
+    pub destination: String,
+}
+
 /// One expectation on one flow in one family, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -139,6 +153,10 @@ pub struct Check {
     pub served_by: Option<Place>,
     /// The source address that the server saw, as a name where it has one.
     pub seen_source: Option<String>,
+    /// The node that chose the backend of a service.
+    pub via: Option<String>,
+    /// The request's addresses where policy decided: on the node of the backend, or where it was denied.
+    pub policy_sees: Option<PolicySees>,
     /// Where the request was seen, in order; filled in for a check that failed.
     pub path: Vec<Sighting>,
     /// From the first packet to the outcome, in seconds.

@@ -14,6 +14,6 @@ pub mod topology;
 
 pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable, PolicyRef};
 pub use net::{Family, Protocol, Token};
-pub use observation::{LogRecord, Observation, Outcome, Rejection, Sighting, Stage};
+pub use observation::{LogRecord, Observation, Outcome, Passage, Rejection, Sighting, Stage};
 pub use place::{NamespacedName, Place};
 pub use topology::{Families, Topology, Wiring};

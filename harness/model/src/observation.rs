@@ -139,6 +139,23 @@ pub struct LogRecord {
     pub token: Option<Token>,
 }
 
+/// A probe's request passed a node's hook where policy decides: after DNAT, before masquerade. It was
+/// neither dropped nor rejected before that hook.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Passage {
+    /// The node.
+    pub node: String,
+    /// The hook: forward, or input or output for the node's own packets.
+    pub hook: Hook,
+    /// Whether this node chose the destination: it translated a service's address (DNAT).
+    pub translated: bool,
+    /// The packet's addresses there.
+    pub packet: PacketAddresses,
+    /// The probe that it belongs to.
+    pub token: Token,
+}
+
 /// A packet was seen arriving somewhere.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -172,6 +189,10 @@ pub struct Observation {
     pub logs: Vec<LogRecord>,
     /// Where the request was seen arriving, in order.
     pub sightings: Vec<Sighting>,
+    /// Where the request passed the hooks of policy; filled in where an observer runs on the nodes.
+    pub passages: Vec<Passage>,
+    /// Every address that the name server gave for the name, in its order; empty where none was asked.
+    pub resolved: Vec<IpAddr>,
     /// From the first packet to the outcome.
     pub elapsed: Duration,
     /// How much of it was spent waiting for something that did not come.

@@ -6,7 +6,7 @@
 use crate::net::Family;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -20,11 +20,14 @@ pub enum Wiring {
     /// A bridge on each node, as flannel and kubenet do; traffic between pods of one node is led
     /// through the node's IP stack.
     Bridge,
+    /// Pods wired as in `routed`; between nodes their packets travel in a VXLAN overlay, so that the
+    /// network in between needs to know the nodes only.
+    Vxlan,
 }
 
 impl Wiring {
     /// Every wiring, the default first.
-    pub const ALL: [Wiring; 2] = [Wiring::Routed, Wiring::Bridge];
+    pub const ALL: [Wiring; 3] = [Wiring::Routed, Wiring::Bridge, Wiring::Vxlan];
 }
 
 impl fmt::Display for Wiring {
@@ -32,6 +35,7 @@ impl fmt::Display for Wiring {
         f.write_str(match self {
             Wiring::Routed => "routed",
             Wiring::Bridge => "bridge",
+            Wiring::Vxlan => "vxlan",
         })
     }
 }
@@ -147,6 +151,44 @@ pub struct ListenPort {
     pub protocol: crate::net::Protocol,
 }
 
+/// Which addresses of services the router has routes for: what advertising them by BGP amounts to. The
+/// words are Calico's (BGPConfiguration `serviceClusterIPs`, `serviceExternalIPs`,
+/// `serviceLoadBalancerIPs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceAddresses {
+    /// The whole range of cluster IPs, over every node; a cluster IP of a service whose
+    /// `externalTrafficPolicy` is Local, over the nodes that have its endpoints.
+    ClusterIps,
+    /// Each external IP, over every node, or over those that have endpoints of a `Local` service.
+    ExternalIps,
+    /// Each load balancer address, in the same way.
+    LoadBalancerIps,
+}
+
+impl ServiceAddresses {
+    /// All of them, as written.
+    pub const WORDS: [(&'static str, ServiceAddresses); 3] = [
+        ("cluster-ips", ServiceAddresses::ClusterIps),
+        ("external-ips", ServiceAddresses::ExternalIps),
+        ("load-balancer-ips", ServiceAddresses::LoadBalancerIps),
+    ];
+}
+
+/// A load balancer in front of the nodes; it lives on the router.
+///
+/// It gives services of type LoadBalancer their addresses where their status has none. What arrives for
+/// such an address goes to one of its nodes, its destination unchanged (`ipMode: VIP`), or rewritten to
+/// the node's address and node port, and its source to the load balancer's (`ipMode: Proxy`). Nodes
+/// without a ready endpoint of a `Local` service fail its health check and get nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadBalancer {
+    /// The addresses that it gives to services.
+    pub range: PerFamily<IpNet>,
+    /// The nodes that it sends to; empty means all of them.
+    pub nodes: Vec<String>,
+}
+
 /// A topology with its parameters chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topology {
@@ -164,6 +206,13 @@ pub struct Topology {
     pub nodes: Vec<TopologyNode>,
     /// The external hosts.
     pub externals: Vec<ExternalHost>,
+    /// Whether nodes masquerade what their pods send to addresses that are not pods' (Calico's
+    /// `natOutgoing`).
+    pub nat_outgoing: bool,
+    /// The service addresses that the router knows.
+    pub advertised: BTreeSet<ServiceAddresses>,
+    /// The load balancer, if there is one.
+    pub load_balancer: Option<LoadBalancer>,
 }
 
 impl Topology {

@@ -368,6 +368,8 @@ impl<'a> Flight<'a> {
             seen_source,
             logs,
             sightings: verdict::path(evidence),
+            passages: Vec::new(),
+            resolved: Vec::new(),
             elapsed: self.started.elapsed(),
             waited,
         }

@@ -17,6 +17,10 @@ pub struct ProbeRequest {
     pub port: ProbePort,
     /// How long to wait for an answer of which there is no sign.
     pub patience: Patience,
+    /// Whether the connection is kept: the first such request opens it, and each later one with the same
+    /// source, family, target and port sends a message over it and waits for the answer
+    /// ([`crate::Prober::release`] closes them all). TCP and UDP only.
+    pub keep: bool,
 }
 
 /// Whom a probe is addressed to.

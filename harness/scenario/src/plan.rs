@@ -6,7 +6,7 @@
 use netproof_controlplane::Change;
 use netproof_model::event::{Location, ScenarioId};
 use netproof_model::flow::{Flow, FlowProtocol};
-use netproof_model::{Direction, Family, Outcome, Place, PolicyRef, Topology};
+use netproof_model::{Direction, Family, Outcome, Place, PolicyRef, Rejection, Topology};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -70,8 +70,29 @@ pub struct Expectation {
     pub sees: Option<AddressName>,
     /// Which places may answer, and over enough tries do.
     pub served_by: Option<BTreeSet<Place>>,
+    /// Whether every try must be answered by the same backend.
+    pub sticky: bool,
+    /// The nodes one of which must have chosen the backend.
+    pub via: Option<BTreeSet<String>>,
+    /// The addresses that policy must have seen.
+    pub policy_sees: Option<PolicySees>,
+    /// How a rejection must look to the client.
+    pub rejected_with: Option<Rejection>,
+    /// The addresses to which the name must resolve, all of them.
+    pub resolves_to: Option<Vec<AddressName>>,
+    /// Whether the connection is opened once and kept for later steps that say the same.
+    pub keep: bool,
     /// What the flow does without policy, where that is not connecting.
     pub baseline: Option<Baseline>,
+}
+
+/// What policy must have seen, where it decided: on the node of the backend, or where the flow was denied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicySees {
+    /// The source address.
+    pub source: Option<AddressName>,
+    /// The destination address.
+    pub destination: Option<AddressName>,
 }
 
 /// A flow, resolved: what a probe needs.
@@ -312,8 +333,11 @@ impl fmt::Display for DecidedBy {
 /// An address by the name of who has it, or as such.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddressName {
-    /// Any address of a place. The place exists and has one in the expectation's family.
+    /// Any address of a place, a node's end of the overlay included. The place exists and has one in the
+    /// expectation's family.
     Place(Place),
+    /// `tunnel/NODE`: the node's end of the overlay.
+    Tunnel(String),
     /// This address.
     Address(IpAddr),
 }
@@ -322,6 +346,7 @@ impl fmt::Display for AddressName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AddressName::Place(place) => place.fmt(f),
+            AddressName::Tunnel(node) => write!(f, "tunnel/{node}"),
             AddressName::Address(address) => write!(f, "ip/{address}"),
         }
     }

@@ -53,7 +53,9 @@ fn endpoint(field: &Field<'_>, address_type: AddressType) -> Option<Endpoint> {
         .and_then(|target| target.text("name"))
         .and_then(|field| field.checked("name", names::check_dns_subdomain))
         .map(str::to_owned);
-    Some(Endpoint { addresses, ready: ready.unwrap_or(true), node_name, pod })
+    let ready = ready.unwrap_or(true);
+    let (serving, terminating, zone, hints) = (ready, false, None, None);
+    Some(Endpoint { addresses, ready, serving, terminating, node_name, zone, hints, pod })
 }
 
 fn address(field: &Field<'_>, address_type: AddressType) -> Option<IpAddr> {

@@ -30,6 +30,9 @@ pub fn topology(nodes: usize) -> Arc<Topology> {
         nodes: (1..=nodes)
             .map(|n| TopologyNode { name: format!("node{n}"), labels: BTreeMap::new() })
             .collect(),
+        nat_outgoing: false,
+        advertised: Default::default(),
+        load_balancer: None,
         externals: Vec::new(),
     })
 }

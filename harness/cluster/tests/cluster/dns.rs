@@ -102,7 +102,11 @@ fn endpoints(service: &str, ready: bool) -> Change {
     let endpoint = |address: &str, ready| Endpoint {
         addresses: vec![address.parse().unwrap()],
         ready,
+        serving: ready,
+        terminating: false,
         node_name: None,
+        zone: None,
+        hints: None,
         pod: None,
     };
     Change::Apply(Object::EndpointSlice(EndpointSlice {

@@ -23,6 +23,9 @@ pub fn topology(nodes: usize, wiring: Wiring, family: Families) -> Topology {
         nodes: (1..=nodes)
             .map(|i| TopologyNode { name: format!("node{i}"), labels: Default::default() })
             .collect(),
+        nat_outgoing: false,
+        advertised: Default::default(),
+        load_balancer: None,
         externals: vec![external("internet", &["203.0.113.10", "2001:db8:203::10"])],
     }
 }

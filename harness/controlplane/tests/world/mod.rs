@@ -37,6 +37,9 @@ pub fn topology(family: Families) -> Topology {
         nodes: ["node1", "node2"]
             .map(|name| TopologyNode { name: name.into(), labels: labels(&[("zone", name)]) })
             .into(),
+        nat_outgoing: false,
+        advertised: Default::default(),
+        load_balancer: None,
         externals: vec![external("internet", &["203.0.113.10", "2001:db8:113::10"])],
     }
 }

@@ -57,6 +57,9 @@ impl World {
             nodes: ["node1", "node2"]
                 .map(|name| TopologyNode { name: name.into(), labels: Default::default() })
                 .into(),
+            nat_outgoing: false,
+            advertised: Default::default(),
+            load_balancer: None,
             externals: vec![ExternalHost {
                 name: "internet".into(),
                 addresses: vec!["203.0.113.10".parse().unwrap(), "2001:db8:203::10".parse().unwrap()],
@@ -147,6 +150,7 @@ pub fn request(address: IpAddr, port: ProbePort) -> ProbeRequest {
         target: Target::Address(address),
         port,
         patience: Patience::Settle,
+        keep: false,
     }
 }
 

@@ -12,7 +12,7 @@ use netproof_model::topology::{ExternalHost, PerFamily, Ranges, TopologyNode};
 use netproof_model::{Families, Family, Topology};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -224,6 +224,9 @@ impl TopologySpec {
             ranges,
             nodes,
             externals,
+            nat_outgoing: false,
+            advertised: BTreeSet::new(),
+            load_balancer: None,
         })
     }
 

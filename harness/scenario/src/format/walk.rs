@@ -240,6 +240,12 @@ impl Judge<'_> {
                     decided_by: decided_by.clone(),
                     sees,
                     served_by: served_by.clone(),
+                    sticky: false,
+                    via: None,
+                    policy_sees: None,
+                    rejected_with: None,
+                    resolves_to: None,
+                    keep: false,
                     baseline: wish.baseline.clone(),
                 })
             })

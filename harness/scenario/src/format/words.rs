@@ -15,6 +15,8 @@ pub enum WiringName {
     Routed,
     /// A bridge on each node, as flannel and kubenet do.
     Bridge,
+    /// Pods as in `routed`, nodes joined by a VXLAN overlay, as Calico and flannel can do.
+    Vxlan,
 }
 
 impl From<WiringName> for Wiring {
@@ -22,6 +24,7 @@ impl From<WiringName> for Wiring {
         match name {
             WiringName::Routed => Wiring::Routed,
             WiringName::Bridge => Wiring::Bridge,
+            WiringName::Vxlan => Wiring::Vxlan,
         }
     }
 }

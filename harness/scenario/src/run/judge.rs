@@ -153,6 +153,9 @@ fn wrong_source(expectation: &Expectation, observation: &Observation, snapshot: 
     let covered = match wanted {
         AddressName::Address(address) => *address == seen,
         AddressName::Place(place) => snapshot.place_of_address(seen).as_ref() == Some(place),
+        AddressName::Tunnel(node) => {
+            snapshot.nodes.get(node).is_some_and(|node| node.tunnel_addresses.contains(&seen))
+        }
     };
     if covered {
         return None;
@@ -225,6 +228,9 @@ pub(super) mod tests {
                 nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
             },
             nodes: vec![TopologyNode { name: "node1".into(), labels: Default::default() }],
+            nat_outgoing: false,
+            advertised: Default::default(),
+            load_balancer: None,
             externals: Vec::new(),
         };
         ControlPlane::new(Arc::new(topology)).unwrap().snapshot()
@@ -246,6 +252,12 @@ pub(super) mod tests {
             decided_by,
             sees: None,
             served_by: None,
+            sticky: false,
+            via: None,
+            policy_sees: None,
+            rejected_with: None,
+            resolves_to: None,
+            keep: false,
             baseline: None,
         }
     }
@@ -260,6 +272,8 @@ pub(super) mod tests {
             seen_source: Some("172.18.0.2".parse().unwrap()),
             logs: Vec::new(),
             sightings: Vec::new(),
+            passages: Vec::new(),
+            resolved: Vec::new(),
             elapsed: Duration::ZERO,
             waited: Duration::ZERO,
         }

@@ -95,6 +95,7 @@ mod tests {
             target: Target::Address("10.96.0.50".parse().unwrap()),
             port: ProbePort::Icmp,
             patience: Patience::ForAnswer,
+            keep: false,
         };
         let (requests, many) = (vec![request.clone(); 2], backends());
         let once = expectation(Expected::Deny, None);

@@ -231,6 +231,8 @@ impl<'a> Walk<'a> {
             denials,
             served_by: observation.served_by.clone(),
             seen_source: observation.seen_source.map(|it| judge::address_name(it, &snapshot)),
+            via: None,
+            policy_sees: None,
             path,
             elapsed: observation.elapsed,
         });
@@ -279,6 +281,7 @@ fn request(expectation: &Expectation, patience: Patience) -> ProbeRequest {
             RequestPort::Port { port, protocol } => ProbePort::Transport { port, protocol },
         },
         patience,
+        keep: expectation.keep,
     }
 }
 
