@@ -4,9 +4,12 @@
 //! hands the finished run's events over in one piece.
 
 mod judge;
+mod reaper;
 mod rehearsal;
 mod walk;
 mod world;
+
+pub use reaper::Reaper;
 
 use crate::format::Loaded;
 use crate::plan::Plan;
@@ -104,13 +107,15 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel::<Vec<Event>>();
+    let jobs = options.jobs.clamp(1, loaded.plans.len().max(1));
+    let reaper = Reaper::new(jobs);
     std::thread::scope(|scope| {
-        for _ in 0..options.jobs.clamp(1, loaded.plans.len().max(1)) {
-            let (sender, next, stop) = (sender.clone(), &next, &stop);
+        for _ in 0..jobs {
+            let (sender, next, stop, reaper) = (sender.clone(), &next, &stop, &reaper);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let Some(plan) = loaded.plans.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-                    let (events, result) = run_plan(plan, options);
+                    let (events, result) = run_plan(plan, options, reaper);
                     if options.fail_fast && !matches!(result.status, Status::Passed | Status::Skipped) {
                         stop.store(true, Ordering::Relaxed);
                     }
@@ -132,8 +137,9 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
     summary
 }
 
-/// Runs one plan. The events are those of the scenario run, from its start to its end.
-pub fn run_plan(plan: &Plan, options: &RunOptions) -> (Vec<Event>, ScenarioOutcome) {
+/// Runs one plan, and leaves its world to the reaper. The events are those of the scenario run, from its
+/// start to its end.
+pub fn run_plan(plan: &Plan, options: &RunOptions, reaper: &Reaper) -> (Vec<Event>, ScenarioOutcome) {
     let begin = Instant::now();
     let mut events = vec![Event::ScenarioStarted {
         id: plan.id.clone(),
@@ -141,7 +147,7 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> (Vec<Event>, ScenarioOutco
         description: plan.description.clone(),
     }];
     let mut walk = walk::Walk::new(plan, options);
-    let broke = walk.run().err();
+    let broke = walk.run(reaper).err();
     let failed = walk.checks.iter().any(|check| check.status == Status::Failed);
     let errored = walk.checks.iter().any(|check| check.status == Status::Errored);
     // A run that broke is no failed test: what broke it may be what failed its checks.

@@ -2,6 +2,7 @@
 
 use super::RunOptions;
 use super::judge::{self, Judgement};
+use super::reaper::Reaper;
 use super::rehearsal::{fresh_requests, is_rehearsed, judge_rehearsal};
 use super::world::{HarnessError, World, is_policy, policies};
 use crate::plan::{Expectation, Expected, Plan, RequestPort, RequestTarget, Step};
@@ -30,12 +31,18 @@ impl<'a> Walk<'a> {
     }
 
     /// All three walks. Checks that were made before an error stay.
-    pub(crate) fn run(&mut self) -> Result<(), HarnessError> {
+    pub(crate) fn run(&mut self, reaper: &Reaper) -> Result<(), HarnessError> {
         let mut world = World::build(self.initial(true)?, self.options, self.seed())?;
-        let rehearsed = self.rehearse(&mut world)?;
+        let result = self.walk(&mut world);
+        reaper.take(world);
+        result
+    }
+
+    fn walk(&mut self, world: &mut World) -> Result<(), HarnessError> {
+        let rehearsed = self.rehearse(world)?;
         world.restart(self.initial(false)?)?;
-        self.walk_steps(&mut world)?;
-        self.clean_up(&mut world, &rehearsed)?;
+        self.walk_steps(world)?;
+        self.clean_up(world, &rehearsed)?;
         world.full_health()
     }
 
