@@ -1,13 +1,14 @@
 //! The figures of docs/performance.md: `cargo bench -p netproof`. Each stands beside its yardstick,
 //! measured in the same run on the same machine, so that the ratio means something elsewhere too.
 //!
-//! `cargo bench -p netproof -- build` measures one part only: build, policy or scenarios.
+//! `cargo bench -p netproof -- build` measures one part only: build, policy, services or scenarios.
 
 #![expect(clippy::expect_used, reason = "a measurement ends at the first surprise")]
 
 mod build;
 mod policy;
 mod scenarios;
+mod services;
 mod worlds;
 
 use std::process::ExitCode;
@@ -20,8 +21,12 @@ fn main() -> ExitCode {
         eprintln!("cannot measure here: {error}");
         return ExitCode::from(3);
     }
-    let parts: [(&str, fn()); 3] =
-        [("build", build::measure), ("policy", policy::measure), ("scenarios", scenarios::measure)];
+    let parts: [(&str, fn()); 4] = [
+        ("build", build::measure),
+        ("policy", policy::measure),
+        ("services", services::measure),
+        ("scenarios", scenarios::measure),
+    ];
     for (name, measure) in parts {
         if wanted.is_empty() || wanted.iter().any(|it| it == name) {
             println!("\n### {name}\n");

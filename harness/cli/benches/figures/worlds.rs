@@ -1,14 +1,16 @@
 //! Snapshots of a given size to measure with.
 
-use netproof_api::core::TransportProtocol;
+use netproof_api::core::{AddressType, IntOrString, TransportProtocol};
 use netproof_api::{
-    Container, ContainerPort, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
-    NetworkPolicyRule, Object, ObjectMeta, Pod, PolicyType,
+    Container, ContainerPort, Endpoint, EndpointPort, EndpointSlice, LabelSelector, NetworkPolicy,
+    NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, Object, ObjectMeta, Pod, PolicyType, Service,
+    ServicePort,
 };
-use netproof_controlplane::{Change, ControlPlane};
+use netproof_controlplane::{Change, ControlPlane, SERVICE_NAME_LABEL};
 use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
 use netproof_model::{Families, Topology, Wiring};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// `nodes` nodes, IPv4, routed, nobody outside.
@@ -69,6 +71,48 @@ pub fn with_pods(nodes: usize, pods: usize, apps: usize) -> ControlPlane {
     control
 }
 
+/// Service number `n` on port 80 and its slice of these endpoints, port 80 too.
+pub fn service(n: usize, endpoints: Vec<IpAddr>) -> [Change; 2] {
+    let metadata = |name: String, labels| ObjectMeta {
+        name,
+        namespace: Some("default".into()),
+        labels,
+        ..ObjectMeta::default()
+    };
+    let name = format!("service-{n}");
+    let service = Service {
+        metadata: metadata(name.clone(), BTreeMap::new()),
+        ports: vec![ServicePort {
+            name: None,
+            protocol: TransportProtocol::Tcp,
+            port: 80,
+            target_port: IntOrString::Int(80),
+            node_port: None,
+        }],
+        ..Service::default()
+    };
+    let endpoint = |address| Endpoint {
+        addresses: vec![address],
+        ready: true,
+        serving: true,
+        terminating: false,
+        node_name: None,
+        zone: None,
+        hints: None,
+        pod: None,
+    };
+    let slice = EndpointSlice {
+        metadata: metadata(
+            format!("{name}-1"),
+            BTreeMap::from([(SERVICE_NAME_LABEL.to_owned(), name.clone())]),
+        ),
+        address_type: AddressType::IPv4,
+        endpoints: endpoints.into_iter().map(endpoint).collect(),
+        ports: vec![EndpointPort { name: None, port: 80, protocol: TransportProtocol::Tcp }],
+    };
+    [Change::Apply(Object::Service(service)), Change::Apply(Object::EndpointSlice(slice))]
+}
+
 /// Policy number `n` of `apps`: pods of `app-N` take TCP 80 from those of the next app.
 pub fn policy(n: usize, apps: usize) -> Change {
     let app = |n: usize| LabelSelector {
@@ -91,7 +135,7 @@ pub fn policy(n: usize, apps: usize) -> Change {
                 }],
                 ports: vec![NetworkPolicyPort {
                     protocol: TransportProtocol::Tcp,
-                    port: Some(netproof_api::core::IntOrString::Int(80)),
+                    port: Some(IntOrString::Int(80)),
                     end_port: None,
                 }],
             }],
