@@ -84,8 +84,43 @@ fn two_runs_at_once_do_not_disturb_each_other() {
     }
 }
 
+/// A flow whose backends differ in verdict is judged by each backend, and never by luck: whatever endpoint
+/// each try meets, a hundred runs say the same, of expectations that are right and of those that are not.
+#[test]
+fn backends_that_differ_are_never_judged_by_luck() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let right = root().join("scenarios/services/backends-that-differ.yaml");
+    let text = std::fs::read_to_string(&right).expect("the scenario");
+    let by_backend = "verdict: {pod/a: allow, pod/b: deny}\n";
+    assert!(text.contains(by_backend), "the scenario expects what this test changes");
+    let rewritten = |name: &str, verdict: &str| {
+        let path = file(&scratch, name);
+        std::fs::write(&path, text.replace(by_backend, verdict)).expect("a scratch file");
+        path
+    };
+    // With one word nobody is right.
+    let cases = [
+        (right.to_string_lossy().into_owned(), 0),
+        (rewritten("allow.yaml", "verdict: {pod/a: allow, pod/b: allow}\n"), 1),
+        (rewritten("swapped.yaml", "verdict: {pod/a: deny, pod/b: allow}\n"), 1),
+        (rewritten("deny.yaml", "verdict: deny\n"), 1),
+    ];
+    for (path, code) in cases {
+        let json = file(&scratch, "events.jsonl");
+        let mut first = None;
+        for seed in 0..if code == 0 { 100 } else { 20 } {
+            let seed = seed.to_string();
+            let filter = ["--filter", "routed-ipv4", "--seed", &seed, "--json", &json];
+            let run = output(netproof(&["run", &path]).args(filter));
+            assert_eq!(run.status.code(), Some(code), "{path}: {}", String::from_utf8_lossy(&run.stdout));
+            let verdicts: Vec<_> = checks(&json).into_iter().map(|(name, it)| (name, it.status)).collect();
+            assert_eq!(*first.get_or_insert_with(|| verdicts.clone()), verdicts, "{path}, seed {seed}");
+        }
+    }
+}
+
 /// Runs of the same scenarios give the same verdicts, also where the processors are busy.
-/// `NETPROOF_SOAK_RUNS` says how many runs; CI sets 20.
+/// `NETPROOF_SOAK_RUNS` says how many runs; CI sets 10.
 #[test]
 fn busy_processors_change_no_verdict() {
     let runs = std::env::var("NETPROOF_SOAK_RUNS").ok().and_then(|it| it.parse().ok()).unwrap_or(3);
