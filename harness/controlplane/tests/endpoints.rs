@@ -190,7 +190,7 @@ fn hints(snapshot: &netproof_controlplane::Snapshot, slice: &str) -> Vec<String>
             Some(hints) => format!("{:?} {:?}", hints.for_zones, hints.for_nodes),
             None => "none".to_owned(),
         };
-        format!("{} {:?} {hints}", endpoint.pod.as_deref().unwrap(), endpoint.zone.as_deref())
+        format!("{} {:?} {hints}", endpoint.pod.as_deref().unwrap_or("?"), endpoint.zone.as_deref())
     };
     slice.endpoints.iter().map(line).collect()
 }
