@@ -7,7 +7,6 @@ use crate::change::ChangeError;
 use crate::cluster_ips::{address_type, family_of};
 use crate::control_plane::Draft;
 use crate::namespaces::in_namespace;
-use crate::services::is_in_cluster;
 use netproof_api::core::{EndpointHints, IntOrString, PodPhase, TrafficDistribution};
 use netproof_api::{Endpoint, EndpointPort, EndpointSlice, Labels, ObjectMeta, Pod, Service};
 use netproof_model::{Family, NamespacedName};
@@ -141,9 +140,7 @@ impl Draft {
             let service = self.snapshot.services.get(name).cloned();
             let pods = members.get(name).map(Vec::as_slice).unwrap_or_default();
             let slices = match service {
-                Some(service) if !service.selector.is_empty() && is_in_cluster(&service) => {
-                    self.slices_of(&service, pods)
-                }
+                Some(service) if !service.selector.is_empty() => self.slices_of(&service, pods),
                 _ => Vec::new(),
             };
             self.replace_slices(name, slices);
@@ -168,7 +165,7 @@ impl Draft {
         members
     }
 
-    /// One slice for each family and for each way in which the pods resolve the target ports; an empty
+    /// One slice for each family of the service and for each way in which the pods resolve the target ports; an empty
     /// one for a family without endpoints.
     fn slices_of(&self, service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSlice> {
         let mut slices = Vec::new();

@@ -182,6 +182,10 @@ fn load_balancers_have_node_ports_and_addresses() {
     let web = &snapshot.services[&name("web")];
     assert_eq!((balancer_ips(web).as_str(), web.ports[0].node_port), ("", None));
     assert_eq!(balancer_ips(&snapshot.services[&name("more")]), "192.0.2.1 2001:db8:2::4");
+    // What a deleted service had can be given to another.
+    let mut heir = load_balancer_service("heir", &["192.0.2.2"]);
+    heir.ports[0].node_port = Some(30002);
+    apply(&mut cluster, [heir.change()]);
 }
 
 #[test]
