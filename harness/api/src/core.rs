@@ -187,10 +187,12 @@ pub struct Service {
     /// `spec.clusterIP: None`.
     #[serde(default)]
     pub headless: bool,
-    /// `spec.externalName`, of a service of type ExternalName: what its DNS name is an alias of.
+    /// `spec.externalName`, of a service of type ExternalName: what its DNS name is an alias of; a full
+    /// name without a dot at its end.
     #[serde(default)]
     pub external_name: Option<String>,
-    /// `spec.externalIPs`: addresses that lead to the service wherever a node receives them.
+    /// `spec.externalIPs`: addresses that lead to the service wherever a node receives them. The control
+    /// plane leaves out those of families that the service does not have.
     #[serde(default)]
     pub external_ips: Vec<IpAddr>,
     /// `spec.externalTrafficPolicy`: for node ports, external IPs and load balancer addresses.
@@ -207,8 +209,8 @@ pub struct Service {
     /// `spec.loadBalancerSourceRanges`; empty lets everybody in.
     #[serde(default)]
     pub load_balancer_source_ranges: Vec<ipnet::IpNet>,
-    /// `status.loadBalancer.ingress`. Filled in by the control plane, where the topology has a load
-    /// balancer, unless given.
+    /// `status.loadBalancer.ingress`: addresses of families that the service has. Filled in by the control
+    /// plane, where the topology has a load balancer, for each family that none is given for.
     #[serde(default)]
     pub load_balancer_ingress: Vec<LoadBalancerIngress>,
     /// `spec.allocateLoadBalancerNodePorts`; true where none is written.
@@ -227,7 +229,8 @@ pub struct Service {
     /// `spec.ipFamilyPolicy`; `None` where none is written, which gives every family of the topology.
     #[serde(default)]
     pub ip_family_policy: Option<IpFamilyPolicy>,
-    /// `spec.ipFamilies` as written: which families the service has, the primary one first.
+    /// `spec.ipFamilies`: which families the service has, the primary one first. Filled in by the control
+    /// plane, also for a headless service; empty for one of type ExternalName.
     #[serde(default)]
     pub ip_families: Vec<AddressType>,
 }

@@ -9,6 +9,7 @@ use crate::suggest::{did_you_mean, suggestion};
 use crate::yaml::{Node, Style, Value, quote};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -176,10 +177,13 @@ impl<'a> Field<'a> {
     }
 
     /// An integer of a range; `what` it is, for the message.
-    pub(crate) fn integer(&self, what: &str, range: RangeInclusive<u16>) -> Option<u16> {
+    pub(crate) fn integer<T>(&self, what: &str, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: TryFrom<i64> + PartialOrd + fmt::Display,
+    {
         let Value::Int(number) = self.node.value else {
             if let Value::String(text) = &self.node.value
-                && text.parse::<u16>().is_ok()
+                && text.parse::<u32>().is_ok()
             {
                 let message = format!("a number is wanted here, not {}", self.node.describe());
                 self.error(message, format!("write it without quotes: {text}"));
@@ -195,7 +199,7 @@ impl<'a> Field<'a> {
             self.error(message, "write the number in decimal, without leading zeros");
             return None;
         }
-        let valid = u16::try_from(number).ok().filter(|number| range.contains(number));
+        let valid = T::try_from(number).ok().filter(|number| range.contains(number));
         if valid.is_none() {
             let message = format!("{number} is not a {what}");
             self.error(message, format!("write a number from {} to {}", range.start(), range.end()));
@@ -284,17 +288,5 @@ impl<'a> Fields<'a> {
     /// The items of a list; none if it is absent.
     pub(crate) fn items(&self, name: &str) -> Vec<Field<'a>> {
         self.get(name).map(|field| field.items()).unwrap_or_default()
-    }
-
-    /// Refuses what would change what packets do and cannot be done yet.
-    pub(crate) fn not_yet(&self, name: &str, harmless: &[Value]) {
-        if let Some(field) = self.get(name)
-            && !harmless.contains(&field.node.value)
-        {
-            let written = field.node.written(self.parent.report.source);
-            let what = if written.contains('\n') { name.to_owned() } else { format!("{name}: {written}") };
-            let help = "leave it out, if what is tested does not depend on it";
-            field.error(format!("`{what}` is not supported yet"), help);
-        }
     }
 }

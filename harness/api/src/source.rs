@@ -12,6 +12,8 @@ pub const MAX_SOURCE_BYTES: usize = 16 << 20;
 /// How far apart, in bytes, the places are up to which characters are counted once.
 const BLOCK_BYTES: usize = 4096;
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A text with the name by which the user knows it.
 #[derive(Debug)]
 pub struct Source {
@@ -95,8 +97,8 @@ impl Source {
     /// Line and column of a byte offset, both from 1, the column in characters. An offset past the end
     /// counts as the end, one inside a character as that character's start.
     pub fn location(&self, offset: usize) -> (usize, usize) {
-        let offset = self.floor(offset);
         let starts = self.line_starts();
+        let offset = self.floor(offset).max(starts.first().copied().unwrap_or(0));
         let line = starts.partition_point(|&start| start <= offset);
         let start = starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
         (line.max(1), self.characters_before(offset) - self.characters_before(start) + 1)
@@ -149,10 +151,12 @@ impl Source {
         blocks.get(block).copied().unwrap_or(0) + characters(rest)
     }
 
+    /// The first line starts after the byte order mark that some editors put there.
     fn line_starts(&self) -> &[usize] {
         self.line_starts.get_or_init(|| {
+            let mark = if self.text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
             let breaks = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-            std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect()
+            std::iter::once(mark).chain(breaks.map(|(at, _)| at + 1)).collect()
         })
     }
 }
@@ -190,6 +194,15 @@ mod tests {
         assert_eq!(source.line(2), "c");
         assert_eq!(source.line(3), "");
         assert_eq!(source.line(9), "");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_column() {
+        let source = Source::new("x", "\u{feff}ab\nc");
+        for (offset, location) in [(0, (1, 1)), (3, (1, 1)), (4, (1, 2)), (6, (2, 1))] {
+            assert_eq!(source.location(offset), location, "{offset}");
+        }
+        assert_eq!(source.line(1), "ab");
     }
 
     #[test]

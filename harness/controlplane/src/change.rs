@@ -8,6 +8,7 @@ use std::fmt;
 use thiserror::Error;
 
 /// One change of a change set.
+#[expect(clippy::large_enum_variant, reason = "nearly all changes are of the largest kind")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Creates the object, or replaces the whole of it. What the object leaves open is filled in; a

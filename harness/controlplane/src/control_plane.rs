@@ -6,6 +6,8 @@
 use crate::addresses::{Ledger, Pool, last_host, number};
 use crate::change::{Change, ChangeError, KINDS, ObjectRef};
 use crate::endpoints::Touched;
+use crate::external_addresses::load_balancer_pool;
+use crate::node_ports::NODE_PORTS;
 use crate::snapshot::Snapshot;
 use crate::{nodes, well_known};
 use netproof_api::{Object, ObjectMeta};
@@ -29,6 +31,8 @@ pub(crate) struct Books {
     pub(crate) pod_pools: BTreeMap<String, PerFamily<Pool>>,
     pub(crate) cluster_ips: PerFamily<Ledger>,
     pub(crate) cluster_ip_pools: PerFamily<Pool>,
+    pub(crate) load_balancer: PerFamily<Ledger>,
+    pub(crate) load_balancer_pools: PerFamily<Pool>,
     pub(crate) node_ports: Ledger,
     pub(crate) node_port_pool: Pool,
     /// The slices that the controller made, by service.
@@ -47,8 +51,8 @@ impl ControlPlane {
     /// cluster DNS. Its snapshot is generation 1.
     ///
     /// # Errors
-    /// The topology's ranges overlap or are too small, or its external hosts have addresses inside them
-    /// or in common.
+    /// The topology's ranges overlap or are too small, its external hosts have addresses inside them or in
+    /// common, or its load balancer sends to a node that it lacks.
     pub fn new(topology: Arc<Topology>) -> Result<Self, ChangeError> {
         nodes::check_ranges(&topology)?;
         let nodes = nodes::nodes(&topology)?;
@@ -60,11 +64,13 @@ impl ControlPlane {
                 ipv4: cluster_ip_pool(&topology, Family::Ipv4),
                 ipv6: cluster_ip_pool(&topology, Family::Ipv6),
             },
+            load_balancer: PerFamily::default(),
+            load_balancer_pools: PerFamily {
+                ipv4: load_balancer_pool(&topology, Family::Ipv4),
+                ipv6: load_balancer_pool(&topology, Family::Ipv6),
+            },
             node_ports: Ledger::default(),
-            node_port_pool: Pool::new(
-                u128::from(*crate::services::NODE_PORTS.start()),
-                u128::from(*crate::services::NODE_PORTS.end()),
-            ),
+            node_port_pool: Pool::new(u128::from(*NODE_PORTS.start()), u128::from(*NODE_PORTS.end())),
             slices: BTreeMap::new(),
         };
         let snapshot = Snapshot {
@@ -230,6 +236,7 @@ impl Draft {
         match object.kind.as_str() {
             "pod" => self.touched.pod(&name.namespace, &metadata.labels),
             "service" => self.touched.service(&name),
+            "node" => self.touched.node(&object.name),
             _ => {}
         }
         for (key, value) in labels {

@@ -4,16 +4,20 @@
 //! A service's selector is a map of labels that must all be there: no policy is evaluated here.
 
 use crate::change::ChangeError;
+use crate::cluster_ips::{address_type, family_of};
 use crate::control_plane::Draft;
 use crate::namespaces::in_namespace;
-use netproof_api::core::{AddressType, IntOrString, PodPhase};
+use netproof_api::core::{EndpointHints, IntOrString, PodPhase, TrafficDistribution};
 use netproof_api::{Endpoint, EndpointPort, EndpointSlice, Labels, ObjectMeta, Pod, Service};
 use netproof_model::{Family, NamespacedName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The label that says whose endpoints a slice has.
 pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+/// The label that says which zone a node is in.
+pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 const MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
 const CONTROLLER: &str = "endpointslice-controller.k8s.io";
 const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
@@ -24,12 +28,18 @@ pub(crate) struct Touched {
     /// Labels that a changed pod had or has, with its namespace.
     pods: BTreeSet<(String, Labels)>,
     services: BTreeSet<NamespacedName>,
+    nodes: BTreeSet<String>,
 }
 
 impl Touched {
     /// A pod with these labels came, went or changed.
     pub(crate) fn pod(&mut self, namespace: &str, labels: &Labels) {
         self.pods.insert((namespace.to_owned(), labels.clone()));
+    }
+
+    /// A node's labels changed, and with them perhaps its zone.
+    pub(crate) fn node(&mut self, name: &str) {
+        self.nodes.insert(name.to_owned());
     }
 
     /// A service came, went or changed.
@@ -109,7 +119,15 @@ impl Draft {
 
     /// Makes the slices of every service that the changes touched.
     pub(crate) fn update_endpoint_slices(&mut self) {
-        let touched = std::mem::take(&mut self.touched);
+        let mut touched = std::mem::take(&mut self.touched);
+        if !touched.nodes.is_empty() {
+            let on_them =
+                |pod: &&Arc<Pod>| pod.node_name.as_ref().is_some_and(|node| touched.nodes.contains(node));
+            let pods: Vec<&Arc<Pod>> = self.snapshot.pods.values().filter(on_them).collect();
+            for pod in pods {
+                touched.pod(pod.metadata.namespace.as_deref().unwrap_or_default(), &pod.metadata.labels);
+            }
+        }
         let mut dirty = touched.services;
         if !touched.pods.is_empty() {
             let selectors = Selectors::new(self.snapshot.services.iter());
@@ -147,27 +165,18 @@ impl Draft {
         members
     }
 
-    /// One slice for each family and for each way in which the pods resolve the target ports; an empty
+    /// One slice for each family of the service and for each way in which the pods resolve the target ports; an empty
     /// one for a family without endpoints.
     fn slices_of(&self, service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSlice> {
         let mut slices = Vec::new();
-        for family in self.snapshot.topology.family.list() {
+        for family in service.ip_families.iter().map(|family| family_of(*family)) {
             let mut by_ports: BTreeMap<Vec<Option<u16>>, Vec<Endpoint>> = BTreeMap::new();
             for pod in pods {
-                let Some(address) = pod.pod_ips.iter().find(|address| Family::of(**address) == *family)
-                else {
+                let Some(address) = pod.pod_ips.iter().find(|address| Family::of(**address) == family) else {
                     continue;
                 };
-                by_ports.entry(target_ports(service, pod)).or_default().push(Endpoint {
-                    addresses: vec![*address],
-                    ready: pod.ready,
-                    serving: pod.ready,
-                    terminating: false,
-                    node_name: pod.node_name.clone(),
-                    zone: None,
-                    hints: None,
-                    pod: Some(pod.metadata.name.clone()),
-                });
+                let endpoint = self.endpoint(service, pod, *address);
+                by_ports.entry(target_ports(service, pod)).or_default().push(endpoint);
             }
             if by_ports.is_empty() {
                 by_ports.insert(vec![None; service.ports.len()], Vec::new());
@@ -178,16 +187,33 @@ impl Draft {
                 });
                 slices.push(EndpointSlice {
                     metadata: slice_metadata(service),
-                    address_type: match family {
-                        Family::Ipv4 => AddressType::IPv4,
-                        Family::Ipv6 => AddressType::IPv6,
-                    },
+                    address_type: address_type(family),
                     endpoints,
                     ports: ports.collect(),
                 });
             }
         }
         slices
+    }
+
+    /// A pod as an endpoint of a service.
+    fn endpoint(&self, service: &Service, pod: &Pod, address: IpAddr) -> Endpoint {
+        let ready = service.publish_not_ready_addresses || (pod.ready && !pod.terminating);
+        let node = pod.node_name.as_ref().and_then(|node| self.snapshot.nodes.get(node));
+        let zone = node.and_then(|node| node.metadata.labels.get(ZONE_LABEL)).filter(|zone| !zone.is_empty());
+        Endpoint {
+            addresses: vec![address],
+            ready,
+            serving: pod.ready,
+            terminating: pod.terminating,
+            zone: zone.cloned(),
+            hints: service
+                .traffic_distribution
+                .filter(|_| ready)
+                .and_then(|wish| hints(wish, zone, pod.node_name.as_ref())),
+            node_name: pod.node_name.clone(),
+            pod: Some(pod.metadata.name.clone()),
+        }
     }
 
     /// Puts the slices in the place of the service's former ones, keeping those that are as they were.
@@ -200,10 +226,7 @@ impl Draft {
             .collect();
         let mut names = Vec::new();
         for mut slice in slices {
-            let family = match slice.address_type {
-                AddressType::IPv4 => Family::Ipv4,
-                AddressType::IPv6 => Family::Ipv6,
-            };
+            let family = family_of(slice.address_type);
             let mut name =
                 NamespacedName::new(service.namespace.as_str(), format!("{}-{family}", service.name));
             let mut count = 1;
@@ -223,6 +246,17 @@ impl Draft {
             self.books.slices.insert(service.clone(), names);
         }
     }
+}
+
+/// For whom a ready endpoint is meant: the clients of its zone and, before them, those of its node. A zone
+/// that is not known is left out, so that a proxy, which heeds hints only where every ready endpoint has
+/// one, looks at no zone.
+fn hints(wish: TrafficDistribution, zone: Option<&String>, node: Option<&String>) -> Option<EndpointHints> {
+    let node = node.filter(|_| wish == TrafficDistribution::PreferSameNode);
+    (zone.is_some() || node.is_some()).then(|| EndpointHints {
+        for_zones: zone.into_iter().cloned().collect(),
+        for_nodes: node.into_iter().cloned().collect(),
+    })
 }
 
 /// The number on this pod of each port of the service; `None` where the pod has no port of that name

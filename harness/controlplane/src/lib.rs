@@ -1,14 +1,17 @@
 //! What the API server and the controllers of a cluster fill in: addresses and node ports (the same in
-//! every run), default labels, EndpointSlices.
+//! every run), a load balancer's addresses, default labels, EndpointSlices.
 //!
 //! [`ControlPlane`] takes changes and answers with a [`Snapshot`]: the completed objects of one
 //! generation, which the enforcer, the cluster, the probes and the oracle all read.
 
 mod addresses;
 pub mod change;
+mod cluster_ips;
 mod control_plane;
 mod endpoints;
+mod external_addresses;
 mod namespaces;
+mod node_ports;
 mod nodes;
 mod pods;
 mod services;
@@ -17,6 +20,6 @@ pub mod well_known;
 
 pub use change::{Change, ChangeError, ObjectRef};
 pub use control_plane::ControlPlane;
-pub use endpoints::SERVICE_NAME_LABEL;
+pub use endpoints::{SERVICE_NAME_LABEL, ZONE_LABEL};
 pub use nodes::GATEWAY_OFFSET;
 pub use snapshot::{Snapshot, host_interface};

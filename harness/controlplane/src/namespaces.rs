@@ -73,6 +73,7 @@ impl Draft {
         let mut metadata = nodes::metadata(name, &node.metadata.labels);
         metadata.annotations.clone_from(&node.metadata.annotations);
         Arc::make_mut(current).metadata = metadata;
+        self.touched.node(name);
         Ok(())
     }
 
@@ -95,7 +96,7 @@ impl Draft {
         host.addresses.sort_by_key(|address| Family::of(*address));
         for address in &host.addresses {
             check_unicast(&format!("external/{}", host.name), *address)?;
-            for (what, range) in nodes::ranges(&topology, Family::of(*address)) {
+            for (what, range) in nodes::all_ranges(&topology, Family::of(*address)) {
                 if range.contains(address) {
                     return Err(ChangeError::new(
                         format!(
@@ -114,6 +115,14 @@ impl Draft {
             if let Some(other) = taken {
                 return Err(ChangeError::new(
                     format!("external/{} and external/{} both have {address}", other.name, host.name),
+                    "give each an address of its own",
+                ));
+            }
+        }
+        for address in &host.addresses {
+            if let Some((service, _)) = self.snapshot.service_of_address(*address) {
+                return Err(ChangeError::new(
+                    format!("service/{service} and external/{} both have {address}", host.name),
                     "give each an address of its own",
                 ));
             }

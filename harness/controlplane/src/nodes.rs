@@ -6,10 +6,11 @@ use crate::change::ChangeError;
 use ipnet::IpNet;
 use netproof_api::{Labels, Node, ObjectMeta};
 use netproof_model::topology::PerFamily;
-use netproof_model::{Family, Topology};
+use netproof_model::{Family, Topology, Wiring};
 use std::collections::BTreeMap;
 
-/// The place of the node's own end in its pod range, `.1` or `::1`: the gateway of its pods.
+/// The place of the node's own end in its pod range, `.1` or `::1`: the gateway of its pods, where they hang
+/// on a bridge, and the node's end of the overlay, where there is one.
 pub const GATEWAY_OFFSET: u128 = 1;
 
 /// The prefix length of a node's part of the pod range.
@@ -29,12 +30,12 @@ pub(crate) fn pod_range(topology: &Topology, family: Family, index: usize) -> Op
 /// Refuses ranges that are of the wrong family or overlap.
 pub(crate) fn check_ranges(topology: &Topology) -> Result<(), ChangeError> {
     for family in topology.family.list() {
-        let ranges = ranges(topology, *family);
-        for (what, range) in ranges {
+        let ranges = all_ranges(topology, *family);
+        for (what, range) in &ranges {
             if Family::of(range.addr()) != *family {
                 return Err(ChangeError::new(
                     format!("the {family} range of {what} is {range}"),
-                    format!("write an {family} range at ranges.{what}.{family}"),
+                    format!("write an {family} range there"),
                 ));
             }
         }
@@ -62,6 +63,13 @@ pub(crate) fn ranges(topology: &Topology, family: Family) -> [(&'static str, IpN
     ]
 }
 
+/// Those, and the range of its load balancer.
+pub(crate) fn all_ranges(topology: &Topology, family: Family) -> Vec<(&'static str, IpNet)> {
+    let balancer = topology.load_balancer.iter();
+    let balancer = balancer.map(|balancer| ("load balancer addresses", *balancer.range.get(family)));
+    ranges(topology, family).into_iter().chain(balancer).collect()
+}
+
 /// The nodes of a topology with everything filled in.
 pub(crate) fn nodes(topology: &Topology) -> Result<Vec<Node>, ChangeError> {
     if topology.nodes.is_empty() {
@@ -85,15 +93,32 @@ pub(crate) fn nodes(topology: &Topology) -> Result<Vec<Node>, ChangeError> {
             let part =
                 pod_range(topology, *family, index).ok_or_else(|| too_small("pods", pods, topology))?;
             complete.pod_cidrs.push(part);
+            if topology.wiring == Wiring::Vxlan {
+                let end = nth(part, GATEWAY_OFFSET).ok_or_else(|| too_small("pods", pods, topology))?;
+                complete.tunnel_addresses.push(end);
+            }
         }
         nodes.push(complete);
+    }
+    if let Some(balancer) = &topology.load_balancer
+        && let Some(name) = balancer.nodes.iter().find(|name| topology.node_index(name).is_none())
+    {
+        let known: Vec<&str> = topology.nodes.iter().map(|node| node.name.as_str()).collect();
+        return Err(ChangeError::new(
+            format!("the load balancer sends to a node `{name}`, which the topology does not have"),
+            format!("its nodes are {}", known.join(", ")),
+        ));
     }
     Ok(nodes)
 }
 
 fn too_small(what: &str, range: IpNet, topology: &Topology) -> ChangeError {
+    let count = match topology.nodes.len() {
+        1 => "1 node".to_owned(),
+        several => format!("{several} nodes"),
+    };
     ChangeError::new(
-        format!("the range of {what}, {range}, is too small for {} nodes", topology.nodes.len()),
+        format!("the range of {what}, {range}, is too small for {count}"),
         match what {
             "pods" => {
                 "each node takes a /24 of IPv4 or a /64 of IPv6, and the first one is left out: write a larger range"

@@ -203,6 +203,12 @@ fn check_unchanged(name: &NamespacedName, old: &Pod, new: &Pod) -> Result<(), Ch
     if ports(old) != ports(new) {
         return Err(immutable(name, "ports", &port_list(old), &port_list(new)));
     }
+    if old.terminating && !new.terminating {
+        return Err(ChangeError::new(
+            format!("pod/{name} is being deleted and cannot be kept"),
+            "delete it first, then apply it",
+        ));
+    }
     if old.phase.has_ended() && !new.phase.has_ended() {
         return Err(ChangeError::new(
             format!("pod/{name} has ended and cannot start again"),

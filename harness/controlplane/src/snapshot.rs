@@ -1,6 +1,7 @@
 //! The completed objects of a cluster at one generation.
 
 use crate::well_known;
+use netproof_api::core::LoadBalancerIngress;
 use netproof_api::{EndpointSlice, Namespace, NetworkPolicy, Node, Pod, Service};
 use netproof_model::topology::{ExternalHost, ListenPort};
 use netproof_model::{Family, NamespacedName, Place, Topology};
@@ -17,11 +18,11 @@ pub struct Snapshot {
     pub topology: Arc<Topology>,
     /// Namespaces by name.
     pub namespaces: BTreeMap<String, Arc<Namespace>>,
-    /// Nodes by name: those of the topology, with addresses and pod ranges.
+    /// Nodes by name: those of the topology, with addresses, pod ranges and their ends of the overlay.
     pub nodes: BTreeMap<String, Arc<Node>>,
     /// Pods, with node and addresses.
     pub pods: BTreeMap<NamespacedName, Arc<Pod>>,
-    /// Services, with cluster IPs and node ports.
+    /// Services, with families, cluster IPs, node ports and load balancer addresses.
     pub services: BTreeMap<NamespacedName, Arc<Service>>,
     /// EndpointSlices, made by the controller or given.
     pub endpoint_slices: BTreeMap<NamespacedName, Arc<EndpointSlice>>,
@@ -43,7 +44,7 @@ impl Snapshot {
         }
     }
 
-    /// Whose address it is, where exactly one place has it. Linear in the number of objects.
+    /// Whose address it is, where exactly one place has it: a node's end of the overlay is the node's. Linear in the number of objects.
     pub fn place_of_address(&self, address: IpAddr) -> Option<Place> {
         if let Some(node) = self.nodes.values().find(|node| node.has_address(address)) {
             return Some(Place::Node(node.metadata.name.clone()));
@@ -58,8 +59,29 @@ impl Snapshot {
     /// Where names are asked: the cluster IP of the cluster DNS in one family.
     pub fn cluster_dns(&self, family: Family) -> Option<IpAddr> {
         let name = NamespacedName::new(well_known::DNS_NAMESPACE, well_known::DNS_SERVICE);
-        let addresses = &self.services.get(&name)?.cluster_ips;
-        addresses.iter().copied().find(|address| Family::of(*address) == family)
+        of_family(&self.services.get(&name)?.cluster_ips, family)
+    }
+
+    /// The address of a node's end of the overlay in one family; `None` without an overlay.
+    pub fn tunnel_address_of(&self, node: &str, family: Family) -> Option<IpAddr> {
+        of_family(&self.nodes.get(node)?.tunnel_addresses, family)
+    }
+
+    /// The address that a load balancer has for a service in one family, with its mode: the first, if there
+    /// are several.
+    pub fn load_balancer_of(&self, service: &NamespacedName, family: Family) -> Option<LoadBalancerIngress> {
+        let ingress = &self.services.get(service)?.load_balancer_ingress;
+        ingress.iter().copied().find(|entry| Family::of(entry.ip) == family)
+    }
+
+    /// The service that has an address, as a cluster IP, from its load balancer or as an external IP. Of
+    /// several that share an external IP it is the first by name. Linear in the number of services.
+    pub fn service_of_address(&self, address: IpAddr) -> Option<(&NamespacedName, &Arc<Service>)> {
+        self.services.iter().find(|(_, service)| {
+            service.cluster_ips.contains(&address)
+                || service.external_ips.contains(&address)
+                || service.load_balancer_ingress.iter().any(|entry| entry.ip == address)
+        })
     }
 
     /// The address of a place in one family, the one that others use first.
@@ -70,8 +92,13 @@ impl Snapshot {
             Place::External(name) => &self.externals.get(name)?.addresses,
             Place::Router => return None,
         };
-        addresses.iter().copied().find(|address| Family::of(*address) == family)
+        of_family(addresses, family)
     }
+}
+
+/// The first address of a family.
+fn of_family(addresses: &[IpAddr], family: Family) -> Option<IpAddr> {
+    addresses.iter().copied().find(|address| Family::of(*address) == family)
 }
 
 /// The addresses of a pod that has ended may be another's.

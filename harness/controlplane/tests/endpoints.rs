@@ -2,9 +2,11 @@
 
 mod world;
 
-use netproof_api::core::{AddressType, IntOrString, PodPhase, TransportProtocol};
-use netproof_api::{EndpointSlice, Object, ObjectMeta};
-use netproof_controlplane::{Change, SERVICE_NAME_LABEL};
+use netproof_api::core::{
+    AddressType, IntOrString, PodPhase, ServiceType, TrafficDistribution, TransportProtocol,
+};
+use netproof_api::{EndpointSlice, Object, ObjectMeta, Pod, Service};
+use netproof_controlplane::{Change, SERVICE_NAME_LABEL, ZONE_LABEL};
 use netproof_model::Families;
 use std::time::{Duration, Instant};
 use world::*;
@@ -12,7 +14,7 @@ use world::*;
 #[test]
 fn endpoints_are_the_running_pods_that_the_selector_names() {
     let mut cluster = cluster(Families::Dual);
-    let unready = netproof_api::Pod { ready: false, ..on("node2", pod("unready")) };
+    let unready = Pod { ready: false, ..on("node2", pod("unready")) };
     let mut other = pod("other");
     other.metadata.labels = labels(&[("app", "other")]);
     let snapshot = apply(
@@ -25,7 +27,7 @@ fn endpoints_are_the_running_pods_that_the_selector_names() {
             pod("kube-public/elsewhere").change(),
             in_phase(PodPhase::Pending, pod("pending")).change(),
             in_phase(PodPhase::Failed, pod("failed")).change(),
-            netproof_api::Pod { host_network: true, ..pod("host") }.change(),
+            Pod { host_network: true, ..pod("host") }.change(),
         ],
     );
     assert_eq!(
@@ -45,18 +47,12 @@ fn slices_follow_pods_and_services() {
         (pod("a").change(), &["web-ipv4 IPv4 [a@node1=10.244.1.3] [80/TCP]"]),
         (label("pod/a", "app", Some("db")), &["web-ipv4 IPv4 [] []"]),
         (label("pod/a", "app", Some("web")), &["web-ipv4 IPv4 [a@node1=10.244.1.3] [80/TCP]"]),
-        (
-            netproof_api::Pod { ready: false, ..pod("a") }.change(),
-            &["web-ipv4 IPv4 [a@node1=10.244.1.3!] [80/TCP]"],
-        ),
+        (Pod { ready: false, ..pod("a") }.change(), &["web-ipv4 IPv4 [a@node1=10.244.1.3!] [80/TCP]"]),
         (in_phase(PodPhase::Succeeded, pod("a")).change(), &["web-ipv4 IPv4 [] []"]),
         (delete("pod/a"), &["web-ipv4 IPv4 [] []"]),
         (pod("b").change(), &["web-ipv4 IPv4 [b@node1=10.244.1.4] [80/TCP]"]),
-        (
-            netproof_api::Service { selector: labels(&[("app", "x")]), ..service("web") }.change(),
-            &["web-ipv4 IPv4 [] []"],
-        ),
-        (netproof_api::Service { selector: labels(&[]), ..service("web") }.change(), &[]),
+        (Service { selector: labels(&[("app", "x")]), ..service("web") }.change(), &["web-ipv4 IPv4 [] []"]),
+        (Service { selector: labels(&[]), ..service("web") }.change(), &[]),
         (service("web").change(), &["web-ipv4 IPv4 [b@node1=10.244.1.4] [80/TCP]"]),
         (delete("service/web"), &[]),
     ];
@@ -69,7 +65,7 @@ fn slices_follow_pods_and_services() {
 #[test]
 fn a_named_target_port_is_each_pods_own() {
     let mut cluster = cluster(Families::Ipv4);
-    let named = |name: &str, ports: Vec<netproof_api::ContainerPort>| netproof_api::Pod {
+    let named = |name: &str, ports: Vec<netproof_api::ContainerPort>| Pod {
         containers: vec![netproof_api::Container { name: "c".into(), ports }],
         ..pod(name)
     };
@@ -152,4 +148,99 @@ fn a_thousand_of_everything() {
         apply(&mut cluster, [label(&format!("pod/ns{}/p{i}", i % 10), "role", Some("db"))]);
     }
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
+#[test]
+fn conditions_are_the_controllers() {
+    let mut cluster = cluster(Families::Ipv4);
+    let with = |name: &str, ready, terminating| Pod { ready, terminating, ..pod(name) };
+    let all = Service { publish_not_ready_addresses: true, ..service("all") };
+    let snapshot = apply(
+        &mut cluster,
+        [
+            service("web").change(),
+            all.change(),
+            with("a", true, false).change(),
+            with("b", false, false).change(),
+            with("c", true, true).change(),
+            with("d", false, true).change(),
+        ],
+    );
+    assert_eq!(
+        slices(&snapshot, "web"),
+        [
+            "web-ipv4 IPv4 [a@node1=10.244.1.3 b@node1=10.244.1.4! c@node1=10.244.1.5!+~ d@node1=10.244.1.6!~] [80/TCP]"
+        ]
+    );
+    assert_eq!(
+        slices(&snapshot, "all"),
+        [
+            "all-ipv4 IPv4 [a@node1=10.244.1.3 b@node1=10.244.1.4- c@node1=10.244.1.5~ d@node1=10.244.1.6-~] [80/TCP]"
+        ]
+    );
+    let error = refused(&mut cluster, [label("pod/a", "a", Some("b")), pod("c").change()]);
+    assert_eq!(error.message, "pod/default/c is being deleted and cannot be kept");
+}
+
+/// Each endpoint's zone and hints: `POD ZONE ZONES NODES`.
+fn hints(snapshot: &netproof_controlplane::Snapshot, slice: &str) -> Vec<String> {
+    let slice = &snapshot.endpoint_slices[&name(slice)];
+    let line = |endpoint: &netproof_api::Endpoint| {
+        let hints = match &endpoint.hints {
+            Some(hints) => format!("{:?} {:?}", hints.for_zones, hints.for_nodes),
+            None => "none".to_owned(),
+        };
+        format!("{} {:?} {hints}", endpoint.pod.as_deref().unwrap_or("?"), endpoint.zone.as_deref())
+    };
+    slice.endpoints.iter().map(line).collect()
+}
+
+#[test]
+fn hints_follow_the_wish_and_the_zones_of_nodes() {
+    let mut cluster = cluster(Families::Ipv4);
+    let wish = |name: &str, wish| Service { traffic_distribution: Some(wish), ..service(name) };
+    let changes = [
+        service("none").change(),
+        wish("zone", TrafficDistribution::PreferSameZone).change(),
+        wish("node", TrafficDistribution::PreferSameNode).change(),
+        pod("a").change(),
+        on("node2", pod("b")).change(),
+        Pod { ready: false, ..pod("unready") }.change(),
+        label("node/node1", ZONE_LABEL, Some("east")),
+    ];
+    let snapshot = apply(&mut cluster, changes);
+    assert_eq!(
+        hints(&snapshot, "none-ipv4"),
+        [r#"a Some("east") none"#, "b None none", r#"unready Some("east") none"#]
+    );
+    assert_eq!(
+        hints(&snapshot, "zone-ipv4"),
+        [r#"a Some("east") ["east"] []"#, "b None none", r#"unready Some("east") none"#],
+        "an endpoint without a zone has no hint, so that proxies heed none"
+    );
+    assert_eq!(
+        hints(&snapshot, "node-ipv4"),
+        [r#"a Some("east") ["east"] ["node1"]"#, r#"b None [] ["node2"]"#, r#"unready Some("east") none"#]
+    );
+    // A node's new zone reaches the endpoints on it, whether it is labelled or applied.
+    let snapshot = apply(&mut cluster, [label("node/node2", ZONE_LABEL, Some("west"))]);
+    assert_eq!(hints(&snapshot, "zone-ipv4")[1], r#"b Some("west") ["west"] []"#);
+    let mut node = netproof_api::Node::default();
+    node.metadata.name = "node2".into();
+    let snapshot = apply(&mut cluster, [Change::Apply(Object::Node(node))]);
+    assert_eq!(hints(&snapshot, "zone-ipv4")[1], "b None none");
+}
+
+#[test]
+fn slices_are_of_the_services_families() {
+    let mut cluster = cluster(Families::Dual);
+    let one = Service { ip_families: vec![AddressType::IPv6], headless: true, ..service("one") };
+    let elsewhere = Service {
+        service_type: ServiceType::ExternalName,
+        external_name: Some("db.example.com".into()),
+        ..service("elsewhere")
+    };
+    let snapshot = apply(&mut cluster, [pod("a").change(), one.change(), elsewhere.change()]);
+    assert_eq!(slices(&snapshot, "one"), ["one-ipv6 IPv6 [a@node1=fd00:10:244:1::3] [80/TCP]"]);
+    assert!(slices(&snapshot, "elsewhere").is_empty());
 }

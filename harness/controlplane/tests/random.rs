@@ -3,7 +3,7 @@
 
 mod world;
 
-use netproof_api::core::{IntOrString, PodPhase, ServiceType};
+use netproof_api::core::{AddressType, IntOrString, PodPhase, ServiceType, TrafficPolicy};
 use netproof_controlplane::{Change, Snapshot};
 use netproof_model::{Families, NamespacedName};
 use proptest::prelude::*;
@@ -43,27 +43,47 @@ fn pod_change() -> impl Strategy<Value = Change> {
 }
 
 fn service_change() -> impl Strategy<Value = Change> {
-    (
+    let types =
+        [ServiceType::ClusterIP, ServiceType::NodePort, ServiceType::LoadBalancer, ServiceType::ExternalName];
+    let families = [vec![], vec![], vec![AddressType::IPv4], vec![AddressType::IPv6, AddressType::IPv4]];
+    let outside =
+        || proptest::option::of(one_of(&["192.0.2.1", "198.51.100.1", "2001:db8:51::1", "10.96.1.1"]));
+    let what = (
         one_of(&["a", "b", "shop/a"]),
-        any::<bool>(),
+        proptest::sample::select(types.to_vec()),
         proptest::bool::weighted(0.2),
         proptest::option::of(one_of(&["10.96.0.10", "10.96.1.1", "fd00:10:96::55"])),
         proptest::option::of(29999u16..30003),
         any::<bool>(),
-    )
-        .prop_map(|(name, node_port_type, headless, ip, node_port, named)| {
-            let mut service = service(name);
-            if node_port_type {
-                service.service_type = ServiceType::NodePort;
+    );
+    (what, proptest::sample::select(families.to_vec()), outside(), outside(), any::<[bool; 2]>()).prop_map(
+        |(
+            (name, service_type, headless, ip, node_port, named),
+            ip_families,
+            balanced,
+            external,
+            [local, allocate],
+        )| {
+            let mut service = load_balancer_service(name, &Vec::from_iter(balanced));
+            if service_type != ServiceType::LoadBalancer {
+                service.load_balancer_ingress.clear();
             }
-            service.headless = headless;
+            service.service_type = service_type;
+            service.headless = headless && service_type == ServiceType::ClusterIP;
             service.cluster_ips = ips(&Vec::from_iter(ip));
+            service.ip_families = ip_families;
+            service.external_ips = ips(&Vec::from_iter(external));
             service.ports[0].node_port = node_port;
+            service.allocate_load_balancer_node_ports = allocate;
+            if local {
+                service.external_traffic_policy = TrafficPolicy::Local;
+            }
             if named {
                 service.ports[0].target_port = IntOrString::String("http".into());
             }
             service.change()
-        })
+        },
+    )
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -116,14 +136,38 @@ fn check(snapshot: &Snapshot) {
     }
     let mut ports: BTreeMap<u16, &NamespacedName> = BTreeMap::new();
     for (name, service) in &snapshot.services {
+        let kind = service.service_type;
+        let families = service.ip_families.len();
+        assert_eq!(families == 0, kind == ServiceType::ExternalName, "{name}");
         assert_eq!(service.cluster_ips.len(), if service.headless { 0 } else { families }, "{name}");
         service.cluster_ips.iter().for_each(|address| own(*address, format!("service {name}")));
-        for port in &service.ports {
-            assert_eq!(port.node_port.is_some(), service.service_type == ServiceType::NodePort, "{name}");
-            let other = port.node_port.and_then(|port| ports.insert(port, name));
-            assert_eq!(other, None, "{:?} belongs to {name}, too", port.node_port);
+        service.load_balancer_ingress.iter().for_each(|entry| own(entry.ip, format!("service {name}")));
+        let balanced = kind == ServiceType::LoadBalancer;
+        for family in &service.ip_families {
+            let ipv4 = *family == AddressType::IPv4;
+            let has = service.load_balancer_ingress.iter().any(|entry| entry.ip.is_ipv4() == ipv4);
+            assert_eq!(has, balanced, "{name}");
         }
-        assert!(!slices(snapshot, &name.to_string()).is_empty(), "{name}");
+        for port in &service.ports {
+            let (any, all) = match kind {
+                ServiceType::NodePort => (true, true),
+                ServiceType::LoadBalancer => (true, service.allocate_load_balancer_node_ports),
+                ServiceType::ClusterIP | ServiceType::ExternalName => (false, false),
+            };
+            assert!(if port.node_port.is_some() { any } else { !all }, "{name}");
+        }
+        let checked = balanced && service.external_traffic_policy == TrafficPolicy::Local;
+        assert_eq!(service.health_check_node_port.is_some(), checked, "{name}");
+        let node_ports = service.ports.iter().filter_map(|port| port.node_port);
+        for port in node_ports.chain(service.health_check_node_port) {
+            let other = ports.insert(port, name);
+            assert_eq!(other, None, "{port} belongs to {name}, too");
+        }
+        assert_eq!(
+            slices(snapshot, &name.to_string()).is_empty(),
+            kind == ServiceType::ExternalName,
+            "{name}"
+        );
     }
     for (name, slice) in &snapshot.endpoint_slices {
         for endpoint in &slice.endpoints {
@@ -146,8 +190,8 @@ proptest! {
     #[test]
     fn any_changes(sets in proptest::collection::vec(proptest::collection::vec(change(), 1..4), 1..30)) {
         for family in Families::ALL {
-            let mut first = cluster(family);
-            let mut second = cluster(family);
+            let mut first = balanced_cluster(family);
+            let mut second = balanced_cluster(family);
             for changes in &sets {
                 let before = first.snapshot();
                 let copy = Snapshot::clone(&before);
@@ -169,7 +213,7 @@ proptest! {
     /// Making the slices only of what changed gives what making all of them anew would.
     #[test]
     fn slices_are_as_if_made_anew(sets in proptest::collection::vec(change(), 1..40)) {
-        let mut cluster = cluster(Families::Dual);
+        let mut cluster = balanced_cluster(Families::Dual);
         for change in sets {
             let _ = cluster.apply(&[change]);
         }

@@ -3,13 +3,16 @@
 
 use super::metadata::{MetadataRules, object_meta};
 use super::{Context, scalars, tables};
-use crate::core::{AddressType, Endpoint, EndpointPort, EndpointSlice};
+use crate::core::{AddressType, Endpoint, EndpointHints, EndpointPort, EndpointSlice};
 use crate::names;
-use crate::reader::Field;
+use crate::reader::{Field, Fields};
 use crate::yaml::quote;
 use std::net::IpAddr;
 
 const ADDRESS_TYPES: &[(&str, AddressType)] = &[("IPv4", AddressType::IPv4), ("IPv6", AddressType::IPv6)];
+
+/// How many zones or nodes an endpoint may be hinted for.
+const MAX_HINTS: usize = 8;
 
 pub(super) fn endpoint_slice(document: &Field<'_>, context: &Context) -> Option<EndpointSlice> {
     let object = document.fields(tables::ENDPOINT_SLICE)?;
@@ -42,7 +45,13 @@ fn endpoint(field: &Field<'_>, address_type: AddressType) -> Option<Endpoint> {
     let addresses = items.iter().filter_map(|item| address(item, address_type)).collect();
     let conditions =
         fields.get("conditions").and_then(|field| field.fields(&["ready", "serving", "terminating"]));
-    let ready = conditions.and_then(|conditions| conditions.get("ready")).and_then(|field| field.boolean());
+    let condition = |name| {
+        conditions.as_ref().and_then(|conditions| conditions.get(name)).and_then(|field| field.boolean())
+    };
+    // An absent `ready` means true, an absent `serving` what `ready` says (EndpointConditions).
+    let ready = condition("ready").unwrap_or(true);
+    let serving = condition("serving").unwrap_or(ready);
+    let terminating = condition("terminating").unwrap_or(false);
     let node_name = fields
         .text("nodeName")
         .and_then(|field| field.checked("name", names::check_dns_subdomain))
@@ -53,24 +62,49 @@ fn endpoint(field: &Field<'_>, address_type: AddressType) -> Option<Endpoint> {
         .and_then(|target| target.text("name"))
         .and_then(|field| field.checked("name", names::check_dns_subdomain))
         .map(str::to_owned);
-    let ready = ready.unwrap_or(true);
-    let (serving, terminating, zone, hints) = (ready, false, None, None);
+    let zone = fields.text("zone").and_then(|field| field.checked("zone", check_zone)).map(str::to_owned);
+    let hints = fields.get("hints").and_then(|field| hints(&field));
     Some(Endpoint { addresses, ready, serving, terminating, node_name, zone, hints, pod })
 }
 
+/// Hints; those that name nobody are none.
+fn hints(field: &Field<'_>) -> Option<EndpointHints> {
+    let fields = field.fields(&["forZones", "forNodes"])?;
+    let for_zones = hinted(&fields, "forZones", "zone", check_zone);
+    let for_nodes = hinted(&fields, "forNodes", "node name", names::check_dns_subdomain);
+    (!for_zones.is_empty() || !for_nodes.is_empty()).then_some(EndpointHints { for_zones, for_nodes })
+}
+
+/// The names of a list of hints: at most eight, each once.
+fn hinted(fields: &Fields<'_>, list: &str, what: &str, check: fn(&str) -> Result<(), String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for item in fields.items(list) {
+        let name = item.fields(&["name"]).and_then(|fields| fields.require("name"));
+        let Some(name) = name.and_then(|field| field.checked(what, check)) else { continue };
+        if all.iter().any(|other| other == name) {
+            item.error(format!("the {what} {} stands here twice", quote(name)), "keep one of them");
+        }
+        if all.len() == MAX_HINTS {
+            item.error(format!("more than {MAX_HINTS} entries in `{list}`"), "leave the others out");
+        }
+        all.push(name.to_owned());
+    }
+    all
+}
+
+/// A zone is a label's value, and not empty.
+fn check_zone(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    names::check_label_value(name)
+}
+
 fn address(field: &Field<'_>, address_type: AddressType) -> Option<IpAddr> {
-    let address = scalars::address(field)?;
+    let address = scalars::routable(field, "an endpoint")?;
     if address.is_ipv4() != (address_type == AddressType::IPv4) {
         let help = "a slice has addresses of one family; make a second slice for the other";
         field.error(format!("{address} is not what `addressType` says"), help);
-    }
-    let link_local = match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    if address.is_unspecified() || address.is_loopback() || address.is_multicast() || link_local {
-        let help = "write an address that other nodes can reach";
-        field.error(format!("{address} cannot be an endpoint"), help);
     }
     Some(address)
 }

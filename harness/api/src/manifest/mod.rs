@@ -11,6 +11,8 @@ mod pod;
 mod scalars;
 mod selector;
 mod service;
+mod service_addresses;
+mod service_traffic;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use super::metadata::{MetadataRules, object_meta};
 use super::{Context, scalars, tables};
-use crate::core::{Container, ContainerPort, Pod, PodPhase};
+use crate::core::{Container, ContainerPort, Pod, PodPhase, TransportProtocol};
 use crate::meta::ObjectMeta;
 use crate::names;
 use crate::reader::{Field, Fields};
@@ -23,6 +23,13 @@ pub(super) fn pod(document: &Field<'_>, context: &Context) -> Option<Pod> {
     let object = document.fields(tables::OBJECT)?;
     let metadata = object_meta(&object, MetadataRules::NAMESPACED, context);
     let mut pod = pod_spec(metadata, &object);
+    let deletion = object.get("metadata").filter(|field| !field.node.entries().is_empty());
+    let deletion =
+        deletion.and_then(|field| field.mapping()).and_then(|fields| fields.text("deletionTimestamp"));
+    if let Some(field) = deletion {
+        field.checked("time", scalars::check_time);
+        pod.terminating = true;
+    }
     if let Some(status) = object.get("status").and_then(|field| field.fields(tables::POD_STATUS)) {
         pod.pod_ips = pod_ips(&status);
         pod.phase = status.text("phase").and_then(|field| field.word("phase", PHASES)).unwrap_or_default();
@@ -72,6 +79,7 @@ struct Containers {
     host_network: bool,
     names: Vec<String>,
     port_names: BTreeMap<String, usize>,
+    ports: Vec<(u16, TransportProtocol)>,
 }
 
 impl Containers {
@@ -118,7 +126,13 @@ impl Containers {
                 field.error("`hostPort` differs from `containerPort`", help);
             }
         }
-        Some(ContainerPort { name, container_port: container_port?, protocol: scalars::protocol(&fields) })
+        let (container_port, protocol) = (container_port?, scalars::protocol(&fields));
+        if self.ports.contains(&(container_port, protocol)) {
+            let help = "keep one of them: one process can listen on it";
+            field.warn(format!("the port {container_port}/{protocol} stands in this pod twice"), help);
+        }
+        self.ports.push((container_port, protocol));
+        Some(ContainerPort { name, container_port, protocol })
     }
 }
 

@@ -52,9 +52,43 @@ pub(super) fn address(field: &Field<'_>) -> Option<IpAddr> {
     }
 }
 
+/// An address that packets can be routed to; `what` it is, for the message.
+pub(super) fn routable(field: &Field<'_>, what: &str) -> Option<IpAddr> {
+    let address = address(field)?;
+    let link_local = match address {
+        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    if address.is_unspecified() || address.is_loopback() || address.is_multicast() || link_local {
+        field.error(format!("{address} cannot be {what}"), "write an address that other nodes can reach");
+    }
+    Some(address)
+}
+
+/// A point in time, of which only the shape is looked at.
+pub(super) fn check_time(text: &str) -> Result<(), String> {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let zone = shape.strip_prefix("0000-00-00T00:00:00").map(|rest| match rest.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches('0'),
+        None => rest,
+    });
+    if matches!(zone, Some("Z" | "+00:00" | "-00:00")) {
+        return Ok(());
+    }
+    Err("must be like 2026-01-01T00:00:00Z".to_owned())
+}
+
 /// An address range. Host bits are accepted with a warning and mean the network, as for the API server.
 pub(super) fn cidr(field: &Field<'_>) -> Option<Cidr> {
-    let text = field.string()?;
+    cidr_of(field, field.string()?)
+}
+
+/// An address range with perhaps spaces around it.
+pub(super) fn padded_cidr(field: &Field<'_>) -> Option<Cidr> {
+    cidr_of(field, field.string()?.trim())
+}
+
+fn cidr_of(field: &Field<'_>, text: &str) -> Option<Cidr> {
     let Some(net) = parse_cidr(text) else {
         field.error(format!("{} is not an address range", quote(text)), cidr_help(text));
         return None;

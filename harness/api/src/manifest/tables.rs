@@ -165,6 +165,9 @@ pub(super) const SERVICE_SPEC: &[&str] = &[
 pub(super) const SERVICE_PORT: &[&str] =
     &["name", "protocol", "port", "targetPort", "nodePort", "appProtocol"];
 
+/// v1 LoadBalancerIngress.
+pub(super) const LOAD_BALANCER_INGRESS: &[&str] = &["ip", "hostname", "ipMode", "ports"];
+
 /// v1 NodeSpec.
 pub(super) const NODE_SPEC: &[&str] =
     &["podCIDR", "podCIDRs", "configSource", "externalID", "providerID", "taints", "unschedulable"];

@@ -101,6 +101,16 @@ fn the_errors_of_all_documents_are_reported() {
 }
 
 #[test]
+fn a_byte_order_mark_moves_no_place() {
+    let said = |mark: &str| {
+        let text = format!("{mark}{{apiVersion: v1, kind: Pdo, metadata: {{name: a}}}}\n");
+        read_manifests(&Source::new("x", text), &context()).unwrap_err().to_string()
+    };
+    assert!(said("").starts_with("x:1:24: "), "{}", said(""));
+    assert_eq!(said("\u{feff}"), said(""));
+}
+
+#[test]
 fn the_namespace_of_the_context_is_the_default() {
     let source =
         Source::new("x", "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a}}");

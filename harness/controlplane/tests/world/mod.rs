@@ -9,13 +9,16 @@
     reason = "each test file uses its own part of this, and a test says what went wrong by panicking"
 )]
 
-use netproof_api::core::{Container, ContainerPort, IntOrString, PodPhase, ServiceType, TransportProtocol};
+use netproof_api::core::{
+    Container, ContainerPort, IntOrString, IpMode, LoadBalancerIngress, PodPhase, ServiceType,
+    TransportProtocol,
+};
 use netproof_api::networking::{NetworkPolicySpec, PolicyType};
 use netproof_api::{
     LabelSelector, Labels, Namespace, NetworkPolicy, Object, ObjectMeta, Pod, Service, ServicePort,
 };
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
-use netproof_model::topology::{ExternalHost, ListenPort, PerFamily, Ranges, TopologyNode};
+use netproof_model::topology::{ExternalHost, ListenPort, LoadBalancer, PerFamily, Ranges, TopologyNode};
 use netproof_model::{Families, NamespacedName, Protocol, Topology, Wiring};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -42,6 +45,17 @@ pub fn topology(family: Families) -> Topology {
         load_balancer: None,
         externals: vec![external("internet", &["203.0.113.10", "2001:db8:113::10"])],
     }
+}
+
+/// That, with a load balancer which has two addresses of IPv4 to give.
+pub fn balanced(family: Families) -> Topology {
+    let range =
+        PerFamily { ipv4: "192.0.2.0/30".parse().unwrap(), ipv6: "2001:db8:2::/120".parse().unwrap() };
+    Topology { load_balancer: Some(LoadBalancer { range, nodes: Vec::new() }), ..topology(family) }
+}
+
+pub fn balanced_cluster(family: Families) -> ControlPlane {
+    ControlPlane::new(Arc::new(balanced(family))).unwrap()
 }
 
 pub fn cluster(family: Families) -> ControlPlane {
@@ -98,6 +112,22 @@ pub fn node_port_service(name: &str, node_port: Option<u16>) -> Service {
     let mut service = Service { service_type: ServiceType::NodePort, ..service(name) };
     service.ports[0].node_port = node_port;
     service
+}
+
+/// A service of type LoadBalancer whose status has these addresses.
+pub fn load_balancer_service(name: &str, addresses: &[&str]) -> Service {
+    let ingress = ips(addresses).into_iter().map(|ip| LoadBalancerIngress { ip, ip_mode: IpMode::VIP });
+    Service {
+        service_type: ServiceType::LoadBalancer,
+        load_balancer_ingress: ingress.collect(),
+        allocate_load_balancer_node_ports: true,
+        ..service(name)
+    }
+}
+
+/// The addresses that a load balancer has for a service, in one word.
+pub fn balancer_ips(service: &Service) -> String {
+    join(&service.load_balancer_ingress.iter().map(|entry| entry.ip).collect::<Vec<_>>())
 }
 
 pub fn service_port(port: u16, target_port: IntOrString) -> ServicePort {
@@ -216,7 +246,9 @@ pub fn join(addresses: &[IpAddr]) -> String {
     addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// The slices of a service, one line each: `NAME TYPE [POD@NODE=ADDRESS(!) ...] [PORT ...]`; `!` is not ready.
+/// The slices of a service, one line each: `NAME TYPE [POD@NODE=ADDRESS ...] [PORT ...]`. After an address
+/// stands `!` if it is not ready, `+` if it serves although it is not ready, `-` if it does not although it
+/// is, `~` if it is terminating.
 pub fn slices(snapshot: &Snapshot, service: &str) -> Vec<String> {
     let service = name(service);
     let of_service = snapshot.endpoint_slices.values().filter(|slice| {
@@ -231,7 +263,16 @@ pub fn slices(snapshot: &Snapshot, service: &str) -> Vec<String> {
                     endpoint.pod.as_deref().unwrap_or("?"),
                     endpoint.node_name.as_deref().unwrap_or("?"),
                     join(&endpoint.addresses),
-                    if endpoint.ready { "" } else { "!" }
+                    match (endpoint.ready, endpoint.serving, endpoint.terminating) {
+                        (true, true, false) => "",
+                        (true, true, true) => "~",
+                        (true, false, false) => "-",
+                        (true, false, true) => "-~",
+                        (false, false, false) => "!",
+                        (false, false, true) => "!~",
+                        (false, true, false) => "!+",
+                        (false, true, true) => "!+~",
+                    }
                 )
             });
             let ports = slice.ports.iter().map(|port| format!("{}/{}", port.port, port.protocol));

@@ -150,16 +150,16 @@ impl Reader<'_> {
         self.problems.push(error.help(suggestion(&node.value, &known)));
     }
 
-    /// Reads the manifest that a short form stands for. Its fields are not the short form's, so errors
-    /// keep their place and lose their path.
+    /// Reads the manifest that a short form stands for. Its fields are not the short form's, so errors and
+    /// warnings keep their place and lose their path.
     fn read_short(&mut self, manifest: &Node, seen: &mut Seen, changes: &mut Vec<Placed>) {
-        let read = read_manifest(manifest, &self.document.source, self.context).map_err(|errors| {
-            let bare = |error: Diagnostic| Diagnostic { path: None, ..error };
-            errors.into_iter().map(bare).collect::<Vec<_>>()
-        });
-        match read {
-            Ok(read) => self.located(read.objects, seen, changes),
-            Err(errors) => self.problems.extend(errors),
+        let bare = |diagnostic: Diagnostic| Diagnostic { path: None, ..diagnostic };
+        match read_manifest(manifest, &self.document.source, self.context) {
+            Ok(read) => {
+                self.problems.extend(read.warnings.into_iter().map(bare));
+                self.located(read.objects, seen, changes);
+            }
+            Err(errors) => self.problems.extend(errors.into_iter().map(bare)),
         }
     }
 

@@ -99,7 +99,9 @@ pub fn service_port(
     let manifest = read();
     if manifest.is_none() {
         let error = document.error(port.span, format!("{} is not a port of a service", port.describe()));
-        problems.push(error.help("write `80`, `8001:8000` (service port, then the pods' port) or `53/udp`"));
+        problems.push(error.help(
+            "write `80`, `8001:8000` (service port, then the pods' port) or `53/udp` (tcp, udp or sctp)",
+        ));
     }
     manifest
 }

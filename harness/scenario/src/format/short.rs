@@ -105,6 +105,10 @@ pub struct PodShort {
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub ready: Option<Spanned<bool>>,
+    /// Whether it is being deleted, and may still serve; false if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub terminating: Option<Spanned<bool>>,
     /// Its service account; `default` if absent.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -165,12 +169,13 @@ pub struct ServiceShort {
     #[serde(default)]
     #[schemars(with = "Option<BTreeMap<String, String>>")]
     pub selector: Option<Node>,
-    /// `ClusterIP` (if absent) or `NodePort`.
+    /// `ClusterIP` (if absent), `NodePort`, `LoadBalancer` or `ExternalName`.
     #[serde(default, rename = "type")]
     #[schemars(with = "Option<String>")]
     pub service_type: Option<Node>,
-    /// Its ports: `80`, `8001:8000` (service port, then the pods' port, a number or a name), `53/udp`, or a
-    /// mapping as in a manifest.
+    /// Its ports: `80`, `8001:8000` (service port, then the pods' port, a number or a name), `53/udp`,
+    /// `80/sctp`, or a mapping as in a manifest. Only a service of type ExternalName needs none.
+    #[serde(default)]
     #[schemars(with = "Vec<PodPortSchema>")]
     pub ports: Vec<Node>,
     /// The port on every node, of a service with one port.
@@ -181,7 +186,73 @@ pub struct ServiceShort {
     #[serde(default, rename = "clusterIP")]
     #[schemars(with = "Option<String>")]
     pub cluster_ip: Option<Node>,
+    /// `IPv4` and `IPv6`, the first one first; those of the topology if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub ip_families: Option<Node>,
+    /// `SingleStack`, `PreferDualStack` or `RequireDualStack`; every family of the topology if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub ip_family_policy: Option<Node>,
+    /// Addresses that lead to it where a node receives them.
+    #[serde(default, rename = "externalIPs")]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub external_ips: Option<Node>,
+    /// The addresses of its load balancer; the topology's load balancer gives it one if absent. Those of
+    /// families that the topology does not have are left out.
+    #[serde(default, rename = "loadBalancerIPs")]
+    #[schemars(with = "Option<OneOrMany<String>>")]
+    pub load_balancer_ips: Option<OneOrMany<Node>>,
+    /// What the load balancer does with the destination of these addresses: `VIP` (if absent) leaves it,
+    /// `Proxy` rewrites it to a node and node port.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub ip_mode: Option<Node>,
+    /// Who may use the load balancer's addresses; everybody if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub load_balancer_source_ranges: Option<Node>,
+    /// Whether a service of type LoadBalancer gets node ports; true if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub allocate_load_balancer_node_ports: Option<Node>,
+    /// The port where nodes say whether they have endpoints, of type LoadBalancer with the
+    /// externalTrafficPolicy Local; the next free one if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<u16>")]
+    pub health_check_node_port: Option<Node>,
+    /// `Cluster` (if absent) or `Local`: the endpoints for what comes from outside.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub external_traffic_policy: Option<Node>,
+    /// `Cluster` (if absent) or `Local`: the endpoints for what comes to the cluster IP.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub internal_traffic_policy: Option<Node>,
+    /// `PreferSameZone` or `PreferSameNode`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub traffic_distribution: Option<Node>,
+    /// `None` (if absent) or `ClientIP`: a client keeps its endpoint.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub session_affinity: Option<Node>,
+    /// For how many seconds after its last connection; 10800 if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>")]
+    pub session_affinity_timeout: Option<Node>,
+    /// Whether its endpoints count as ready whatever their pods say; false if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub publish_not_ready_addresses: Option<Node>,
+    /// The DNS name that it is an alias of, of type ExternalName.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub external_name: Option<Node>,
 }
+
+/// A time, for a field whose presence is all that counts.
+const SOME_TIME: &str = "2026-01-01T00:00:00Z";
 
 fn namespace_or(written_one: Option<&Spanned<String>>, default: &str, at: At) -> Node {
     written_one.map_or_else(|| at.text(default), written)
@@ -216,7 +287,13 @@ impl PodShort {
         let status = (pod_ips.is_some() || conditions.is_some())
             .then(|| at.map([("podIPs", pod_ips), ("conditions", conditions)]));
         let namespace = namespace_or(self.namespace.as_ref(), default, at);
-        let metadata = at.metadata(&self.name, Some(namespace), &self.labels);
+        let mut metadata = at.metadata(&self.name, Some(namespace), &self.labels);
+        if let Value::Mapping(fields) = &mut metadata.value
+            && let Some(Spanned { span, .. }) = self.terminating.filter(|terminating| terminating.value)
+        {
+            let key = Key { name: "deletionTimestamp".to_owned(), span };
+            fields.push((key, At(span).text(SOME_TIME)));
+        }
         at.manifest("Pod", metadata, [("spec", Some(spec)), ("status", status)])
     }
 }
@@ -262,10 +339,57 @@ impl ServiceShort {
             ("type", self.service_type.clone()),
             ("selector", self.selector.clone()),
             ("clusterIP", self.cluster_ip.clone()),
+            ("ipFamilies", self.ip_families.clone()),
+            ("ipFamilyPolicy", self.ip_family_policy.clone()),
+            ("externalIPs", self.external_ips.clone()),
+            ("loadBalancerSourceRanges", self.load_balancer_source_ranges.clone()),
+            ("allocateLoadBalancerNodePorts", self.allocate_load_balancer_node_ports.clone()),
+            ("healthCheckNodePort", self.health_check_node_port.clone()),
+            ("externalTrafficPolicy", self.external_traffic_policy.clone()),
+            ("internalTrafficPolicy", self.internal_traffic_policy.clone()),
+            ("trafficDistribution", self.traffic_distribution.clone()),
+            ("sessionAffinity", self.session_affinity.clone()),
+            ("sessionAffinityConfig", self.session_affinity_config(document, problems)),
+            ("publishNotReadyAddresses", self.publish_not_ready_addresses.clone()),
+            ("externalName", self.external_name.clone()),
             ("ports", Some(at.list(ports))),
         ]);
+        let status = self.status(document, problems);
         let namespace = namespace_or(self.namespace.as_ref(), default, at);
         let metadata = at.metadata(&self.name, Some(namespace), &None);
-        Some(at.manifest("Service", metadata, [("spec", Some(spec))]))
+        Some(at.manifest("Service", metadata, [("spec", Some(spec)), ("status", status)]))
+    }
+
+    /// `spec.sessionAffinityConfig`, where there is a timeout.
+    fn session_affinity_config(&self, document: &Document, problems: &mut Problems) -> Option<Node> {
+        let timeout = self.session_affinity_timeout.as_ref()?;
+        if self.session_affinity.as_ref().and_then(Node::as_str) != Some("ClientIP") {
+            let message = "`sessionAffinityTimeout` is for `sessionAffinity: ClientIP`";
+            problems.push(document.error(timeout.span, message).help("add it, or leave the timeout out"));
+            return None;
+        }
+        let at = At(timeout.span);
+        let client = at.map([("timeoutSeconds", Some(timeout.clone()))]);
+        Some(at.map([("clientIP", Some(client))]))
+    }
+
+    /// `status`, where the load balancer has addresses.
+    fn status(&self, document: &Document, problems: &mut Problems) -> Option<Node> {
+        let Some(OneOrMany(addresses)) = &self.load_balancer_ips else {
+            if let Some(mode) = &self.ip_mode {
+                let error = document.error(mode.span, "`ipMode` says nothing without `loadBalancerIPs`");
+                problems.push(error.help("write the addresses that it is about, one of each family"));
+            }
+            return None;
+        };
+        let ingress = addresses
+            .iter()
+            .map(|address| {
+                At(address.span).map([("ip", Some(address.clone())), ("ipMode", self.ip_mode.clone())])
+            })
+            .collect();
+        let at = At(addresses.first()?.span);
+        let balancer = at.map([("ingress", Some(at.list(ingress)))]);
+        Some(at.map([("loadBalancer", Some(balancer))]))
     }
 }

@@ -5,6 +5,7 @@ mod files;
 mod good;
 mod mutated;
 mod schemas;
+mod short;
 
 use super::*;
 use std::path::Path;

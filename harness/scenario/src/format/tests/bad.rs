@@ -60,7 +60,7 @@ fn objects() {
         (pod, "- pod: {name: client}\n    - service: {name: two, ports: [\"80:\"]}"),
         (pod, "- pod: {name: client}\n    - service: {name: two, ports: [80, 81], nodePort: 30000}"),
         (pod, "- pod: {name: client}\n    - service: {name: two, ports: [80], nodePort: 30000}"),
-        (pod, "- pod: {name: client}\n    - service: {name: two, type: LoadBalancer, ports: [80]}"),
+        (pod, "- pod: {name: client}\n    - service: {name: two, type: Loadbalancer, ports: [80]}"),
         (pod, "- pod: {name: client}\n    - node: {name: node3, labels: {a: b}}"),
         (pod, "- pod: {name: client}\n    - external: {name: far, addresses: []}"),
         (pod, "- pod: {name: client}\n    - external: {name: far, addresses: [10.244.1.1, 127.0.0.1, x]}"),
