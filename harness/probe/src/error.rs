@@ -52,9 +52,12 @@ pub enum ProbeError {
         /// The address.
         address: std::net::IpAddr,
     },
-    /// SCTP.
-    #[error("SCTP probes are not built yet; leave out flows of SCTP")]
-    Sctp,
+    /// A request with `keep` for a protocol that has no connection to keep.
+    #[error("a probe of {what} has no connection that could be kept; keep those of TCP and UDP")]
+    CannotKeep {
+        /// The protocol.
+        what: String,
+    },
     /// A name that DNS cannot carry.
     #[error(
         "\"{name}\" is not a name that DNS can carry: labels have 1 to 63 characters, a name at most 253"

@@ -1,17 +1,18 @@
 //! One probe under way: what it sends, stage by stage, and what its socket says.
 
 use crate::error::ProbeError;
+use crate::kept::{self, Connection};
 use crate::ledger::Ledger;
 use crate::request::{ProbePort, ProbeRequest, Target};
+use crate::resolve::{Resolution, Step};
 use crate::stack::{Numbers, any_address};
 use crate::sys::{self, TcpState};
-use crate::token::Tokens;
-use crate::verdict::{self, Answer, Moment};
-use crate::{dns, packet, server};
+use crate::token::{self, Tokens};
+use crate::verdict::{self, Answer, Awaited, Moment};
+use crate::{dns, packet, sctp, server};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::observation::LogRecord;
 use netproof_model::{Family, Observation, Outcome, Protocol, Stage, Token};
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -47,11 +48,15 @@ pub(crate) struct Flight<'a> {
     stage: Stage,
     destination: Option<IpAddr>,
     /// Names still to be asked for.
-    names: VecDeque<String>,
-    /// The name server could not say, at least once.
-    failed: bool,
+    resolution: Option<Resolution>,
+    /// What the name server gave.
+    resolved: Vec<IpAddr>,
+    /// The probe is a message over a connection which this token opened.
+    kept: Option<Token>,
+    /// Source port or echo identifier of what no socket of its own sends.
+    number: u16,
     answer: Answer,
-    /// What an HTTP server has answered so far.
+    /// What an HTTP server, or that of a connection which is kept, has answered so far.
     received: Vec<u8>,
     /// Logs of the stages before this one.
     logs: Vec<LogRecord>,
@@ -65,33 +70,41 @@ pub(crate) struct Flight<'a> {
 }
 
 impl<'a> Flight<'a> {
-    pub(crate) fn new(request: &'a ProbeRequest, index: usize) -> Result<Self, ProbeError> {
-        if request.port.protocol() == Protocol::Sctp {
-            return Err(ProbeError::Sctp);
-        }
-        let (stage, destination, names) = match &request.target {
-            Target::Address(address) => (Stage::Connect, *address, VecDeque::new()),
-            Target::Name { name, search, server } => {
-                let names: VecDeque<String> = dns::candidates(name, search).into();
-                if names.iter().any(|name| dns::query(Token(0), name, request.family).is_none()) {
-                    return Err(ProbeError::BadName { name: name.clone() });
+    /// A probe that is to be sent, over `connection` if one was kept for it.
+    pub(crate) fn new(
+        request: &'a ProbeRequest,
+        index: usize,
+        connection: Option<Connection>,
+    ) -> Result<Self, ProbeError> {
+        if request.keep {
+            match request.port {
+                ProbePort::Transport { protocol: FlowProtocol::Tcp | FlowProtocol::Udp, .. } => {}
+                ProbePort::Transport { protocol, .. } => {
+                    return Err(ProbeError::CannotKeep { what: protocol.to_string() });
                 }
-                (Stage::Resolve, *server, names)
+                ProbePort::Icmp => return Err(ProbeError::CannotKeep { what: Protocol::Icmp.to_string() }),
             }
-        };
-        if stage == Stage::Connect && Family::of(destination) != request.family {
-            return Err(ProbeError::WrongFamily { family: request.family, address: destination });
         }
+        let (destination, resolution) = match &request.target {
+            Target::Address(address) if Family::of(*address) != request.family => {
+                return Err(ProbeError::WrongFamily { family: request.family, address: *address });
+            }
+            Target::Address(address) => (Some(*address), None),
+            Target::Name { .. } if connection.is_some() => (None, None),
+            Target::Name { name, search, .. } => (None, Some(Resolution::new(name, search, request.family)?)),
+        };
         let now = Instant::now();
-        Ok(Flight {
+        let mut flight = Flight {
             request,
             index,
             token: Token(0),
             socket: None,
-            stage,
-            destination: (stage == Stage::Connect).then_some(destination),
-            names,
-            failed: false,
+            stage: if resolution.is_some() { Stage::Resolve } else { Stage::Connect },
+            destination,
+            resolution,
+            resolved: Vec::new(),
+            kept: None,
+            number: 0,
             answer: Answer::Nothing,
             received: Vec::new(),
             logs: Vec::new(),
@@ -99,7 +112,14 @@ impl<'a> Flight<'a> {
             launched: now,
             repeated: false,
             watched: false,
-        })
+        };
+        if let Some(connection) = connection {
+            flight.socket = Some(connection.socket);
+            flight.kept = Some(connection.opened_by);
+            flight.destination = Some(connection.destination);
+            flight.resolved = connection.resolved;
+        }
+        Ok(flight)
     }
 
     /// Whether the answer comes from a name server, which may be another thread's and take its time.
@@ -108,11 +128,12 @@ impl<'a> Flight<'a> {
             || matches!(self.request.port, ProbePort::Transport { protocol: FlowProtocol::Dns, .. })
     }
 
-    /// Sends the first packet of the current stage. The calling thread is in the source's namespace.
+    /// Sends the first packet of the current stage. The calling thread is in the source's namespace;
+    /// `sender` is the socket for protocols that have none for each probe.
     pub(crate) fn launch(
         &mut self,
         numbers: &mut Numbers,
-        echo: Option<&OwnedFd>,
+        sender: Option<&OwnedFd>,
         tokens: &mut Tokens,
         ledger: &mut Ledger,
     ) -> io::Result<()> {
@@ -122,79 +143,123 @@ impl<'a> Flight<'a> {
         self.launched = Instant::now();
         self.repeated = false;
         self.watched = false;
-        let sent = self.send_first(numbers, echo)?;
+        let sent = if self.kept.is_some() {
+            self.send_message()
+        } else {
+            self.send_first(numbers, sender, ledger)?
+        };
         if let Err(error) = sent {
-            self.answer = Answer::Errno(error.raw_os_error().unwrap_or(libc::EIO));
+            self.answer = match error.raw_os_error() {
+                // The connection that was kept has been reset since.
+                Some(libc::ECONNRESET | libc::EPIPE) => Answer::Reset,
+                errno => Answer::Errno(errno.unwrap_or(libc::EIO)),
+            };
         }
         Ok(())
     }
 
-    /// The inner result is the network's, the outer one the harness's.
-    fn send_first(&mut self, numbers: &mut Numbers, echo: Option<&OwnedFd>) -> io::Result<io::Result<()>> {
+    /// Whom the current stage asks.
+    fn asked(&self) -> io::Result<(SocketAddr, Protocol)> {
         let (address, port, protocol) = match (self.stage, &self.request.target, self.request.port) {
-            (Stage::Resolve, Target::Name { server, .. }, _) => (*server, 53, Protocol::Udp),
-            (_, _, ProbePort::Icmp) => (self.address()?, 0, Protocol::Icmp),
-            (_, _, ProbePort::Transport { port, protocol }) => (self.address()?, port, protocol.transport()),
+            (Stage::Resolve, Target::Name { server, .. }, _) => (Some(*server), 53, Protocol::Udp),
+            (_, _, ProbePort::Icmp) => (self.destination, 0, Protocol::Icmp),
+            (_, _, ProbePort::Transport { port, protocol }) => (self.destination, port, protocol.transport()),
         };
-        let to = SocketAddr::new(address, port);
-        let family = Family::of(address);
+        let address = address.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok((SocketAddr::new(address, port), protocol))
+    }
+
+    /// The inner result is the network's, the outer one the harness's.
+    fn send_first(
+        &mut self,
+        numbers: &mut Numbers,
+        sender: Option<&OwnedFd>,
+        ledger: &mut Ledger,
+    ) -> io::Result<io::Result<()>> {
+        let (to, protocol) = self.asked()?;
+        let family = Family::of(to.ip());
         match protocol {
             Protocol::Tcp => {
                 let fd = sys::tcp_socket(family)?;
                 sys::set_initial_sequence(&fd, self.token.0)?;
-                bind_fresh(&fd, family, || numbers.port(protocol))?;
+                bind_fresh(&fd, family, || numbers.next(protocol))?;
                 let connected = sys::connect(&fd, to);
                 self.socket = Some(fd);
                 Ok(connected)
             }
             Protocol::Udp => {
                 let fd = sys::udp_socket(family)?;
-                bind_fresh(&fd, family, || numbers.port(protocol))?;
+                bind_fresh(&fd, family, || numbers.next(protocol))?;
                 let connected =
                     sys::connect(&fd, to).and_then(|()| sys::send(&fd, &self.datagram()?).map(drop));
                 self.socket = Some(fd);
                 Ok(connected)
             }
-            Protocol::Icmp => {
-                let echo = echo.ok_or(io::ErrorKind::NotFound)?;
-                let mut payload = self.token.0.to_be_bytes().to_vec();
-                payload.extend_from_slice(REQUEST);
-                Ok(sys::send_to(echo, &packet::echo_request(family, numbers.echo(), &payload), to))
+            Protocol::Icmp | Protocol::Sctp => {
+                self.number = numbers.next(protocol);
+                let port = if protocol == Protocol::Sctp { self.number } else { 0 };
+                let place = self.request.source.clone();
+                ledger.of(self.index).awaited = Some(Awaited { place, from: to, port });
+                Ok(self.send_crafted(sender.ok_or(io::ErrorKind::NotFound)?))
             }
-            Protocol::Sctp => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    fn address(&self) -> io::Result<IpAddr> {
-        self.destination.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    /// Sends the echo or the INIT.
+    fn send_crafted(&self, sender: &OwnedFd) -> io::Result<()> {
+        let (to, protocol) = self.asked()?;
+        let packet = if protocol == Protocol::Sctp {
+            sctp::init(self.number, to.port(), self.token)
+        } else {
+            packet::echo_request(Family::of(to.ip()), self.number, &self.payload())
+        };
+        // A raw socket takes no port.
+        sys::send_to(sender, &packet, SocketAddr::new(to.ip(), 0))
+    }
+
+    /// Sends the message of a probe whose connection was there already.
+    fn send_message(&self) -> io::Result<()> {
+        let fd = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        if self.request.port.protocol() == Protocol::Tcp {
+            return sys::send(fd, &kept::message(self.token)).map(drop);
+        }
+        // What became of an earlier message is not this one's error.
+        sys::take_error(fd)?;
+        sys::send(fd, &self.payload()).map(drop)
     }
 
     /// The datagram of the current stage.
     fn datagram(&self) -> io::Result<Vec<u8>> {
-        let name = match self.stage {
-            Stage::Resolve => self.names.front().map(String::as_str),
+        if !self.asks_a_name_server() {
+            return Ok(self.payload());
+        }
+        let name = match &self.resolution {
+            Some(resolution) if self.stage == Stage::Resolve => resolution.name(),
             _ => Some(DNS_PROBE_NAME),
         };
-        if self.asks_a_name_server() {
-            let query = name.and_then(|name| dns::query(self.token, name, self.request.family));
-            return query.ok_or_else(|| io::ErrorKind::InvalidInput.into());
-        }
-        let mut datagram = self.token.0.to_be_bytes().to_vec();
-        datagram.extend_from_slice(REQUEST);
-        Ok(datagram)
+        let query = name.and_then(|name| dns::query(self.token, name, self.request.family));
+        query.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    }
+
+    /// What a datagram or an echo carries.
+    fn payload(&self) -> Vec<u8> {
+        [&self.token.0.to_be_bytes()[..], REQUEST].concat()
     }
 
     /// Sends the request of a protocol that does not repeat it by itself once more.
-    pub(crate) fn repeat(&mut self, echo: Option<&OwnedFd>, numbers: &mut Numbers) {
+    pub(crate) fn repeat(&mut self, sender: Option<&OwnedFd>) {
         self.repeated = true;
-        let protocol = self.request.port.protocol();
         // That it cannot be sent a second time is no news: the first time it could.
-        if self.stage == Stage::Resolve || protocol == Protocol::Udp {
-            if let (Some(fd), Ok(datagram)) = (&self.socket, self.datagram()) {
-                let _ = sys::send(fd, &datagram);
+        match self.asked() {
+            Ok((_, Protocol::Udp)) => {
+                if let (Some(fd), Ok(datagram)) = (&self.socket, self.datagram()) {
+                    let _ = sys::send(fd, &datagram);
+                }
             }
-        } else if protocol == Protocol::Icmp {
-            let _ = self.send_first(numbers, echo);
+            Ok((_, Protocol::Icmp | Protocol::Sctp)) => {
+                let _ = sender.map(|sender| self.send_crafted(sender));
+            }
+            Ok((_, Protocol::Tcp)) | Err(_) => {}
         }
     }
 
@@ -218,9 +283,7 @@ impl<'a> Flight<'a> {
         if self.stage == Stage::Resolve {
             return Ok(Next::Decided(Outcome::NameServerUnreachable));
         }
-        if outcome == Outcome::Connected
-            && matches!(self.request.port, ProbePort::Transport { protocol: FlowProtocol::Http, .. })
-        {
+        if outcome == Outcome::Connected && self.has_more_to_say() {
             self.stage = Stage::Answer;
             self.launched = Instant::now();
             return Ok(match self.ask() {
@@ -231,10 +294,30 @@ impl<'a> Flight<'a> {
         Ok(Next::Decided(outcome))
     }
 
+    /// Whether something is to be sent over the connection that has just been made.
+    fn has_more_to_say(&self) -> bool {
+        match self.request.port {
+            ProbePort::Transport { protocol: FlowProtocol::Http, .. } => true,
+            ProbePort::Transport { protocol: FlowProtocol::Tcp, .. } => {
+                self.request.keep && self.kept.is_none()
+            }
+            _ => false,
+        }
+    }
+
     /// What the socket says.
     fn look(&mut self) -> io::Result<Answer> {
+        let protocol = self.request.port.protocol();
+        if protocol == Protocol::Tcp && self.kept.is_some() {
+            return Ok(match self.read_stream() {
+                Stream::Ours => Answer::Connected,
+                Stream::Nothing | Stream::Foreign | Stream::Over(Some(libc::ETIMEDOUT)) => Answer::Nothing,
+                Stream::Over(None | Some(libc::ECONNRESET | libc::EPIPE)) => Answer::Reset,
+                Stream::Over(Some(errno)) => Answer::Errno(errno),
+            });
+        }
         let Some(fd) = &self.socket else { return Ok(Answer::Nothing) };
-        if self.request.port.protocol() == Protocol::Tcp {
+        if protocol == Protocol::Tcp {
             return Ok(match sys::tcp_state(fd)? {
                 TcpState::Established | TcpState::Closing => Answer::Connected,
                 TcpState::SynSent => match sys::take_error(fd)? {
@@ -252,7 +335,8 @@ impl<'a> Flight<'a> {
         let mut buffer = [0; 2048];
         loop {
             match sys::receive(fd, &mut buffer) {
-                Ok(length) if self.asks_a_name_server() && !dns::answers(self.token, &buffer[..length]) => {}
+                // Not an answer to this; there may be one behind it.
+                Ok(length) if !self.is_answer(&buffer[..length]) => {}
                 Ok(_) => return Ok(Answer::Connected),
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EAGAIN) => return Ok(Answer::Nothing),
@@ -261,6 +345,16 @@ impl<'a> Flight<'a> {
                     None => return Err(error),
                 },
             }
+        }
+    }
+
+    /// Whether a datagram on the probe's own socket answers it.
+    fn is_answer(&self, datagram: &[u8]) -> bool {
+        if self.asks_a_name_server() {
+            dns::answers(self.token, datagram)
+        } else {
+            // Only a socket that is kept may receive what answers another probe.
+            self.kept.is_none() || datagram.starts_with(&token::answer_word(self.token.0).to_be_bytes())
         }
     }
 
@@ -284,24 +378,16 @@ impl<'a> Flight<'a> {
                 },
             }
         };
-        let answer = &buffer[..length];
         let evidence = ledger.of(self.index);
-        match dns::read(answer, self.request.family) {
-            Some(dns::Reply::Addresses(addresses)) => {
+        let Some(resolution) = &mut self.resolution else { return Ok(None) };
+        match resolution.answered(dns::read(&buffer[..length], self.request.family)) {
+            Step::Found(addresses) => {
                 self.destination = addresses.first().copied();
+                self.resolved = addresses;
                 self.stage = Stage::Connect;
             }
-            reply => {
-                self.failed |= reply != Some(dns::Reply::NotFound);
-                self.names.pop_front();
-                if self.names.is_empty() {
-                    return Ok(Some(Next::Decided(if self.failed {
-                        Outcome::NameServerUnreachable
-                    } else {
-                        Outcome::NameNotFound
-                    })));
-                }
-            }
+            Step::Ask => {}
+            Step::Over(outcome) => return Ok(Some(Next::Decided(outcome))),
         }
         // What the query met says nothing about the next packet.
         self.logs.append(&mut evidence.logs);
@@ -310,8 +396,12 @@ impl<'a> Flight<'a> {
         Ok(Some(Next::Launch))
     }
 
-    /// Sends the application's request.
+    /// Sends the application's request, or the first message over a connection that is to be kept.
     fn ask(&self) -> io::Result<()> {
+        let fd = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        if self.request.keep {
+            return sys::send(fd, &kept::message(self.token)).map(drop);
+        }
         let host = match (&self.request.target, self.destination) {
             (Target::Name { name, .. }, _) => name.clone(),
             (_, Some(IpAddr::V6(address))) => format!("[{address}]"),
@@ -319,33 +409,61 @@ impl<'a> Flight<'a> {
         };
         let request =
             format!("GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: netproof\r\nConnection: close\r\n\r\n");
-        match &self.socket {
-            Some(fd) => sys::send(fd, request.as_bytes()).map(drop),
-            None => Err(io::ErrorKind::NotConnected.into()),
-        }
+        sys::send(fd, request.as_bytes()).map(drop)
     }
 
     /// Reads the application's answer.
     fn fetch(&mut self, moment: Moment) -> io::Result<Next> {
-        const NO_ANSWER: Next = Next::Decided(Outcome::NoAnswer);
-        let Some(fd) = &self.socket else { return Ok(NO_ANSWER) };
+        Ok(match self.read_stream() {
+            Stream::Ours => Next::Decided(Outcome::Connected),
+            Stream::Nothing if moment != Moment::Over => Next::Wait,
+            Stream::Nothing | Stream::Foreign | Stream::Over(_) => Next::Decided(Outcome::NoAnswer),
+        })
+    }
+
+    /// Reads what the server has sent over a connection.
+    fn read_stream(&mut self) -> Stream {
+        let Some(fd) = &self.socket else { return Stream::Over(None) };
         let mut buffer = [0; 2048];
         loop {
             match sys::receive(fd, &mut buffer) {
-                Ok(0) => return Ok(NO_ANSWER),
+                Ok(0) => return Stream::Over(None),
                 Ok(length) => self.received.extend_from_slice(&buffer[..length]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(if moment == Moment::Over { NO_ANSWER } else { Next::Wait });
-                }
-                Err(_) => return Ok(NO_ANSWER),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Stream::Nothing,
+                Err(error) => return Stream::Over(error.raw_os_error()),
             }
-            match server::is_our_answer(&self.received) {
-                Some(true) => return Ok(Next::Decided(Outcome::Connected)),
-                Some(false) => return Ok(NO_ANSWER),
+            let ours = if self.request.keep {
+                kept::is_answer(self.token, &self.received)
+            } else {
+                server::is_our_answer(&self.received)
+            };
+            match ours {
+                Some(true) => return Stream::Ours,
+                Some(false) => return Stream::Foreign,
                 None => {}
             }
         }
+    }
+
+    /// The token by which the server knows the connection.
+    pub(crate) fn opened_by(&self) -> Token {
+        self.kept.unwrap_or(self.token)
+    }
+
+    /// The connection, if it is to be kept. One of TCP over which a message was lost is not: the message
+    /// would be sent again in a later step. A datagram is not, so the socket stays.
+    pub(crate) fn connection(&mut self, outcome: Outcome) -> Option<Connection> {
+        let lossy = self.kept.is_some() && self.request.port.protocol() == Protocol::Udp;
+        if outcome != Outcome::Connected && !lossy {
+            return None;
+        }
+        Some(Connection {
+            socket: self.socket.take()?,
+            opened_by: self.opened_by(),
+            destination: self.destination?,
+            resolved: self.resolved.clone(),
+        })
     }
 
     /// Ends the probe: closes its socket and puts together what is known.
@@ -359,6 +477,7 @@ impl<'a> Flight<'a> {
         logs.extend(evidence.logs.iter().cloned());
         let served_by = verdict::served_by(&evidence).cloned();
         let seen_source = evidence.sightings.last().map(|sighting| sighting.packet.source);
+        let (sightings, passages) = verdict::path(evidence);
         Observation {
             outcome,
             stage: self.stage,
@@ -367,13 +486,25 @@ impl<'a> Flight<'a> {
             served_by,
             seen_source,
             logs,
-            sightings: verdict::path(evidence),
-            passages: Vec::new(),
-            resolved: Vec::new(),
+            sightings,
+            passages,
+            resolved: self.resolved,
             elapsed: self.started.elapsed(),
             waited,
         }
     }
+}
+
+/// What has come over a connection.
+enum Stream {
+    /// A complete answer of ours.
+    Ours,
+    /// Something else.
+    Foreign,
+    /// Not enough yet.
+    Nothing,
+    /// Its end, with the socket's error if there is one.
+    Over(Option<i32>),
 }
 
 /// Binds to the next free source port.

@@ -13,16 +13,20 @@
 //! accepted it; and closing one is free, where closing a packet socket waits for a grace period of the
 //! kernel, some 12 ms, once for each pod.
 
+mod backlog;
 mod batch;
 mod dns;
 mod error;
 mod filter;
 mod flight;
+mod kept;
 mod ledger;
 mod nflog;
 mod packet;
 mod prober;
 mod request;
+mod resolve;
+mod sctp;
 mod server;
 mod stack;
 mod sys;
