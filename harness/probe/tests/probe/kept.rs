@@ -84,6 +84,33 @@ fn dropped_for_a_while(family: Family, port: ProbePort) {
     }
 }
 
+/// A message that was lost, or its answer, is not sent again when the rule is gone.
+fn nothing_is_sent_again(family: Family) {
+    let mut world = World::new(Wiring::Routed);
+    let target = world.address(&web(), family);
+    let nobody = world.address(&Place::pod("default", "neighbour"), family);
+    for (rule, outcome) in
+        [("tcp dport 80 drop", Outcome::Dropped), ("tcp sport 80 drop", Outcome::ReplyLost)]
+    {
+        let kept = keep(target, tcp(80));
+        assert_eq!(world.probe(kept.clone()).outcome, Outcome::Connected);
+        world.rules("node1", "forward", rule);
+        assert_eq!(world.probe(kept).outcome, outcome);
+        world.no_rules("node1");
+        world.rules("node1", "forward", "tcp flags & psh == psh counter\nudp dport 99 drop");
+        // A retransmission comes 200 ms after the message. (A late arrival would be an error here.)
+        for _ in 0..8 {
+            let seen = world.probe(request(nobody, udp(99)));
+            assert!(seen.waited >= Duration::from_millis(50), "{seen:#?}");
+        }
+        let list = || std::process::Command::new("nft").args(["list", "table", "inet", "test"]).output();
+        let listed = world.cluster.netns(&Place::node("node1")).unwrap().enter(list).unwrap().unwrap();
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        assert!(listed.contains("counter packets 0 bytes 0"), "{rule}: {listed}");
+        world.no_rules("node1");
+    }
+}
+
 fn rejected(family: Family) {
     let mut world = World::new(Wiring::Routed);
     let target = world.address(&web(), family);
@@ -159,6 +186,9 @@ pub fn trials() -> Vec<Trial> {
             }));
         }
         trials.push(trial_with_rules(format!("kept and rejected over {family}"), move || rejected(family)));
+        trials.push(trial_with_rules(format!("nothing is sent again over {family}"), move || {
+            nothing_is_sent_again(family);
+        }));
         trials.push(trial_with_rules(format!("kept and not answered over {family}"), move || {
             no_answer(family);
         }));
