@@ -27,7 +27,8 @@ mod tests {
 
     #[test]
     fn a_backlog_is_found_on_any_processor() {
-        let line = |backlog: &str| format!("0036d0b0{} {backlog} 00000001 00000000\n", " 00000000".repeat(10));
+        let line =
+            |backlog: &str| format!("0036d0b0{} {backlog} 00000001 00000000\n", " 00000000".repeat(10));
         assert!(!waits(&(line("00000000") + &line("00000000"))));
         assert!(waits(&(line("00000000") + &line("0000001a"))));
         // As older kernels write it, and nonsense.

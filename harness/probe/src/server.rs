@@ -153,8 +153,7 @@ mod tests {
         let answer = answer_datagram(&[0x12, 0x34, 0x56, 0x78, 1], "pod/a/b", saw).unwrap();
         assert_eq!(answer[..4], [0x92, 0x34, 0x56, 0x78]);
         assert_eq!(answer[4..], *b"netproof 1 pod/a/b saw 10.0.0.1\n");
-        let query =
-            dns::query(Token(0x0007_0100), "x", netproof_model::Family::Ipv4).unwrap();
+        let query = dns::query(Token(0x0007_0100), "x", netproof_model::Family::Ipv4).unwrap();
         assert_eq!(answer_datagram(&query, "pod/a/b", saw), dns::empty_answer(&query));
     }
 }

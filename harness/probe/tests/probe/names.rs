@@ -285,7 +285,9 @@ pub fn trials() -> Vec<Trial> {
     for family in Family::ALL {
         trials.push(trial(format!("a name is found over {family}"), move || found(family)));
         trials.push(trial(format!("what names lead to over {family}"), move || resolved(family)));
-        trials.push(trial_with_rules(format!("a name of a kept connection over {family}"), move || kept(family)));
+        trials.push(trial_with_rules(format!("a name of a kept connection over {family}"), move || {
+            kept(family)
+        }));
         trials.push(trial(format!("a name is not found over {family}"), move || not_found(family)));
         trials.push(trial(format!("the cluster's DNS over {family}"), move || cluster_dns(family)));
         trials.push(trial(format!("nobody serves names over {family}"), move || nobody_serves(family)));

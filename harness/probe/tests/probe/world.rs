@@ -68,7 +68,8 @@ impl World {
             }],
         };
         let mut control_plane = ControlPlane::new(Arc::new(topology)).unwrap();
-        let agent = Pod { host_network: true, ..pod("agent", "node2", &[(9000, Tcp), (9000, Udp), (9000, Sctp)]) };
+        let agent =
+            Pod { host_network: true, ..pod("agent", "node2", &[(9000, Tcp), (9000, Udp), (9000, Sctp)]) };
         let pods = [
             pod("client", "node1", &[]),
             pod("neighbour", "node1", &[(80, Tcp)]),
