@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 const CHUNK: usize = 64;
 /// How many undecided probes may hold a socket.
 const MOST_OPEN: usize = 1024;
+/// How many undecided probes may wait for the kernel: it puts off 1,000 packets (`netdev_max_backlog`) and
+/// loses the rest.
+const MOST_WAITING: usize = 256;
 /// How long a denial of which there is no sign is waited for.
 const SETTLE: Duration = Duration::from_millis(50);
 /// How long a name server that received the query may take.
@@ -26,7 +29,7 @@ const NAME_SERVER: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(3);
 const REPEAT: Duration = Duration::from_secs(1);
 
-/// How long packets that the kernel has put off are waited for, and for how long at a time.
+/// How long packets that the kernel has put off are waited for, and how long at a time.
 const BACKLOG: Duration = Duration::from_secs(5);
 const TURN: Duration = Duration::from_millis(1);
 
@@ -55,6 +58,7 @@ impl<'a> Batch<'a> {
     fn round(&mut self, requests: &'a [ProbeRequest], mut order: Vec<usize>) -> Result<(), ProbeError> {
         order.sort_by_key(|index| &requests[*index].source);
         let mut open = Vec::new();
+        let mut handled = 0;
         for chunk in order.chunks(CHUNK) {
             let mut flights = Vec::with_capacity(chunk.len());
             for index in chunk {
@@ -67,6 +71,10 @@ impl<'a> Batch<'a> {
             open.extend(self.look(flights, Moment::Sent)?);
             if open.len() >= MOST_OPEN {
                 self.settle(std::mem::take(&mut open))?;
+                handled = 0;
+            } else if open.len() >= handled + MOST_WAITING {
+                self.catch_up()?;
+                handled = open.len();
             }
         }
         self.settle(open)
@@ -126,6 +134,19 @@ impl<'a> Batch<'a> {
         Ok(open)
     }
 
+    /// Waits until the kernel has handled the packets that it has put off, if there are any.
+    fn catch_up(&mut self) -> Result<(), ProbeError> {
+        std::thread::yield_now();
+        let began = Instant::now();
+        while backlog::is_waiting() {
+            if began.elapsed() > BACKLOG {
+                return Err(ProbeError::Backlog { waited: BACKLOG });
+            }
+            self.world.drain(TURN, self.ledger)?;
+        }
+        Ok(())
+    }
+
     fn advance(&mut self, flight: &mut Flight<'a>, moment: Moment) -> Result<Next, ProbeError> {
         flight.advance(self.ledger, moment).map_err(|error| ProbeError::System {
             doing: "look at a probe's socket",
@@ -171,13 +192,8 @@ impl<'a> Batch<'a> {
                 continue;
             }
             // Time is up for some. The wait may have lasted because this thread did not get a processor, or
-            // the kernel's thread did not, which has packets left to handle: an answer may be among them.
-            if backlog::is_waiting() && now < next + BACKLOG {
-                self.world.drain(TURN, self.ledger)?;
-                open = self.look(open, Moment::Drained)?;
-                continue;
-            }
-            std::thread::yield_now();
+            // the kernel's thread did not: what it has put off is looked at first.
+            self.catch_up()?;
             open = self.look(open, Moment::Drained)?;
             let (due, rest): (Vec<_>, Vec<_>) =
                 open.into_iter().partition(|flight| self.due(flight, began) <= now);

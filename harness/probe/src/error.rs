@@ -26,6 +26,17 @@ pub enum ProbeError {
         /// The node.
         place: Place,
     },
+    /// The kernel has put off packets and does not get to them, so that nothing can be said about what has
+    /// not arrived.
+    #[error(
+        "the kernel has packets left to handle after {} s: the machine is too busy to deliver them in time; \
+         run fewer scenarios at once (--jobs)",
+        waited.as_secs()
+    )]
+    Backlog {
+        /// How long they were waited for.
+        waited: std::time::Duration,
+    },
     /// A packet arrived after its probe had been judged lost.
     #[error(
         "the packet {token} arrived at {place} after its probe had been judged \"dropped\": the verdict was \
