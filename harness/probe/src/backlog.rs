@@ -35,4 +35,12 @@ mod tests {
         assert!(!waits(&format!("0036d0b0{}", " 00000001".repeat(10))));
         assert!(!waits(&line("many")));
     }
+
+    #[test]
+    fn a_kernel_that_does_not_keep_up_is_an_error() {
+        insta::assert_snapshot!(
+            crate::ProbeError::Backlog { waited: std::time::Duration::from_secs(5) },
+            @"the kernel has packets left to handle after 5 s: the machine is too busy to deliver them in time; run fewer scenarios at once (--jobs)"
+        );
+    }
 }
