@@ -80,7 +80,7 @@ pub fn examine(sandbox: &Sandbox) -> io::Result<Vec<Capability>> {
             answer(
                 "SCTP sockets",
                 socket_of(SockProtocol::Sctp),
-                "nothing yet: netproof has no SCTP probes so far, and its packets need no such sockets",
+                "nothing: netproof makes the packets of its SCTP probes itself",
                 "sudo modprobe sctp",
             ),
             Capability {

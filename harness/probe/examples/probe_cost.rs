@@ -25,7 +25,7 @@ use nix::sys::socket::{
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
-use world::{World, client, has_nft, request, tcp, udp, web};
+use world::{World, client, has_nft, request, sctp, tcp, udp, web};
 
 const CHUNK: usize = 64;
 
@@ -124,7 +124,7 @@ fn main() {
     }
     println!("{:<24} {:>8} {:>8} {:>6} {:>10}", "us a probe", "bare", "probe", "ratio", "waited ms");
     for (name, rule, expected) in cases {
-        for protocol in ["tcp", "udp"] {
+        for protocol in ["tcp", "udp", "sctp"] {
             let mut best: Option<(f64, f64, Duration)> = None;
             for _ in 0..3 {
                 let mut world = World::new(Wiring::Routed);
@@ -139,7 +139,9 @@ fn main() {
                 let (bare, port) = if protocol == "tcp" {
                     (bare_tcp(&world, bare_target, count), tcp(80))
                 } else {
-                    (bare_udp(&world, bare_target, count), udp(80))
+                    // There may be no sockets of SCTP; a datagram and its answer are as many packets.
+                    let port = if protocol == "udp" { udp(80) } else { sctp(80) };
+                    (bare_udp(&world, bare_target, count), port)
                 };
                 let (own, waited) = probes(&mut world, request(target.ip(), port), count, expected);
                 let per = |time: Duration| time.as_secs_f64() * 1e6 / count as f64;

@@ -8,6 +8,7 @@ use crate::request::{Patience, ProbeRequest};
 use crate::token::Tokens;
 use crate::verdict::Moment;
 use crate::world::World;
+use crate::{backlog, kept};
 use netproof_model::{Observation, Outcome};
 use std::io;
 use std::time::{Duration, Instant};
@@ -17,6 +18,9 @@ use std::time::{Duration, Instant};
 const CHUNK: usize = 64;
 /// How many undecided probes may hold a socket.
 const MOST_OPEN: usize = 1024;
+/// How many undecided probes may wait for the kernel: it puts off 1,000 packets (`netdev_max_backlog`) and
+/// loses the rest.
+const MOST_WAITING: usize = 256;
 /// How long a denial of which there is no sign is waited for.
 const SETTLE: Duration = Duration::from_millis(50);
 /// How long a name server that received the query may take.
@@ -24,6 +28,10 @@ const NAME_SERVER: Duration = Duration::from_secs(1);
 /// How long an expected answer is waited for, and when the request is sent once more.
 const ANSWER: Duration = Duration::from_secs(3);
 const REPEAT: Duration = Duration::from_secs(1);
+
+/// How long packets that the kernel has put off are waited for, and how long at a time.
+const BACKLOG: Duration = Duration::from_secs(5);
+const TURN: Duration = Duration::from_millis(1);
 
 /// The probes of one call.
 pub(crate) struct Batch<'a> {
@@ -38,22 +46,38 @@ impl<'a> Batch<'a> {
     pub(crate) fn run(mut self, requests: &'a [ProbeRequest]) -> Result<Vec<Observation>, ProbeError> {
         self.ledger.begin(requests.len());
         self.observations.resize_with(requests.len(), || None);
-        let mut order: Vec<usize> = (0..requests.len()).collect();
+        let (kept, single) = (0..requests.len()).partition(|index| requests[*index].keep);
+        self.round(requests, single)?;
+        for round in kept::rounds(requests, kept) {
+            self.round(requests, round)?;
+        }
+        Ok(self.observations.into_iter().flatten().collect())
+    }
+
+    /// Makes the probes with these indices.
+    fn round(&mut self, requests: &'a [ProbeRequest], mut order: Vec<usize>) -> Result<(), ProbeError> {
         order.sort_by_key(|index| &requests[*index].source);
         let mut open = Vec::new();
+        let mut handled = 0;
         for chunk in order.chunks(CHUNK) {
             let mut flights = Vec::with_capacity(chunk.len());
             for index in chunk {
-                flights.push(Flight::new(&requests[*index], *index)?);
+                let request = &requests[*index];
+                let connection =
+                    if request.keep { self.world.take_kept(&kept::Key::of(request)) } else { None };
+                flights.push(Flight::new(request, *index, connection)?);
             }
             self.launch(&mut flights)?;
             open.extend(self.look(flights, Moment::Sent)?);
             if open.len() >= MOST_OPEN {
                 self.settle(std::mem::take(&mut open))?;
+                handled = 0;
+            } else if open.len() >= handled + MOST_WAITING {
+                self.catch_up()?;
+                handled = open.len();
             }
         }
-        self.settle(open)?;
-        Ok(self.observations.into_iter().flatten().collect())
+        self.settle(open)
     }
 
     /// Sends the next packet of each flight: one visit to a namespace for all neighbours of one source.
@@ -67,8 +91,8 @@ impl<'a> Batch<'a> {
             let (world, ledger, tokens) = (&*self.world, &mut *self.ledger, &mut *self.tokens);
             let sent = netns.enter(|| -> io::Result<()> {
                 for flight in group {
-                    let echo = world.echo_socket(source, flight.request.family);
-                    flight.launch(&mut numbers, echo, tokens, ledger)?;
+                    let sender = world.sender(source, flight.request.port.protocol(), flight.request.family);
+                    flight.launch(&mut numbers, sender, tokens, ledger)?;
                 }
                 Ok(())
             });
@@ -110,6 +134,19 @@ impl<'a> Batch<'a> {
         Ok(open)
     }
 
+    /// Waits until the kernel has handled the packets that it has put off, if there are any.
+    fn catch_up(&mut self) -> Result<(), ProbeError> {
+        std::thread::yield_now();
+        let began = Instant::now();
+        while backlog::is_waiting() {
+            if began.elapsed() > BACKLOG {
+                return Err(ProbeError::Backlog { waited: BACKLOG });
+            }
+            self.world.drain(TURN, self.ledger)?;
+        }
+        Ok(())
+    }
+
     fn advance(&mut self, flight: &mut Flight<'a>, moment: Moment) -> Result<Next, ProbeError> {
         flight.advance(self.ledger, moment).map_err(|error| ProbeError::System {
             doing: "look at a probe's socket",
@@ -118,8 +155,17 @@ impl<'a> Batch<'a> {
         })
     }
 
-    fn finish(&mut self, flight: Flight<'a>, outcome: Outcome, waited: Duration) {
+    fn finish(&mut self, mut flight: Flight<'a>, outcome: Outcome, waited: Duration) {
         let index = flight.index;
+        if flight.request.keep {
+            match flight.connection(outcome) {
+                Some(connection) => self.world.keep(kept::Key::of(flight.request), connection),
+                None => {
+                    flight.socket = None;
+                    self.world.forget(flight.opened_by());
+                }
+            }
+        }
         self.observations[index] = Some(flight.finish(outcome, waited, self.ledger));
     }
 
@@ -145,16 +191,16 @@ impl<'a> Batch<'a> {
                 open = self.look(open, Moment::Drained)?;
                 continue;
             }
-            // Time is up for some; the wait may have lasted because this thread did not get a processor,
-            // so they are looked at once more.
-            std::thread::yield_now();
+            // Time is up for some. The wait may have lasted because this thread did not get a processor, or
+            // the kernel's thread did not: what it has put off is looked at first.
+            self.catch_up()?;
             open = self.look(open, Moment::Drained)?;
             let (due, rest): (Vec<_>, Vec<_>) =
                 open.into_iter().partition(|flight| self.due(flight, began) <= now);
             open = rest;
             for mut flight in due {
                 if flight.request.patience == Patience::ForAnswer && !flight.repeated {
-                    self.repeat(&mut flight)?;
+                    self.repeat(&mut flight);
                     open.push(flight);
                     continue;
                 }
@@ -192,11 +238,8 @@ impl<'a> Batch<'a> {
         flight.launched.max(began) + patience
     }
 
-    fn repeat(&mut self, flight: &mut Flight<'a>) -> Result<(), ProbeError> {
-        let source = &flight.request.source;
-        let mut numbers = std::mem::take(&mut self.world.stack(source)?.numbers);
-        flight.repeat(self.world.echo_socket(source, flight.request.family), &mut numbers);
-        self.world.stack(source)?.numbers = numbers;
-        Ok(())
+    fn repeat(&self, flight: &mut Flight<'a>) {
+        let request = flight.request;
+        flight.repeat(self.world.sender(&request.source, request.port.protocol(), request.family));
     }
 }

@@ -6,14 +6,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const HEADER: usize = 12;
 const CLASS_IN: u16 = 1;
+const CNAME: u16 = 5;
+/// How often a name may be continued elsewhere.
+const MOST_POINTERS: usize = 16;
 /// Names without this many dots are tried under the search list first.
 const NDOTS: usize = 5;
 
 /// What a name server said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// It has addresses of the family that was asked for.
+    /// It has addresses of the family that was asked for, itself or by its aliases.
     Addresses(Vec<IpAddr>),
+    /// It is an alias of this name (CNAME), of which the answer says no more.
+    Alias(String),
     /// It has none: there is no such name (NXDOMAIN), or it has no address of this family.
     NotFound,
     /// It could not say (SERVFAIL).
@@ -64,22 +69,45 @@ pub(crate) fn read(message: &[u8], family: Family) -> Option<Reply> {
         SERVER_FAILURE => return Some(Reply::Failed),
         _ => return Some(Reply::NotFound),
     }
+    let asked = name_at(message, HEADER)?;
     let mut at = questions_end(message)?;
     let mut addresses = Vec::new();
+    let mut aliases = Vec::new();
     for _ in 0..u16_at(message, 6)? {
+        let owner = name_at(message, at)?;
         at = name_end(message, at)?;
         let (kind, class) = (u16_at(message, at)?, u16_at(message, at + 2)?);
         let length = usize::from(u16_at(message, at + 8)?);
         let data = message.get(at + 10..at + 10 + length)?;
         if kind == record_type(family) && class == CLASS_IN {
-            addresses.push(match family {
+            let address: IpAddr = match family {
                 Family::Ipv4 => Ipv4Addr::from(<[u8; 4]>::try_from(data).ok()?).into(),
                 Family::Ipv6 => Ipv6Addr::from(<[u8; 16]>::try_from(data).ok()?).into(),
-            });
+            };
+            addresses.push((owner, address));
+        } else if kind == CNAME && class == CLASS_IN {
+            aliases.push((owner, name_at(message, at + 10)?));
         }
         at += 10 + length;
     }
-    Some(if addresses.is_empty() { Reply::NotFound } else { Reply::Addresses(addresses) })
+    let mut name = &asked;
+    // No chain is longer than there are aliases, unless it is a circle.
+    for _ in 0..aliases.len() {
+        match aliases.iter().find(|(owner, _)| owner == name) {
+            Some((_, target)) => name = target,
+            None => break,
+        }
+    }
+    let found: Vec<IpAddr> =
+        addresses.iter().filter(|(owner, _)| owner == name).map(|(_, address)| *address).collect();
+    if !found.is_empty() {
+        return Some(Reply::Addresses(found));
+    }
+    if *name == asked {
+        return Some(Reply::NotFound);
+    }
+    // A name that cannot be asked for is as good as an answer that cannot be read.
+    query(Token(0), name, family).map(|_| Reply::Alias(name.clone()))
 }
 
 /// The answer "no error, and no records" to a query. `None` if the query is malformed.
@@ -113,6 +141,29 @@ fn name_end(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+/// The name that begins at `at`, in lower case and without a dot at its end.
+fn name_at(message: &[u8], mut at: usize) -> Option<String> {
+    let mut labels: Vec<String> = Vec::new();
+    let mut pointers = 0;
+    loop {
+        match *message.get(at)? {
+            0 => return Some(labels.join(".")),
+            length if length & 0xc0 == 0xc0 => {
+                pointers += 1;
+                at = usize::from(u16_at(message, at)? & 0x3fff);
+            }
+            length => {
+                let end = at + 1 + usize::from(length);
+                labels.push(str::from_utf8(message.get(at + 1..end)?).ok()?.to_ascii_lowercase());
+                at = end;
+            }
+        }
+        if pointers > MOST_POINTERS {
+            return None;
+        }
+    }
+}
+
 fn u16_at(message: &[u8], at: usize) -> Option<u16> {
     let bytes = message.get(at..at.checked_add(2)?)?;
     Some(u16::from_be_bytes(bytes.try_into().ok()?))
@@ -139,7 +190,7 @@ mod tests {
 
     const TOKEN: Token = Token(0x1234_0100);
 
-    /// An answer to a query for `web.test`: a CNAME, then these records of the family.
+    /// An answer to a query for `web.test`: an alias of `x.test`, then these records of that.
     fn answer(family: Family, code: u8, addresses: &[&[u8]]) -> Vec<u8> {
         let mut message = query(TOKEN, "web.test", family).unwrap();
         message[2] |= 0x80;
@@ -147,7 +198,7 @@ mod tests {
         message[7] = 1 + addresses.len() as u8;
         message.extend_from_slice(&[0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 5, 0, 4, 1, b'x', 0xc0, 16]);
         for address in addresses {
-            message.extend_from_slice(&[0xc0, 12]);
+            message.extend_from_slice(&[0xc0, 38]);
             message.extend_from_slice(&record_type(family).to_be_bytes());
             message.extend_from_slice(&[0, 1, 0, 0, 0, 5, 0, address.len() as u8]);
             message.extend_from_slice(address);
@@ -163,13 +214,33 @@ mod tests {
         assert!(!answers(TOKEN, &query(TOKEN, "web.test", Family::Ipv4).unwrap()), "a query is no answer");
         let both = vec!["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
         assert_eq!(read(&v4, Family::Ipv4), Some(Reply::Addresses(both)));
-        assert_eq!(read(&v4, Family::Ipv6), Some(Reply::NotFound));
+        let alias = || Some(Reply::Alias("x.test".into()));
+        assert_eq!(read(&v4, Family::Ipv6), alias());
         let v6 = answer(Family::Ipv6, 0, &[&[0xfd; 16]]);
         assert!(matches!(read(&v6, Family::Ipv6), Some(Reply::Addresses(found)) if found.len() == 1));
-        assert_eq!(read(&answer(Family::Ipv4, 0, &[]), Family::Ipv4), Some(Reply::NotFound));
+        assert_eq!(read(&answer(Family::Ipv4, 0, &[]), Family::Ipv4), alias());
         assert_eq!(read(&answer(Family::Ipv4, 3, &[]), Family::Ipv4), Some(Reply::NotFound));
         assert_eq!(read(&answer(Family::Ipv4, 2, &[]), Family::Ipv4), Some(Reply::Failed));
         assert_eq!(read(&v4[..v4.len() - 1], Family::Ipv4), None);
+    }
+
+    #[test]
+    fn only_what_the_name_leads_to_counts() {
+        // The address is another name's.
+        let mut stray = answer(Family::Ipv4, 0, &[&[10, 0, 0, 1]]);
+        stray[43] = 16;
+        assert_eq!(read(&stray, Family::Ipv4), Some(Reply::Alias("x.test".into())));
+        // An alias of itself, and a name that points at itself.
+        let mut circle = answer(Family::Ipv4, 0, &[]);
+        circle.splice(36..42, [0, 2, 0xc0, 12]);
+        assert_eq!(read(&circle, Family::Ipv4), Some(Reply::NotFound));
+        let mut knot = answer(Family::Ipv4, 0, &[]);
+        knot[41] = 40;
+        assert_eq!(read(&knot, Family::Ipv4), None);
+        // An alias that no query can carry.
+        let mut root = answer(Family::Ipv4, 0, &[]);
+        root.splice(36..42, [0, 1, 0]);
+        assert_eq!(read(&root, Family::Ipv4), None);
     }
 
     #[test]

@@ -26,6 +26,17 @@ pub enum ProbeError {
         /// The node.
         place: Place,
     },
+    /// The kernel has put off packets and does not get to them, so that nothing can be said about what has
+    /// not arrived.
+    #[error(
+        "the kernel has packets left to handle after {} s: the machine is too busy to deliver them in time; \
+         run fewer scenarios at once (--jobs)",
+        waited.as_secs()
+    )]
+    Backlog {
+        /// How long they were waited for.
+        waited: std::time::Duration,
+    },
     /// A packet arrived after its probe had been judged lost.
     #[error(
         "the packet {token} arrived at {place} after its probe had been judged \"dropped\": the verdict was \
@@ -52,9 +63,12 @@ pub enum ProbeError {
         /// The address.
         address: std::net::IpAddr,
     },
-    /// SCTP.
-    #[error("SCTP probes are not built yet; leave out flows of SCTP")]
-    Sctp,
+    /// A request with `keep` for a protocol that has no connection to keep.
+    #[error("a probe of {what} has no connection that could be kept; keep those of TCP and UDP")]
+    CannotKeep {
+        /// The protocol.
+        what: String,
+    },
     /// A name that DNS cannot carry.
     #[error(
         "\"{name}\" is not a name that DNS can carry: labels have 1 to 63 characters, a name at most 253"

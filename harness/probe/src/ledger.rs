@@ -1,11 +1,11 @@
 //! Books evidence under the probe that it belongs to, by token, and notices what comes too late.
 
 use crate::error::ProbeError;
-use crate::nflog::Logged;
+use crate::nflog::{Logged, Reason};
 use crate::packet::{Kind, Packet};
 use crate::verdict::{Evidence, IcmpError};
 use netproof_model::observation::{LogRecord, Sighting};
-use netproof_model::{Family, Place, Token};
+use netproof_model::{Family, Passage, Place, Token};
 use std::collections::{HashMap, HashSet};
 
 /// The evidence of the probes that are under way.
@@ -58,23 +58,31 @@ impl Ledger {
         self.evidence.get_mut(slot)
     }
 
-    /// A rule on `node` logged a packet.
+    /// A rule on `node`, or its observer, logged a packet.
     pub(crate) fn logged(&mut self, node: &str, logged: &Logged) {
         let token = logged.packet.token;
         let Some(evidence) = self.find(token) else { return };
+        let node = node.to_owned();
+        let (hook, packet) = (logged.hook, logged.packet.addresses);
+        let number = match logged.reason {
+            Reason::Denied(number) => number,
+            Reason::Passed { translated } => {
+                let passage = Passage { node, hook, translated, packet, token };
+                // A retransmission says nothing new.
+                if logged.packet.kind == Kind::Request
+                    && !evidence.passages.iter().any(|(_, known)| *known == passage)
+                {
+                    evidence.passages.push((logged.packet.hop_limit, passage));
+                }
+                return;
+            }
+        };
         match logged.packet.kind {
             Kind::Request => evidence.request_logged = true,
-            Kind::Answer | Kind::Error { .. } => evidence.answer_logged = true,
+            Kind::Answer | Kind::Refusal | Kind::Error { .. } => evidence.answer_logged = true,
             Kind::Stream => {}
         }
-        let record = LogRecord {
-            node: node.to_owned(),
-            number: logged.number,
-            hook: logged.hook,
-            packet: logged.packet.addresses,
-            token: Some(token),
-        };
-        // A retransmission says nothing new.
+        let record = LogRecord { node, number, hook, packet, token: Some(token) };
         if !evidence.logs.contains(&record) {
             evidence.logs.push(record);
         }
@@ -96,11 +104,12 @@ impl Ledger {
                 let place = place.clone();
                 evidence.sightings.push(Sighting { place, interface: interface(), packet, token });
             }
-            Kind::Answer => {
-                if packet.addresses.protocol == netproof_model::Protocol::Icmp
-                    && let Some(evidence) = self.find(token)
+            Kind::Answer | Kind::Refusal => {
+                if let Some(evidence) = self.find(token)
+                    && evidence.awaited.as_ref().is_some_and(|awaited| awaited.is(place, &packet.addresses))
                 {
-                    evidence.echoed = true;
+                    evidence.answered |= packet.kind == Kind::Answer;
+                    evidence.refused |= packet.kind == Kind::Refusal;
                 }
             }
             Kind::Error { kind, code } => {
@@ -114,7 +123,7 @@ impl Ledger {
     }
 
     /// A packet arrived at `place`, on its way or at its end; only while tracing.
-    pub(crate) fn passed(&mut self, place: &Place, packet: &Packet, interface: impl FnOnce() -> String) {
+    pub(crate) fn traced(&mut self, place: &Place, packet: &Packet, interface: impl FnOnce() -> String) {
         if packet.kind != Kind::Request {
             return;
         }
@@ -125,9 +134,9 @@ impl Ledger {
             packet: packet.addresses,
             token: packet.token,
         };
-        let passage = (packet.hop_limit, sighting);
-        if !evidence.passages.contains(&passage) {
-            evidence.passages.push(passage);
+        let station = (packet.hop_limit, sighting);
+        if !evidence.traced.contains(&station) {
+            evidence.traced.push(station);
         }
     }
 }
@@ -137,6 +146,7 @@ mod tests {
     use super::*;
     use crate::packet;
     use crate::packet::tests::{ipv4, tcp_header};
+    use crate::verdict::Awaited;
 
     #[test]
     fn a_packet_that_arrives_after_its_verdict_is_told_once() {
@@ -165,12 +175,61 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.begin(1);
         ledger.expect(token, 0);
-        let logged = Logged { number: 3, hook: netproof_model::Hook::Forward, packet: syn };
-        for _ in 0..2 {
-            ledger.delivered(&Place::node("node1"), &syn, || "eth0".into());
-            ledger.logged("node1", &logged);
+        let hook = netproof_model::Hook::Forward;
+        for reason in [Reason::Denied(3), Reason::Passed { translated: true }] {
+            let logged = Logged { reason, hook, packet: syn };
+            for _ in 0..2 {
+                ledger.delivered(&Place::node("node1"), &syn, || "eth0".into());
+                ledger.logged("node1", &logged);
+            }
         }
-        assert_eq!((ledger.of(0).sightings.len(), ledger.of(0).logs.len()), (1, 1));
+        let evidence = ledger.of(0);
+        assert_eq!((evidence.sightings.len(), evidence.logs.len(), evidence.passages.len()), (1, 1, 1));
         assert!(ledger.of(0).request_logged && ledger.is_seen(0));
+    }
+
+    /// Only requests pass; that they do is no denial, and the order is that of the way.
+    #[test]
+    fn passages_are_in_the_order_of_the_way() {
+        let token = Token(0x1234);
+        let syn = packet::parse(&ipv4(6, &tcp_header(token.0, 0, 2))).unwrap();
+        let answer = packet::parse(&ipv4(6, &tcp_header(9, token.0 + 1, 0x12))).unwrap();
+        let mut ledger = Ledger::default();
+        ledger.begin(1);
+        ledger.expect(token, 0);
+        for (node, hop_limit, translated) in [("node2", 61, false), ("node1", 63, true)] {
+            for packet in [Packet { hop_limit, ..syn }, Packet { hop_limit, ..answer }] {
+                let (reason, hook) = (Reason::Passed { translated }, netproof_model::Hook::Forward);
+                ledger.logged(node, &Logged { reason, hook, packet });
+            }
+        }
+        let evidence = std::mem::take(ledger.of(0));
+        assert!(!evidence.request_logged && !evidence.answer_logged && evidence.logs.is_empty());
+        let (_, passages) = crate::verdict::path(evidence);
+        let found: Vec<_> = passages.iter().map(|it| (it.node.as_str(), it.translated)).collect();
+        assert_eq!(found, [("node1", true), ("node2", false)]);
+    }
+
+    /// An echo reply counts where the request came from, and from whom was asked.
+    #[test]
+    fn an_answer_must_come_from_whom_was_asked() {
+        let token = Token(0x1234);
+        let mut reply = packet::echo_request(Family::Ipv4, 9, &token.0.to_be_bytes());
+        reply[0] = 0;
+        let reply = packet::parse(&ipv4(1, &reply)).unwrap();
+        let here = Place::node("node1");
+        let asked = "10.0.0.1:0".parse().unwrap();
+        let answered = |place: &Place, from, port| {
+            let mut ledger = Ledger::default();
+            ledger.begin(1);
+            ledger.expect(token, 0);
+            ledger.of(0).awaited = Some(Awaited { place: here.clone(), from, port });
+            ledger.delivered(place, &reply, || "eth0".into());
+            ledger.of(0).answered
+        };
+        assert!(answered(&here, asked, 0));
+        assert!(!answered(&Place::node("node2"), asked, 0));
+        assert!(!answered(&here, "10.96.0.1:0".parse().unwrap(), 0));
+        assert!(!answered(&here, asked, 40_000));
     }
 }

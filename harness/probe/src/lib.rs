@@ -2,7 +2,8 @@
 //!
 //! One thread and one event loop drive the sockets of every namespace. A [`Prober`] opens what a cluster
 //! needs ([`Prober::sync`]): servers on the ports that pods serve, a witness in each stack that sees which
-//! requests were delivered to it, a reader of what the rules of each node log. [`Prober::probe`] then
+//! requests were delivered to it and answers those of SCTP, a reader of what the rules of each node log:
+//! denials, and the observer's passages. [`Prober::probe`] then
 //! sends a batch of requests, each with a token in it that survives every address translation, and books
 //! sightings, logs and ICMP errors by token. Delivery between namespaces is synchronous, so almost every
 //! outcome is known when the call that sent the packet returns; nothing waits for a timeout to learn that
@@ -13,16 +14,20 @@
 //! accepted it; and closing one is free, where closing a packet socket waits for a grace period of the
 //! kernel, some 12 ms, once for each pod.
 
+mod backlog;
 mod batch;
 mod dns;
 mod error;
 mod filter;
 mod flight;
+mod kept;
 mod ledger;
 mod nflog;
 mod packet;
 mod prober;
 mod request;
+mod resolve;
+mod sctp;
 mod server;
 mod stack;
 mod sys;

@@ -1,5 +1,5 @@
 //! The NFLOG group of a node: rules that drop or reject log the packet there first, with their number
-//! in the prefix. A message is readable as soon as the system call that sent the packet returns.
+//! in the prefix, and the observer logs the requests that pass, with a word in it. A message is readable as soon as the system call that sent the packet returns.
 
 use crate::packet::{self, Packet};
 use crate::sys;
@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 
 /// The group to which rules log.
 pub(crate) const GROUP: u16 = 4790;
-/// What precedes the rule's number in the prefix.
+/// What precedes the rule's number, or the observer's word, in the prefix.
 const PREFIX: &[u8] = b"netproof:";
 /// How much of a packet is copied: the longest headers and the token.
 const COPY: u32 = 128;
@@ -81,11 +81,22 @@ fn config_message(sequence: u32, attributes: &[(u16, &[u8])]) -> Vec<u8> {
     message
 }
 
+/// Why a packet was logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The rule with this number drops or rejects it.
+    Denied(u32),
+    /// It has come as far as to where policy decides.
+    Passed {
+        /// This node has translated its destination.
+        translated: bool,
+    },
+}
+
 /// One logged packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Logged {
-    /// The rule's number.
-    pub number: u32,
+    pub reason: Reason,
     pub hook: Hook,
     pub packet: Packet,
 }
@@ -97,24 +108,27 @@ pub(crate) fn parse(data: &[u8]) -> impl Iterator<Item = Logged> {
 }
 
 fn logged(body: &[u8]) -> Option<Logged> {
-    let (mut hook, mut payload, mut number) = (None, None, None);
+    let (mut hook, mut payload, mut why) = (None, None, None);
     for (kind, value) in attributes(body.get(GENERIC_HEADER..)?) {
         match kind {
             // hw_protocol (2 bytes), hook, padding
             PACKET_HEADER => hook = value.get(2).copied().and_then(hook_of),
             PACKET_PAYLOAD => payload = Some(value),
-            PACKET_PREFIX => number = rule_number(value),
+            PACKET_PREFIX => why = reason(value),
             _ => {}
         }
     }
-    Some(Logged { number: number?, hook: hook?, packet: packet::parse(payload?)? })
+    Some(Logged { reason: why?, hook: hook?, packet: packet::parse(payload?)? })
 }
 
-/// The number in a prefix, which ends with a zero byte.
-fn rule_number(prefix: &[u8]) -> Option<u32> {
-    let digits = prefix.strip_prefix(PREFIX)?;
-    let digits = digits.split(|byte| *byte == 0 || *byte == b' ').next()?;
-    str::from_utf8(digits).ok()?.parse().ok()
+/// What a prefix says, which ends with a zero byte.
+fn reason(prefix: &[u8]) -> Option<Reason> {
+    let said = prefix.strip_prefix(PREFIX)?.split(|byte| matches!(byte, 0 | b' ')).next()?;
+    match said {
+        b"passed" => Some(Reason::Passed { translated: false }),
+        b"led" => Some(Reason::Passed { translated: true }),
+        number => str::from_utf8(number).ok()?.parse().ok().map(Reason::Denied),
+    }
 }
 
 fn hook_of(number: u8) -> Option<Hook> {
@@ -177,15 +191,20 @@ mod tests {
         data.extend(message(3, b"someone else\0", &syn));
         data.extend(message(9, b"netproof:18\0", &syn));
         data.extend(message(1, b"netproof:x\0", &syn));
+        data.extend(message(1, b"netproof:leder\0", &syn));
+        data.extend(message(2, b"netproof:led\0", &syn));
+        data.extend(message(2, b"netproof:passed\0", &syn));
         data.extend(message(1, b"netproof:4294967295\0", &syn));
         let found: Vec<_> = parse(&data)
-            .map(|logged| (logged.number, logged.hook, logged.packet.kind, logged.packet.token))
+            .map(|logged| (logged.reason, logged.hook, logged.packet.kind, logged.packet.token))
             .collect();
         assert_eq!(
             found,
             [
-                (17, Hook::Forward, Kind::Request, Token(0x1234)),
-                (u32::MAX, Hook::Input, Kind::Request, Token(0x1234)),
+                (Reason::Denied(17), Hook::Forward, Kind::Request, Token(0x1234)),
+                (Reason::Passed { translated: true }, Hook::Forward, Kind::Request, Token(0x1234)),
+                (Reason::Passed { translated: false }, Hook::Forward, Kind::Request, Token(0x1234)),
+                (Reason::Denied(u32::MAX), Hook::Input, Kind::Request, Token(0x1234)),
             ]
         );
     }

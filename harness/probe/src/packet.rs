@@ -2,6 +2,7 @@
 //! its probe, and the probe's token. Anything malformed or cut off is `None`.
 
 use crate::token::{self, Word};
+use crate::{kept, sctp};
 use netproof_model::observation::PacketAddresses;
 use netproof_model::{Family, Protocol, Token};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -9,10 +10,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// What a packet is to its probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The first packet.
+    /// The first packet, or a message on a connection that was kept.
     Request,
     /// An answer to it.
     Answer,
+    /// The answer that nobody listens (SCTP).
+    Refusal,
     /// A later packet of the source's.
     Stream,
     /// An ICMP error about one of its packets.
@@ -69,14 +72,8 @@ pub(crate) fn transport(ip: IpHeader, data: &[u8]) -> Option<Packet> {
             (Protocol::Udp, ports(data)?, kind, token)
         }
         SCTP => {
-            // The initiate tag of an INIT chunk, or of its acknowledgement.
-            let kind = match data.get(12)? {
-                1 => Kind::Request,
-                2 => Kind::Answer,
-                _ => return None,
-            };
-            let tag = if kind == Kind::Request { word(data, 16)? } else { word(data, 4)? };
-            (Protocol::Sctp, ports(data)?, kind, Token(tag))
+            let (kind, token) = sctp(data)?;
+            (Protocol::Sctp, ports(data)?, kind, token)
         }
         ICMP | ICMPV6 => {
             let (kind, token) = icmp(ip.protocol, data)?;
@@ -105,7 +102,27 @@ fn tcp(data: &[u8]) -> Option<(Kind, Token)> {
     Some(match (flags & SYN != 0, flags & ACK != 0, flags & RST != 0) {
         (true, false, _) => (Kind::Request, Token(sequence)),
         (true, true, _) | (false, true, true) => (Kind::Answer, Token(acknowledged)),
-        _ => (Kind::Stream, Token(sequence.wrapping_sub(1))),
+        _ => match message(data) {
+            Some(Word::Request(token)) => (Kind::Request, token),
+            Some(Word::Answer(token)) => (Kind::Answer, token),
+            None => (Kind::Stream, Token(sequence.wrapping_sub(1))),
+        },
+    })
+}
+
+/// The word of the message that a TCP segment carries on a connection that was kept.
+fn message(segment: &[u8]) -> Option<Word> {
+    let header = usize::from(segment.get(12)? >> 4) * 4;
+    Some(token::read_word(kept::word(segment.get(header..)?)?))
+}
+
+fn sctp(data: &[u8]) -> Option<(Kind, Token)> {
+    // The token is the initiate tag of the request, which answers verify.
+    Some(match *data.get(12)? {
+        sctp::INIT => (Kind::Request, Token(word(data, 16)?)),
+        sctp::INIT_ACK => (Kind::Answer, Token(word(data, 4)?)),
+        sctp::ABORT if sctp::is_our_refusal(data) => (Kind::Refusal, Token(word(data, 4)?)),
+        _ => return None,
     })
 }
 
@@ -125,7 +142,10 @@ fn icmp(protocol: u8, data: &[u8]) -> Option<(Kind, Token)> {
 /// The token of the packet that an ICMP error quotes: it may be cut off after eight bytes.
 fn quoted_token(protocol: u8, data: &[u8]) -> Option<Token> {
     match protocol {
-        TCP => Some(Token(word(data, 4)?)),
+        TCP => match message(data) {
+            Some(Word::Request(token) | Word::Answer(token)) => Some(token),
+            None => Some(Token(word(data, 4)?)),
+        },
         UDP => match token::read_word(word(data, 8)?) {
             Word::Request(token) | Word::Answer(token) => Some(token),
         },
@@ -238,6 +258,15 @@ pub(crate) mod tests {
         header
     }
 
+    /// A segment with data behind twelve bytes of options.
+    fn segment(data: &[u8]) -> Vec<u8> {
+        let mut segment = tcp_header(7, 9, 0x18);
+        segment[12] = 0x80;
+        segment.extend_from_slice(&[1; 12]);
+        segment.extend_from_slice(data);
+        segment
+    }
+
     fn udp(word: u32) -> Vec<u8> {
         let mut datagram = vec![0x9c, 0x40, 0, 53, 0, 12, 0, 0];
         datagram.extend_from_slice(&word.to_be_bytes());
@@ -256,12 +285,24 @@ pub(crate) mod tests {
         error.extend_from_slice(&ipv4(TCP, &tcp_header(token.0, 0, 2)[..8]));
         let mut error6 = vec![1, 4, 0, 0, 0, 0, 0, 0];
         error6.extend_from_slice(&ipv6_packet(UDP, &udp(token.0)));
+        let (_, answer) = kept::answer(&kept::message(token), "x\n").unwrap();
+        let init = sctp::init(40_000, 80, token);
+        let saw = "10.0.0.1:0".parse().unwrap();
+        let init_answer = |serves| sctp::answer(&init, |_| serves, "pod/a/b", saw).unwrap();
+        let mut error_message = vec![3, 13, 0, 0, 0, 0, 0, 0];
+        error_message.extend_from_slice(&ipv4(TCP, &segment(&kept::message(token))));
         let cases: Vec<(&str, Vec<u8>, Kind)> = vec![
             ("SYN", ipv4(TCP, &tcp_header(token.0, 0, 0x02)), Kind::Request),
             ("SYN with ECN", ipv4(TCP, &tcp_header(token.0, 0, 0xc2)), Kind::Request),
             ("SYN-ACK", ipv4(TCP, &tcp_header(99, token.0 + 1, 0x12)), Kind::Answer),
             ("RST-ACK", ipv4(TCP, &tcp_header(0, token.0 + 1, 0x14)), Kind::Answer),
             ("data", ipv4(TCP, &tcp_header(token.0 + 1, 77, 0x18)), Kind::Stream),
+            ("message", ipv4(TCP, &segment(&kept::message(token))), Kind::Request),
+            ("its answer", ipv6_packet(TCP, &segment(&answer)), Kind::Answer),
+            ("INIT", ipv4(SCTP, &init), Kind::Request),
+            ("INIT ACK", ipv6_packet(SCTP, &init_answer(true)), Kind::Answer),
+            ("ABORT", ipv4(SCTP, &init_answer(false)), Kind::Refusal),
+            ("ICMP error about a message", ipv4(ICMP, &error_message), Kind::Error { kind: 3, code: 13 }),
             ("SYN over IPv6", ipv6_packet(TCP, &tcp_header(token.0, 0, 0x02)), Kind::Request),
             ("datagram", ipv4(UDP, &udp(token.0)), Kind::Request),
             ("its answer", ipv6_packet(UDP, &udp(token::answer_word(token.0))), Kind::Answer),
@@ -274,6 +315,16 @@ pub(crate) mod tests {
         for (name, bytes, kind) in cases {
             let packet = parse(&bytes).unwrap_or_else(|| panic!("{name} was not read"));
             assert_eq!((packet.kind, packet.token), (kind, token), "{name}");
+        }
+    }
+
+    #[test]
+    fn foreign_sctp_is_passed_over() {
+        let mut foreign = sctp::init(80, 40_000, Token(5));
+        // An ABORT that is not ours, SHUTDOWN COMPLETE, DATA.
+        for chunk in [sctp::ABORT, 14, 0] {
+            foreign[12] = chunk;
+            assert_eq!(parse(&ipv4(SCTP, &foreign)), None, "{chunk}");
         }
     }
 

@@ -33,7 +33,7 @@ impl Prober {
     ///
     /// A pod listens on exactly its declared container ports (or those that `listens` of the snapshot
     /// gives), a hostNetwork pod on those of its node, an external host on its own; the pod of the cluster
-    /// DNS serves port 53 itself. SCTP ports have no listener yet.
+    /// DNS serves port 53 itself. Connections that were kept by a place that is gone are closed.
     pub fn sync(&mut self, cluster: &Cluster, snapshot: &Snapshot) -> Result<(), ProbeError> {
         let mut listens = listens(snapshot);
         let sites =
@@ -64,6 +64,11 @@ impl Prober {
         Ok(observations)
     }
 
+    /// Closes every connection that was kept ([`ProbeRequest::keep`]), at both ends.
+    pub fn release(&mut self) {
+        self.world.release();
+    }
+
     /// Makes one probe with a witness on the way, in every node and the router: the sightings of the
     /// observation show its path.
     pub fn trace(&mut self, cluster: &Cluster, request: &ProbeRequest) -> Result<Observation, ProbeError> {
@@ -78,9 +83,9 @@ impl Prober {
         places: &[(Place, Arc<Netns>)],
         request: &ProbeRequest,
     ) -> Result<Observation, ProbeError> {
-        self.world.trace(true, places)?;
-        let observations = self.probe(std::slice::from_ref(request));
-        self.world.trace(false, places)?;
+        let traced = self.world.trace(places);
+        let observations = traced.and_then(|()| self.probe(std::slice::from_ref(request)));
+        self.world.stop_tracing();
         observations?.pop().ok_or_else(|| ProbeError::NoSuchPlace { place: request.source.clone() })
     }
 

@@ -20,6 +20,10 @@ pub struct ProbeRequest {
     /// Whether the connection is kept: the first such request opens it, and each later one with the same
     /// source, family, target and port sends a message over it and waits for the answer
     /// ([`crate::Prober::release`] closes them all). TCP and UDP only.
+    ///
+    /// A TCP connection over which a message was lost is closed, so that nothing is sent again in a later
+    /// step, and the next request opens another; a UDP socket stays. When the first message over a new TCP
+    /// connection is lost, the outcome is [`NoAnswer`](netproof_model::Outcome::NoAnswer).
     pub keep: bool,
 }
 

@@ -1,7 +1,8 @@
 //! What our own servers answer: who they are, and which source address they saw.
 
 use crate::dns;
-use crate::token;
+use crate::{kept, token};
+use netproof_model::Token;
 use std::net::SocketAddr;
 
 /// How the body of every answer begins.
@@ -10,7 +11,7 @@ pub(crate) const GREETING: &str = "netproof 1 ";
 /// The longest request that a server reads before it gives up on the connection.
 pub(crate) const LONGEST_REQUEST: usize = 4096;
 
-fn body(who: &str, saw: Option<SocketAddr>) -> String {
+pub(crate) fn body(who: &str, saw: Option<SocketAddr>) -> String {
     match saw {
         Some(address) => format!("{GREETING}{who} saw {}\n", address.ip().to_canonical()),
         None => format!("{GREETING}{who}\n"),
@@ -28,14 +29,26 @@ pub(crate) fn answer_datagram(request: &[u8], who: &str, saw: Option<SocketAddr>
     Some(answer)
 }
 
-/// The answer to what a TCP client has sent so far: a complete HTTP request gets one.
-pub(crate) fn answer_stream(request: &[u8], who: &str, saw: Option<SocketAddr>) -> Option<Vec<u8>> {
+/// The answer to what a TCP client has sent so far, once it is complete: to an HTTP request, or to a
+/// message on a connection that is kept, with the message's token.
+pub(crate) fn answer_stream(
+    request: &[u8],
+    who: &str,
+    saw: Option<SocketAddr>,
+) -> Option<(Option<Token>, Vec<u8>)> {
+    let body = body(who, saw);
+    match kept::answer(request, &body) {
+        Some((token, answer)) => Some((Some(token), answer)),
+        None => answer_http(request, &body).map(|answer| (None, answer)),
+    }
+}
+
+fn answer_http(request: &[u8], body: &str) -> Option<Vec<u8>> {
     let methods: [&[u8]; 2] = [b"GET ", b"HEAD "];
     let method = methods.iter().find(|method| request.starts_with(method))?;
     if !request.windows(4).any(|window| window == b"\r\n\r\n") {
         return None;
     }
-    let body = body(who, saw);
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
@@ -47,15 +60,20 @@ pub(crate) fn answer_stream(request: &[u8], who: &str, saw: Option<SocketAddr>) 
     Some(answer)
 }
 
-/// Whether an HTTP answer is one of ours, complete: `None` while more must come.
+/// Whether an HTTP answer is one of ours, complete: `None` while more must come. A success is ours where
+/// its body is, or where its header says `Server: netproof`, as a proxy's health check does.
 pub(crate) fn is_our_answer(answer: &[u8]) -> Option<bool> {
-    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
-        let status = b"HTTP/1.1 200 ";
-        let known = answer.len().min(status.len());
-        return (answer[..known] != status[..known] || answer.len() > LONGEST_REQUEST).then_some(false);
-    };
-    if !answer.starts_with(b"HTTP/1.1 200 ") {
+    const SUCCESS: [&[u8]; 2] = [b"HTTP/1.1 200 ", b"HTTP/1.0 200 "];
+    let known = answer.len().min(SUCCESS[0].len());
+    if !SUCCESS.iter().any(|status| answer[..known] == status[..known]) {
         return Some(false);
+    }
+    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return (answer.len() > LONGEST_REQUEST).then_some(false);
+    };
+    let mut lines = answer[..end].split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    if lines.any(|line| line.eq_ignore_ascii_case(b"server: netproof")) {
+        return Some(true);
     }
     let body = &answer[end + 4..];
     let known = body.len().min(GREETING.len());
@@ -76,7 +94,8 @@ mod tests {
         let saw = Some(SAW.parse().unwrap());
         assert_eq!(answer_stream(b"GET / HTTP/1.1\r\nHost: x\r\n", "pod/a/b", saw), None);
         assert_eq!(answer_stream(b"\x16\x03\x01 hello\r\n\r\n", "pod/a/b", saw), None);
-        let answer = answer_stream(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "pod/a/b", saw).unwrap();
+        let (token, answer) = answer_stream(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "pod/a/b", saw).unwrap();
+        assert_eq!(token, None);
         insta::assert_snapshot!(String::from_utf8(answer.clone()).unwrap().replace('\r', ""), @r"
         HTTP/1.1 200 OK
         Content-Type: text/plain; charset=utf-8
@@ -92,10 +111,33 @@ mod tests {
     }
 
     #[test]
+    fn a_health_check_is_answered_by_its_header() {
+        let answer = b"HTTP/1.0 200 OK\r\nserver: Netproof\r\nContent-Length: 2\r\n\r\n{}";
+        assert_eq!(is_our_answer(answer), Some(true));
+        let end = answer.len() - 2;
+        for length in 0..end {
+            assert_eq!(is_our_answer(&answer[..length]), None, "{length}");
+        }
+        assert_eq!(is_our_answer(&answer[..end]), Some(true), "the header says enough");
+        let failing = b"HTTP/1.1 503 Service Unavailable\r\nServer: netproof\r\n\r\n";
+        assert_eq!(is_our_answer(failing), Some(false));
+    }
+
+    #[test]
+    fn a_message_is_answered() {
+        let saw = Some(SAW.parse().unwrap());
+        let token = Token(0x1234);
+        let (found, answer) = answer_stream(&kept::message(token), "pod/a/b", saw).unwrap();
+        assert_eq!((found, kept::is_answer(token, &answer)), (Some(token), Some(true)));
+        assert!(answer.ends_with(b"netproof 1 pod/a/b saw 10.0.0.1\n"));
+    }
+
+    #[test]
     fn other_answers_are_not_ours() {
-        let answers: [&[u8]; 4] = [
+        let answers: [&[u8]; 5] = [
             b"HTTP/1.1 404 Not Found\r\n\r\n",
             b"SSH-2.0-x\r\n",
+            b"HTTP/1.1 200 OK\r\nServer: netproof/2\r\n\r\nhello",
             b"HTTP/1.1 200 OK\r\n\r\nhello",
             &[b'x'; LONGEST_REQUEST + 1],
         ];
@@ -111,8 +153,7 @@ mod tests {
         let answer = answer_datagram(&[0x12, 0x34, 0x56, 0x78, 1], "pod/a/b", saw).unwrap();
         assert_eq!(answer[..4], [0x92, 0x34, 0x56, 0x78]);
         assert_eq!(answer[4..], *b"netproof 1 pod/a/b saw 10.0.0.1\n");
-        let query =
-            dns::query(netproof_model::Token(0x0007_0100), "x", netproof_model::Family::Ipv4).unwrap();
+        let query = dns::query(Token(0x0007_0100), "x", netproof_model::Family::Ipv4).unwrap();
         assert_eq!(answer_datagram(&query, "pod/a/b", saw), dns::empty_answer(&query));
     }
 }

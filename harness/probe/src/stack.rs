@@ -5,7 +5,7 @@ use crate::filter;
 use crate::{nflog, sys};
 use netproof_cluster::Netns;
 use netproof_model::topology::ListenPort;
-use netproof_model::{Family, Place, Protocol};
+use netproof_model::{Family, Place, Protocol, Token};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,7 +19,7 @@ pub struct Site {
     pub place: Place,
     /// Its namespace.
     pub netns: Arc<Netns>,
-    /// The ports that it listens on, over TCP and UDP.
+    /// The ports that it listens on.
     pub listens: BTreeSet<ListenPort>,
 }
 
@@ -36,8 +36,8 @@ pub(crate) enum Role {
     Listener(ListenPort),
     /// Answers datagrams.
     Datagrams(ListenPort),
-    /// An accepted connection, and what its client has sent.
-    Connection { client: Option<SocketAddr>, request: Vec<u8> },
+    /// An accepted connection: what its client has sent, and the token that opened it if it is kept.
+    Connection { client: Option<SocketAddr>, request: Vec<u8>, opened_by: Option<Token> },
 }
 
 /// A stack with its sockets; each is known by its key in the event loop.
@@ -48,10 +48,10 @@ pub(crate) struct Stack {
     pub keys: Vec<usize>,
     /// Listeners by port.
     pub listeners: Vec<(ListenPort, usize)>,
-    /// The tracer, once there was one.
-    pub tracer: Option<usize>,
-    /// The keys of the witnesses of ICMP, which also send echoes.
-    pub icmp: Vec<(Family, usize)>,
+    /// The ports that it serves over SCTP: its witness answers.
+    pub sctp: BTreeSet<u16>,
+    /// The keys of the witnesses that also send: of ICMP and of SCTP.
+    pub senders: Vec<(Protocol, Family, usize)>,
     pub numbers: Numbers,
 }
 
@@ -61,6 +61,7 @@ pub(crate) struct Stack {
 pub(crate) struct Numbers {
     tcp: u16,
     udp: u16,
+    sctp: u16,
     echo: u16,
 }
 
@@ -69,18 +70,20 @@ const PORTS: u16 = 32_749;
 const ECHOES: u16 = 65_521;
 
 impl Numbers {
-    /// The next source port.
-    pub(crate) fn port(&mut self, protocol: Protocol) -> u16 {
-        let counter = if protocol == Protocol::Tcp { &mut self.tcp } else { &mut self.udp };
+    /// The next source port, or echo identifier.
+    pub(crate) fn next(&mut self, protocol: Protocol) -> u16 {
+        let counter = match protocol {
+            Protocol::Tcp => &mut self.tcp,
+            Protocol::Udp => &mut self.udp,
+            Protocol::Sctp => &mut self.sctp,
+            Protocol::Icmp => {
+                self.echo = (self.echo + 1) % ECHOES;
+                return self.echo;
+            }
+        };
         let port = FIRST_PORT + *counter;
         *counter = (*counter + 1) % PORTS;
         port
-    }
-
-    /// The next echo identifier.
-    pub(crate) fn echo(&mut self) -> u16 {
-        self.echo = (self.echo + 1) % ECHOES;
-        self.echo
     }
 }
 
@@ -94,9 +97,9 @@ pub(crate) fn any_address(family: Family) -> IpAddr {
 
 /// Opens what a stack needs besides listeners, in the namespace that the calling thread is in.
 pub(crate) fn open_witnesses(place: &Place, families: &[Family]) -> io::Result<Vec<(OwnedFd, Role)>> {
-    let mut opened = Vec::with_capacity(7);
+    let mut opened = Vec::with_capacity(9);
     for family in families.iter().copied() {
-        for protocol in [Protocol::Icmp, Protocol::Tcp, Protocol::Udp] {
+        for protocol in [Protocol::Icmp, Protocol::Tcp, Protocol::Udp, Protocol::Sctp] {
             let fd = sys::raw_socket(family, protocol.number(family))?;
             sys::enlarge_receive_buffer(&fd)?;
             sys::attach_filter(&fd, &filter::witness(family, protocol))?;
@@ -109,8 +112,8 @@ pub(crate) fn open_witnesses(place: &Place, families: &[Family]) -> io::Result<V
     Ok(opened)
 }
 
-/// Opens a listener on a port of every family, in the namespace that the calling thread is in. There is
-/// none for SCTP yet.
+/// Opens a listener on a port of every family, in the namespace that the calling thread is in. SCTP has
+/// none: its witness answers.
 pub(crate) fn open_listener(listen: ListenPort, families: &[Family]) -> io::Result<Vec<(OwnedFd, Role)>> {
     let mut opened = Vec::with_capacity(2);
     for family in families.iter().copied() {
@@ -140,10 +143,10 @@ pub(crate) fn open_listener(listen: ListenPort, families: &[Family]) -> io::Resu
     Ok(opened)
 }
 
-/// Opens a tracer in the namespace that the calling thread is in. It receives nothing until it is told to.
+/// Opens a tracer in the namespace that the calling thread is in.
 pub(crate) fn open_tracer() -> io::Result<(OwnedFd, Role)> {
     let fd = sys::packet_socket()?;
-    sys::attach_filter(&fd, &filter::everything(false))?;
+    sys::attach_filter(&fd, &filter::everything())?;
     Ok((fd, Role::Tracer { interfaces: Vec::new() }))
 }
 
@@ -165,11 +168,11 @@ mod tests {
     #[test]
     fn ports_come_again_only_after_all_others() {
         let mut numbers = Numbers::default();
-        let first: Vec<u16> = (0..PORTS).map(|_| numbers.port(Protocol::Tcp)).collect();
+        let first: Vec<u16> = (0..PORTS).map(|_| numbers.next(Protocol::Tcp)).collect();
         let distinct: BTreeSet<u16> = first.iter().copied().collect();
         assert_eq!(distinct.len(), usize::from(PORTS));
         assert_eq!(distinct.last(), Some(&u16::MAX));
-        assert_eq!(numbers.port(Protocol::Tcp), first[0]);
-        assert_eq!(numbers.port(Protocol::Udp), first[0], "each protocol counts for itself");
+        assert_eq!(numbers.next(Protocol::Tcp), first[0]);
+        assert_eq!(numbers.next(Protocol::Udp), first[0], "each protocol counts for itself");
     }
 }

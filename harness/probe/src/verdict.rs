@@ -1,8 +1,9 @@
 //! From what the socket says and what the evidence shows to an outcome. Pure, so that the rules can be
 //! read and tested as a table.
 
-use netproof_model::observation::{LogRecord, Sighting};
+use netproof_model::observation::{LogRecord, PacketAddresses, Passage, Sighting};
 use netproof_model::{Family, Outcome, Place, Rejection};
+use std::net::SocketAddr;
 
 /// What the probe's own socket says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +40,37 @@ pub(crate) struct Evidence {
     pub answer_logged: bool,
     /// Where the request was delivered.
     pub sightings: Vec<Sighting>,
-    /// Where it passed, with its hop limit there; only while tracing.
-    pub passages: Vec<(u8, Sighting)>,
+    /// Where it was on its way, with its hop limit there; only while tracing.
+    pub traced: Vec<(u8, Sighting)>,
+    /// Where it passed the hooks of policy, with its hop limit there.
+    pub passages: Vec<(u8, Passage)>,
     /// The first ICMP error about it.
     pub error: Option<IcmpError>,
-    /// Its echo was answered.
-    pub echoed: bool,
+    /// The answer for which no socket but a witness looks: to an echo, or of SCTP.
+    pub awaited: Option<Awaited>,
+    /// It has come.
+    pub answered: bool,
+    /// It has come, and says that nobody listens.
+    pub refused: bool,
+}
+
+/// Where an answer must arrive, and from where, to be the answer to what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Awaited {
+    /// The source of the request.
+    pub place: Place,
+    /// The address and the port (0 for an echo) that were asked.
+    pub from: SocketAddr,
+    /// The source port; 0 for an echo.
+    pub port: u16,
+}
+
+impl Awaited {
+    /// Whether a packet that was delivered at `place` is this answer.
+    pub(crate) fn is(&self, place: &Place, packet: &PacketAddresses) -> bool {
+        let from = SocketAddr::new(packet.source, packet.source_port);
+        self.from == from && self.port == packet.destination_port && self.place == *place
+    }
 }
 
 /// How much may still come.
@@ -62,8 +88,11 @@ pub(crate) enum Moment {
 pub(crate) fn decide(answer: Answer, evidence: &Evidence, moment: Moment) -> Option<Outcome> {
     let seen = !evidence.sightings.is_empty();
     let logged = evidence.request_logged;
-    if answer == Answer::Connected || evidence.echoed {
+    if answer == Answer::Connected || evidence.answered {
         return Some(Outcome::Connected);
+    }
+    if evidence.refused {
+        return Some(Outcome::Refused);
     }
     if let Some(error) = evidence.error {
         return Some(match rejection(error) {
@@ -112,28 +141,28 @@ pub(crate) fn served_by(evidence: &Evidence) -> Option<&Place> {
     evidence.sightings.last().map(|sighting| &sighting.place)
 }
 
-/// Where the request was seen, in order: hop limits fall along the way, and what was delivered comes
-/// after what passed.
-pub(crate) fn path(evidence: Evidence) -> Vec<Sighting> {
-    if evidence.passages.is_empty() {
-        return evidence.sightings;
-    }
-    let mut passages = evidence.passages;
-    // Stable: two interfaces of one stack (a bridge and its port) stay in the order of arrival.
-    passages.sort_by_key(|(hop_limit, _)| std::cmp::Reverse(*hop_limit));
-    let mut path: Vec<Sighting> = passages.into_iter().map(|(_, sighting)| sighting).collect();
+/// Where the request was seen, in order, and where it passed the hooks of policy, in order. Hop limits
+/// fall along the way, and what was delivered comes after what was on its way.
+pub(crate) fn path(evidence: Evidence) -> (Vec<Sighting>, Vec<Passage>) {
+    let mut path = in_order(evidence.traced);
     for sighting in evidence.sightings {
         if !path.contains(&sighting) {
             path.push(sighting);
         }
     }
-    path
+    (path, in_order(evidence.passages))
+}
+
+/// By falling hop limit. Two in one stack (a bridge and its port, or output and input) stay in the order
+/// of arrival.
+fn in_order<T>(mut stations: Vec<(u8, T)>) -> Vec<T> {
+    stations.sort_by_key(|(hop_limit, _)| std::cmp::Reverse(*hop_limit));
+    stations.into_iter().map(|(_, station)| station).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use netproof_model::observation::PacketAddresses;
     use netproof_model::{Protocol, Token};
 
     fn seen() -> Evidence {
@@ -167,7 +196,8 @@ mod tests {
         let cases: Vec<(Answer, Evidence, Moment, Option<Outcome>)> = vec![
             (Connected, seen(), Sent, Some(Outcome::Connected)),
             (Connected, none(), Sent, Some(Outcome::Connected)),
-            (Nothing, Evidence { echoed: true, ..seen() }, Sent, Some(Outcome::Connected)),
+            (Nothing, Evidence { answered: true, ..seen() }, Sent, Some(Outcome::Connected)),
+            (Nothing, Evidence { refused: true, ..seen() }, Sent, Some(Outcome::Refused)),
             (Nothing, none(), Sent, None),
             (Nothing, none(), Drained, None),
             (Nothing, none(), Over, Some(Outcome::Dropped)),

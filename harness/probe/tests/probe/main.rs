@@ -9,6 +9,8 @@
     reason = "a test says what went wrong by panicking"
 )]
 
+mod evidence;
+mod kept;
 mod names;
 mod outcomes;
 mod stress;
@@ -28,6 +30,8 @@ fn main() {
     let mut trials = Vec::new();
     trials.extend(outcomes::trials());
     trials.extend(names::trials());
+    trials.extend(evidence::trials());
+    trials.extend(kept::trials());
     trials.extend(sync::trials());
     trials.extend(stress::trials());
     libtest_mimic::run(&arguments, trials).exit();

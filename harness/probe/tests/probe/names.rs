@@ -12,7 +12,8 @@ use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
 /// A pod with a name server that another thread runs, as the cluster's is: it knows `web.default.svc`
-/// (the pod `web`), `broken` (SERVFAIL) and nothing else.
+/// (the pod `web`), `both.default.svc` (`web` and `neighbour`), three aliases of that, `broken` (SERVFAIL)
+/// and nothing else.
 struct Names {
     world: World,
     server: IpAddr,
@@ -28,7 +29,17 @@ impl Names {
         let mut world = World::new(Wiring::Routed);
         world.change(Change::Apply(Object::Pod(pod("resolver", "node2", &[]))));
         let server = world.address(&resolver(), family);
-        let zone = BTreeMap::from([("web.default.svc".to_owned(), world.address(&web(), family))]);
+        let neighbour = Place::pod("default", "neighbour");
+        let [web, neighbour] = [web(), neighbour].map(|place| Record::Address(world.address(&place, family)));
+        let zone: Zone = [
+            ("web.default.svc", vec![web.clone()]),
+            ("both.default.svc", vec![web, neighbour]),
+            ("whole.default.svc", vec![Record::Alias("both.default.svc")]),
+            ("cname-only.default.svc", vec![Record::Alias("both.default.svc")]),
+            ("cname-twice.default.svc", vec![Record::Alias("cname-only.default.svc")]),
+        ]
+        .map(|(name, records)| (name.to_owned(), records))
+        .into();
         let netns = world.cluster.netns(&resolver()).unwrap();
         let socket = netns.enter(|| UdpSocket::bind((server, 53)).unwrap()).unwrap();
         // It ends with the test program; a namespace that it holds goes with it.
@@ -49,8 +60,17 @@ impl Names {
     }
 }
 
-/// Answers a query from the zone.
-fn answer(query: &[u8], zone: &BTreeMap<String, IpAddr>) -> Vec<u8> {
+#[derive(Clone)]
+enum Record {
+    Address(IpAddr),
+    Alias(&'static str),
+}
+
+type Zone = BTreeMap<String, Vec<Record>>;
+
+/// Answers a query from the zone: with an alias and what it leads to if the name begins with `whole`, with
+/// an alias alone for others.
+fn answer(query: &[u8], zone: &Zone) -> Vec<u8> {
     let mut at = 12;
     let mut labels = Vec::new();
     while query[at] != 0 {
@@ -63,34 +83,80 @@ fn answer(query: &[u8], zone: &BTreeMap<String, IpAddr>) -> Vec<u8> {
     let mut answer = query[..at + 5].to_vec();
     answer[2] |= 0x84;
     match zone.get(&name) {
-        Some(address) => {
-            let (expected, data) = match address {
-                IpAddr::V4(address) => ([0, 1], address.octets().to_vec()),
-                IpAddr::V6(address) => ([0, 28], address.octets().to_vec()),
-            };
-            if kind == expected {
-                answer[7] = 1;
-                answer.extend_from_slice(&[
-                    0xc0,
-                    12,
-                    kind[0],
-                    kind[1],
-                    0,
-                    1,
-                    0,
-                    0,
-                    0,
-                    5,
-                    0,
-                    data.len() as u8,
-                ]);
-                answer.extend(data);
-            }
-        }
+        Some(records) => write(&mut answer, &name, kind, records, zone),
         None if name.starts_with("broken") => answer[3] |= 2,
         None => answer[3] |= 3,
     }
     answer
+}
+
+fn write(answer: &mut Vec<u8>, name: &str, kind: [u8; 2], records: &[Record], zone: &Zone) {
+    for record in records {
+        let (of, data) = match record {
+            Record::Address(IpAddr::V4(address)) => ([0, 1], address.octets().to_vec()),
+            Record::Address(IpAddr::V6(address)) => ([0, 28], address.octets().to_vec()),
+            Record::Alias(target) => ([0, 5], spell(target)),
+        };
+        if of != kind && of != [0, 5] {
+            continue;
+        }
+        answer[7] += 1;
+        answer.extend(spell(name));
+        answer.extend([of[0], of[1], 0, 1, 0, 0, 0, 5, 0, data.len() as u8]);
+        answer.extend(data);
+        if let Record::Alias(target) = record
+            && name.starts_with("whole")
+        {
+            write(answer, target, kind, &zone[*target], zone);
+        }
+    }
+}
+
+fn spell(name: &str) -> Vec<u8> {
+    let label = |label: &str| [&[label.len() as u8], label.as_bytes()].concat();
+    name.split('.').map(label).chain([vec![0]]).collect::<Vec<_>>().concat()
+}
+
+/// Every address that a name leads to is told, by whichever way; an alias is followed once.
+fn resolved(family: Family) {
+    let mut names = Names::new(family);
+    let target = names.world.address(&web(), family);
+    let neighbour = names.world.address(&Place::pod("default", "neighbour"), family);
+    for (name, expected) in [
+        ("web", vec![target]),
+        ("both", vec![target, neighbour]),
+        ("whole", vec![target, neighbour]),
+        ("cname-only", vec![target, neighbour]),
+    ] {
+        for port in [tcp(80), tcp(81), ProbePort::Icmp] {
+            let seen = names.probe(name, port);
+            assert_eq!(seen.resolved, expected, "{name}: {seen:#?}");
+            assert_eq!((seen.destination, seen.waited), (Some(target), Duration::ZERO), "{name}: {seen:#?}");
+        }
+    }
+    for name in ["nobody", "cname-twice"] {
+        let seen = names.probe(name, tcp(80));
+        assert_eq!((seen.outcome, seen.resolved.len()), (Outcome::NameNotFound, 0), "{name}: {seen:#?}");
+    }
+    let seen = names.world.probe(request(target, tcp(80)));
+    assert!(seen.resolved.is_empty(), "no name server was asked: {seen:#?}");
+}
+
+/// A connection that is kept needs no name server any more, and still knows what it said.
+fn kept(family: Family) {
+    let mut names = Names::new(family);
+    let mut by_name = request(names.server, tcp(80));
+    let server = names.server;
+    by_name.target = Target::Name { name: "both".into(), search: vec!["default.svc".into()], server };
+    by_name.keep = true;
+    let first = names.world.probe(by_name.clone());
+    names.world.rules("node1", "forward", "udp dport 53 drop");
+    let second = names.world.probe(by_name);
+    for seen in [&first, &second] {
+        assert_eq!((seen.outcome, seen.resolved.len()), (Outcome::Connected, 2), "{seen:#?}");
+        assert_eq!(seen.destination, first.destination);
+    }
+    assert_ne!(first.token, second.token);
 }
 
 fn found(family: Family) {
@@ -218,6 +284,10 @@ pub fn trials() -> Vec<Trial> {
         vec![trial("names that DNS cannot carry", bad), trial("many names at once", many_at_once)];
     for family in Family::ALL {
         trials.push(trial(format!("a name is found over {family}"), move || found(family)));
+        trials.push(trial(format!("what names lead to over {family}"), move || resolved(family)));
+        trials.push(trial_with_rules(format!("a name of a kept connection over {family}"), move || {
+            kept(family)
+        }));
         trials.push(trial(format!("a name is not found over {family}"), move || not_found(family)));
         trials.push(trial(format!("the cluster's DNS over {family}"), move || cluster_dns(family)));
         trials.push(trial(format!("nobody serves names over {family}"), move || nobody_serves(family)));

@@ -1,6 +1,6 @@
 //! Every outcome, brought about for real, over each protocol and family.
 
-use crate::world::{World, client, dns, http, request, tcp, udp, web};
+use crate::world::{World, client, dns, http, request, sctp, tcp, udp, web};
 use crate::{trial, trial_with_rules};
 use libtest_mimic::Trial;
 use netproof_model::{Family, Hook, Outcome, Place, Rejection, Stage, Wiring};
@@ -36,11 +36,11 @@ fn case(
 }
 
 fn cases() -> Vec<Case> {
-    let every = [tcp(80), udp(80), http(80), dns(53), ICMP];
+    let every = [tcp(80), udp(80), sctp(80), http(80), dns(53), ICMP];
     let forward = |rule| Some(("node1", "forward", rule));
     vec![
         case("connected", None, &every, Outcome::Connected, None, true),
-        case("refused", None, &[tcp(81), udp(81), http(81)], Outcome::Refused, None, true),
+        case("refused", None, &[tcp(81), udp(81), sctp(81), http(81)], Outcome::Refused, None, true),
         case("dropped silently", forward("TARGET drop"), &every, Outcome::Dropped, None, false),
         case(
             "dropped with a log",
@@ -214,7 +214,7 @@ fn known_drops_do_not_wait(family: Family) {
     let mut world = World::new(Wiring::Routed);
     world.rules("node1", "forward", "log prefix \"netproof:9\" group 4790 drop");
     let target = world.address(&web(), family);
-    for port in [tcp(80), udp(80), ICMP] {
+    for port in [tcp(80), udp(80), sctp(80), ICMP] {
         let mut request = request(target, port);
         request.patience = Patience::ForAnswer;
         let seen = world.probe(request);
@@ -227,9 +227,12 @@ fn not_permitted(family: Family) {
     let mut world = World::new(Wiring::Routed);
     world.rules("node1", "output", "log prefix \"netproof:9\" group 4790 drop");
     let target = world.address(&web(), family);
-    for (port, expected) in
-        [(udp(80), Outcome::NotPermitted), (ICMP, Outcome::NotPermitted), (tcp(80), Outcome::Dropped)]
-    {
+    for (port, expected) in [
+        (udp(80), Outcome::NotPermitted),
+        (sctp(80), Outcome::NotPermitted),
+        (ICMP, Outcome::NotPermitted),
+        (tcp(80), Outcome::Dropped),
+    ] {
         let mut request = request(target, port);
         request.source = Place::node("node1");
         let seen = world.probe(request);
@@ -247,7 +250,7 @@ fn no_route(family: Family) {
         Family::Ipv6 => ("2001:db8:51::1", "-6"),
     };
     world.run(&client(), &["ip", option, "route", "add", "unreachable", target], "");
-    for port in [tcp(80), udp(80), http(80), ICMP] {
+    for port in [tcp(80), udp(80), sctp(80), http(80), ICMP] {
         let seen = world.probe(request(target.parse().unwrap(), port));
         assert_eq!((seen.outcome, seen.waited), (Outcome::Unreachable, Duration::ZERO), "{seen:#?}");
     }
@@ -256,13 +259,15 @@ fn no_route(family: Family) {
 fn node(family: Family) {
     let mut world = World::new(Wiring::Routed);
     let target = world.address(&Place::node("node2"), family);
-    for port in [tcp(9000), udp(9000), http(9000), ICMP] {
+    for port in [tcp(9000), udp(9000), sctp(9000), http(9000), ICMP] {
         let seen = world.probe(request(target, port));
         assert_eq!(seen.outcome, Outcome::Connected, "{seen:#?}");
         assert_eq!(seen.served_by, Some(Place::node("node2")), "{seen:#?}");
     }
-    let seen = world.probe(request(target, tcp(9001)));
-    assert_eq!(seen.outcome, Outcome::Refused, "{seen:#?}");
+    for port in [tcp(9001), sctp(9001)] {
+        let seen = world.probe(request(target, port));
+        assert_eq!(seen.outcome, Outcome::Refused, "{seen:#?}");
+    }
     // What only passes through a node is not seen by its witness.
     let mut other = request(world.address(&web(), family), tcp(80));
     other.source = Place::node("node1");
@@ -278,6 +283,7 @@ fn node_input(family: Family) {
     for (port, expected) in [
         (tcp(9000), Outcome::Dropped),
         (udp(9000), Outcome::Dropped),
+        (sctp(9000), Outcome::Dropped),
         (tcp(9001), Outcome::Rejected(Rejection::TcpReset)),
         (tcp(9002), Outcome::Refused),
     ] {
@@ -299,7 +305,7 @@ fn no_answer(family: Family) {
 fn second_try(family: Family) {
     let mut world = World::new(Wiring::Routed);
     let target = world.address(&web(), family);
-    for port in [tcp(80), udp(80), ICMP] {
+    for port in [tcp(80), udp(80), sctp(80), ICMP] {
         world.run(&Place::node("node1"), &["nft", "flush", "ruleset"], "");
         world.rules("node1", "forward", "limit rate 1/day burst 1 packets drop");
         let mut request = request(target, port);
@@ -323,12 +329,12 @@ fn translated(family: Family) {
     let text = format!(
         "table {ip} nat {{\n\
          chain pre {{ type nat hook prerouting priority -100;\n\
-         {ip} daddr {service} meta l4proto {{ tcp, udp }} dnat to {to}:80\n\
+         {ip} daddr {service} meta l4proto {{ tcp, udp, sctp }} dnat to {to}:80\n\
          {ip} daddr {service} dnat to {target}\n}}\n\
          chain post {{ type nat hook postrouting priority 100; {ip} daddr {target} masquerade\n}}\n}}\n"
     );
     world.run(&Place::node("node1"), &["nft", "-f", "-"], &text);
-    for port in [tcp(8080), udp(8080), http(8080), ICMP] {
+    for port in [tcp(8080), udp(8080), sctp(8080), http(8080), ICMP] {
         let seen = world.probe(request(service.parse().unwrap(), port));
         assert_eq!(seen.outcome, Outcome::Connected, "{seen:#?}");
         assert_eq!((seen.served_by.as_ref(), seen.seen_source), (Some(&web()), Some(node)), "{seen:#?}");
@@ -346,7 +352,7 @@ fn trace(family: Family) {
             .collect::<Vec<_>>()
     };
     let (cluster, prober) = (&world.cluster, &mut world.prober);
-    for port in [tcp(80), udp(80), http(80), ICMP] {
+    for port in [tcp(80), udp(80), sctp(80), http(80), ICMP] {
         let seen = prober.trace(cluster, &request(target, port)).unwrap();
         assert_eq!(seen.outcome, Outcome::Connected);
         let path = path(&seen);

@@ -1,7 +1,7 @@
 //! Thousands of probes with every processor busy give exact outcomes.
 
 use crate::trial_with_rules;
-use crate::world::{World, http, request, tcp, udp, web};
+use crate::world::{World, http, request, sctp, tcp, udp, web};
 use libtest_mimic::Trial;
 use netproof_model::{Family, Outcome, Place, Rejection, Wiring};
 use netproof_probe::{ProbePort, ProbeRequest};
@@ -25,13 +25,17 @@ fn exact() {
         (tcp(80), Outcome::Connected, 0),
         (udp(80), Outcome::Connected, 0),
         (http(80), Outcome::Connected, 0),
+        (sctp(80), Outcome::Connected, 0),
         (ProbePort::Icmp, Outcome::Connected, 0),
         (tcp(81), Outcome::Refused, 0),
         (udp(81), Outcome::Refused, 0),
+        (sctp(81), Outcome::Refused, 0),
         (tcp(1000), Outcome::Dropped, 3),
         (udp(1000), Outcome::Dropped, 3),
+        (sctp(1000), Outcome::Dropped, 3),
         (tcp(1001), Outcome::Rejected(Rejection::PortUnreachable), 5),
         (udp(1001), Outcome::Rejected(Rejection::PortUnreachable), 5),
+        (sctp(1001), Outcome::Rejected(Rejection::PortUnreachable), 5),
         (tcp(1002), Outcome::Rejected(Rejection::TcpReset), 7),
         (tcp(1003), Outcome::Dropped, 0),
     ];

@@ -1,7 +1,7 @@
 //! Listeners and witnesses follow the cluster, and what cannot be done says so.
 
 use crate::trial;
-use crate::world::{World, client, name, pod, request, tcp, udp, web};
+use crate::world::{World, client, name, pod, request, sctp, tcp, udp, web};
 use libtest_mimic::Trial;
 use netproof_api::Object;
 use netproof_api::core::TransportProtocol;
@@ -26,6 +26,12 @@ fn listeners_follow(wiring: Wiring) {
     assert_eq!(world.probe(request(late, udp(70))).outcome, Outcome::Connected);
     world.change(Change::Delete(ObjectRef::new("pod", Some("default"), "late")));
     assert_ne!(world.probe(request(late, udp(70))).outcome, Outcome::Connected);
+
+    let try_sctp = |world: &mut World, port| world.probe(request(target, sctp(port))).outcome;
+    assert_eq!(try_sctp(&mut world, 80), Outcome::Refused, "it listens on 9999/tcp only by now");
+    let ports = vec![ListenPort { port: 80, protocol: Protocol::Sctp }];
+    world.change(Change::Listen { pod: name("web"), ports });
+    assert_eq!(try_sctp(&mut world, 80), Outcome::Connected);
 
     let outside = world.address(&Place::external("internet"), Family::Ipv4);
     let seen = world.probe(request(outside, tcp(443)));
@@ -63,8 +69,18 @@ fn errors() {
         @"a probe of ipv6 cannot be addressed to 10.244.2.2; use an address of that family"
     );
     insta::assert_snapshot!(
-        message(|request| request.port = ProbePort::Transport { port: 80, protocol: FlowProtocol::Sctp }),
-        @"SCTP probes are not built yet; leave out flows of SCTP"
+        message(|request| {
+            request.keep = true;
+            request.port = ProbePort::Icmp;
+        }),
+        @"a probe of icmp has no connection that could be kept; keep those of TCP and UDP"
+    );
+    insta::assert_snapshot!(
+        message(|request| {
+            request.keep = true;
+            request.port = ProbePort::Transport { port: 80, protocol: FlowProtocol::Http };
+        }),
+        @"a probe of http has no connection that could be kept; keep those of TCP and UDP"
     );
     // And it still works.
     assert_eq!(world.probe(request(target, tcp(80))).outcome, Outcome::Connected);

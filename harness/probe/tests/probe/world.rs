@@ -13,8 +13,8 @@ use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-/// `client` and `neighbour` on node1, `web` (80/tcp, 80/udp, 53/udp) and the hostNetwork pod `agent`
-/// (9000/tcp, 9000/udp) on node2, `internet` (443/tcp) outside; dual-stack.
+/// `client` and `neighbour` on node1, `web` (80/tcp, 80/udp, 80/sctp, 53/udp) and the hostNetwork pod
+/// `agent` (9000/tcp, 9000/udp, 9000/sctp) on node2, `internet` (443/tcp) outside; dual-stack.
 pub struct World {
     pub control_plane: ControlPlane,
     pub cluster: Cluster,
@@ -41,7 +41,7 @@ pub fn pod(name: &str, node: &str, ports: &[(u16, TransportProtocol)]) -> Pod {
 
 impl World {
     pub fn new(wiring: Wiring) -> World {
-        use TransportProtocol::{Tcp, Udp};
+        use TransportProtocol::{Sctp, Tcp, Udp};
         let range =
             |ipv4: &str, ipv6: &str| PerFamily { ipv4: ipv4.parse().unwrap(), ipv6: ipv6.parse().unwrap() };
         let topology = Topology {
@@ -68,11 +68,12 @@ impl World {
             }],
         };
         let mut control_plane = ControlPlane::new(Arc::new(topology)).unwrap();
-        let agent = Pod { host_network: true, ..pod("agent", "node2", &[(9000, Tcp), (9000, Udp)]) };
+        let agent =
+            Pod { host_network: true, ..pod("agent", "node2", &[(9000, Tcp), (9000, Udp), (9000, Sctp)]) };
         let pods = [
             pod("client", "node1", &[]),
             pod("neighbour", "node1", &[(80, Tcp)]),
-            pod("web", "node2", &[(80, Tcp), (80, Udp), (53, Udp)]),
+            pod("web", "node2", &[(80, Tcp), (80, Udp), (80, Sctp), (53, Udp)]),
             agent,
         ];
         let snapshot = control_plane.apply(&pods.map(|pod| Change::Apply(Object::Pod(pod)))).unwrap();
@@ -114,6 +115,18 @@ impl World {
         };
         let status = self.cluster.netns(place).unwrap().enter(spawn).unwrap();
         assert!(status.success(), "{command:?} failed with input:\n{input}");
+    }
+
+    /// Removes the rules that were loaded so.
+    pub fn no_rules(&self, node: &str) {
+        self.run(&Place::node(node), &["nft", "delete", "table", "inet", "test"], "");
+    }
+
+    /// Tracks connections, as a node whose rules ask for their state does.
+    pub fn track(&self, node: &str) {
+        let table = "table inet track { chain forward { type filter hook forward priority -9;\n\
+                     ct state new accept\n}\n}\n";
+        self.run(&Place::node(node), &["nft", "-f", "-"], table);
     }
 
     /// Loads rules on the way through a node: `rules` is the body of a chain at `hook`.
@@ -160,6 +173,10 @@ pub fn tcp(port: u16) -> ProbePort {
 
 pub fn udp(port: u16) -> ProbePort {
     ProbePort::Transport { port, protocol: FlowProtocol::Udp }
+}
+
+pub fn sctp(port: u16) -> ProbePort {
+    ProbePort::Transport { port, protocol: FlowProtocol::Sctp }
 }
 
 pub fn http(port: u16) -> ProbePort {

@@ -1,20 +1,22 @@
 //! The event loop: every listener, witness and log reader of the cluster on one epoll, served by one
 //! thread.
 
+mod traffic;
+
 use crate::error::ProbeError;
+use crate::kept::{self, Connection};
 use crate::ledger::Ledger;
-use crate::packet::{self, IpHeader};
-use crate::stack::{self, Role, Site, Stack, interface_name};
+use crate::stack::{self, Role, Site, Stack};
 use crate::sys::{self, MAILBOX, Mailbox};
-use crate::{filter, nflog, server};
 use netproof_model::topology::ListenPort;
-use netproof_model::{Family, Place};
+use netproof_model::{Family, Place, Protocol, Token};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
+use traffic::{converse, deliver};
 
 /// The key of sockets that only wake the loop: those of probes under way.
 const PROBE: u64 = u64::MAX;
@@ -32,6 +34,10 @@ pub(crate) struct World {
     free: Vec<usize>,
     families: Vec<Family>,
     stacks: BTreeMap<Place, Stack>,
+    /// Open packet sockets, while a probe is traced.
+    tracers: Vec<usize>,
+    /// Connections that stay open between probes.
+    kept: HashMap<kept::Key, Connection>,
     mailbox: Mailbox,
     events: Vec<EpollEvent>,
 }
@@ -53,6 +59,8 @@ impl World {
             free: Vec::new(),
             families: Vec::new(),
             stacks: BTreeMap::new(),
+            tracers: Vec::new(),
+            kept: HashMap::new(),
             mailbox: Mailbox::new(),
             events: vec![EpollEvent::empty(); 256],
         })
@@ -65,6 +73,7 @@ impl World {
         self.families = families.to_vec();
         let mut sites: BTreeMap<Place, Site> =
             sites.into_iter().map(|site| (site.place.clone(), site)).collect();
+        let mut gone = BTreeSet::new();
         for (place, stack) in old {
             let kept =
                 sites.get(&place).filter(|site| same_families && Arc::ptr_eq(&site.netns, &stack.netns));
@@ -76,12 +85,19 @@ impl World {
                 }
                 None => {
                     let listeners = stack.listeners.iter().map(|(_, key)| *key);
-                    for key in stack.keys.into_iter().chain(listeners).chain(stack.tracer) {
+                    for key in stack.keys.into_iter().chain(listeners) {
                         self.close(key);
                     }
+                    gone.insert(place);
                 }
             }
         }
+        if !gone.is_empty() {
+            self.hang_up(|place, _| gone.contains(place));
+        }
+        let lost: Vec<Connection> =
+            self.kept.extract_if(|key, _| gone.contains(&key.source)).map(|(_, it)| it).collect();
+        lost.into_iter().for_each(|connection| self.discard(connection));
         for (place, site) in sites {
             let shared = Arc::new(place.clone());
             let opened = (site.netns)
@@ -89,22 +105,24 @@ impl World {
                 .flatten()
                 .map_err(system("open a witness", &place))?;
             let mut keys = Vec::with_capacity(opened.len());
-            let mut icmp = Vec::new();
+            let mut senders = Vec::new();
             for (fd, role) in opened {
                 let sends = match role {
-                    Role::Witness { family, protocol: netproof_model::Protocol::Icmp, .. } => Some(family),
+                    Role::Witness {
+                        family, protocol: protocol @ (Protocol::Icmp | Protocol::Sctp), ..
+                    } => Some((protocol, family)),
                     _ => None,
                 };
                 let key = self.open(fd, &shared, role)?;
                 keys.push(key);
-                icmp.extend(sends.map(|family| (family, key)));
+                senders.extend(sends.map(|(protocol, family)| (protocol, family, key)));
             }
             let stack = Stack {
                 netns: Arc::clone(&site.netns),
                 keys,
                 listeners: Vec::new(),
-                tracer: None,
-                icmp,
+                sctp: BTreeSet::new(),
+                senders,
                 numbers: stack::Numbers::default(),
             };
             self.change_listeners(site, stack)?;
@@ -121,6 +139,8 @@ impl World {
             }
             wanted
         });
+        let of_sctp = site.listens.iter().filter(|port| port.protocol == Protocol::Sctp);
+        stack.sctp = of_sctp.map(|port| port.port).collect();
         let have: Vec<ListenPort> = stack.listeners.iter().map(|(port, _)| *port).collect();
         let missing: Vec<ListenPort> =
             site.listens.iter().filter(|port| !have.contains(port)).copied().collect();
@@ -186,11 +206,55 @@ impl World {
         self.stacks.get_mut(place).ok_or_else(|| ProbeError::NoSuchPlace { place: place.clone() })
     }
 
-    /// The socket that sends the echoes of a place.
-    pub(crate) fn echo_socket(&self, place: &Place, family: Family) -> Option<&OwnedFd> {
-        let stack = self.stacks.get(place)?;
-        let (_, key) = stack.icmp.iter().find(|(of, _)| *of == family)?;
+    /// The socket that sends the packets of a protocol which has none of its own for each probe: echoes
+    /// and SCTP.
+    pub(crate) fn sender(&self, place: &Place, protocol: Protocol, family: Family) -> Option<&OwnedFd> {
+        if !matches!(protocol, Protocol::Icmp | Protocol::Sctp) {
+            return None;
+        }
+        let senders = &self.stacks.get(place)?.senders;
+        let (.., key) = senders.iter().find(|(of, in_family, _)| *of == protocol && *in_family == family)?;
         Some(&self.entries.get(*key)?.as_ref()?.fd)
+    }
+
+    /// Takes the connection that was kept for such a request.
+    pub(crate) fn take_kept(&mut self, key: &kept::Key) -> Option<Connection> {
+        self.kept.remove(key)
+    }
+
+    /// Keeps a connection.
+    pub(crate) fn keep(&mut self, key: kept::Key, connection: Connection) {
+        self.kept.insert(key, connection);
+    }
+
+    /// Closes every connection that was kept.
+    pub(crate) fn release(&mut self) {
+        for (_, connection) in std::mem::take(&mut self.kept) {
+            self.discard(connection);
+        }
+    }
+
+    fn discard(&mut self, connection: Connection) {
+        let opened_by = connection.opened_by;
+        drop(connection);
+        self.forget(opened_by);
+    }
+
+    /// Closes the server's end of a connection, to which nothing may tell that the client's is closed: it
+    /// would send an answer that was lost again and again.
+    pub(crate) fn forget(&mut self, opened_by: Token) {
+        self.hang_up(|_, token| token == Some(opened_by));
+    }
+
+    /// Closes the accepted connections at such a place, or with such a token.
+    fn hang_up(&mut self, which: impl Fn(&Place, Option<Token>) -> bool) {
+        for key in 0..self.entries.len() {
+            if let Some(Entry { place, role: Role::Connection { opened_by, .. }, .. }) = &self.entries[key]
+                && which(place, *opened_by)
+            {
+                self.close(key);
+            }
+        }
     }
 
     /// Serves everything that is ready, waiting for the first of it as long as `timeout`; returns when
@@ -232,12 +296,13 @@ impl World {
             Role::Connection { .. } => Ok(converse(&mut entry)),
             _ => self.receive(&mut entry, ledger).map(|()| true),
         };
-        if stays? {
+        // What failed once may be asked again.
+        if *stays.as_ref().unwrap_or(&true) {
             self.entries[key] = Some(entry);
         } else {
             self.free.push(key);
         }
-        Ok(())
+        stays.map(drop)
     }
 
     /// Accepts every connection that waits. Most were closed by their probe already.
@@ -252,7 +317,7 @@ impl World {
                     _ => return Err(system("accept a connection", &listener.place)(error)),
                 },
             };
-            let role = Role::Connection { client, request: Vec::new() };
+            let role = Role::Connection { client, request: Vec::new(), opened_by: None };
             let mut connection = Entry { fd, place: Arc::clone(&listener.place), role };
             if converse(&mut connection) {
                 self.open(connection.fd, &listener.place, connection.role)?;
@@ -276,7 +341,7 @@ impl World {
                 Err(error) => return Err(system("receive", &entry.place)(error)),
             };
             for index in 0..received {
-                deliver(entry, self.mailbox.get(index), ledger);
+                deliver(entry, self.mailbox.get(index), &self.stacks, ledger);
             }
             if received < MAILBOX {
                 return Ok(());
@@ -284,110 +349,28 @@ impl World {
         }
     }
 
-    /// Lets the tracer of every node and router among these stacks receive, or not.
+    /// Opens a tracer in each of these stacks.
     pub(crate) fn trace(
         &mut self,
-        on: bool,
         places: &[(Place, Arc<netproof_cluster::Netns>)],
     ) -> Result<(), ProbeError> {
         for (place, netns) in places {
-            let key = match self.stacks.get(place).and_then(|stack| stack.tracer) {
-                Some(key) => key,
-                None => {
-                    let doing = "open a packet socket";
-                    let (fd, role) =
-                        netns.enter(stack::open_tracer).flatten().map_err(system(doing, place))?;
-                    let key = self.open(fd, &Arc::new(place.clone()), role)?;
-                    let stack = self.stacks.entry(place.clone()).or_insert_with(|| Stack {
-                        netns: Arc::clone(netns),
-                        keys: Vec::new(),
-                        listeners: Vec::new(),
-                        tracer: None,
-                        icmp: Vec::new(),
-                        numbers: stack::Numbers::default(),
-                    });
-                    stack.tracer = Some(key);
-                    key
-                }
-            };
-            if let Some(entry) = self.entries.get(key).and_then(Option::as_ref) {
-                sys::attach_filter(&entry.fd, &filter::everything(on))
-                    .map_err(system("attach a packet filter", place))?;
-            }
+            let doing = "open a packet socket";
+            let (fd, role) = netns.enter(stack::open_tracer).flatten().map_err(system(doing, place))?;
+            let key = self.open(fd, &Arc::new(place.clone()), role)?;
+            self.tracers.push(key);
         }
         Ok(())
+    }
+
+    /// Closes the tracers: while there are any, the kernel copies every packet for them.
+    pub(crate) fn stop_tracing(&mut self) {
+        for key in std::mem::take(&mut self.tracers) {
+            self.close(key);
+        }
     }
 }
 
 fn is_about_an_answer(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH))
-}
-
-/// Books or answers one datagram.
-fn deliver(entry: &mut Entry, datagram: sys::Datagram<'_>, ledger: &mut Ledger) {
-    let fd = &entry.fd;
-    let place = &*entry.place;
-    match &mut entry.role {
-        Role::Log => {
-            if let Place::Node(node) = place {
-                nflog::parse(datagram.data).for_each(|logged| ledger.logged(node, &logged));
-            }
-        }
-        Role::Witness { family, protocol, interfaces } => {
-            let packet = match family {
-                Family::Ipv4 => packet::parse(datagram.data),
-                Family::Ipv6 => datagram.from.zip(datagram.to).and_then(|(from, to)| {
-                    let header = IpHeader {
-                        source: from.ip(),
-                        destination: to,
-                        hop_limit: datagram.hop_limit,
-                        protocol: protocol.number(*family),
-                    };
-                    packet::transport(header, datagram.data)
-                }),
-            };
-            if let Some(packet) = packet {
-                ledger.delivered(place, &packet, || interface_name(fd, interfaces, datagram.interface));
-            }
-        }
-        Role::Tracer { interfaces } => {
-            if let Some(packet) = packet::parse(datagram.data) {
-                ledger.passed(place, &packet, || interface_name(fd, interfaces, datagram.interface));
-            }
-        }
-        Role::Datagrams(_) => {
-            if let (Some(from), Some(to)) = (datagram.from, datagram.to)
-                && let Some(answer) = server::answer_datagram(datagram.data, &place.to_string(), Some(from))
-            {
-                // An answer that its own node refuses is a reply lost, which the probe will notice.
-                let _ = sys::send_from(fd, &answer, from, to);
-            }
-        }
-        Role::Listener(_) | Role::Connection { .. } => {}
-    }
-}
-
-/// Reads what a client has sent and answers when it can; false when the connection is over.
-fn converse(connection: &mut Entry) -> bool {
-    let Role::Connection { client, request } = &mut connection.role else { return false };
-    let mut buffer = [0; 2048];
-    loop {
-        match sys::receive(&connection.fd, &mut buffer) {
-            Ok(0) => return false,
-            Ok(length) => request.extend_from_slice(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-            Err(_) => return false,
-        }
-        if request.len() > server::LONGEST_REQUEST {
-            return false;
-        }
-        if let Some(answer) = server::answer_stream(request, &connection.place.to_string(), *client) {
-            request.clear();
-            // A client that cannot be answered will say so itself.
-            if sys::send(&connection.fd, &answer).is_err() {
-                return false;
-            }
-        }
-    }
 }

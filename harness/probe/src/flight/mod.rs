@@ -1,0 +1,169 @@
+//! One probe under way: what it sends, stage by stage, and what its socket says.
+
+mod receive;
+mod send;
+
+use crate::error::ProbeError;
+use crate::kept::Connection;
+use crate::ledger::Ledger;
+use crate::request::{ProbePort, ProbeRequest, Target};
+use crate::resolve::Resolution;
+use crate::verdict::{self, Answer};
+use netproof_model::flow::FlowProtocol;
+use netproof_model::observation::LogRecord;
+use netproof_model::{Family, Observation, Outcome, Protocol, Stage, Token};
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// What is to be done next with a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It has its outcome.
+    Decided(Outcome),
+    /// It wants to send the first packet of another stage, from its namespace.
+    Launch,
+    /// It has just sent something, to which the answer may be there already.
+    LookAgain,
+    /// Nothing has come yet.
+    Wait,
+}
+
+/// A probe under way.
+pub(crate) struct Flight<'a> {
+    pub request: &'a ProbeRequest,
+    /// Its position in the batch.
+    pub index: usize,
+    pub token: Token,
+    pub socket: Option<OwnedFd>,
+    stage: Stage,
+    destination: Option<IpAddr>,
+    /// Names still to be asked for.
+    resolution: Option<Resolution>,
+    /// What the name server gave.
+    resolved: Vec<IpAddr>,
+    /// The probe is a message over a connection which this token opened.
+    kept: Option<Token>,
+    /// Source port or echo identifier of what no socket of its own sends.
+    number: u16,
+    answer: Answer,
+    /// What an HTTP server, or that of a connection which is kept, has answered so far.
+    received: Vec<u8>,
+    /// Logs of the stages before this one.
+    logs: Vec<LogRecord>,
+    pub started: Instant,
+    /// When the first packet of the current stage was sent.
+    pub launched: Instant,
+    /// The request was sent a second time.
+    pub repeated: bool,
+    /// Its socket is watched.
+    pub watched: bool,
+}
+
+impl<'a> Flight<'a> {
+    /// A probe that is to be sent, over `connection` if one was kept for it.
+    pub(crate) fn new(
+        request: &'a ProbeRequest,
+        index: usize,
+        connection: Option<Connection>,
+    ) -> Result<Self, ProbeError> {
+        if request.keep {
+            match request.port {
+                ProbePort::Transport { protocol: FlowProtocol::Tcp | FlowProtocol::Udp, .. } => {}
+                ProbePort::Transport { protocol, .. } => {
+                    return Err(ProbeError::CannotKeep { what: protocol.to_string() });
+                }
+                ProbePort::Icmp => return Err(ProbeError::CannotKeep { what: Protocol::Icmp.to_string() }),
+            }
+        }
+        let (destination, resolution) = match &request.target {
+            Target::Address(address) if Family::of(*address) != request.family => {
+                return Err(ProbeError::WrongFamily { family: request.family, address: *address });
+            }
+            Target::Address(address) => (Some(*address), None),
+            Target::Name { .. } if connection.is_some() => (None, None),
+            Target::Name { name, search, .. } => (None, Some(Resolution::new(name, search, request.family)?)),
+        };
+        let now = Instant::now();
+        let mut flight = Flight {
+            request,
+            index,
+            token: Token(0),
+            socket: None,
+            stage: if resolution.is_some() { Stage::Resolve } else { Stage::Connect },
+            destination,
+            resolution,
+            resolved: Vec::new(),
+            kept: None,
+            number: 0,
+            answer: Answer::Nothing,
+            received: Vec::new(),
+            logs: Vec::new(),
+            started: now,
+            launched: now,
+            repeated: false,
+            watched: false,
+        };
+        if let Some(connection) = connection {
+            flight.socket = Some(connection.socket);
+            flight.kept = Some(connection.opened_by);
+            flight.destination = Some(connection.destination);
+            flight.resolved = connection.resolved;
+        }
+        Ok(flight)
+    }
+
+    /// Whether the answer comes from a name server, which may be another thread's and take its time.
+    pub(crate) fn asks_a_name_server(&self) -> bool {
+        self.stage == Stage::Resolve
+            || matches!(self.request.port, ProbePort::Transport { protocol: FlowProtocol::Dns, .. })
+    }
+
+    /// The token by which the server knows the connection.
+    pub(crate) fn opened_by(&self) -> Token {
+        self.kept.unwrap_or(self.token)
+    }
+
+    /// The connection, if it is to be kept. One of TCP over which a message was lost is not: the message
+    /// would be sent again in a later step. A datagram is not, so the socket stays.
+    pub(crate) fn connection(&mut self, outcome: Outcome) -> Option<Connection> {
+        let lossy = self.kept.is_some() && self.request.port.protocol() == Protocol::Udp;
+        if outcome != Outcome::Connected && !lossy {
+            return None;
+        }
+        Some(Connection {
+            socket: self.socket.take()?,
+            opened_by: self.opened_by(),
+            destination: self.destination?,
+            resolved: self.resolved.clone(),
+        })
+    }
+
+    /// Ends the probe: closes its socket and puts together what is known.
+    pub(crate) fn finish(mut self, outcome: Outcome, waited: Duration, ledger: &mut Ledger) -> Observation {
+        self.socket = None;
+        let evidence = std::mem::take(ledger.of(self.index));
+        if outcome != Outcome::Connected && evidence.sightings.is_empty() {
+            ledger.judged_lost(self.token);
+        }
+        let mut logs = self.logs;
+        logs.extend(evidence.logs.iter().cloned());
+        let served_by = verdict::served_by(&evidence).cloned();
+        let seen_source = evidence.sightings.last().map(|sighting| sighting.packet.source);
+        let (sightings, passages) = verdict::path(evidence);
+        Observation {
+            outcome,
+            stage: self.stage,
+            destination: self.destination,
+            token: self.token,
+            served_by,
+            seen_source,
+            logs,
+            sightings,
+            passages,
+            resolved: self.resolved,
+            elapsed: self.started.elapsed(),
+            waited,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Connections that stay open from one probe to the next, and the messages that travel over them.
+//!
+//! A message on a TCP connection is a marker and a token, so that its packet is recognised wherever it
+//! is seen; its answer is the same with the answer's word, and a line that says who answered. On a UDP
+//! socket the datagrams are those of every other probe.
+
+use crate::request::{ProbePort, ProbeRequest, Target};
+use crate::token;
+use netproof_model::{Family, Place, Token};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+
+/// How the data of a message begins. No HTTP request or answer begins like this.
+pub(crate) const MARKER: [u8; 8] = *b"\0netprf\0";
+/// The same as two words.
+pub(crate) const MARKER_WORDS: [u32; 2] = {
+    let [a, b, c, d, e, f, g, h] = MARKER;
+    [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])]
+};
+/// Marker and token.
+const MESSAGE: usize = MARKER.len() + 4;
+
+/// What has to be the same in a request for it to use a connection that another has opened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub source: Place,
+    family: Family,
+    target: Target,
+    port: ProbePort,
+}
+
+impl Key {
+    pub(crate) fn of(request: &ProbeRequest) -> Key {
+        Key {
+            source: request.source.clone(),
+            family: request.family,
+            target: request.target.clone(),
+            port: request.port,
+        }
+    }
+}
+
+/// A connection that is open.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub socket: OwnedFd,
+    /// The token that opened it, by which its server knows it.
+    pub opened_by: Token,
+    /// The address that it leads to.
+    pub destination: IpAddr,
+    /// What the name server gave when it was opened.
+    pub resolved: Vec<IpAddr>,
+}
+
+/// These requests in rounds, none of which has two that use the same connection: the first of them opens
+/// it, and there is one message on it at a time.
+pub(crate) fn rounds(requests: &[ProbeRequest], indices: Vec<usize>) -> Vec<Vec<usize>> {
+    let mut uses: HashMap<Key, usize> = HashMap::new();
+    let mut rounds: Vec<Vec<usize>> = Vec::new();
+    for index in indices {
+        let uses = uses.entry(Key::of(&requests[index])).or_default();
+        if rounds.len() == *uses {
+            rounds.push(Vec::new());
+        }
+        rounds[*uses].push(index);
+        *uses += 1;
+    }
+    rounds
+}
+
+/// A message with this token.
+pub(crate) fn message(token: Token) -> Vec<u8> {
+    [&MARKER[..], &token.0.to_be_bytes()].concat()
+}
+
+/// The word of the message with which a TCP segment's data begins.
+pub(crate) fn word(data: &[u8]) -> Option<u32> {
+    let word = data.strip_prefix(&MARKER)?.get(..4)?;
+    Some(u32::from_be_bytes(word.try_into().ok()?))
+}
+
+/// The server's answer to what has been sent so far, and the message's token. `None` while there is no
+/// whole message.
+pub(crate) fn answer(received: &[u8], body: &str) -> Option<(Token, Vec<u8>)> {
+    let word = word(received)?;
+    let answer = [&MARKER[..], &token::answer_word(word).to_be_bytes(), body.as_bytes()].concat();
+    Some((Token(word), answer))
+}
+
+/// Whether what was received is the answer to the message with this token, complete: `None` while more
+/// must come.
+pub(crate) fn is_answer(token: Token, received: &[u8]) -> Option<bool> {
+    let head = [&MARKER[..], &token::answer_word(token.0).to_be_bytes()].concat();
+    let known = received.len().min(MESSAGE);
+    if received[..known] != head[..known] {
+        return Some(false);
+    }
+    received[known..].ends_with(b"\n").then_some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: Token = Token(0x1234_5678);
+
+    #[test]
+    fn a_connection_has_one_message_in_a_round() {
+        let request = |node: &str, port| ProbeRequest {
+            source: Place::node(node),
+            family: Family::Ipv4,
+            target: Target::Address("10.0.0.1".parse().unwrap()),
+            port: ProbePort::Transport { port, protocol: netproof_model::flow::FlowProtocol::Tcp },
+            patience: crate::Patience::Settle,
+            keep: true,
+        };
+        let requests =
+            [("a", 1), ("a", 1), ("b", 1), ("a", 2), ("a", 1)].map(|(node, port)| request(node, port));
+        assert_eq!(rounds(&requests, vec![0, 1, 2, 3, 4]), [vec![0, 2, 3], vec![1], vec![4]]);
+        assert!(rounds(&requests, Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn a_message_is_answered_when_it_is_complete() {
+        let message = message(TOKEN);
+        for length in 0..message.len() {
+            assert_eq!(answer(&message[..length], "x\n"), None, "{length}");
+        }
+        let (token, answer) = answer(&message, "netproof 1 pod/a/b saw 10.0.0.1\n").unwrap();
+        assert_eq!((token, word(&answer)), (TOKEN, Some(0x9234_5678)));
+        for length in 0..answer.len() {
+            assert_eq!(is_answer(TOKEN, &answer[..length]), None, "{length}");
+        }
+        assert_eq!(is_answer(TOKEN, &answer), Some(true));
+        assert_eq!(is_answer(Token(7), &answer), Some(false), "the answer to another message");
+        assert_eq!(is_answer(TOKEN, b"HTTP/1.1 200 OK\r\n"), Some(false));
+    }
+}
