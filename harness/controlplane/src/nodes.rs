@@ -6,7 +6,7 @@ use crate::change::ChangeError;
 use ipnet::IpNet;
 use netproof_api::{Labels, Node, ObjectMeta};
 use netproof_model::topology::PerFamily;
-use netproof_model::{Family, Topology};
+use netproof_model::{Family, Topology, Wiring};
 use std::collections::BTreeMap;
 
 /// The place of the node's own end in its pod range, `.1` or `::1`: the gateway of its pods.
@@ -85,6 +85,9 @@ pub(crate) fn nodes(topology: &Topology) -> Result<Vec<Node>, ChangeError> {
             let part =
                 pod_range(topology, *family, index).ok_or_else(|| too_small("pods", pods, topology))?;
             complete.pod_cidrs.push(part);
+            if topology.wiring == Wiring::Vxlan {
+                complete.tunnel_addresses.extend(nth(part, GATEWAY_OFFSET));
+            }
         }
         nodes.push(complete);
     }
