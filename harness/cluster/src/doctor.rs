@@ -1,6 +1,6 @@
 //! What this machine can do, for `netproof doctor` and for the reasons of skips.
 
-use crate::netlink::{self, End, Netlink};
+use crate::netlink::{self, ETHERNET_MTU, End, Netlink};
 use crate::netns::Netns;
 use crate::sandbox::Sandbox;
 use nix::errno::Errno;
@@ -10,6 +10,7 @@ use nix::sys::socket::{
 use nix::sys::utsname::uname;
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 /// The oldest kernel that is supported.
@@ -184,8 +185,8 @@ fn socket_of(protocol: SockProtocol) -> Result<(), Errno> {
 
 fn vxlan() -> Result<(), Errno> {
     let mut netlink = Netlink::open().map_err(|error| error.errno)?;
-    let link = End { name: "check", index: 10, mac: [2, 0, 0, 0, 0, 1] };
-    netlink.queue(netlink::new_vxlan(link), || "make a vxlan link".into());
+    let link = End { name: "check", index: 10, mac: [2, 0, 0, 0, 0, 1], mtu: ETHERNET_MTU };
+    netlink.queue(netlink::new_vxlan(link, Ipv4Addr::LOCALHOST.into()), || "make a vxlan link".into());
     netlink.flush().map_err(|error| error.errno)
 }
 
