@@ -1,6 +1,7 @@
 //! The words that the format offers a choice of, with what an editor says about each.
 
 use crate::plan::{OutcomeWord, VerdictWord};
+use netproof_model::topology::ServiceAddresses;
 use netproof_model::{Families, Family, Wiring};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,6 +26,29 @@ impl From<WiringName> for Wiring {
             WiringName::Routed => Wiring::Routed,
             WiringName::Bridge => Wiring::Bridge,
             WiringName::Vxlan => Wiring::Vxlan,
+        }
+    }
+}
+
+/// Addresses of services that a router can know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "ServiceAddresses")]
+pub enum ServiceAddressesName {
+    /// The range of cluster IPs.
+    ClusterIps,
+    /// The `externalIPs` of services.
+    ExternalIps,
+    /// The addresses that a load balancer gave to services.
+    LoadBalancerIps,
+}
+
+impl From<ServiceAddressesName> for ServiceAddresses {
+    fn from(name: ServiceAddressesName) -> Self {
+        match name {
+            ServiceAddressesName::ClusterIps => ServiceAddresses::ClusterIps,
+            ServiceAddressesName::ExternalIps => ServiceAddresses::ExternalIps,
+            ServiceAddressesName::LoadBalancerIps => ServiceAddresses::LoadBalancerIps,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::plan::{Expectation, RequestPort, RequestTarget};
 use netproof_controlplane::Change;
+use netproof_model::Family;
 
 #[test]
 fn every_scenario_of_the_repository_loads() {
@@ -30,11 +31,19 @@ fn the_examples_of_the_documentation_load() {
 
 #[test]
 fn built_in_topologies_are_right_and_their_ranges_the_default() {
-    let topologies = built_in_topologies();
+    let topologies = topologies(Path::new("/nowhere")).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(topologies.len(), library::BUILT_IN.len());
     let inline = load_text(&changed("topology: two-nodes", "topology: {nodes: [{name: a}]}")).unwrap();
     for topology in topologies {
         assert_eq!(topology.ranges, inline.plans[0].topology.ranges);
+        for host in &topology.externals {
+            let families: Vec<Family> = host.addresses.iter().map(|address| Family::of(*address)).collect();
+            assert_eq!(families, Family::ALL, "{} of {}", host.name, topology.name);
+        }
+        let networks = topology.networks.iter().filter(|network| !network.default);
+        for network in networks {
+            assert_eq!(network.ranges.len(), 2, "{} of {}", network.name, topology.name);
+        }
     }
 }
 
