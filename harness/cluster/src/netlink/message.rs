@@ -81,8 +81,8 @@ const VXLAN_PORT: u16 = 4789;
 const VNI: u32 = 4096;
 
 /// A VXLAN link, down, that learns nothing and whose peers are given as forwarding entries. `local` is
-/// the source of its packets in the network below. (Those have a UDP checksum over IPv6, where there
-/// must be one, and none over IPv4: the kernel's default.)
+/// the source of its packets in the network below. (Those have a UDP checksum, as IPv6 demands: the
+/// kernel's default in either family.)
 pub(crate) fn new_vxlan(vxlan: End, local: IpAddr) -> Request {
     let mut link = end(&vxlan);
     let local = match local {
