@@ -32,23 +32,25 @@ impl From<WiringName> for Wiring {
 
 /// Addresses of services that a router can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
 #[schemars(rename = "ServiceAddresses")]
 pub enum ServiceAddressesName {
     /// The range of cluster IPs.
-    ClusterIps,
+    #[serde(rename = "cluster-ips")]
+    Cluster,
     /// The `externalIPs` of services.
-    ExternalIps,
+    #[serde(rename = "external-ips")]
+    External,
     /// The addresses that a load balancer gave to services.
-    LoadBalancerIps,
+    #[serde(rename = "load-balancer-ips")]
+    LoadBalancer,
 }
 
 impl From<ServiceAddressesName> for ServiceAddresses {
     fn from(name: ServiceAddressesName) -> Self {
         match name {
-            ServiceAddressesName::ClusterIps => ServiceAddresses::ClusterIps,
-            ServiceAddressesName::ExternalIps => ServiceAddresses::ExternalIps,
-            ServiceAddressesName::LoadBalancerIps => ServiceAddresses::LoadBalancerIps,
+            ServiceAddressesName::Cluster => ServiceAddresses::ClusterIps,
+            ServiceAddressesName::External => ServiceAddresses::ExternalIps,
+            ServiceAddressesName::LoadBalancer => ServiceAddresses::LoadBalancerIps,
         }
     }
 }
