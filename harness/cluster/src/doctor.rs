@@ -238,7 +238,6 @@ fn answer(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 mod tests {
     use super::*;
     use netproof_model::Families;
