@@ -162,10 +162,15 @@ impl Namespace {
                 // The kernel adds an IPv6 address's local route from a worker, some time later; until
                 // then packets to it find no route, which looks like a drop.
                 if address.address.is_ipv6() {
-                    let route = netlink::new_route(address.address.into(), Via::Local { index });
+                    let route =
+                        netlink::new_route(netlink::MAIN, address.address.into(), Via::Local { index });
                     requests.push((route, format!("add the local route of {}", address.address)));
                 }
             }
+        }
+        if !stack.inside.is_empty() {
+            let rules = netlink::outside_rules(self.ipv6, &stack.inside);
+            requests.extend(rules.into_iter().map(|rule| (rule, "add a routing rule".to_owned())));
         }
         requests.extend(self.difference(&stack.tables));
         self.tables = stack.tables.clone();
@@ -206,9 +211,14 @@ impl Namespace {
     fn difference(&self, new: &Tables) -> Vec<(Request, String)> {
         let old = &self.tables;
         let mut requests = Vec::new();
-        for (net, hop) in old.routes.iter().filter(|(net, _)| !new.routes.contains_key(net)) {
-            if let Some(via) = self.via(hop) {
-                requests.push((netlink::del_route(*net, via), format!("remove the route to {net}")));
+        let tables =
+            [(netlink::MAIN, &old.routes, &new.routes), (netlink::OUTSIDE, &old.outside, &new.outside)];
+        for (table, old, new) in tables {
+            for (net, hop) in old.iter().filter(|(net, _)| !new.contains_key(net)) {
+                if let Some(via) = self.via(hop) {
+                    let request = netlink::del_route(table, *net, via);
+                    requests.push((request, format!("remove the route to {net}")));
+                }
             }
         }
         for (interface, address) in old.neighbours.keys().filter(|key| !new.neighbours.contains_key(key)) {
@@ -231,9 +241,12 @@ impl Namespace {
             let doing = || format!("add a forwarding entry for {forward:?}");
             requests.extend(request.map(|request| (request, doing())));
         }
-        for (net, hop) in changed(&old.routes, &new.routes) {
-            if let Some(via) = self.via(hop) {
-                requests.push((netlink::new_route(*net, via), format!("add the route to {net}")));
+        for (table, old, new) in tables {
+            for (net, hop) in changed(old, new) {
+                if let Some(via) = self.via(hop) {
+                    let request = netlink::new_route(table, *net, via);
+                    requests.push((request, format!("add the route to {net}")));
+                }
             }
         }
         requests

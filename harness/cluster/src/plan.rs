@@ -29,8 +29,6 @@ use std::net::IpAddr;
 pub(crate) struct Plan {
     pub families: Families,
     pub stacks: BTreeMap<Place, Stack>,
-    /// Those of the router's routes that lead to addresses of services.
-    services: BTreeMap<IpNet, Hop>,
 }
 
 /// One namespace.
@@ -44,6 +42,8 @@ pub(crate) struct Stack {
     pub bridge: Option<Mac>,
     /// Its end of the overlay, if it has one.
     pub overlay: Option<Overlay>,
+    /// The ports to those for whom the routes for packets from outside are not.
+    pub inside: Vec<String>,
     pub addresses: Vec<Address>,
     pub tables: Tables,
 }
@@ -87,6 +87,8 @@ pub(crate) struct Address {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tables {
     pub routes: BTreeMap<IpNet, Hop>,
+    /// Routes for packets from outside that have no other route.
+    pub outside: BTreeMap<IpNet, Hop>,
     pub neighbours: BTreeMap<(Interface, IpAddr), Mac>,
     /// Where the bridge or the overlay sends frames to a MAC address.
     pub forwarding: BTreeMap<Mac, Forward>,
@@ -145,15 +147,9 @@ impl Plan {
     /// Brings the router's routes to addresses of services to a snapshot that differs from the plan's in
     /// nothing but services and their endpoints.
     pub fn route_services(&mut self, snapshot: &Snapshot) {
-        let Some(router) = self.stacks.get_mut(&Place::Router) else { return };
-        let routes = &mut router.tables.routes;
-        for net in self.services.keys() {
-            routes.remove(net);
+        if let Some(router) = self.stacks.get_mut(&Place::Router) {
+            router.tables.outside = services::routes(snapshot);
         }
-        self.services = services::routes(snapshot);
-        // An address that somebody has stays theirs.
-        self.services.retain(|net, _| !routes.contains_key(net));
-        routes.extend(self.services.clone());
     }
 }
 
@@ -161,11 +157,12 @@ impl Stack {
     /// Whether a namespace that was made for this stack serves for the other one, when its tables are
     /// changed, which only those that pass packets on have done to them.
     pub fn becomes(&self, other: &Stack) -> bool {
-        let Stack { uplink, forwards, bridge, overlay, addresses, tables } = self;
+        let Stack { uplink, forwards, bridge, overlay, inside, addresses, tables } = self;
         *uplink == other.uplink
             && *forwards == other.forwards
             && *bridge == other.bridge
             && *overlay == other.overlay
+            && *inside == other.inside
             && *addresses == other.addresses
             && (*forwards || *tables == other.tables)
     }
@@ -175,11 +172,13 @@ impl Tables {
     /// Forgets what stood on the port to a place below, and went with it.
     pub fn forget(&mut self, place: &Place) {
         let on_port = |interface: &Interface| matches!(interface, Interface::Port(below) if below == place);
-        self.routes.retain(|_, hop| match hop {
+        let stays = |_: &IpNet, hop: &mut Hop| match hop {
             Hop::Link { interface, .. } | Hop::Gateway { interface, .. } => !on_port(interface),
             Hop::Gateways(hops) => !hops.iter().any(|(interface, _)| on_port(interface)),
             Hop::Local | Hop::Unreachable => true,
-        });
+        };
+        self.routes.retain(stays);
+        self.outside.retain(stays);
         self.neighbours.retain(|(interface, _), _| !on_port(interface));
         self.forwarding
             .retain(|_, forward| !matches!(forward, Forward::Port(interface) if on_port(interface)));

@@ -18,6 +18,7 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags,
     RouteProtocol, RouteScope, RouteType,
 };
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleHeader, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage as Message};
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -226,14 +227,40 @@ pub(crate) enum Via {
     Local { index: u32 },
 }
 
-/// A route (of the main table, or the local one); it replaces one with the same destination.
-pub(crate) fn new_route(destination: IpNet, via: Via) -> Request {
-    (Message::NewRoute(route(destination, via)), NLM_F_CREATE | NLM_F_REPLACE)
+/// A route of a table (of the local one, if it is local); it replaces one with the same destination.
+pub(crate) fn new_route(table: u8, destination: IpNet, via: Via) -> Request {
+    (Message::NewRoute(route(table, destination, via)), NLM_F_CREATE | NLM_F_REPLACE)
 }
 
 /// Removes the route that `new_route` made with the same arguments.
-pub(crate) fn del_route(destination: IpNet, via: Via) -> Request {
-    (Message::DelRoute(route(destination, via)), 0)
+pub(crate) fn del_route(table: u8, destination: IpNet, via: Via) -> Request {
+    (Message::DelRoute(route(table, destination, via)), 0)
+}
+
+/// The table that is looked in first, but for the local one.
+pub(crate) const MAIN: u8 = libc::RT_TABLE_MAIN;
+/// The table for packets from outside that have no route in the main one.
+pub(crate) const OUTSIDE: u8 = 100;
+/// The priority of the first rule after those that the kernel makes.
+const AFTER_ALL: u32 = 32_768;
+
+/// The rules that have packets from outside look in the table [`OUTSIDE`] last, and tell those who send
+/// from inside, by these ports, that their packets have no route.
+pub(crate) fn outside_rules(ipv6: bool, inside: &[String]) -> Vec<Request> {
+    let families = [Some(AddressFamily::Inet), ipv6.then_some(AddressFamily::Inet6)];
+    let rules = |family| {
+        let rule = |priority, table, action, port: Option<&String>| {
+            let mut message = RuleMessage::default();
+            message.header = RuleHeader { family, table, action, ..RuleHeader::default() };
+            message.attributes.push(RuleAttribute::Priority(priority));
+            message.attributes.extend(port.map(|port| RuleAttribute::Iifname(port.clone())));
+            (Message::NewRule(message), NEW)
+        };
+        let inside = inside.iter().map(|port| rule(AFTER_ALL, 0, RuleAction::Unreachable, Some(port)));
+        let outside = rule(AFTER_ALL + 1, OUTSIDE, RuleAction::ToTable, None);
+        inside.chain([outside]).collect::<Vec<_>>()
+    };
+    families.into_iter().flatten().flat_map(rules).collect()
 }
 
 /// Lists the links of a namespace, without their counters.
@@ -294,12 +321,12 @@ fn neighbour_address(address: IpAddr) -> NeighbourAddress {
     }
 }
 
-fn route(destination: IpNet, via: Via) -> RouteMessage {
+fn route(table: u8, destination: IpNet, via: Via) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header = RouteHeader {
         address_family: family(destination.addr()),
         destination_prefix_length: destination.prefix_len(),
-        table: RouteHeader::RT_TABLE_MAIN,
+        table,
         protocol: RouteProtocol::Static,
         scope: RouteScope::Universe,
         kind: RouteType::Unicast,

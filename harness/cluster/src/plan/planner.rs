@@ -46,21 +46,14 @@ impl Planner<'_> {
             quiet: false,
         });
         let mut router = Stack { forwards: true, addresses: addresses.collect(), ..Stack::default() };
-        // Nobody has an address there but the hosts, which have routes of their own.
-        let networks = &self.snapshot.topology.networks;
-        let ranges = networks.iter().flat_map(|network| network.ranges.iter().copied());
-        let ranges = ranges.filter(|range| self.plan.families.contains(Family::of(range.addr())));
-        router.tables.routes.extend(ranges.map(|range| (range, Hop::Unreachable)));
-        if networks.iter().any(|network| network.default) {
-            let families = self.plan.families.list().iter();
-            router.tables.routes.extend(families.map(|family| (everything(*family), Hop::Unreachable)));
-        }
+        let nodes = self.snapshot.topology.nodes.iter();
+        router.inside = nodes.map(|node| self.port_of_node(&node.name)).collect();
         self.plan.stacks.insert(Place::Router, router);
     }
 
     fn node(&mut self, name: &str) {
         let place = Place::node(name);
-        let uplink = uplink(&place, Place::Router, format!("node{}", self.index(name)), false);
+        let uplink = uplink(&place, Place::Router, self.port_of_node(name), false);
         let addresses = self.node_addresses(name);
         let mut stack =
             Stack { forwards: true, addresses: hosts(Interface::Uplink, &addresses), ..Stack::default() };
@@ -219,8 +212,9 @@ impl Planner<'_> {
         }
     }
 
-    fn index(&self, node: &str) -> usize {
-        self.snapshot.topology.node_index(node).unwrap_or_default()
+    /// The router's port to a node.
+    fn port_of_node(&self, node: &str) -> String {
+        format!("node{}", self.snapshot.topology.node_index(node).unwrap_or_default())
     }
 
     pub(super) fn of_families(&self, addresses: &[IpAddr]) -> Vec<IpAddr> {
@@ -310,14 +304,10 @@ fn first_host(range: IpNet) -> IpAddr {
     }
 }
 
-fn default_of(gateway: IpAddr) -> IpNet {
-    everything(Family::of(gateway))
-}
-
-fn everything(family: Family) -> IpNet {
-    match family {
-        Family::Ipv4 => IpNet::V4(Default::default()),
-        Family::Ipv6 => IpNet::V6(Default::default()),
+pub(super) fn default_of(address: IpAddr) -> IpNet {
+    match address {
+        IpAddr::V4(_) => IpNet::V4(Default::default()),
+        IpAddr::V6(_) => IpNet::V6(Default::default()),
     }
 }
 

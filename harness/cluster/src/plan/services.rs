@@ -1,5 +1,8 @@
-//! What the router knows of services: what nodes would advertise by BGP, and what a load balancer sends
-//! where.
+//! Where the router leads packets from outside: nowhere in networks where nobody has the address, and to
+//! nodes for the addresses of services that they would advertise by BGP or a load balancer has.
+//!
+//! What comes from a node is not led back to nodes: nobody there took it for a service's, and it would go
+//! round until it died.
 //!
 //! An address that several nodes take is spread over them by flow (equal-cost routes, hashed over
 //! addresses and ports). An address of a service whose `externalTrafficPolicy` is Local leads to the nodes
@@ -16,13 +19,17 @@ use netproof_model::{Family, NamespacedName, Place};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-/// The router's routes to addresses of services.
+/// The router's routes for packets from outside.
 pub(super) fn routes(snapshot: &Snapshot) -> BTreeMap<IpNet, Hop> {
     let topology = &snapshot.topology;
-    if topology.advertised.is_empty() && topology.load_balancer.is_none() {
-        return BTreeMap::new();
+    let ranges = topology.networks.iter().flat_map(|network| network.ranges.iter().copied());
+    let ranges = ranges.filter(|range| topology.family.contains(Family::of(range.addr())));
+    let mut routes: BTreeMap<IpNet, Hop> = ranges.map(|range| (range, Hop::Unreachable)).collect();
+    if !topology.advertised.is_empty() || topology.load_balancer.is_some() {
+        let (takers, local) = (BTreeMap::new(), BTreeSet::new());
+        routes.extend(Router { snapshot, slices: slices(snapshot), takers, local }.routes());
     }
-    Router { snapshot, slices: slices(snapshot), takers: BTreeMap::new(), local: BTreeSet::new() }.routes()
+    routes
 }
 
 /// Slices by their service: namespace and name.

@@ -3,7 +3,8 @@
 
 use crate::talk::refusal;
 use crate::trial;
-use crate::world::{World, metadata, topology};
+use crate::wires::{assert_unreachable, forwarded};
+use crate::world::{World, metadata, pod, topology};
 use libtest_mimic::Trial;
 use netproof_api::core::{AddressType, IpMode, LoadBalancerIngress, ServiceType, TrafficPolicy};
 use netproof_api::{Endpoint, EndpointSlice, Object, Service, ServicePort};
@@ -23,7 +24,8 @@ use std::sync::Arc;
 
 pub fn trials() -> Vec<Trial> {
     type Test = fn(Wiring);
-    let tests: [(&str, Test); 4] = [
+    let tests: [(&str, Test); 5] = [
+        ("what_no_node_takes_goes_round_in_no_circle", no_circles),
         ("nothing_is_known_that_is_not_advertised", unknown),
         ("advertised_addresses_lead_to_the_nodes", advertised),
         ("a_load_balancer_sends_to_its_nodes", load_balanced),
@@ -184,9 +186,7 @@ fn assert_takers(world: &World, cluster: &Cluster, addresses: [IpAddr; 2], nodes
 fn unknown(wiring: Wiring) {
     let (world, cluster) = world(wiring, |_| {});
     for address in addresses(1) {
-        let error = refusal(&cluster, &Place::external("internet"), address);
-        let kinds = [ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable];
-        assert!(error.as_ref().is_some_and(|e| kinds.contains(&e.kind())), "{address}: {error:?}");
+        assert_unreachable(&cluster, &Place::external("internet"), address);
     }
     for last in [1, 2, 4, 11, 12, 14] {
         assert_takers(&world, &cluster, addresses(last), &[]);
@@ -221,6 +221,26 @@ fn advertised(wiring: Wiring) {
     assert_takers(&world, &cluster, addresses(1), ALL);
     assert_takers(&world, &cluster, addresses(11), &[]);
     assert_takers(&world, &cluster, cluster_ips(&world, "all"), &[]);
+}
+
+/// Nobody translates the address, so the node gives the packet back, and the router does not give it to a
+/// node again.
+fn no_circles(wiring: Wiring) {
+    let all = ServiceAddresses::WORDS.map(|(_, addresses)| addresses);
+    let (world, mut cluster) = world(wiring, |topology| topology.advertised = all.into());
+    let passed_on = |cluster: &Cluster, family| -> u64 {
+        ALL.iter().map(|node| forwarded(cluster.netns(&Place::node(*node)).unwrap(), family)).sum()
+    };
+    cluster.update(&{ world }.pod("a", "node1")).unwrap();
+    // The pod's node also passes on what the router answers.
+    for (from, times) in [(Place::external("internet"), 1), (pod("a"), 2)] {
+        for address in addresses(1) {
+            let before = passed_on(&cluster, Family::of(address));
+            assert_unreachable(&cluster, &from, address);
+            assert_eq!(passed_on(&cluster, Family::of(address)), before + times, "{from} -> {address}");
+        }
+    }
+    cluster.full_health().unwrap();
 }
 
 fn balancer(nodes: &[&str]) -> Option<LoadBalancer> {
