@@ -256,7 +256,7 @@ impl Planner<'_> {
 
 impl Tables {
     /// A host at the other end of a link: its route and its neighbour entry.
-    pub(super) fn host(&mut self, interface: Interface, address: IpAddr, mac: Mac, source: Option<IpAddr>) {
+    fn host(&mut self, interface: Interface, address: IpAddr, mac: Mac, source: Option<IpAddr>) {
         self.neighbours.insert((interface.clone(), address), mac);
         self.routes.insert(IpNet::from(address), Hop::Link { interface, source });
     }
@@ -304,13 +304,13 @@ fn first_host(range: IpNet) -> IpAddr {
     }
 }
 
-pub(super) fn default_of(address: IpAddr) -> IpNet {
+fn default_of(address: IpAddr) -> IpNet {
     match address {
         IpAddr::V4(_) => IpNet::V4(Default::default()),
         IpAddr::V6(_) => IpNet::V6(Default::default()),
     }
 }
 
-pub(super) fn same_family(a: IpAddr, b: IpAddr) -> bool {
+fn same_family(a: IpAddr, b: IpAddr) -> bool {
     a.is_ipv4() == b.is_ipv4()
 }
