@@ -44,6 +44,7 @@ impl World {
             nat_outgoing: false,
             advertised: Default::default(),
             load_balancer: None,
+            networks: Vec::new(),
             externals: Vec::new(),
         };
         World { control_plane: ControlPlane::new(Arc::new(topology)).unwrap() }

@@ -153,6 +153,7 @@ pub enum Color {
 pub enum WiringName {
     Routed,
     Bridge,
+    Vxlan,
 }
 
 impl From<WiringName> for Wiring {
@@ -160,6 +161,7 @@ impl From<WiringName> for Wiring {
         match name {
             WiringName::Routed => Wiring::Routed,
             WiringName::Bridge => Wiring::Bridge,
+            WiringName::Vxlan => Wiring::Vxlan,
         }
     }
 }

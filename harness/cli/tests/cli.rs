@@ -208,6 +208,27 @@ fn list_topologies_prints_the_built_in_ones() {
 }
 
 #[test]
+fn list_topologies_prints_those_of_the_folder_too() {
+    let file = |name: &str, nodes: &str| {
+        format!(
+            "apiVersion: netproof/v1alpha1\nkind: Topology\nmetadata: {{name: {name}}}\n\
+             spec: {{description: mine, nodes: {nodes}}}\n"
+        )
+    };
+    let folder = Folder::with(&[
+        ("topologies/one-node.yaml", &file("one-node", "[{name: other}]")),
+        ("topologies/own.yml", &file("own", "[{name: a}]")),
+    ]);
+    let shown = folder.run(&["list", "topologies"]);
+    assert!(shown.contains("one-node: mine\n    nodes           other\n"), "{shown}");
+    assert!(shown.contains("own: mine\n"), "{shown}");
+    assert_eq!(shown.matches("one-node:").count(), 1, "{shown}");
+    let folder = Folder::with(&[("topologies/own.yaml", &file("own", "[]"))]);
+    let shown = folder.run(&["list", "topologies"]);
+    assert!(shown.starts_with("exit code 2\n") && shown.contains("has no node"), "{shown}");
+}
+
+#[test]
 fn validate_says_what_is_wrong_and_where() {
     let folder = Folder::with(&[
         ("good.yaml", GOOD),

@@ -1,4 +1,4 @@
-//! What it takes to build, to update, to examine and to drop a cluster: `build_times [NODES PODS [routed|bridge [ipv4|ipv6|dual]]]`.
+//! What it takes to build, to update, to examine and to drop a cluster: `build_times [NODES PODS [routed|bridge|vxlan [ipv4|ipv6|dual]]]`.
 #![expect(clippy::unwrap_used, dead_code, reason = "the worlds are those of the tests")]
 
 #[path = "../tests/cluster/world.rs"]

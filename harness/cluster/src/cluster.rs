@@ -109,12 +109,14 @@ impl Cluster {
         let same = |same: fn(&Basis, &Snapshot) -> bool| {
             self.basis.as_ref().is_some_and(|basis| same(basis, snapshot))
         };
-        let (same_network, same_names) = (same(Basis::same_network), same(Basis::same_names));
-        if same_network && same_names {
+        let (same_network, same_services) = (same(Basis::same_network), same(Basis::same_services));
+        if same_network && same_services {
             return Ok(());
         }
         self.basis = None;
-        if !same_network {
+        if same_network {
+            self.route_services(snapshot)?;
+        } else {
             self.change_to(Plan::new(snapshot))?;
         }
         let running = self.dns.take();
@@ -124,6 +126,14 @@ impl Cluster {
         }
         self.basis = Some(Basis::of(snapshot));
         Ok(())
+    }
+
+    /// Brings what the router knows of services to a snapshot that differs in nothing else.
+    fn route_services(&mut self, snapshot: &Snapshot) -> Result<(), ClusterError> {
+        self.plan.route_services(snapshot);
+        let router = (self.namespaces.get_mut(&Place::Router), self.plan.stacks.get(&Place::Router));
+        let (Some(namespace), Some(stack)) = router else { return Ok(()) };
+        namespace.change(&stack.tables)
     }
 
     fn change_to(&mut self, plan: Plan) -> Result<(), ClusterError> {
@@ -189,15 +199,14 @@ impl Basis {
         }
     }
 
-    /// Whether the same plan follows from the snapshot.
+    /// Whether the same namespaces and wires follow from the snapshot, and the same tables but for what the
+    /// router knows of services.
     fn same_network(&self, snapshot: &Snapshot) -> bool {
         self.nodes == snapshot.nodes && self.pods == snapshot.pods && self.externals == snapshot.externals
     }
 
-    /// Whether DNS knows the same.
-    fn same_names(&self, snapshot: &Snapshot) -> bool {
-        self.services == snapshot.services
-            && self.endpoint_slices == snapshot.endpoint_slices
-            && self.externals == snapshot.externals
+    /// Whether the router and DNS know the same services.
+    fn same_services(&self, snapshot: &Snapshot) -> bool {
+        self.services == snapshot.services && self.endpoint_slices == snapshot.endpoint_slices
     }
 }

@@ -1,8 +1,9 @@
 //! What this machine can do, for `netproof doctor` and for the reasons of skips.
 
-use crate::netlink::{self, End, Netlink};
+use crate::netlink::{self, ETHERNET_MTU, End, Netlink};
 use crate::netns::Netns;
 use crate::sandbox::Sandbox;
+use netproof_model::{Family, Topology, Wiring};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockProtocol, SockType, getsockopt, setsockopt, socket, sockopt,
@@ -10,12 +11,17 @@ use nix::sys::socket::{
 use nix::sys::utsname::uname;
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// The oldest kernel that is supported.
 const OLDEST_KERNEL: (u32, u32) = (5, 15);
 /// How many open files a cluster of a thousand pods may need, its probes included.
 const OPEN_FILES: u64 = 16384;
+
+const VXLAN: &str = "vxlan";
+const IPV6: &str = "IPv6";
 
 /// One thing that a machine can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,19 +70,8 @@ pub fn examine(sandbox: &Sandbox) -> io::Result<Vec<Capability>> {
                 "the iptables backend cannot be used",
                 "sudo modprobe ip_set, or a kernel with CONFIG_IP_SET",
             ),
-            answer(
-                "vxlan",
-                vxlan(),
-                "overlay topologies are skipped",
-                "sudo modprobe vxlan, or a kernel with CONFIG_VXLAN",
-            ),
-            Capability {
-                name: "IPv6",
-                present: Path::new("/proc/sys/net/ipv6").exists(),
-                found: String::new(),
-                consequence: "ipv6 and dual-stack variants are skipped",
-                remedy: "boot without ipv6.disable=1",
-            },
+            overlay(),
+            ipv6(),
             answer(
                 "SCTP sockets",
                 socket_of(SockProtocol::Sctp),
@@ -94,6 +89,49 @@ pub fn examine(sandbox: &Sandbox) -> io::Result<Vec<Capability>> {
             receive_buffer(),
         ]
     })
+}
+
+/// Why this machine cannot build a topology, as the reason of a skip; `None` where it can. To be called
+/// inside a sandbox; the machine is examined by the first call.
+pub fn lack(topology: &Topology) -> io::Result<Option<String>> {
+    static CAPABILITIES: OnceLock<[Capability; 2]> = OnceLock::new();
+    let capabilities = match CAPABILITIES.get() {
+        Some(capabilities) => capabilities,
+        None => {
+            let found = Netns::new()?.enter(|| [overlay(), ipv6()])?;
+            CAPABILITIES.get_or_init(|| found)
+        }
+    };
+    Ok(reason(topology, capabilities))
+}
+
+/// What a topology needs and is missing among these, with the remedy.
+fn reason(topology: &Topology, capabilities: &[Capability]) -> Option<String> {
+    let missing = capabilities.iter().find(|capability| {
+        let needed = match capability.name {
+            VXLAN => topology.wiring == Wiring::Vxlan,
+            IPV6 => topology.family.contains(Family::Ipv6),
+            _ => false,
+        };
+        needed && !capability.present
+    })?;
+    Some(format!("this machine has no {}: {}", missing.name, missing.remedy))
+}
+
+fn overlay() -> Capability {
+    let (consequence, remedy) =
+        ("overlay topologies are skipped", "sudo modprobe vxlan, or a kernel with CONFIG_VXLAN");
+    answer(VXLAN, vxlan(), consequence, remedy)
+}
+
+fn ipv6() -> Capability {
+    Capability {
+        name: IPV6,
+        present: Path::new("/proc/sys/net/ipv6").exists(),
+        found: String::new(),
+        consequence: "ipv6 and dual-stack variants are skipped",
+        remedy: "boot without ipv6.disable=1",
+    }
 }
 
 fn kernel() -> Capability {
@@ -184,8 +222,8 @@ fn socket_of(protocol: SockProtocol) -> Result<(), Errno> {
 
 fn vxlan() -> Result<(), Errno> {
     let mut netlink = Netlink::open().map_err(|error| error.errno)?;
-    let link = End { name: "check", index: 10, mac: [2, 0, 0, 0, 0, 1] };
-    netlink.queue(netlink::new_vxlan(link), || "make a vxlan link".into());
+    let link = End { name: "check", index: 10, mac: [2, 0, 0, 0, 0, 1], mtu: ETHERNET_MTU };
+    netlink.queue(netlink::new_vxlan(link, Ipv4Addr::LOCALHOST.into()), || "make a vxlan link".into());
     netlink.flush().map_err(|error| error.errno)
 }
 
@@ -202,6 +240,46 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use netproof_model::Families;
+    use netproof_model::topology::{PerFamily, Ranges};
+
+    #[test]
+    fn what_a_topology_lacks() {
+        let net = |text: &str| text.parse().unwrap();
+        let range = PerFamily { ipv4: net("10.0.0.0/8"), ipv6: net("fd00::/48") };
+        let topology = |wiring, family| Topology {
+            name: "x".into(),
+            description: String::new(),
+            wiring,
+            family,
+            ranges: Ranges { pods: range, services: range, nodes: range },
+            nodes: Vec::new(),
+            networks: Vec::new(),
+            externals: Vec::new(),
+            nat_outgoing: false,
+            advertised: Default::default(),
+            load_balancer: None,
+        };
+        let machine = |vxlan, ipv6| {
+            [(VXLAN, vxlan), (IPV6, ipv6)].map(|(name, present)| Capability {
+                name,
+                present,
+                found: String::new(),
+                consequence: "",
+                remedy: "get it",
+            })
+        };
+        for (wiring, family, vxlan, ipv6, missing) in [
+            (Wiring::Vxlan, Families::Dual, true, true, None),
+            (Wiring::Vxlan, Families::Ipv4, false, false, Some("this machine has no vxlan: get it")),
+            (Wiring::Routed, Families::Dual, false, true, None),
+            (Wiring::Routed, Families::Dual, false, false, Some("this machine has no IPv6: get it")),
+            (Wiring::Bridge, Families::Ipv4, false, false, None),
+        ] {
+            let reason = reason(&topology(wiring, family), &machine(vxlan, ipv6));
+            assert_eq!(reason.as_deref(), missing, "{wiring} {family}");
+        }
+    }
 
     #[test]
     fn versions_of_releases() {

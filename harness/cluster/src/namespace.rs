@@ -1,9 +1,9 @@
 //! One namespace of a cluster: made, wired, and its tables filled.
 
 use crate::error::ClusterError;
-use crate::netlink::{self, End, LOOPBACK, Netlink, Request, Via};
+use crate::netlink::{self, ETHERNET_MTU, End, LOOPBACK, Netlink, Request, Via};
 use crate::netns::Netns;
-use crate::plan::{Hop, Interface, Stack, Tables, Uplink};
+use crate::plan::{Forward, Hop, Interface, Stack, Tables, Uplink};
 use crate::sysctl::{Role, Sysctls};
 use netproof_model::Place;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +14,16 @@ use std::sync::Arc;
 const UPLINK: u32 = 100;
 /// The index of `cni0`.
 const BRIDGE: u32 = 101;
+/// The index of `vxlan.calico`.
+const OVERLAY: u32 = 102;
 /// The index of the first port.
-const FIRST_PORT: u32 = 102;
+const FIRST_PORT: u32 = 103;
 /// How the names of ports begin that lead nowhere any more.
 pub(crate) const UNPLUGGED: &str = "gone";
 /// The bridge of a node in wiring `bridge`, as the CNI plugins for bridges call it.
 pub(crate) const BRIDGE_NAME: &str = "cni0";
+/// A node's end of the overlay in wiring `vxlan`, as Calico calls it.
+const OVERLAY_NAME: &str = "vxlan.calico";
 
 /// The namespace of a place.
 #[derive(Debug)]
@@ -43,10 +47,11 @@ impl Namespace {
     pub fn new(place: &Place, stack: &Stack, sysctls: &mut Sysctls) -> Result<Self, ClusterError> {
         let failed = |error| ClusterError::io(place, "make a network namespace", &error);
         let netns = Arc::new(Netns::new().map_err(failed)?);
-        let role = match stack.bridge {
-            Some(_) => Role::Bridge,
-            None if stack.forwards => Role::Forwarder,
-            None => Role::Host,
+        let role = match (place, stack.bridge) {
+            (Place::Router, _) => Role::Router,
+            (_, Some(_)) => Role::Bridge,
+            _ if stack.forwards => Role::Forwarder,
+            _ => Role::Host,
         };
         let mut netlink = inside(place, &netns, || {
             sysctls.apply(role).map_err(|error| ClusterError::sysctl(place, &error))?;
@@ -54,7 +59,7 @@ impl Namespace {
             stack.forwards.then(open).transpose()
         })?;
         if let (Some(netlink), Some(mac)) = (&mut netlink, stack.bridge) {
-            let bridge = End { name: BRIDGE_NAME, index: BRIDGE, mac };
+            let bridge = End { name: BRIDGE_NAME, index: BRIDGE, mac, mtu: ETHERNET_MTU };
             netlink.queue(netlink::new_bridge(bridge), || "make the bridge cni0".into());
             if sysctls.ipv6() {
                 netlink.queue(netlink::no_link_local(BRIDGE), || "set up IPv6 of the bridge cni0".into());
@@ -99,8 +104,8 @@ impl Namespace {
         let index = self.next;
         self.next += 1;
         self.ports.insert(place.clone(), index);
-        let near = End { name: &uplink.port, index, mac: uplink.port_mac };
-        let far = End { name: "eth0", index: UPLINK, mac: uplink.mac };
+        let near = End { name: &uplink.port, index, mac: uplink.port_mac, mtu: uplink.mtu };
+        let far = End { name: "eth0", index: UPLINK, mac: uplink.mac, mtu: uplink.mtu };
         let bridge = uplink.bridged.then_some(BRIDGE);
         let request = netlink::new_veth(near, bridge, far, namespace.fd());
         netlink.queue(request, || format!("make the link {} to {place}", uplink.port));
@@ -138,6 +143,18 @@ impl Namespace {
             }
             requests.push((netlink::up(UPLINK), "bring eth0 up".into()));
         }
+        // After eth0, which is therefore the first to be asked for a source address where an interface
+        // has none of its own.
+        if let Some(overlay) = &stack.overlay {
+            let end = End { name: OVERLAY_NAME, index: OVERLAY, mac: overlay.mac, mtu: overlay.mtu };
+            let request = netlink::new_vxlan(end, overlay.local);
+            requests.push((request, format!("make the link {OVERLAY_NAME}")));
+            if self.ipv6 {
+                let request = netlink::no_link_local(OVERLAY);
+                requests.push((request, format!("set up IPv6 of {OVERLAY_NAME}")));
+            }
+            requests.push((netlink::up(OVERLAY), format!("bring {OVERLAY_NAME} up")));
+        }
         for address in &stack.addresses {
             if let Some(index) = self.index(&address.interface) {
                 let request = netlink::new_address(index, address.address, address.quiet);
@@ -145,10 +162,15 @@ impl Namespace {
                 // The kernel adds an IPv6 address's local route from a worker, some time later; until
                 // then packets to it find no route, which looks like a drop.
                 if address.address.is_ipv6() {
-                    let route = netlink::new_route(address.address.into(), Via::Local { index });
+                    let route =
+                        netlink::new_route(netlink::MAIN, address.address.into(), Via::Local { index });
                     requests.push((route, format!("add the local route of {}", address.address)));
                 }
             }
+        }
+        if !stack.inside.is_empty() {
+            let rules = netlink::outside_rules(self.ipv6, &stack.inside);
+            requests.extend(rules.into_iter().map(|rule| (rule, "add a routing rule".to_owned())));
         }
         requests.extend(self.difference(&stack.tables));
         self.tables = stack.tables.clone();
@@ -168,7 +190,7 @@ impl Namespace {
     pub fn settle(&mut self) -> Result<(), ClusterError> {
         let Some(netlink) = &mut self.netlink else { return Ok(()) };
         let mut links: BTreeSet<u32> = self.ports.values().copied().collect();
-        if self.tables.forwarding.values().next().is_some() {
+        if self.tables.forwarding.values().any(|forward| matches!(forward, Forward::Port(_))) {
             links.insert(BRIDGE);
         }
         let settled = inside(&self.place, &self.netns, || Ok(netlink.settle(&links)))?;
@@ -189,9 +211,14 @@ impl Namespace {
     fn difference(&self, new: &Tables) -> Vec<(Request, String)> {
         let old = &self.tables;
         let mut requests = Vec::new();
-        for (net, hop) in old.routes.iter().filter(|(net, _)| !new.routes.contains_key(net)) {
-            if let Some(via) = self.via(hop) {
-                requests.push((netlink::del_route(*net, via), format!("remove the route to {net}")));
+        let tables =
+            [(netlink::MAIN, &old.routes, &new.routes), (netlink::OUTSIDE, &old.outside, &new.outside)];
+        for (table, old, new) in tables {
+            for (net, hop) in old.iter().filter(|(net, _)| !new.contains_key(net)) {
+                if let Some(via) = self.via(hop) {
+                    let request = netlink::del_route(table, *net, via);
+                    requests.push((request, format!("remove the route to {net}")));
+                }
             }
         }
         for (interface, address) in old.neighbours.keys().filter(|key| !new.neighbours.contains_key(key)) {
@@ -206,15 +233,20 @@ impl Namespace {
                 requests.push((request, format!("add the neighbour {address}")));
             }
         }
-        for (mac, interface) in changed(&old.forwarding, &new.forwarding) {
-            if let Some(index) = self.index(interface) {
-                let request = netlink::new_forwarding(index, *mac);
-                requests.push((request, format!("add a forwarding entry for {interface:?}")));
-            }
+        for (mac, forward) in changed(&old.forwarding, &new.forwarding) {
+            let request = match forward {
+                Forward::Peer(address) => Some(netlink::new_peer(OVERLAY, *mac, *address)),
+                Forward::Port(port) => self.index(port).map(|index| netlink::new_forwarding(index, *mac)),
+            };
+            let doing = || format!("add a forwarding entry for {forward:?}");
+            requests.extend(request.map(|request| (request, doing())));
         }
-        for (net, hop) in changed(&old.routes, &new.routes) {
-            if let Some(via) = self.via(hop) {
-                requests.push((netlink::new_route(*net, via), format!("add the route to {net}")));
+        for (table, old, new) in tables {
+            for (net, hop) in changed(old, new) {
+                if let Some(via) = self.via(hop) {
+                    let request = netlink::new_route(table, *net, via);
+                    requests.push((request, format!("add the route to {net}")));
+                }
             }
         }
         requests
@@ -243,6 +275,7 @@ impl Namespace {
             Interface::Loopback => Some(LOOPBACK),
             Interface::Uplink => Some(UPLINK),
             Interface::Bridge => Some(BRIDGE),
+            Interface::Overlay => Some(OVERLAY),
             Interface::Port(place) => self.ports.get(place).copied(),
         }
     }
@@ -250,9 +283,14 @@ impl Namespace {
     fn via(&self, hop: &Hop) -> Option<Via> {
         Some(match hop {
             Hop::Link { interface, source } => Via::Link { index: self.index(interface)?, source: *source },
-            Hop::Gateway { interface, gateway } => {
-                Via::Gateway { index: self.index(interface)?, gateway: *gateway }
+            Hop::Gateway { interface, gateway, source } => {
+                Via::Gateway { index: self.index(interface)?, gateway: *gateway, source: *source }
             }
+            Hop::Gateways(hops) => {
+                let hops = hops.iter().map(|(interface, gateway)| Some((self.index(interface)?, *gateway)));
+                Via::Gateways(hops.collect::<Option<_>>()?)
+            }
+            Hop::Local => Via::Local { index: LOOPBACK },
             Hop::Unreachable => Via::Unreachable,
         })
     }

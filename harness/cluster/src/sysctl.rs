@@ -17,8 +17,10 @@ use std::io::{self, Read, Write};
 /// What a namespace is for, as far as sysctls go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Passes packets on: nodes and the router.
+    /// Passes packets on: nodes.
     Forwarder,
+    /// Passes packets on, and spreads them over routes of equal cost.
+    Router,
     /// Passes packets on and has a bridge.
     Bridge,
     /// Sends and receives its own only: pods and external hosts.
@@ -36,12 +38,13 @@ pub(crate) struct Sysctls {
 }
 
 /// What a fresh namespace has wrong: whether it forwards, for forwarders and for hosts; what else
-/// matters to forwarders, to bridges, and to all.
+/// matters to forwarders, to routers, to bridges, and to all.
 #[derive(Debug)]
 struct Wrong {
     forwarding: Vec<Setting>,
     not_forwarding: Vec<Setting>,
     forwarder: Vec<Setting>,
+    router: Vec<Setting>,
     bridge: Vec<Setting>,
     all: Vec<Setting>,
 }
@@ -115,6 +118,14 @@ const IPV6_ALL: [&str; 5] =
 const FORWARDER: [(&str, &str); 2] =
     [("ipv4/conf/all/send_redirects", "0"), ("ipv4/conf/default/send_redirects", "0")];
 
+/// Flows between the same two hosts are spread too, by their ports; and a gateway is not asked for before
+/// it is used.
+const ROUTER: [(&str, &str); 3] = [
+    ("ipv4/fib_multipath_hash_policy", "1"),
+    ("ipv4/fib_multipath_use_neigh", "0"),
+    ("ipv6/fib_multipath_hash_policy", "1"),
+];
+
 /// With br_netfilter loaded, bridged frames would meet the IP hooks as bridged ones.
 const BRIDGE: [(&str, &str); 3] = [
     ("bridge/bridge-nf-call-iptables", "0"),
@@ -169,6 +180,7 @@ impl Sysctls {
                 forwarding: differing(forwarding(self.ipv6, "1"))?,
                 not_forwarding: differing(forwarding(self.ipv6, "0"))?,
                 forwarder: differing(list(&FORWARDER))?,
+                router: differing(list(&ROUTER))?,
                 bridge: differing(list(&BRIDGE))?,
                 all: differing(wanted(self.ipv6))?,
             });
@@ -181,8 +193,10 @@ impl Sysctls {
             write(&wrong.forwarding)?;
             write(&wrong.forwarder)?;
         }
-        if role == Role::Bridge {
-            write(&wrong.bridge)?;
+        match role {
+            Role::Router => write(&wrong.router)?,
+            Role::Bridge => write(&wrong.bridge)?,
+            Role::Forwarder | Role::Host => {}
         }
         write(&wrong.all)?;
         // Switching forwarding off switches this on.

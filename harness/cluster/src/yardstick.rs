@@ -1,6 +1,6 @@
 //! The yardstick of the benchmark: what the kernel alone takes for namespaces and veth pairs.
 
-use crate::netlink::{self, End, Netlink};
+use crate::netlink::{self, ETHERNET_MTU, End, Netlink};
 use crate::{ClusterError, Netns};
 use netproof_model::Place;
 
@@ -18,7 +18,12 @@ pub fn namespaces_and_veths(count: usize) -> Result<(), ClusterError> {
     let mut namespaces = Vec::with_capacity(count);
     for (index, name) in (100..).zip((0..count).map(|n| format!("y{n}"))) {
         let namespace = Netns::new().map_err(io)?;
-        let end = |name, last| End { name, index, mac: [2, 0, 0, (index >> 8) as u8, index as u8, last] };
+        let end = |name, last| End {
+            name,
+            index,
+            mac: [2, 0, 0, (index >> 8) as u8, index as u8, last],
+            mtu: ETHERNET_MTU,
+        };
         let request = netlink::new_veth(end(&name, 1), None, end("eth0", 2), namespace.fd());
         netlink.queue(request, || format!("make the link {name}"));
         namespaces.push(namespace);

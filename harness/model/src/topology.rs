@@ -142,6 +142,18 @@ pub struct ExternalHost {
     pub dns: Vec<String>,
 }
 
+/// A network outside the cluster, behind the router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Its name.
+    pub name: String,
+    /// Its ranges: at most one of each family; none for a default network without a range of its own.
+    pub ranges: Vec<IpNet>,
+    /// Whether it is where the router sends what it has no other route for: the rest of the world. At
+    /// most one network is.
+    pub default: bool,
+}
+
 /// A port that somebody listens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ListenPort {
@@ -204,6 +216,9 @@ pub struct Topology {
     pub ranges: Ranges,
     /// The nodes, at least one; their order gives their addresses.
     pub nodes: Vec<TopologyNode>,
+    /// The networks outside the cluster. Empty where the topology lists none; external hosts are then
+    /// wherever their addresses are.
+    pub networks: Vec<Network>,
     /// The external hosts.
     pub externals: Vec<ExternalHost>,
     /// Whether nodes masquerade what their pods send to addresses that are not pods' (Calico's
@@ -219,5 +234,12 @@ impl Topology {
     /// The position of a node, from which its addresses follow.
     pub fn node_index(&self, name: &str) -> Option<usize> {
         self.nodes.iter().position(|node| node.name == name)
+    }
+
+    /// The network that an address outside the cluster is in: one whose range has it, or else the default
+    /// network. `None` where there is neither.
+    pub fn network_of(&self, address: IpAddr) -> Option<&Network> {
+        let within = |network: &&Network| network.ranges.iter().any(|range| range.contains(&address));
+        self.networks.iter().find(within).or_else(|| self.networks.iter().find(|network| network.default))
     }
 }

@@ -35,6 +35,7 @@ pub fn topology(nodes: usize) -> Arc<Topology> {
         nat_outgoing: false,
         advertised: Default::default(),
         load_balancer: None,
+        networks: Vec::new(),
         externals: Vec::new(),
     })
 }

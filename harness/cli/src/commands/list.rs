@@ -1,21 +1,32 @@
-//! `netproof list`: the stable names of what would run, one a line; or the built-in topologies.
+//! `netproof list`: the stable names of what would run, one a line; or the topologies.
 
 use super::load;
 use crate::args::ListArguments;
 use crate::exit::Exit;
 use crate::outputs;
+use netproof_model::Topology;
+use netproof_model::topology::{ExternalHost, Network, PerFamily, ServiceAddresses, TopologyNode};
 use netproof_scenario::format;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::path::Path;
 
-/// The word that stands for the built-in topologies, where no file has that name.
+/// The word that stands for the topologies; a folder of scenarios with that name is `./topologies`.
 const TOPOLOGIES: &str = "topologies";
+/// The label that says in which zone a node is.
+const ZONE: &str = "topology.kubernetes.io/zone";
 
 pub fn list(arguments: &ListArguments) -> Exit {
     let selection = &arguments.selection;
-    let word = Path::new(TOPOLOGIES);
-    let text = if selection.paths == [word] && !word.exists() {
-        topologies()
+    let text = if selection.paths == [Path::new(TOPOLOGIES)] {
+        match format::topologies(Path::new(".")) {
+            Ok(topologies) => {
+                topologies.iter().map(|topology| describe(topology)).collect::<Vec<_>>().join("\n")
+            }
+            Err(errors) => {
+                outputs::complain(errors);
+                return Exit::BadInput;
+            }
+        }
     } else {
         let loaded = match load(selection) {
             Ok(loaded) => loaded,
@@ -35,14 +46,57 @@ pub fn list(arguments: &ListArguments) -> Exit {
     }
 }
 
-/// Each with what it is for.
-fn topologies() -> String {
-    let topologies = format::built_in_topologies();
-    let width = topologies.iter().map(|topology| topology.name.len()).max().unwrap_or_default();
-    let mut text = String::new();
-    for topology in &topologies {
+/// A topology: its name and what it is for, and a line for each thing that it has.
+fn describe(topology: &Topology) -> String {
+    let mut text = format!("{}: {}\n", topology.name, topology.description);
+    let mut line = |what: &str, value: String| {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{:<width$}  {}", topology.name, topology.description);
+        let _ = writeln!(text, "    {what:<16}{value}");
+    };
+    let node = |node: &TopologyNode| match node.labels.get(ZONE) {
+        Some(zone) => format!("{} (zone {zone})", node.name),
+        None => node.name.clone(),
+    };
+    line("nodes", list_of(topology.nodes.iter().map(node)));
+    line("wiring", topology.wiring.to_string());
+    line("family", topology.family.to_string());
+    line("pods", both(&topology.ranges.pods));
+    line("services", both(&topology.ranges.services));
+    line("node addresses", both(&topology.ranges.nodes));
+    if !topology.networks.is_empty() {
+        let network = |network: &Network| {
+            let default = network.default.then_some("the rest of the world".to_owned());
+            let ranges = network.ranges.iter().map(ToString::to_string);
+            format!("{} ({})", network.name, list_of(ranges.chain(default)))
+        };
+        line("networks", list_of(topology.networks.iter().map(network)));
+    }
+    if !topology.externals.is_empty() {
+        let host = |host: &ExternalHost| format!("{} ({})", host.name, list_of(&host.addresses));
+        line("external hosts", list_of(topology.externals.iter().map(host)));
+    }
+    if topology.nat_outgoing {
+        line("natOutgoing", "nodes masquerade what pods send out of the cluster".to_owned());
+    }
+    if !topology.advertised.is_empty() {
+        let words = ServiceAddresses::WORDS.into_iter();
+        let words = words.filter(|(_, addresses)| topology.advertised.contains(addresses));
+        line("advertised", list_of(words.map(|(word, _)| word)));
+    }
+    if let Some(balancer) = &topology.load_balancer {
+        let nodes = match balancer.nodes.is_empty() {
+            true => "all nodes".to_owned(),
+            false => list_of(&balancer.nodes),
+        };
+        line("load balancer", format!("{}; sends to {nodes}", both(&balancer.range)));
     }
     text
+}
+
+fn both(range: &PerFamily<impl Display>) -> String {
+    format!("{}, {}", range.ipv4, range.ipv6)
+}
+
+fn list_of(items: impl IntoIterator<Item = impl Display>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }

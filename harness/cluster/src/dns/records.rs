@@ -1,8 +1,10 @@
 //! What the cluster's DNS knows at one generation.
 //!
 //! Services as the Kubernetes DNS specification has them (dns/specification.md of kubernetes/dns):
-//! `NAME.NAMESPACE.svc.cluster.local` is the cluster IPs, or the ready endpoints of a headless service,
-//! which does not exist without any. External hosts have the names that the topology gives them.
+//! `NAME.NAMESPACE.svc.cluster.local` is the cluster IPs; or the ready endpoints of a headless service
+//! (all of them where it publishes those that are not ready), which does not exist without any; or an alias
+//! of the external name of a service of type ExternalName. External hosts have the names that the topology
+//! gives them.
 
 use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
 use netproof_model::{Family, NamespacedName};
@@ -12,12 +14,27 @@ use std::net::IpAddr;
 /// The cluster's domain.
 pub(super) const DOMAIN: &str = "cluster.local";
 
+/// How many aliases are followed from a name: there may be circles.
+const MAX_ALIASES: usize = 8;
+
 /// Addresses by name, in lower case and without a final dot.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Records {
     addresses: BTreeMap<String, Vec<IpAddr>>,
+    /// What a name is an alias of.
+    aliases: BTreeMap<String, String>,
     /// Names that have names below them. They exist, though they have no records.
     inner: BTreeSet<String>,
+}
+
+/// What is known of a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found<'a> {
+    /// What it is an alias of, what that is an alias of, and so on.
+    pub aliases: Vec<&'a str>,
+    /// The addresses of the last of them, or of the name itself; empty if that exists and has none, `None`
+    /// if it does not exist.
+    pub addresses: Option<&'a [IpAddr]>,
 }
 
 impl Records {
@@ -25,8 +42,11 @@ impl Records {
         let mut records = Records::default();
         for (NamespacedName { namespace, name }, service) in &snapshot.services {
             let full = format!("{name}.{namespace}.svc.{DOMAIN}");
-            if service.headless {
-                records.add(&full, ready_endpoints(snapshot, namespace, name));
+            if let Some(target) = &service.external_name {
+                records.add_alias(&full, target);
+            } else if service.headless {
+                let all = service.publish_not_ready_addresses;
+                records.add(&full, endpoints(snapshot, namespace, name, all));
             } else {
                 records.add(&full, service.cluster_ips.iter().copied());
             }
@@ -43,14 +63,20 @@ impl Records {
         records
     }
 
-    /// The addresses of a name, empty if it exists and has none; `None` if it does not exist.
-    pub fn find(&self, name: &str) -> Option<&[IpAddr]> {
-        let name = canonical(name);
-        match self.addresses.get(&name) {
-            Some(addresses) => Some(addresses),
-            None if self.inner.contains(&name) => Some(&[]),
-            None => None,
+    /// What is known of a name.
+    pub fn find(&self, name: &str) -> Found<'_> {
+        let mut name = canonical(name);
+        let mut aliases = Vec::new();
+        while let Some(target) = self.aliases.get(&name).filter(|_| aliases.len() < MAX_ALIASES) {
+            aliases.push(target.as_str());
+            name.clone_from(target);
         }
+        let addresses = match self.addresses.get(&name) {
+            Some(addresses) => Some(addresses.as_slice()),
+            None if self.inner.contains(&name) || self.aliases.contains_key(&name) => Some(&[][..]),
+            None => None,
+        };
+        Found { aliases, addresses }
     }
 
     fn add(&mut self, name: &str, addresses: impl IntoIterator<Item = IpAddr>) {
@@ -59,15 +85,25 @@ impl Records {
         if addresses.is_empty() {
             return;
         }
-        let mut rest = name.as_str();
-        while let Some((_, parent)) = rest.split_once('.') {
-            self.inner.insert(parent.into());
-            rest = parent;
-        }
+        self.add_parents(&name);
         let known = self.addresses.entry(name).or_default();
         known.extend(addresses);
         known.sort();
         known.dedup();
+    }
+
+    fn add_alias(&mut self, name: &str, target: &str) {
+        let name = canonical(name);
+        self.add_parents(&name);
+        self.aliases.insert(name, canonical(target));
+    }
+
+    fn add_parents(&mut self, name: &str) {
+        let mut rest = name;
+        while let Some((_, parent)) = rest.split_once('.') {
+            self.inner.insert(parent.into());
+            rest = parent;
+        }
     }
 }
 
@@ -75,11 +111,15 @@ fn canonical(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-fn ready_endpoints(snapshot: &Snapshot, namespace: &str, service: &str) -> Vec<IpAddr> {
+/// The addresses of a service's endpoints: of those that are ready, or of all.
+fn endpoints(snapshot: &Snapshot, namespace: &str, service: &str, all: bool) -> Vec<IpAddr> {
     let slices = snapshot.endpoint_slices.iter().filter(|(name, slice)| {
         name.namespace == namespace
             && slice.metadata.labels.get(SERVICE_NAME_LABEL).is_some_and(|of| of == service)
     });
     let endpoints = slices.flat_map(|(_, slice)| &slice.endpoints);
-    endpoints.filter(|endpoint| endpoint.ready).flat_map(|endpoint| endpoint.addresses.clone()).collect()
+    endpoints
+        .filter(|endpoint| all || endpoint.ready)
+        .flat_map(|endpoint| endpoint.addresses.clone())
+        .collect()
 }

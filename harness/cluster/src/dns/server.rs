@@ -1,11 +1,11 @@
 //! The server: sockets in a namespace, answers from records.
 
-use super::records::{DOMAIN, Records};
+use super::records::{DOMAIN, Found, Records};
 use crate::netns::Netns;
 use async_trait::async_trait;
 use hickory_server::net::runtime::Time;
 use hickory_server::proto::op::{Edns, Header, HeaderCounts, Metadata, OpCode, ResponseCode};
-use hickory_server::proto::rr::rdata::{A, AAAA, SOA};
+use hickory_server::proto::rr::rdata::{A, AAAA, CNAME, SOA};
 use hickory_server::proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponseBuilder;
@@ -101,8 +101,8 @@ impl RequestHandler for Answerer {
     ) -> ResponseInfo {
         let mut metadata = Metadata::response_from_request(&request.metadata);
         metadata.authoritative = true;
-        let records = Arc::clone(&self.records.read().unwrap_or_else(PoisonError::into_inner));
-        let Answer { code, addresses, soa } = answer(request, &records);
+        let known = Arc::clone(&self.records.read().unwrap_or_else(PoisonError::into_inner));
+        let Answer { code, records, soa } = answer(request, &known);
         metadata.response_code = code;
         let edns = request.edns.as_ref().map(|_| {
             let mut edns = Edns::new();
@@ -113,7 +113,7 @@ impl RequestHandler for Answerer {
         if let Some(edns) = &edns {
             builder.edns(edns);
         }
-        let response = builder.build(metadata, &addresses, [], &soa, []);
+        let response = builder.build(metadata, &records, [], &soa, []);
         // A client that is gone is no trouble of ours.
         response_handle
             .send_response(response)
@@ -124,12 +124,13 @@ impl RequestHandler for Answerer {
 
 struct Answer {
     code: ResponseCode,
-    addresses: Vec<Record>,
+    /// Aliases, then addresses.
+    records: Vec<Record>,
     soa: Option<Record>,
 }
 
 fn answer(request: &Request, records: &Records) -> Answer {
-    let only = |code| Answer { code, addresses: Vec::new(), soa: None };
+    let only = |code| Answer { code, records: Vec::new(), soa: None };
     if request.metadata.op_code != OpCode::Query {
         return only(ResponseCode::NotImp);
     }
@@ -139,23 +140,35 @@ fn answer(request: &Request, records: &Records) -> Answer {
         return only(ResponseCode::Refused);
     }
     let name = query.name();
-    let found = records.find(&name.to_ascii());
-    let wanted = |address: &IpAddr| match query.query_type() {
+    let Found { aliases, addresses: found } = records.find(&name.to_ascii());
+    let alias_asked = query.query_type() == RecordType::CNAME;
+    let mut owner = name.clone();
+    let mut answers = Vec::new();
+    for target in aliases.into_iter().take(if alias_asked { 1 } else { usize::MAX }) {
+        let Ok(target) = Name::from_ascii(target).and_then(|target| target.append_domain(&Name::root()))
+        else {
+            return only(ResponseCode::ServFail);
+        };
+        answers.push(Record::from_rdata(owner, TTL, RData::CNAME(CNAME(target.clone()))));
+        owner = target;
+    }
+    if alias_asked && !answers.is_empty() {
+        return Answer { code: ResponseCode::NoError, records: answers, soa: None };
+    }
+    let wanted = |address: &&IpAddr| match query.query_type() {
         RecordType::A => address.is_ipv4(),
         RecordType::AAAA => address.is_ipv6(),
         RecordType::ANY => true,
         _ => false,
     };
-    let addresses: Vec<Record> = found
-        .unwrap_or_default()
-        .iter()
-        .filter(|address| wanted(address))
-        .map(|address| Record::from_rdata(name.clone(), TTL, rdata(*address)))
-        .collect();
+    let addresses = found.unwrap_or_default().iter().filter(wanted);
+    let before = answers.len();
+    answers.extend(addresses.map(|address| Record::from_rdata(owner.clone(), TTL, rdata(*address))));
+    // The code is that of the name at the end of the aliases (RFC 6604).
     let code = if found.is_some() { ResponseCode::NoError } else { ResponseCode::NXDomain };
     // Without an answer, the SOA says how long that may be remembered (RFC 2308).
-    let soa = if addresses.is_empty() { soa(name) } else { None };
-    Answer { code, addresses, soa }
+    let soa = if answers.len() == before { soa(&owner) } else { None };
+    Answer { code, records: answers, soa }
 }
 
 fn rdata(address: IpAddr) -> RData {

@@ -15,8 +15,10 @@ use netlink_packet_route::neighbour::{
 };
 use netlink_packet_route::neighbour_table::NeighbourTableMessage;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags,
+    RouteProtocol, RouteScope, RouteType,
 };
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleHeader, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage as Message};
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -30,14 +32,18 @@ pub(crate) type Mac = [u8; 6];
 /// The index of the loopback interface in every namespace.
 pub(crate) const LOOPBACK: u32 = 1;
 
+/// How long the packets of a wire may be, in bytes.
+pub(crate) const ETHERNET_MTU: u32 = 1500;
+
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
 /// One end of a veth. The index is ours to choose, so that the requests that need it can be sent
-/// together with the one that makes the link.
+/// together with the one that makes the link; the MTU is in bytes.
 pub(crate) struct End<'a> {
     pub name: &'a str,
     pub index: u32,
     pub mac: Mac,
+    pub mtu: u32,
 }
 
 /// A veth: `near`, up, in the socket's namespace (a port of the bridge with index `bridge`, if any), and
@@ -70,12 +76,27 @@ pub(crate) fn new_bridge(bridge: End) -> Request {
     (Message::NewLink(link), NEW)
 }
 
-/// A VXLAN link, down, whose peers are given as forwarding entries.
-pub(crate) fn new_vxlan(vxlan: End) -> Request {
+/// The port of VXLAN, as IANA has it.
+const VXLAN_PORT: u16 = 4789;
+/// The network identifier of the overlay: Calico's default.
+const VNI: u32 = 4096;
+
+/// A VXLAN link, down, that learns nothing and whose peers are given as forwarding entries. `local` is
+/// the source of its packets in the network below. (Those have a UDP checksum, as IPv6 demands: the
+/// kernel's default in either family.)
+pub(crate) fn new_vxlan(vxlan: End, local: IpAddr) -> Request {
     let mut link = end(&vxlan);
+    let local = match local {
+        IpAddr::V4(local) => InfoVxlan::Local(local),
+        IpAddr::V6(local) => InfoVxlan::Local6(local),
+    };
+    let data = vec![InfoVxlan::Id(VNI), InfoVxlan::Port(VXLAN_PORT), InfoVxlan::Learning(false), local];
+    // Without ARP it has no groups of neighbour discovery either.
+    link.header.flags = LinkFlags::Noarp;
+    link.header.change_mask = LinkFlags::Noarp;
     link.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Vxlan),
-        LinkInfo::Data(InfoData::Vxlan(vec![InfoVxlan::Id(1), InfoVxlan::Port(4789)])),
+        LinkInfo::Data(InfoData::Vxlan(data)),
     ]));
     (Message::NewLink(link), NEW)
 }
@@ -178,27 +199,68 @@ pub(crate) fn new_forwarding(index: u32, mac: Mac) -> Request {
     (Message::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
 }
 
+/// A static forwarding entry of a VXLAN link: frames to `mac` travel to the end at `peer`. (An entry for a
+/// multicast address cannot be replaced.)
+pub(crate) fn new_peer(index: u32, mac: Mac, peer: IpAddr) -> Request {
+    let mut message = NeighbourMessage::default();
+    let state = NeighbourState::Other(libc::NUD_NOARP | libc::NUD_PERMANENT);
+    message.header = neighbour_header(index, AddressFamily::Bridge, state);
+    message.header.flags = NeighbourFlags::Own;
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
+    message.attributes.push(NeighbourAttribute::Destination(neighbour_address(peer)));
+    (Message::NewNeighbour(message), NEW)
+}
+
 /// Where a route leads.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Via {
     /// To a host on the link `index`, packets leaving with this source address unless told otherwise.
     Link { index: u32, source: Option<IpAddr> },
-    /// To a gateway that is reached through the link `index`, whatever the gateway's address.
-    Gateway { index: u32, gateway: IpAddr },
+    /// To a gateway that is reached through the link `index`, whatever the gateway's address; packets
+    /// leave with this source address unless told otherwise.
+    Gateway { index: u32, gateway: IpAddr, source: Option<IpAddr> },
+    /// To several of them, with equal weight.
+    Gateways(Vec<(u32, IpAddr)>),
     /// Nowhere: the sender is told at once.
     Unreachable,
     /// To this namespace itself, by an address of the link `index`.
     Local { index: u32 },
 }
 
-/// A route (of the main table, or the local one); it replaces one with the same destination.
-pub(crate) fn new_route(destination: IpNet, via: Via) -> Request {
-    (Message::NewRoute(route(destination, via)), NLM_F_CREATE | NLM_F_REPLACE)
+/// A route of a table (of the local one, if it is local); it replaces one with the same destination.
+pub(crate) fn new_route(table: u8, destination: IpNet, via: Via) -> Request {
+    (Message::NewRoute(route(table, destination, via)), NLM_F_CREATE | NLM_F_REPLACE)
 }
 
 /// Removes the route that `new_route` made with the same arguments.
-pub(crate) fn del_route(destination: IpNet, via: Via) -> Request {
-    (Message::DelRoute(route(destination, via)), 0)
+pub(crate) fn del_route(table: u8, destination: IpNet, via: Via) -> Request {
+    (Message::DelRoute(route(table, destination, via)), 0)
+}
+
+/// The table that is looked in first, but for the local one.
+pub(crate) const MAIN: u8 = libc::RT_TABLE_MAIN;
+/// The table for packets from outside that have no route in the main one.
+pub(crate) const OUTSIDE: u8 = 100;
+/// The priority of the first rule after those that the kernel makes.
+const AFTER_ALL: u32 = 32_768;
+
+/// The rules that have packets from outside look in the table [`OUTSIDE`] last, and tell those who send
+/// from inside, by these ports, that their packets have no route.
+pub(crate) fn outside_rules(ipv6: bool, inside: &[String]) -> Vec<Request> {
+    let families = [Some(AddressFamily::Inet), ipv6.then_some(AddressFamily::Inet6)];
+    let rules = |family| {
+        let rule = |priority, table, action, port: Option<&String>| {
+            let mut message = RuleMessage::default();
+            message.header = RuleHeader { family, table, action, ..RuleHeader::default() };
+            message.attributes.push(RuleAttribute::Priority(priority));
+            message.attributes.extend(port.map(|port| RuleAttribute::Iifname(port.clone())));
+            (Message::NewRule(message), NEW)
+        };
+        let inside = inside.iter().map(|port| rule(AFTER_ALL, 0, RuleAction::Unreachable, Some(port)));
+        let outside = rule(AFTER_ALL + 1, OUTSIDE, RuleAction::ToTable, None);
+        inside.chain([outside]).collect::<Vec<_>>()
+    };
+    families.into_iter().flatten().flat_map(rules).collect()
 }
 
 /// Lists the links of a namespace, without their counters.
@@ -238,6 +300,7 @@ fn end(end: &End) -> LinkMessage {
     link.header = LinkHeader { index: end.index, ..LinkHeader::default() };
     link.attributes.push(LinkAttribute::IfName(end.name.into()));
     link.attributes.push(LinkAttribute::Address(end.mac.to_vec()));
+    link.attributes.push(LinkAttribute::Mtu(end.mtu));
     link
 }
 
@@ -258,12 +321,12 @@ fn neighbour_address(address: IpAddr) -> NeighbourAddress {
     }
 }
 
-fn route(destination: IpNet, via: Via) -> RouteMessage {
+fn route(table: u8, destination: IpNet, via: Via) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header = RouteHeader {
         address_family: family(destination.addr()),
         destination_prefix_length: destination.prefix_len(),
-        table: RouteHeader::RT_TABLE_MAIN,
+        table,
         protocol: RouteProtocol::Static,
         scope: RouteScope::Universe,
         kind: RouteType::Unicast,
@@ -281,10 +344,21 @@ fn route(destination: IpNet, via: Via) -> RouteMessage {
             attributes.push(RouteAttribute::Oif(index));
             attributes.extend(source.map(|source| RouteAttribute::PrefSource(RouteAddress::from(source))));
         }
-        Via::Gateway { index, gateway } => {
+        Via::Gateway { index, gateway, source } => {
             message.header.flags = RouteFlags::Onlink;
             attributes.push(RouteAttribute::Oif(index));
             attributes.push(RouteAttribute::Gateway(RouteAddress::from(gateway)));
+            attributes.extend(source.map(|source| RouteAttribute::PrefSource(RouteAddress::from(source))));
+        }
+        Via::Gateways(gateways) => {
+            let hop = |(index, gateway)| {
+                let mut hop = RouteNextHop::default();
+                hop.flags = RouteNextHopFlags::Onlink;
+                hop.interface_index = index;
+                hop.attributes.push(RouteAttribute::Gateway(RouteAddress::from(gateway)));
+                hop
+            };
+            attributes.push(RouteAttribute::MultiPath(gateways.into_iter().map(hop).collect()));
         }
         Via::Unreachable => message.header.kind = RouteType::Unreachable,
         Via::Local { index } => {

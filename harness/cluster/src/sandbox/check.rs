@@ -1,7 +1,9 @@
 //! Tries what a cluster needs, in a namespace that is thrown away.
 
 use super::error::{SandboxError, Trouble};
-use crate::netlink::{End, LOOPBACK, Netlink, NetlinkError, new_bridge, new_veth, nf_tables, up};
+use crate::netlink::{
+    ETHERNET_MTU, End, LOOPBACK, Netlink, NetlinkError, new_bridge, new_veth, nf_tables, up,
+};
 use crate::netns::Netns;
 use nix::errno::Errno;
 use std::fs;
@@ -23,9 +25,9 @@ pub(super) fn everything(user_namespace: bool) -> Result<(), SandboxError> {
     let (node, pod) = other().map_err(|error| SandboxError::from_namespace(&error))?;
     node.enter(|| {
         let mut node = Netlink::open().map_err(failed)?;
-        let near = End { name: "check", index: 10, mac: [2, 0, 0, 0, 0, 1] };
-        let far = End { name: "eth0", index: 10, mac: [2, 0, 0, 0, 0, 2] };
-        let bridge = End { name: "bridge", index: 11, mac: [2, 0, 0, 0, 0, 3] };
+        let near = End { name: "check", index: 10, mac: [2, 0, 0, 0, 0, 1], mtu: ETHERNET_MTU };
+        let far = End { name: "eth0", index: 10, mac: [2, 0, 0, 0, 0, 2], mtu: ETHERNET_MTU };
+        let bridge = End { name: "bridge", index: 11, mac: [2, 0, 0, 0, 0, 3], mtu: ETHERNET_MTU };
         node.queue(new_veth(near, None, far, pod.fd()), || "make a veth pair".into());
         node.queue(new_bridge(bridge), || "make a bridge".into());
         node.flush().map_err(failed)?;

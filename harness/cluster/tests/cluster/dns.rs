@@ -19,6 +19,8 @@ pub fn trials() -> Vec<Trial> {
         trial("dns::names_are_answered_over_udp_and_tcp", names),
         trial("dns::records_follow_the_snapshot", follow),
         trial("dns::the_server_moves_with_its_pod", moves),
+        trial("dns::external_names_are_aliases", aliases),
+        trial("dns::endpoints_that_are_not_ready_may_be_published", not_ready),
     ]
 }
 
@@ -174,6 +176,79 @@ fn follow() {
     assert_eq!(ask(&cluster, at, "x.example.com.", RecordType::A).0, ResponseCode::NXDomain);
     cluster.update(&world.change(Change::ApplyExternal(external("x", &["192.0.2.7"])))).unwrap();
     assert_eq!(ask(&cluster, at, "x.example.com.", RecordType::A).1, ["192.0.2.7"]);
+}
+
+fn aliases() {
+    let mut world = World::new(topology(1, Wiring::Routed, Families::Dual));
+    world.pod("a", "node1");
+    world.change(service("web", false));
+    let alias = |name: &str, target: &str| {
+        Change::Apply(Object::Service(Service {
+            metadata: metadata(name),
+            service_type: ServiceType::ExternalName,
+            external_name: Some(target.into()),
+            ..Service::default()
+        }))
+    };
+    for (name, target) in [
+        ("out", "Internet.example.com."),
+        ("in", "web.default.svc.cluster.local"),
+        ("twice", "out.default.svc.cluster.local"),
+        ("nowhere", "nobody.example.com"),
+        ("circle", "circle.default.svc.cluster.local"),
+    ] {
+        world.change(alias(name, target));
+    }
+    let cluster = Cluster::build(&world.snapshot()).unwrap();
+    let web = world.snapshot().services[&NamespacedName::new("default", "web")].cluster_ips[0].to_string();
+    use RecordType::{A, AAAA, CNAME, TXT};
+    use ResponseCode::{NXDomain, NoError};
+    let own = |name: &str| format!("{name}.default.svc.cluster.local.");
+    let (out, outside) = (own("out"), "internet.example.com.".to_owned());
+    for (name, kind, code, records) in [
+        ("out", A, NoError, vec![&*outside, "203.0.113.10"]),
+        ("out", AAAA, NoError, vec![&*outside, "2001:db8:203::10"]),
+        ("out", CNAME, NoError, vec![&*outside]),
+        ("out", TXT, NoError, vec![&*outside]),
+        ("in", A, NoError, vec![&*own("web"), &*web]),
+        ("twice", A, NoError, vec![&*out, &*outside, "203.0.113.10"]),
+        ("twice", CNAME, NoError, vec![&*out]),
+        ("nowhere", A, NXDomain, vec!["nobody.example.com."]),
+        ("circle", A, NoError, vec![&*own("circle"); 8]),
+        ("web", CNAME, NoError, vec![]),
+    ] {
+        let answer = over_udp(&cluster, server(&world, Family::Ipv4), &question(&own(name), kind));
+        let found: Vec<String> = answer.answers.iter().map(|record| record.data.to_string()).collect();
+        assert_eq!(
+            (answer.response_code, found),
+            (code, records.iter().map(|it| (*it).into()).collect()),
+            "{name} {kind}"
+        );
+        let owners = answer.answers.iter().map(|record| record.name.to_string());
+        let expected = std::iter::once(own(name)).chain(found_names(&records));
+        assert_eq!(
+            owners.collect::<Vec<_>>(),
+            expected.take(records.len()).collect::<Vec<_>>(),
+            "{name} {kind}"
+        );
+    }
+}
+
+/// The names among records: what the next record belongs to.
+fn found_names(records: &[&str]) -> Vec<String> {
+    records.iter().filter(|record| record.ends_with('.')).map(|record| (*record).into()).collect()
+}
+
+fn not_ready() {
+    let mut world = World::new(topology(1, Wiring::Routed, Families::Ipv4));
+    world.pod("a", "node1");
+    world.change(endpoints("hidden", true));
+    let Change::Apply(Object::Service(hidden)) = service("hidden", true) else { unreachable!() };
+    let published = Service { publish_not_ready_addresses: true, ..hidden };
+    let cluster = Cluster::build(&world.change(Change::Apply(Object::Service(published)))).unwrap();
+    let name = "hidden.default.svc.cluster.local.";
+    let (_, addresses) = ask(&cluster, server(&world, Family::Ipv4), name, RecordType::A);
+    assert_eq!(addresses, ["10.9.8.6", "10.9.8.7"]);
 }
 
 fn moves() {

@@ -3,6 +3,8 @@
 
 mod dns;
 mod health;
+mod overlay;
+mod services;
 mod talk;
 mod wires;
 mod world;
@@ -26,6 +28,8 @@ fn main() {
     trials.push(trial("doctor::this_machine_can_run_these_tests", move || doctor(sandbox)));
     trials.extend(dns::trials());
     trials.extend(health::trials());
+    trials.extend(overlay::trials());
+    trials.extend(services::trials());
     trials.extend(wires::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

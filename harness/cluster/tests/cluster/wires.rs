@@ -6,6 +6,7 @@ use crate::world::{World, external, pod, topology};
 use libtest_mimic::Trial;
 use netproof_cluster::{Cluster, Netns};
 use netproof_controlplane::{Change, Snapshot, host_interface};
+use netproof_model::topology::Network;
 use netproof_model::{Families, Family, NamespacedName, Place, Wiring};
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -15,7 +16,8 @@ use std::sync::Arc;
 
 pub fn trials() -> Vec<Trial> {
     type Test = fn(Wiring, Families);
-    let tests: [(&str, Test); 7] = [
+    let tests: [(&str, Test); 8] = [
+        ("external_networks_have_hosts_and_nobody_else", networks),
         ("what_the_host_has_set_does_not_matter", hostile),
         ("everybody_reaches_everybody", mesh),
         ("a_place_without_owner_is_unreachable_at_once", unreachable),
@@ -146,7 +148,7 @@ fn hostile(wiring: Wiring, family: Families) {
     cluster.full_health().unwrap();
 }
 
-fn assert_unreachable(cluster: &Cluster, from: &Place, to: IpAddr) {
+pub fn assert_unreachable(cluster: &Cluster, from: &Place, to: IpAddr) {
     let error = refusal(cluster, from, to);
     let kinds = [ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable];
     assert!(error.as_ref().is_some_and(|error| kinds.contains(&error.kind())), "{from} -> {to}: {error:?}");
@@ -181,6 +183,31 @@ fn pods_change(wiring: Wiring, family: Families) {
     cluster.update(&world.snapshot()).unwrap();
     assert_unreachable(&cluster, &pod("b"), old_address);
     assert!(Arc::ptr_eq(&kept, cluster.netns(&pod("b")).unwrap()), "who stays keeps the namespace");
+    cluster.full_health().unwrap();
+}
+
+fn networks(wiring: Wiring, family: Families) {
+    let mut topology = topology(2, wiring, family);
+    let network = |name: &str, ranges: &[&str], default| Network {
+        name: name.into(),
+        ranges: ranges.iter().map(|range| range.parse().unwrap()).collect(),
+        default,
+    };
+    topology.networks =
+        vec![network("a", &["50.60.0.0/16", "2001:db8:5060::/48"], false), network("rest", &[], true)];
+    topology.externals.push(external("client", &["50.60.1.10", "2001:db8:5060::10"]));
+    let mut world = World::new(topology);
+    let snapshot = world.pod("a", "node1");
+    let mut cluster = Cluster::build(&snapshot).unwrap();
+    everybody_reaches_everybody(&cluster, &snapshot);
+    for nowhere in ["50.60.1.11", "8.8.8.8", "2001:db8:5060::11", "2001:db8::1"] {
+        let nowhere: IpAddr = nowhere.parse().unwrap();
+        if family.contains(Family::of(nowhere)) {
+            for from in [pod("a"), Place::node("node2"), Place::external("internet")] {
+                assert_unreachable(&cluster, &from, nowhere);
+            }
+        }
+    }
     cluster.full_health().unwrap();
 }
 
@@ -264,7 +291,7 @@ fn same_node() {
 }
 
 /// How many packets a namespace has passed on.
-fn forwarded(netns: &Netns, family: Family) -> u64 {
+pub fn forwarded(netns: &Netns, family: Family) -> u64 {
     let read = |path| netns.enter(|| std::fs::read_to_string(path)).unwrap().unwrap();
     match family {
         Family::Ipv4 => {

@@ -26,6 +26,7 @@ pub fn topology(nodes: usize, wiring: Wiring, family: Families) -> Topology {
         nat_outgoing: false,
         advertised: Default::default(),
         load_balancer: None,
+        networks: Vec::new(),
         externals: vec![external("internet", &["203.0.113.10", "2001:db8:203::10"])],
     }
 }

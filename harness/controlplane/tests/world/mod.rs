@@ -43,6 +43,7 @@ pub fn topology(family: Families) -> Topology {
         nat_outgoing: false,
         advertised: Default::default(),
         load_balancer: None,
+        networks: Vec::new(),
         externals: vec![external("internet", &["203.0.113.10", "2001:db8:113::10"])],
     }
 }

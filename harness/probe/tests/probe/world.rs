@@ -60,6 +60,7 @@ impl World {
             nat_outgoing: false,
             advertised: Default::default(),
             load_balancer: None,
+            networks: Vec::new(),
             externals: vec![ExternalHost {
                 name: "internet".into(),
                 addresses: vec!["203.0.113.10".parse().unwrap(), "2001:db8:203::10".parse().unwrap()],

@@ -11,9 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The topologies that are compiled in, by name.
-pub const BUILT_IN: [(&str, &str); 2] = [
+pub const BUILT_IN: [(&str, &str); 6] = [
     ("one-node", include_str!("../../../../topologies/one-node.yaml")),
     ("two-nodes", include_str!("../../../../topologies/two-nodes.yaml")),
+    ("three-nodes", include_str!("../../../../topologies/three-nodes.yaml")),
+    ("three-nodes-bgp", include_str!("../../../../topologies/three-nodes-bgp.yaml")),
+    ("three-nodes-lb", include_str!("../../../../topologies/three-nodes-lb.yaml")),
+    ("three-nodes-lb-one", include_str!("../../../../topologies/three-nodes-lb-one.yaml")),
 ];
 
 /// The topology of a scenario that names none.
@@ -137,8 +141,20 @@ fn read(name: &str, source: &Arc<Source>, problems: &mut Problems) -> Option<Top
     })
 }
 
-/// All built-in topologies, for `netproof list topologies`. They are checked by a test.
-pub fn built_in() -> Vec<Topology> {
-    let mut problems = Problems::default();
-    BUILT_IN.iter().filter_map(|(name, text)| read(name, &Source::new(*name, *text), &mut problems)).collect()
+/// The topologies that a scenario in a folder may name: those that are built in, and those of the folder
+/// `topologies` in it, where one with the name of a built-in one takes its place.
+///
+/// # Errors
+/// What is wrong with those of the folder. (The built-in ones are checked by a test.)
+pub fn topologies(folder: &Path) -> Result<Vec<Arc<Topology>>, Diagnostics> {
+    let mut names: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut own = names_in(&folder.join("topologies"));
+    own.sort();
+    own.retain(|name| !names.contains(name));
+    names.extend(own);
+    let (mut library, mut problems) = (Library::default(), Problems::default());
+    let find = |name: &String| library.find(name, folder, folder, &mut problems).ok().flatten();
+    let topologies = names.iter().filter_map(find).collect();
+    Diagnostics::check(problems.into_vec())?;
+    Ok(topologies)
 }

@@ -30,7 +30,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use library::built_in as built_in_topologies;
+pub use library::topologies;
 pub use schema::{scenario_schema, topology_schema};
 
 use crate::plan::Plan;

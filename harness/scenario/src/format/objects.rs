@@ -13,8 +13,8 @@ use netproof_api::suggest::suggestion;
 use netproof_api::yaml::{self, Node, Spanned};
 use netproof_api::{Diagnostic, Diagnostics, Source, names};
 use netproof_controlplane::{Change, ObjectRef};
-use netproof_model::NamespacedName;
 use netproof_model::flow::Source as FlowSource;
+use netproof_model::{NamespacedName, Topology};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub struct Reader<'a> {
     pub document: &'a Document,
     /// The namespace of what is written without one, and the nodes.
     pub context: &'a Context,
+    /// What the cluster is built on.
+    pub topology: &'a Topology,
     /// The scenario's folder, as the user named it.
     pub folder: &'a Path,
     /// No file outside it is read.
@@ -108,7 +110,7 @@ impl Reader<'_> {
                 return;
             }
             ShortForm::External(external) => {
-                let host = external.host(document, self.problems);
+                let host = external.host(self.topology, document, self.problems);
                 let reference = ObjectRef::new("external", None, &host.name);
                 if self.is_first(seen, reference, &document.source, external.name.span) {
                     changes.push(self.placed(Change::ApplyExternal(host), place));

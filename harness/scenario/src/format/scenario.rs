@@ -125,6 +125,7 @@ impl<'a> Loader<'a> {
             let mut reader = ObjectReader {
                 document: &document,
                 context: &context,
+                topology: &topology,
                 folder: place.folder,
                 root: place.root,
                 problems,

@@ -1,6 +1,7 @@
 //! The words that the format offers a choice of, with what an editor says about each.
 
 use crate::plan::{OutcomeWord, VerdictWord};
+use netproof_model::topology::ServiceAddresses;
 use netproof_model::{Families, Family, Wiring};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,6 +26,31 @@ impl From<WiringName> for Wiring {
             WiringName::Routed => Wiring::Routed,
             WiringName::Bridge => Wiring::Bridge,
             WiringName::Vxlan => Wiring::Vxlan,
+        }
+    }
+}
+
+/// Addresses of services that a router can know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[schemars(rename = "ServiceAddresses")]
+pub enum ServiceAddressesName {
+    /// The range of cluster IPs.
+    #[serde(rename = "cluster-ips")]
+    Cluster,
+    /// The `externalIPs` of services.
+    #[serde(rename = "external-ips")]
+    External,
+    /// The addresses that a load balancer gave to services.
+    #[serde(rename = "load-balancer-ips")]
+    LoadBalancer,
+}
+
+impl From<ServiceAddressesName> for ServiceAddresses {
+    fn from(name: ServiceAddressesName) -> Self {
+        match name {
+            ServiceAddressesName::Cluster => ServiceAddresses::ClusterIps,
+            ServiceAddressesName::External => ServiceAddresses::ExternalIps,
+            ServiceAddressesName::LoadBalancer => ServiceAddresses::LoadBalancerIps,
         }
     }
 }

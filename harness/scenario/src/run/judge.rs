@@ -231,6 +231,7 @@ pub(super) mod tests {
             nat_outgoing: false,
             advertised: Default::default(),
             load_balancer: None,
+            networks: Vec::new(),
             externals: Vec::new(),
         };
         ControlPlane::new(Arc::new(topology)).unwrap().snapshot()

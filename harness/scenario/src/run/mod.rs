@@ -13,6 +13,7 @@ pub use reaper::Reaper;
 
 use crate::format::Loaded;
 use crate::plan::Plan;
+use netproof_cluster::doctor;
 use netproof_model::event::{Event, FORMAT, ScenarioOutcome, Status, Summary};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -146,6 +147,17 @@ pub fn run_plan(plan: &Plan, options: &RunOptions, reaper: &Reaper) -> (Vec<Even
         location: plan.location.clone(),
         description: plan.description.clone(),
     }];
+    // Where the machine cannot be asked, building says what is wrong.
+    if let Ok(Some(lack)) = doctor::lack(&plan.topology) {
+        let result = ScenarioOutcome {
+            status: Status::Skipped,
+            message: Some(lack),
+            elapsed: begin.elapsed(),
+            waited: Duration::ZERO,
+        };
+        events.push(Event::ScenarioFinished { id: plan.id.clone(), result: result.clone() });
+        return (events, result);
+    }
     let mut walk = walk::Walk::new(plan, options);
     let broke = walk.run(reaper).err();
     let failed = walk.checks.iter().any(|check| check.status == Status::Failed);

@@ -257,6 +257,48 @@ fn topologies() {
 }
 
 #[test]
+fn networks() {
+    let with = |fields: &str| format!("topology: {{nodes: [{{name: node1}}, {{name: node2}}], {fields}}}");
+    let clients = "{name: clients, range: 50.60.0.0/16}";
+    let host = |fields: &str| {
+        with(&format!(
+            "networks: [{clients}, {{name: far, range: {{ipv6: \"2001:db8::/48\"}}}}], externals: [{{name: a, {fields}}}]"
+        ))
+    };
+    let texts = [
+        with("networks: [{name: clients}]"),
+        with("networks: [{name: clients, range: {}}]"),
+        with("networks: [{name: clients, range: 50.60.0.1/16}]"),
+        with("networks: [{name: clients, range: fifty}]"),
+        with("networks: [{name: clients, range: {ipv4: \"2001:db8::/48\"}}]"),
+        with("networks: [{name: clients, range: [50.60.0.0/16]}]"),
+        with(&format!("networks: [{clients}, {{name: clients, range: 70.80.90.0/24}}]")),
+        with(&format!("networks: [{clients}, {{name: part, range: 50.60.7.0/24}}]")),
+        with("networks: [{name: pods, range: 10.244.3.0/24}]"),
+        with("networks: [{name: a, default: true}, {name: b, default: true}]"),
+        with("networks: [{name: a, default: yes}]"),
+        host("addresses: [50.60.0.1, 192.0.2.1]"),
+        host("addresses: [50.60.0.1], network: client"),
+        host("addresses: [50.60.0.1], network: far"),
+        with("externals: [{name: a, addresses: [192.0.2.1], network: far}]"),
+        with("advertised: [cluster-ip]"),
+        with("advertised: [cluster-ips, cluster-ips]"),
+        with("loadBalancer: {nodes: [nod1, node2, node2]}"),
+        with("loadBalancer: {range: {ipv4: 172.18.0.128/25}}"),
+        with(&format!("loadBalancer: {{range: {{ipv4: 50.60.1.0/24}}}}, networks: [{clients}]")),
+        with("loadBalancer: {}, externals: [{name: a, addresses: [172.19.0.7]}]"),
+        with("natOutgoing: maybe"),
+    ];
+    let topology = "topology: two-nodes";
+    let cases: Vec<(&str, &str)> = texts.iter().map(|text| (topology, text.as_str())).collect();
+    let mut report = report(&cases);
+    let far = "topology: three-nodes-bgp\n  objects:\n    - external: {name: far, addresses: [203.0.113.7], network: clients-a}";
+    let text = changed(topology, far).replacen("  objects:\n    - pod", "    - pod", 1);
+    report.push_str(&complaints(&text));
+    insta::assert_snapshot!(report);
+}
+
+#[test]
 fn variants() {
     let topology = "topology: two-nodes";
     insta::assert_snapshot!(report(&[

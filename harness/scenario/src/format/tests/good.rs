@@ -3,6 +3,7 @@
 use super::*;
 use crate::plan::{Expectation, RequestPort, RequestTarget};
 use netproof_controlplane::Change;
+use netproof_model::{Family, Topology};
 
 #[test]
 fn every_scenario_of_the_repository_loads() {
@@ -29,12 +30,46 @@ fn the_examples_of_the_documentation_load() {
 }
 
 #[test]
+fn the_topology_of_the_documentation_loads() {
+    let text = std::fs::read_to_string(repository().join("docs/topologies.md")).unwrap();
+    let example = text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = Folder::new(&[
+        ("topologies/shop.yaml", example),
+        ("scenario.yaml", &changed("topology: two-nodes", "topology: shop")),
+    ]);
+    let loaded =
+        folder.load("scenario.yaml", &Options::default()).unwrap_or_else(|errors| panic!("{errors}"));
+    let shop = &loaded.plans[0].topology;
+    // What it says stands where nothing is written is so.
+    let inline = load_text(&changed("topology: two-nodes", "topology: {nodes: [{name: a}]}")).unwrap();
+    assert_eq!(shop.ranges, inline.plans[0].topology.ranges);
+    let inline = "topology: {nodes: [{name: a}], loadBalancer: {}}";
+    let inline = load_text(&changed("topology: two-nodes", inline)).unwrap();
+    let balancer = |topology: &Topology| topology.load_balancer.clone().unwrap();
+    assert_eq!(balancer(shop).range, balancer(&inline.plans[0].topology).range);
+    assert_eq!(balancer(shop).nodes, ["node1", "node2"]);
+    assert_eq!(shop.advertised.len(), 2);
+    assert!(shop.nat_outgoing);
+    let networks = ["50.60.1.1", "70.80.90.1", "8.8.8.8"]
+        .map(|address| shop.network_of(address.parse().unwrap()).map(|network| network.name.as_str()));
+    assert_eq!(networks, [Some("customers"), Some("office"), Some("internet")]);
+}
+
+#[test]
 fn built_in_topologies_are_right_and_their_ranges_the_default() {
-    let topologies = built_in_topologies();
+    let topologies = topologies(Path::new("/nowhere")).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(topologies.len(), library::BUILT_IN.len());
     let inline = load_text(&changed("topology: two-nodes", "topology: {nodes: [{name: a}]}")).unwrap();
     for topology in topologies {
         assert_eq!(topology.ranges, inline.plans[0].topology.ranges);
+        for host in &topology.externals {
+            let families: Vec<Family> = host.addresses.iter().map(|address| Family::of(*address)).collect();
+            assert_eq!(families, Family::ALL, "{} of {}", host.name, topology.name);
+        }
+        let networks = topology.networks.iter().filter(|network| !network.default);
+        for network in networks {
+            assert_eq!(network.ranges.len(), 2, "{} of {}", network.name, topology.name);
+        }
     }
 }
 

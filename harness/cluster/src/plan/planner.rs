@@ -1,0 +1,316 @@
+//! From a snapshot to its plan: the router, the nodes, and who hangs on them.
+
+use super::{Address, Forward, Hop, Interface, Plan, Stack, Tables, Uplink, overlay};
+use crate::netlink::{ETHERNET_MTU, Mac};
+use ipnet::IpNet;
+use netproof_controlplane::{Snapshot, host_interface};
+use netproof_model::{Family, NamespacedName, Place, Wiring};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The gateway of everyone who has no address of the place above: link-local, as Calico has it.
+const GATEWAY_IPV4: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
+/// The same in IPv6.
+const GATEWAY_IPV6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0xecee, 0xeeff, 0xfeee, 0xeeee);
+
+/// Draws the plan of a snapshot.
+pub(super) struct Planner<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) plan: Plan,
+}
+
+impl Planner<'_> {
+    pub fn new(snapshot: &Snapshot) -> Planner<'_> {
+        let plan = Plan { families: snapshot.topology.family, ..Plan::default() };
+        Planner { snapshot, plan }
+    }
+
+    /// Everything but the routes to services.
+    pub fn plan(mut self) -> Plan {
+        self.router();
+        for node in &self.snapshot.topology.nodes {
+            self.node(&node.name);
+        }
+        for name in self.snapshot.externals.keys() {
+            self.external(name);
+        }
+        for name in self.snapshot.pods.keys() {
+            self.pod(name);
+        }
+        self.plan
+    }
+
+    fn router(&mut self) {
+        let addresses = self.router_addresses().into_iter().map(|address| Address {
+            interface: Interface::Loopback,
+            address,
+            quiet: false,
+        });
+        let mut router = Stack { forwards: true, addresses: addresses.collect(), ..Stack::default() };
+        let nodes = self.snapshot.topology.nodes.iter();
+        router.inside = nodes.map(|node| self.port_of_node(&node.name)).collect();
+        self.plan.stacks.insert(Place::Router, router);
+    }
+
+    fn node(&mut self, name: &str) {
+        let place = Place::node(name);
+        let uplink = uplink(&place, Place::Router, self.port_of_node(name), false);
+        let addresses = self.node_addresses(name);
+        let mut stack =
+            Stack { forwards: true, addresses: hosts(Interface::Uplink, &addresses), ..Stack::default() };
+        let tables = &mut stack.tables;
+        for gateway in self.router_addresses() {
+            tables.host(Interface::Uplink, gateway, uplink.gateway_mac, None);
+            tables.routes.insert(default_of(gateway), Hop::gateway(gateway));
+        }
+        let overlay = self.overlay(name);
+        for other in self.snapshot.topology.nodes.iter().filter(|other| other.name != name) {
+            for address in self.node_addresses(&other.name) {
+                tables.host(Interface::Uplink, address, uplink.gateway_mac, None);
+                if overlay.is_none() {
+                    let ranges = self.pod_ranges(&other.name, Family::of(address));
+                    tables.routes.extend(ranges.into_iter().map(|range| (range, Hop::gateway(address))));
+                }
+            }
+            self.join(tables, name, &other.name);
+        }
+        // Without this a packet to a pod that is not there would go up to the router and come back.
+        for family in self.plan.families.list() {
+            for range in self.pod_ranges(name, *family) {
+                tables.routes.insert(range, Hop::Unreachable);
+            }
+        }
+        if self.snapshot.topology.wiring == Wiring::Bridge {
+            stack.bridge = Some(mac(0x0a, &place));
+            // Quiet: what the node sends or masquerades has the node's own address in either wiring.
+            stack.addresses.extend(self.bridge_addresses(name).into_iter().map(|address| Address {
+                interface: Interface::Bridge,
+                address,
+                quiet: true,
+            }));
+        }
+        if let Some(overlay) = overlay {
+            stack.addresses.extend(hosts(Interface::Overlay, &self.tunnel_addresses(name)));
+            stack.tables.forwarding.insert(overlay::GROUP_REPORTS, Forward::Peer(overlay.local));
+            stack.overlay = Some(overlay);
+        }
+        stack.uplink = Some(uplink.clone());
+        self.plan.stacks.insert(place.clone(), stack);
+
+        let ranges: Vec<_> = addresses
+            .iter()
+            .flat_map(|address| {
+                let ranges = self.pod_ranges(name, Family::of(*address));
+                ranges.into_iter().map(|range| (range, *address))
+            })
+            .collect();
+        let Some(router) = self.plan.stacks.get_mut(&Place::Router) else { return };
+        for address in addresses {
+            router.tables.host(Interface::Port(place.clone()), address, uplink.mac, None);
+        }
+        for (range, gateway) in ranges {
+            let hop = Hop::Gateway { interface: Interface::Port(place.clone()), gateway, source: None };
+            router.tables.routes.insert(range, hop);
+        }
+    }
+
+    fn external(&mut self, name: &str) {
+        let Some(host) = self.snapshot.externals.get(name) else { return };
+        let place = Place::external(name);
+        let uplink = uplink(&place, Place::Router, port_of_external(name), false);
+        let addresses = self.of_families(&host.addresses);
+        let gateways = self.link_local_gateways();
+        self.attach(place, uplink, &addresses, &gateways, None);
+    }
+
+    fn pod(&mut self, name: &NamespacedName) {
+        let Some(pod) = self.snapshot.pods.get(name) else { return };
+        let Some(node) = pod.node_name.as_deref().filter(|node| self.snapshot.nodes.contains_key(*node))
+        else {
+            return;
+        };
+        if pod.host_network || pod.phase.has_ended() {
+            return;
+        }
+        let place = Place::Pod(name.clone());
+        let bridged = self.snapshot.topology.wiring == Wiring::Bridge;
+        let mut link = uplink(&place, Place::node(node), host_interface(name), bridged);
+        link.mtu = self.pod_mtu();
+        let gateways = if bridged {
+            link.gateway_mac = mac(0x0a, &link.above);
+            self.bridge_addresses(node)
+        } else {
+            self.link_local_gateways()
+        };
+        let addresses = self.of_families(&pod.pod_ips);
+        let above = link.above.clone();
+        self.attach(place, link, &addresses, &gateways, Some(above));
+        self.stray(node, &addresses);
+    }
+
+    /// Adds a host with addresses at the end of a wire, and its routes to the place above. What a node
+    /// sends to its pods has the node's own address.
+    fn attach(
+        &mut self,
+        place: Place,
+        uplink: Uplink,
+        addresses: &[IpAddr],
+        gateways: &[IpAddr],
+        node: Option<Place>,
+    ) {
+        let sources = match &node {
+            Some(Place::Node(name)) => self.node_addresses(name),
+            _ => Vec::new(),
+        };
+        let interface = if uplink.bridged { Interface::Bridge } else { Interface::Port(place.clone()) };
+        if let Some(above) = self.plan.stacks.get_mut(&uplink.above) {
+            for address in addresses {
+                let source = sources.iter().copied().find(|source| same_family(*source, *address));
+                above.tables.host(interface.clone(), *address, uplink.mac, source);
+            }
+            if uplink.bridged {
+                let port = Forward::Port(Interface::Port(place.clone()));
+                above.tables.forwarding.insert(uplink.mac, port);
+            }
+        }
+        let mut stack = Stack { addresses: hosts(Interface::Uplink, addresses), ..Stack::default() };
+        for gateway in gateways {
+            stack.tables.neighbours.insert((Interface::Uplink, *gateway), uplink.gateway_mac);
+            stack.tables.routes.insert(default_of(*gateway), Hop::gateway(*gateway));
+        }
+        stack.uplink = Some(uplink);
+        self.plan.stacks.insert(place, stack);
+    }
+
+    /// A pod's address that is not of its node's range (written in its manifest) needs a route of its
+    /// own: on the router, and on the node in whose range it is, or on every node that reaches it by the
+    /// overlay.
+    fn stray(&mut self, node: &str, addresses: &[IpAddr]) {
+        for address in addresses {
+            let family = Family::of(*address);
+            let within = |ranges: Vec<IpNet>| ranges.iter().any(|range| range.contains(address));
+            if within(self.pod_ranges(node, family)) {
+                continue;
+            }
+            let find = |addresses: Vec<IpAddr>| addresses.into_iter().find(|a| same_family(*a, *address));
+            let (Some(router), Some(via)) = (find(self.router_addresses()), find(self.node_addresses(node)))
+            else {
+                continue;
+            };
+            for other in self.snapshot.topology.nodes.iter().filter(|other| other.name != node) {
+                let hop = match self.tunnel(&other.name, node, family) {
+                    Some(tunnel) => tunnel,
+                    None if within(self.pod_ranges(&other.name, family)) => Hop::gateway(router),
+                    None => continue,
+                };
+                let stack = self.plan.stacks.entry(Place::node(&*other.name)).or_default();
+                stack.tables.routes.insert(IpNet::from(*address), hop);
+            }
+            let stack = self.plan.stacks.entry(Place::Router).or_default();
+            let hop =
+                Hop::Gateway { interface: Interface::Port(Place::node(node)), gateway: via, source: None };
+            stack.tables.routes.insert(IpNet::from(*address), hop);
+        }
+    }
+
+    /// The router's port to a node.
+    fn port_of_node(&self, node: &str) -> String {
+        format!("node{}", self.snapshot.topology.node_index(node).unwrap_or_default())
+    }
+
+    pub(super) fn of_families(&self, addresses: &[IpAddr]) -> Vec<IpAddr> {
+        let families = self.plan.families;
+        addresses.iter().copied().filter(|address| families.contains(Family::of(*address))).collect()
+    }
+
+    pub(super) fn node_addresses(&self, name: &str) -> Vec<IpAddr> {
+        self.snapshot.nodes.get(name).map(|node| self.of_families(&node.addresses)).unwrap_or_default()
+    }
+
+    pub(super) fn pod_ranges(&self, node: &str, family: Family) -> Vec<IpNet> {
+        let ranges = self.snapshot.nodes.get(node).map(|node| node.pod_cidrs.as_slice()).unwrap_or_default();
+        ranges.iter().copied().filter(|range| Family::of(range.addr()) == family).collect()
+    }
+
+    /// The router has the first address of the nodes' range.
+    fn router_addresses(&self) -> Vec<IpAddr> {
+        let ranges = &self.snapshot.topology.ranges.nodes;
+        self.plan.families.list().iter().map(|family| first_host(*ranges.get(*family))).collect()
+    }
+
+    /// A bridge has the first address of its node's pod range.
+    fn bridge_addresses(&self, node: &str) -> Vec<IpAddr> {
+        let families = self.plan.families.list().iter();
+        families.flat_map(|family| self.pod_ranges(node, *family)).map(first_host).collect()
+    }
+
+    fn link_local_gateways(&self) -> Vec<IpAddr> {
+        let families = self.plan.families.list().iter();
+        families
+            .map(|family| match family {
+                Family::Ipv4 => IpAddr::V4(GATEWAY_IPV4),
+                Family::Ipv6 => IpAddr::V6(GATEWAY_IPV6),
+            })
+            .collect()
+    }
+}
+
+impl Tables {
+    /// A host at the other end of a link: its route and its neighbour entry.
+    fn host(&mut self, interface: Interface, address: IpAddr, mac: Mac, source: Option<IpAddr>) {
+        self.neighbours.insert((interface.clone(), address), mac);
+        self.routes.insert(IpNet::from(address), Hop::Link { interface, source });
+    }
+}
+
+impl Hop {
+    /// A gateway behind `eth0`.
+    fn gateway(gateway: IpAddr) -> Hop {
+        Hop::Gateway { interface: Interface::Uplink, gateway, source: None }
+    }
+}
+
+fn uplink(place: &Place, above: Place, port: String, bridged: bool) -> Uplink {
+    let port_mac = mac(0x06, place);
+    Uplink { above, port, bridged, mac: mac(0x02, place), port_mac, gateway_mac: port_mac, mtu: ETHERNET_MTU }
+}
+
+/// A locally administered MAC address: `kind` tells a place's own interface from the port above it, from
+/// a bridge and from an end of the overlay; the rest is a hash (FNV-1a) of the place's name.
+pub(super) fn mac(kind: u8, place: &Place) -> Mac {
+    let hash = fnv(&place.to_string()).to_be_bytes();
+    [kind, hash[3], hash[4], hash[5], hash[6], hash[7]]
+}
+
+/// The router's port to an external host. Interface names have at most fifteen characters.
+fn port_of_external(name: &str) -> String {
+    format!("ex{:012x}", fnv(name) & 0xffff_ffff_ffff)
+}
+
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+fn hosts(interface: Interface, addresses: &[IpAddr]) -> Vec<Address> {
+    let host = |address| Address { interface: interface.clone(), address, quiet: false };
+    addresses.iter().copied().map(host).collect()
+}
+
+fn first_host(range: IpNet) -> IpAddr {
+    match range {
+        IpNet::V4(range) => IpAddr::V4(Ipv4Addr::from_bits(range.network().to_bits().saturating_add(1))),
+        IpNet::V6(range) => IpAddr::V6(Ipv6Addr::from_bits(range.network().to_bits().saturating_add(1))),
+    }
+}
+
+fn default_of(address: IpAddr) -> IpNet {
+    match address {
+        IpAddr::V4(_) => IpNet::V4(Default::default()),
+        IpAddr::V6(_) => IpNet::V6(Default::default()),
+    }
+}
+
+fn same_family(a: IpAddr, b: IpAddr) -> bool {
+    a.is_ipv4() == b.is_ipv4()
+}
