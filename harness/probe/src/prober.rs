@@ -84,6 +84,11 @@ impl Prober {
         observations?.pop().ok_or_else(|| ProbeError::NoSuchPlace { place: request.source.clone() })
     }
 
+    /// Closes every connection that requests with `keep` have opened.
+    pub fn release(&mut self) {
+        // Nothing keeps a connection yet.
+    }
+
     /// Reads what has come since, and reports what came too late.
     fn check_late(&mut self) -> Result<(), ProbeError> {
         self.world.drain(Duration::ZERO, &mut self.ledger)?;
