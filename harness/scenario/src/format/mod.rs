@@ -6,6 +6,7 @@
 
 mod document;
 mod expect;
+mod expectation;
 mod files;
 mod filter;
 mod library;
@@ -25,6 +26,7 @@ mod types;
 mod unions;
 mod variants;
 mod walk;
+mod wish;
 mod words;
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! Judging: one expectation held against one observation.
 
-use crate::plan::{AddressName, Baseline, DecidedBy, Expectation, Expected, OutcomeWord};
+use super::evidence::{self, address_name, covers};
+use crate::plan::{
+    AddressName, Baseline, DecidedBy, Expectation, Expected, OutcomeWord, PolicySees, rejection_word,
+};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, Status};
 use netproof_model::{Action, Decision, Observation, Outcome};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The result of one comparison.
@@ -74,6 +78,7 @@ pub(crate) fn judge(
         return Judgement { status: Status::Errored, observed, messages: vec![message] };
     }
     let mut problems = Vec::new();
+    let mut unknown = Vec::new();
     if !matches(expected, outcome, &observed) {
         problems.push(format!("expected {expected}, observed {observed}"));
         if outcome == Outcome::NameServerUnreachable && expected.is_denial() {
@@ -86,8 +91,34 @@ pub(crate) fn judge(
     } else {
         problems.extend(wrong_decider(expectation, expected, observation, denials));
         problems.extend(wrong_source(expectation, observation, snapshot));
+        let evidence = [
+            wrong_rejection(expectation, outcome),
+            wrong_via(expectation, observation),
+            wrong_policy_sees(expectation, observation, denials, snapshot),
+            wrong_names(expectation, observation, snapshot),
+        ];
+        for finding in evidence {
+            match finding {
+                Finding::Right => {}
+                Finding::Wrong(problem) => problems.push(problem),
+                Finding::Unknown(why) => unknown.push(why),
+            }
+        }
+    }
+    if problems.is_empty() && !unknown.is_empty() {
+        return Judgement { status: Status::Errored, observed, messages: unknown };
     }
     Judgement::new(observed, problems)
+}
+
+/// What the evidence says about one part of an expectation.
+enum Finding {
+    /// It is so, or nothing was expected.
+    Right,
+    /// It is not so.
+    Wrong(String),
+    /// There is no evidence: no verdict.
+    Unknown(String),
 }
 
 /// Whether the outcome is the expected one; deciders and addresses apart.
@@ -150,25 +181,102 @@ fn wrong_source(expectation: &Expectation, observation: &Observation, snapshot: 
     let Some(seen) = observation.seen_source else {
         return Some(format!("expected the server to see {wanted}, but it saw no packet"));
     };
-    let covered = match wanted {
-        AddressName::Address(address) => *address == seen,
-        AddressName::Place(place) => snapshot.place_of_address(seen).as_ref() == Some(place),
-        AddressName::Tunnel(node) => {
-            snapshot.nodes.get(node).is_some_and(|node| node.tunnel_addresses.contains(&seen))
-        }
-    };
-    if covered {
+    if covers(wanted, seen, snapshot) {
         return None;
     }
     Some(format!("expected the server to see {wanted}, it saw {}", address_name(seen, snapshot)))
 }
 
-/// An address with the name of the place that has it.
-pub(crate) fn address_name(address: IpAddr, snapshot: &Snapshot) -> String {
-    match snapshot.place_of_address(address) {
-        Some(place) => format!("{place} ({address})"),
-        None => address.to_string(),
+fn wrong_rejection(expectation: &Expectation, outcome: Outcome) -> Finding {
+    let Some(wanted) = expectation.rejected_with else { return Finding::Right };
+    match outcome {
+        Outcome::Rejected(kind) if kind == wanted => Finding::Right,
+        Outcome::Rejected(kind) => Finding::Wrong(format!(
+            "expected to be rejected with {}, it was with {}",
+            rejection_word(wanted),
+            rejection_word(kind)
+        )),
+        Outcome::NotPermitted => Finding::Unknown(format!(
+            "expected to be rejected with {}, but the source's own stack refused to send, which looks the same \
+             however it is rejected",
+            rejection_word(wanted)
+        )),
+        other => {
+            Finding::Wrong(format!("expected to be rejected with {}, it was {other}", rejection_word(wanted)))
+        }
     }
+}
+
+/// Why there is no evidence of a request's way.
+const UNOBSERVED: &str = "no node's observer saw the request (which none does of later requests over a kept \
+    connection)";
+
+fn wrong_via(expectation: &Expectation, observation: &Observation) -> Finding {
+    let Some(wanted) = &expectation.via else { return Finding::Right };
+    let list: Vec<String> = wanted.iter().map(|node| format!("node/{node}")).collect();
+    let list = list.join(" or ");
+    match evidence::via(observation) {
+        Some(node) if wanted.contains(node) => Finding::Right,
+        Some(node) => {
+            Finding::Wrong(format!("expected {list} to choose the backend, it was chosen by node/{node}"))
+        }
+        None if observation.passages.is_empty() => {
+            Finding::Unknown(format!("expected {list} to choose the backend, but {UNOBSERVED}"))
+        }
+        None => Finding::Wrong(format!("expected {list} to choose the backend, but no node chose one")),
+    }
+}
+
+fn wrong_policy_sees(
+    expectation: &Expectation,
+    observation: &Observation,
+    denials: &[Denial],
+    snapshot: &Snapshot,
+) -> Finding {
+    let Some(PolicySees { source, destination }) = &expectation.policy_sees else { return Finding::Right };
+    let Some(decided) = evidence::decided(observation, denials, snapshot) else {
+        return Finding::Unknown(format!("nothing says which addresses policy saw: {UNOBSERVED}"));
+    };
+    let mut wrong = Vec::new();
+    let ends =
+        [("source", source, decided.packet.source), ("destination", destination, decided.packet.destination)];
+    for (end, wanted, seen) in ends {
+        if let Some(wanted) = wanted
+            && !covers(wanted, seen, snapshot)
+        {
+            wrong.push(format!("{wanted} as the {end}, it saw {}", address_name(seen, snapshot)));
+        }
+    }
+    if wrong.is_empty() {
+        return Finding::Right;
+    }
+    Finding::Wrong(format!(
+        "expected policy to see {} (on node/{}, hook {})",
+        wrong.join(", and "),
+        decided.node,
+        decided.hook
+    ))
+}
+
+/// The addresses that a name resolves to are those of the names, each at least once, and no other.
+fn wrong_names(expectation: &Expectation, observation: &Observation, snapshot: &Snapshot) -> Finding {
+    let Some(wanted) = &expectation.resolves_to else { return Finding::Right };
+    let resolved = &observation.resolved;
+    if resolved.is_empty() {
+        return Finding::Unknown("nothing says what the name resolved to".to_owned());
+    }
+    let covered = |name: &AddressName| resolved.iter().any(|address| covers(name, *address, snapshot));
+    let expected = |address: &IpAddr| wanted.iter().any(|name| covers(name, *address, snapshot));
+    if wanted.iter().all(covered) && resolved.iter().all(expected) {
+        return Finding::Right;
+    }
+    let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+    let resolved: Vec<String> = resolved.iter().map(|address| address_name(*address, snapshot)).collect();
+    Finding::Wrong(format!(
+        "expected the name to resolve to {}, it resolved to {}",
+        wanted.join(", "),
+        resolved.join(", ")
+    ))
 }
 
 /// Judges the rehearsal of a flow that a step expects to be denied, or that says what else to expect.
@@ -189,14 +297,30 @@ pub(crate) fn judge_rehearsal(baseline: Option<&Baseline>, observation: &Observa
     Judgement::new(observed, problem.into_iter().collect())
 }
 
-/// Judges a flow after the policies were removed: it must behave as it did in the rehearsal.
-pub(crate) fn judge_cleanup(rehearsed: &Observation, observation: &Observation) -> Judgement {
-    let observed = observed_word(observation.outcome, &[]).to_owned();
-    let before = observed_word(rehearsed.outcome, &[]);
+/// Judges a flow after the policies were removed: it must behave as it did in the rehearsal, whichever
+/// backends its tries reached.
+pub(crate) fn judge_cleanup(rehearsed: &[Observation], tries: &[Observation]) -> Judgement {
+    let (before, observed) = (outcomes(rehearsed), outcomes(tries));
     let problem = (before != observed).then(|| {
         format!("after the policies were removed, expected {before} as before they were applied, observed {observed}")
     });
     Judgement::new(observed, problem.into_iter().collect())
+}
+
+/// The try that a clean-up's check tells of: one that no try of the rehearsal was like, else the first.
+pub(crate) fn told_of_cleanup<'o>(
+    rehearsed: &[Observation],
+    tries: &'o [Observation],
+) -> Option<&'o Observation> {
+    let word = |it: &Observation| observed_word(it.outcome, &[]);
+    let strange = tries.iter().find(|it| !rehearsed.iter().any(|before| word(before) == word(it)));
+    strange.or(tries.first())
+}
+
+/// What became of several tries without policy, each word once: `allow`, or `allow or refused`.
+pub(crate) fn outcomes(tries: &[Observation]) -> String {
+    let words: BTreeSet<&str> = tries.iter().map(|it| observed_word(it.outcome, &[])).collect();
+    words.into_iter().collect::<Vec<_>>().join(" or ")
 }
 
 #[cfg(test)]
@@ -258,6 +382,7 @@ pub(super) mod tests {
             rejected_with: None,
             resolves_to: None,
             keep: false,
+            backends: Default::default(),
             baseline: None,
         }
     }
@@ -400,8 +525,18 @@ pub(super) mod tests {
 
     #[test]
     fn the_clean_up_must_end_where_the_rehearsal_was() {
-        let connected = observation(Outcome::Connected);
-        assert_eq!(judge_cleanup(&connected, &connected).status, Status::Passed);
-        assert_eq!(judge_cleanup(&connected, &observation(Outcome::Dropped)).status, Status::Failed);
+        let [connected, refused, dropped] =
+            [Outcome::Connected, Outcome::Refused, Outcome::Dropped].map(observation);
+        let status = |before: &[&Observation], after: &[&Observation]| {
+            let own = |all: &[&Observation]| all.iter().map(|it| (*it).clone()).collect::<Vec<_>>();
+            judge_cleanup(&own(before), &own(after)).status
+        };
+        assert_eq!(status(&[&connected], &[&connected]), Status::Passed);
+        assert_eq!(status(&[&connected], &[&dropped]), Status::Failed);
+        // Backends may differ without policy, too; their order is chance.
+        let both = [&connected, &refused];
+        assert_eq!(status(&both, &[&refused, &connected, &refused]), Status::Passed);
+        assert_eq!(status(&both, &[&connected, &connected]), Status::Failed);
+        assert_eq!(status(&[&connected, &connected], &[&connected, &dropped]), Status::Failed);
     }
 }

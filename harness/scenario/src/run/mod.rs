@@ -3,8 +3,10 @@
 //! Scenario runs are independent, so each worker thread takes the next one, builds its cluster, and
 //! hands the finished run's events over in one piece.
 
+mod evidence;
 mod judge;
 mod rehearsal;
+mod tries;
 mod walk;
 mod world;
 

@@ -1,0 +1,171 @@
+//! How often an expectation is tried, which backend each try reached, and what all of them say together.
+
+use super::judge::Judgement;
+use crate::plan::{Expectation, Expected};
+use netproof_controlplane::Snapshot;
+use netproof_model::event::{Denial, Status};
+use netproof_model::{Observation, Outcome, Place};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One try with what was made of it.
+pub(super) struct Try<'o> {
+    pub(super) observation: &'o Observation,
+    pub(super) denials: Vec<Denial>,
+    pub(super) backend: Option<Place>,
+    pub(super) judgement: Judgement,
+}
+
+/// How often an expectation is tried: once, or so often that missing one of several backends has a
+/// chance below 1e-9 (union bound over the n backends, each missed with a chance of (1 - 1/n)^tries).
+///
+/// It is the same number whatever is expected: a flow whose backends differ must not pass by luck. A kept
+/// connection has one backend.
+pub(super) fn tries(expectation: &Expectation) -> usize {
+    let backends = expectation.backends.len().max(named_backends(expectation).len());
+    if backends < 2 || expectation.keep {
+        return 1;
+    }
+    let n = backends as f64;
+    // A few dozen for a few backends: the cast loses nothing.
+    ((1e-9 / n).ln() / (1.0 - 1.0 / n).ln()).ceil() as usize
+}
+
+/// The backends that an expectation names.
+fn named_backends(expectation: &Expectation) -> BTreeSet<&Place> {
+    let by_verdict = match &expectation.expected {
+        Expected::PerBackend(verdicts) => Some(verdicts.keys()),
+        _ => None,
+    };
+    by_verdict.into_iter().flatten().chain(expectation.served_by.iter().flatten()).collect()
+}
+
+/// Backends that the expectation names and no try reached. Tries that are all answered by one backend
+/// need not reach the others.
+pub(super) fn missing_backends<'a>(
+    expectation: &Expectation,
+    reached: impl Iterator<Item = &'a Place>,
+) -> Vec<String> {
+    if expectation.sticky || expectation.keep {
+        return Vec::new();
+    }
+    let reached: BTreeSet<&Place> = reached.collect();
+    named_backends(expectation).difference(&reached).map(ToString::to_string).collect()
+}
+
+/// Which backend a try reached: who answered, or to whom the packet that a policy denied was addressed.
+pub(super) fn backend(
+    expectation: &Expectation,
+    observation: &Observation,
+    denials: &[Denial],
+    snapshot: &Snapshot,
+) -> Option<Place> {
+    if observation.outcome == Outcome::Connected {
+        return observation.served_by.clone();
+    }
+    let denial = denials.first().filter(|denial| denial.decision.is_policy())?;
+    let place = snapshot.place_of_address(denial.packet.destination)?;
+    // Before DNAT, a packet to a node port is addressed to the node, which answers nothing.
+    let known = expectation.backends.contains(&place) || named_backends(expectation).contains(&place);
+    known.then_some(place)
+}
+
+/// What is expected of a try that reached `backend`; a backend that the expectation does not name is
+/// a failure of its own.
+pub(super) fn expected_of(expectation: &Expectation, backend: Option<&Place>) -> Result<Expected, Judgement> {
+    let named = named_backends(expectation);
+    match backend {
+        Some(place) if !named.is_empty() && !named.contains(place) => Err(Judgement {
+            status: Status::Failed,
+            observed: place.to_string(),
+            messages: vec![format!("{place} was reached, which the expectation does not name")],
+        }),
+        Some(place) => Ok(match &expectation.expected {
+            Expected::PerBackend(verdicts) => match verdicts.get(place) {
+                Some(verdict) => Expected::from(*verdict),
+                None => expectation.expected.clone(),
+            },
+            expected => expected.clone(),
+        }),
+        None => Ok(expectation.expected.clone()),
+    }
+}
+
+/// Judges all tries together. One of them stands for all: the first that is not as expected, a failure
+/// before an error, in the order of the backends, so that chance does not choose it; else one that was
+/// denied and says by whom. `None` without any try.
+pub(super) fn together<'o>(expectation: &Expectation, tries: Vec<Try<'o>>) -> Option<Try<'o>> {
+    let count = tries.len();
+    let mut problems = Vec::new();
+    problems.extend(difference(expectation, &tries));
+    let missing = missing_backends(expectation, tries.iter().filter_map(|it| it.backend.as_ref()));
+    if !missing.is_empty() {
+        problems.push(format!("in {count} tries never reached {}", missing.join(", ")));
+    }
+    let answered: BTreeSet<&Place> =
+        tries.iter().filter_map(|it| it.observation.served_by.as_ref()).collect();
+    if expectation.sticky && answered.len() > 1 {
+        let list: Vec<String> = answered.iter().map(ToString::to_string).collect();
+        problems.push(format!("{count} tries were answered by {}, and not all by one", list.join(", ")));
+    }
+    let rank = |it: &Try<'_>| {
+        let status = match it.judgement.status {
+            Status::Failed => 0,
+            Status::Errored => 1,
+            Status::Passed | Status::Skipped => 2,
+        };
+        (status, it.denials.is_empty(), it.backend.clone())
+    };
+    let mut told = tries.into_iter().min_by_key(rank)?;
+    let judgement = &mut told.judgement;
+    // An error keeps its own reason; only a verdict can be wrong.
+    if judgement.status == Status::Failed || (judgement.status == Status::Passed && !problems.is_empty()) {
+        judgement.status = Status::Failed;
+        judgement.messages.extend(problems);
+    }
+    if judgement.status == Status::Passed && matches!(expectation.expected, Expected::PerBackend(_)) {
+        // Every backend was reached, and each did as expected.
+        judgement.observed = expectation.expected.to_string();
+    }
+    Some(told)
+}
+
+/// What to say where one word is expected of all tries and they differ.
+fn difference(expectation: &Expectation, tries: &[Try<'_>]) -> Option<String> {
+    let one_word = matches!(
+        expectation.expected,
+        Expected::Allow | Expected::Deny | Expected::Drop | Expected::Reject | Expected::Outcome(_)
+    );
+    let mut words: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut by_backend: BTreeMap<Option<&Place>, BTreeSet<&str>> = BTreeMap::new();
+    for it in tries {
+        let word = super::judge::observed_word(it.observation.outcome, &it.denials);
+        *words.entry(word).or_default() += 1;
+        by_backend.entry(it.backend.as_ref()).or_default().insert(word);
+    }
+    let failed = tries.iter().any(|it| it.judgement.status == Status::Failed);
+    if !one_word || !failed || words.len() < 2 {
+        return None;
+    }
+    let each: Option<Vec<(&Place, &str)>> = by_backend
+        .iter()
+        .map(|(place, own)| Some(((*place)?, *own.first().filter(|_| own.len() == 1)?)))
+        .collect();
+    let Some(each) = each else {
+        // Some tries reached nobody that is known, or one backend had both.
+        let counts: Vec<String> = words.iter().map(|(word, n)| format!("{word} {n} times")).collect();
+        return Some(format!("the tries of this flow differ: {}", counts.join(", ")));
+    };
+    let seen: Vec<String> = each.iter().map(|(place, word)| format!("{place} {word}")).collect();
+    let verdict = |word| match word {
+        "allow" => Some("allow"),
+        "drop" | "reject" => Some("deny"),
+        _ => None,
+    };
+    let verdicts: Option<Vec<String>> =
+        each.iter().map(|(place, word)| Some(format!("{place}: {}", verdict(*word)?))).collect();
+    let remedy = match verdicts {
+        Some(verdicts) => format!("; if that is meant, write `verdict: {{{}}}`", verdicts.join(", ")),
+        None => String::new(),
+    };
+    Some(format!("backends differ in verdict: {}{remedy}", seen.join(", ")))
+}
