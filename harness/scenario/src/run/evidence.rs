@@ -98,3 +98,87 @@ fn is_router(address: IpAddr, snapshot: &Snapshot) -> bool {
     };
     address == first
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::tests::{observation, snapshot};
+    use super::*;
+    use netproof_model::{Action, Decision, Protocol, Token};
+
+    const POD: &str = "10.244.1.2";
+    const NODE: &str = "172.18.0.2";
+
+    fn packet(destination: &str) -> PacketAddresses {
+        PacketAddresses {
+            source: "172.18.0.9".parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            protocol: Protocol::Tcp,
+            source_port: 1000,
+            destination_port: 80,
+        }
+    }
+
+    /// Node and hook, destination: where policy decided, however the evidence is ordered between nodes.
+    #[test]
+    fn policy_decides_on_the_node_of_the_backend_or_where_it_denies() {
+        let snapshot = snapshot();
+        let pod = snapshot.place_of_address(POD.parse().unwrap());
+        assert!(matches!(pod, Some(Place::Pod(_))), "the cluster DNS has the first address");
+        let table: [(&[(&str, Hook, &str)], _, &str); 6] = [
+            (&[("node2", Hook::Forward, POD), ("node1", Hook::Forward, POD)], pod.clone(), "node1 forward"),
+            (&[("node1", Hook::Forward, POD), ("node2", Hook::Forward, POD)], pod.clone(), "node1 forward"),
+            (&[("node1", Hook::Forward, POD), ("node2", Hook::Forward, POD)], None, "node1 forward"),
+            (&[("node1", Hook::Input, NODE), ("node1", Hook::Output, NODE)], None, "node1 input"),
+            (&[("node1", Hook::Output, POD)], pod, "node1 output"),
+            (&[("node1", Hook::Forward, "203.0.113.9")], None, "node1 forward"),
+        ];
+        for (passages, served_by, expected) in table {
+            let passages = passages.iter().map(|(node, hook, destination)| Passage {
+                node: (*node).into(),
+                hook: *hook,
+                translated: false,
+                packet: packet(destination),
+                token: Token(1),
+            });
+            let seen =
+                Observation { passages: passages.collect(), served_by, ..observation(Outcome::Connected) };
+            let decided = decided(&seen, &[], &snapshot).unwrap();
+            assert_eq!(format!("{} {}", decided.node, decided.hook), expected, "{seen:?}");
+            let denial = Denial {
+                decision: Decision::UnknownService,
+                action: Action::Drop,
+                node: "node3".into(),
+                hook: Hook::Prerouting,
+                packet: packet("10.96.0.1"),
+            };
+            let dropped = Observation { outcome: Outcome::Dropped, ..seen };
+            let denials = [denial];
+            assert_eq!(super::decided(&dropped, &denials, &snapshot).unwrap().node, "node3");
+        }
+        assert_eq!(decided(&observation(Outcome::Connected), &[], &snapshot), None);
+    }
+
+    #[test]
+    fn addresses_have_names() {
+        let mut snapshot = (*snapshot()).clone();
+        let node = std::sync::Arc::make_mut(snapshot.nodes.get_mut("node1").unwrap());
+        node.tunnel_addresses = vec!["10.244.0.1".parse().unwrap(), "fd00:10:244::1".parse().unwrap()];
+        let tunnel = AddressName::Tunnel("node1".into());
+        let node = AddressName::Place(Place::node("node1"));
+        let router = AddressName::Place(Place::Router);
+        for (address, name, covering) in [
+            ("172.18.0.2", "node/node1 (172.18.0.2)", vec![&node]),
+            ("10.244.0.1", "tunnel/node1 (10.244.0.1)", vec![&node, &tunnel]),
+            ("fd00:10:244::1", "tunnel/node1 (fd00:10:244::1)", vec![&node, &tunnel]),
+            ("172.18.0.1", "router (172.18.0.1)", vec![&router]),
+            ("fd00:172:18::1", "router (fd00:172:18::1)", vec![&router]),
+            ("203.0.113.9", "203.0.113.9", vec![]),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(address_name(address, &snapshot), name);
+            let all = [&node, &tunnel, &router];
+            let own: Vec<_> = all.into_iter().filter(|name| covers(name, address, &snapshot)).collect();
+            assert_eq!(own, covering, "{address}");
+        }
+    }
+}

@@ -333,13 +333,13 @@ pub(super) mod tests {
     use netproof_model::observation::PacketAddresses;
     use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
     use netproof_model::{
-        Direction, Families, Family, Hook, Place, PolicyRef, Protocol, Rejection, Stage, Token, Topology,
-        Wiring,
+        Direction, Families, Family, Hook, Passage, Place, PolicyRef, Protocol, Rejection, Stage, Token,
+        Topology, Wiring,
     };
     use std::sync::Arc;
     use std::time::Duration;
 
-    fn snapshot() -> Arc<Snapshot> {
+    pub(in crate::run) fn snapshot() -> Arc<Snapshot> {
         let range = |v4: &str, v6: &str| PerFamily { ipv4: v4.parse().unwrap(), ipv6: v6.parse().unwrap() };
         let topology = Topology {
             name: "test".into(),
@@ -511,6 +511,92 @@ pub(super) mod tests {
             let seen = observation(Outcome::Connected);
             let judgement = judge(&expectation, &Expected::Allow, &seen, &[], &snapshot);
             assert_eq!(judgement.status, status, "{judgement:?}");
+        }
+    }
+
+    fn passed(node: &str, hook: Hook, translated: bool, [source, destination]: [&str; 2]) -> Passage {
+        let packet = PacketAddresses {
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            protocol: Protocol::Tcp,
+            source_port: 1000,
+            destination_port: 80,
+        };
+        Passage { node: node.into(), hook, translated, packet, token: Token(1) }
+    }
+
+    #[test]
+    fn evidence_of_the_way_is_compared_and_its_absence_is_no_verdict() {
+        let snapshot = snapshot();
+        let seen = Observation {
+            passages: vec![passed("node1", Hook::Forward, true, ["172.18.0.2", "10.244.1.3"])],
+            resolved: vec!["10.244.1.3".parse().unwrap(), "172.18.0.2".parse().unwrap()],
+            ..observation(Outcome::Connected)
+        };
+        let node = || Some(AddressName::Place(Place::node("node1")));
+        let ip = |text: &str| AddressName::Address(text.parse().unwrap());
+        let policy_sees = |source, destination| Some(PolicySees { source, destination });
+        let via = |node: &str| Some([node.to_owned()].into());
+        type Change<'a> = Box<dyn Fn(&mut Expectation) + 'a>;
+        let table: [(Change<'_>, Status); 11] = [
+            (Box::new(|it| it.via = via("node1")), Status::Passed),
+            (Box::new(|it| it.via = via("node2")), Status::Failed),
+            (Box::new(|it| it.policy_sees = policy_sees(node(), None)), Status::Passed),
+            (Box::new(|it| it.policy_sees = policy_sees(node(), Some(ip("10.244.1.3")))), Status::Passed),
+            (Box::new(|it| it.policy_sees = policy_sees(node(), Some(ip("10.96.0.1")))), Status::Failed),
+            (Box::new(|it| it.policy_sees = policy_sees(Some(ip("10.244.1.3")), None)), Status::Failed),
+            (Box::new(|it| it.policy_sees = policy_sees(None, node())), Status::Failed),
+            (Box::new(|it| it.resolves_to = Some(vec![ip("10.244.1.3"), ip("172.18.0.2")])), Status::Passed),
+            (Box::new(|it| it.resolves_to = Some(vec![ip("10.244.1.3")])), Status::Failed),
+            (
+                Box::new(|it| {
+                    it.resolves_to = Some(vec![ip("10.244.1.3"), ip("172.18.0.2"), ip("10.244.1.4")]);
+                }),
+                Status::Failed,
+            ),
+            (Box::new(|it| it.sees = Some(AddressName::Place(Place::Router))), Status::Failed),
+        ];
+        for (change, status) in table {
+            let mut expectation = expectation(Expected::Allow, None);
+            change(&mut expectation);
+            let judgement = judge(&expectation, &Expected::Allow, &seen, &[], &snapshot);
+            assert_eq!(judgement.status, status, "{expectation:?}: {judgement:?}");
+            // Nobody watched: what the server saw is still known, and nothing else.
+            let blind = observation(Outcome::Connected);
+            let judgement = judge(&expectation, &Expected::Allow, &blind, &[], &snapshot);
+            let wanted = if expectation.sees.is_some() { status } else { Status::Errored };
+            assert_eq!(judgement.status, wanted, "{expectation:?}: {judgement:?}");
+        }
+        // Observed, and no node translated it.
+        let mut expectation = expectation(Expected::Allow, None);
+        expectation.via = via("node1");
+        let direct = Observation {
+            passages: vec![passed("node1", Hook::Forward, false, ["172.18.0.2", "10.244.1.3"])],
+            ..observation(Outcome::Connected)
+        };
+        assert_eq!(judge(&expectation, &Expected::Allow, &direct, &[], &snapshot).status, Status::Failed);
+        // The router has the first address of the nodes' range.
+        expectation.via = None;
+        expectation.sees = Some(AddressName::Place(Place::Router));
+        let by_router = Observation { seen_source: Some("172.18.0.1".parse().unwrap()), ..direct };
+        assert_eq!(judge(&expectation, &Expected::Allow, &by_router, &[], &snapshot).status, Status::Passed);
+    }
+
+    #[test]
+    fn a_rejection_is_of_its_kind() {
+        let snapshot = snapshot();
+        let mut expectation = expectation(Expected::Deny, None);
+        expectation.rejected_with = Some(Rejection::AdminProhibited);
+        for (outcome, action, status) in [
+            (Outcome::Rejected(Rejection::AdminProhibited), Action::Reject, Status::Passed),
+            (Outcome::Rejected(Rejection::TcpReset), Action::Reject, Status::Failed),
+            (Outcome::Dropped, Action::Drop, Status::Failed),
+            // The source's own stack refused: how is not to be seen.
+            (Outcome::NotPermitted, Action::Reject, Status::Errored),
+        ] {
+            let denials = [Denial { action, ..isolation() }];
+            let judgement = judge(&expectation, &Expected::Deny, &observation(outcome), &denials, &snapshot);
+            assert_eq!(judgement.status, status, "{outcome}: {judgement:?}");
         }
     }
 

@@ -169,3 +169,144 @@ fn difference(expectation: &Expectation, tries: &[Try<'_>]) -> Option<String> {
     };
     Some(format!("backends differ in verdict: {}{remedy}", seen.join(", ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::tests::{expectation, observation};
+    use super::super::judge::{self};
+    use super::*;
+    use crate::plan::VerdictWord;
+    use netproof_model::observation::PacketAddresses;
+    use netproof_model::{Action, Decision, Direction, Hook, PolicyRef, Protocol};
+
+    fn pod(name: &str) -> Place {
+        Place::pod("default", name)
+    }
+
+    fn flow(expected: Expected, backends: &[&str]) -> Expectation {
+        let backends = backends.iter().map(|name| pod(name)).collect();
+        Expectation { backends, ..expectation(expected, None) }
+    }
+
+    fn denial(backend: &str) -> Denial {
+        let decision = Decision::Isolation {
+            endpoint: pod(backend),
+            direction: Direction::Ingress,
+            policies: vec![PolicyRef::network_policy("default", "deny")],
+        };
+        let packet = PacketAddresses {
+            source: "10.244.1.2".parse().unwrap(),
+            destination: "10.244.1.3".parse().unwrap(),
+            protocol: Protocol::Tcp,
+            source_port: 1000,
+            destination_port: 80,
+        };
+        Denial { decision, action: Action::Drop, node: "node1".into(), hook: Hook::Forward, packet }
+    }
+
+    /// `+a`: pod a answered; `-a`: it was denied; `?`: lost without a trace.
+    fn judged(expectation: &Expectation, tries: &[&str]) -> Judgement {
+        let snapshot = judge::tests::snapshot();
+        let observations: Vec<Observation> = tries
+            .iter()
+            .map(|one| match one.split_at(1) {
+                ("+", name) => Observation { served_by: Some(pod(name)), ..observation(Outcome::Connected) },
+                _ => observation(Outcome::Dropped),
+            })
+            .collect();
+        let all = tries.iter().zip(&observations).map(|(one, observation)| {
+            let (sign, name) = one.split_at(1);
+            let denials = if sign == "-" { vec![denial(name)] } else { Vec::new() };
+            let backend = (sign != "?").then(|| pod(name));
+            let judgement = match expected_of(expectation, backend.as_ref()) {
+                Ok(expected) => judge::judge(expectation, &expected, observation, &denials, &snapshot),
+                Err(stranger) => stranger,
+            };
+            Try { observation, denials, backend, judgement }
+        });
+        together(expectation, all.collect()).unwrap().judgement
+    }
+
+    fn status(expectation: &Expectation, tries: &[&str]) -> Status {
+        judged(expectation, tries).status
+    }
+
+    #[test]
+    fn enough_tries_for_every_backend_whatever_is_expected() {
+        let two = ["a", "b"];
+        for (expectation, expected) in [
+            (flow(Expected::Allow, &[]), 1),
+            (flow(Expected::Allow, &["a"]), 1),
+            (flow(Expected::Allow, &two), 31),
+            (flow(Expected::Deny, &two), 31),
+            (flow(Expected::Observe, &two), 31),
+            (flow(Expected::Allow, &["a", "b", "c"]), 54),
+            (Expectation { keep: true, ..flow(Expected::Allow, &two) }, 1),
+            (Expectation { served_by: Some([pod("a")].into()), ..flow(Expected::Allow, &two) }, 31),
+        ] {
+            assert_eq!(tries(&expectation), expected, "{expectation:?}");
+            // The bound itself: n (1 - 1/n)^tries < 1e-9.
+            let n = expectation.backends.len() as f64;
+            let missed = n * (1.0 - 1.0 / n).powi(i32::try_from(expected).unwrap());
+            assert!(expected == 1 || missed < 1e-9, "{missed}");
+        }
+    }
+
+    #[test]
+    fn one_word_is_for_all_backends() {
+        let allow = flow(Expected::Allow, &["a", "b"]);
+        let deny = flow(Expected::Deny, &["a", "b"]);
+        assert_eq!(status(&allow, &["+a", "+b", "+a"]), Status::Passed);
+        // A traffic policy may leave only one of them.
+        assert_eq!(status(&allow, &["+a", "+a"]), Status::Passed);
+        assert_eq!(status(&deny, &["-a", "-b"]), Status::Passed);
+        assert_eq!(
+            judged(&allow, &["+a", "-b", "+a"]).messages,
+            [
+                "expected allow, observed drop",
+                "backends differ in verdict: pod/default/a allow, pod/default/b drop; if that is meant, write \
+                 `verdict: {pod/default/a: allow, pod/default/b: deny}`"
+            ]
+        );
+        assert_eq!(status(&deny, &["+a", "-b"]), Status::Failed);
+        let differ = &judged(&allow, &["+a", "-a", "+b"]).messages[1];
+        assert_eq!(differ, "the tries of this flow differ: allow 2 times, drop 1 times");
+    }
+
+    #[test]
+    fn chance_does_not_choose_what_is_told() {
+        let deny = flow(Expected::Deny, &["a", "b"]);
+        let one = judged(&deny, &["?b", "+a", "-b", "+b"]);
+        assert_eq!((one.status, one.observed.as_str()), (Status::Failed, "allow"));
+        assert_eq!(one, judged(&deny, &["+b", "+a", "?b", "-b"]));
+        assert_eq!(status(&deny, &["-a", "?b"]), Status::Errored);
+    }
+
+    #[test]
+    fn each_backend_has_its_own_verdict() {
+        let verdicts = [(pod("a"), VerdictWord::Allow), (pod("b"), VerdictWord::Deny)];
+        let each = flow(Expected::PerBackend(verdicts.into()), &["a", "b", "c"]);
+        assert_eq!(status(&each, &["+a", "-b"]), Status::Passed);
+        assert_eq!(status(&each, &["+a", "+b"]), Status::Failed);
+        assert_eq!(status(&each, &["+a", "-b", "+c"]), Status::Failed);
+        assert_eq!(judged(&each, &["+a", "+a"]).messages, ["in 2 tries never reached pod/default/b"]);
+    }
+
+    #[test]
+    fn who_answers() {
+        let both = [pod("a"), pod("b")];
+        let served = Expectation { served_by: Some(both.into()), ..flow(Expected::Allow, &["a", "b", "c"]) };
+        assert_eq!(status(&served, &["+a", "+b"]), Status::Passed);
+        assert_eq!(status(&served, &["+a", "+a"]), Status::Failed);
+        assert_eq!(status(&served, &["+a", "+b", "+c"]), Status::Failed);
+        let sticky = Expectation { sticky: true, ..served.clone() };
+        assert_eq!(status(&sticky, &["+a", "+a"]), Status::Passed);
+        assert_eq!(status(&sticky, &["+c", "+c"]), Status::Failed);
+        assert_eq!(
+            judged(&sticky, &["+a", "+b"]).messages,
+            ["2 tries were answered by pod/default/a, pod/default/b, and not all by one"]
+        );
+        let kept = Expectation { keep: true, ..served };
+        assert_eq!(status(&kept, &["+b"]), Status::Passed);
+    }
+}
