@@ -29,6 +29,8 @@ pub struct Plan {
     pub initial: Vec<Change>,
     /// The steps in order, at least one.
     pub steps: Vec<Step>,
+    /// How many network stacks (pods, nodes, external hosts, the router) the largest step has.
+    pub places: usize,
     /// Whether the oracle's matrix of every step is wanted (`matrix: off` says no).
     pub oracle_matrix: bool,
 }

@@ -13,7 +13,7 @@ use super::words::Placement;
 use crate::plan::{Plan, Step};
 use netproof_api::yaml::Spanned;
 use netproof_api::{Diagnostic, Object};
-use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef};
+use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
 use netproof_model::event::ScenarioId;
 use netproof_model::{NamespacedName, Topology};
 use std::collections::{BTreeMap, HashMap};
@@ -91,6 +91,7 @@ pub fn walk(
         problems.push(refused(document, &scenario.initial, error));
         return None;
     }
+    let mut places = count_places(&control_plane.snapshot());
     let mut steps = Vec::new();
     for step in &scenario.steps {
         let mut change_sets = Vec::new();
@@ -100,7 +101,9 @@ pub fn walk(
                 problems.push(refused(document, placed, error));
                 return None;
             }
-            lint.step(&control_plane.snapshot());
+            let snapshot = control_plane.snapshot();
+            lint.step(&snapshot);
+            places = places.max(count_places(&snapshot));
             change_sets.push(changes);
         }
         let snapshot = control_plane.snapshot();
@@ -118,8 +121,15 @@ pub fn walk(
         topology,
         initial,
         steps,
+        places,
         oracle_matrix: scenario.oracle_matrix,
     })
+}
+
+/// How many network stacks a cluster with these objects has, the router's among them.
+fn count_places(snapshot: &Snapshot) -> usize {
+    let pods = snapshot.pods.values().filter(|pod| !pod.host_network && !pod.phase.has_ended());
+    pods.count() + snapshot.nodes.len() + snapshot.externals.len() + 1
 }
 
 /// The control plane refused a change: the error stands where the change is written.
