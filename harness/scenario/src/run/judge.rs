@@ -208,8 +208,14 @@ fn wrong_rejection(expectation: &Expectation, outcome: Outcome) -> Finding {
 }
 
 /// Why there is no evidence of a request's way.
-const UNOBSERVED: &str = "no node's observer saw the request (which none does of later requests over a kept \
-    connection)";
+fn unobserved(expectation: &Expectation) -> &'static str {
+    match expectation.keep {
+        true => {
+            "no node's observer saw the request (which none does of later requests over a kept connection)"
+        }
+        false => "no node's observer saw the request",
+    }
+}
 
 fn wrong_via(expectation: &Expectation, observation: &Observation) -> Finding {
     let Some(wanted) = &expectation.via else { return Finding::Right };
@@ -221,7 +227,8 @@ fn wrong_via(expectation: &Expectation, observation: &Observation) -> Finding {
             Finding::Wrong(format!("expected {list} to choose the backend, it was chosen by node/{node}"))
         }
         None if observation.passages.is_empty() => {
-            Finding::Unknown(format!("expected {list} to choose the backend, but {UNOBSERVED}"))
+            let why = unobserved(expectation);
+            Finding::Unknown(format!("expected {list} to choose the backend, but {why}"))
         }
         None => Finding::Wrong(format!("expected {list} to choose the backend, but no node chose one")),
     }
@@ -235,7 +242,8 @@ fn wrong_policy_sees(
 ) -> Finding {
     let Some(PolicySees { source, destination }) = &expectation.policy_sees else { return Finding::Right };
     let Some(decided) = evidence::decided(observation, denials, snapshot) else {
-        return Finding::Unknown(format!("nothing says which addresses policy saw: {UNOBSERVED}"));
+        let why = unobserved(expectation);
+        return Finding::Unknown(format!("nothing says which addresses policy saw: {why}"));
     };
     let mut wrong = Vec::new();
     let ends =

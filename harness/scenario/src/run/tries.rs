@@ -1,6 +1,6 @@
 //! How often an expectation is tried, which backend each try reached, and what all of them say together.
 
-use super::judge::Judgement;
+use super::judge::{Judgement, observed_word};
 use crate::plan::{Expectation, Expected};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, Status};
@@ -107,6 +107,9 @@ pub(super) fn together<'o>(expectation: &Expectation, tries: Vec<Try<'o>>) -> Op
         let list: Vec<String> = answered.iter().map(ToString::to_string).collect();
         problems.push(format!("{count} tries were answered by {}, and not all by one", list.join(", ")));
     }
+    let each = each_backend(&tries).filter(|_| matches!(expectation.expected, Expected::PerBackend(_)));
+    let each =
+        each.map(|each| each.iter().map(|(place, word)| format!("{place}: {word}")).collect::<Vec<_>>());
     let rank = |it: &Try<'_>| {
         let status = match it.judgement.status {
             Status::Failed => 0,
@@ -122,37 +125,46 @@ pub(super) fn together<'o>(expectation: &Expectation, tries: Vec<Try<'o>>) -> Op
         judgement.status = Status::Failed;
         judgement.messages.extend(problems);
     }
-    if judgement.status == Status::Passed && matches!(expectation.expected, Expected::PerBackend(_)) {
+    match each {
         // Every backend was reached, and each did as expected.
-        judgement.observed = expectation.expected.to_string();
+        Some(_) if judgement.status == Status::Passed => {
+            judgement.observed = expectation.expected.to_string();
+        }
+        Some(each) if judgement.status == Status::Failed => {
+            judgement.observed = each.join(", ");
+            let message = format!("expected {}, observed {}", expectation.expected, judgement.observed);
+            judgement.messages.insert(0, message);
+        }
+        _ => {}
     }
     Some(told)
 }
 
+/// What each backend did, in a word; `None` where that is not known of every try, or one did two things.
+fn each_backend<'t>(tries: &'t [Try<'_>]) -> Option<BTreeMap<&'t Place, &'static str>> {
+    let mut each = BTreeMap::new();
+    for it in tries {
+        let word = observed_word(it.observation.outcome, &it.denials);
+        if *each.entry(it.backend.as_ref()?).or_insert(word) != word {
+            return None;
+        }
+    }
+    Some(each)
+}
+
 /// What to say where one word is expected of all tries and they differ.
 fn difference(expectation: &Expectation, tries: &[Try<'_>]) -> Option<String> {
-    let one_word = matches!(
-        expectation.expected,
-        Expected::Allow | Expected::Deny | Expected::Drop | Expected::Reject | Expected::Outcome(_)
-    );
-    let mut words: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut by_backend: BTreeMap<Option<&Place>, BTreeSet<&str>> = BTreeMap::new();
-    for it in tries {
-        let word = super::judge::observed_word(it.observation.outcome, &it.denials);
-        *words.entry(word).or_default() += 1;
-        by_backend.entry(it.backend.as_ref()).or_default().insert(word);
-    }
     let failed = tries.iter().any(|it| it.judgement.status == Status::Failed);
-    if !one_word || !failed || words.len() < 2 {
+    let mut words: BTreeMap<&str, usize> = BTreeMap::new();
+    for it in tries {
+        *words.entry(observed_word(it.observation.outcome, &it.denials)).or_default() += 1;
+    }
+    if matches!(expectation.expected, Expected::PerBackend(_)) || !failed || words.len() < 2 {
         return None;
     }
-    let each: Option<Vec<(&Place, &str)>> = by_backend
-        .iter()
-        .map(|(place, own)| Some(((*place)?, *own.first().filter(|_| own.len() == 1)?)))
-        .collect();
-    let Some(each) = each else {
+    let Some(each) = each_backend(tries) else {
         // Some tries reached nobody that is known, or one backend had both.
-        let counts: Vec<String> = words.iter().map(|(word, n)| format!("{word} {n} times")).collect();
+        let counts: Vec<String> = words.iter().map(|(word, n)| format!("{n} of {word}")).collect();
         return Some(format!("the tries of this flow differ: {}", counts.join(", ")));
     };
     let seen: Vec<String> = each.iter().map(|(place, word)| format!("{place} {word}")).collect();
@@ -270,7 +282,7 @@ mod tests {
         );
         assert_eq!(status(&deny, &["+a", "-b"]), Status::Failed);
         let differ = &judged(&allow, &["+a", "-a", "+b"]).messages[1];
-        assert_eq!(differ, "the tries of this flow differ: allow 2 times, drop 1 times");
+        assert_eq!(differ, "the tries of this flow differ: 2 of allow, 1 of drop");
     }
 
     #[test]
@@ -289,7 +301,13 @@ mod tests {
         assert_eq!(status(&each, &["+a", "-b"]), Status::Passed);
         assert_eq!(status(&each, &["+a", "+b"]), Status::Failed);
         assert_eq!(status(&each, &["+a", "-b", "+c"]), Status::Failed);
-        assert_eq!(judged(&each, &["+a", "+a"]).messages, ["in 2 tries never reached pod/default/b"]);
+        let words = |tries: &[&str]| judged(&each, tries).messages.join("; ");
+        assert_eq!(
+            words(&["-b", "-a"]),
+            "expected pod/default/a: allow, pod/default/b: deny, observed pod/default/a: drop, pod/default/b: drop; \
+             expected allow, observed drop"
+        );
+        assert!(words(&["+a", "+a"]).ends_with("; in 2 tries never reached pod/default/b"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{RunOptions, evidence};
 use crate::plan::{Expectation, Plan, RequestPort, RequestTarget, Step};
 use netproof_controlplane::{Change, ControlPlane};
 use netproof_model::event::{Check, Denial, Phase, Status};
-use netproof_model::{Observation, Place};
+use netproof_model::{Observation, Place, Sighting};
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -199,8 +199,8 @@ impl<'a> Walk<'a> {
         let snapshot = world.snapshot();
         let (path, traced) = match judgement.status {
             Status::Passed | Status::Skipped => (Vec::new(), Ok(())),
-            Status::Failed | Status::Errored => match world.trace(request) {
-                Ok(observation) => (observation.sightings, Ok(())),
+            Status::Failed | Status::Errored => match trace(world, expectation, request, observation) {
+                Ok(path) => (path, Ok(())),
                 Err(error) => (Vec::new(), Err(error)),
             },
         };
@@ -233,6 +233,24 @@ impl<'a> Walk<'a> {
         });
         traced
     }
+}
+
+/// The path of a request, tried again until it ends as it did before: another try may go to another backend.
+fn trace(
+    world: &mut World,
+    expectation: &Expectation,
+    request: &ProbeRequest,
+    before: &Observation,
+) -> Result<Vec<Sighting>, HarnessError> {
+    let mut path = Vec::new();
+    for _ in 0..tries(expectation) {
+        let again = world.trace(request)?;
+        path = again.sightings;
+        if again.outcome == before.outcome && again.served_by == before.served_by {
+            break;
+        }
+    }
+    Ok(path)
 }
 
 /// What a check is written from.
