@@ -257,6 +257,7 @@ pub(crate) fn all_passed() -> Vec<Event> {
 pub(crate) fn mixed_run() -> Vec<Event> {
     let not_applicable = |variant: &str| Event::NotApplicable {
         id: id("ip-block", &[variant]),
+        location: at("ip-block", 7),
         because: "the addresses of the sample policy are IPv4".into(),
     };
     let extra = vec![
@@ -335,7 +336,7 @@ pub(crate) fn run_of(text: &str, elapsed: Duration) -> Vec<Event> {
     let mut events = vec![
         run_started(std::slice::from_ref(&id)),
         Event::Warning { location: Some(location.clone()), message: text.into() },
-        Event::NotApplicable { id: id.clone(), because: text.into() },
+        Event::NotApplicable { id: id.clone(), location: location.clone(), because: text.into() },
         Event::ScenarioStarted { id: id.clone(), location: location.clone(), description: text.into() },
     ];
     for base in [passed("", ""), failing_deny(), failing_allow(), lost(), skipped("", "")] {

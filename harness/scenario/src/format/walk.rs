@@ -40,7 +40,7 @@ pub struct Scenario {
     /// What it varies.
     pub variants: Variants,
     /// What it needs.
-    pub requires: Option<Requires>,
+    pub requires: Option<Spanned<Requires>>,
     /// Objects with a selector that is meant to match nothing.
     pub matches_nothing: Vec<Spanned<ObjectRef>>,
     /// Whether the oracle's matrix is wanted.

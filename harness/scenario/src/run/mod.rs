@@ -10,7 +10,7 @@ mod tries;
 mod walk;
 mod world;
 
-use crate::format::Loaded;
+use crate::format::{Loaded, NotApplicable};
 use crate::plan::Plan;
 use netproof_model::event::{Event, FORMAT, ScenarioOutcome, Status, Summary};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -100,8 +100,8 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
         proxy: options.proxy.name().to_owned(),
         scenarios: loaded.plans.iter().map(|plan| plan.id.clone()).collect(),
     });
-    for (id, because) in &loaded.not_applicable {
-        tally.event(Event::NotApplicable { id: id.clone(), because: because.clone() });
+    for NotApplicable { id, location, because } in loaded.not_applicable.iter().cloned() {
+        tally.event(Event::NotApplicable { id, location, because });
     }
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);

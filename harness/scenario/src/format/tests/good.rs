@@ -54,8 +54,8 @@ fn describe(loaded: &Loaded) -> String {
             lines.extend(step.expectations.iter().map(expectation));
         }
     }
-    for (id, because) in &loaded.not_applicable {
-        lines.push(format!("{id} does not apply because {because}"));
+    for NotApplicable { id, location, because } in &loaded.not_applicable {
+        lines.push(format!("{id} does not apply because {because} (line {})", location.line));
     }
     lines.join("\n")
 }
@@ -323,7 +323,7 @@ fn variants_overrides_and_filters_choose() {
     let ids = |options: &Options| {
         let loaded = folder.load("s.yaml", options).unwrap_or_else(|errors| panic!("{errors}"));
         let plans = loaded.plans.iter().map(|plan| plan.id.variant_name());
-        let others = loaded.not_applicable.iter().map(|(id, _)| format!("not {}", id.variant_name()));
+        let others = loaded.not_applicable.iter().map(|it| format!("not {}", it.id.variant_name()));
         plans.chain(others).collect::<Vec<_>>().join(" ")
     };
     let all = "same-node-routed-ipv4 same-node-routed-ipv6 same-node-bridge-ipv4 same-node-bridge-ipv6 \
