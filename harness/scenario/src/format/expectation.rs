@@ -5,7 +5,7 @@ use super::document::{Document, Problems};
 use super::expect::{FlowSpans, Written};
 use super::refs::PlaceName;
 use super::resolve::{self, Mistake, Part, Resolved};
-use super::wish::{Wish, WrittenExpected};
+use super::wish::{PolicyNames, Wish, WrittenExpected};
 use crate::plan::{
     AddressName, DecidedBy, Expectation, Expected, OutcomeWord, PolicySees, Request, VerdictWord,
 };
@@ -95,7 +95,7 @@ impl Judge<'_> {
                     name.as_ref().map(|name| self.address(name, family)).transpose()
                 };
                 let policy_sees = match &wish.policy_sees {
-                    Some((source, destination)) => {
+                    Some(PolicyNames { source, destination }) => {
                         Some(PolicySees { source: address(source)?, destination: address(destination)? })
                     }
                     None => None,

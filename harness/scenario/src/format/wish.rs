@@ -22,8 +22,8 @@ pub struct Wish {
     pub rejected_with: Option<Rejection>,
     /// The source address that the server must have seen.
     pub sees: Option<Spanned<PlaceName>>,
-    /// The addresses that policy must have seen: source and destination.
-    pub policy_sees: Option<(Option<Spanned<PlaceName>>, Option<Spanned<PlaceName>>)>,
+    /// The addresses that policy must have seen.
+    pub policy_sees: Option<PolicyNames>,
     /// Who may answer.
     pub served_by: Option<Vec<Spanned<Source>>>,
     /// Whether all tries have one backend, and where that is written.
@@ -36,6 +36,15 @@ pub struct Wish {
     pub keep: Option<Span>,
     /// What the flow does without policy.
     pub baseline: Option<Baseline>,
+}
+
+/// The addresses that policy must have seen, by name.
+#[derive(Clone, Debug)]
+pub struct PolicyNames {
+    /// The source address.
+    pub source: Option<Spanned<PlaceName>>,
+    /// The destination address.
+    pub destination: Option<Spanned<PlaceName>>,
 }
 
 /// What must come of a flow.
@@ -120,10 +129,11 @@ impl Reader<'_> {
             None => None,
             Some(TextOr::Text(node)) => {
                 let source = Spanned { value: node.as_str().unwrap_or_default().to_owned(), span: node.span };
-                Some((self.spanned_one(&source, address), None))
+                Some(PolicyNames { source: self.spanned_one(&source, address), destination: None })
             }
             Some(TextOr::Fields(PolicySeesSpec { source, destination })) => {
-                Some((self.spanned(source, address), self.spanned(destination, address)))
+                let [source, destination] = [source, destination].map(|it| self.spanned(it, address));
+                Some(PolicyNames { source, destination })
             }
         };
         let served_by =

@@ -124,7 +124,8 @@ mod tests {
         let snapshot = snapshot();
         let pod = snapshot.place_of_address(POD.parse().unwrap());
         assert!(matches!(pod, Some(Place::Pod(_))), "the cluster DNS has the first address");
-        let table: [(&[(&str, Hook, &str)], _, &str); 6] = [
+        type Passed<'a> = &'a [(&'a str, Hook, &'a str)];
+        let table: [(Passed<'_>, _, &str); 6] = [
             (&[("node2", Hook::Forward, POD), ("node1", Hook::Forward, POD)], pod.clone(), "node1 forward"),
             (&[("node1", Hook::Forward, POD), ("node2", Hook::Forward, POD)], pod.clone(), "node1 forward"),
             (&[("node1", Hook::Forward, POD), ("node2", Hook::Forward, POD)], None, "node1 forward"),
