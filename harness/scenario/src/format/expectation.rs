@@ -376,3 +376,69 @@ fn kind_is(kind: netproof_api::PolicyType, direction: Direction) -> bool {
             | (netproof_api::PolicyType::Egress, Direction::Egress)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::tests::snapshot_of;
+    use netproof_api::Source as File;
+    use netproof_api::core::{Service, TrafficPolicy};
+    use netproof_api::yaml::parse;
+    use netproof_model::flow::ObjectName;
+    use std::sync::Arc;
+
+    const OBJECTS: &str = "    - pod: {name: a, labels: {app: web}, ports: [80]}
+    - pod: {name: b, labels: {app: web}, ports: [80]}
+    - pod: {name: client}
+    - service: {name: web, selector: {app: web}, ports: [80]}
+";
+
+    /// What is wrong with a wish about the service, after a change of it.
+    fn wrong(service: impl Fn(&mut Service), wish: &Wish) -> Option<String> {
+        let mut snapshot = snapshot_of(OBJECTS);
+        let name = NamespacedName::new("default", "web");
+        service(Arc::make_mut(snapshot.services.get_mut(&name).unwrap()));
+        let source = File::new("test", "a: b");
+        let root = parse(&source).unwrap().remove(0);
+        let judge = Judge { document: &Document { source, root }, snapshot: &snapshot, step: "one" };
+        let span = Span::default();
+        let spans = FlowSpans { whole: span, from: span, to: span };
+        let flow = "pod/client -> service/web:80".parse().unwrap();
+        judge.expectation(&Written { flow, spans, wish: wish.clone() }).err().map(|(_, message, _)| message)
+    }
+
+    fn pod(name: &str) -> Spanned<Source> {
+        let name = ObjectName { namespace: Some("default".into()), name: name.into() };
+        Spanned { value: Source::Pod(name), span: Span::default() }
+    }
+
+    #[test]
+    fn what_a_service_is_like_decides_what_may_be_expected_of_its_backends() {
+        let verdicts = |names: &[&str]| {
+            let each = names.iter().map(|name| (pod(name), VerdictWord::Allow)).collect();
+            let each = Spanned { value: each, span: Span::default() };
+            Wish { expected: WrittenExpected::PerBackend(each), ..Wish::plain(Expected::Allow) }
+        };
+        let served = |names: &[&str], sticky| Wish {
+            served_by: Some(names.iter().map(|name| pod(name)).collect()),
+            sticky,
+            ..Wish::plain(Expected::Allow)
+        };
+        let plain = |_: &mut Service| {};
+        let local = |it: &mut Service| it.internal_traffic_policy = TrafficPolicy::Local;
+        let affinity = |it: &mut Service| it.session_affinity = Some(10800);
+
+        assert_eq!(wrong(plain, &verdicts(&["a", "b"])), None);
+        let missing = Some("the verdict does not say what becomes of pod/default/b".to_owned());
+        assert_eq!(wrong(plain, &verdicts(&["a"])), missing);
+        // A traffic policy may leave the client one of them: the author knows which.
+        assert_eq!(wrong(local, &verdicts(&["a"])), None);
+
+        let keeps = Some("service/web keeps a client with one backend (sessionAffinity)".to_owned());
+        assert_eq!(wrong(affinity, &verdicts(&["a", "b"])), keeps);
+        assert_eq!(wrong(affinity, &served(&["a", "b"], None)), keeps);
+        assert_eq!(wrong(affinity, &served(&["a", "b"], Some(Span::default()))), None);
+        assert_eq!(wrong(affinity, &served(&["a"], None)), None);
+        assert_eq!(wrong(plain, &served(&["a", "b"], None)), None);
+    }
+}
