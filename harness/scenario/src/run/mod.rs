@@ -4,6 +4,7 @@
 //! hands the finished run's events over in one piece.
 
 mod evidence;
+mod findings;
 mod judge;
 mod rehearsal;
 mod tries;
