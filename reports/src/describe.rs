@@ -2,7 +2,7 @@
 //! seen, where the expectation is written. The terminal and JUnit say the same.
 
 use crate::text;
-use netproof_model::event::{Check, Denial, Status};
+use netproof_model::event::{Check, Denial, PolicySees, Status};
 use netproof_model::observation::PacketAddresses;
 use netproof_model::{Action, Outcome, Protocol, Sighting};
 use std::net::SocketAddr;
@@ -41,6 +41,12 @@ pub(crate) fn check(check: &Check) -> Vec<Row> {
         let addresses = addresses(&denial.packet);
         rows.push(Row::new("on", format!("node/{}, hook {}: {addresses}", denial.node, denial.hook)));
     }
+    if let Some(node) = &check.via {
+        rows.push(Row::new("via", format!("{node}, which chose the backend")));
+    }
+    if let Some(PolicySees { node, hook, source, destination }) = &check.policy_sees {
+        rows.push(Row::new("policy saw", format!("{source} -> {destination}, on node/{node}, hook {hook}")));
+    }
     if let Some(last) = check.path.last() {
         if check.denials.is_empty() && check.outcome != Some(Outcome::Connected) {
             rows.push(Row::new("last seen", format!("{}: {}", seen_at(last), addresses(&last.packet))));
@@ -70,6 +76,13 @@ pub(crate) fn passed(check: &Check) -> String {
     let mut words = observed(check);
     if let Some(denial) = check.denials.first() {
         words.push_str(&format!(", {} {}, on node/{}", denied_by(denial), denial.decision, denial.node));
+    }
+    // Where a service leads is not plain from the flow.
+    if let Some(node) = &check.via {
+        words.push_str(&format!(", via {node}"));
+        if let Some(PolicySees { node, source, destination, .. }) = &check.policy_sees {
+            words.push_str(&format!("; policy on node/{node} saw {source} -> {destination}"));
+        }
     }
     words
 }
@@ -174,6 +187,17 @@ mod tests {
             "drop, dropped by ingress isolation of pod/default/web by networkpolicy/default/api-allow, \
              networkpolicy/default/web-deny-all, on node/node1"
         );
+    }
+
+    #[test]
+    fn a_service_names_the_node_the_backend_and_both_sources() {
+        let check = testing::through_a_service();
+        assert_eq!(
+            passed(&check),
+            "allow, answered by pod/default/web, which saw it come from node/node2 (172.18.0.3), via node/node2; \
+             policy on node/node1 saw node/node2 (172.18.0.3) -> pod/default/web (10.244.0.2)"
+        );
+        insta::assert_snapshot!(rows(&Check { status: Status::Failed, ..check }));
     }
 
     #[test]

@@ -54,7 +54,8 @@ impl ReportFile {
         };
         let file = tempfile::tempfile_in(folder).map_err(|source| {
             error(match source.kind() {
-                io::ErrorKind::NotFound => {
+                // Some folders of the kernel's say so of every file that is to be made in them.
+                io::ErrorKind::NotFound if !folder.exists() => {
                     format!("there is no folder {}; create it first", folder.display())
                 }
                 io::ErrorKind::NotADirectory => format!("{} is not a folder", folder.display()),
@@ -158,6 +159,8 @@ mod tests {
             let error = ReportFile::create(&folder.path().join(path)).unwrap_err().to_string();
             assert!(error.contains(expected), "{path}: {error}");
         }
+        let error = ReportFile::create(Path::new("/proc/report.json")).unwrap_err().to_string();
+        assert!(error.contains("no file can be created in /proc"), "{error}");
         assert!(ReportFile::create(Path::new("/")).is_err());
         assert!(ReportFile::create(Path::new("")).is_err());
     }

@@ -126,11 +126,12 @@ impl Collected {
                     suite.add(Case { name: run_name(id), location, elapsed: result.elapsed, status });
                 }
             }
-            Event::NotApplicable { id, because } => {
+            Event::NotApplicable { id, location, because } => {
                 let message = text::one_line(because);
                 let mut status = TestCaseStatus::skipped();
                 status.set_type("not applicable").set_message(format!("not applicable: {message}"));
-                let case = Case { name: run_name(id), location: None, elapsed: Duration::ZERO, status };
+                let location = Some(location.clone());
+                let case = Case { name: run_name(id), location, elapsed: Duration::ZERO, status };
                 self.suite(id).add(case);
             }
             Event::Warning { .. } => {}

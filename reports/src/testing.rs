@@ -1,7 +1,8 @@
 //! Events made by hand, for the tests of every reporter.
 
 use netproof_model::event::{
-    Check, Counts, Denial, Event, FORMAT, Location, Phase, ScenarioId, ScenarioOutcome, Status, Summary,
+    Check, Counts, Denial, Event, FORMAT, Location, Phase, PolicySees, ScenarioId, ScenarioOutcome, Status,
+    Summary,
 };
 use netproof_model::observation::PacketAddresses;
 use netproof_model::{
@@ -95,6 +96,22 @@ pub(crate) fn denied(step: &str, flow: &str) -> Check {
         served_by: None,
         seen_source: None,
         ..passed(step, flow)
+    }
+}
+
+/// Through a node port of another node than the backend's.
+pub(crate) fn through_a_service() -> Check {
+    let node = "node/node2 (172.18.0.3)";
+    Check {
+        seen_source: Some(node.into()),
+        via: Some("node/node2".into()),
+        policy_sees: Some(PolicySees {
+            node: "node1".into(),
+            hook: Hook::Forward,
+            source: node.into(),
+            destination: "pod/default/web (10.244.0.2)".into(),
+        }),
+        ..passed("node port", "external/internet -> nodeport/web@node2:80")
     }
 }
 
@@ -240,6 +257,7 @@ pub(crate) fn all_passed() -> Vec<Event> {
 pub(crate) fn mixed_run() -> Vec<Event> {
     let not_applicable = |variant: &str| Event::NotApplicable {
         id: id("ip-block", &[variant]),
+        location: at("ip-block", 7),
         because: "the addresses of the sample policy are IPv4".into(),
     };
     let extra = vec![
@@ -318,7 +336,7 @@ pub(crate) fn run_of(text: &str, elapsed: Duration) -> Vec<Event> {
     let mut events = vec![
         run_started(std::slice::from_ref(&id)),
         Event::Warning { location: Some(location.clone()), message: text.into() },
-        Event::NotApplicable { id: id.clone(), because: text.into() },
+        Event::NotApplicable { id: id.clone(), location: location.clone(), because: text.into() },
         Event::ScenarioStarted { id: id.clone(), location: location.clone(), description: text.into() },
     ];
     for base in [passed("", ""), failing_deny(), failing_allow(), lost(), skipped("", "")] {

@@ -74,7 +74,8 @@ pub struct Choice {
     /// file's.
     #[arg(long, value_name = "NAME")]
     pub topology: Option<String>,
-    /// Join pods to their nodes in this way only: by a host route for each pod, or by a bridge.
+    /// Wire every cluster in this way only: a host route for each pod, a bridge on each node, or host routes
+    /// and a VXLAN overlay between the nodes.
     #[arg(long, value_name = "WIRING")]
     pub wiring: Option<WiringName>,
     /// Use these address families only.

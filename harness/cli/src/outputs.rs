@@ -49,7 +49,7 @@ impl Outputs {
     }
 
     /// Ends every report. What could not be written is said on standard error; the result tells whether
-    /// a file is among it.
+    /// there was anything.
     pub fn finish(mut self) -> Result<(), ()> {
         self.each(|reporter| reporter.finish());
         for problem in &self.problems {
@@ -60,13 +60,16 @@ impl Outputs {
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut dyn Reporter) -> io::Result<()>) {
-        // Whoever reads the output may leave (`| head`); the run and its files go on.
+        let problems = &mut self.problems;
         if let Some(terminal) = &mut self.terminal
-            && act(terminal.as_mut()).is_err()
+            && let Err(error) = act(terminal.as_mut())
         {
             self.terminal = None;
+            // Whoever reads the output may leave (`| head`); the run and its files go on.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                problems.push(format!("cannot write to standard output: {error}"));
+            }
         }
-        let problems = &mut self.problems;
         self.files.retain_mut(|FileReport { path, reporter }| match act(reporter.as_mut()) {
             Ok(()) => true,
             Err(error) => {

@@ -186,6 +186,36 @@ fn a_reader_that_leaves_is_no_error() {
 }
 
 #[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let folder = Folder::with(&[("deny-all.yaml", GOOD)]);
+    for command in ["run", "list", "validate"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = netproof(&[command, "deny-all.yaml"])
+            .current_dir(folder.path())
+            .stdout(Stdio::from(full))
+            .output()
+            .unwrap();
+        let shown = shown(&output);
+        assert!(shown.starts_with("exit code 3\n"), "{command}: {shown}");
+        assert!(
+            shown.contains("error: cannot write to standard output: No space left"),
+            "{command}: {shown}"
+        );
+    }
+}
+
+#[test]
+fn too_few_open_files_are_one_sentence() {
+    let folder = Folder::with(&[("deny-all.yaml", GOOD)]);
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\" run deny-all.yaml", env!("CARGO_BIN_EXE_netproof")])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    insta::assert_snapshot!(shown(&output));
+}
+
+#[test]
 fn list_prints_the_names_that_would_run() {
     let folder = Folder::with(&[("scenarios/recipes/deny-all.yaml", GOOD)]);
     insta::assert_snapshot!(

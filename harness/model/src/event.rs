@@ -290,6 +290,8 @@ pub enum Event {
     NotApplicable {
         /// Which.
         id: ScenarioId,
+        /// Where the scenario says so.
+        location: Location,
         /// Why, in the scenario's words.
         because: String,
     },

@@ -29,6 +29,8 @@ pub struct Plan {
     pub initial: Vec<Change>,
     /// The steps in order, at least one.
     pub steps: Vec<Step>,
+    /// How many network stacks (pods, nodes, external hosts, the router) the largest step has.
+    pub places: usize,
     /// Whether the oracle's matrix of every step is wanted (`matrix: off` says no).
     pub oracle_matrix: bool,
 }
@@ -68,8 +70,11 @@ pub struct Expectation {
     pub decided_by: Option<DecidedBy>,
     /// The source address that the server must have seen.
     pub sees: Option<AddressName>,
-    /// Which places may answer, and over enough tries do.
+    /// Which places may answer, and over enough tries do; with `sticky` or `keep` one of them.
     pub served_by: Option<BTreeSet<Place>>,
+    /// Every place that could answer, as far as the objects of the step say: a traffic policy or a policy
+    /// may leave fewer. So many tries that each of them would be reached are made.
+    pub backends: BTreeSet<Place>,
     /// Whether every try must be answered by the same backend.
     pub sticky: bool,
     /// The nodes one of which must have chosen the backend.
@@ -234,6 +239,16 @@ impl fmt::Display for VerdictWord {
             VerdictWord::Drop => "drop",
             VerdictWord::Reject => "reject",
         })
+    }
+}
+
+/// A kind of rejection, as written at `rejectedWith`.
+pub fn rejection_word(rejection: Rejection) -> &'static str {
+    match rejection {
+        Rejection::TcpReset => "tcp-reset",
+        Rejection::PortUnreachable => "port-unreachable",
+        Rejection::AdminProhibited => "admin-prohibited",
+        Rejection::Unreachable => "unreachable",
     }
 }
 

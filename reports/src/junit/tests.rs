@@ -195,8 +195,7 @@ fn validate(xml: &str) -> Vec<Case> {
 fn one_of_everything() {
     let xml = written(&testing::mixed_run());
     for case in validate(&xml) {
-        // Only a scenario of which nothing ran has no place.
-        assert_eq!(case.placed, case.class != "recipes::ip-block", "{case:?}");
+        assert!(case.placed, "{case:?}");
     }
     insta::assert_snapshot!(xml);
 }

@@ -84,7 +84,7 @@ impl<W: Write> Terminal<W> {
     }
 
     fn gather_not_applicable(&mut self, event: &Event) {
-        if let Event::NotApplicable { id, because } = event {
+        if let Event::NotApplicable { id, because, .. } = event {
             if let Some((ids, reason)) = &mut self.not_applicable
                 && reason == because
                 && ids.first().is_some_and(|first| first.suite == id.suite && first.name == id.name)

@@ -19,22 +19,18 @@ impl Progress {
     pub(super) fn start(runs: usize) -> Self {
         let bar = ProgressBar::with_draw_target(Some(runs as u64), ProgressDrawTarget::stderr());
         // The template is a constant; if it were wrong, the bar would look like indicatif's own.
-        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos} of {len} scenario runs{msg}") {
+        // A wide message is cut to what the terminal has left: a longer line could not be taken away again.
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {wide_msg}") {
             bar.set_style(style.progress_chars("##-"));
         }
+        bar.set_message(message(runs as u64, &Counts::default()));
         Progress { bar: Some(bar) }
     }
 
     /// Shows how far the run is.
     pub(super) fn update(&self, ended: &Counts) {
         let Some(bar) = &self.bar else { return };
-        let mut message = String::new();
-        for (n, word) in [(ended.failed, "failed"), (ended.errored, "without a verdict")] {
-            if n > 0 {
-                message.push_str(&format!(", {n} {word}"));
-            }
-        }
-        bar.set_message(message);
+        bar.set_message(message(bar.length().unwrap_or_default(), ended));
         bar.set_position(ended.total() as u64);
     }
 
@@ -52,4 +48,15 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// `3 of 10 scenario runs, 1 failed`
+fn message(runs: u64, ended: &Counts) -> String {
+    let mut message = format!("{} of {runs} scenario runs", ended.total());
+    for (n, word) in [(ended.failed, "failed"), (ended.errored, "without a verdict")] {
+        if n > 0 {
+            message.push_str(&format!(", {n} {word}"));
+        }
+    }
+    message
 }

@@ -40,7 +40,7 @@ pub fn list(arguments: &ListArguments) -> Exit {
     match outputs::print(&text) {
         Ok(()) => Exit::AsExpected,
         Err(error) => {
-            outputs::complain(format_args!("error: cannot write the list: {error}"));
+            outputs::complain(format_args!("error: cannot write to standard output: {error}"));
             Exit::NotDone
         }
     }

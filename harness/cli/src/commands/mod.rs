@@ -8,7 +8,7 @@ pub mod validate;
 use crate::args::Selection;
 use crate::exit::Exit;
 use crate::outputs;
-use netproof_scenario::format::{self, Loaded, Options};
+use netproof_scenario::format::{self, Loaded, NotApplicable, Options};
 
 /// Reads what was chosen. What is wrong with it has been said when this fails.
 fn load(selection: &Selection) -> Result<Loaded, Exit> {
@@ -32,7 +32,9 @@ fn nothing_matched(loaded: &Loaded) -> Exit {
         _ if loaded.filtered_out > 0 => {
             format!("--filter leaves out every scenario run ({} of them)", loaded.filtered_out)
         }
-        Some((id, because)) => format!("no variant that was asked for applies; {id}: {because}"),
+        Some(NotApplicable { id, location, because }) => {
+            format!("no variant that was asked for applies; {id}: {because} ({location})")
+        }
         None => "there is no scenario run".to_owned(),
     };
     outputs::complain(format_args!("error: nothing to do: {reason}"));

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::outputs::{self, Outputs};
 use crate::signals;
 use netproof_api::Diagnostic;
-use netproof_cluster::{SandboxError, sandbox};
+use netproof_cluster::sandbox;
 use netproof_model::event::{Counts, Event, FORMAT, Location, ScenarioOutcome, Status, Summary};
 use netproof_scenario::format::Loaded;
 use netproof_scenario::run::{self, RunOptions};
@@ -42,10 +42,14 @@ pub fn run(arguments: &RunArguments, color: Color) -> Exit {
         }
     };
     let options = options(arguments);
-    if let Err(error) = sandbox::enter() {
-        outputs::complain(format_args!("error: cannot build clusters here: {error}"));
+    let ready = match sandbox::enter() {
+        Ok(sandbox) => enough_files(&loaded, sandbox.open_files),
+        Err(error) => Err(format!("cannot build clusters here: {error}")),
+    };
+    if let Err(why) = ready {
+        outputs::complain(format_args!("error: {why}"));
         outputs.silence_terminal();
-        report_no_sandbox(&loaded, &options, &error, &mut outputs);
+        report_nothing_done(&loaded, &options, &why, &mut outputs);
         return Exit::NotDone.with_trouble(outputs.finish().is_err());
     }
     let ended = follow(loaded, options, &mut outputs);
@@ -168,8 +172,25 @@ fn warning(diagnostic: &Diagnostic) -> Event {
     Event::Warning { location, message }
 }
 
-/// Where no cluster can be built, the files say so of every scenario run.
-fn report_no_sandbox(loaded: &Loaded, options: &RunOptions, error: &SandboxError, outputs: &mut Outputs) {
+/// Whether the limit of open files is not plainly too low: one sentence then, in the place of an error for
+/// each scenario run.
+fn enough_files(loaded: &Loaded, limit: u64) -> Result<(), String> {
+    // Less than the smallest runs were seen to need (90 for 7 stacks): what can run is never refused.
+    const FILES: usize = 16;
+    const FILES_OF_A_PLACE: usize = 8;
+    let places = loaded.plans.iter().map(|plan| plan.places).max().unwrap_or_default();
+    let need = FILES + places * FILES_OF_A_PLACE;
+    if u64::try_from(need).is_ok_and(|need| need <= limit) {
+        return Ok(());
+    }
+    Err(format!(
+        "the largest scenario run has {places} network stacks and needs more than {need} open files, and the limit \
+         is {limit}: raise it with `ulimit -n 65536`"
+    ))
+}
+
+/// Where nothing can be run, the files say so of every scenario run.
+fn report_nothing_done(loaded: &Loaded, options: &RunOptions, why: &str, outputs: &mut Outputs) {
     let zero = Duration::ZERO;
     outputs.event(&Event::RunStarted {
         format: FORMAT.to_owned(),
@@ -181,7 +202,7 @@ fn report_no_sandbox(loaded: &Loaded, options: &RunOptions, error: &SandboxError
     });
     for plan in &loaded.plans {
         let (id, location) = (plan.id.clone(), plan.location.clone());
-        let message = Some(format!("cannot build clusters here: {error}"));
+        let message = Some(why.to_owned());
         let result = ScenarioOutcome { status: Status::Errored, message, elapsed: zero, waited: zero };
         outputs.event(&Event::ScenarioStarted {
             id: id.clone(),

@@ -36,6 +36,9 @@ pub fn validate(arguments: &ValidateArguments) -> Exit {
     }
     match outputs::print(&text) {
         Ok(()) => Exit::AsExpected,
-        Err(_) => Exit::NotDone,
+        Err(error) => {
+            outputs::complain(format_args!("error: cannot write to standard output: {error}"));
+            Exit::NotDone
+        }
     }
 }

@@ -1,13 +1,13 @@
-//! Expectations as they are written: flows in all their forms, matrices, and what is expected of each.
-//! Names are filled in with the scenario's namespace and not looked up yet.
+//! Expectations as they are written: flows in all their forms and matrices; `wish` reads what is expected
+//! of each. Names are filled in with the scenario's namespace and not looked up yet.
 
 use super::document::{Document, Problems};
 use super::matrix;
-use super::refs::{self, PlaceName, Wrong};
-use super::types::{ExpectSpec, FlowSpec, LongFlow, StepSpec, VerdictSpec};
-use super::unions::{OneOrMany, TextOr, TextOrList};
+use super::refs;
+use super::types::{ExpectSpec, FlowSpec, LongFlow, StepSpec};
+use super::unions::{TextOr, TextOrList};
+use super::wish::Wish;
 use super::words::ProtocolName;
-use crate::plan::{Baseline, DecidedBy, Expected, OutcomeWord, VerdictWord};
 use netproof_api::source::Span;
 use netproof_api::yaml::{Node, Spanned};
 use netproof_model::Family;
@@ -36,48 +36,6 @@ pub struct FlowSpans {
     pub to: Span,
 }
 
-/// What is expected of a flow.
-#[derive(Clone, Debug)]
-pub struct Wish {
-    /// What must come of it.
-    pub expected: WrittenExpected,
-    /// Who must have decided.
-    pub decided_by: Option<Spanned<DecidedBy>>,
-    /// The source address that the server must have seen.
-    pub sees: Option<Spanned<PlaceName>>,
-    /// Who may answer.
-    pub served_by: Option<Vec<Spanned<Source>>>,
-    /// What the flow does without policy.
-    pub baseline: Option<Baseline>,
-}
-
-/// What must come of a flow.
-#[derive(Clone, Debug)]
-pub enum WrittenExpected {
-    /// The same whoever answers.
-    Plain(Expected),
-    /// By backend.
-    PerBackend(Spanned<Vec<(Spanned<Source>, VerdictWord)>>),
-}
-
-impl Wish {
-    fn plain(expected: Expected) -> Wish {
-        Wish {
-            expected: WrittenExpected::Plain(expected),
-            decided_by: None,
-            sees: None,
-            served_by: None,
-            baseline: None,
-        }
-    }
-
-    /// Whether the flow need not reach anybody who serves its port.
-    pub fn may_miss(&self) -> bool {
-        self.baseline.is_some()
-            || matches!(self.expected, WrittenExpected::Plain(Expected::Outcome(_) | Expected::Observe))
-    }
-}
-
 /// Reads the expectations of one scenario.
 pub struct Reader<'a> {
     /// The scenario.
@@ -101,16 +59,11 @@ impl Reader<'_> {
         all
     }
 
-    fn report(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn report(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
         self.problems.push(self.document.error(span, message).help(help));
     }
 
     fn expect(&mut self, spec: &Spanned<ExpectSpec>, all: &mut Vec<Written>) {
-        for (key, node) in [("policySees", &spec.policy_sees), ("via", &spec.via), ("dns", &spec.dns)] {
-            if let Some(node) = node {
-                self.report(node.span, format!("`{key}` is not supported yet"), "leave it out for now");
-            }
-        }
         let flows = self.flows(spec);
         let Some(wish) = self.wish(spec) else { return };
         for (mut flow, spans) in flows {
@@ -235,120 +188,6 @@ impl Reader<'_> {
             }
             Err((span, message, help)) => {
                 self.report(span, message, help);
-                None
-            }
-        }
-    }
-
-    /// What is expected; `None` if that cannot be read, or makes no sense.
-    fn wish(&mut self, spec: &Spanned<ExpectSpec>) -> Option<Wish> {
-        let namespace = self.namespace.to_owned();
-        let expected = self.expected(spec);
-        let decided_by = self.spanned(&spec.decided_by, |text| refs::decided_by(text, &namespace));
-        let sees = self.spanned(&spec.sees, |text| refs::place_or_address(text, &namespace));
-        let served_by = spec.served_by.as_ref().map(|Spanned { value: OneOrMany(places), .. }| {
-            places
-                .iter()
-                .filter_map(|place| self.spanned_one(place, |text| refs::place(text, &namespace)))
-                .collect()
-        });
-        let baseline = spec
-            .baseline
-            .as_ref()
-            .map(|baseline| Baseline { outcome: baseline.outcome.into(), because: baseline.because.clone() });
-        let expected = expected?;
-        let denial = match &expected {
-            WrittenExpected::Plain(Expected::Outcome(outcome)) => {
-                *outcome == OutcomeWord::NameServerUnreachable
-            }
-            WrittenExpected::Plain(expected) => expected.is_denial(),
-            WrittenExpected::PerBackend(verdicts) => verdicts.iter().any(|(_, verdict)| verdict.is_denial()),
-        };
-        let connects = match &expected {
-            WrittenExpected::Plain(expected) => *expected == Expected::Allow,
-            WrittenExpected::PerBackend(verdicts) => verdicts.iter().any(|(_, verdict)| !verdict.is_denial()),
-        };
-        if let Some(baseline) = spec.baseline.as_ref().filter(|_| !denial) {
-            let help = "leave it out: what is not denied is checked as it is";
-            self.report(baseline.span, "a `baseline` belongs to a denial", help);
-        }
-        if let Some(decided_by) = spec.decided_by.as_ref().filter(|_| !denial) {
-            let help = "leave it out: only what is denied leaves a trace of who decided";
-            self.report(decided_by.span, "`decidedBy` belongs to a denial", help);
-        }
-        if let Some(sees) = spec.sees.as_ref().filter(|_| !connects) {
-            let help = "leave it out: a flow that does not connect is seen by no server";
-            self.report(sees.span, "`sees` belongs to a flow that connects", help);
-        }
-        if let Some(served_by) = spec.served_by.as_ref().filter(|_| !connects) {
-            let help = "leave it out: nobody answers a flow that does not connect";
-            self.report(served_by.span, "`servedBy` belongs to a flow that connects", help);
-        }
-        if let Some(served_by) = spec.served_by.as_ref().filter(|served_by| served_by.0.is_empty()) {
-            let help = "name a pod, or leave it out";
-            self.report(served_by.span, "`servedBy` names nobody", help);
-        }
-        if let Some(baseline) = spec.baseline.as_ref().filter(|baseline| baseline.because.trim().is_empty()) {
-            let help = "say why the flow does not connect without policy";
-            self.report(baseline.span, "`because` is empty", help);
-        }
-        Some(Wish { expected, decided_by, sees, served_by, baseline })
-    }
-
-    fn expected(&mut self, spec: &Spanned<ExpectSpec>) -> Option<WrittenExpected> {
-        match (&spec.verdict, &spec.outcome) {
-            (Some(verdict), None) => match &verdict.value {
-                VerdictSpec::One(verdict) => Some(WrittenExpected::Plain(VerdictWord::from(*verdict).into())),
-                VerdictSpec::PerBackend(verdicts) => {
-                    if verdicts.is_empty() {
-                        self.report(
-                            verdict.span,
-                            "the verdict is empty",
-                            "name each backend, as in {pod/a: allow}",
-                        );
-                    }
-                    let namespace = self.namespace.to_owned();
-                    let each = verdicts
-                        .iter()
-                        .filter_map(|(place, verdict)| {
-                            let place = self.spanned_one(place, |text| refs::place(text, &namespace))?;
-                            Some((place, VerdictWord::from(*verdict)))
-                        })
-                        .collect();
-                    Some(WrittenExpected::PerBackend(Spanned { value: each, span: verdict.span }))
-                }
-            },
-            (None, Some(outcome)) => Some(WrittenExpected::Plain(Expected::Outcome(outcome.value.into()))),
-            (Some(_), Some(outcome)) => {
-                let help = "keep `verdict` if policy decides, `outcome` if it does not";
-                self.report(outcome.span, "`verdict` and `outcome` stand side by side", help);
-                None
-            }
-            (None, None) => {
-                let help = "add `verdict: allow`, `verdict: deny` or `outcome: refused`";
-                self.report(spec.span, "the expectation does not say what is expected", help);
-                None
-            }
-        }
-    }
-
-    fn spanned<T>(
-        &mut self,
-        text: &Option<Spanned<String>>,
-        read: impl Fn(&str) -> Result<T, Wrong>,
-    ) -> Option<Spanned<T>> {
-        text.as_ref().and_then(|text| self.spanned_one(text, read))
-    }
-
-    fn spanned_one<T>(
-        &mut self,
-        text: &Spanned<String>,
-        read: impl Fn(&str) -> Result<T, Wrong>,
-    ) -> Option<Spanned<T>> {
-        match read(&text.value) {
-            Ok(value) => Some(Spanned { value, span: text.span }),
-            Err((message, help)) => {
-                self.report(text.span, message, help);
                 None
             }
         }

@@ -6,6 +6,7 @@
 
 mod document;
 mod expect;
+mod expectation;
 mod files;
 mod filter;
 mod library;
@@ -25,6 +26,7 @@ mod types;
 mod unions;
 mod variants;
 mod walk;
+mod wish;
 mod words;
 
 #[cfg(test)]
@@ -67,8 +69,8 @@ pub struct Options {
 pub struct Loaded {
     /// The scenario runs, in the order of their files, documents and variants.
     pub plans: Vec<Plan>,
-    /// Variants that a scenario does not apply to, with the scenario's reason.
-    pub not_applicable: Vec<(ScenarioId, String)>,
+    /// Variants that a scenario does not apply to.
+    pub not_applicable: Vec<NotApplicable>,
     /// What a person should look at, and that refuses nothing.
     pub warnings: Vec<Diagnostic>,
     /// How many files have scenarios.
@@ -79,6 +81,17 @@ pub struct Loaded {
     pub passed_over: BTreeMap<String, usize>,
     /// How many runs the filter left out.
     pub filtered_out: usize,
+}
+
+/// A variant that a scenario does not apply to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotApplicable {
+    /// Which.
+    pub id: ScenarioId,
+    /// Where the scenario says so.
+    pub location: Location,
+    /// Why, in the scenario's words.
+    pub because: String,
 }
 
 /// Reads every scenario at or below the paths, and plans every variant of each.
@@ -153,7 +166,8 @@ fn plan(
             continue;
         }
         if let Some(requires) = scenario.requires.as_ref().filter(|requires| !variant.satisfies(requires)) {
-            loaded.not_applicable.push((id, requires.because.clone()));
+            let location = scenario.document.location(requires.span);
+            loaded.not_applicable.push(NotApplicable { id, location, because: requires.because.clone() });
             continue;
         }
         let mut found = Problems::default();

@@ -5,7 +5,7 @@ use netproof_api::suggest::{did_you_mean, suggestion};
 use netproof_controlplane::ObjectRef;
 use netproof_controlplane::change::KINDS;
 use netproof_model::flow::{Destination, Flow, Source};
-use netproof_model::{Direction, PolicyRef};
+use netproof_model::{Direction, NamespacedName, PolicyRef};
 use std::net::IpAddr;
 
 /// What is wrong with a text, and how to mend it.
@@ -97,11 +97,17 @@ fn rule_place(text: &str) -> Option<(Direction, Option<usize>)> {
     }
 }
 
-/// A place, or an address as such.
+/// The name of an address; the namespace is filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlaceName {
-    /// `pod/[NAMESPACE/]NAME`, `node/NAME`, `external/NAME`; the namespace is filled in.
+    /// `pod/[NAMESPACE/]NAME`, `node/NAME`, `external/NAME`
     Place(Source),
+    /// `tunnel/NODE`
+    Tunnel(String),
+    /// `router`
+    Router,
+    /// `service/[NAMESPACE/]NAME`: its cluster IP. For what a name resolves to only.
+    Service(NamespacedName),
     /// `ip/ADDRESS`
     Address(IpAddr),
 }
@@ -115,15 +121,43 @@ pub fn place(text: &str, default: &str) -> Result<Source, Wrong> {
     Ok(source_in(place, default))
 }
 
-/// Reads the name of a place, or `ip/ADDRESS`.
-pub fn place_or_address(text: &str, default: &str) -> Result<PlaceName, Wrong> {
-    match text.strip_prefix("ip/") {
-        Some(address) => address.parse().map(PlaceName::Address).map_err(|_| {
+/// Reads the name of an address that a packet carries: a place, `tunnel/NODE`, `router` or `ip/ADDRESS`.
+pub fn address_name(text: &str, default: &str) -> Result<PlaceName, Wrong> {
+    if text == "router" {
+        return Ok(PlaceName::Router);
+    }
+    match text.split_once('/') {
+        Some(("ip", address)) => address.parse().map(PlaceName::Address).map_err(|_| {
             (format!("`{address}` is not an IP address"), "write ip/10.0.0.1 or ip/fd00::1".to_owned())
         }),
-        None => place(text, default)
-            .map(PlaceName::Place)
-            .map_err(|(message, help)| (message, format!("{help}; an address as such is ip/ADDRESS"))),
+        Some(("tunnel", node)) => Ok(PlaceName::Tunnel(node.to_owned())),
+        Some(("service", _)) => Err((
+            format!("`{text}` is not the name of an address that is seen here"),
+            "both the server and policy see addresses after DNAT: name the backend that was chosen, as in \
+             pod/[NAMESPACE/]NAME"
+                .to_owned(),
+        )),
+        _ => place(text, default).map(PlaceName::Place).map_err(|(message, help)| {
+            (message, format!("{help}; addresses are also called tunnel/NODE, router and ip/ADDRESS"))
+        }),
+    }
+}
+
+/// Reads the name of an address that a name resolves to, which may be a service's.
+pub fn resolved_name(text: &str, default: &str) -> Result<PlaceName, Wrong> {
+    if !text.starts_with("service/") {
+        return address_name(text, default);
+    }
+    let object = object_ref(text, default)?;
+    let namespace = object.namespace.unwrap_or_else(|| default.to_owned());
+    Ok(PlaceName::Service(NamespacedName::new(namespace, object.name)))
+}
+
+/// Reads `node/NAME`.
+pub fn node(text: &str) -> Result<String, Wrong> {
+    match text.parse() {
+        Ok(Source::Node(name)) => Ok(name),
+        _ => Err((format!("`{text}` is not the name of a node"), "write node/NAME".to_owned())),
     }
 }
 

@@ -56,6 +56,20 @@ pub struct Resolved {
     pub requests: Vec<(Family, Request)>,
     /// Who may answer; empty where nobody does, or nobody is known to.
     pub backends: Vec<Place>,
+    /// Whether the destination keeps a client with one of them.
+    pub sticks: bool,
+    /// Whether some clients may reach fewer of them.
+    pub narrows: bool,
+}
+
+/// The port of a flow, found.
+struct Found {
+    /// As flows call it.
+    port: FlowPort,
+    /// What to send to; 0 for an echo request.
+    number: u16,
+    /// Who answers there, if it is known.
+    known: Option<Port>,
 }
 
 /// Finds the two ends of a flow. `may_miss` says that the flow need not reach anybody who serves its
@@ -65,7 +79,7 @@ pub fn resolve(snapshot: &Snapshot, flow: &Flow, may_miss: bool) -> Result<Resol
         place(snapshot, &flow.from).map_err(|(message, help)| Mistake::new(Part::From, message, help))?;
     let target = target(snapshot, flow, &source, may_miss)?;
     let families = families(snapshot, flow, &source, &target)?;
-    let (port, number, backends) = port(flow, &target, may_miss)?;
+    let Found { port, number, known } = port(flow, &target, may_miss)?;
     let request_port = match &port {
         FlowPort::Icmp => RequestPort::Icmp,
         FlowPort::Port { protocol, .. } => RequestPort::Port { port: number, protocol: *protocol },
@@ -77,7 +91,9 @@ pub fn resolve(snapshot: &Snapshot, flow: &Flow, may_miss: bool) -> Result<Resol
             Ok((family, Request { source: source.clone(), target, port: request_port }))
         })
         .collect::<Result<_, _>>()?;
-    Ok(Resolved { flow: Flow { port: Some(port), ..flow.clone() }, requests, backends })
+    let (sticks, narrows) = known.as_ref().map_or((false, false), |port| (port.sticks, port.narrows));
+    let backends = known.map(|port| port.backends).unwrap_or_default();
+    Ok(Resolved { flow: Flow { port: Some(port), ..flow.clone() }, requests, backends, sticks, narrows })
 }
 
 /// The place of a name.
@@ -170,8 +186,13 @@ fn target(snapshot: &Snapshot, flow: &Flow, source: &Place, may_miss: bool) -> R
         }
         Destination::Service(name) => {
             let (name, found) = service(name)?;
-            if found.headless {
-                let message = format!("service/{name} is headless: it has no address of its own");
+            let why = match (&found.external_name, found.headless) {
+                (Some(alias), _) => Some(format!("is an alias of {alias}")),
+                (None, true) => Some("is headless".to_owned()),
+                (None, false) => None,
+            };
+            if let Some(why) = why {
+                let message = format!("service/{name} {why}: it has no address of its own");
                 let help = format!("write dns/{}.{}, which the source resolves", name.name, name.namespace);
                 return Err(Mistake::new(Part::To, message, help));
             }
@@ -185,11 +206,15 @@ fn target(snapshot: &Snapshot, flow: &Flow, source: &Place, may_miss: bool) -> R
                 Mistake::new(Part::To, format!("service/{name} has no node port"), help)
             })
         }
-        Destination::LoadBalancer(_) => Err(Mistake::new(
-            Part::To,
-            "load balancers are not supported yet",
-            "use nodeport/[NAMESPACE/]SERVICE@NODE or service/[NAMESPACE/]NAME",
-        )),
+        Destination::LoadBalancer(name) => {
+            let (name, found) = service(name)?;
+            serving::load_balancer(snapshot, found).ok_or_else(|| {
+                let message = format!("service/{name} has no address of a load balancer in this step");
+                let help = "give it `type: LoadBalancer` on a topology with a load balancer, or write its \
+                    `status.loadBalancer.ingress`";
+                Mistake::new(Part::To, message, help)
+            })
+        }
         Destination::Dns(name) => match serving::name(snapshot, name, &search(source)) {
             Some(target) => Ok(target),
             None if may_miss => Ok(Target { addresses: Vec::new(), ports: Vec::new(), answers_echo: false }),
@@ -223,8 +248,8 @@ pub fn search(source: &Place) -> Vec<String> {
     }
 }
 
-/// The flow's port: as written or the only one; the number to send to; and who answers there.
-fn port(flow: &Flow, target: &Target, may_miss: bool) -> Result<(FlowPort, u16, Vec<Place>), Mistake> {
+/// The flow's port: as written or the only one.
+fn port(flow: &Flow, target: &Target, may_miss: bool) -> Result<Found, Mistake> {
     let to = &flow.to;
     let served = || target.ports.iter().filter(|port| port.served);
     let list = || {
@@ -245,7 +270,9 @@ fn port(flow: &Flow, target: &Target, may_miss: bool) -> Result<(FlowPort, u16, 
         return Err(Mistake::new(Part::To, message, no_port));
     }
     match &flow.port {
-        Some(FlowPort::Icmp) if target.answers_echo || may_miss => Ok((FlowPort::Icmp, 0, Vec::new())),
+        Some(FlowPort::Icmp) if target.answers_echo || may_miss => {
+            Ok(Found { port: FlowPort::Icmp, number: 0, known: None })
+        }
         Some(FlowPort::Icmp) => Err(Mistake::new(
             Part::To,
             format!("{to} does not answer echo requests"),
@@ -257,10 +284,12 @@ fn port(flow: &Flow, target: &Target, may_miss: bool) -> Result<(FlowPort, u16, 
             if let Some(found) = target.ports.iter().find(fits)
                 && (found.served || may_miss)
             {
-                return Ok((written.clone(), found.dial, found.backends.clone()));
+                return Ok(Found { port: written.clone(), number: found.dial, known: Some(found.clone()) });
             }
             match port {
-                PortRef::Number(number) if may_miss => Ok((written.clone(), *number, Vec::new())),
+                PortRef::Number(number) if may_miss => {
+                    Ok(Found { port: written.clone(), number: *number, known: None })
+                }
                 _ if matches!(to, Destination::Dns(_)) && target.addresses.is_empty() => {
                     let help = "give the port as a number: nobody knows its name";
                     Err(Mistake::new(Part::To, format!("port `{port}` has no number here"), help))
@@ -287,7 +316,7 @@ fn port(flow: &Flow, target: &Target, may_miss: bool) -> Result<(FlowPort, u16, 
                         Protocol::Tcp | Protocol::Icmp => FlowProtocol::Tcp,
                     };
                     let port = FlowPort::Port { port: PortRef::Number(only.number), protocol };
-                    Ok((port, only.dial, only.backends.clone()))
+                    Ok(Found { port, number: only.dial, known: Some(only.clone()) })
                 }
                 (None, _) => Err(Mistake::new(
                     Part::To,

@@ -162,7 +162,7 @@ impl<'a> Loader<'a> {
             initial,
             steps,
             variants: spec.variants,
-            requires: spec.requires.map(|requires| requires.value),
+            requires: spec.requires,
             matches_nothing,
             oracle_matrix: spec.matrix.is_none(),
             document,

@@ -2,7 +2,7 @@
 //! cluster's DNS.
 
 use super::resolve::Target;
-use netproof_api::core::{EndpointSlice, Service, ServicePort, TransportProtocol};
+use netproof_api::core::{Endpoint, EndpointSlice, Service, ServicePort, TrafficPolicy, TransportProtocol};
 use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
 use netproof_model::flow::PortRef;
 use netproof_model::{Family, NamespacedName, Place, Protocol};
@@ -24,8 +24,12 @@ pub struct Port {
     pub served: bool,
     /// Why nobody does, where that is not plain.
     pub unserved: Option<String>,
-    /// Who answers.
+    /// Who may answer, whichever client asks.
     pub backends: Vec<Place>,
+    /// Whether a client is kept with one of them (`sessionAffinity`).
+    pub sticks: bool,
+    /// Whether traffic policies or hints may leave a client fewer of them.
+    pub narrows: bool,
 }
 
 impl Port {
@@ -74,13 +78,26 @@ pub fn address(snapshot: &Snapshot, address: IpAddr, source: &Place) -> Target {
     };
     let mut target = match owner {
         Some(found) => place(snapshot, &found),
-        None => match snapshot.services.values().find(|service| service.cluster_ips.contains(&address)) {
+        None => match snapshot.services.values().find(|service| has_address(service, address)) {
             Some(found) => service(snapshot, found),
             None => Target { addresses: Vec::new(), ports: Vec::new(), answers_echo: false },
         },
     };
     target.addresses = vec![address];
     target
+}
+
+/// Whether an address leads to a service.
+fn has_address(service: &Service, address: IpAddr) -> bool {
+    service.cluster_ips.contains(&address)
+        || service.external_ips.contains(&address)
+        || service.load_balancer_ingress.iter().any(|ingress| ingress.ip == address)
+}
+
+/// A service at the addresses of its load balancer, if it has any.
+pub fn load_balancer(snapshot: &Snapshot, service: &Service) -> Option<Target> {
+    let addresses: Vec<IpAddr> = service.load_balancer_ingress.iter().map(|ingress| ingress.ip).collect();
+    (!addresses.is_empty()).then(|| Target { addresses, ..self::service(snapshot, service) })
 }
 
 /// A service at its cluster IPs.
@@ -103,22 +120,32 @@ pub fn node_port(snapshot: &Snapshot, service: &Service, node: &Place) -> Option
 /// What has a name in the cluster's DNS, asked for with a search list.
 pub fn name(snapshot: &Snapshot, name: &str, search: &[String]) -> Option<Target> {
     if let Some(absolute) = name.strip_suffix('.') {
-        return absolute_name(snapshot, absolute);
+        return absolute_name(snapshot, absolute, MOST_ALIASES);
     }
     search
         .iter()
-        .find_map(|suffix| absolute_name(snapshot, &format!("{name}.{suffix}")))
-        .or_else(|| absolute_name(snapshot, name))
+        .find_map(|suffix| absolute_name(snapshot, &format!("{name}.{suffix}"), MOST_ALIASES))
+        .or_else(|| absolute_name(snapshot, name, MOST_ALIASES))
 }
+
+/// How many aliases (`externalName`) a name may go through.
+const MOST_ALIASES: usize = 8;
 
 const SERVICE_DOMAIN: &str = ".svc.cluster.local";
 
-fn absolute_name(snapshot: &Snapshot, name: &str) -> Option<Target> {
+/// A name as such; so many aliases may lead to it.
+fn absolute_name(snapshot: &Snapshot, name: &str, aliases: usize) -> Option<Target> {
     if let Some((service_name, namespace)) =
         name.strip_suffix(SERVICE_DOMAIN).and_then(|rest| rest.split_once('.'))
     {
         let found = snapshot.services.get(&NamespacedName::new(namespace, service_name))?;
-        return Some(if found.headless { headless(snapshot, found) } else { service(snapshot, found) });
+        return match &found.external_name {
+            // An alias of an alias goes round in circles at worst.
+            Some(alias) if aliases > 0 => absolute_name(snapshot, alias.trim_end_matches('.'), aliases - 1),
+            Some(_) => None,
+            None if found.headless => Some(headless(snapshot, found)),
+            None => Some(service(snapshot, found)),
+        };
     }
     let external = snapshot.externals.values().find(|host| host.dns.iter().any(|own| own == name))?;
     Some(place(snapshot, &Place::External(external.name.clone())))
@@ -164,16 +191,31 @@ fn slices<'a>(snapshot: &'a Snapshot, service: &'a Service) -> impl Iterator<Ite
     })
 }
 
-/// The ready endpoints behind a port of a service, and the number at which they are asked; each once.
+/// Whether some clients may reach only a part of a service's endpoints.
+fn narrows(snapshot: &Snapshot, service: &Service) -> bool {
+    let local = [service.external_traffic_policy, service.internal_traffic_policy];
+    local.contains(&TrafficPolicy::Local)
+        || service.traffic_distribution.is_some()
+        || slices(snapshot, service).any(|slice| slice.endpoints.iter().any(|it| it.hints.is_some()))
+}
+
+/// The endpoints behind a port of a service that some client may reach, and the number at which they are
+/// asked; each once. Those that are ready; without any (of the node, for a traffic policy Local), those
+/// that still serve while they terminate.
 fn endpoints(snapshot: &Snapshot, service: &Service, port: &ServicePort) -> Vec<(Place, u16)> {
-    let mut all = Vec::new();
+    let (mut ready, mut leaving) = (Vec::new(), Vec::new());
     for slice in slices(snapshot, service) {
         let behind =
             |own: &&netproof_api::EndpointPort| own.name == port.name && own.protocol == port.protocol;
         let Some(number) = slice.ports.iter().find(behind).map(|own| own.port) else {
             continue;
         };
-        for endpoint in slice.endpoints.iter().filter(|endpoint| endpoint.ready) {
+        for endpoint in &slice.endpoints {
+            let all = match endpoint {
+                Endpoint { ready: true, .. } => &mut ready,
+                Endpoint { serving: true, terminating: true, .. } => &mut leaving,
+                _ => continue,
+            };
             let namespace = slice.metadata.namespace.as_deref().unwrap_or("default");
             let place = match &endpoint.pod {
                 Some(pod) => snapshot.place_of_pod(&NamespacedName::new(namespace, pod.as_str())),
@@ -182,7 +224,11 @@ fn endpoints(snapshot: &Snapshot, service: &Service, port: &ServicePort) -> Vec<
             all.extend(place.map(|place| (place, number)).filter(|entry| !all.contains(entry)));
         }
     }
-    all
+    if ready.is_empty() || narrows(snapshot, service) {
+        leaving.retain(|entry| !ready.contains(entry));
+        ready.append(&mut leaving);
+    }
+    ready
 }
 
 /// A port of a service, to be dialled at `dial`.
@@ -208,6 +254,8 @@ fn service_port(snapshot: &Snapshot, service: &Service, port: &ServicePort, dial
         served: unserved.is_none(),
         unserved,
         backends,
+        sticks: service.session_affinity.is_some(),
+        narrows: narrows(snapshot, service),
     }
 }
 
@@ -221,6 +269,8 @@ fn ports(snapshot: &Snapshot, place: &Place) -> Vec<Port> {
         served,
         unserved: None,
         backends: vec![place.clone()],
+        sticks: false,
+        narrows: false,
     };
     match place {
         Place::Pod(name) => pod_ports(snapshot, name, own),
@@ -233,6 +283,8 @@ fn ports(snapshot: &Snapshot, place: &Place) -> Vec<Port> {
             let pods = snapshot.pods.keys().filter(in_its_network);
             let mut ports: Vec<Port> = pods.flat_map(|name| pod_ports(snapshot, name, own)).collect();
             for service in snapshot.services.values() {
+                // The proxy answers there itself.
+                ports.extend(service.health_check_node_port.map(|it| own(it, Protocol::Tcp, None, true)));
                 for port in &service.ports {
                     if let Some(number) = port.node_port {
                         let at_node = service_port(snapshot, service, port, number);
@@ -277,3 +329,6 @@ fn pod_ports(
     }
     ports
 }
+
+#[cfg(test)]
+mod tests;

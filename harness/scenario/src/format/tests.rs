@@ -74,6 +74,19 @@ fn complaints(text: &str) -> String {
     folder.without_path(&said).replace("FOLDER/", "")
 }
 
+/// The completed objects of a scenario's `objects`, on two nodes.
+pub(super) fn snapshot_of(objects: &str) -> netproof_controlplane::Snapshot {
+    let from = GOOD.find("    - pod").unwrap();
+    let to = GOOD.find("  steps:").unwrap();
+    let text = format!("{}{objects}{}", &GOOD[..from], &GOOD[to..]);
+    let text = text.replace("pod/web:80", "node/node1:icmp").replace("verdict: deny\n", "verdict: allow\n");
+    let text = text.replace("          decidedBy: networkpolicy/deny\n", "");
+    let loaded = load_text(&text).unwrap_or_else(|errors| panic!("{errors}"));
+    let plan = &loaded.plans[0];
+    let mut control = netproof_controlplane::ControlPlane::new(plan.topology.clone()).unwrap();
+    (*control.apply(&plan.initial).unwrap()).clone()
+}
+
 /// A scenario that is right, for cases to change one thing of.
 const GOOD: &str = "\
 apiVersion: netproof/v1alpha1

@@ -5,11 +5,12 @@ use super::short::Items;
 use super::topology::TopologySpec;
 use super::unions::{OneOrMany, PortText, TextOr, TextOrList};
 use super::words::{
-    ApiVersion, FamiliesName, FamilyName, Off, OutcomeName, Placement, ProtocolName, ScenarioKind,
-    VerdictName, WiringName,
+    ApiVersion, ConnectionName, FamiliesName, FamilyName, Off, OutcomeName, Placement, ProtocolName,
+    RejectionName, ScenarioKind, VerdictName, WiringName,
 };
-use netproof_api::yaml::{Node, Spanned};
+use netproof_api::yaml::{Node, Spanned, Value};
 use schemars::JsonSchema;
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
@@ -205,31 +206,60 @@ pub struct ExpectSpec {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub decided_by: Option<Spanned<String>>,
-    /// The source address that the server sees: `pod/[NAMESPACE/]NAME`, `node/NAME`, `external/NAME` or
-    /// `ip/ADDRESS`.
+    /// How a rejection looks to the client; beside `verdict: reject` or `deny`.
+    #[serde(default)]
+    #[schemars(with = "Option<RejectionName>")]
+    pub rejected_with: Option<Spanned<RejectionName>>,
+    /// The source address that the server sees: `pod/[NAMESPACE/]NAME`, `node/NAME` (any of its addresses),
+    /// `tunnel/NODE` (its end of the overlay), `external/NAME`, `router` or `ip/ADDRESS`.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub sees: Option<Spanned<String>>,
+    /// The source address that policy sees, or both addresses, where it decides: on the node of the backend,
+    /// or where the flow is denied; after DNAT, before masquerade. Names as for `sees`.
+    #[serde(default)]
+    #[schemars(with = "Option<TextOr<PolicySeesSpec>>")]
+    pub policy_sees: Option<Spanned<TextOr<PolicySeesSpec>>>,
     /// Who answers: each of these backends, over enough tries, and no other.
     #[serde(default)]
     #[schemars(with = "Option<OneOrMany<String>>")]
     pub served_by: Option<Spanned<OneOrMany<Spanned<String>>>>,
+    /// `true`: all tries are answered by one and the same backend (one of `servedBy`, where that is given).
+    #[serde(default)]
+    #[schemars(with = "Option<bool>")]
+    pub sticky: Option<Spanned<bool>>,
+    /// The node that chooses the backend of a service, `node/NAME`; or a list: one of them.
+    #[serde(default)]
+    #[schemars(with = "Option<OneOrMany<String>>")]
+    pub via: Option<Spanned<OneOrMany<Spanned<String>>>>,
+    /// The addresses that the name of a `dns/` destination resolves to, all of them: names as for `sees`, or
+    /// `service/[NAMESPACE/]NAME` for a cluster IP.
+    #[serde(default)]
+    #[schemars(with = "Option<OneOrMany<String>>")]
+    pub dns: Option<Spanned<OneOrMany<Spanned<String>>>>,
+    /// `keep`: the connection (TCP) or the flow (UDP) stays open for later steps that say the same.
+    #[serde(default)]
+    #[schemars(with = "Option<ConnectionName>")]
+    pub connection: Option<Spanned<ConnectionName>>,
     /// What the flow does without policy, where that is not connecting. Such a flow proves no deny.
     #[serde(default)]
     #[schemars(with = "Option<BaselineSpec>")]
     pub baseline: Option<Spanned<BaselineSpec>>,
-    /// Not supported yet: the source address at the hook that decides.
+}
+
+/// The addresses that policy sees.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "PolicySees")]
+pub struct PolicySeesSpec {
+    /// The source address.
     #[serde(default)]
-    #[schemars(skip)]
-    pub policy_sees: Option<Node>,
-    /// Not supported yet.
+    #[schemars(with = "Option<String>")]
+    pub source: Option<Spanned<String>>,
+    /// The destination address.
     #[serde(default)]
-    #[schemars(skip)]
-    pub via: Option<Node>,
-    /// Not supported yet.
-    #[serde(default)]
-    #[schemars(skip)]
-    pub dns: Option<Node>,
+    #[schemars(with = "Option<String>")]
+    pub destination: Option<Spanned<String>>,
 }
 
 /// A flow, in short or by its parts.
@@ -243,7 +273,7 @@ pub struct LongFlow {
     #[schemars(with = "String")]
     pub from: Node,
     /// The destination: one of the sources' kinds, `service/[NAMESPACE/]NAME`,
-    /// `nodeport/[NAMESPACE/]SERVICE@NODE`, `dns/NAME` or `ip/ADDRESS`.
+    /// `nodeport/[NAMESPACE/]SERVICE@NODE`, `loadbalancer/[NAMESPACE/]SERVICE`, `dns/NAME` or `ip/ADDRESS`.
     #[schemars(with = "String")]
     pub to: Node,
     /// The port, by number or name; absent, it is the only one that the destination serves.
@@ -273,10 +303,13 @@ pub enum VerdictSpec {
 impl<'de> Deserialize<'de> for VerdictSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let node = Node::deserialize(deserializer)?;
-        if node.as_str().is_some() {
-            node.read().map(VerdictSpec::One)
-        } else {
-            node.read().map(VerdictSpec::PerBackend)
+        match &node.value {
+            Value::String(_) => node.read().map(VerdictSpec::One),
+            Value::Mapping(_) => node.read().map(VerdictSpec::PerBackend),
+            _ => Err(D::Error::custom(format!(
+                "a verdict is wanted here (`allow`, `deny`, or a mapping of backends to these), not {}",
+                node.describe()
+            ))),
         }
     }
 }

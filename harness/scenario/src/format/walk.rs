@@ -2,25 +2,21 @@
 //! every step is resolved against the objects of that step, and what comes out is the plan.
 
 use super::document::{Document, Problems};
-use super::expect::{FlowSpans, Wish, Written, WrittenExpected};
+use super::expect::Written;
+use super::expectation::Judge;
 use super::lint::Lint;
 use super::objects::Placed;
-use super::refs::PlaceName;
-use super::resolve::{self, Mistake, Part, Resolved};
 use super::topology;
 use super::types::{Requires, Variants};
 use super::variants::Variant;
 use super::words::Placement;
-use crate::plan::{AddressName, DecidedBy, Expectation, Expected, Plan, Step, VerdictWord};
-use netproof_api::source::Span;
+use crate::plan::{Plan, Step};
 use netproof_api::yaml::Spanned;
-use netproof_api::{Diagnostic, NetworkPolicy, Object};
+use netproof_api::{Diagnostic, Object};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
 use netproof_model::event::ScenarioId;
-use netproof_model::flow::{Destination, Source};
-use netproof_model::topology::Families;
-use netproof_model::{Direction, Family, NamespacedName, Place, Topology};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use netproof_model::{NamespacedName, Topology};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// A scenario as it was read, before a variant is chosen.
@@ -44,7 +40,7 @@ pub struct Scenario {
     /// What it varies.
     pub variants: Variants,
     /// What it needs.
-    pub requires: Option<Requires>,
+    pub requires: Option<Spanned<Requires>>,
     /// Objects with a selector that is meant to match nothing.
     pub matches_nothing: Vec<Spanned<ObjectRef>>,
     /// Whether the oracle's matrix is wanted.
@@ -95,6 +91,7 @@ pub fn walk(
         problems.push(refused(document, &scenario.initial, error));
         return None;
     }
+    let mut places = count_places(&control_plane.snapshot());
     let mut steps = Vec::new();
     for step in &scenario.steps {
         let mut change_sets = Vec::new();
@@ -104,7 +101,9 @@ pub fn walk(
                 problems.push(refused(document, placed, error));
                 return None;
             }
-            lint.step(&control_plane.snapshot());
+            let snapshot = control_plane.snapshot();
+            lint.step(&snapshot);
+            places = places.max(count_places(&snapshot));
             change_sets.push(changes);
         }
         let snapshot = control_plane.snapshot();
@@ -122,8 +121,15 @@ pub fn walk(
         topology,
         initial,
         steps,
+        places,
         oracle_matrix: scenario.oracle_matrix,
     })
+}
+
+/// How many network stacks a cluster with these objects has, the router's among them.
+fn count_places(snapshot: &Snapshot) -> usize {
+    let pods = snapshot.pods.values().filter(|pod| !pod.host_network && !pod.phase.has_ended());
+    pods.count() + snapshot.nodes.len() + snapshot.externals.len() + 1
 }
 
 /// The control plane refused a change: the error stands where the change is written.
@@ -172,228 +178,4 @@ impl<'a> Placer<'a> {
         let node = nodes.get(turn)?.name.clone();
         Some(self.nodes.entry(name).or_insert(node).clone())
     }
-}
-
-/// Turns what is written into what is expected, in one step.
-struct Judge<'a> {
-    document: &'a Document,
-    snapshot: &'a Snapshot,
-    step: &'a str,
-}
-
-/// What is wrong, where, and how to mend it.
-type Misfit = (Span, String, String);
-
-impl Judge<'_> {
-    fn expectations(&self, written: &[Written], problems: &mut Problems) -> Vec<Expectation> {
-        let mut expectations = Vec::new();
-        let mut names: HashMap<String, usize> = HashMap::new();
-        for written in written {
-            match self.expectation(written) {
-                Ok(all) => {
-                    for mut expectation in all {
-                        let count = names.entry(expectation.name.clone()).or_default();
-                        *count += 1;
-                        if *count > 1 {
-                            expectation.name = format!("{} ({count})", expectation.name);
-                        }
-                        expectations.push(expectation);
-                    }
-                }
-                Err((span, message, help)) => problems.push(self.document.error(span, message).help(help)),
-            }
-        }
-        expectations
-    }
-
-    /// One expectation for each family.
-    fn expectation(&self, written: &Written) -> Result<Vec<Expectation>, Misfit> {
-        let Written { flow, spans, wish } = written;
-        let Resolved { flow, requests, backends } = resolve::resolve(self.snapshot, flow, wish.may_miss())
-            .map_err(|mistake| misfit(mistake, *spans))?;
-        let expected = self.expected(wish, &flow.to, &backends, *spans)?;
-        let decided_by = match &wish.decided_by {
-            Some(decided_by) => Some(self.decided_by(decided_by)?),
-            None => None,
-        };
-        let served_by = match &wish.served_by {
-            Some(places) => Some(self.served_by(places, &backends)?),
-            None => None,
-        };
-        let dual = self.snapshot.topology.family == Families::Dual;
-        requests
-            .into_iter()
-            .map(|(family, request)| {
-                let sees = match &wish.sees {
-                    Some(sees) => Some(self.sees(sees, family)?),
-                    None => None,
-                };
-                let suffix = if dual { format!(" {family}") } else { String::new() };
-                Ok(Expectation {
-                    name: format!("{}/{flow}{suffix}", self.step),
-                    location: self.document.location(spans.whole),
-                    step: self.step.to_owned(),
-                    flow: flow.clone(),
-                    family,
-                    request,
-                    expected: expected.clone(),
-                    decided_by: decided_by.clone(),
-                    sees,
-                    served_by: served_by.clone(),
-                    sticky: false,
-                    via: None,
-                    policy_sees: None,
-                    rejected_with: None,
-                    resolves_to: None,
-                    keep: false,
-                    baseline: wish.baseline.clone(),
-                })
-            })
-            .collect()
-    }
-
-    fn expected(
-        &self,
-        wish: &Wish,
-        to: &Destination,
-        backends: &[Place],
-        spans: FlowSpans,
-    ) -> Result<Expected, Misfit> {
-        let verdicts = match &wish.expected {
-            WrittenExpected::Plain(Expected::Allow)
-                if backends.is_empty()
-                    && matches!(to, Destination::Service(_) | Destination::NodePort { .. }) =>
-            {
-                let help = "give the service a selector that matches a pod which is ready".to_owned();
-                return Err((spans.to, format!("{to} has no ready endpoint in this step"), help));
-            }
-            WrittenExpected::Plain(expected) => return Ok(expected.clone()),
-            WrittenExpected::PerBackend(verdicts) => verdicts,
-        };
-        let mut each: BTreeMap<Place, VerdictWord> = BTreeMap::new();
-        for (name, verdict) in &verdicts.value {
-            let place = self.place(name)?;
-            self.is_backend(&place, name.span, backends)?;
-            if each.insert(place.clone(), *verdict).is_some() {
-                return Err((
-                    name.span,
-                    format!("{place} stands here twice"),
-                    "keep one of the two".to_owned(),
-                ));
-            }
-        }
-        if let Some(missing) = backends.iter().find(|backend| !each.contains_key(backend)) {
-            let help = format!("add `{missing}: allow` or `{missing}: deny`");
-            return Err((verdicts.span, format!("the verdict does not say what becomes of {missing}"), help));
-        }
-        Ok(Expected::PerBackend(each))
-    }
-
-    fn place(&self, name: &Spanned<Source>) -> Result<Place, Misfit> {
-        resolve::place(self.snapshot, &name.value).map_err(|(message, help)| (name.span, message, help))
-    }
-
-    fn is_backend(&self, place: &Place, span: Span, backends: &[Place]) -> Result<(), Misfit> {
-        if backends.contains(place) {
-            return Ok(());
-        }
-        let list: Vec<String> = backends.iter().map(ToString::to_string).collect();
-        let help = match list.as_slice() {
-            [] => "nobody does".to_owned(),
-            list => format!("those who do: {}", list.join(", ")),
-        };
-        Err((span, format!("{place} does not answer this flow"), help))
-    }
-
-    fn served_by(&self, places: &[Spanned<Source>], backends: &[Place]) -> Result<BTreeSet<Place>, Misfit> {
-        let mut all = BTreeSet::new();
-        for name in places {
-            let place = self.place(name)?;
-            self.is_backend(&place, name.span, backends)?;
-            all.insert(place);
-        }
-        Ok(all)
-    }
-
-    fn sees(&self, sees: &Spanned<PlaceName>, family: Family) -> Result<AddressName, Misfit> {
-        match &sees.value {
-            PlaceName::Address(address) if Family::of(*address) == family => {
-                Ok(AddressName::Address(*address))
-            }
-            PlaceName::Address(address) => Err((
-                sees.span,
-                format!("{address} is not an {family} address"),
-                "write the name of a place, or add `family:`".to_owned(),
-            )),
-            PlaceName::Place(name) => {
-                let place = resolve::place(self.snapshot, name)
-                    .map_err(|(message, help)| (sees.span, message, help))?;
-                if self.snapshot.address_of(&place, family).is_none() {
-                    let help = "name who has one, or add `family:`".to_owned();
-                    return Err((sees.span, format!("{place} has no {family} address"), help));
-                }
-                Ok(AddressName::Place(place))
-            }
-        }
-    }
-
-    /// A policy that decides exists in this step, and so does the rule.
-    fn decided_by(&self, decided_by: &Spanned<DecidedBy>) -> Result<DecidedBy, Misfit> {
-        let DecidedBy::Policy { policy, direction, rule } = &decided_by.value else {
-            return Ok(decided_by.value.clone());
-        };
-        let name =
-            NamespacedName::new(policy.namespace.as_deref().unwrap_or("default"), policy.name.as_str());
-        let Some(found) = self.snapshot.network_policies.get(&name) else {
-            let (message, help) =
-                resolve::unknown_in_namespace(&policy.kind, &name, self.snapshot.network_policies.keys());
-            return Err((decided_by.span, message, help));
-        };
-        if let Some(direction) = direction {
-            let rules = rules(found, *direction);
-            let isolates = found.spec.policy_types.iter().any(|kind| kind_is(*kind, *direction));
-            if !isolates {
-                let help =
-                    format!("its policyTypes do not have {direction}: correct them, or the direction here");
-                return Err((
-                    decided_by.span,
-                    format!("{policy} has nothing to say about {direction}"),
-                    help,
-                ));
-            }
-            if let Some(rule) = rule.filter(|rule| *rule >= rules) {
-                let help = match rules {
-                    0 => format!("it has no {direction} rule"),
-                    1 => format!("its only {direction} rule is {direction}[0]"),
-                    _ => format!("its {direction} rules are {direction}[0] to {direction}[{}]", rules - 1),
-                };
-                return Err((decided_by.span, format!("{policy} has no rule {direction}[{rule}]"), help));
-            }
-        }
-        Ok(decided_by.value.clone())
-    }
-}
-
-fn misfit(mistake: Mistake, spans: FlowSpans) -> Misfit {
-    let span = match mistake.part {
-        Part::Whole => spans.whole,
-        Part::From => spans.from,
-        Part::To => spans.to,
-    };
-    (span, mistake.message, mistake.help)
-}
-
-fn rules(policy: &NetworkPolicy, direction: Direction) -> usize {
-    match direction {
-        Direction::Ingress => policy.spec.ingress.len(),
-        Direction::Egress => policy.spec.egress.len(),
-    }
-}
-
-fn kind_is(kind: netproof_api::PolicyType, direction: Direction) -> bool {
-    matches!(
-        (kind, direction),
-        (netproof_api::PolicyType::Ingress, Direction::Ingress)
-            | (netproof_api::PolicyType::Egress, Direction::Egress)
-    )
 }

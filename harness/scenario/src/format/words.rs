@@ -2,7 +2,7 @@
 
 use crate::plan::{OutcomeWord, VerdictWord};
 use netproof_model::topology::ServiceAddresses;
-use netproof_model::{Families, Family, Wiring};
+use netproof_model::{Families, Family, Rejection, Wiring};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt;
@@ -171,6 +171,41 @@ impl From<OutcomeName> for OutcomeWord {
             OutcomeName::NoAnswer => OutcomeWord::NoAnswer,
         }
     }
+}
+
+/// How a rejection looks to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Rejection")]
+pub enum RejectionName {
+    /// A TCP reset.
+    TcpReset,
+    /// ICMP destination unreachable: port.
+    PortUnreachable,
+    /// ICMP destination unreachable: administratively prohibited.
+    AdminProhibited,
+    /// Another ICMP destination unreachable.
+    Unreachable,
+}
+
+impl From<RejectionName> for Rejection {
+    fn from(name: RejectionName) -> Self {
+        match name {
+            RejectionName::TcpReset => Rejection::TcpReset,
+            RejectionName::PortUnreachable => Rejection::PortUnreachable,
+            RejectionName::AdminProhibited => Rejection::AdminProhibited,
+            RejectionName::Unreachable => Rejection::Unreachable,
+        }
+    }
+}
+
+/// What becomes of a flow's connection after its step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Connection")]
+pub enum ConnectionName {
+    /// The first step that says so opens it; later steps that say so use it again.
+    Keep,
 }
 
 /// A switch that can only be turned off.

@@ -1,10 +1,12 @@
 //! Judging: one expectation held against one observation.
 
-use crate::plan::{AddressName, Baseline, DecidedBy, Expectation, Expected, OutcomeWord};
+use super::evidence::{address_name, covers};
+use super::findings::{self, Finding};
+use crate::plan::{Baseline, DecidedBy, Expectation, Expected, OutcomeWord};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, Status};
 use netproof_model::{Action, Decision, Observation, Outcome};
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 
 /// The result of one comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +76,7 @@ pub(crate) fn judge(
         return Judgement { status: Status::Errored, observed, messages: vec![message] };
     }
     let mut problems = Vec::new();
+    let mut unknown = Vec::new();
     if !matches(expected, outcome, &observed) {
         problems.push(format!("expected {expected}, observed {observed}"));
         if outcome == Outcome::NameServerUnreachable && expected.is_denial() {
@@ -86,6 +89,16 @@ pub(crate) fn judge(
     } else {
         problems.extend(wrong_decider(expectation, expected, observation, denials));
         problems.extend(wrong_source(expectation, observation, snapshot));
+        for finding in findings::of_the_way(expectation, observation, denials, snapshot) {
+            match finding {
+                Finding::Right => {}
+                Finding::Wrong(problem) => problems.push(problem),
+                Finding::Unknown(why) => unknown.push(why),
+            }
+        }
+    }
+    if problems.is_empty() && !unknown.is_empty() {
+        return Judgement { status: Status::Errored, observed, messages: unknown };
     }
     Judgement::new(observed, problems)
 }
@@ -150,25 +163,10 @@ fn wrong_source(expectation: &Expectation, observation: &Observation, snapshot: 
     let Some(seen) = observation.seen_source else {
         return Some(format!("expected the server to see {wanted}, but it saw no packet"));
     };
-    let covered = match wanted {
-        AddressName::Address(address) => *address == seen,
-        AddressName::Place(place) => snapshot.place_of_address(seen).as_ref() == Some(place),
-        AddressName::Tunnel(node) => {
-            snapshot.nodes.get(node).is_some_and(|node| node.tunnel_addresses.contains(&seen))
-        }
-    };
-    if covered {
+    if covers(wanted, seen, snapshot) {
         return None;
     }
     Some(format!("expected the server to see {wanted}, it saw {}", address_name(seen, snapshot)))
-}
-
-/// An address with the name of the place that has it.
-pub(crate) fn address_name(address: IpAddr, snapshot: &Snapshot) -> String {
-    match snapshot.place_of_address(address) {
-        Some(place) => format!("{place} ({address})"),
-        None => address.to_string(),
-    }
 }
 
 /// Judges the rehearsal of a flow that a step expects to be denied, or that says what else to expect.
@@ -189,220 +187,31 @@ pub(crate) fn judge_rehearsal(baseline: Option<&Baseline>, observation: &Observa
     Judgement::new(observed, problem.into_iter().collect())
 }
 
-/// Judges a flow after the policies were removed: it must behave as it did in the rehearsal.
-pub(crate) fn judge_cleanup(rehearsed: &Observation, observation: &Observation) -> Judgement {
-    let observed = observed_word(observation.outcome, &[]).to_owned();
-    let before = observed_word(rehearsed.outcome, &[]);
+/// Judges a flow after the policies were removed: it must behave as it did in the rehearsal, whichever
+/// backends its tries reached.
+pub(crate) fn judge_cleanup(rehearsed: &[Observation], tries: &[Observation]) -> Judgement {
+    let (before, observed) = (outcomes(rehearsed), outcomes(tries));
     let problem = (before != observed).then(|| {
         format!("after the policies were removed, expected {before} as before they were applied, observed {observed}")
     });
     Judgement::new(observed, problem.into_iter().collect())
 }
 
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::plan::{Request, RequestPort, RequestTarget};
-    use netproof_controlplane::ControlPlane;
-    use netproof_model::event::Location;
-    use netproof_model::flow::FlowProtocol;
-    use netproof_model::observation::PacketAddresses;
-    use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
-    use netproof_model::{
-        Direction, Families, Family, Hook, Place, PolicyRef, Protocol, Rejection, Stage, Token, Topology,
-        Wiring,
-    };
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    fn snapshot() -> Arc<Snapshot> {
-        let range = |v4: &str, v6: &str| PerFamily { ipv4: v4.parse().unwrap(), ipv6: v6.parse().unwrap() };
-        let topology = Topology {
-            name: "test".into(),
-            description: String::new(),
-            wiring: Wiring::Routed,
-            family: Families::Ipv4,
-            ranges: Ranges {
-                pods: range("10.244.0.0/16", "fd00:10:244::/48"),
-                services: range("10.96.0.0/12", "fd00:10:96::/108"),
-                nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
-            },
-            nodes: vec![TopologyNode { name: "node1".into(), labels: Default::default() }],
-            nat_outgoing: false,
-            advertised: Default::default(),
-            load_balancer: None,
-            networks: Vec::new(),
-            externals: Vec::new(),
-        };
-        ControlPlane::new(Arc::new(topology)).unwrap().snapshot()
-    }
-
-    pub(in crate::run) fn expectation(expected: Expected, decided_by: Option<DecidedBy>) -> Expectation {
-        Expectation {
-            name: "step/flow".into(),
-            location: Location { file: "f".into(), line: 1, column: 1 },
-            step: "step".into(),
-            flow: "pod/a -> pod/b:80".parse().unwrap(),
-            family: Family::Ipv4,
-            request: Request {
-                source: Place::pod("default", "a"),
-                target: RequestTarget::Address("10.244.1.3".parse().unwrap()),
-                port: RequestPort::Port { port: 80, protocol: FlowProtocol::Tcp },
-            },
-            expected,
-            decided_by,
-            sees: None,
-            served_by: None,
-            sticky: false,
-            via: None,
-            policy_sees: None,
-            rejected_with: None,
-            resolves_to: None,
-            keep: false,
-            baseline: None,
-        }
-    }
-
-    pub(in crate::run) fn observation(outcome: Outcome) -> Observation {
-        Observation {
-            outcome,
-            stage: Stage::Connect,
-            destination: None,
-            token: Token(1),
-            served_by: None,
-            seen_source: Some("172.18.0.2".parse().unwrap()),
-            logs: Vec::new(),
-            sightings: Vec::new(),
-            passages: Vec::new(),
-            resolved: Vec::new(),
-            elapsed: Duration::ZERO,
-            waited: Duration::ZERO,
-        }
-    }
-
-    fn denial(decision: Decision, action: Action) -> Denial {
-        let packet = PacketAddresses {
-            source: "10.244.1.2".parse().unwrap(),
-            destination: "10.244.1.3".parse().unwrap(),
-            protocol: Protocol::Tcp,
-            source_port: 1000,
-            destination_port: 80,
-        };
-        Denial { decision, action, node: "node1".into(), hook: Hook::Forward, packet }
-    }
-
-    fn isolation() -> Denial {
-        let decision = Decision::Isolation {
-            endpoint: Place::pod("default", "b"),
-            direction: Direction::Ingress,
-            policies: vec![PolicyRef::network_policy("default", "deny")],
-        };
-        denial(decision, Action::Drop)
-    }
-
-    fn no_endpoints() -> Denial {
-        let service = netproof_model::NamespacedName::new("default", "web");
-        denial(Decision::Service { service, reason: "no endpoints".into() }, Action::Reject)
-    }
-
-    fn spoofed() -> Denial {
-        denial(Decision::Spoofed { endpoint: None }, Action::Drop)
-    }
-
-    fn policy(name: &str, rule: Option<usize>) -> Option<DecidedBy> {
-        let policy = PolicyRef::network_policy("default", name);
-        Some(DecidedBy::Policy { policy, direction: None, rule })
-    }
-
-    /// Expected, decided by whom, outcome, what was logged: the status.
-    #[test]
-    fn an_outcome_is_held_against_the_expectation() {
-        use Status::{Errored, Failed, Passed};
-        let reset = Outcome::Rejected(Rejection::TcpReset);
-        let table = [
-            (Expected::Allow, None, Outcome::Connected, vec![], Passed),
-            (Expected::Allow, None, Outcome::Dropped, vec![isolation()], Failed),
-            (Expected::Allow, None, Outcome::Refused, vec![], Failed),
-            (Expected::Deny, None, Outcome::Connected, vec![], Failed),
-            (Expected::Deny, None, Outcome::Dropped, vec![isolation()], Passed),
-            (Expected::Deny, policy("deny", None), Outcome::Dropped, vec![isolation()], Passed),
-            (Expected::Deny, policy("other", None), Outcome::Dropped, vec![isolation()], Failed),
-            (Expected::Deny, policy("deny", Some(0)), Outcome::Dropped, vec![isolation()], Failed),
-            (Expected::Deny, Some(DecidedBy::Isolation), Outcome::Dropped, vec![isolation()], Passed),
-            (Expected::Deny, Some(DecidedBy::Service), Outcome::Dropped, vec![isolation()], Failed),
-            (Expected::Drop, None, Outcome::Dropped, vec![isolation()], Passed),
-            (Expected::Reject, None, Outcome::Dropped, vec![isolation()], Failed),
-            // Not connected is not denied: nobody listens, no endpoints, no name, no route.
-            (Expected::Deny, None, Outcome::Refused, vec![], Failed),
-            (Expected::Deny, None, reset, vec![no_endpoints()], Failed),
-            (Expected::Deny, None, Outcome::NameNotFound, vec![], Failed),
-            (Expected::Deny, None, Outcome::NameServerUnreachable, vec![isolation()], Failed),
-            (Expected::Deny, None, Outcome::Unreachable, vec![], Failed),
-            (Expected::Reject, Some(DecidedBy::Service), reset, vec![no_endpoints()], Passed),
-            (Expected::Outcome(OutcomeWord::Refused), None, Outcome::Refused, vec![], Passed),
-            (Expected::Outcome(OutcomeWord::Refused), None, reset, vec![no_endpoints()], Failed),
-            // Denied, but by the check of source addresses: something is wrong with the cluster.
-            (Expected::Deny, None, Outcome::Dropped, vec![spoofed()], Failed),
-            (Expected::Reject, None, reset, vec![no_endpoints()], Failed),
-            // Denied without a trace is no verdict at all.
-            (Expected::Deny, None, Outcome::Dropped, vec![], Errored),
-            (Expected::Deny, None, Outcome::NotPermitted, vec![], Errored),
-            (Expected::Deny, None, reset, vec![], Errored),
-            (Expected::Reject, None, reset, vec![], Errored),
-            (Expected::Allow, None, Outcome::ReplyLost, vec![], Errored),
-            // The request arrived: it was not denied.
-            (Expected::Deny, None, Outcome::ReplyLost, vec![isolation()], Failed),
-            (Expected::Drop, None, Outcome::ReplyLost, vec![isolation()], Failed),
-            (Expected::Observe, None, Outcome::Refused, vec![], Passed),
-        ];
-        let snapshot = snapshot();
-        for (expected, decided_by, outcome, denials, status) in table {
-            let expectation = expectation(expected, decided_by);
-            let judgement =
-                judge(&expectation, &expectation.expected, &observation(outcome), &denials, &snapshot);
-            assert_eq!(judgement.status, status, "{expectation:?} {outcome:?}: {judgement:?}");
-        }
-    }
-
-    #[test]
-    fn a_name_server_that_never_answers_is_the_baseline_or_needs_a_reason() {
-        let outcome = Outcome::NameServerUnreachable;
-        let word = OutcomeWord::NameServerUnreachable;
-        let mut expectation = expectation(Expected::Outcome(word), None);
-        let status = |expectation: &Expectation, denials: &[Denial]| {
-            judge(expectation, &expectation.expected, &observation(outcome), denials, &snapshot()).status
-        };
-        assert_eq!(status(&expectation, &[isolation()]), Status::Passed);
-        assert_eq!(status(&expectation, &[]), Status::Errored);
-        expectation.baseline = Some(Baseline { outcome: word, because: "nobody serves names".into() });
-        assert_eq!(status(&expectation, &[]), Status::Passed);
-    }
-
-    #[test]
-    fn the_source_that_the_server_saw_is_compared_by_name() {
-        let snapshot = snapshot();
-        let mut expectation = expectation(Expected::Allow, None);
-        for (name, status) in [("node1", Status::Passed), ("node2", Status::Failed)] {
-            expectation.sees = Some(AddressName::Place(Place::node(name)));
-            let seen = observation(Outcome::Connected);
-            let judgement = judge(&expectation, &Expected::Allow, &seen, &[], &snapshot);
-            assert_eq!(judgement.status, status, "{judgement:?}");
-        }
-    }
-
-    #[test]
-    fn a_deny_needs_a_rehearsal_that_connects() {
-        assert_eq!(judge_rehearsal(None, &observation(Outcome::Connected)).status, Status::Passed);
-        assert_eq!(judge_rehearsal(None, &observation(Outcome::Refused)).status, Status::Failed);
-        let baseline = Baseline { outcome: OutcomeWord::Refused, because: "nothing listens".into() };
-        assert_eq!(judge_rehearsal(Some(&baseline), &observation(Outcome::Refused)).status, Status::Passed);
-        assert_eq!(judge_rehearsal(Some(&baseline), &observation(Outcome::Connected)).status, Status::Failed);
-    }
-
-    #[test]
-    fn the_clean_up_must_end_where_the_rehearsal_was() {
-        let connected = observation(Outcome::Connected);
-        assert_eq!(judge_cleanup(&connected, &connected).status, Status::Passed);
-        assert_eq!(judge_cleanup(&connected, &observation(Outcome::Dropped)).status, Status::Failed);
-    }
+/// The try that a clean-up's check tells of: one that no try of the rehearsal was like, else the first.
+pub(crate) fn told_of_cleanup<'o>(
+    rehearsed: &[Observation],
+    tries: &'o [Observation],
+) -> Option<&'o Observation> {
+    let word = |it: &Observation| observed_word(it.outcome, &[]);
+    let strange = tries.iter().find(|it| !rehearsed.iter().any(|before| word(before) == word(it)));
+    strange.or(tries.first())
 }
+
+/// What became of several tries without policy, each word once: `allow`, or `allow or refused`.
+pub(crate) fn outcomes(tries: &[Observation]) -> String {
+    let words: BTreeSet<&str> = tries.iter().map(|it| observed_word(it.outcome, &[])).collect();
+    words.into_iter().collect::<Vec<_>>().join(" or ")
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -3,15 +3,18 @@
 //! Scenario runs are independent, so each worker thread takes the next one, builds its cluster, and
 //! hands the finished run's events over in one piece.
 
+mod evidence;
+mod findings;
 mod judge;
 mod reaper;
 mod rehearsal;
+mod tries;
 mod walk;
 mod world;
 
 pub use reaper::Reaper;
 
-use crate::format::Loaded;
+use crate::format::{Loaded, NotApplicable};
 use crate::plan::Plan;
 use netproof_cluster::doctor;
 use netproof_model::event::{Event, FORMAT, ScenarioOutcome, Status, Summary};
@@ -102,8 +105,8 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
         proxy: options.proxy.name().to_owned(),
         scenarios: loaded.plans.iter().map(|plan| plan.id.clone()).collect(),
     });
-    for (id, because) in &loaded.not_applicable {
-        tally.event(Event::NotApplicable { id: id.clone(), because: because.clone() });
+    for NotApplicable { id, location, because } in loaded.not_applicable.iter().cloned() {
+        tally.event(Event::NotApplicable { id, location, because });
     }
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);

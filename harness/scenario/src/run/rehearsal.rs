@@ -1,7 +1,7 @@
 //! What a rehearsal tries, and what its tries prove.
 
 use super::judge::{self, Judgement};
-use super::walk::{missing_backends, tries};
+use super::tries::{missing_backends, tries};
 use crate::plan::Expectation;
 use netproof_model::Observation;
 use netproof_model::event::Status;
@@ -13,8 +13,7 @@ pub(super) fn is_rehearsed(expectation: &Expectation) -> bool {
     judge::expects_denial(expectation) || expectation.baseline.is_some()
 }
 
-/// What must still be probed so that each expectation has as many tries as its rehearsal needs; equal
-/// requests share theirs.
+/// What must still be probed so that each expectation has all its tries; equal requests share theirs.
 pub(super) fn fresh_requests(
     requests: &[ProbeRequest],
     expectations: &[Expectation],
@@ -23,7 +22,7 @@ pub(super) fn fresh_requests(
     let mut have: HashMap<&ProbeRequest, usize> = HashMap::new();
     let mut fresh = Vec::new();
     for (request, expectation) in requests.iter().zip(expectations) {
-        let needed = if is_rehearsed(expectation) { tries(expectation) } else { 1 };
+        let needed = tries(expectation);
         let have = have.entry(request).or_insert_with(|| known.get(request).map_or(0, Vec::len));
         fresh.extend(std::iter::repeat_n(request.clone(), needed.saturating_sub(*have)));
         *have = needed.max(*have);

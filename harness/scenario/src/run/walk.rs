@@ -1,16 +1,17 @@
 //! The three walks over a plan: the rehearsal without policy, the run as written, and the clean-up.
 
-use super::RunOptions;
 use super::judge::{self, Judgement};
 use super::reaper::Reaper;
 use super::rehearsal::{fresh_requests, is_rehearsed, judge_rehearsal};
+use super::tries::{Try, backend, expected_of, together, tries};
 use super::world::{HarnessError, World, is_policy, policies};
-use crate::plan::{Expectation, Expected, Plan, RequestPort, RequestTarget, Step};
+use super::{RunOptions, evidence};
+use crate::plan::{Expectation, Plan, RequestPort, RequestTarget, Step};
 use netproof_controlplane::{Change, ControlPlane};
 use netproof_model::event::{Check, Denial, Phase, Status};
-use netproof_model::{Observation, Outcome, Place};
+use netproof_model::{Observation, Place, Sighting};
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// One scenario run under way.
@@ -22,8 +23,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) waited: Duration,
 }
 
-/// What each flow of each step did at its first try in the rehearsal: `[step][expectation]`.
-type Rehearsed = Vec<Vec<Observation>>;
+/// All tries of each expectation of a step.
+type Tries = Vec<Vec<Observation>>;
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(plan: &'a Plan, options: &'a RunOptions) -> Self {
@@ -40,9 +41,13 @@ impl<'a> Walk<'a> {
 
     fn walk(&mut self, world: &mut World) -> Result<(), HarnessError> {
         let rehearsed = self.rehearse(world)?;
+        // A connection is kept from step to step, and not from walk to walk.
+        world.release();
         world.restart(self.initial(false)?)?;
         self.walk_steps(world)?;
+        world.release();
         self.clean_up(world, &rehearsed)?;
+        world.release();
         world.full_health()
     }
 
@@ -62,8 +67,9 @@ impl<'a> Walk<'a> {
         seed
     }
 
-    fn rehearse(&mut self, world: &mut World) -> Result<Rehearsed, HarnessError> {
-        let mut rehearsed = Rehearsed::new();
+    /// What the flows of the last step did, which the clean-up compares with.
+    fn rehearse(&mut self, world: &mut World) -> Result<Tries, HarnessError> {
+        let mut rehearsed = Tries::new();
         // Steps that change nothing but policy share a state, and with it the rehearsal of a flow.
         let mut known: HashMap<ProbeRequest, Vec<Observation>> = HashMap::new();
         for step in &self.plan.steps {
@@ -80,12 +86,9 @@ impl<'a> Walk<'a> {
             for (request, observation) in fresh.into_iter().zip(observations) {
                 known.entry(request).or_default().push(observation);
             }
-            let mut first_tries = Vec::with_capacity(requests.len());
-            for (expectation, request) in step.expectations.iter().zip(&requests) {
-                let tries = known.get(request).map_or(&[][..], Vec::as_slice);
-                let Some(first) = tries.first() else { continue };
-                first_tries.push(first.clone());
-                if is_rehearsed(expectation) {
+            rehearsed = requests.iter().map(|it| known.get(it).cloned().unwrap_or_default()).collect();
+            for ((expectation, request), tries) in step.expectations.iter().zip(&requests).zip(&rehearsed) {
+                if let Some(first) = tries.first().filter(|_| is_rehearsed(expectation)) {
                     let (observation, judgement) = judge_rehearsal(expectation, first, tries);
                     let expected = match &expectation.baseline {
                         Some(baseline) => baseline.outcome.to_string(),
@@ -96,7 +99,6 @@ impl<'a> Walk<'a> {
                     self.record(world, step, expectation, request, found)?;
                 }
             }
-            rehearsed.push(first_tries);
         }
         Ok(rehearsed)
     }
@@ -106,26 +108,32 @@ impl<'a> Walk<'a> {
             for changes in &step.change_sets {
                 world.change(changes)?;
             }
-            // One batch for the whole step: whatever is dropped in silence shares one settle window.
-            let tries: Vec<usize> = step.expectations.iter().map(tries).collect();
-            let requests: Vec<ProbeRequest> = step
-                .expectations
-                .iter()
-                .zip(&tries)
-                .flat_map(|(expectation, tries)| std::iter::repeat_n(run_request(expectation), *tries))
-                .collect();
-            let observations = self.probe(world, &requests)?;
-            let mut rest = observations.as_slice();
+            let tries = self.try_all(world, step, run_request)?;
             for (expectation, tries) in step.expectations.iter().zip(tries) {
-                let (mine, others) = rest.split_at(tries);
-                rest = others;
-                self.judge_step(world, step, expectation, mine)?;
+                self.judge_step(world, step, expectation, &tries)?;
             }
         }
         Ok(())
     }
 
-    /// Judges all tries of one expectation; the first that is not as expected stands for it.
+    /// Makes all tries of a step, in one batch: whatever is dropped in silence shares one settle window.
+    fn try_all(
+        &mut self,
+        world: &mut World,
+        step: &Step,
+        request: impl Fn(&Expectation) -> ProbeRequest,
+    ) -> Result<Tries, HarnessError> {
+        let requests: Vec<ProbeRequest> = step
+            .expectations
+            .iter()
+            .flat_map(|expectation| std::iter::repeat_n(request(expectation), tries(expectation)))
+            .collect();
+        let mut observations = self.probe(world, &requests)?.into_iter();
+        let counts = step.expectations.iter().map(tries);
+        Ok(counts.map(|count| observations.by_ref().take(count).collect()).collect())
+    }
+
+    /// Judges all tries of one expectation.
     fn judge_step(
         &mut self,
         world: &mut World,
@@ -136,53 +144,38 @@ impl<'a> Walk<'a> {
         let snapshot = world.snapshot();
         let judge_one = |observation| {
             let denials = world.denials(observation);
-            let backend = backend(observation, &denials, &snapshot);
+            let backend = backend(expectation, observation, &denials, &snapshot);
             let judgement = match expected_of(expectation, backend.as_ref()) {
                 Ok(expected) => judge::judge(expectation, &expected, observation, &denials, &snapshot),
                 Err(stranger) => stranger,
             };
-            (observation, denials, backend, judgement)
+            Try { observation, denials, backend, judgement }
         };
-        let mut all: Vec<_> = tries.iter().map(judge_one).collect();
-        let missing = missing_backends(expectation, all.iter().filter_map(|it| it.2.as_ref()));
-        // What is told: the try that is not as expected, else one that was denied and says by whom.
-        let wrong = all.iter().position(|it| it.3.status != Status::Passed);
-        let told = wrong.or_else(|| all.iter().position(|it| !it.1.is_empty())).unwrap_or(0);
-        if all.is_empty() {
+        let Some(told) = together(expectation, tries.iter().map(judge_one).collect()) else {
             return Ok(());
-        }
-        let (observation, denials, _, mut judgement) = all.swap_remove(told);
-        if judgement.status == Status::Passed && !missing.is_empty() {
-            judgement.status = Status::Failed;
-            judgement.messages.push(format!("in {} tries never reached {}", tries.len(), missing.join(", ")));
-        }
+        };
+        let Try { observation, denials, judgement, .. } = told;
         let expected = expectation.expected.to_string();
-        if judgement.status == Status::Passed && matches!(expectation.expected, Expected::PerBackend(_)) {
-            // Every backend was reached, and each did as expected.
-            judgement.observed.clone_from(&expected);
-        }
         let found = Found { phase: Phase::Run, expected, judgement, observation, denials };
         let request = run_request(expectation);
         self.record(world, step, expectation, &request, found)
     }
 
-    fn clean_up(&mut self, world: &mut World, rehearsed: &Rehearsed) -> Result<(), HarnessError> {
-        let (Some(step), Some(rehearsed)) = (self.plan.steps.last(), rehearsed.last()) else { return Ok(()) };
+    fn clean_up(&mut self, world: &mut World, rehearsed: &Tries) -> Result<(), HarnessError> {
+        let Some(step) = self.plan.steps.last() else { return Ok(()) };
         let leftover: Vec<Change> = policies(&world.snapshot()).into_iter().map(Change::Delete).collect();
         if leftover.is_empty() {
             return Ok(());
         }
         world.change(&leftover)?;
-        let requests: Vec<_> = step.expectations.iter().map(rehearsal_request).collect();
-        let observations = self.probe(world, &requests)?;
-        for ((expectation, request), (observation, rehearsed)) in
-            step.expectations.iter().zip(&requests).zip(observations.iter().zip(rehearsed))
-        {
-            let judgement = judge::judge_cleanup(rehearsed, observation);
-            let expected = judge::observed_word(rehearsed.outcome, &[]).to_owned();
+        let tries = self.try_all(world, step, rehearsal_request)?;
+        for ((expectation, tries), rehearsed) in step.expectations.iter().zip(&tries).zip(rehearsed) {
+            let judgement = judge::judge_cleanup(rehearsed, tries);
+            let expected = judge::outcomes(rehearsed);
+            let Some(observation) = judge::told_of_cleanup(rehearsed, tries) else { continue };
             let denials = world.denials(observation);
             let found = Found { phase: Phase::Cleanup, expected, judgement, observation, denials };
-            self.record(world, step, expectation, request, found)?;
+            self.record(world, step, expectation, &rehearsal_request(expectation), found)?;
         }
         Ok(())
     }
@@ -213,8 +206,8 @@ impl<'a> Walk<'a> {
         let snapshot = world.snapshot();
         let (path, traced) = match judgement.status {
             Status::Passed | Status::Skipped => (Vec::new(), Ok(())),
-            Status::Failed | Status::Errored => match world.trace(request) {
-                Ok(observation) => (observation.sightings, Ok(())),
+            Status::Failed | Status::Errored => match trace(world, expectation, request, observation) {
+                Ok(path) => (path, Ok(())),
                 Err(error) => (Vec::new(), Err(error)),
             },
         };
@@ -223,6 +216,8 @@ impl<'a> Walk<'a> {
             Phase::Rehearsal => "rehearsal/",
             Phase::Cleanup => "cleanup/",
         };
+        let decided = evidence::decided(observation, &denials, &snapshot);
+        let policy_sees = decided.map(|it| evidence::policy_sees(it, &snapshot));
         self.checks.push(Check {
             name: format!("{prefix}{}", expectation.name),
             location: expectation.location.clone(),
@@ -237,14 +232,32 @@ impl<'a> Walk<'a> {
             messages: judgement.messages,
             denials,
             served_by: observation.served_by.clone(),
-            seen_source: observation.seen_source.map(|it| judge::address_name(it, &snapshot)),
-            via: None,
-            policy_sees: None,
+            seen_source: observation.seen_source.map(|it| evidence::address_name(it, &snapshot)),
+            via: evidence::via(observation).map(|node| Place::node(node).to_string()),
+            policy_sees,
             path,
             elapsed: observation.elapsed,
         });
         traced
     }
+}
+
+/// The path of a request, tried again until it ends as it did before: another try may go to another backend.
+fn trace(
+    world: &mut World,
+    expectation: &Expectation,
+    request: &ProbeRequest,
+    before: &Observation,
+) -> Result<Vec<Sighting>, HarnessError> {
+    let mut path = Vec::new();
+    for _ in 0..tries(expectation) {
+        let again = world.trace(request)?;
+        path = again.sightings;
+        if again.outcome == before.outcome && again.served_by == before.served_by {
+            break;
+        }
+    }
+    Ok(path)
 }
 
 /// What a check is written from.
@@ -290,67 +303,4 @@ fn request(expectation: &Expectation, patience: Patience) -> ProbeRequest {
         patience,
         keep: expectation.keep,
     }
-}
-
-/// The backends that an expectation names, each of which must be reached.
-fn named_backends(expectation: &Expectation) -> BTreeSet<&Place> {
-    let by_verdict = match &expectation.expected {
-        Expected::PerBackend(verdicts) => Some(verdicts.keys()),
-        _ => None,
-    };
-    by_verdict.into_iter().flatten().chain(expectation.served_by.iter().flatten()).collect()
-}
-
-/// How often an expectation is tried: once, or so often that missing one of several backends has a
-/// chance below 1e-9 (union bound over the n backends, each missed with a chance of (1 - 1/n)^tries).
-pub(super) fn tries(expectation: &Expectation) -> usize {
-    let backends = named_backends(expectation).len();
-    if backends < 2 {
-        return 1;
-    }
-    let n = backends as f64;
-    // A few dozen for a few backends: the cast loses nothing.
-    ((1e-9 / n).ln() / (1.0 - 1.0 / n).ln()).ceil() as usize
-}
-
-/// Which backend a try reached: who answered, or to whom the denied packet was addressed.
-fn backend(
-    observation: &Observation,
-    denials: &[Denial],
-    snapshot: &netproof_controlplane::Snapshot,
-) -> Option<Place> {
-    if observation.outcome == Outcome::Connected {
-        return observation.served_by.clone();
-    }
-    snapshot.place_of_address(denials.first()?.packet.destination)
-}
-
-/// What is expected of a try that reached `backend`; a backend that the expectation does not name is
-/// a failure of its own.
-fn expected_of(expectation: &Expectation, backend: Option<&Place>) -> Result<Expected, Judgement> {
-    let named = named_backends(expectation);
-    match backend {
-        Some(place) if !named.is_empty() && !named.contains(place) => Err(Judgement {
-            status: Status::Failed,
-            observed: place.to_string(),
-            messages: vec![format!("{place} was reached, which the expectation does not name")],
-        }),
-        Some(place) => Ok(match &expectation.expected {
-            Expected::PerBackend(verdicts) => match verdicts.get(place) {
-                Some(verdict) => Expected::from(*verdict),
-                None => expectation.expected.clone(),
-            },
-            expected => expected.clone(),
-        }),
-        None => Ok(expectation.expected.clone()),
-    }
-}
-
-/// Backends that the expectation names and no try reached.
-pub(super) fn missing_backends<'a>(
-    expectation: &Expectation,
-    reached: impl Iterator<Item = &'a Place>,
-) -> Vec<String> {
-    let reached: BTreeSet<&Place> = reached.collect();
-    named_backends(expectation).difference(&reached).map(ToString::to_string).collect()
 }

@@ -125,6 +125,11 @@ impl World {
         Ok(observations)
     }
 
+    /// Closes the connections that were kept.
+    pub(crate) fn release(&mut self) {
+        self.prober.release();
+    }
+
     /// Reads every counter that means "not policy", those too that a step reads only in turn.
     pub(crate) fn full_health(&mut self) -> Result<(), HarnessError> {
         Ok(self.cluster.full_health()?)

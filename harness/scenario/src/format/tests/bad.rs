@@ -136,6 +136,7 @@ fn flows() {
         (flow, "pod/client -> nodeport/web@node1:80"),
         (flow, "pod/client -> nodeport/web:80"),
         (flow, "pod/client -> loadbalancer/web:80"),
+        (flow, "pod/client -> loadbalancer/wbe:80"),
         (flow, "pod/client -> dns/wbe.default:80"),
         (flow, "external/internet -> dns/web.default.svc.cluster.local:80"),
         (flow, "pod/client -> ip/10.0.0.1:80"),
@@ -198,6 +199,85 @@ fn expectations() {
             "[]\n"
         ),
     ]));
+}
+
+/// Keys about services: where they belong, and what they may name.
+#[test]
+fn service_expectations() {
+    let flow = "flow: pod/client -> pod/web:80";
+    let verdict = "verdict: deny\n          decidedBy: networkpolicy/deny\n";
+    let objects = "    - pod: {name: client}\n";
+    let with = |flow_: &str, keys: &[&str]| {
+        let text = changed(flow, &format!("flow: {flow_}"));
+        let other = "    - pod: {name: client}\n    - pod: {name: api, labels: {app: web}, ports: [80]}\n";
+        let text = text.replace(objects, other);
+        complaints(&text.replace(verdict, &format!("{}\n", keys.join("\n          "))))
+    };
+    let (pod, service) = ("pod/client -> pod/web:80", "pod/client -> service/web:80");
+    let cases: &[(&str, &[&str])] = &[
+        (pod, &["verdict: [deny]"]),
+        (pod, &["verdict: allow", "rejectedWith: tcp-reset"]),
+        (pod, &["verdict: drop", "rejectedWith: tcp-reset"]),
+        (pod, &["verdict: reject", "rejectedWith: reset"]),
+        (pod, &["verdict: allow", "sticky: true"]),
+        (pod, &["verdict: deny", "sticky: true"]),
+        (service, &["verdict: allow", "sticky: 3"]),
+        (service, &["verdict: {pod/web: allow, pod/api: deny}", "sticky: true"]),
+        (service, &["verdict: {pod/web: allow}"]),
+        (service, &["verdict: allow", "sticky: true", "connection: keep"]),
+        (service, &["verdict: {pod/web: allow, pod/api: deny}", "connection: keep"]),
+        (pod, &["verdict: allow", "connection: close"]),
+        ("pod/client -> pod/web:icmp", &["verdict: allow", "connection: keep"]),
+        ("pod/client -> pod/web:80/http", &["verdict: allow", "connection: keep"]),
+        (
+            pod,
+            &[
+                "verdict: allow",
+                "connection: keep\n        - flow: pod/client -> pod/default/web:80/tcp",
+                "verdict: deny",
+                "connection: keep",
+            ],
+        ),
+        (service, &["verdict: allow", "via: []"]),
+        (service, &["verdict: allow", "via: pod/web"]),
+        (service, &["verdict: allow", "via: [node/node1, node/node3]"]),
+        (service, &["verdict: allow", "policySees: {}"]),
+        (service, &["verdict: allow", "policySees: {from: pod/client}"]),
+        (service, &["verdict: allow", "policySees: {destination: service/web}"]),
+        (service, &["verdict: allow", "policySees: pod/clint"]),
+        (service, &["verdict: allow", "sees: tunnel/node1"]),
+        (service, &["verdict: allow", "sees: tunnel/node3"]),
+        (service, &["verdict: allow", "sees: routter"]),
+        (service, &["verdict: allow", "dns: pod/web"]),
+        (service, &["outcome: name-not-found"]),
+        (service, &["verdict: deny", "baseline: {outcome: name-server-unreachable, because: x}"]),
+        ("pod/client -> dns/web:80", &["verdict: allow", "dns: []"]),
+        ("pod/client -> dns/web:80", &["verdict: allow", "dns: service/wbe"]),
+        ("pod/client -> dns/web:80", &["verdict: allow", "dns: [service/web, ip/fd00::1]"]),
+        ("pod/client -> dns/wbe:80", &["outcome: name-not-found", "dns: service/web"]),
+    ];
+    let mut report = String::new();
+    for (flow, keys) in cases {
+        report.push_str(&format!("{}\n\n\n", with(flow, keys)));
+    }
+    insta::assert_snapshot!(report);
+}
+
+/// What is expected to answer has somebody who can.
+#[test]
+fn nobody_behind_a_service() {
+    let flow = "flow: pod/client -> pod/web:80";
+    let text = changed(flow, "flow: FLOW")
+        .replace("verdict: deny\n          decidedBy: networkpolicy/deny", "verdict: allow");
+    let text = text
+        .replace("selector: {app: web}, ports: [80]}", "selector: {app: none}, type: NodePort, ports: [80]}");
+    let mut report = String::new();
+    for flow in
+        ["pod/client -> service/web:80", "pod/client -> nodeport/web@node1:80", "pod/client -> dns/web:80"]
+    {
+        report.push_str(&format!("{}\n\n\n", complaints(&text.replace("FLOW", flow))));
+    }
+    insta::assert_snapshot!(report);
 }
 
 #[test]

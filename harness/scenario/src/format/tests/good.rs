@@ -1,7 +1,7 @@
 //! Scenarios that are right, and the plans that they become.
 
 use super::*;
-use crate::plan::{Expectation, RequestPort, RequestTarget};
+use crate::plan::{AddressName, Expectation, PolicySees, RequestPort, RequestTarget, rejection_word};
 use netproof_controlplane::Change;
 use netproof_model::{Family, Topology};
 
@@ -89,8 +89,8 @@ fn describe(loaded: &Loaded) -> String {
             lines.extend(step.expectations.iter().map(expectation));
         }
     }
-    for (id, because) in &loaded.not_applicable {
-        lines.push(format!("{id} does not apply because {because}"));
+    for NotApplicable { id, location, because } in &loaded.not_applicable {
+        lines.push(format!("{id} does not apply because {because} (line {})", location.line));
     }
     lines.join("\n")
 }
@@ -140,6 +140,30 @@ fn expectation(expectation: &Expectation) -> String {
     if let Some(served_by) = &expectation.served_by {
         let places: Vec<String> = served_by.iter().map(ToString::to_string).collect();
         line.push_str(&format!(", served by {}", places.join(" ")));
+    }
+    let backends: Vec<String> = expectation.backends.iter().map(ToString::to_string).collect();
+    if backends.len() > 1 {
+        line.push_str(&format!(", of {}", backends.join(" ")));
+    }
+    if expectation.sticky {
+        line.push_str(", sticky");
+    }
+    if expectation.keep {
+        line.push_str(", kept");
+    }
+    if let Some(via) = &expectation.via {
+        line.push_str(&format!(", via {}", via.iter().cloned().collect::<Vec<_>>().join(" or ")));
+    }
+    if let Some(PolicySees { source, destination }) = &expectation.policy_sees {
+        let end = |name: &Option<AddressName>| name.as_ref().map_or("anything".into(), ToString::to_string);
+        line.push_str(&format!(", policy sees {} to {}", end(source), end(destination)));
+    }
+    if let Some(kind) = expectation.rejected_with {
+        line.push_str(&format!(", with {}", rejection_word(kind)));
+    }
+    if let Some(names) = &expectation.resolves_to {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        line.push_str(&format!(", resolves to {}", names.join(" ")));
     }
     if let Some(baseline) = &expectation.baseline {
         line.push_str(&format!(", else {} because {}", baseline.outcome, baseline.because));
@@ -255,6 +279,34 @@ spec:
           baseline: {outcome: refused, because: it is a case}
         - flow: pod/host -> service/web
           verdict: {pod/web: allow, pod/api: deny}
+        - flow: external/internet -> nodeport/web@a
+          verdict: allow
+          sees: router
+          servedBy: [pod/web, pod/api]
+          sticky: true
+          via: node/a
+          policySees: {source: external/internet, destination: pod/web}
+        - flow: pod/host -> service/two:80
+          verdict: allow
+          servedBy: [pod/web, pod/api]
+          sticky: true
+          via: [node/a, node/b]
+          policySees: ip/10.244.0.1
+          family: ipv4
+        - flow: pod/web -> pod/host:9000
+          verdict: reject
+          rejectedWith: admin-prohibited
+          policySees: {destination: node/a}
+          baseline: {outcome: refused, because: it is a case}
+        - flow: pod/api -> pod/web:53/udp
+          verdict: allow
+          connection: keep
+        - flow: pod/api -> dns/web:8080
+          verdict: allow
+          dns: service/web
+        - flow: pod/web -> dns/peers:80
+          verdict: allow
+          dns: [pod/web, pod/api]
     - name: long
       apply:
         - pod: {name: more, labels: {app: more}}
@@ -306,7 +358,7 @@ fn variants_overrides_and_filters_choose() {
     let ids = |options: &Options| {
         let loaded = folder.load("s.yaml", options).unwrap_or_else(|errors| panic!("{errors}"));
         let plans = loaded.plans.iter().map(|plan| plan.id.variant_name());
-        let others = loaded.not_applicable.iter().map(|(id, _)| format!("not {}", id.variant_name()));
+        let others = loaded.not_applicable.iter().map(|it| format!("not {}", it.id.variant_name()));
         plans.chain(others).collect::<Vec<_>>().join(" ")
     };
     let all = "same-node-routed-ipv4 same-node-routed-ipv6 same-node-bridge-ipv4 same-node-bridge-ipv6 \
