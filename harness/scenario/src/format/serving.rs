@@ -169,7 +169,7 @@ fn headless(snapshot: &Snapshot, service: &Service) -> Target {
     }
     for port in &service.ports {
         for (backend, number) in endpoints(snapshot, service, port) {
-            for own in self::ports(snapshot, &backend) {
+            for own in own_ports(snapshot, &backend) {
                 let same = own.number == number && own.protocol == transport(port.protocol);
                 match ports.iter_mut().find(|known| known.number == number && known.protocol == own.protocol)
                 {
@@ -236,7 +236,7 @@ fn service_port(snapshot: &Snapshot, service: &Service, port: &ServicePort, dial
     let protocol = transport(port.protocol);
     let endpoints = endpoints(snapshot, service, port);
     let listens = |(backend, number): &&(Place, u16)| {
-        ports(snapshot, backend)
+        own_ports(snapshot, backend)
             .iter()
             .any(|own| own.served && own.number == *number && own.protocol == protocol)
     };
@@ -259,8 +259,24 @@ fn service_port(snapshot: &Snapshot, service: &Service, port: &ServicePort, dial
     }
 }
 
-/// The ports of a place.
+/// The ports of a place, node ports included.
 fn ports(snapshot: &Snapshot, place: &Place) -> Vec<Port> {
+    let mut ports = own_ports(snapshot, place);
+    if matches!(place, Place::Node(_)) {
+        for service in snapshot.services.values() {
+            for port in &service.ports {
+                if let Some(number) = port.node_port {
+                    let at_node = service_port(snapshot, service, port, number);
+                    ports.push(Port { number, name: None, ..at_node });
+                }
+            }
+        }
+    }
+    ports
+}
+
+/// The ports that a place serves itself: no service leads elsewhere from there.
+fn own_ports(snapshot: &Snapshot, place: &Place) -> Vec<Port> {
     let own = |number, protocol, name, served| Port {
         number,
         protocol,
@@ -282,16 +298,9 @@ fn ports(snapshot: &Snapshot, place: &Place) -> Vec<Port> {
             };
             let pods = snapshot.pods.keys().filter(in_its_network);
             let mut ports: Vec<Port> = pods.flat_map(|name| pod_ports(snapshot, name, own)).collect();
-            for service in snapshot.services.values() {
-                // The proxy answers there itself.
-                ports.extend(service.health_check_node_port.map(|it| own(it, Protocol::Tcp, None, true)));
-                for port in &service.ports {
-                    if let Some(number) = port.node_port {
-                        let at_node = service_port(snapshot, service, port, number);
-                        ports.push(Port { number, name: None, ..at_node });
-                    }
-                }
-            }
+            // The proxy answers there itself.
+            let health_checks = snapshot.services.values().filter_map(|it| it.health_check_node_port);
+            ports.extend(health_checks.map(|it| own(it, Protocol::Tcp, None, true)));
             ports
         }
         Place::External(name) => snapshot.externals.get(name).map_or_else(Vec::new, |host| {
