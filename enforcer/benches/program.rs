@@ -53,9 +53,9 @@ fn measure(policies: usize) -> Result<(), Box<dyn Error>> {
 
     let netns = [new_netns()?, new_netns()?];
     let handles = ["node1", "node2"].into_iter().zip(&netns);
-    let mut enforcer = nftables(
-        handles.map(|(name, netns)| NodeHandle { name: name.into(), netns: netns.as_fd() }).collect(),
-    )?;
+    let handles: Vec<_> =
+        handles.map(|(name, netns)| NodeHandle { name: name.into(), netns: netns.as_fd() }).collect();
+    let mut enforcer = nftables(&handles)?;
     let mut program = |world: &World| {
         let snapshot = world.snapshot();
         time(|| Ok(enforcer.program(&snapshot)?))

@@ -10,7 +10,11 @@ use kernel_support::{dump, in_namespace_of_our_own, new_netns, policy_rules};
 use libtest_mimic::{Arguments, Failed, Trial};
 use netproof_enforcer::nft::{Agent, DEFAULT_SEND_BUFFER, Ruleset};
 use netproof_enforcer::program::Compiler;
-use netproof_enforcer::{Enforcer, NodeHandle, Numbers, Proxy, nftables, nftables_proxy, policy, proxy};
+use netproof_enforcer::proxy::{NodeView, Site};
+use netproof_enforcer::{
+    Enforcer, NodeHandle, Numbers, Proxy, ProxyBehaviour, ProxyOptions, nftables, nftables_proxy, policy,
+    proxy,
+};
 use netproof_model::{Families, Wiring};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -56,10 +60,17 @@ fn rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
 fn proxy_rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
     let mut rulesets = Vec::new();
     for case in cases::services() {
-        let services = proxy::compile(&case.snapshot);
-        for (node, object) in &case.snapshot.nodes {
-            let ruleset = proxy::render(&services, &case.snapshot.topology, &object.addresses, numbers);
-            rulesets.push((format!("{} {node}", case.name), ruleset));
+        let services = proxy::inputs(&case.snapshot);
+        for (node, behaviour) in [
+            ("node1", ProxyBehaviour::Nftables),
+            ("node2", ProxyBehaviour::Nftables),
+            ("node1", ProxyBehaviour::Iptables),
+        ] {
+            let options = ProxyOptions { behaviour, ..ProxyOptions::default() };
+            let view = NodeView::new(&case.snapshot, node);
+            let site = Site { topology: &case.snapshot.topology, node: &view, options };
+            let rendered = proxy::render(&services, site, numbers);
+            rulesets.push((format!("{} {node} {}", case.name, behaviour.name()), rendered.ruleset));
         }
     }
     rulesets
@@ -182,7 +193,7 @@ fn handle(node: &Node) -> Vec<NodeHandle<'_>> {
 fn both_ends_must_allow() -> Result<(), Failed> {
     let mut world = three_pods();
     let node = Node::build(&world.snapshot())?;
-    let mut enforcer = nftables(handle(&node))?;
+    let mut enforcer = nftables(&handle(&node))?;
     let web = node.listen("default/web", 80);
     let from = |name: &str| connect(node.pod(name), (node.address("default/web"), 80), &web);
     let saw = |name: &str| Fate::Connected(node.address(name).into());
@@ -236,7 +247,7 @@ fn a_spoofed_source_is_dropped() -> Result<(), Failed> {
         witness.recv(&mut seen).is_ok()
     };
     assert!(arrives(&own) && arrives(&spoofed), "without the check both arrive");
-    nftables(handle(&node))?.program(&world.snapshot())?;
+    nftables(&handle(&node))?.program(&world.snapshot())?;
     assert!(arrives(&own), "its own address passes");
     assert!(!arrives(&spoofed), "another pod's does not");
     Ok(())
@@ -253,8 +264,8 @@ fn services_lead_to_endpoints() -> Result<(), Failed> {
         "{clusterIP: 10.96.0.51, selector: {app: nobody}, ports: [{port: 80}]}",
     ));
     let node = Node::build(&world.snapshot())?;
-    let mut proxy = nftables_proxy(handle(&node))?;
-    let mut enforcer = nftables(handle(&node))?;
+    let mut proxy = nftables_proxy(&handle(&node), ProxyOptions::default())?;
+    let mut enforcer = nftables(&handle(&node))?;
     proxy.program(&world.snapshot())?;
     enforcer.program(&world.snapshot())?;
     let web = node.listen("default/web", 80);

@@ -10,6 +10,7 @@ mod world;
 
 use crate::format::Loaded;
 use crate::plan::Plan;
+pub use netproof_enforcer::ProxyBehaviour;
 use netproof_model::event::{Event, FORMAT, ScenarioOutcome, Status, Summary};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -62,6 +63,8 @@ pub struct RunOptions {
     pub enforcer: EnforcerChoice,
     /// The service proxy.
     pub proxy: ProxyChoice,
+    /// Which of kube-proxy's modes the proxy follows.
+    pub proxy_mode: ProxyBehaviour,
     /// How many scenario runs at once; at least 1.
     pub jobs: usize,
     /// The seed of every random choice.
@@ -77,6 +80,7 @@ impl Default for RunOptions {
         RunOptions {
             enforcer: EnforcerChoice::default(),
             proxy: ProxyChoice::default(),
+            proxy_mode: ProxyBehaviour::default(),
             jobs: 1,
             seed: 0,
             fail_fast: false,
