@@ -25,7 +25,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use world::{World, cases};
 
@@ -422,48 +422,35 @@ fn a_client_keeps_its_endpoint() -> Result<(), Failed> {
     let both = |tries: usize| (0..tries).map(|_| chosen()).collect::<Result<BTreeSet<_>, _>>();
     proxy.program(&world.snapshot())?;
     assert_eq!(both(40)?.len(), 2, "without affinity both serve");
-    let snapshot = sticky(&world);
+    let snapshot = with_service(&world.snapshot(), "web", |service| service.session_affinity = Some(60));
     proxy.program(&snapshot)?;
     let first = chosen()?;
     assert_eq!(both(12)?, BTreeSet::from([first]));
-    // Another service comes: what is remembered stays.
-    let mut other = (*snapshot).clone();
+    // Other services come: what is remembered stays.
+    let mut more = (*snapshot).clone();
     world.apply(&world::service("other", "{selector: {app: client}, ports: [{port: 80}]}"));
-    let name = object("other");
-    other.services.insert(name.clone(), Arc::clone(&world.snapshot().services[&name]));
-    proxy.program(&Arc::new(other))?;
+    for number in 0..20 {
+        let mut other = Service::clone(&world.snapshot().services[&object("other")]);
+        other.cluster_ips = vec![IpAddr::from([10, 96, 1, number])];
+        more.services.insert(object(&format!("other{number}")), Arc::new(other));
+    }
+    let more = Arc::new(more);
+    proxy.program(&more)?;
     assert!(!proxy.reports()["node1"].side_by_side);
     assert_eq!(both(12)?, BTreeSet::from([first]));
 
-    // So it does where all rules are built anew beside the old ones.
-    let remembered = |netns: &File| -> Result<usize, Failed> {
-        let lines = dump(netns)?;
-        Ok(lines
-            .lines()
-            .filter(|line| line.starts_with("element") && line.contains(" affinity-60s/"))
-            .count())
-    };
-    assert_eq!(remembered(&node.netns)?, 1);
-    let netns = new_netns()?;
-    let mut agent = Agent::open(netns.as_fd(), 4096)?;
-    let view = NodeView::new(&snapshot, "node1");
-    let site = Site { topology: &snapshot.topology, node: &view, options: ProxyOptions::default() };
-    let mut ruleset = proxy::render(&proxy::inputs(&snapshot), site, &mut Numbers::even()).ruleset;
-    agent.apply(ruleset.clone())?;
-    let set =
-        ruleset.tables[&proxy::table(Family::Ipv4)].sets.keys().find(|set| set.starts_with("affinity-"));
-    let set = set.ok_or("no set")?.clone();
-    let element = format!("add element ip netproof-proxy {set} {{ 10.244.1.9 }}");
-    within(&netns, || Command::new("nft").arg(element.replace(&set, &format!("\"{set}\""))).status())??;
-    assert_eq!(remembered(&netns)?, 1);
-    for table in ruleset.tables.values_mut() {
-        for chain in 0..100 {
-            table.chains.insert(format!("more{chain}"), Chain::default());
-        }
-    }
-    let report = agent.apply(ruleset)?;
-    assert!(report.side_by_side, "{report:?}");
-    assert_eq!(remembered(&netns)?, 1);
+    // So it does where rules are built anew beside the old ones.
+    let options = Options { send_buffer: 4096 };
+    let mut proxy = NftablesProxy::new(&handle(&node), &options, ProxyOptions::default())?;
+    proxy.program(&snapshot)?;
+    let first = chosen()?;
+    proxy.program(&more)?;
+    assert!(proxy.reports()["node1"].side_by_side);
+    assert_eq!(both(12)?, BTreeSet::from([first]));
+    let lines = dump(&node.netns)?;
+    let remembered =
+        lines.lines().filter(|line| line.starts_with("element") && line.contains(" affinity-60s/"));
+    assert_eq!(remembered.count(), 1);
     Ok(())
 }
 
@@ -480,7 +467,7 @@ fn datagrams_follow_the_endpoints() -> Result<(), Failed> {
     proxy.program(&world.snapshot())?;
     let [web, api] = ["default/web", "default/api"].map(|name| node.udp(name, node.address(name), 53));
     let client = node.udp("default/client", node.address("default/client"), 1000);
-    let mut send = || {
+    let send = || {
         client.send_to(b"hello", "10.96.0.50:53").unwrap();
         let mut seen = [0; 8];
         [web.recv(&mut seen).is_ok(), api.recv(&mut seen).is_ok()]

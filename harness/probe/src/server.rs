@@ -47,6 +47,9 @@ pub(crate) fn answer_stream(request: &[u8], who: &str, saw: Option<SocketAddr>) 
     Some(answer)
 }
 
+/// How the header of an answer begins whose body is not ours to choose: a service's health check.
+const GREETING_HEADER: &[u8] = b"\r\nServer: netproof 1 ";
+
 /// Whether an HTTP answer is one of ours, complete: `None` while more must come.
 pub(crate) fn is_our_answer(answer: &[u8]) -> Option<bool> {
     let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
@@ -59,7 +62,8 @@ pub(crate) fn is_our_answer(answer: &[u8]) -> Option<bool> {
     }
     let body = &answer[end + 4..];
     let known = body.len().min(GREETING.len());
-    if body[..known] != GREETING.as_bytes()[..known] {
+    let greets = answer[..end].windows(GREETING_HEADER.len()).any(|window| window == GREETING_HEADER);
+    if !greets && body[..known] != GREETING.as_bytes()[..known] {
         return Some(false);
     }
     body.ends_with(b"\n").then_some(true)
@@ -92,8 +96,16 @@ mod tests {
     }
 
     #[test]
+    fn a_health_check_greets_in_its_header() {
+        let answer = b"HTTP/1.1 200 OK\r\nServer: netproof 1 node/n\r\nX: y\r\n\r\n{\"localEndpoints\":1}\n";
+        assert_eq!(is_our_answer(answer), Some(true));
+        assert_eq!(is_our_answer(&answer[..answer.len() - 1]), None);
+    }
+
+    #[test]
     fn other_answers_are_not_ours() {
-        let answers: [&[u8]; 4] = [
+        let answers: [&[u8]; 5] = [
+            b"HTTP/1.1 503 Service Unavailable\r\nServer: netproof 1 node/n\r\n\r\n{}\n",
             b"HTTP/1.1 404 Not Found\r\n\r\n",
             b"SSH-2.0-x\r\n",
             b"HTTP/1.1 200 OK\r\n\r\nhello",
