@@ -1,5 +1,6 @@
-//! From a change to the generation that is programmed, on two nodes with 500 pods, for 1, 100 and
-//! 1,000 policies: `cargo bench -p netproof-enforcer`. Needs no privilege.
+//! From a change to the generation that is programmed: on two nodes with 500 pods, for 1, 100 and 1,000
+//! policies; on one node, for 1,000 services with ten endpoints each. `cargo bench -p netproof-enforcer`.
+//! Needs no privilege.
 
 #[path = "../tests/kernel_support/mod.rs"]
 mod kernel_support;
@@ -8,7 +9,7 @@ mod world;
 
 use kernel_support::{in_namespace_of_our_own, new_netns};
 use netproof_enforcer::program::Compiler;
-use netproof_enforcer::{Enforcer, NodeHandle, nftables};
+use netproof_enforcer::{Enforcer, NodeHandle, Proxy, ProxyOptions, nftables, nftables_proxy};
 use netproof_model::{Families, Wiring};
 use std::error::Error;
 use std::fmt::Write;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use world::World;
 
 const PODS: usize = 500;
+const SERVICES: usize = 1000;
 const APPS: usize = 100;
 const ROUNDS: usize = 11;
 
@@ -27,6 +29,42 @@ fn main() -> Result<(), Box<dyn Error>> {
     for policies in [1, 100, 1000] {
         measure(policies)?;
     }
+    measure_services()
+}
+
+/// One endpoint comes to, or goes from, one of many services.
+fn measure_services() -> Result<(), Box<dyn Error>> {
+    let mut world = World::new(Families::Ipv4, Wiring::Routed);
+    let mut objects = String::new();
+    for pod in 0..PODS {
+        objects += &world::pod(&format!("pod{pod}"), "node1", &format!("app=a{}", pod % 50), "http:80");
+    }
+    for service in 0..SERVICES {
+        let spec =
+            format!("{{selector: {{app: a{}}}, ports: [{{port: 80, targetPort: http}}]}}", service % 50);
+        objects += &world::service(&format!("service{service}"), &spec);
+    }
+    // A pod of its own, which only the service `one` may have.
+    objects += &world::pod("single", "node1", "app=nothing", "http:80");
+    for pod in 0..9 {
+        objects += &world::pod(&format!("one{pod}"), "node1", "app=one", "http:80");
+    }
+    objects += &world::service("one", "{selector: {app: one}, ports: [{port: 80, targetPort: http}]}");
+    world.apply(&objects);
+    let netns = new_netns()?;
+    let handle = NodeHandle { name: "node1".into(), netns: netns.as_fd() };
+    let mut proxy = nftables_proxy(&[handle], ProxyOptions::default())?;
+    let mut program = |world: &World| {
+        let snapshot = world.snapshot();
+        time(|| Ok(proxy.program(&snapshot)?))
+    };
+    let first = program(&world)?;
+    let endpoint = median((0..ROUNDS).map(|round| {
+        world.label("pod", "single", "app", Some(if round % 2 == 0 { "one" } else { "nothing" }));
+        program(&world)
+    }))?;
+    println!("{SERVICES} services with 10 endpoints: first load {first:.2?}, one endpoint {endpoint:.2?}");
+    println!("{:?}", proxy.reports());
     Ok(())
 }
 

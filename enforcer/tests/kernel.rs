@@ -19,7 +19,7 @@ use netproof_enforcer::{
     nftables, nftables_proxy, policy, proxy,
 };
 use netproof_model::topology::{LoadBalancer, PerFamily};
-use netproof_model::{Families, Family, NamespacedName, Topology, Wiring};
+use netproof_model::{Families, NamespacedName, Topology, Wiring};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -402,8 +402,6 @@ fn a_client_keeps_its_endpoint() -> Result<(), Failed> {
     }
     let spec = "{clusterIP: 10.96.0.50, selector: {app: web}, ports: [{port: 80, targetPort: http}]}";
     world.apply(&world::service("web", spec));
-    let sticky =
-        |world: &World| with_service(&world.snapshot(), "web", |service| service.session_affinity = Some(60));
     let node = Node::build(&world.snapshot())?;
     let mut proxy = nftables_proxy(&handle(&node), ProxyOptions::default())?;
     let listeners = ["default/web", "default/api"].map(|name| {

@@ -208,11 +208,11 @@ impl Cluster {
     ) -> BTreeSet<String> {
         let inputs = self.inputs(words, endpoints, protocol);
         let node = NodeView::new(&self.snapshot, "node1");
-        let mut options = ProxyOptions::default();
-        options.masquerade_all = words.contains("masquerade-all");
-        if words.contains("iptables") {
-            options.behaviour = ProxyBehaviour::Iptables;
-        }
+        let behaviour = match words.contains("iptables") {
+            true => ProxyBehaviour::Iptables,
+            false => ProxyBehaviour::Nftables,
+        };
+        let options = ProxyOptions { behaviour, masquerade_all: words.contains("masquerade-all") };
         let site = Site { topology: &self.snapshot.topology, node: &node, options };
         let rendered = render(&[(name(), inputs)].into(), site, &mut Numbers::even());
         assert!(!rendered.contested);
