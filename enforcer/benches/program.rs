@@ -19,6 +19,8 @@ use world::World;
 
 const PODS: usize = 500;
 const SERVICES: usize = 1000;
+/// Applications that the services share; each has ten pods.
+const SERVED: usize = 48;
 const APPS: usize = 100;
 const ROUNDS: usize = 11;
 
@@ -36,20 +38,26 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn measure_services() -> Result<(), Box<dyn Error>> {
     let mut world = World::new(Families::Ipv4, Wiring::Routed);
     let mut objects = String::new();
-    for pod in 0..PODS {
-        objects += &world::pod(&format!("pod{pod}"), "node1", &format!("app=a{}", pod % 50), "http:80");
+    for pod in 0..10 * SERVED {
+        // Ten pods an application, on both nodes.
+        let node = if pod % 2 == 0 { "node1" } else { "node2" };
+        objects += &world::pod(&format!("pod{pod}"), node, &format!("app=a{}", pod / 10), "http:80");
     }
     for service in 0..SERVICES {
         let spec =
-            format!("{{selector: {{app: a{}}}, ports: [{{port: 80, targetPort: http}}]}}", service % 50);
+            format!("{{selector: {{app: a{}}}, ports: [{{port: 80, targetPort: http}}]}}", service % SERVED);
         objects += &world::service(&format!("service{service}"), &spec);
     }
     // A pod of its own, which only the service `one` may have.
     objects += &world::pod("single", "node1", "app=nothing", "http:80");
     for pod in 0..9 {
-        objects += &world::pod(&format!("one{pod}"), "node1", "app=one", "http:80");
+        objects +=
+            &world::pod(&format!("one{pod}"), if pod < 3 { "node1" } else { "node2" }, "app=one", "http:80");
     }
-    objects += &world::service("one", "{selector: {app: one}, ports: [{port: 80, targetPort: http}]}");
+    objects += &world::service(
+        "one",
+        "{clusterIP: 10.96.200.1, selector: {app: one}, ports: [{port: 80, targetPort: http}]}",
+    );
     world.apply(&objects);
     let netns = new_netns()?;
     let handle = NodeHandle { name: "node1".into(), netns: netns.as_fd() };
