@@ -85,15 +85,15 @@ impl Proxy for NftablesProxy {
             let site = Site { topology: &snapshot.topology, node: &node, options: self.options };
             // Taken out, so that after an error everything is looked at anew.
             let before = state.in_force.take();
+            let changes = before.as_ref().map(|before| changed(&before.services, &services));
+            let changes = changes.unwrap_or_default();
             let contested = match &before {
                 Some(before) if before.is_at(&snapshot.topology, &node) && !before.contested => {
-                    change(&mut self.agents, name, &before.services, &services, site)?
+                    change(&mut self.agents, name, &changes, &services, site)?
                 }
                 _ => load(&mut self.agents, name, &services, site)?,
             };
-            if let Some(before) = &before {
-                clean_conntrack(state, name, &before.services, &services, snapshot.topology.family)?;
-            }
+            clean_conntrack(state, name, &changes, snapshot.topology.family)?;
             let ipv6 = snapshot.topology.family.contains(Family::Ipv6);
             let checks = health_checks(&services, name);
             self.health.update(name, state.netns.as_fd(), ipv6, &checks)?;
@@ -129,11 +129,10 @@ fn load(agents: &mut Agents, node: &str, services: &Services, site: Site<'_>) ->
 fn change(
     agents: &mut Agents,
     node: &str,
-    before: &Services,
-    after: &Services,
+    changed: &[Change<'_>],
+    services: &Services,
     site: Site<'_>,
 ) -> Result<bool, EnforcerError> {
-    let changed = changed(before, after);
     if changed.is_empty() {
         return Ok(false);
     }
@@ -142,7 +141,7 @@ fn change(
     let come = changed.iter().filter_map(|change| Some((change.name, change.after?)));
     let come = render_part(come, site, &mut agents.numbers);
     if come.contested || agents.current(node).is_some_and(|held| collides(held, &gone, &come.ruleset)) {
-        return load(agents, node, after, site);
+        return load(agents, node, services, site);
     }
     agents.patch(node, gone, &come.ruleset)?;
     Ok(false)
@@ -186,12 +185,11 @@ fn collides(held: &Ruleset, gone: &Ruleset, come: &Ruleset) -> bool {
 fn clean_conntrack(
     state: &State,
     node: &str,
-    before: &Services,
-    after: &Services,
+    changes: &[Change<'_>],
     families: Families,
 ) -> Result<(), EnforcerError> {
     let mut stale = UdpServices::default();
-    for change in changed(before, after) {
+    for change in changes {
         let Some(after) = change.after else { continue };
         let now = udp_services(after, families);
         if change.before.map(|before| udp_services(before, families)).as_ref() != Some(&now) {
