@@ -1,5 +1,6 @@
-//! From a change to the generation that is programmed, on two nodes with 500 pods, for 1, 100 and
-//! 1,000 policies: `cargo bench -p netproof-enforcer`. Needs no privilege.
+//! From a change to the generation that is programmed: on two nodes with 500 pods, for 1, 100 and 1,000
+//! policies; on one node, for 1,000 services with ten endpoints each. `cargo bench -p netproof-enforcer`.
+//! Needs no privilege.
 
 #[path = "../tests/kernel_support/mod.rs"]
 mod kernel_support;
@@ -8,7 +9,7 @@ mod world;
 
 use kernel_support::{in_namespace_of_our_own, new_netns};
 use netproof_enforcer::program::Compiler;
-use netproof_enforcer::{Enforcer, NodeHandle, nftables};
+use netproof_enforcer::{Enforcer, NodeHandle, Proxy, ProxyOptions, nftables, nftables_proxy};
 use netproof_model::{Families, Wiring};
 use std::error::Error;
 use std::fmt::Write;
@@ -17,6 +18,9 @@ use std::time::{Duration, Instant};
 use world::World;
 
 const PODS: usize = 500;
+const SERVICES: usize = 1000;
+/// Applications that the services share; each has ten pods.
+const SERVED: usize = 48;
 const APPS: usize = 100;
 const ROUNDS: usize = 11;
 
@@ -27,6 +31,55 @@ fn main() -> Result<(), Box<dyn Error>> {
     for policies in [1, 100, 1000] {
         measure(policies)?;
     }
+    measure_services()
+}
+
+/// One endpoint comes to, or goes from, one of many services.
+fn measure_services() -> Result<(), Box<dyn Error>> {
+    let mut world = World::new(Families::Ipv4, Wiring::Routed);
+    let mut objects = String::new();
+    for pod in 0..10 * SERVED {
+        // Ten pods an application, on both nodes.
+        let node = if pod % 2 == 0 { "node1" } else { "node2" };
+        objects += &world::pod(&format!("pod{pod}"), node, &format!("app=a{}", pod / 10), "http:80");
+    }
+    for service in 0..SERVICES {
+        let spec =
+            format!("{{selector: {{app: a{}}}, ports: [{{port: 80, targetPort: http}}]}}", service % SERVED);
+        objects += &world::service(&format!("service{service}"), &spec);
+    }
+    // A pod of its own, which only the service `one` may have.
+    objects += &world::pod("single", "node1", "app=nothing", "http:80");
+    for pod in 0..9 {
+        objects +=
+            &world::pod(&format!("one{pod}"), if pod < 3 { "node1" } else { "node2" }, "app=one", "http:80");
+    }
+    objects += &world::service(
+        "one",
+        "{clusterIP: 10.96.200.1, selector: {app: one}, ports: [{port: 80, targetPort: http}]}",
+    );
+    world.apply(&objects);
+    let netns = new_netns()?;
+    let handle = NodeHandle { name: "node1".into(), netns: netns.as_fd() };
+    let mut proxy = nftables_proxy(&[handle], ProxyOptions::default())?;
+    let mut program = |world: &World| {
+        let snapshot = world.snapshot();
+        time(|| Ok(proxy.program(&snapshot)?))
+    };
+    let first = program(&world)?;
+    let endpoint = median((0..ROUNDS).map(|round| {
+        world.label("pod", "single", "app", Some(if round % 2 == 0 { "one" } else { "nothing" }));
+        program(&world)
+    }))?;
+    println!("{SERVICES} services with 10 endpoints: first load {first:.2?}, one endpoint {endpoint:.2?}");
+    let snapshot = world.snapshot();
+    let look = median((0..ROUNDS).map(|_| {
+        time(|| {
+            std::hint::black_box(netproof_enforcer::proxy::inputs(&snapshot));
+            Ok(())
+        })
+    }))?;
+    println!("of which gathering services and slices {look:.2?}; {:?}", proxy.reports());
     Ok(())
 }
 
@@ -53,9 +106,9 @@ fn measure(policies: usize) -> Result<(), Box<dyn Error>> {
 
     let netns = [new_netns()?, new_netns()?];
     let handles = ["node1", "node2"].into_iter().zip(&netns);
-    let mut enforcer = nftables(
-        handles.map(|(name, netns)| NodeHandle { name: name.into(), netns: netns.as_fd() }).collect(),
-    )?;
+    let handles: Vec<_> =
+        handles.map(|(name, netns)| NodeHandle { name: name.into(), netns: netns.as_fd() }).collect();
+    let mut enforcer = nftables(&handles)?;
     let mut program = |world: &World| {
         let snapshot = world.snapshot();
         time(|| Ok(enforcer.program(&snapshot)?))

@@ -1,9 +1,10 @@
 //! From objects to packet rules on every node: the policy enforcer, and the service proxy beside it.
 //!
-//! Both read the completed objects of a [`Snapshot`] and make each node's ruleset say the same, in one
-//! atomic switch a change. [`program`] says what the policies mean, independent of any backend;
-//! [`nft`] is the backend; [`policy`] and [`proxy`] join them. Nothing here knows how a node is made:
-//! an agent gets the descriptor of its network namespace.
+//! Both stand in the [`Surroundings`] of their nodes, which are there whoever enforces. All read the
+//! completed objects of a [`Snapshot`] and make each node's ruleset say the same, in one atomic switch a
+//! change. [`program`] says what the policies mean, independent of any backend; [`nft`] is the backend;
+//! [`policy`] and [`proxy`] join them. Nothing here knows how a node is made: an agent gets the
+//! descriptor of its network namespace.
 //!
 //! Where the API leaves the answer open, this enforcer is the profile `netproof`:
 //! a pod's egress policy applies towards its own node; the host reaches its own pods always; a pod
@@ -11,6 +12,8 @@
 //! drop; policy sees addresses after DNAT and before masquerade; ICMP is policed by rules without ports
 //! only; ipBlocks match the addresses of pods, too.
 
+mod agents;
+mod conntrack;
 mod identities;
 mod names;
 pub mod nft;
@@ -18,17 +21,18 @@ mod options;
 pub mod policy;
 pub mod program;
 pub mod proxy;
+pub mod surroundings;
 
+pub use conntrack::ConntrackError;
 pub use identities::Numbers;
 pub use nft::{NFLOG_GROUP, NFLOG_PREFIX};
-pub use options::{EnforcerError, NodeHandle, Options};
+pub use options::{EnforcerError, NodeHandle, Options, ProxyMode, ProxyOptions};
 pub use policy::NftablesEnforcer;
 pub use proxy::NftablesProxy;
+pub use surroundings::Surroundings;
 
 use netproof_controlplane::Snapshot;
 use netproof_model::IdentityTable;
-use nft::Agent;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Turns policy objects into packet rules on every node.
@@ -103,24 +107,14 @@ impl Proxy for Nothing {
 }
 
 /// The policy enforcer with nftables.
-pub fn nftables(nodes: Vec<NodeHandle<'_>>) -> Result<NftablesEnforcer, EnforcerError> {
+pub fn nftables(nodes: &[NodeHandle<'_>]) -> Result<NftablesEnforcer, EnforcerError> {
     NftablesEnforcer::new(nodes, &Options::default())
 }
 
 /// The service proxy with nftables.
-pub fn nftables_proxy(nodes: Vec<NodeHandle<'_>>) -> Result<NftablesProxy, EnforcerError> {
-    NftablesProxy::new(nodes, &Options::default())
-}
-
-fn open_agents(
-    nodes: Vec<NodeHandle<'_>>,
-    options: &Options,
-) -> Result<BTreeMap<String, Agent>, EnforcerError> {
-    nodes
-        .into_iter()
-        .map(|node| match Agent::open(node.netns, options.send_buffer) {
-            Ok(agent) => Ok((node.name, agent)),
-            Err(source) => Err(EnforcerError::node(&node.name, source)),
-        })
-        .collect()
+pub fn nftables_proxy(
+    nodes: &[NodeHandle<'_>],
+    options: ProxyOptions,
+) -> Result<NftablesProxy, EnforcerError> {
+    NftablesProxy::new(nodes, &Options::default(), options)
 }

@@ -1,6 +1,9 @@
 //! What an enforcer is made with, and how it fails.
 
+use crate::conntrack::ConntrackError;
 use crate::nft::{DEFAULT_SEND_BUFFER, KernelError};
+use netproof_model::NamespacedName;
+use std::io;
 use std::os::fd::BorrowedFd;
 use thiserror::Error;
 
@@ -27,6 +30,47 @@ impl Default for Options {
     }
 }
 
+/// What kube-proxy does differently in its two modes, and which of them the proxy follows.
+///
+/// Both are made with nftables here. As iptables mode has it: a node port is served on every address of
+/// the node but loopback (there on loopback too, with the sysctl `route_localnet`, which is left alone);
+/// an unknown port of a cluster IP, and an address of the service range that no service has, fall
+/// through; whom `loadBalancerSourceRanges` do not let in gets no endpoint and is dropped after routing,
+/// and not where the service has no endpoints; what conntrack finds invalid is not forwarded. That
+/// iptables mode accepts marked and established packets in its own table has no effect on a policy
+/// enforcer's, and is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyMode {
+    /// As nftables mode does.
+    #[default]
+    Nftables,
+    /// As iptables mode does.
+    Iptables,
+}
+
+impl ProxyMode {
+    /// Every mode, the default first.
+    pub const ALL: [ProxyMode; 2] = [ProxyMode::Nftables, ProxyMode::Iptables];
+
+    /// As `--proxy-mode` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProxyMode::Nftables => "nftables",
+            ProxyMode::Iptables => "iptables",
+        }
+    }
+}
+
+/// How the proxy behaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProxyOptions {
+    /// Which of kube-proxy's modes it follows.
+    pub mode: ProxyMode,
+    /// Whether every packet to a cluster IP is masqueraded, those from pods too (kube-proxy's
+    /// `--masquerade-all`).
+    pub masquerade_all: bool,
+}
+
 /// Why a generation is not in force everywhere.
 #[derive(Debug, Error)]
 pub enum EnforcerError {
@@ -38,6 +82,34 @@ pub enum EnforcerError {
         /// What went wrong.
         #[source]
         source: KernelError,
+    },
+    /// A health check's port could not be served.
+    #[error(
+        "node {node}: cannot serve healthCheckNodePort {port} of service/{service}: {source}; \
+         free the port there, or give the service another"
+    )]
+    HealthCheck {
+        /// The node.
+        node: String,
+        /// The service.
+        service: NamespacedName,
+        /// Its health check's port.
+        port: u16,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The thread that answers health checks could not be started, or a namespace not be kept open.
+    #[error("cannot prepare health checks of services: {0}")]
+    HealthChecks(#[source] io::Error),
+    /// Conntrack entries of a node could not be listed or deleted.
+    #[error("node {node}: cannot remove stale conntrack entries of UDP services: {source}")]
+    Conntrack {
+        /// The node.
+        node: String,
+        /// What went wrong.
+        #[source]
+        source: ConntrackError,
     },
 }
 

@@ -3,7 +3,8 @@
 mod world;
 
 use netproof_enforcer::program::Compiler;
-use netproof_enforcer::{Numbers, policy, proxy};
+use netproof_enforcer::proxy::{NodeView, Site};
+use netproof_enforcer::{Numbers, ProxyOptions, policy, proxy};
 use world::cases;
 
 #[test]
@@ -20,10 +21,11 @@ fn policies() {
 #[test]
 fn services() {
     for case in cases::services() {
-        let node = &case.snapshot.nodes["node1"];
-        let services = proxy::compile(&case.snapshot);
-        let ruleset =
-            proxy::render(&services, &case.snapshot.topology, &node.addresses, &mut Numbers::even());
+        let node = NodeView::new(&case.snapshot, "node1");
+        let options = ProxyOptions::default();
+        let site = Site { topology: &case.snapshot.topology, node: &node, options };
+        let services = proxy::inputs(&case.snapshot);
+        let ruleset = proxy::render(&services, site, &mut Numbers::even()).ruleset;
         insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!(format!("proxy-{}", case.name), ruleset.to_string());
         });

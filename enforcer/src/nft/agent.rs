@@ -4,10 +4,10 @@
 //! but the base chains under the names of a new epoch, by several transactions to which nothing refers
 //! yet; a last, small one makes the base chains refer to it; then the old epoch is removed.
 
-use super::diff::{build, demolish, difference, leftovers, repoint};
+use super::diff::{build, demolish, difference, leftovers, repoint, undo};
 use super::encode::{Epoch, Message, Operation, encode};
 use super::kernel::{Kernel, KernelError};
-use super::ruleset::{Ruleset, TableId};
+use super::ruleset::{Ruleset, Table, TableId};
 use std::os::fd::BorrowedFd;
 
 /// What one change took, for those who measure.
@@ -74,47 +74,94 @@ impl Agent {
         }
         let mut held = std::mem::take(&mut self.current);
         merge(&mut held, std::mem::take(&mut self.leftover));
-        let result = self.change(&held, new, &mut report);
-        if result.is_err() && self.current.tables.is_empty() {
-            self.current = held;
-        }
-        result?;
-        self.sweep(&mut report)?;
+        let result = match self.change(&held, &new, &mut report) {
+            Ok(None) => self.switch_epoch(&mut held, &new, &mut report).map(|()| Tidied::all()),
+            Ok(Some(tidied)) => Ok(tidied),
+            Err(error) => Err(error),
+        };
+        let tidied = match result {
+            Ok(tidied) => tidied,
+            Err(error) => {
+                self.current = held;
+                return Err(error);
+            }
+        };
+        self.current = new;
+        self.finish(tidied, &mut report)?;
         Ok(report)
     }
 
-    /// From what the kernel has under the names of this epoch to `new`.
-    fn change(&mut self, held: &Ruleset, new: Ruleset, report: &mut Report) -> Result<(), KernelError> {
-        let way = difference(held, &new);
+    /// Changes a part of what is in force, at the cost of that part: `gone` is the part as it is in
+    /// force, `come` as it shall be. A set that both have may be shared with the rest: of its elements
+    /// too both have only those of this part.
+    pub fn patch(&mut self, gone: Ruleset, come: &Ruleset) -> Result<Report, KernelError> {
+        let mut report = Report::default();
+        let mut held = gone;
+        merge(&mut held, self.leftover.clone());
+        let Some(tidied) = self.change(&held, come, &mut report)? else {
+            let mut new = self.current.clone();
+            edit(&mut new, &held, come);
+            return self.apply(new);
+        };
+        edit(&mut self.current, &held, come);
+        self.finish(tidied, &mut report)?;
+        Ok(report)
+    }
+
+    /// From what the kernel has under the names of this epoch to `new`, by one transaction for the
+    /// switch; `None`, and nothing done, where it would be too large for that.
+    fn change(
+        &mut self,
+        held: &Ruleset,
+        new: &Ruleset,
+        report: &mut Report,
+    ) -> Result<Option<Tidied>, KernelError> {
+        let way = difference(held, new);
         let switch = messages(&way.switch, self.epoch);
         if size(&switch) > self.kernel.limit() {
-            return self.switch_epoch(held, new, report);
+            return Ok(None);
         }
         self.commit(switch, report)?;
         let (done, result) = self.commit_in_parts(&way.tidy, self.epoch, report);
-        self.leftover = leftovers(way.tidy.get(done..).unwrap_or_default(), held);
-        self.current = new;
-        unless_busy(result)
+        Ok(Some(Tidied { leftover: leftovers(way.tidy.get(done..).unwrap_or_default()), result }))
     }
 
-    /// Builds `new` beside what is in force, then switches over.
-    fn switch_epoch(&mut self, held: &Ruleset, new: Ruleset, report: &mut Report) -> Result<(), KernelError> {
+    /// After the switch: keeps in mind what the kernel did not let go of.
+    fn finish(&mut self, tidied: Tidied, report: &mut Report) -> Result<(), KernelError> {
+        self.leftover = tidied.leftover;
+        unless_busy(tidied.result)?;
+        self.sweep(report)
+    }
+
+    /// Builds `new` beside what is in force, then switches over. On an error `held` is still in force;
+    /// what was built so far has become litter, and the tables that are there now are in `held`.
+    fn switch_epoch(
+        &mut self,
+        held: &mut Ruleset,
+        new: &Ruleset,
+        report: &mut Report,
+    ) -> Result<(), KernelError> {
         report.side_by_side = true;
         self.last_epoch += 1;
         let epoch = Epoch(self.last_epoch);
-        let tables: Vec<Operation<'_>> = new
-            .tables
-            .keys()
-            .filter(|id| !held.tables.contains_key(id))
-            .map(|id| Operation::AddTable(*id))
-            .collect();
-        self.commit_in_parts(&tables, epoch, report).1?;
-        self.commit_in_parts(&build(&new), epoch, report).1?;
-        // Base chains have the same names in every epoch; their rules are encoded under the new one.
-        self.commit(messages(&repoint(held, &new), epoch), report)?;
-        self.litter.extend(messages(&demolish(held, &new), self.epoch));
-        self.current = new;
-        self.leftover = Ruleset::default();
+        for id in new.tables.keys() {
+            if !held.tables.contains_key(id) {
+                self.commit(messages(&[Operation::AddTable(*id)], epoch), report)?;
+                held.tables.insert(*id, Table::default());
+            }
+        }
+        let building = build(held, new);
+        let (built, result) = self.commit_in_parts(&building, epoch, report);
+        let result = result.and_then(|()| {
+            // Base chains have the same names in every epoch; their rules are encoded under the new one.
+            self.commit(messages(&repoint(held, new), epoch), report)
+        });
+        if let Err(error) = result {
+            let built = building.get(..built).unwrap_or_default();
+            self.litter.extend(messages(&undo(built), epoch));
+            return Err(error);
+        }
+        self.litter.extend(messages(&demolish(held, new), self.epoch));
         self.epoch = epoch;
         Ok(())
     }
@@ -185,6 +232,18 @@ impl Agent {
     }
 }
 
+/// What became of the removal of that to which nothing refers any more.
+struct Tidied {
+    leftover: Ruleset,
+    result: Result<(), KernelError>,
+}
+
+impl Tidied {
+    fn all() -> Tidied {
+        Tidied { leftover: Ruleset::default(), result: Ok(()) }
+    }
+}
+
 /// Kernels before 6.2 notice late that nothing refers to a chain any more: its removal can wait.
 fn unless_busy(result: Result<(), KernelError>) -> Result<(), KernelError> {
     match result {
@@ -221,5 +280,37 @@ fn merge(into: &mut Ruleset, from: Ruleset) {
             held.sets.extend(table.sets);
             held.chains.extend(table.chains);
         }
+    }
+}
+
+/// Puts `come` in the place of `gone`.
+fn edit(ruleset: &mut Ruleset, gone: &Ruleset, come: &Ruleset) {
+    for (id, part) in &gone.tables {
+        let Some(table) = ruleset.tables.get_mut(id) else { continue };
+        let kept = come.tables.get(id);
+        for (name, set) in &part.sets {
+            if kept.is_some_and(|come| come.sets.contains_key(name)) {
+                if let Some(held) = table.sets.get_mut(name) {
+                    for element in set.elements.keys() {
+                        held.elements.remove(element);
+                    }
+                }
+            } else {
+                table.sets.remove(name);
+            }
+        }
+        for name in part.chains.keys() {
+            table.chains.remove(name);
+        }
+    }
+    for (id, part) in &come.tables {
+        let table = ruleset.tables.entry(*id).or_default();
+        for (name, set) in &part.sets {
+            match table.sets.get_mut(name) {
+                Some(held) => held.elements.extend(set.elements.clone()),
+                None => drop(table.sets.insert(name.clone(), set.clone())),
+            }
+        }
+        table.chains.extend(part.chains.clone());
     }
 }

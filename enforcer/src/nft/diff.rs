@@ -2,7 +2,7 @@
 
 use super::encode::Operation;
 use super::ruleset::{Chain, Rule, Ruleset, Set, Statement, Table, TableId, Test};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The way from a ruleset to another, in logical names.
 #[derive(Debug, Default)]
@@ -30,21 +30,20 @@ pub(super) fn difference<'a>(old: &'a Ruleset, new: &'a Ruleset) -> Difference<'
     difference
 }
 
-static NO_TABLE: Table =
-    Table { sets: std::collections::BTreeMap::new(), chains: std::collections::BTreeMap::new() };
+static NO_TABLE: Table = Table { sets: BTreeMap::new(), chains: BTreeMap::new() };
 
 fn table_difference<'a>(id: TableId, old: &'a Table, new: &'a Table, difference: &mut Difference<'a>) {
     // A set of ranges, and one whose shape changed, is made anew under its old name, which takes every
     // rule that refers to it out and in again.
-    let renewed: BTreeSet<&str> = old
+    let renewed: BTreeMap<&str, &Set> = old
         .sets
         .iter()
         .filter(|(name, set)| new.sets.get(*name).is_some_and(|new| must_renew(set, new)))
-        .map(|(name, _)| name.as_str())
+        .map(|(name, set)| (name.as_str(), set))
         .collect();
     let rewritten = |name: &str, chain: &Chain| {
         let changed = new.chains.get(name).is_some_and(|new| new != chain);
-        changed || chain.rules.iter().flat_map(sets_of).any(|set| renewed.contains(set))
+        changed || chain.rules.iter().flat_map(sets_of).any(|set| renewed.contains_key(set))
     };
     let mut rewritten_chains = BTreeSet::new();
     for (name, chain) in &old.chains {
@@ -59,8 +58,8 @@ fn table_difference<'a>(id: TableId, old: &'a Table, new: &'a Table, difference:
             difference.switch.push(Operation::DeleteChain(id, name, chain));
         }
     }
-    for name in &renewed {
-        difference.switch.push(Operation::DeleteSet(id, name));
+    for (name, set) in &renewed {
+        difference.switch.push(Operation::DeleteSet(id, name, set));
     }
     for (name, chain) in &new.chains {
         if old.chains.get(name).is_none_or(|old| old.base != chain.base) {
@@ -68,7 +67,7 @@ fn table_difference<'a>(id: TableId, old: &'a Table, new: &'a Table, difference:
         }
     }
     for (name, set) in &new.sets {
-        let kept = old.sets.get(name).filter(|_| !renewed.contains(name.as_str()));
+        let kept = old.sets.get(name).filter(|_| !renewed.contains_key(name.as_str()));
         set_difference(id, name, kept, set, difference);
     }
     for (name, chain) in &new.chains {
@@ -81,16 +80,20 @@ fn table_difference<'a>(id: TableId, old: &'a Table, new: &'a Table, difference:
 }
 
 fn must_renew(old: &Set, new: &Set) -> bool {
-    let same_shape = old.key == new.key && old.interval == new.interval && old.is_map == new.is_map;
+    let same_shape = old.key == new.key
+        && old.interval == new.interval
+        && old.is_map == new.is_map
+        && old.remembers == new.remembers;
     !same_shape || (old.interval && old.elements != new.elements)
 }
 
 /// The sets that a rule refers to.
 fn sets_of(rule: &Rule) -> impl Iterator<Item = &str> {
     rule.statements.iter().filter_map(|statement| match statement {
-        Statement::Match(_, Test::In(set)) | Statement::VerdictMap(_, set) | Statement::RandomMap(_, set) => {
-            Some(set.as_str())
-        }
+        Statement::Match(_, Test::In(set) | Test::Remembered(set))
+        | Statement::VerdictMap(_, set)
+        | Statement::RandomMap(_, set)
+        | Statement::Remember(_, set) => Some(set.as_str()),
         _ => None,
     })
 }
@@ -148,8 +151,8 @@ fn tidy<'a>(
             difference.tidy.push(Operation::FlushChain(id, name, chain));
         }
     }
-    for name in old.sets.keys().filter(|name| !new.sets.contains_key(*name)) {
-        difference.tidy.push(Operation::DeleteSet(id, name));
+    for (name, set) in old.sets.iter().filter(|(name, _)| !new.sets.contains_key(*name)) {
+        difference.tidy.push(Operation::DeleteSet(id, name, set));
     }
     for (name, chain) in stale {
         difference.tidy.push(Operation::DeleteChain(id, name, chain));
@@ -157,14 +160,12 @@ fn tidy<'a>(
 }
 
 /// What operations that remove things, and that were not carried out, leave in the kernel.
-pub(super) fn leftovers(undone: &[Operation<'_>], old: &Ruleset) -> Ruleset {
+pub(super) fn leftovers(undone: &[Operation<'_>]) -> Ruleset {
     let mut left = Ruleset::default();
     for operation in undone {
         match operation {
-            Operation::DeleteSet(id, name) => {
-                if let Some(set) = old.tables.get(id).and_then(|table| table.sets.get(*name)) {
-                    left.tables.entry(*id).or_default().sets.insert((*name).to_owned(), set.clone());
-                }
+            Operation::DeleteSet(id, name, set) => {
+                left.tables.entry(*id).or_default().sets.insert((*name).to_owned(), (*set).clone());
             }
             // Whether its rules are still there is not known; a rule that no ruleset has makes sure
             // that it is flushed before anybody uses the chain again.
@@ -179,13 +180,15 @@ pub(super) fn leftovers(undone: &[Operation<'_>], old: &Ruleset) -> Ruleset {
 }
 
 /// All of a ruleset but its base chains, in an order in which nothing refers to what is not there yet.
-pub(super) fn build(new: &Ruleset) -> Vec<Operation<'_>> {
+/// What `old` remembers, and `new` does too, is there.
+pub(super) fn build<'a>(old: &Ruleset, new: &'a Ruleset) -> Vec<Operation<'a>> {
     let mut operations = Vec::new();
     for (id, table) in &new.tables {
+        let held = old.tables.get(id).unwrap_or(&NO_TABLE);
         let chains = || table.chains.iter().filter(|(_, chain)| chain.base.is_none());
         operations.extend(chains().map(|(name, chain)| Operation::AddChain(*id, name, chain)));
         let mut sets = Difference::default();
-        for (name, set) in &table.sets {
+        for (name, set) in table.sets.iter().filter(|(name, set)| !remembered(set, held.sets.get(*name))) {
             set_difference(*id, name, None, set, &mut sets);
         }
         operations.append(&mut sets.switch);
@@ -219,13 +222,40 @@ pub(super) fn repoint<'a>(old: &'a Ruleset, new: &'a Ruleset) -> Vec<Operation<'
     operations
 }
 
+/// Whether a set that remembers is there already, and need not (and may not) be made again.
+fn remembered(set: &Set, other: Option<&Set>) -> bool {
+    set.remembers.is_some() && other == Some(set)
+}
+
+/// Removes what operations of [`build`] have made.
+pub(super) fn undo<'a>(built: &[Operation<'a>]) -> Vec<Operation<'a>> {
+    let mut operations = Vec::new();
+    let mut chains = Vec::new();
+    let mut sets = Vec::new();
+    for operation in built {
+        match operation {
+            Operation::AddChain(id, name, chain) => {
+                operations.push(Operation::FlushChain(*id, name, chain));
+                chains.push(Operation::DeleteChain(*id, name, chain));
+            }
+            Operation::AddSet(id, name, set) => sets.push(Operation::DeleteSet(*id, name, set)),
+            _ => {}
+        }
+    }
+    operations.append(&mut sets);
+    operations.append(&mut chains);
+    operations
+}
+
 /// Removes all of a ruleset but its base chains, which refer to none of it any more.
 pub(super) fn demolish<'a>(old: &'a Ruleset, new: &Ruleset) -> Vec<Operation<'a>> {
     let mut operations = Vec::new();
-    for (id, table) in old.tables.iter().filter(|(id, _)| new.tables.contains_key(id)) {
+    for (id, table) in &old.tables {
+        let Some(kept) = new.tables.get(id) else { continue };
         let chains = || table.chains.iter().filter(|(_, chain)| chain.base.is_none());
         operations.extend(chains().map(|(name, chain)| Operation::FlushChain(*id, name, chain)));
-        operations.extend(table.sets.keys().map(|name| Operation::DeleteSet(*id, name)));
+        let sets = table.sets.iter().filter(|(name, set)| !remembered(set, kept.sets.get(*name)));
+        operations.extend(sets.map(|(name, set)| Operation::DeleteSet(*id, name, set)));
         operations.extend(chains().map(|(name, chain)| Operation::DeleteChain(*id, name, chain)));
     }
     operations

@@ -46,7 +46,7 @@ pub(super) enum Operation<'a> {
     DeleteChain(TableId, &'a str, &'a Chain),
     AddRule(TableId, &'a str, &'a Chain, &'a Rule),
     AddSet(TableId, &'a str, &'a Set),
-    DeleteSet(TableId, &'a str),
+    DeleteSet(TableId, &'a str, &'a Set),
     AddElements(TableId, &'a str, &'a Set, Vec<(&'a Element, Option<&'a Verdict>)>),
     DeleteElements(TableId, &'a str, &'a Set, Vec<&'a Element>),
 }
@@ -63,6 +63,11 @@ impl Epoch {
             // No object's name has an underscore, so `web` of epoch 1 is not `web.e1` of epoch 0.
             epoch => format!("{logical}_e{epoch}"),
         }
+    }
+
+    /// What is remembered stays through the epochs, and so does its name.
+    fn set(self, logical: &str, set: &Set) -> String {
+        if set.remembers.is_some() { logical.to_owned() } else { self.name(logical) }
     }
 
     fn chain(self, logical: &str, chain: &Chain) -> String {
@@ -113,13 +118,13 @@ pub(super) fn encode(operation: &Operation<'_>, epoch: Epoch, messages: &mut Vec
             let id = u32::try_from(messages.len()).unwrap_or(u32::MAX).saturating_add(1);
             messages.push(message(nf::NFT_MSG_NEWSET, table, NLM_F_CREATE | NLM_F_EXCL, |b| {
                 b.append_attr_str(nf::NFTA_SET_TABLE, table.name);
-                b.append_attr_str(nf::NFTA_SET_NAME, &epoch.name(name));
+                b.append_attr_str(nf::NFTA_SET_NAME, &epoch.set(name, set));
                 write_set(b, set, id);
             }));
         }
-        Op::DeleteSet(table, name) => messages.push(message(nf::NFT_MSG_DELSET, table, 0, |b| {
+        Op::DeleteSet(table, name, set) => messages.push(message(nf::NFT_MSG_DELSET, table, 0, |b| {
             b.append_attr_str(nf::NFTA_SET_TABLE, table.name);
-            b.append_attr_str(nf::NFTA_SET_NAME, &epoch.name(name));
+            b.append_attr_str(nf::NFTA_SET_NAME, &epoch.set(name, set));
         })),
         Op::AddElements(table, name, set, elements) => {
             let elements = elements.iter().map(|(element, verdict)| (*element, *verdict));

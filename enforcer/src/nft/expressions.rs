@@ -11,8 +11,14 @@ use nlink::netlink::nftables::{
 };
 use std::net::IpAddr;
 
+const CT_INVALID: u32 = 1;
 const CT_NEW: u32 = 8;
+const CT_UNTRACKED: u32 = 64;
 const CT_ESTABLISHED_OR_RELATED: u32 = 2 | 4;
+/// `IPS_DST_NAT` of the connection's status.
+const CT_STATUS_DNAT: u32 = 1 << 5;
+/// `RTN_LOCAL`: the type of the routes to this machine's own addresses.
+const ROUTE_LOCAL: u32 = 2;
 const RANDOM_FULLY: u32 = 1 << 4;
 
 /// The expressions of a rule in a table of this family.
@@ -50,6 +56,10 @@ impl Writer {
                         self.load(fields);
                         self.push(LookupExpr::new(self.epoch.name(set), r0));
                     }
+                    Test::Remembered(set) => {
+                        self.load(fields);
+                        self.push(LookupExpr::new(set.as_str(), r0));
+                    }
                 }
             }
             Statement::Family(family) => self.family_guard(*family),
@@ -60,6 +70,16 @@ impl Writer {
             }
             Statement::Established => self.ct_state(CT_ESTABLISHED_OR_RELATED),
             Statement::New => self.ct_state(CT_NEW),
+            Statement::NewOrUntracked => self.ct_state(CT_NEW | CT_UNTRACKED),
+            Statement::Invalid => self.ct_state(CT_INVALID),
+            Statement::Translated => self.ct_bits(CtKey::Status, CT_STATUS_DNAT),
+            Statement::FromThisNode => self.is_local(nf::FibFlags::SADDR),
+            Statement::ToThisNode => self.is_local(nf::FibFlags::DADDR),
+            Statement::Remember(field, set) => {
+                self.guard(&[*field]);
+                self.load(&[*field]);
+                self.push(nf::DynsetExpr::new(nf::DynsetOp::Update, set.as_str(), r0));
+            }
             Statement::VerdictMap(fields, map) => {
                 self.guard(fields);
                 self.load(fields);
@@ -81,13 +101,8 @@ impl Writer {
             }
             Statement::SetMark(bits) => self.change_mark(!bits, *bits),
             Statement::FlipMark(bits) => self.change_mark(u32::MAX, *bits),
-            Statement::Log(number) => self.push(
-                LogExpr::new()
-                    .prefix(format!("{NFLOG_PREFIX}{number}"))
-                    .group(NFLOG_GROUP)
-                    .snaplen(NFLOG_SNAPLEN)
-                    .queue_threshold(1),
-            ),
+            Statement::Log(number) => self.log(number),
+            Statement::Note(word) => self.log(word),
             Statement::Reject => {
                 let (reject_type, icmp_code) = match self.table {
                     TableFamily::Ip => (nf::NFT_REJECT_ICMP_UNREACH, 3),
@@ -204,9 +219,29 @@ impl Writer {
         }
     }
 
+    fn log(&mut self, what: &dyn std::fmt::Display) {
+        self.push(
+            LogExpr::new()
+                .prefix(format!("{NFLOG_PREFIX}{what}"))
+                .group(NFLOG_GROUP)
+                .snaplen(NFLOG_SNAPLEN)
+                .queue_threshold(1),
+        );
+    }
+
+    fn is_local(&mut self, flags: nf::FibFlags) {
+        self.push(Expr::Fib { dreg: Register::R0, result: nf::FibResult::AddrType, flags });
+        let data = ROUTE_LOCAL.to_ne_bytes().to_vec();
+        self.push(Expr::Cmp { sreg: Register::R0, op: CmpOp::Eq, data });
+    }
+
     fn ct_state(&mut self, states: u32) {
-        self.push(Expr::Ct { dreg: Register::R0, key: CtKey::State });
-        self.bits(states, 0);
+        self.ct_bits(CtKey::State, states);
+    }
+
+    fn ct_bits(&mut self, key: CtKey, bits: u32) {
+        self.push(Expr::Ct { dreg: Register::R0, key });
+        self.bits(bits, 0);
         self.push(Expr::Cmp { sreg: Register::R0, op: CmpOp::Neq, data: 0u32.to_ne_bytes().to_vec() });
     }
 

@@ -110,6 +110,18 @@ pub enum Statement {
     Established,
     /// Goes on only if conntrack sees the connection's first packet.
     New,
+    /// Goes on only if that, or if conntrack leaves the packet alone.
+    NewOrUntracked,
+    /// Goes on only if conntrack can make nothing of the packet.
+    Invalid,
+    /// Goes on only if this node translates the destination of the packet's connection.
+    Translated,
+    /// Goes on only if the source is an address of this node.
+    FromThisNode,
+    /// Goes on only if the destination is an address of this node.
+    ToThisNode,
+    /// Adds the field to the set of what is remembered, or remembers it from now on anew.
+    Remember(Field, String),
     /// Follows the map's verdict for the fields; goes on if it has none.
     VerdictMap(Vec<Field>, String),
     /// Follows the map's verdict for a random number below the modulus.
@@ -122,6 +134,8 @@ pub enum Statement {
     FlipMark(u32),
     /// Sends the packet to the NFLOG group, with the rule's number.
     Log(u32),
+    /// Sends the packet to the NFLOG group, with a word: evidence of nobody's decision.
+    Note(&'static str),
     /// Answers "port unreachable" by ICMP and drops.
     Reject,
     /// Changes the destination.
@@ -201,6 +215,8 @@ pub enum Test {
     IsNot(Part),
     /// An element of the set.
     In(String),
+    /// An element of a set of what is remembered ([`Set::remembering`]).
+    Remembered(String),
 }
 
 /// One value or a range of values.
@@ -268,6 +284,9 @@ pub struct Set {
     pub interval: bool,
     /// Whether elements have verdicts.
     pub is_map: bool,
+    /// Of a set of what packets had: for how many seconds. Its elements are the kernel's, not ours:
+    /// whatever else changes, they stay.
+    pub remembers: Option<u32>,
     /// The elements, with a verdict each if it is a map.
     pub elements: BTreeMap<Element, Option<Verdict>>,
 }
@@ -275,12 +294,17 @@ pub struct Set {
 impl Set {
     /// An empty set of single values.
     pub fn new(key: &[KeyType]) -> Set {
-        Set { key: key.to_vec(), interval: false, is_map: false, elements: BTreeMap::new() }
+        Set { key: key.to_vec(), interval: false, is_map: false, remembers: None, elements: BTreeMap::new() }
     }
 
     /// An empty set of ranges.
     pub fn intervals(key: &[KeyType]) -> Set {
         Set { interval: true, ..Set::new(key) }
+    }
+
+    /// A set to which [`Statement::Remember`] adds, each element for so many seconds.
+    pub fn remembering(key: KeyType, seconds: u32) -> Set {
+        Set { remembers: Some(seconds), ..Set::new(&[key]) }
     }
 
     /// An empty verdict map.

@@ -7,6 +7,10 @@ use nlink::netlink::nftables as nf;
 
 const SET_INTERVAL: u32 = 0x4;
 const SET_MAP: u32 = 0x8;
+const SET_TIMEOUT: u32 = 0x10;
+const SET_EVAL: u32 = 0x20;
+/// How much a set of what is remembered holds; nft's own default.
+const REMEMBERED: u32 = 65_535;
 const SET_CONCAT: u32 = 0x80;
 
 /// The attributes that make a set.
@@ -21,6 +25,9 @@ pub(super) fn write_set(b: &mut MessageBuilder, set: &Set, id: u32) {
     }
     if concatenated && set.interval {
         flags |= SET_CONCAT;
+    }
+    if set.remembers.is_some() {
+        flags |= SET_TIMEOUT | SET_EVAL;
     }
     // nft's identifier of a concatenation: six bits a field, the first in the highest.
     let key_type = set.key.iter().fold(0, |id, key| id << 6 | type_id(*key));
@@ -48,6 +55,12 @@ pub(super) fn write_set(b: &mut MessageBuilder, set: &Set, id: u32) {
         }
         b.nest_end(concatenation);
         b.nest_end(description);
+    }
+    if let Some(seconds) = set.remembers {
+        let description = b.nest_start(nf::NFTA_SET_DESC | NLA_F_NESTED);
+        b.append_attr_u32_be(nf::NFTA_SET_DESC_SIZE, REMEMBERED);
+        b.nest_end(description);
+        b.append_attr(nf::NFTA_SET_TIMEOUT, &(u64::from(seconds) * 1000).to_be_bytes());
     }
     b.append_attr_u32_be(nf::NFTA_SET_ID, id);
 }

@@ -48,6 +48,10 @@ fn write_set(f: &mut fmt::Formatter<'_>, name: &str, set: &Set) -> fmt::Result {
     if set.interval {
         writeln!(f, "\t\tflags interval")?;
     }
+    if let Some(seconds) = set.remembers {
+        writeln!(f, "\t\tflags dynamic,timeout")?;
+        writeln!(f, "\t\ttimeout {seconds}s")?;
+    }
     if !set.elements.is_empty() {
         let elements: Vec<String> = set
             .elements
@@ -122,21 +126,27 @@ impl fmt::Display for Statement {
         match self {
             Statement::Match(fields, Test::Is(part)) => write!(f, "{} {part}", Fields(fields)),
             Statement::Match(fields, Test::IsNot(part)) => write!(f, "{} != {part}", Fields(fields)),
-            Statement::Match(fields, Test::In(set)) => write!(f, "{} @{set}", Fields(fields)),
+            Statement::Match(fields, Test::In(set) | Test::Remembered(set)) => {
+                write!(f, "{} @{set}", Fields(fields))
+            }
             Statement::Family(Family::Ipv4) => f.write_str("meta protocol ip"),
             Statement::Family(Family::Ipv6) => f.write_str("meta protocol ip6"),
             Statement::DestinationPort(protocol, part) => write!(f, "{protocol} dport {part}"),
             Statement::Established => f.write_str("ct state established,related"),
             Statement::New => f.write_str("ct state new"),
+            Statement::NewOrUntracked => f.write_str("ct state new,untracked"),
+            Statement::Invalid => f.write_str("ct state invalid"),
+            Statement::Translated => f.write_str("ct status dnat"),
+            Statement::FromThisNode => f.write_str("fib saddr type local"),
+            Statement::ToThisNode => f.write_str("fib daddr type local"),
+            Statement::Remember(field, set) => write!(f, "update @{set} {{ {} }}", Fields(&[*field])),
             Statement::VerdictMap(fields, map) => write!(f, "{} vmap @{map}", Fields(fields)),
             Statement::RandomMap(modulus, map) => write!(f, "numgen random mod {modulus} vmap @{map}"),
             Statement::MarkUnset(bits) => write!(f, "meta mark & {bits:#x} == 0"),
             Statement::SetMark(bits) => write!(f, "meta mark set meta mark | {bits:#x}"),
             Statement::FlipMark(bits) => write!(f, "meta mark set meta mark ^ {bits:#x}"),
-            Statement::Log(number) => write!(
-                f,
-                "log prefix \"{NFLOG_PREFIX}{number}\" group {NFLOG_GROUP} snaplen {NFLOG_SNAPLEN} queue-threshold 1"
-            ),
+            Statement::Log(number) => write_log(f, number),
+            Statement::Note(word) => write_log(f, word),
             Statement::Reject => f.write_str("reject"),
             Statement::Dnat(IpAddr::V4(address), port) => write!(f, "dnat to {address}:{port}"),
             Statement::Dnat(IpAddr::V6(address), port) => write!(f, "dnat to [{address}]:{port}"),
@@ -144,6 +154,13 @@ impl fmt::Display for Statement {
             Statement::Verdict(verdict) => verdict.fmt(f),
         }
     }
+}
+
+fn write_log(f: &mut fmt::Formatter<'_>, what: &dyn fmt::Display) -> fmt::Result {
+    write!(
+        f,
+        "log prefix \"{NFLOG_PREFIX}{what}\" group {NFLOG_GROUP} snaplen {NFLOG_SNAPLEN} queue-threshold 1"
+    )
 }
 
 struct Fields<'a>(&'a [Field]);

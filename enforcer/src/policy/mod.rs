@@ -4,8 +4,9 @@ mod render;
 
 pub use render::{SOURCE_TABLE, TABLE, render};
 
+use crate::agents::Agents;
 use crate::identities::Numbers;
-use crate::nft::{Agent, Report};
+use crate::nft::Report;
 use crate::program::Compiler;
 use crate::{Enforcer, EnforcerError, NodeHandle, Options};
 use netproof_controlplane::Snapshot;
@@ -15,21 +16,18 @@ use std::sync::Arc;
 
 /// Enforces NetworkPolicy with nftables on every node.
 pub struct NftablesEnforcer {
-    agents: BTreeMap<String, Agent>,
-    numbers: Numbers,
-    reports: BTreeMap<String, Report>,
+    agents: Agents,
 }
 
 impl NftablesEnforcer {
     /// An agent in each node's namespace. Nothing is programmed yet.
-    pub fn new(nodes: Vec<NodeHandle<'_>>, options: &Options) -> Result<Self, EnforcerError> {
-        let agents = crate::open_agents(nodes, options)?;
-        Ok(NftablesEnforcer { agents, numbers: Numbers::odd(), reports: BTreeMap::new() })
+    pub fn new(nodes: &[NodeHandle<'_>], options: &Options) -> Result<Self, EnforcerError> {
+        Ok(NftablesEnforcer { agents: Agents::open(nodes, options, Numbers::odd())? })
     }
 
     /// What the last change took, by node.
     pub fn reports(&self) -> &BTreeMap<String, Report> {
-        &self.reports
+        self.agents.reports()
     }
 }
 
@@ -40,19 +38,18 @@ impl Enforcer for NftablesEnforcer {
 
     fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError> {
         let compiler = Compiler::new(snapshot);
-        for (node, agent) in &mut self.agents {
-            let ruleset = render(&compiler.node(node), &snapshot.topology, &mut self.numbers);
-            let report = agent.apply(ruleset).map_err(|source| EnforcerError::node(node, source))?;
-            self.reports.insert(node.clone(), report);
+        for node in self.agents.nodes() {
+            let ruleset = render(&compiler.node(&node), &snapshot.topology, &mut self.agents.numbers);
+            self.agents.apply(&node, ruleset)?;
         }
         Ok(())
     }
 
     fn identities(&self, node: &str) -> Option<&IdentityTable> {
-        self.agents.contains_key(node).then(|| self.numbers.table())
+        self.agents.identities(node)
     }
 
     fn rules(&self, node: &str) -> Option<String> {
-        self.agents.get(node).map(|agent| agent.current().to_string())
+        self.agents.rules(node)
     }
 }

@@ -22,7 +22,7 @@ use netproof_model::{
     Action, Decision, Direction, Family, Hook, Identity, NamespacedName, Place, PolicyRef, Topology, Wiring,
 };
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The table of the policies.
 pub const TABLE: TableId = TableId { family: TableFamily::Inet, name: "netproof-policy" };
@@ -35,11 +35,22 @@ const FILTER: i32 = 0;
 /// Where the source check stands: before anything remembers the packet.
 const SOURCE_CHECK: i32 = -300;
 
-/// What stays on its link: multicast listener discovery, and neighbour discovery beside it.
+/// What a pod says from an address of its link only: multicast listener discovery, and neighbour
+/// discovery beside it.
 const LINK_MESSAGES: [Part; 2] =
     [Part::Range(Value::Number(130), Value::Number(137)), Part::One(Value::Number(143))];
 /// Neighbour discovery: router and neighbour solicitations and advertisements, redirects.
 const NEIGHBOUR_DISCOVERY: Part = Part::Range(Value::Number(133), Value::Number(137));
+
+/// Addresses of the link, and none at all: a pod speaks to its neighbours from these before it has
+/// another, and from its own address afterwards.
+const LINK_SOURCES: [(Ipv6Addr, Ipv6Addr); 2] = [
+    (Ipv6Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
+    (
+        Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0),
+        Ipv6Addr::new(0xfebf, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff),
+    ),
+];
 
 /// The ruleset of a node.
 pub fn render(program: &Program, topology: &Topology, numbers: &mut Numbers) -> Ruleset {
@@ -84,8 +95,12 @@ impl Renderer<'_> {
         for (name, hook, priority, direction) in hooks {
             // Existing connections and their answers stay.
             let mut rules = vec![Rule::new([Statement::Established, Statement::Verdict(Verdict::Accept)])];
-            if self.families.contains(&Family::Ipv6) {
-                rules.push(link_messages(NEIGHBOUR_DISCOVERY, Verdict::Accept));
+            if hook == Hook::Input && self.families.contains(&Family::Ipv6) {
+                // Neighbour discovery ends on its link: there is none to forward.
+                let of_type = Statement::Match(vec![Field::Icmpv6Type], Test::Is(NEIGHBOUR_DISCOVERY));
+                rules.push(
+                    Rule::new([of_type, Statement::Verdict(Verdict::Accept)]).comment("neighbour discovery"),
+                );
             }
             for family in self.families {
                 let near = near(direction, *family);
@@ -304,8 +319,18 @@ fn source_check(program: &Program, families: &[Family], numbers: &mut Numbers) -
     table.sets.insert("pod-interfaces".into(), Set::new(&[KeyType::Interface]).with(interfaces));
     let mut rules = Vec::new();
     if families.contains(&Family::Ipv6) {
-        // A pod speaks to its neighbours from its link-local address, or from none.
-        rules.extend(LINK_MESSAGES.map(|types| link_messages(types, Verdict::Return)));
+        for types in LINK_MESSAGES {
+            rules.extend(LINK_SOURCES.map(|(first, last)| {
+                let part = match first == last {
+                    true => Part::One(Value::Ipv6(first)),
+                    false => Part::Range(Value::Ipv6(first), Value::Ipv6(last)),
+                };
+                let from_the_link = Statement::Match(vec![Field::SourceV6], Test::Is(part));
+                let of_type = Statement::Match(vec![Field::Icmpv6Type], Test::Is(types.clone()));
+                Rule::new([from_the_link, of_type, Statement::Verdict(Verdict::Return)])
+                    .comment("neighbour discovery")
+            }));
+        }
     }
     for family in families {
         let fields = vec![Field::InputInterface, source(*family)];
@@ -340,11 +365,6 @@ fn drop_rule(decision: Decision, numbers: &mut Numbers) -> Rule {
     let number = numbers.of(Identity { decision, action: Action::Drop });
     Rule::new([Statement::Log(number), Statement::Verdict(Verdict::Drop)])
         .comment(format!("{number} {comment}"))
-}
-
-fn link_messages(types: Part, verdict: Verdict) -> Rule {
-    let of_type = Statement::Match(vec![Field::Icmpv6Type], Test::Is(types));
-    Rule::new([of_type, Statement::Verdict(verdict)]).comment("neighbour discovery")
 }
 
 fn endpoints_map(direction: Direction, family: Family) -> String {

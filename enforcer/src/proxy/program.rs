@@ -1,16 +1,26 @@
-//! What services mean, independent of any backend: each port of each service address, with the
-//! endpoints that it leads to.
+//! What services mean on one node, independent of any backend: each port of each service address, with
+//! the endpoints that it leads to.
+//!
+//! Which endpoints those are is decided as kube-proxy does: ready ones, else those that still serve
+//! while they end; for the policies Cluster and Local independently; of those of the whole cluster only
+//! the ones whose hints name this node, else its zone, if every ready endpoint has such hints and one
+//! names it.
 
+use crate::conntrack::UdpServices;
 use crate::program::protocol;
-use netproof_api::core::AddressType;
-use netproof_api::{EndpointSlice, ServicePort as ApiPort};
-use netproof_controlplane::SERVICE_NAME_LABEL;
-use netproof_controlplane::Snapshot;
-use netproof_model::{Family, NamespacedName, Protocol};
+use ipnet::IpNet;
+use netproof_api::core::{AddressType, EndpointHints, IpMode, ServiceType, TrafficPolicy};
+use netproof_api::{EndpointSlice, Service, ServicePort as ApiPort};
+use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
+use netproof_model::{Families, Family, NamespacedName, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-/// One port of a service in one family.
+/// The label of a node that says in which zone it is.
+const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+
+/// One port of a service in one family, as one node serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServicePort {
     /// The service.
@@ -23,14 +33,43 @@ pub struct ServicePort {
     pub port: u16,
     /// The port of every node, if it has one.
     pub node_port: Option<u16>,
-    /// The ready endpoints of all nodes, sorted.
-    pub endpoints: BTreeSet<Endpoint>,
+    /// The external IPs of this family.
+    pub external_ips: BTreeSet<IpAddr>,
+    /// The load balancer's addresses of this family that are still the packet's destination when a node
+    /// gets it (`ipMode: VIP`).
+    pub load_balancer_ips: BTreeSet<IpAddr>,
+    /// Who may use the load balancer's addresses: ranges of this family. Empty lets everybody in, also
+    /// where the service has ranges of the other family only; kube-proxy has it so.
+    pub source_ranges: Vec<IpNet>,
+    /// For packets to the cluster IP.
+    pub internal_policy: TrafficPolicy,
+    /// For packets to every other address, and to the node port.
+    pub external_policy: TrafficPolicy,
+    /// For how many seconds a client keeps its endpoint, if it does.
+    pub affinity: Option<u32>,
+    /// The endpoints for the policy Cluster.
+    pub cluster: BTreeSet<Endpoint>,
+    /// The endpoints for the policy Local: those on this node.
+    pub local: BTreeSet<Endpoint>,
 }
 
 impl ServicePort {
     /// The family.
     pub fn family(&self) -> Family {
         Family::of(self.cluster_ip)
+    }
+
+    /// The endpoints under a traffic policy.
+    pub fn endpoints(&self, policy: TrafficPolicy) -> &BTreeSet<Endpoint> {
+        match policy {
+            TrafficPolicy::Cluster => &self.cluster,
+            TrafficPolicy::Local => &self.local,
+        }
+    }
+
+    /// Whether anything but the cluster IP leads to it.
+    pub fn is_external(&self) -> bool {
+        self.node_port.is_some() || !self.external_ips.is_empty() || !self.load_balancer_ips.is_empty()
     }
 }
 
@@ -43,58 +82,244 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// Every port of every service that has an address, in the order of names, families and ports.
-pub fn compile(snapshot: &Snapshot) -> Vec<ServicePort> {
-    let mut slices: BTreeMap<(&str, &str), Vec<&EndpointSlice>> = BTreeMap::new();
-    for (name, slice) in &snapshot.endpoint_slices {
-        if let Some(service) = slice.metadata.labels.get(SERVICE_NAME_LABEL) {
-            slices.entry((&name.namespace, service)).or_default().push(slice);
+/// What of a node matters to the services on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeView {
+    /// Its name.
+    pub name: String,
+    /// Its zone, if a label says so.
+    pub zone: Option<String>,
+    /// Its addresses, the primary one of each family first; without the overlay's.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl NodeView {
+    /// The node of this name; without addresses if the snapshot does not have it.
+    pub fn new(snapshot: &Snapshot, name: &str) -> NodeView {
+        let node = snapshot.nodes.get(name);
+        NodeView {
+            name: name.to_owned(),
+            zone: node.and_then(|node| node.metadata.labels.get(ZONE_LABEL)).cloned(),
+            addresses: node.map(|node| node.addresses.clone()).unwrap_or_default(),
         }
     }
+}
+
+/// A service and its EndpointSlices: all that its rules are made of.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// The service.
+    pub service: Arc<Service>,
+    /// The slices that are labelled as its own, in the order of names.
+    pub slices: Vec<Arc<EndpointSlice>>,
+}
+
+impl Inputs {
+    /// Whether these are the same objects, not merely equal ones: a snapshot shares what did not change
+    /// with the one before.
+    pub fn same(&self, other: &Inputs) -> bool {
+        let pairs = || self.slices.iter().zip(&other.slices);
+        Arc::ptr_eq(&self.service, &other.service)
+            && self.slices.len() == other.slices.len()
+            && pairs().all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+}
+
+/// Every service with an address of its own.
+pub fn inputs(snapshot: &Snapshot) -> BTreeMap<NamespacedName, Inputs> {
+    let mut slices: BTreeMap<(&str, &str), Vec<Arc<EndpointSlice>>> = BTreeMap::new();
+    for (name, slice) in &snapshot.endpoint_slices {
+        if let Some(service) = slice.metadata.labels.get(SERVICE_NAME_LABEL) {
+            slices.entry((&name.namespace, service)).or_default().push(Arc::clone(slice));
+        }
+    }
+    let own = snapshot.services.iter().filter(|(_, service)| !service.headless);
+    own.map(|(name, service)| {
+        let slices = slices.remove(&(name.namespace.as_str(), name.name.as_str())).unwrap_or_default();
+        (name.clone(), Inputs { service: Arc::clone(service), slices })
+    })
+    .collect()
+}
+
+/// Every port of a service in every family that it has an address in, in the order of its addresses and
+/// ports, as a node serves it.
+pub fn compile(
+    name: &NamespacedName,
+    inputs: &Inputs,
+    families: Families,
+    node: &NodeView,
+) -> Vec<ServicePort> {
+    let service = &inputs.service;
     let mut ports = Vec::new();
-    for (name, service) in snapshot.services.iter().filter(|(_, service)| !service.headless) {
-        let slices =
-            slices.get(&(name.namespace.as_str(), name.name.as_str())).map_or(&[][..], Vec::as_slice);
-        for cluster_ip in &service.cluster_ips {
-            let family = Family::of(*cluster_ip);
-            if !snapshot.topology.family.contains(family) {
-                continue;
-            }
-            for port in &service.ports {
-                ports.push(ServicePort {
-                    service: name.clone(),
-                    cluster_ip: *cluster_ip,
-                    protocol: protocol(port.protocol),
-                    port: port.port,
-                    node_port: port.node_port,
-                    endpoints: endpoints(slices, family, port),
-                });
-            }
+    for cluster_ip in &service.cluster_ips {
+        let family = Family::of(*cluster_ip);
+        if !families.contains(family) {
+            continue;
+        }
+        let of_family = |address: &IpAddr| Family::of(*address) == family;
+        let balanced = service.service_type == ServiceType::LoadBalancer;
+        let vips = service.load_balancer_ingress.iter().filter(|ingress| ingress.ip_mode == IpMode::VIP);
+        let vips = vips.map(|ingress| ingress.ip).filter(|ip| balanced && of_family(ip));
+        let ranges = service.load_balancer_source_ranges.iter();
+        for port in &service.ports {
+            let known = known_endpoints(&inputs.slices, family, port);
+            ports.push(ServicePort {
+                service: name.clone(),
+                cluster_ip: *cluster_ip,
+                protocol: protocol(port.protocol),
+                port: port.port,
+                node_port: port.node_port,
+                external_ips: service.external_ips.iter().copied().filter(of_family).collect(),
+                load_balancer_ips: vips.clone().collect(),
+                source_ranges: ranges.clone().filter(|range| of_family(&range.addr())).copied().collect(),
+                internal_policy: service.internal_traffic_policy,
+                external_policy: service.external_traffic_policy,
+                affinity: service.session_affinity,
+                cluster: for_cluster(&known, node),
+                local: for_local(&known, node),
+            });
         }
     }
     ports
 }
 
-/// The ready endpoints of the family's slices on the port of the same name and protocol.
-fn endpoints(slices: &[&EndpointSlice], family: Family, service_port: &ApiPort) -> BTreeSet<Endpoint> {
-    let of_family = |slice: &&&EndpointSlice| {
-        matches!(
-            (slice.address_type, family),
-            (AddressType::IPv4, Family::Ipv4) | (AddressType::IPv6, Family::Ipv6)
-        )
-    };
-    let mut found = BTreeSet::new();
-    for slice in slices.iter().filter(of_family) {
+/// Where the datagrams of a service may go, for conntrack.
+pub(super) fn udp_services(inputs: &Inputs, families: Families) -> UdpServices {
+    let mut udp = UdpServices::default();
+    let service = &inputs.service;
+    for cluster_ip in &service.cluster_ips {
+        let family = Family::of(*cluster_ip);
+        let of_udp = |port: &&ApiPort| protocol(port.protocol) == Protocol::Udp;
+        for port in service.ports.iter().filter(of_udp).filter(|_| families.contains(family)) {
+            let known = known_endpoints(&inputs.slices, family, port);
+            let serving = known.iter().filter(|(_, state)| state.ready || state.serving);
+            let serving: BTreeSet<IpAddr> = serving.map(|(endpoint, _)| endpoint.address).collect();
+            let ingress = service.load_balancer_ingress.iter().map(|ingress| ingress.ip);
+            let addresses = service.external_ips.iter().copied().chain(ingress);
+            for address in addresses.filter(|ip| Family::of(*ip) == family).chain([*cluster_ip]) {
+                udp.addresses.insert((address, port.port), serving.clone());
+            }
+            if let Some(number) = port.node_port {
+                udp.node_ports.insert((family, number), serving);
+            }
+        }
+    }
+    udp
+}
+
+/// An endpoint's conditions and place.
+#[derive(Clone, Copy)]
+struct State<'a> {
+    ready: bool,
+    serving: bool,
+    terminating: bool,
+    node: Option<&'a str>,
+    hints: Option<&'a EndpointHints>,
+}
+
+type Known<'a> = BTreeMap<Endpoint, State<'a>>;
+
+/// The endpoints of the family's slices on the port of the same name and protocol.
+fn known_endpoints<'a>(
+    slices: &'a [Arc<EndpointSlice>],
+    family: Family,
+    service_port: &ApiPort,
+) -> Known<'a> {
+    let mut known = Known::new();
+    for slice in slices.iter().filter(|slice| is_of_family(slice, family)) {
         let same = |port: &&netproof_api::EndpointPort| {
             port.name == service_port.name && port.protocol == service_port.protocol
         };
         for port in slice.ports.iter().filter(same) {
-            for endpoint in slice.endpoints.iter().filter(|endpoint| endpoint.ready) {
+            for endpoint in &slice.endpoints {
                 // Several addresses of one endpoint are the same endpoint: the first stands for it.
-                let address = endpoint.addresses.first().copied();
-                found.extend(address.map(|address| Endpoint { address, port: port.port }));
+                let Some(address) = endpoint.addresses.first().copied() else { continue };
+                let state = State {
+                    ready: endpoint.ready,
+                    serving: endpoint.serving,
+                    terminating: endpoint.terminating,
+                    node: endpoint.node_name.as_deref(),
+                    hints: endpoint.hints.as_ref(),
+                };
+                // One that moves between slices may be in two of them for a while: ready is ready.
+                let entry = known.entry(Endpoint { address, port: port.port }).or_insert(state);
+                if state.ready && !entry.ready {
+                    *entry = state;
+                }
             }
         }
     }
-    found
+    known
+}
+
+pub(crate) fn is_of_family(slice: &EndpointSlice, family: Family) -> bool {
+    matches!(
+        (slice.address_type, family),
+        (AddressType::IPv4, Family::Ipv4) | (AddressType::IPv6, Family::Ipv6)
+    )
+}
+
+fn chosen(known: &Known<'_>, choose: impl Fn(&State<'_>) -> bool) -> BTreeSet<Endpoint> {
+    known.iter().filter(|(_, state)| choose(state)).map(|(endpoint, _)| *endpoint).collect()
+}
+
+fn for_cluster(known: &Known<'_>, node: &NodeView) -> BTreeSet<Endpoint> {
+    let topology = preference(known, node);
+    let ready = chosen(known, |state| state.ready && topology.suits(state, node));
+    if ready.is_empty() { chosen(known, |state| state.serves_while_it_ends()) } else { ready }
+}
+
+fn for_local(known: &Known<'_>, node: &NodeView) -> BTreeSet<Endpoint> {
+    let here = |state: &State<'_>| state.node == Some(&node.name);
+    let ready = chosen(known, |state| state.ready && here(state));
+    match ready.is_empty() {
+        true => chosen(known, |state| state.serves_while_it_ends() && here(state)),
+        false => ready,
+    }
+}
+
+/// Whose endpoints a node's clients use.
+#[derive(Clone, Copy)]
+enum Preference {
+    Anyone,
+    SameNode,
+    SameZone,
+}
+
+impl Preference {
+    fn suits(self, state: &State<'_>, node: &NodeView) -> bool {
+        match self {
+            Preference::Anyone => true,
+            Preference::SameNode => state.is_for_node(node),
+            Preference::SameZone => state.is_for_zone(node),
+        }
+    }
+}
+
+impl State<'_> {
+    fn serves_while_it_ends(&self) -> bool {
+        self.serving && self.terminating
+    }
+
+    fn is_for_node(&self, node: &NodeView) -> bool {
+        self.hints.is_some_and(|hints| hints.for_nodes.contains(&node.name))
+    }
+
+    fn is_for_zone(&self, node: &NodeView) -> bool {
+        let Some(zone) = &node.zone else { return false };
+        self.hints.is_some_and(|hints| hints.for_zones.contains(zone))
+    }
+}
+
+/// Hints count only if every ready endpoint has them: otherwise they are not complete yet.
+fn preference(known: &Known<'_>, node: &NodeView) -> Preference {
+    let ready = || known.values().filter(|state| state.ready);
+    let all = |has: fn(&EndpointHints) -> bool| ready().all(|state| state.hints.is_some_and(has));
+    if all(|hints| !hints.for_nodes.is_empty()) && ready().any(|state| state.is_for_node(node)) {
+        Preference::SameNode
+    } else if all(|hints| !hints.for_zones.is_empty()) && ready().any(|state| state.is_for_zone(node)) {
+        Preference::SameZone
+    } else {
+        Preference::Anyone
+    }
 }

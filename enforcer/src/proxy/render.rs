@@ -2,258 +2,363 @@
 //! mode, so that a packet's cost does not grow with the number of services.
 //!
 //! nat: `services` finds the chain of a service port by one look into a map; that chain marks what must
-//! be masqueraded and chooses an endpoint at random; the endpoint's chain does the DNAT; after routing
-//! what is marked is masqueraded. filter, just before DNAT's place in the order of hooks: what would lead
-//! to a service without endpoints is rejected, and so is an unknown port of a service's address; an
-//! address of the service range that no service has is dropped.
+//! be masqueraded and chooses an endpoint at random, or the one that the client had; the endpoint's chain
+//! does the DNAT; after routing what is marked is masqueraded. filter, just before DNAT's place in the
+//! order of hooks: what the load balancer's source ranges do not let in is dropped; what would lead to a
+//! service without endpoints is refused, and so is an unknown port of a service's address; an address of
+//! the service range that no service has is dropped.
+//!
+//! A packet is local, and keeps its source, if that is in the range of all pods (kube-proxy's
+//! `--cluster-cidr`).
 
-use super::program::{Endpoint, ServicePort};
+use super::base::{
+    CLUSTER_IPS, FIREWALL_IPS, NO_ENDPOINT_NODE_PORTS, NO_ENDPOINT_SERVICES, SERVICE_IPS, SERVICE_NODE_PORTS,
+    mark, table_family,
+};
+use super::program::{Endpoint, Inputs, NodeView, ServicePort, compile};
 use crate::identities::Numbers;
 use crate::names;
 use crate::nft::{
-    Base, Chain, ChainType, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableFamily,
-    TableId, Test, Value, Verdict,
+    Chain, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableId, Test, Value, Verdict,
 };
+use crate::options::{ProxyMode, ProxyOptions};
+use crate::program::{Range, union};
 use ipnet::IpNet;
-use netproof_model::{Action, Decision, Family, Hook, Identity, NamespacedName, Topology};
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use netproof_api::core::TrafficPolicy;
+use netproof_model::{Action, Decision, Family, Identity, NamespacedName, Topology};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The table of IPv4 services.
-pub const TABLE_IPV4: TableId = TableId { family: TableFamily::Ip, name: "netproof-proxy" };
-/// The table of IPv6 services.
-pub const TABLE_IPV6: TableId = TableId { family: TableFamily::Ip6, name: "netproof-proxy" };
-
-/// The bit of the packet mark that asks for masquerade.
-const MASQUERADE: u32 = 0x4000;
-const BEFORE_DNAT: i32 = -110;
-const DNAT: i32 = -100;
-const AFTER_DNAT: i32 = -90;
-const SOURCE_NAT: i32 = 100;
-
-const MARK_CHAIN: &str = "mark-for-masquerade";
-const SERVICE_IPS: &str = "service-ips";
-const SERVICE_NODE_PORTS: &str = "service-nodeports";
-const NO_ENDPOINT_SERVICES: &str = "no-endpoint-services";
-const NO_ENDPOINT_NODE_PORTS: &str = "no-endpoint-nodeports";
-const CLUSTER_IPS: &str = "cluster-ips";
-const NODE_PORT_IPS: &str = "nodeport-ips";
-
-/// The ruleset of a node that has these addresses.
-pub fn render(
-    services: &[ServicePort],
-    topology: &Topology,
-    node_addresses: &[IpAddr],
-    numbers: &mut Numbers,
-) -> Ruleset {
-    let mut ruleset = Ruleset::default();
-    for family in topology.family.list() {
-        let id = match family {
-            Family::Ipv4 => TABLE_IPV4,
-            Family::Ipv6 => TABLE_IPV6,
-        };
-        let mut renderer = Renderer {
-            table: Table::default(),
-            source: match family {
-                Family::Ipv4 => Field::SourceV4,
-                Family::Ipv6 => Field::SourceV6,
-            },
-            destination: match family {
-                Family::Ipv4 => Field::DestinationV4,
-                Family::Ipv6 => Field::DestinationV6,
-            },
-            pods: range(*topology.ranges.pods.get(*family)),
-            services: range(*topology.ranges.services.get(*family)),
-            numbers,
-        };
-        // Node ports are served on the node's primary address.
-        let primary = node_addresses.iter().copied().find(|address| Family::of(*address) == *family);
-        renderer.fixed(primary);
-        for service in services.iter().filter(|service| service.family() == *family) {
-            renderer.service(service);
-        }
-        ruleset.tables.insert(id, renderer.table);
-    }
-    ruleset
+/// The table of a family's services.
+pub fn table(family: Family) -> TableId {
+    TableId { family: table_family(family), name: "netproof-proxy" }
 }
 
-struct Renderer<'n> {
-    table: Table,
+/// What is rendered for.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// The cluster.
+    pub topology: &'a Topology,
+    /// The node.
+    pub node: &'a NodeView,
+    /// How the proxy behaves.
+    pub options: ProxyOptions,
+}
+
+/// A ruleset, or a part of one.
+#[derive(Clone, Debug, Default)]
+pub struct Rendered {
+    /// The rules.
+    pub ruleset: Ruleset,
+    /// Whether two services claim the same address and port, or the same node port. The first in the
+    /// order of names has it.
+    pub contested: bool,
+}
+
+/// The whole ruleset of a node.
+pub fn render(
+    services: &BTreeMap<NamespacedName, Inputs>,
+    site: Site<'_>,
+    numbers: &mut Numbers,
+) -> Rendered {
+    draw(services, site, numbers, true)
+}
+
+/// What the services of a node add to the rules that are there without any: a part for
+/// [`Agent::patch`](crate::nft::Agent::patch).
+pub fn render_part<'s>(
+    services: impl IntoIterator<Item = (&'s NamespacedName, &'s Inputs)>,
+    site: Site<'_>,
+    numbers: &mut Numbers,
+) -> Rendered {
+    draw(services, site, numbers, false)
+}
+
+fn draw<'s>(
+    services: impl IntoIterator<Item = (&'s NamespacedName, &'s Inputs)>,
+    site: Site<'_>,
+    numbers: &mut Numbers,
+    whole: bool,
+) -> Rendered {
+    let families = site.topology.family;
+    let mut ports: BTreeMap<Family, Vec<ServicePort>> = BTreeMap::new();
+    for (name, inputs) in services {
+        for port in compile(name, inputs, families, site.node) {
+            ports.entry(port.family()).or_default().push(port);
+        }
+    }
+    let mut rendered = Rendered::default();
+    for family in families.list() {
+        let (source, destination) = match family {
+            Family::Ipv4 => (Field::SourceV4, Field::DestinationV4),
+            Family::Ipv6 => (Field::SourceV6, Field::DestinationV6),
+        };
+        let mut renderer = Renderer {
+            family: *family,
+            topology: site.topology,
+            node: site.node,
+            options: site.options,
+            source,
+            destination,
+            table: Table::default(),
+            contested: false,
+            numbers,
+        };
+        renderer.maps();
+        if whole {
+            renderer.base();
+        }
+        for port in ports.get(family).into_iter().flatten() {
+            renderer.service(port);
+        }
+        rendered.contested |= renderer.contested;
+        rendered.ruleset.tables.insert(table(*family), renderer.table);
+    }
+    rendered
+}
+
+/// Writes one family's table.
+pub(super) struct Renderer<'a> {
+    pub(super) family: Family,
+    pub(super) topology: &'a Topology,
+    node: &'a NodeView,
+    pub(super) options: ProxyOptions,
     source: Field,
-    destination: Field,
-    pods: Part,
-    services: Part,
-    numbers: &'n mut Numbers,
+    pub(super) destination: Field,
+    pub(super) table: Table,
+    contested: bool,
+    numbers: &'a mut Numbers,
 }
 
 impl Renderer<'_> {
-    /// What is there without any service: hooks, maps, and the chains that look into them.
-    fn fixed(&mut self, node_address: Option<IpAddr>) {
-        let address = self.destination.key_type();
-        let service_key = [address, KeyType::Protocol, KeyType::Port];
-        let port_key = [KeyType::Protocol, KeyType::Port];
-        for (name, set) in [
-            (SERVICE_IPS, Set::map(&service_key)),
-            (NO_ENDPOINT_SERVICES, Set::map(&service_key)),
-            (SERVICE_NODE_PORTS, Set::map(&port_key)),
-            (NO_ENDPOINT_NODE_PORTS, Set::map(&port_key)),
-            (CLUSTER_IPS, Set::map(&[address])),
-            (
-                NODE_PORT_IPS,
-                Set::new(&[address]).with(node_address.map(|address| vec![Part::One(address.into())])),
-            ),
-        ] {
-            self.table.sets.insert(name.into(), set);
-        }
-
-        let service_port = vec![self.destination, Field::Protocol, Field::DestinationPort];
-        let node_port = vec![Field::Protocol, Field::DestinationPort];
-        let to_this_node = Statement::Match(vec![self.destination], Test::In(NODE_PORT_IPS.into()));
-        let in_map = |fields: &[Field], map: &str| Statement::VerdictMap(fields.to_vec(), map.into());
-
-        self.chain(
-            "services",
-            vec![
-                Rule::new([in_map(&service_port, SERVICE_IPS)]),
-                Rule::new([to_this_node.clone(), in_map(&node_port, SERVICE_NODE_PORTS)]),
-            ],
-        );
-        self.chain("service-endpoints-check", vec![Rule::new([in_map(&service_port, NO_ENDPOINT_SERVICES)])]);
-        self.chain(
-            "nodeport-endpoints-check",
-            vec![Rule::new([to_this_node, in_map(&node_port, NO_ENDPOINT_NODE_PORTS)])],
-        );
-        let in_range = Statement::Match(vec![self.destination], Test::Is(self.services.clone()));
-        let mut unknown = self.denial(Decision::UnknownService, Action::Drop);
-        unknown.statements.insert(0, in_range);
-        self.chain("cluster-ips-check", vec![Rule::new([in_map(&[self.destination], CLUSTER_IPS)]), unknown]);
-        self.chain(MARK_CHAIN, vec![Rule::new([Statement::SetMark(MASQUERADE)])]);
-        self.chain(
-            "masquerading",
-            vec![
-                Rule::new([Statement::MarkUnset(MASQUERADE), Statement::Verdict(Verdict::Return)]),
-                // Taken off, so that a packet that passes here again is not masqueraded again.
-                Rule::new([Statement::FlipMark(MASQUERADE)]),
-                Rule::new([Statement::Masquerade]),
-            ],
-        );
-        self.hooks();
+    pub(super) fn is(&self, mode: ProxyMode) -> bool {
+        self.options.mode == mode
     }
 
-    fn hooks(&mut self) {
-        let (filter, nat) = (ChainType::Filter, ChainType::Nat);
-        let new = Some(Statement::New);
-        // `reject` is not possible before routing; there, in the other hooks, the destination is still
-        // the service's wherever no endpoint took its place.
-        let checks: [(&str, ChainType, Hook, i32, &[&str]); 7] = [
-            (
-                "filter-input",
-                filter,
-                Hook::Input,
-                BEFORE_DNAT,
-                &["nodeport-endpoints-check", "service-endpoints-check"],
-            ),
-            (
-                "filter-forward",
-                filter,
-                Hook::Forward,
-                BEFORE_DNAT,
-                &["service-endpoints-check", "cluster-ips-check"],
-            ),
-            ("filter-output", filter, Hook::Output, BEFORE_DNAT, &["service-endpoints-check"]),
-            ("filter-output-post-dnat", filter, Hook::Output, AFTER_DNAT, &["cluster-ips-check"]),
-            ("nat-prerouting", nat, Hook::Prerouting, DNAT, &["services"]),
-            ("nat-output", nat, Hook::Output, DNAT, &["services"]),
-            ("nat-postrouting", nat, Hook::Postrouting, SOURCE_NAT, &["masquerading"]),
-        ];
-        for (name, chain_type, hook, priority, targets) in checks {
-            let condition = if chain_type == filter { new.clone() } else { None };
-            let jump = |target: &&str| {
-                Rule::new(
-                    condition
-                        .clone()
-                        .into_iter()
-                        .chain([Statement::Verdict(Verdict::Jump((*target).into()))]),
-                )
-            };
-            let base = Some(Base { chain_type, hook, priority });
-            let rules = targets.iter().map(jump).collect();
-            self.table.chains.insert(name.into(), Chain { base, rules });
-        }
+    /// The node's first address of the family.
+    pub(super) fn primary(&self) -> Option<IpAddr> {
+        self.node.addresses.iter().copied().find(|address| Family::of(*address) == self.family)
     }
 
     fn service(&mut self, port: &ServicePort) {
-        let name =
-            |kind: &str| names::object_part(kind, &port.service, &format!("{}/{}", port.protocol, port.port));
-        let address = Part::One(port.cluster_ip.into());
-        let on_node = |number: u16| vec![protocol(port), Part::One(Value::Port(number))];
-        let on_cluster_ip = vec![address.clone(), protocol(port), Part::One(Value::Port(port.port))];
-
-        let unknown_port = names::object("unknown-port", &port.service);
-        if !self.table.chains.contains_key(&unknown_port) {
-            let rule = self.refusal(&port.service, "the service has no such port");
-            self.chain(&unknown_port, vec![rule]);
-        }
-        self.element(CLUSTER_IPS, vec![address], &unknown_port);
-
-        if port.endpoints.is_empty() {
-            let chain = name("no-endpoints");
-            let rule = self.refusal(&port.service, "it has no ready endpoints");
-            self.chain(&chain, vec![rule]);
-            self.element(NO_ENDPOINT_SERVICES, on_cluster_ip, &chain);
-            if let Some(number) = port.node_port {
-                self.element(NO_ENDPOINT_NODE_PORTS, on_node(number), &chain);
+        if self.is(ProxyMode::Nftables) {
+            let unknown_port = names::object("unknown-port", &port.service);
+            if !self.table.chains.contains_key(&unknown_port) {
+                let rule = self.refusal(&port.service, "the service has no such port", Action::Reject);
+                self.chain(&unknown_port, vec![rule]);
             }
+            self.element(CLUSTER_IPS, vec![Part::One(port.cluster_ip.into())], &unknown_port);
+        }
+        if port.cluster.is_empty() {
+            self.without_endpoints(port);
             return;
         }
+        self.policy_chains(port);
+        self.cluster_ip(port);
+        if port.is_external() {
+            self.external(port);
+        }
+    }
 
-        let service_chain = name("service");
-        let endpoints = name("endpoints");
+    /// Nobody serves it, on any node: every way to it is refused at once.
+    fn without_endpoints(&mut self, port: &ServicePort) {
+        let chain = self.refusal_chain(port, "no-endpoints", "it has no ready endpoints", Action::Reject);
+        self.element(NO_ENDPOINT_SERVICES, self.on(port.cluster_ip, port), &chain);
+        self.refuse_external(port, &chain);
+        // In nftables mode the source ranges hold all the same.
+        if self.is(ProxyMode::Nftables) {
+            self.firewall(port);
+        }
+    }
+
+    fn refuse_external(&mut self, port: &ServicePort, chain: &str) {
+        for address in port.external_ips.iter().chain(&port.load_balancer_ips) {
+            self.element(NO_ENDPOINT_SERVICES, self.on(*address, port), chain);
+        }
+        if let Some(number) = port.node_port {
+            self.element(NO_ENDPOINT_NODE_PORTS, on_node(number, port), chain);
+        }
+    }
+
+    /// The chains that choose among the endpoints of each traffic policy in use.
+    fn policy_chains(&mut self, port: &ServicePort) {
+        for policy in [TrafficPolicy::Cluster, TrafficPolicy::Local] {
+            let external = match policy {
+                // Pods and the node itself have the endpoints of the cluster under both.
+                TrafficPolicy::Cluster => port.is_external(),
+                TrafficPolicy::Local => port.is_external() && port.external_policy == policy,
+            };
+            let endpoints = port.endpoints(policy);
+            if endpoints.is_empty() || !(external || port.internal_policy == policy) {
+                continue;
+            }
+            let mut rules = Vec::new();
+            if port.internal_policy == policy {
+                rules.push(self.masquerade_for_cluster_ip(port));
+            }
+            rules.extend(self.choice(port, policy, endpoints));
+            self.chain(&policy_chain(port, policy), rules);
+        }
+    }
+
+    fn masquerade_for_cluster_ip(&self, port: &ServicePort) -> Rule {
+        let own = Test::Is(Part::One(port.cluster_ip.into()));
+        let to_cluster_ip = Statement::Match(vec![self.destination], own);
+        let mut statements = vec![to_cluster_ip];
+        if !self.options.masquerade_all {
+            statements.push(Statement::Match(vec![self.source], Test::IsNot(self.pods())));
+        }
+        statements.push(mark());
+        Rule::new(statements).comment(comment(port))
+    }
+
+    /// The rules that lead to one of the endpoints: the one that the client had, or any.
+    fn choice(
+        &mut self,
+        port: &ServicePort,
+        policy: TrafficPolicy,
+        endpoints: &BTreeSet<Endpoint>,
+    ) -> Vec<Rule> {
+        let mut rules = Vec::new();
         let mut choices = BTreeMap::new();
-        for (position, endpoint) in (0u32..).zip(&port.endpoints) {
+        for (position, endpoint) in (0u32..).zip(endpoints) {
             let chain = self.endpoint(port, endpoint);
-            choices.insert(vec![Part::One(Value::Number(position))], Some(Verdict::Goto(chain)));
+            let on = Verdict::Goto(chain);
+            if let Some(seconds) = port.affinity {
+                let had = Test::Remembered(affinity_set(port, endpoint, seconds));
+                let had = Statement::Match(vec![self.source], had);
+                rules.push(Rule::new([had, Statement::Verdict(on.clone())]));
+            }
+            choices.insert(vec![Part::One(Value::Number(position))], Some(on));
         }
         let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
-        self.table.sets.insert(endpoints.clone(), Set { elements: choices, ..Set::map(&[KeyType::Number]) });
-        let comment = format!("service/{} port {}/{}", port.service, port.port, port.protocol);
-        let from_elsewhere = Statement::Match(vec![self.source], Test::IsNot(self.pods.clone()));
-        self.chain(
-            &service_chain,
-            vec![
-                Rule::new([from_elsewhere, mark()]).comment(comment.clone()),
-                Rule::new([Statement::RandomMap(count, endpoints)]),
-            ],
-        );
-        self.element(SERVICE_IPS, on_cluster_ip, &service_chain);
-        if let Some(number) = port.node_port {
-            let external = name("external");
-            let on = Statement::Verdict(Verdict::Goto(service_chain));
-            self.chain(&external, vec![Rule::new([mark()]).comment(comment), Rule::new([on])]);
-            self.element(SERVICE_NODE_PORTS, on_node(number), &external);
-        }
+        let map = match policy {
+            TrafficPolicy::Cluster => name(port, "endpoints"),
+            TrafficPolicy::Local => name(port, "local-endpoints"),
+        };
+        self.table.sets.insert(map.clone(), Set { elements: choices, ..Set::map(&[KeyType::Number]) });
+        rules.push(Rule::new([Statement::RandomMap(count, map)]));
+        rules
     }
 
     /// The chain that leads to one endpoint; its name.
     fn endpoint(&mut self, port: &ServicePort, endpoint: &Endpoint) -> String {
-        // A colon may not stand in a name.
-        let address = endpoint.address.to_string().replace(':', ".");
-        let part = format!("{}/{}/{address}/{}", port.protocol, port.port, endpoint.port);
-        let name = names::object_part("endpoint", &port.service, &part);
+        let chain = of_endpoint(port, "endpoint", endpoint);
         let own = Statement::Match(vec![self.source], Test::Is(Part::One(endpoint.address.into())));
+        let mut rules = vec![Rule::new([own, mark()]).comment("a pod that reaches itself by its service")];
+        if let Some(seconds) = port.affinity {
+            let set = affinity_set(port, endpoint, seconds);
+            self.table.sets.insert(set.clone(), Set::remembering(self.source.key_type(), seconds));
+            rules.push(Rule::new([Statement::Remember(self.source, set)]));
+        }
         let of_protocol = Statement::Match(vec![Field::Protocol], Test::Is(protocol(port)));
-        let hairpin = Rule::new([own, mark()]).comment("a pod that reaches itself by its service");
-        let dnat = Rule::new([of_protocol, Statement::Dnat(endpoint.address, endpoint.port)]);
-        self.chain(&name, vec![hairpin, dnat]);
-        name
+        rules.push(Rule::new([of_protocol, Statement::Dnat(endpoint.address, endpoint.port)]));
+        self.chain(&chain, rules);
+        chain
     }
 
-    fn refusal(&mut self, service: &NamespacedName, reason: &str) -> Rule {
-        let decision = Decision::Service { service: service.clone(), reason: reason.into() };
-        self.denial(decision, Action::Reject)
+    fn cluster_ip(&mut self, port: &ServicePort) {
+        let key = self.on(port.cluster_ip, port);
+        if !port.endpoints(port.internal_policy).is_empty() {
+            self.element(SERVICE_IPS, key, &policy_chain(port, port.internal_policy));
+            return;
+        }
+        let reason = "internalTrafficPolicy is Local, and no endpoint is on this node";
+        let chain = self.refusal_chain(port, "no-local-endpoints-internal", reason, Action::Drop);
+        self.element(NO_ENDPOINT_SERVICES, key, &chain);
     }
 
-    fn denial(&mut self, decision: Decision, action: Action) -> Rule {
+    /// The ways from outside: external IPs, the load balancer's addresses, the node port.
+    fn external(&mut self, port: &ServicePort) {
+        let chain = name(port, "external");
+        let cluster = || Statement::Verdict(Verdict::Goto(policy_chain(port, TrafficPolicy::Cluster)));
+        let mut rules = Vec::new();
+        match port.external_policy {
+            TrafficPolicy::Cluster => {
+                rules.push(Rule::new([mark()]).comment(comment(port)));
+                rules.push(Rule::new([cluster()]));
+            }
+            TrafficPolicy::Local => {
+                let from_a_pod = Statement::Match(vec![self.source], Test::Is(self.pods()));
+                rules.push(Rule::new([from_a_pod, cluster()]).comment(comment(port)));
+                rules.push(Rule::new([Statement::FromThisNode, mark()]));
+                rules.push(Rule::new([Statement::FromThisNode, cluster()]));
+                if port.local.is_empty() {
+                    let reason = "externalTrafficPolicy is Local, and no endpoint is on this node";
+                    let refusal =
+                        self.refusal_chain(port, "no-local-endpoints-external", reason, Action::Drop);
+                    self.refuse_external(port, &refusal);
+                } else {
+                    let local = policy_chain(port, TrafficPolicy::Local);
+                    rules.push(Rule::new([Statement::Verdict(Verdict::Goto(local))]));
+                }
+            }
+        }
+        self.chain(&chain, rules);
+        for address in &port.external_ips {
+            self.element(SERVICE_IPS, self.on(*address, port), &chain);
+        }
+        let way_in = self.firewall(port).unwrap_or_else(|| chain.clone());
+        for address in &port.load_balancer_ips {
+            self.element(SERVICE_IPS, self.on(*address, port), &way_in);
+        }
+        if let Some(number) = port.node_port {
+            self.element(SERVICE_NODE_PORTS, on_node(number, port), &chain);
+        }
+    }
+
+    /// Holds the load balancer's addresses to its source ranges. Gives the chain that stands before the
+    /// external one in nat, if there is one: in iptables mode a packet from elsewhere gets no endpoint.
+    fn firewall(&mut self, port: &ServicePort) -> Option<String> {
+        if port.load_balancer_ips.is_empty() || port.source_ranges.is_empty() {
+            return None;
+        }
+        let mut ranges = port.source_ranges.clone();
+        if let Some(node) = self.primary()
+            && ranges.iter().any(|range| range.contains(&node))
+        {
+            // A node may have the load balancer's address as its own, and then that is its source.
+            ranges.extend(port.load_balancer_ips.iter().copied().map(IpNet::from));
+        }
+        let set = names::object("source-ranges", &port.service);
+        let elements = disjoint(&ranges, self.family).into_iter().map(|part| vec![part]);
+        self.table.sets.insert(set.clone(), Set::intervals(&[self.source.key_type()]).with(elements));
+        let allowed = Statement::Match(vec![self.source], Test::In(set));
+        let reason = "the source is not in loadBalancerSourceRanges";
+        let refusal = self.refusal(&port.service, reason, Action::Drop);
+        let chain = name(port, "firewall");
+        let checked = match self.options.mode {
+            ProxyMode::Nftables => {
+                let pass = Rule::new([allowed, Statement::Verdict(Verdict::Return)]);
+                self.chain(&chain, vec![pass, refusal]);
+                chain.clone()
+            }
+            ProxyMode::Iptables => {
+                let on = Statement::Verdict(Verdict::Goto(name(port, "external")));
+                self.chain(&chain, vec![Rule::new([allowed, on])]);
+                let outside = name(port, "outside-source-ranges");
+                self.chain(&outside, vec![refusal]);
+                outside
+            }
+        };
+        for address in &port.load_balancer_ips {
+            self.element(FIREWALL_IPS, self.on(*address, port), &checked);
+        }
+        self.is(ProxyMode::Iptables).then_some(chain)
+    }
+
+    fn refusal_chain(&mut self, port: &ServicePort, kind: &str, reason: &str, action: Action) -> String {
+        let chain = name(port, kind);
+        let rule = self.refusal(&port.service, reason, action);
+        self.chain(&chain, vec![rule]);
+        chain
+    }
+
+    fn refusal(&mut self, service: &NamespacedName, reason: &str, action: Action) -> Rule {
+        self.denial(Decision::Service { service: service.clone(), reason: reason.into() }, action)
+    }
+
+    pub(super) fn denial(&mut self, decision: Decision, action: Action) -> Rule {
         let comment = decision.to_string();
         let end = match action {
             Action::Reject => Statement::Reject,
@@ -263,25 +368,81 @@ impl Renderer<'_> {
         Rule::new([Statement::Log(number), end]).comment(format!("{number} {comment}"))
     }
 
-    fn chain(&mut self, name: &str, rules: Vec<Rule>) {
+    fn pods(&self) -> Part {
+        part_of(*self.topology.ranges.pods.get(self.family))
+    }
+
+    pub(super) fn chain(&mut self, name: &str, rules: Vec<Rule>) {
         self.table.chains.insert(name.into(), Chain { base: None, rules });
     }
 
+    /// A service port on an address, as a key.
+    fn on(&self, address: IpAddr, port: &ServicePort) -> Element {
+        vec![Part::One(address.into()), protocol(port), Part::One(Value::Port(port.port))]
+    }
+
     fn element(&mut self, map: &str, key: Element, chain: &str) {
-        if let Some(map) = self.table.sets.get_mut(map) {
-            map.elements.insert(key, Some(Verdict::Goto(chain.into())));
+        let Some(map) = self.table.sets.get_mut(map) else { return };
+        let verdict = Some(Verdict::Goto(chain.into()));
+        match map.elements.get(&key) {
+            Some(other) => self.contested |= *other != verdict,
+            None => drop(map.elements.insert(key, verdict)),
         }
     }
 }
 
-fn mark() -> Statement {
-    Statement::Verdict(Verdict::Jump(MARK_CHAIN.into()))
+/// A range of addresses.
+pub(crate) fn part_of(net: IpNet) -> Part {
+    Part::Range(net.network().into(), net.broadcast().into())
+}
+
+fn on_node(number: u16, port: &ServicePort) -> Element {
+    vec![protocol(port), Part::One(Value::Port(number))]
 }
 
 fn protocol(port: &ServicePort) -> Part {
     Part::One(Value::Protocol(port.protocol.number(port.family())))
 }
 
-fn range(net: IpNet) -> Part {
-    Part::Range(net.network().into(), net.broadcast().into())
+fn comment(port: &ServicePort) -> String {
+    format!("service/{} port {}/{}", port.service, port.port, port.protocol)
+}
+
+fn name(port: &ServicePort, kind: &str) -> String {
+    names::object_part(kind, &port.service, &format!("{}/{}", port.protocol, port.port))
+}
+
+fn policy_chain(port: &ServicePort, policy: TrafficPolicy) -> String {
+    match policy {
+        TrafficPolicy::Cluster => name(port, "service"),
+        TrafficPolicy::Local => name(port, "local"),
+    }
+}
+
+fn of_endpoint(port: &ServicePort, kind: &str, endpoint: &Endpoint) -> String {
+    // A colon may not stand in a name.
+    let address = endpoint.address.to_string().replace(':', ".");
+    let part = format!("{}/{}/{address}/{}", port.protocol, port.port, endpoint.port);
+    names::object_part(kind, &port.service, &part)
+}
+
+/// The set of clients that an endpoint has. Its name says for how long it does: another time is another
+/// set, since the kernel changes that of none.
+fn affinity_set(port: &ServicePort, endpoint: &Endpoint, seconds: u32) -> String {
+    of_endpoint(port, &format!("affinity-{seconds}s"), endpoint)
+}
+
+/// Addresses of one family as parts that do not touch, as a set of ranges wants them.
+pub(crate) fn disjoint(nets: &[IpNet], family: Family) -> Vec<Part> {
+    let number = |address: IpAddr| match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    let value = |number: u128| match family {
+        // Below 2^32: it came from an IPv4 address.
+        Family::Ipv4 => Value::Ipv4(Ipv4Addr::from_bits(u32::try_from(number).unwrap_or(u32::MAX))),
+        Family::Ipv6 => Value::Ipv6(Ipv6Addr::from_bits(number)),
+    };
+    let ranges = nets.iter().filter_map(|net| Range::new(number(net.network()), number(net.broadcast())));
+    union(ranges.collect()).iter().map(|range| Part::Range(value(range.first), value(range.last))).collect()
 }

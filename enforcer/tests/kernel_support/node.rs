@@ -19,7 +19,7 @@ use std::time::Duration;
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 
 /// How long an answer may take. A test that expects a drop waits this long.
-const PATIENCE: Duration = Duration::from_millis(200);
+pub const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A node and its pods.
 pub struct Node {
@@ -108,7 +108,7 @@ pub fn connect(from: &File, to: (Ipv4Addr, u16), listener: &TcpListener) -> Fate
 }
 
 /// Runs `work` on a thread of its own in a namespace.
-fn within<T: Send>(netns: &File, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+pub fn within<T: Send>(netns: &File, work: impl FnOnce() -> T + Send) -> io::Result<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             setns(netns.as_fd(), CloneFlags::CLONE_NEWNET)?;

@@ -4,7 +4,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use netproof_model::{Families, Wiring};
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
-use netproof_scenario::run::{EnforcerChoice, ProxyChoice};
+use netproof_scenario::run::{EnforcerChoice, ProxyChoice, ProxyMode};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -98,6 +98,9 @@ pub struct RunArguments {
     /// Who turns services into packet rules: nftables, or none.
     #[arg(help_heading = "Running", long, value_name = "PROXY", default_value = DEFAULT_PROXY, value_parser = proxy)]
     pub proxy: ProxyChoice,
+    /// Which mode of kube-proxy the proxy follows where they differ: nftables, or iptables.
+    #[arg(help_heading = "Running", long, value_name = "MODE", default_value = "nftables", value_parser = proxy_mode)]
+    pub proxy_mode: ProxyMode,
     /// How many scenario runs at once [default: the number of processors].
     #[arg(help_heading = "Running", long, short, value_name = "N", value_parser = jobs, allow_negative_numbers = true)]
     pub jobs: Option<NonZeroUsize>,
@@ -214,11 +217,16 @@ fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
     }
 }
 
+fn proxy_mode(name: &str) -> Result<ProxyMode, String> {
+    let found = ProxyMode::ALL.into_iter().find(|mode| mode.name() == name);
+    found.ok_or_else(|| "there is no such mode; there are nftables and iptables".into())
+}
+
 fn proxy(name: &str) -> Result<ProxyChoice, String> {
     match name {
         "nftables" => Ok(ProxyChoice::Nftables),
         "none" => Ok(ProxyChoice::None),
-        "iptables" => Err("the iptables proxy is not built yet; there are nftables and none".into()),
+        "iptables" => Err("the iptables proxy is not built yet; there are nftables and none, and --proxy-mode iptables behaves as it would".into()),
         _ => Err("there is no such proxy; there are nftables and none".into()),
     }
 }
@@ -286,6 +294,8 @@ mod tests {
             assert!(enforcer(text).unwrap_err().contains(expected), "{text}");
         }
         assert!(proxy("iptables").unwrap_err().contains("not built yet"));
+        assert_eq!(proxy_mode("iptables"), Ok(ProxyMode::Iptables));
+        assert!(proxy_mode("ipvs").unwrap_err().contains("nftables and iptables"));
     }
 
     #[test]

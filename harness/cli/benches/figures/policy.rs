@@ -62,7 +62,7 @@ fn program(policies: usize) -> Sample {
     let cluster = Cluster::build(&control.snapshot()).expect("a cluster");
     let node = cluster.netns(&Place::node("node1")).expect("a node");
     let handle = NodeHandle { name: "node1".into(), netns: node.fd() };
-    let mut enforcer = netproof_enforcer::nftables(vec![handle]).expect("an enforcer");
+    let mut enforcer = netproof_enforcer::nftables(&[handle]).expect("an enforcer");
     enforcer.program(&control.snapshot()).expect("no policy");
 
     let changes: Vec<_> = (0..policies).map(|n| worlds::policy(n, apps)).collect();

@@ -47,7 +47,7 @@ impl Bench {
         let cluster = Cluster::build(&control.snapshot()).expect("a cluster");
         let node = cluster.netns(&Place::node("node1")).expect("a node");
         let handle = NodeHandle { name: "node1".into(), netns: node.fd() };
-        let mut proxy = netproof_enforcer::nftables_proxy(vec![handle]).expect("a proxy");
+        let mut proxy = netproof_enforcer::nftables_proxy(&[handle], Default::default()).expect("a proxy");
         proxy.program(&control.snapshot()).expect("no service");
         Bench { control, cluster, proxy }
     }

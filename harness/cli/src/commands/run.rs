@@ -102,6 +102,7 @@ fn options(arguments: &RunArguments) -> RunOptions {
     RunOptions {
         enforcer: arguments.enforcer,
         proxy: arguments.proxy,
+        proxy_mode: arguments.proxy_mode,
         jobs: arguments.jobs.unwrap_or_else(processors).get(),
         seed: arguments.seed,
         fail_fast: arguments.fail_fast,

@@ -12,6 +12,7 @@ mod tries;
 mod walk;
 mod world;
 
+pub use netproof_enforcer::ProxyMode;
 pub use reaper::Reaper;
 
 use crate::format::{Loaded, NotApplicable};
@@ -69,6 +70,8 @@ pub struct RunOptions {
     pub enforcer: EnforcerChoice,
     /// The service proxy.
     pub proxy: ProxyChoice,
+    /// Which of kube-proxy's modes the proxy follows.
+    pub proxy_mode: ProxyMode,
     /// How many scenario runs at once; at least 1.
     pub jobs: usize,
     /// The seed of every random choice.
@@ -84,6 +87,7 @@ impl Default for RunOptions {
         RunOptions {
             enforcer: EnforcerChoice::default(),
             proxy: ProxyChoice::default(),
+            proxy_mode: ProxyMode::default(),
             jobs: 1,
             seed: 0,
             fail_fast: false,

@@ -5,7 +5,9 @@ use super::{EnforcerChoice, ProxyChoice, RunOptions};
 use netproof_api::Object;
 use netproof_cluster::{Cluster, ClusterError};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
-use netproof_enforcer::{Enforcer, EnforcerError, NodeHandle, Nothing, Proxy};
+use netproof_enforcer::{
+    Enforcer, EnforcerError, NodeHandle, Nothing, Options, Proxy, ProxyOptions, Surroundings,
+};
 use netproof_model::event::Denial;
 use netproof_model::{Observation, Place};
 use netproof_probe::{ProbeError, ProbeRequest, Prober};
@@ -54,6 +56,7 @@ pub(crate) struct World {
     prober: Prober,
     enforcer: Box<dyn Enforcer>,
     proxy: Box<dyn Proxy>,
+    surroundings: Surroundings,
     cluster: Cluster,
     control: ControlPlane,
 }
@@ -67,25 +70,25 @@ impl World {
     ) -> Result<World, HarnessError> {
         let snapshot = control.snapshot();
         let cluster = Cluster::build(&snapshot)?;
-        let nodes = || -> Vec<NodeHandle<'_>> {
-            snapshot
-                .nodes
-                .keys()
-                .filter_map(|name| {
-                    let netns = cluster.netns(&Place::Node(name.clone()))?;
-                    Some(NodeHandle { name: name.clone(), netns: netns.fd() })
-                })
-                .collect()
+        let handle = |name: &String| {
+            let netns = cluster.netns(&Place::Node(name.clone()))?;
+            Some(NodeHandle { name: name.clone(), netns: netns.fd() })
         };
+        let nodes: Vec<NodeHandle<'_>> = snapshot.nodes.keys().filter_map(handle).collect();
+        let router = cluster.netns(&Place::Router).map(|netns| netns.fd());
+        let surroundings = Surroundings::new(&nodes, router, &Options::default())?;
         let enforcer: Box<dyn Enforcer> = match options.enforcer {
-            EnforcerChoice::Nftables => Box::new(netproof_enforcer::nftables(nodes())?),
+            EnforcerChoice::Nftables => Box::new(netproof_enforcer::nftables(&nodes)?),
             EnforcerChoice::None => Box::new(Nothing),
         };
         let proxy: Box<dyn Proxy> = match options.proxy {
-            ProxyChoice::Nftables => Box::new(netproof_enforcer::nftables_proxy(nodes())?),
+            ProxyChoice::Nftables => {
+                let options = ProxyOptions { mode: options.proxy_mode, ..ProxyOptions::default() };
+                Box::new(netproof_enforcer::nftables_proxy(&nodes, options)?)
+            }
             ProxyChoice::None => Box::new(Nothing),
         };
-        let mut world = World { prober: Prober::new(seed)?, enforcer, proxy, cluster, control };
+        let mut world = World { prober: Prober::new(seed)?, enforcer, proxy, surroundings, cluster, control };
         world.settle_on(&snapshot, false)?;
         Ok(world)
     }
@@ -113,6 +116,7 @@ impl World {
         if !only_policy {
             self.cluster.update(snapshot)?;
             self.prober.sync(&self.cluster, snapshot)?;
+            self.surroundings.program(snapshot)?;
             self.proxy.program(snapshot)?;
         }
         Ok(self.enforcer.program(snapshot)?)

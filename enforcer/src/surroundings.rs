@@ -1,0 +1,264 @@
+//! What stands around the nodes whoever enforces policy and whoever leads services: an observer, the
+//! masquerade of what pods send to the outside, and the load balancer.
+//!
+//! - The table `netproof-observer` logs every request that reaches the hooks of policy, right before
+//!   policy decides: with its destination translated and its source not masqueraded yet. It decides
+//!   nothing.
+//! - The table `netproof-nat` masquerades what leaves the pods' range, where the topology says
+//!   `natOutgoing`.
+//! - On the router, `netproof-balancer` is the load balancer for addresses in `ipMode: Proxy`: it
+//!   rewrites the destination to a node and node port, and the source to its own.
+
+use crate::agents::Agents;
+use crate::identities::Numbers;
+use crate::names;
+use crate::nft::{
+    Base, Chain, ChainType, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, TableId,
+    Test, Value, Verdict,
+};
+use crate::program::protocol;
+use crate::proxy::{Inputs, NodeView, disjoint, inputs, local_endpoints, part_of, table_family};
+use crate::{EnforcerError, NodeHandle, Options};
+use netproof_api::Service;
+use netproof_api::core::{IpMode, ServiceType, TrafficPolicy};
+use netproof_controlplane::Snapshot;
+use netproof_model::{Family, Hook, NamespacedName, Topology};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+/// The table of the observer.
+pub const OBSERVER: TableId = TableId { family: TableFamily::Inet, name: "netproof-observer" };
+
+/// What the log prefix of a request says that this node did not lead anywhere, after
+/// [`NFLOG_PREFIX`](crate::NFLOG_PREFIX).
+pub const PASSED: &str = "passed";
+
+/// What it says where this node translated the destination.
+pub const LED: &str = "led";
+
+/// Right before policy, whose chains stand at 0.
+const BEFORE_POLICY: i32 = -1;
+const DNAT: i32 = -100;
+const SOURCE_NAT: i32 = 100;
+/// An ICMPv6 echo request.
+const ECHO_REQUEST: u32 = 128;
+/// What the router is called among the agents; no node has such a name.
+const ROUTER: &str = "the router";
+
+/// The observer and natOutgoing on every node, the load balancer on the router.
+pub struct Surroundings {
+    nodes: Agents,
+    router: Agents,
+}
+
+impl Surroundings {
+    /// Agents in each node's namespace, and in the router's. Nothing is programmed yet.
+    pub fn new(
+        nodes: &[NodeHandle<'_>],
+        router: Option<BorrowedFd<'_>>,
+        options: &Options,
+    ) -> Result<Self, EnforcerError> {
+        let router = router.map(|netns| NodeHandle { name: ROUTER.into(), netns });
+        Ok(Surroundings {
+            nodes: Agents::open(nodes, options, Numbers::odd())?,
+            router: Agents::open(router.as_slice(), options, Numbers::odd())?,
+        })
+    }
+
+    /// Programs the snapshot, and returns when its generation is in force everywhere. To be called before
+    /// the proxy is programmed for the first time.
+    pub fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError> {
+        for node in self.nodes.nodes() {
+            self.nodes.apply(&node, of_a_node(&snapshot.topology))?;
+        }
+        self.router.apply(ROUTER, of_the_router(snapshot))
+    }
+
+    /// The rules in force on a node, as a person reads them.
+    pub fn rules(&self, node: &str) -> Option<String> {
+        self.nodes.rules(node)
+    }
+
+    /// The load balancer's rules, as a person reads them.
+    pub fn router_rules(&self) -> Option<String> {
+        self.router.rules(ROUTER)
+    }
+}
+
+/// The observer, and natOutgoing where the topology has it.
+pub fn of_a_node(topology: &Topology) -> Ruleset {
+    let mut ruleset = Ruleset::default();
+    ruleset.tables.insert(OBSERVER, observer(topology));
+    for family in topology.family.list().iter().filter(|_| topology.nat_outgoing) {
+        let (source, destination) = addresses(*family);
+        let pods = part_of(*topology.ranges.pods.get(*family));
+        let rule = Rule::new([
+            Statement::Match(vec![source], Test::Is(pods.clone())),
+            Statement::Match(vec![destination], Test::IsNot(pods)),
+            Statement::Masquerade,
+        ]);
+        let mut table = Table::default();
+        hook(&mut table, "postrouting", ChainType::Nat, Hook::Postrouting, SOURCE_NAT, vec![rule]);
+        ruleset.tables.insert(TableId { family: table_family(*family), name: "netproof-nat" }, table);
+    }
+    ruleset
+}
+
+fn observer(topology: &Topology) -> Table {
+    let mut rules = Vec::new();
+    if topology.family.contains(Family::Ipv6) {
+        // Neighbour discovery and the like are nobody's requests.
+        let other = Test::IsNot(Part::One(Value::Number(ECHO_REQUEST)));
+        let other = Statement::Match(vec![Field::Icmpv6Type], other);
+        rules.push(Rule::new([other, Statement::Verdict(Verdict::Return)]));
+    }
+    let led = [Statement::NewOrUntracked, Statement::Translated, Statement::Note(LED)];
+    rules.push(Rule::new(led.into_iter().chain([Statement::Verdict(Verdict::Return)])));
+    rules.push(Rule::new([Statement::NewOrUntracked, Statement::Note(PASSED)]));
+    let mut table = Table::default();
+    for (name, at) in [("forward", Hook::Forward), ("input", Hook::Input), ("output", Hook::Output)] {
+        hook(&mut table, name, ChainType::Filter, at, BEFORE_POLICY, rules.clone());
+    }
+    table
+}
+
+/// The load balancer for addresses in `ipMode: Proxy`; nothing where there is none.
+pub fn of_the_router(snapshot: &Snapshot) -> Ruleset {
+    let mut ruleset = Ruleset::default();
+    let topology = &snapshot.topology;
+    let Some(balancer) = &topology.load_balancer else { return ruleset };
+    let takes_part = |name: &&String| balancer.nodes.is_empty() || balancer.nodes.contains(*name);
+    let nodes: Vec<NodeView> =
+        snapshot.nodes.keys().filter(takes_part).map(|name| NodeView::new(snapshot, name)).collect();
+    let services = inputs(snapshot);
+    for family in topology.family.list() {
+        let mut balancing = Balancing::new(*family);
+        for (name, inputs) in &services {
+            balancing.service(name, inputs, &nodes);
+        }
+        let id = TableId { family: table_family(*family), name: "netproof-balancer" };
+        ruleset.tables.insert(id, balancing.table);
+    }
+    ruleset
+}
+
+/// Address, protocol and port of a service to the chain that chooses a node.
+const BALANCED: &str = "balanced";
+
+/// Writes the load balancer's table of one family.
+struct Balancing {
+    family: Family,
+    table: Table,
+}
+
+impl Balancing {
+    fn new(family: Family) -> Balancing {
+        let (_, destination) = addresses(family);
+        let mut table = Table::default();
+        let key = [destination.key_type(), KeyType::Protocol, KeyType::Port];
+        table.sets.insert(BALANCED.into(), Set::map(&key));
+        let fields = vec![destination, Field::Protocol, Field::DestinationPort];
+        let lead = Rule::new([Statement::VerdictMap(fields, BALANCED.into())]);
+        hook(&mut table, "prerouting", ChainType::Nat, Hook::Prerouting, DNAT, vec![lead]);
+        // Nobody else translates destinations on the router.
+        let hide = Rule::new([Statement::Translated, Statement::Masquerade]);
+        hook(&mut table, "postrouting", ChainType::Nat, Hook::Postrouting, SOURCE_NAT, vec![hide]);
+        Balancing { family, table }
+    }
+
+    /// The ways from a service's addresses to the nodes that may have it. A port that no node serves has
+    /// none, and the router knows no route to the address.
+    fn service(&mut self, name: &NamespacedName, inputs: &Inputs, nodes: &[NodeView]) {
+        let service = &inputs.service;
+        let ingress = service
+            .load_balancer_ingress
+            .iter()
+            .filter(|ingress| ingress.ip_mode == IpMode::Proxy && Family::of(ingress.ip) == self.family);
+        let addresses: Vec<IpAddr> = ingress.map(|ingress| ingress.ip).collect();
+        if service.service_type != ServiceType::LoadBalancer || addresses.is_empty() {
+            return;
+        }
+        // A node without ready endpoints of a `Local` service fails its health check.
+        let healthy = |node: &&NodeView| {
+            service.external_traffic_policy == TrafficPolicy::Cluster
+                || local_endpoints(inputs, &node.name) > 0
+        };
+        let address = |node: &NodeView| {
+            node.addresses.iter().copied().find(|address| Family::of(*address) == self.family)
+        };
+        let targets: Vec<IpAddr> = nodes.iter().filter(healthy).filter_map(address).collect();
+        for port in &service.ports {
+            let Some(node_port) = port.node_port.filter(|_| !targets.is_empty()) else { continue };
+            let protocol = protocol(port.protocol);
+            let part = format!("{protocol}/{}", port.port);
+            let chain = names::object_part("balance", name, &part);
+            let number = protocol.number(self.family);
+            let rules = self.choice(name, &part, number, node_port, &targets, service);
+            self.table.chains.insert(chain.clone(), Chain { base: None, rules });
+            for address in &addresses {
+                let key = vec![
+                    Part::One((*address).into()),
+                    Part::One(Value::Protocol(number)),
+                    Part::One(Value::Port(port.port)),
+                ];
+                if let Some(map) = self.table.sets.get_mut(BALANCED) {
+                    map.elements.entry(key).or_insert_with(|| Some(Verdict::Goto(chain.clone())));
+                }
+            }
+        }
+    }
+
+    /// Whom the source ranges leave out is dropped; everybody else gets one of the nodes.
+    fn choice(
+        &mut self,
+        name: &NamespacedName,
+        part: &str,
+        protocol: u8,
+        node_port: u16,
+        targets: &[IpAddr],
+        service: &Service,
+    ) -> Vec<Rule> {
+        let mut choices = BTreeMap::new();
+        for (position, target) in (0u32..).zip(targets) {
+            // A colon may not stand in a name.
+            let address = target.to_string().replace(':', ".");
+            let chain = names::object_part("node", name, &format!("{part}/{address}"));
+            let of_protocol = Test::Is(Part::One(Value::Protocol(protocol)));
+            let of_protocol = Statement::Match(vec![Field::Protocol], of_protocol);
+            let rules = vec![Rule::new([of_protocol, Statement::Dnat(*target, node_port)])];
+            self.table.chains.insert(chain.clone(), Chain { base: None, rules });
+            choices.insert(vec![Part::One(Value::Number(position))], Some(Verdict::Goto(chain)));
+        }
+        let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
+        let map = names::object_part("nodes", name, part);
+        self.table.sets.insert(map.clone(), Set { elements: choices, ..Set::map(&[KeyType::Number]) });
+        let any = Statement::RandomMap(count, map);
+        let ranges = service.load_balancer_source_ranges.iter();
+        let ranges: Vec<_> =
+            ranges.filter(|range| Family::of(range.addr()) == self.family).copied().collect();
+        if ranges.is_empty() {
+            return vec![Rule::new([any])];
+        }
+        let (source, _) = addresses(self.family);
+        let set = names::object("source-ranges", name);
+        let elements = disjoint(&ranges, self.family).into_iter().map(|part| vec![part]);
+        self.table.sets.insert(set.clone(), Set::intervals(&[source.key_type()]).with(elements));
+        let allowed = Statement::Match(vec![source], Test::In(set));
+        vec![Rule::new([allowed, any]), Rule::new([Statement::Verdict(Verdict::Drop)])]
+    }
+}
+
+fn hook(table: &mut Table, name: &str, chain_type: ChainType, hook: Hook, priority: i32, rules: Vec<Rule>) {
+    let base = Some(Base { chain_type, hook, priority });
+    table.chains.insert(name.to_owned(), Chain { base, rules });
+}
+
+/// Source and destination.
+fn addresses(family: Family) -> (Field, Field) {
+    match family {
+        Family::Ipv4 => (Field::SourceV4, Field::DestinationV4),
+        Family::Ipv6 => (Field::SourceV6, Field::DestinationV6),
+    }
+}
