@@ -112,7 +112,10 @@ impl Wish {
 
     /// Whether the flow need not reach anybody who serves its port.
     pub fn may_miss(&self) -> bool {
+        // The proxy refuses what leads to nobody, too: no endpoint, no such port, no such service.
+        let by_the_proxy = self.decided_by.as_ref().is_some_and(|it| it.value == DecidedBy::Service);
         self.baseline.is_some()
+            || by_the_proxy
             || matches!(self.expected, WrittenExpected::Plain(Expected::Outcome(_) | Expected::Observe))
     }
 }
