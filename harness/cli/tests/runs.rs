@@ -108,8 +108,8 @@ fn backends_that_differ_are_never_judged_by_luck() {
     for (path, code) in cases {
         let json = file(&scratch, "events.jsonl");
         let mut first = None;
-        // With CI's ten soak runs, a hundred. A check that fails is traced, which takes its time.
-        for seed in 0..soak_runs() * if code == 0 { 10 } else { 1 } {
+        // With CI's five soak runs, a hundred. A check that fails is traced, which takes its time.
+        for seed in 0..soak_runs() * if code == 0 { 20 } else { 1 } {
             let seed = seed.to_string();
             let filter = ["--filter", "routed-ipv4", "--seed", &seed, "--json", &json];
             let run = output(netproof(&["run", &path]).args(filter));
@@ -120,7 +120,7 @@ fn backends_that_differ_are_never_judged_by_luck() {
     }
 }
 
-/// How often a test that looks for luck repeats itself: `NETPROOF_SOAK_RUNS` says it, CI says 10.
+/// How often a test that looks for luck repeats itself: `NETPROOF_SOAK_RUNS` says it, CI says 5.
 fn soak_runs() -> u32 {
     std::env::var("NETPROOF_SOAK_RUNS").ok().and_then(|it| it.parse().ok()).unwrap_or(2)
 }
