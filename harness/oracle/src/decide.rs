@@ -70,7 +70,8 @@ pub(crate) fn decide(world: &World<'_>, profile: &Profile, crossing: &Crossing<'
             policies: ruling.policies,
         });
     };
-    let rules = |pod: &Pod, direction| rule_on(world, profile, pod, direction, sight(world, crossing, direction));
+    let rules =
+        |pod: &Pod, direction| rule_on(world, profile, pod, direction, sight(world, crossing, direction));
 
     match (crossing.origin, crossing.target) {
         (Origin::Pod(pod), _) if own => {

@@ -11,7 +11,9 @@
 //! three-valued [`Truth`] says so.
 
 mod decide;
+mod explain;
 mod flow;
+mod matrix;
 mod oracle;
 mod peers;
 mod policy;
@@ -27,13 +29,12 @@ mod walk;
 mod world;
 
 pub use flow::{Flow, Packet, PortProtocol};
+pub use matrix::{Cell, Matrix};
 pub use oracle::{Oracle, PredictError};
 pub use peers::PeerMismatch;
 pub use policy::{Entries, PolicyTrace, Reason, RuleTrace, Selection};
 pub use ports::PortMismatch;
-pub use prediction::{
-    Alternative, Denial, Hop, PolicyDecision, Prediction, Server, SourceNat, Verdict,
-};
+pub use prediction::{Alternative, Denial, Hop, PolicyDecision, Prediction, Server, SourceNat, Verdict};
 pub use profile::{
     Deny, EndPort, ExistingConnections, HostNetworkPeers, HostNetworkPods, Icmp, IpBlockAndPods,
     NodeToPodOnAnotherNode, OwnPodThroughService, PodToOwnNode, PolicyAndDnat, PolicyAndMasquerade, Profile,

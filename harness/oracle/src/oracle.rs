@@ -16,7 +16,7 @@ use thiserror::Error;
 pub struct Oracle<'a> {
     pub(crate) world: World<'a>,
     pub(crate) profile: Profile,
-    services: Services<'a>,
+    pub(crate) services: Services<'a>,
 }
 
 /// Why there is no prediction: the flow cannot be.
@@ -85,8 +85,7 @@ impl<'a> Oracle<'a> {
     fn packet(&self, flow: &Flow, addresses: &[IpAddr]) -> Result<Packet, PredictError> {
         let family = Family::of(flow.to);
         let of_family = addresses.iter().copied().find(|address| Family::of(*address) == family);
-        let source =
-            of_family.ok_or_else(|| PredictError::NoAddress { place: flow.from.clone(), family })?;
+        let source = of_family.ok_or_else(|| PredictError::NoAddress { place: flow.from.clone(), family })?;
         Ok(Packet { source, destination: flow.to, port: flow.port })
     }
 }

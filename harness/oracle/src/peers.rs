@@ -1,7 +1,7 @@
 //! Whether an entry of `from` or `to` names the other end of a packet.
 
 use crate::profile::{HostNetworkPeers, IpBlockAndPods, PolicyAndDnat, PolicyAndMasquerade, Profile, Switch};
-use crate::selector::{Unmet, matches, unmet};
+use crate::selector::{Unmet, unmet};
 use crate::truth::Truth;
 use crate::world::{Owner, World, namespace_of};
 use netproof_api::{Cidr, IpBlock, LabelSelector, NetworkPolicyPeer, Pod};
@@ -111,9 +111,7 @@ pub(crate) fn names(
 fn either(seen: Answer, unseen: Answer, switch: Switch) -> Answer {
     match (seen, unseen) {
         (Err(mismatch), Err(_)) => Err(mismatch),
-        (seen, unseen) => {
-            Ok(seen.unwrap_or(Truth::No).either(unseen.unwrap_or(Truth::No), switch))
-        }
+        (seen, unseen) => Ok(seen.unwrap_or(Truth::No).either(unseen.unwrap_or(Truth::No), switch)),
     }
 }
 
@@ -178,24 +176,9 @@ fn selects(
     // podSelector in the namespaces selected by namespaceSelector. Otherwise it selects all pods in the
     // namespaces selected by namespaceSelector."
     match pod_selector.and_then(|selector| unmet(selector, &pod.metadata.labels)) {
-        Some(unmet) => {
-            Err(PeerMismatch::Pod { pod: format!("{namespace}/{}", pod.metadata.name), unmet })
-        }
+        Some(unmet) => Err(PeerMismatch::Pod { pod: format!("{namespace}/{}", pod.metadata.name), unmet }),
         None => Ok(()),
     }
-}
-
-/// Whether selectors of a peer match any pod with these labels in a namespace with these.
-pub(crate) fn selects_labels(
-    (policy_namespace, namespace): (&str, &str),
-    namespace_labels: &netproof_api::Labels,
-    pod_labels: &netproof_api::Labels,
-    namespace_selector: Option<&LabelSelector>,
-    pod_selector: Option<&LabelSelector>,
-) -> bool {
-    namespace_selector
-        .map_or(policy_namespace == namespace, |selector| matches(selector, namespace_labels))
-        && pod_selector.is_none_or(|selector| matches(selector, pod_labels))
 }
 
 fn in_block(world: &World<'_>, profile: &Profile, block: &IpBlock, address: IpAddr) -> Answer {

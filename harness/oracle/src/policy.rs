@@ -181,11 +181,7 @@ fn trace(
             .collect(),
         _ => Vec::new(),
     };
-    PolicyTrace {
-        policy: NamespacedName::new(namespace, policy.metadata.name.as_str()),
-        selection,
-        rules,
-    }
+    PolicyTrace { policy: NamespacedName::new(namespace, policy.metadata.name.as_str()), selection, rules }
 }
 
 /// The rules of one direction.
@@ -228,9 +224,8 @@ fn rule_trace(
 ) -> RuleTrace {
     // "Items in this list are combined using a logical OR operation. If this field is empty or missing,
     // this rule matches all sources [destinations] (traffic not restricted by source [destination])."
-    let peers = Entries::collect(
-        rule.peers.iter().map(|entry| names(world, profile, namespace, entry, sight.peer)),
-    );
+    let peers =
+        Entries::collect(rule.peers.iter().map(|entry| names(world, profile, namespace, entry, sight.peer)));
     // "Each item in this list is combined using a logical OR. If this field is empty or missing, this rule
     // matches all ports (traffic not restricted by port)."
     let ports = Entries::collect(

@@ -116,9 +116,8 @@ impl PolicyDecision {
     /// the isolation if none may. Empty where nobody did (nothing isolates the pod, the API or the profile
     /// settles it by itself, or it is open).
     pub fn decided_by(&self) -> Vec<Decision> {
-        let policy = |name: &NamespacedName| {
-            PolicyRef::network_policy(name.namespace.as_str(), name.name.as_str())
-        };
+        let policy =
+            |name: &NamespacedName| PolicyRef::network_policy(name.namespace.as_str(), name.name.as_str());
         match (self.reason, self.truth) {
             (Reason::Rules, Truth::Yes) => self
                 .isolating()

@@ -83,11 +83,8 @@ const ANTREA: Profile = Profile {
 };
 
 /// The network policy agent of Amazon's VPC CNI.
-const AWS: Profile = Profile {
-    name: "aws",
-    own_pod_through_service: OwnPodThroughService::PoliceEgress,
-    ..Profile::STRICT
-};
+const AWS: Profile =
+    Profile { name: "aws", own_pod_through_service: OwnPodThroughService::PoliceEgress, ..Profile::STRICT };
 
 /// Every named profile, the default first.
 pub const PROFILES: [Profile; 7] = [NETPROOF, Profile::STRICT, CALICO, CILIUM, KUBE_ROUTER, ANTREA, AWS];

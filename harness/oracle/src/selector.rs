@@ -84,11 +84,8 @@ mod tests {
     fn every_requirement_must_hold() {
         let labels: Labels = [("a", "1"), ("b", "2")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
         let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        let expression = |key: &str| Requirement {
-            key: key.to_owned(),
-            operator: Operator::Exists,
-            values: Vec::new(),
-        };
+        let expression =
+            |key: &str| Requirement { key: key.to_owned(), operator: Operator::Exists, values: Vec::new() };
         for (equal, exist, expected) in [
             (vec![], vec![], true),
             (vec![label("a", "1"), label("b", "2")], vec![], true),

@@ -54,7 +54,8 @@ impl<'a> Services<'a> {
                 continue;
             }
             let service = service.as_ref();
-            let mut add = |address: IpAddr, kind| addresses.entry(address).or_default().push((kind, name, service));
+            let mut add =
+                |address: IpAddr, kind| addresses.entry(address).or_default().push((kind, name, service));
             service.cluster_ips.iter().for_each(|address| add(*address, ServiceAddress::ClusterIp));
             service.external_ips.iter().for_each(|address| add(*address, ServiceAddress::ExternalIp));
             for ingress in &service.load_balancer_ingress {
@@ -86,10 +87,7 @@ impl<'a> Services<'a> {
     }
 
     /// Every service that has the address, and as what.
-    pub(crate) fn at(
-        &self,
-        address: IpAddr,
-    ) -> &[(ServiceAddress, &'a NamespacedName, &'a Service)] {
+    pub(crate) fn at(&self, address: IpAddr) -> &[(ServiceAddress, &'a NamespacedName, &'a Service)] {
         self.addresses.get(&address).map_or(&[], Vec::as_slice)
     }
 
@@ -117,9 +115,10 @@ impl<'a> Services<'a> {
         let slices = self.slices.get(port.name).map_or(&[][..], Vec::as_slice);
         for slice in slices.iter().filter(|slice| family_of(slice) == family) {
             // A port of a slice is the service's port of the same name (and protocol).
-            let numbers = slice.ports.iter().filter(|own| {
-                own.name == port.port.name && own.protocol == port.port.protocol
-            });
+            let numbers = slice
+                .ports
+                .iter()
+                .filter(|own| own.name == port.port.name && own.protocol == port.port.protocol);
             for number in numbers {
                 for endpoint in &slice.endpoints {
                     // The addresses of one endpoint are interchangeable: the first stands for it.
@@ -134,7 +133,12 @@ impl<'a> Services<'a> {
 
     /// The endpoints that a node may choose for a service port, of the whole cluster: those that are
     /// ready and meant for this node's clients; if there is none, those that still serve while they end.
-    pub(crate) fn cluster_endpoints(&self, port: &Port<'a>, family: Family, node: &netproof_api::Node) -> Vec<Choice> {
+    pub(crate) fn cluster_endpoints(
+        &self,
+        port: &Port<'a>,
+        family: Family,
+        node: &netproof_api::Node,
+    ) -> Vec<Choice> {
         let all = self.endpoints(port, family);
         let hints = Hints::of(all.values().copied().filter(|endpoint| endpoint.ready), node);
         let ready = |endpoint: &&Endpoint| endpoint.ready && hints.allow(endpoint);

@@ -98,7 +98,12 @@ impl<'a> Walk<'_, 'a> {
             Some(ServiceStep::Refuse { service: name, refusal }) => {
                 let denial = Denial::Service { service: name.clone(), refusal: *refusal };
                 let hop = Hop {
-                    place, received, service: service.clone(), seen: received, decisions: Vec::new(), source: None,
+                    place,
+                    received,
+                    service: service.clone(),
+                    seen: received,
+                    decisions: Vec::new(),
+                    source: None,
                 };
                 journey.hops.push(hop);
                 return self.end(journey, None, Verdict::Deny(denial));
@@ -107,7 +112,9 @@ impl<'a> Walk<'_, 'a> {
         }
         let seen = journey.packet;
         let target = match self.world.owner(seen.destination) {
-            Some(Owner::Pod(pod)) if pod.node_name.as_deref() == Some(&node.metadata.name) => Target::Pod(pod),
+            Some(Owner::Pod(pod)) if pod.node_name.as_deref() == Some(&node.metadata.name) => {
+                Target::Pod(pod)
+            }
             Some(Owner::Node(owner)) if owner.metadata.name == node.metadata.name => Target::Node,
             _ => Target::Elsewhere,
         };
@@ -217,9 +224,13 @@ impl<'a> Walk<'_, 'a> {
         let node_port = service
             .ports
             .iter()
-            .find(|port| received.port == (crate::flow::PortProtocol::Port { number: port.port, protocol: port.protocol }))
+            .find(|port| {
+                received.port
+                    == (crate::flow::PortProtocol::Port { number: port.port, protocol: port.protocol })
+            })
             .and_then(|port| port.node_port);
-        let (Some(node_port), Some(source), false) = (node_port, self.router_address(family), nodes.is_empty())
+        let (Some(node_port), Some(source), false) =
+            (node_port, self.router_address(family), nodes.is_empty())
         else {
             return self.unreachable(journey);
         };
@@ -259,7 +270,8 @@ impl<'a> Walk<'_, 'a> {
                 return Vec::new();
             }
             // The whole range leads to every node, and a Local service's own route to those that serve it.
-            let own = self.services.cluster_ip(address).map(|(name, service)| self.serving_nodes(name, service));
+            let own =
+                self.services.cluster_ip(address).map(|(name, service)| self.serving_nodes(name, service));
             return own.filter(|nodes| !nodes.is_empty()).unwrap_or_else(all);
         }
         let snapshot = self.world.snapshot;

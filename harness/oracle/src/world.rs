@@ -101,9 +101,8 @@ impl<'a> World<'a> {
     /// The address by which a node sends, and masquerades, what goes to `destination`.
     pub(crate) fn node_source(&self, node: &Node, destination: IpAddr) -> Option<IpAddr> {
         let family = Family::of(destination);
-        let of_family = |addresses: &[IpAddr]| {
-            addresses.iter().copied().find(|address| Family::of(*address) == family)
-        };
+        let of_family =
+            |addresses: &[IpAddr]| addresses.iter().copied().find(|address| Family::of(*address) == family);
         if node.has_address(destination) {
             return Some(destination);
         }
