@@ -1,5 +1,7 @@
 //! The oracle against written cases, against itself (matrix and prediction), and in sentences.
 
+mod matrix;
 mod networkpolicy;
 mod script;
+mod services;
 mod world;

@@ -117,7 +117,8 @@ impl<'a> Words<'a> {
     }
 
     fn list(&self, key: &str) -> Vec<&'a str> {
-        self.value(key).map(|list| list.split(',').collect()).unwrap_or_default()
+        let all = self.value(key).unwrap_or_default().split(',');
+        all.filter(|word| !word.is_empty()).collect()
     }
 }
 
