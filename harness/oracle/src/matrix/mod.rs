@@ -16,7 +16,7 @@ use classes::{Classes, Member};
 use netproof_model::{Family, Place};
 use planes::{Plane, Planes};
 use rules::Rules;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What should become of a flow, without its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +47,8 @@ impl Cell {
 #[derive(Clone, Debug)]
 pub struct Matrix {
     endpoints: Vec<Place>,
+    /// The position at which each endpoint stands first.
+    first: Vec<usize>,
     class_of: Vec<usize>,
     /// Of each class, whether a member is alone in it and its cell with itself is in the planes.
     is_single: Vec<bool>,
@@ -77,7 +79,7 @@ impl Matrix {
         let (from, to) = (self.class_of(source)?, self.class_of(destination)?);
         let plane = self.planes.get(port)?;
         // "A pod cannot block access to itself", and nothing is between a host and itself.
-        if self.endpoints[source] == self.endpoints[destination] && !self.is_single[from] {
+        if self.first[source] == self.first[destination] && !self.is_single[from] {
             return Some(Cell::Allow);
         }
         if self.varies.contains(&(from, to, port)) {
@@ -113,8 +115,11 @@ impl Oracle<'_> {
                 || members.iter().any(is_service));
         let classes = Classes::new(&self.world, &self.profile, &rules, &members, (by_node, each_alone));
         let planes = Planes::new(&self.profile, &rules, &classes);
+        let mut first = HashMap::new();
+        let places = endpoints.iter().enumerate();
         let mut matrix = Matrix {
             endpoints: endpoints.to_vec(),
+            first: places.map(|(index, place)| *first.entry(place).or_insert(index)).collect(),
             class_of: classes.of.clone(),
             is_single: classes.list.iter().map(|class| class.member.is_single).collect(),
             planes: ports.iter().map(|port| planes.at(*port)).collect(),

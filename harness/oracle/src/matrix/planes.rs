@@ -1,7 +1,7 @@
 //! The relation between classes at one port: who reaches whom.
 
 use super::bits::{Bits, transposed};
-use super::classes::{Classes, Matching};
+use super::classes::{Class, Classes, Matching};
 use super::rules::{Rule, Rules};
 use crate::flow::PortProtocol;
 use crate::ports::covers;
@@ -9,6 +9,7 @@ use crate::profile::{Icmp, Profile};
 use crate::truth::Truth;
 use netproof_api::Pod;
 use netproof_model::Direction;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -43,16 +44,16 @@ impl<'c, 'a> Planes<'c, 'a> {
 
     /// The relation at one port: egress of the source and ingress of the destination.
     pub(super) fn at(&self, port: PortProtocol) -> Plane {
+        let mut policies = HashMap::new();
         let mut cache = HashMap::new();
-        let ingress: Vec<Rc<Matching>> = self
-            .classes
-            .list
-            .iter()
-            .map(|class| {
-                let make = || Rc::new(self.sources(class.selection, class.port_names, port));
-                cache.entry((class.selection, class.port_names)).or_insert_with(make).clone()
-            })
-            .collect();
+        let mut ingress: Vec<Rc<Matching>> = Vec::with_capacity(self.classes.list.len());
+        for Class { selection, port_names, .. } in &self.classes.list {
+            let sources = cache.entry((*selection, *port_names)).or_insert_with(|| {
+                let destination = Some(*port_names);
+                Rc::new(self.allowed(*selection, Direction::Ingress, destination, port, &mut policies))
+            });
+            ingress.push(sources.clone());
+        }
         let rows = |part: fn(&Matching) -> &Bits| {
             transposed(&ingress.iter().map(|matching| part(matching)).collect::<Vec<_>>())
         };
@@ -60,51 +61,33 @@ impl<'c, 'a> Planes<'c, 'a> {
             certain: rows(|matching| &matching.certain),
             possible: rows(|matching| &matching.possible),
         };
-        let mut cache = HashMap::new();
+        let (mut policies, mut cache) = (HashMap::new(), HashMap::new());
         for (source, class) in self.classes.list.iter().enumerate() {
-            let egress =
-                cache.entry(class.selection).or_insert_with(|| self.destinations(class.selection, port));
+            let egress = cache.entry(class.selection).or_insert_with(|| {
+                self.allowed(class.selection, Direction::Egress, None, port, &mut policies)
+            });
             plane.certain[source].keep(&egress.certain);
             plane.possible[source].keep(&egress.possible);
         }
         plane
     }
 
-    /// Whom the ingress policies of a selection let in at a port of a destination.
-    fn sources(&self, selection: usize, port_names: usize, port: PortProtocol) -> Matching {
-        let destination = self.classes.port_names[port_names];
-        self.allowed(selection, Direction::Ingress, port, |rule, allowed| {
-            let peers = self.peers(rule);
-            match self.covers(rule, port, destination) {
-                Truth::No => {}
-                Truth::Yes => allowed.add(&peers),
-                Truth::Either(_) => allowed.possible.add(&peers.possible),
-            }
-        })
-    }
-
-    /// Whom the egress policies of a selection let out to at a port, which may have a name there.
-    fn destinations(&self, selection: usize, port: PortProtocol) -> Matching {
-        self.allowed(selection, Direction::Egress, port, |rule, allowed| {
-            let peers = self.peers(rule);
-            let covered = self.covered(rule, port);
-            allowed.certain.add_common(&peers.certain, &covered.certain);
-            allowed.possible.add_common(&peers.possible, &covered.possible);
-        })
-    }
-
-    /// The union over the rules of the policies that isolate; everybody if none does.
+    /// Whom the policies of a selection allow: the union over those that isolate; everybody if none does.
+    /// `destination` is the port names of the pods that they select, where those are the destination.
+    /// `policies` keeps what each policy adds.
     fn allowed(
         &self,
         selection: usize,
         direction: Direction,
+        destination: Option<usize>,
         port: PortProtocol,
-        add: impl Fn(&Rule<'a>, &mut Matching),
+        policies: &mut HashMap<(usize, Option<usize>), Matching>,
     ) -> Matching {
-        let policies = &self.classes.selections[selection];
-        let isolating: Vec<&[Rule<'a>]> =
-            policies.iter().filter_map(|index| self.rules.policies[*index].of(direction)).collect();
-        if isolating.is_empty() {
+        let selection = self.classes.selections[selection].iter();
+        let mut isolating = selection
+            .filter_map(|index| Some((*index, self.rules.policies[*index].of(direction)?)))
+            .peekable();
+        if isolating.peek().is_none() {
             return self.everybody.clone();
         }
         let mut allowed = Matching::none(self.classes.list.len());
@@ -113,21 +96,54 @@ impl<'c, 'a> Planes<'c, 'a> {
             (PortProtocol::Echo, Icmp::Deny) => {}
             (PortProtocol::Echo, Icmp::Either) => allowed.possible = self.everybody.possible.clone(),
             (PortProtocol::Echo, Icmp::PortlessRules) | (PortProtocol::Port { .. }, _) => {
-                isolating.into_iter().flatten().for_each(|rule| add(rule, &mut allowed));
+                for (index, rules) in isolating {
+                    let names = destination.filter(|_| rules.iter().any(Rule::has_named_ports));
+                    let policy = policies.entry((index, names));
+                    allowed.add(policy.or_insert_with(|| match direction {
+                        Direction::Ingress => self.sources(rules, names, port),
+                        Direction::Egress => self.destinations(rules, port),
+                    }));
+                }
             }
         }
         allowed
     }
 
+    /// Whom ingress rules let in at a port of pods with these port names.
+    fn sources(&self, rules: &[Rule<'a>], port_names: Option<usize>, port: PortProtocol) -> Matching {
+        let destination = port_names.and_then(|names| self.classes.port_names[names]);
+        let mut sources = Matching::none(self.classes.list.len());
+        for rule in rules {
+            let peers = self.peers(rule);
+            match self.covers(rule, port, destination) {
+                Truth::No => {}
+                Truth::Yes => sources.add(&peers),
+                Truth::Either(_) => sources.possible.add(&peers.possible),
+            }
+        }
+        sources
+    }
+
+    /// Whom egress rules let out to at a port, which may have a name there.
+    fn destinations(&self, rules: &[Rule<'a>], port: PortProtocol) -> Matching {
+        let mut destinations = Matching::none(self.classes.list.len());
+        for rule in rules {
+            let (peers, covered) = (self.peers(rule), self.covered(rule, port));
+            destinations.certain.add_common(&peers.certain, &covered.certain);
+            destinations.possible.add_common(&peers.possible, &covered.possible);
+        }
+        destinations
+    }
+
     /// The classes that a rule's peers name.
-    fn peers(&self, rule: &Rule<'a>) -> std::borrow::Cow<'_, Matching> {
+    fn peers(&self, rule: &Rule<'a>) -> Cow<'_, Matching> {
         match rule.peers.as_slice() {
-            [] => std::borrow::Cow::Borrowed(&self.everybody),
-            [only] => std::borrow::Cow::Borrowed(&self.classes.peers[*only]),
+            [] => Cow::Borrowed(&self.everybody),
+            [only] => Cow::Borrowed(&self.classes.peers[*only]),
             [first, rest @ ..] => {
                 let mut union = self.classes.peers[*first].clone();
                 rest.iter().for_each(|peer| union.add(&self.classes.peers[*peer]));
-                std::borrow::Cow::Owned(union)
+                Cow::Owned(union)
             }
         }
     }

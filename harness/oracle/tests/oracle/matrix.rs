@@ -1,9 +1,9 @@
 //! The matrix and the prediction agree, cell by cell, on random clusters.
 
 use crate::world::World;
+use netproof_model::Protocol;
 use netproof_model::{Family, Place};
 use netproof_oracle::{Cell, Flow, Oracle, PROFILES, PortProtocol, Profile};
-use netproof_model::Protocol;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::RngSeed;
@@ -199,4 +199,11 @@ fn equal_pods_are_one_class() {
     assert_eq!(allowed(10, 1), Cell::Deny);
     assert_eq!(allowed(1, 10), Cell::Allow);
     assert_eq!(allowed(10, 11), Cell::Allow);
+
+    let twice = [endpoints[0].clone(), endpoints[10].clone(), endpoints[10].clone()];
+    world.change("policy q {podSelector: {}}");
+    let snapshot = world.snapshot();
+    let matrix = Oracle::new(&snapshot, Profile::NETPROOF).matrix(&twice, Family::Ipv4, &ports()).unwrap();
+    assert_eq!(matrix.cell(0, 2, 0), Some(Cell::Deny));
+    assert_eq!(matrix.cell(1, 2, 0), Some(Cell::Allow), "a pod that stands twice is one pod");
 }

@@ -12,9 +12,9 @@
 //! `either SWITCH,..`. A way is `PLACE[:PORT] sees WHO [policy WHO]`, an answer that is not allow before it.
 
 use crate::world::{World, name};
+use netproof_controlplane::Snapshot;
 use netproof_model::flow::{Destination, Flow as Written, FlowPort, ObjectName, PortRef, Source};
 use netproof_model::{Action, Direction, Family, NamespacedName, Place, Protocol};
-use netproof_controlplane::Snapshot;
 use netproof_oracle::{Alternative, Flow, Oracle, PortProtocol, Prediction, Profile, Verdict};
 use std::net::IpAddr;
 
@@ -134,9 +134,8 @@ pub fn resolve(snapshot: &Snapshot, text: &str) -> Flow {
     };
     let flow: Written = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
     let object = |object: &ObjectName| -> NamespacedName { name(&object.to_string()) };
-    let of_family = |addresses: &[IpAddr]| {
-        *addresses.iter().find(|address| Family::of(**address) == family).unwrap()
-    };
+    let of_family =
+        |addresses: &[IpAddr]| *addresses.iter().find(|address| Family::of(**address) == family).unwrap();
     let from = match &flow.from {
         Source::Pod(pod) => snapshot.place_of_pod(&object(pod)).unwrap(),
         Source::Node(node) => Place::Node(node.clone()),

@@ -29,9 +29,10 @@ impl World {
             |ipv4: &str, ipv6: &str| PerFamily { ipv4: ipv4.parse().unwrap(), ipv6: ipv6.parse().unwrap() };
         let nodes: usize = words.value("nodes").unwrap_or("2").parse().unwrap();
         let find = |word: &str| Families::ALL.into_iter().find(|family| family.to_string() == word).unwrap();
-        let advertised = words.list("advertised").into_iter().map(|word| {
-            ServiceAddresses::WORDS.iter().find(|(name, _)| *name == word).unwrap().1
-        });
+        let advertised = words
+            .list("advertised")
+            .into_iter()
+            .map(|word| ServiceAddresses::WORDS.iter().find(|(name, _)| *name == word).unwrap().1);
         let topology = Topology {
             name: "test".into(),
             description: String::new(),
@@ -55,7 +56,12 @@ impl World {
             advertised: advertised.collect(),
             load_balancer: words.value("balancer").map(|_| LoadBalancer {
                 range: range("192.0.2.0/24", "fd00:192::/64"),
-                nodes: words.list("balancer").into_iter().filter(|node| *node != "all").map(Into::into).collect(),
+                nodes: words
+                    .list("balancer")
+                    .into_iter()
+                    .filter(|node| *node != "all")
+                    .map(Into::into)
+                    .collect(),
             }),
         };
         World { plane: ControlPlane::new(Arc::new(topology)).unwrap() }
@@ -90,7 +96,8 @@ impl World {
         if snapshot.topology.wiring == Wiring::Vxlan {
             for node in snapshot.nodes.values_mut() {
                 let node = Arc::make_mut(node);
-                node.tunnel_addresses = node.pod_cidrs.iter().map(|range| range.hosts().next().unwrap()).collect();
+                node.tunnel_addresses =
+                    node.pod_cidrs.iter().map(|range| range.hosts().next().unwrap()).collect();
                 if node.tunnel_addresses.iter().any(|address| Family::of(*address) == Family::Ipv6) {
                     panic!("no test needs an IPv6 overlay");
                 }
