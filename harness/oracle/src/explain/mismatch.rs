@@ -28,10 +28,10 @@ pub(super) fn unmet(Unmet { requirement, found }: &Unmet) -> String {
 pub(super) fn peer_mismatch(mismatch: &PeerMismatch, role: &str) -> String {
     match mismatch {
         PeerMismatch::NotAPod { address } => {
-            format!("it selects pods, and the {role} {address} is not a pod's own address")
+            format!("the {role} {address} is not a pod's own address")
         }
         PeerMismatch::OtherNamespace { own, namespace } => {
-            format!("it selects pods of the policy's own namespace {own}, and the {role}'s is {namespace}")
+            format!("the {role}'s namespace {namespace} is not the policy's own, {own}")
         }
         PeerMismatch::Namespace { namespace, unmet: missing } => {
             format!("the {role}'s namespace {namespace} {}", unmet(missing))
@@ -49,28 +49,28 @@ pub(super) fn peer_mismatch(mismatch: &PeerMismatch, role: &str) -> String {
     }
 }
 
-/// Why an entry of `ports` does not cover what was asked for.
+/// Why an entry of `ports` does not cover what was asked for, to follow the entry.
 pub(super) fn port_mismatch(mismatch: &PortMismatch, asked: PortProtocol) -> String {
     match mismatch {
-        PortMismatch::NoPorts => "it is for ports, and an ICMP echo has none".into(),
-        PortMismatch::Protocol { protocol } => format!("it is for {protocol}, not {asked}"),
-        PortMismatch::Number { port, end_port: None } => format!("it is for port {port}, not {asked}"),
+        PortMismatch::NoPorts => "is for a port, and an ICMP echo has none".into(),
+        PortMismatch::Protocol { protocol } => format!("is for {protocol}, not {asked}"),
+        PortMismatch::Number { port, end_port: None } => format!("is for port {port}, not {asked}"),
         PortMismatch::Number { port, end_port: Some(last) } => {
-            format!("it is for ports {port} to {last}, not {asked}")
+            format!("is for ports {port} to {last}, not {asked}")
         }
         PortMismatch::NameWithoutPod { name } => {
-            format!("it is for the port named {name}, and the destination is not a pod")
+            format!("is for the port named {name}, and the destination is not a pod")
         }
         PortMismatch::NoSuchName { name, pod } => {
-            format!("it is for the port named {name}, and pod/{pod} has none of that name and protocol")
+            format!("is for the port named {name}, and pod/{pod} has none of that name and protocol")
         }
         PortMismatch::NameIsOther { name, pod, numbers } => {
             let numbers: Vec<String> = numbers.iter().map(u16::to_string).collect();
             format!(
-                "it is for the port named {name}, which is {} on pod/{pod}, not {asked}",
+                "is for the port named {name}, which is {} on pod/{pod}, not {asked}",
                 numbers.join(" and ")
             )
         }
-        PortMismatch::SctpUnsupported => "rules for SCTP match nothing in this profile".into(),
+        PortMismatch::SctpUnsupported => "is for SCTP, which rules do not match in this profile".into(),
     }
 }

@@ -11,7 +11,7 @@ use crate::services::ServiceAddress;
 use crate::truth::Truth;
 use crate::world::{Owner, name_of};
 use mismatch::{peer_mismatch, port_mismatch, unmet};
-use netproof_model::{Action, Direction};
+use netproof_model::{Action, Direction, Place};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -81,45 +81,53 @@ impl Oracle<'_> {
             lines.add(depth, format!("The packet never leaves {}, and no policy applies.", server.place));
             return;
         }
+        let mut denied = false;
         for hop in &alternative.hops {
-            self.hop(lines, depth, hop);
+            self.hop(lines, depth, hop, denied);
+            denied |= hop.decisions.iter().any(|decision| decision.truth == Truth::No);
         }
         if let Some(Server { place, packet }) = &alternative.server {
             let source = self.who(packet.source);
-            let would = if matches!(alternative.verdict, Verdict::Deny(_)) { "would see" } else { "sees" };
-            lines.add(depth, format!("{place} {would} it from {source} at {}.", packet.target()));
+            let sees = if denied { "would see" } else { "sees" };
+            lines.add(depth, format!("{place} {sees} it from {source} at {}.", packet.target()));
         }
     }
 
-    fn hop(&self, lines: &mut Lines, depth: usize, hop: &Hop) {
+    /// `denied`: an earlier hop has denied the packet, and this is where it would go.
+    fn hop(&self, lines: &mut Lines, depth: usize, hop: &Hop, denied: bool) {
         let place = &hop.place;
+        let verb = |does: &'static str, would: &'static str| if denied { would } else { does };
         match &hop.service {
             Some(ServiceStep::Translate { service, address, endpoint, choices, .. }) => {
-                let kind = address_kind(*address);
-                let of = match choices {
-                    1 => "its only endpoint there".to_owned(),
-                    count => format!("one of {count} endpoints"),
-                };
+                let (leads, kind) = (verb("leads", "would lead"), address_kind(*address));
                 let endpoint = SocketAddr::new(endpoint.0, endpoint.1);
-                let who = self.who(endpoint.ip());
-                lines.add(
-                    depth,
-                    format!("{place} leads {kind} of service/{service} to {endpoint}, {who}, {of}."),
-                );
+                let who = match self.world.owner(endpoint.ip()) {
+                    Some(owner) => format!("{} at {endpoint}", place_of(owner)),
+                    None => endpoint.to_string(),
+                };
+                let choice = match choices {
+                    1 => "its only choice".to_owned(),
+                    count => format!("one of {count} choices"),
+                };
+                lines.add(depth, format!("{place} {leads} {kind} of service/{service} to {who}, {choice}."));
             }
             Some(ServiceStep::Refuse { service, refusal }) => {
-                let verb = if refusal.action() == Action::Reject { "rejects" } else { "drops" };
+                let refuses = match refusal.action() {
+                    Action::Reject => verb("rejects", "would reject"),
+                    _ => verb("drops", "would drop"),
+                };
                 let service =
                     service.as_ref().map_or("no service".to_owned(), |name| format!("service/{name}"));
-                lines.add(depth, format!("{place} {verb} it: {}.", refusal_text(*refusal, &service)));
+                lines.add(depth, format!("{place} {refuses} it: {}.", refusal_text(*refusal, &service)));
             }
-            None => lines.add(depth, format!("It passes {place}.")),
+            None => lines.add(depth, format!("It {} {place}.", verb("passes", "would pass"))),
         }
         for decision in &hop.decisions {
             self.decision(lines, depth + 1, decision);
         }
         if let Some((address, why)) = hop.source {
-            lines.add(depth + 1, format!("Its source becomes {address}: {}.", nat_text(why)));
+            let becomes = verb("becomes", "would become");
+            lines.add(depth + 1, format!("Its source {becomes} {address}: {}.", nat_text(why)));
         }
     }
 
@@ -131,7 +139,7 @@ impl Oracle<'_> {
         };
         let other = match direction {
             Direction::Ingress => format!("from {} for {}", self.who(packet.source), packet.port),
-            Direction::Egress => format!("to {} on {}", self.who(packet.destination), packet.port),
+            Direction::Egress => format!("to {} for {}", self.who(packet.destination), packet.port),
         };
         let answer = match truth {
             Truth::Yes => "allowed".to_owned(),
@@ -143,7 +151,8 @@ impl Oracle<'_> {
             Reason::OwnNode => ": the node that a pod runs on always reaches it".into(),
             Reason::Profile(switch) => {
                 let choice = self.profile.choice(*switch);
-                format!(": the profile {} says {switch}: {choice}", self.profile.name)
+                let name = self.profile.name;
+                format!(", whatever its rules say: in the profile {name}, {switch} is {choice}")
             }
             Reason::Rules => match truth {
                 Truth::No => format!(": it is isolated for {direction}, and no rule matches"),
@@ -151,8 +160,11 @@ impl Oracle<'_> {
             },
         };
         lines.add(depth, format!("{name} of pod/{pod} {other} is {answer}{because}."));
-        for trace in &decision.policies {
-            self.policy(lines, depth + 1, decision, trace);
+        // What settles a decision by itself makes the rules beside the point.
+        if matches!(reason, Reason::Rules | Reason::NotIsolated) {
+            for trace in &decision.policies {
+                self.policy(lines, depth + 1, decision, trace);
+            }
         }
     }
 
@@ -169,8 +181,7 @@ impl Oracle<'_> {
             Selection::Isolates => {
                 lines.add(depth, format!("{policy} selects pod/{pod} for {direction}."));
                 for rule in &trace.rules {
-                    let text = self.rule(decision, rule);
-                    lines.add(depth + 1, format!("Rule {direction}[{}] {text}.", rule.index));
+                    self.rule(lines, depth + 1, decision, rule);
                 }
             }
             Selection::OtherDirection => {
@@ -183,56 +194,75 @@ impl Oracle<'_> {
         }
     }
 
-    fn rule(&self, decision: &PolicyDecision, rule: &RuleTrace) -> String {
-        let (list, role) = match decision.direction {
+    fn rule(&self, lines: &mut Lines, depth: usize, decision: &PolicyDecision, rule: &RuleTrace) {
+        let PolicyDecision { direction, packet, .. } = decision;
+        let (list, role) = match direction {
             Direction::Ingress => ("from", "source"),
             Direction::Egress => ("to", "destination"),
         };
+        let name = format!("Rule {direction}[{}]", rule.index);
         match rule.truth {
-            Truth::Yes => {}
-            Truth::Either(switches) => return format!("may match: {}", self.open(switches)),
+            Truth::Yes => {
+                let text = match (&rule.peers, &rule.ports) {
+                    (Entries::Match { index: peer, .. }, Entries::Match { index: port, .. }) => {
+                        format!("{list}[{peer}] names the {role}, and ports[{port}] covers {}", packet.port)
+                    }
+                    (Entries::Match { index, .. }, _) => {
+                        format!("{list}[{index}] names the {role}, and the rule is for every port")
+                    }
+                    (_, Entries::Match { index, .. }) => {
+                        format!("the rule is for every {role}, and ports[{index}] covers {}", packet.port)
+                    }
+                    _ => format!("the rule is for every {role} and every port"),
+                };
+                lines.add(depth, format!("{name} matches: {text}."));
+            }
+            Truth::Either(switches) => {
+                lines.add(depth, format!("{name} may match: {}.", self.open(switches)));
+            }
             Truth::No => {
                 let mut reasons = Vec::new();
-                if let Entries::None(peers) = &rule.peers {
-                    reasons.extend(numbered(list, peers, |mismatch| peer_mismatch(mismatch, role)));
+                match &rule.peers {
+                    Entries::None(peers) if peers.len() == 1 => {
+                        reasons.extend(peers.iter().map(|mismatch| peer_mismatch(mismatch, role)));
+                    }
+                    Entries::None(peers) => {
+                        reasons.extend(peers.iter().enumerate().map(|(index, mismatch)| {
+                            format!("{list}[{index}]: {}", peer_mismatch(mismatch, role))
+                        }))
+                    }
+                    _ => {}
                 }
                 if let Entries::None(ports) = &rule.ports {
-                    let asked = decision.packet.port;
-                    reasons.extend(numbered("ports", ports, |mismatch| port_mismatch(mismatch, asked)));
+                    reasons.extend(ports.iter().enumerate().map(|(index, mismatch)| {
+                        format!("ports[{index}] {}", port_mismatch(mismatch, packet.port))
+                    }));
                 }
-                return format!("does not match: {}", reasons.join("; "));
+                match reasons.as_slice() {
+                    [only] => lines.add(depth, format!("{name} does not match: {only}.")),
+                    several => {
+                        lines.add(depth, format!("{name} does not match:"));
+                        several.iter().for_each(|reason| lines.add(depth + 1, format!("{reason}.")));
+                    }
+                }
             }
         }
-        let peer = match rule.peers {
-            Entries::Match { index, .. } => format!("{list}[{index}] names the {role}"),
-            _ => format!("it allows every {role}"),
-        };
-        let port = match rule.ports {
-            Entries::Match { index, .. } => format!("ports[{index}] covers {}", decision.packet.port),
-            _ => "it allows every port".into(),
-        };
-        format!("matches: {peer}, and {port}")
     }
 
     /// An address and whose it is.
     fn who(&self, address: IpAddr) -> String {
         match self.world.owner(address) {
-            Some(Owner::Pod(pod)) => format!("pod/{} ({address})", name_of(pod)),
-            Some(Owner::Node(node)) => format!("node/{} ({address})", node.metadata.name),
-            Some(Owner::External(name)) => format!("external/{name} ({address})"),
+            Some(owner) => format!("{} ({address})", place_of(owner)),
             None => address.to_string(),
         }
     }
 }
 
-/// The reason of each entry, with the entry's name where there is more than one.
-fn numbered<M>(list: &str, mismatches: &[M], text: impl Fn(&M) -> String) -> Vec<String> {
-    match mismatches {
-        [only] => vec![text(only)],
-        several => {
-            let all = several.iter().enumerate();
-            all.map(|(index, mismatch)| format!("{list}[{index}]: {}", text(mismatch))).collect()
-        }
+fn place_of(owner: Owner<'_>) -> Place {
+    match owner {
+        Owner::Pod(pod) => Place::Pod(name_of(pod)),
+        Owner::Node(node) => Place::Node(node.metadata.name.clone()),
+        Owner::External(name) => Place::External(name.to_owned()),
     }
 }
 
