@@ -8,7 +8,7 @@ use crate::profile::Profile;
 use crate::proxy::{ServiceStep, steps};
 use crate::services::Services;
 use crate::truth::Truth;
-use crate::world::{Owner, World, name_of};
+use crate::world::{Owner, World, after_network, name_of};
 use netproof_api::core::{IpMode, TrafficPolicy};
 use netproof_api::{Node, Pod, Service};
 use netproof_model::topology::{LoadBalancer, ServiceAddresses};
@@ -257,7 +257,7 @@ impl<'a> Walk<'_, 'a> {
 
     /// The router has the first address of the range of nodes.
     fn router_address(&self, family: Family) -> Option<IpAddr> {
-        self.world.snapshot.topology.ranges.nodes.get(family).hosts().next()
+        after_network(self.world.snapshot.topology.ranges.nodes.get(family), 1)
     }
 
     /// The nodes over which the router knows a service's address.

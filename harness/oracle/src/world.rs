@@ -1,5 +1,6 @@
 //! The snapshot's objects as packets and policies meet them: by address and by namespace.
 
+use ipnet::IpNet;
 use netproof_api::{Labels, NetworkPolicy, Node, Pod};
 use netproof_controlplane::{GATEWAY_OFFSET, Snapshot};
 use netproof_model::{Family, NamespacedName, Wiring};
@@ -46,9 +47,13 @@ impl<'a> World<'a> {
                 owners.extend(pod.pod_ips.iter().map(|address| (*address, Owner::Pod(pod))));
             }
         }
-        for node in snapshot.nodes.values() {
+        for node in snapshot.nodes.values().map(Arc::as_ref) {
             let addresses = node.addresses.iter().chain(&node.tunnel_addresses);
-            owners.extend(addresses.map(|address| (*address, Owner::Node(node.as_ref()))));
+            owners.extend(addresses.map(|address| (*address, Owner::Node(node))));
+            if snapshot.topology.wiring == Wiring::Bridge {
+                let bridge = Family::ALL.into_iter().filter_map(|family| gateway(node, family));
+                owners.extend(bridge.map(|address| (address, Owner::Node(node))));
+            }
         }
         let mut policies: HashMap<&str, Vec<&NetworkPolicy>> = HashMap::new();
         for (name, policy) in &snapshot.network_policies {
@@ -103,7 +108,7 @@ impl<'a> World<'a> {
         let family = Family::of(destination);
         let of_family =
             |addresses: &[IpAddr]| addresses.iter().copied().find(|address| Family::of(*address) == family);
-        if node.has_address(destination) {
+        if self.node_at(destination).is_some_and(|owner| owner.metadata.name == node.metadata.name) {
             return Some(destination);
         }
         let own = of_family(&node.addresses);
@@ -124,10 +129,16 @@ impl<'a> World<'a> {
 /// The node's own address in its range of pods.
 fn gateway(node: &Node, family: Family) -> Option<IpAddr> {
     let range = node.pod_cidrs.iter().find(|range| Family::of(range.addr()) == family)?;
-    match range.network() {
-        IpAddr::V4(first) => Some(IpAddr::V4((first.to_bits() + GATEWAY_OFFSET as u32).into())),
-        IpAddr::V6(first) => Some(IpAddr::V6((first.to_bits() + GATEWAY_OFFSET).into())),
-    }
+    after_network(range, GATEWAY_OFFSET)
+}
+
+/// The address at some distance from the first one of a range, if it is in it.
+pub(crate) fn after_network(range: &IpNet, distance: u128) -> Option<IpAddr> {
+    let address = match range.network() {
+        IpAddr::V4(first) => IpAddr::V4(first.to_bits().checked_add(distance.try_into().ok()?)?.into()),
+        IpAddr::V6(first) => IpAddr::V6(first.to_bits().checked_add(distance)?.into()),
+    };
+    range.contains(&address).then_some(address)
 }
 
 /// The pod's namespace and name.

@@ -1,9 +1,8 @@
 //! The matrix and the prediction agree, cell by cell, on random clusters.
 
 use crate::world::World;
-use netproof_model::Protocol;
-use netproof_model::{Family, Place};
-use netproof_oracle::{Cell, Flow, Oracle, PROFILES, PortProtocol, Profile};
+use netproof_model::{Family, Place, Protocol};
+use netproof_oracle::*;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::RngSeed;
@@ -157,6 +156,84 @@ fn agrees(case: &Case, ports: &[PortProtocol]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A profile that leaves nothing open.
+fn settled() -> impl Strategy<Value = Profile> {
+    let services = (
+        select(
+            &[OwnPodThroughService::Allow, OwnPodThroughService::Police, OwnPodThroughService::PoliceEgress]
+                [..],
+        ),
+        select(&[PolicyAndDnat::After, PolicyAndDnat::Before][..]),
+        select(&[PolicyAndMasquerade::After, PolicyAndMasquerade::Before][..]),
+    );
+    let nodes = (
+        select(&[NodeToPodOnAnotherNode::Police, NodeToPodOnAnotherNode::Allow][..]),
+        // A drop is not among the readings of the API: it denies what no policy isolates.
+        select(&[PodToOwnNode::Police, PodToOwnNode::Allow][..]),
+        select(&[HostNetworkPods::Ignore, HostNetworkPods::PoliceNode][..]),
+        select(&[HostNetworkPeers::NeverMatch, HostNetworkPeers::MatchNode][..]),
+    );
+    let rules = (
+        select(&[Icmp::PortlessRules, Icmp::Allow, Icmp::Deny][..]),
+        select(&[IpBlockAndPods::Match, IpBlockAndPods::NeverMatch][..]),
+        select(&[Sctp::Supported, Sctp::Unsupported][..]),
+        select(&[EndPort::Supported, EndPort::Unsupported][..]),
+    );
+    (services, nodes, rules).prop_map(|(services, nodes, rules)| Profile {
+        name: "settled",
+        own_pod_through_service: services.0,
+        policy_and_dnat: services.1,
+        policy_and_masquerade: services.2,
+        node_to_pod_on_another_node: nodes.0,
+        pod_to_own_node: nodes.1,
+        host_network_pods: nodes.2,
+        host_network_peers: nodes.3,
+        icmp: rules.0,
+        ip_block_and_pods: rules.1,
+        sctp: rules.2,
+        end_port: rules.3,
+        existing_connections: ExistingConnections::Keep,
+        deny: Deny::Drop,
+    })
+}
+
+/// What is settled in `strict` is so in every profile, and no profile that settles all leaves anything open.
+fn is_covered(case: &Case, profile: Profile) -> Result<(), TestCaseError> {
+    let mut world = World::on(&case.topology);
+    case.lines.iter().for_each(|line| world.change(line));
+    let snapshot = world.snapshot();
+    let (strict, settled) = (Oracle::new(&snapshot, Profile::STRICT), Oracle::new(&snapshot, profile));
+    let nodes = snapshot.nodes.keys().map(|name| Place::Node(name.clone()));
+    let pods = snapshot.pods.iter().filter(|(_, pod)| !pod.host_network);
+    let endpoints: Vec<Place> = nodes.chain(pods.map(|(name, _)| Place::Pod(name.clone()))).collect();
+    let mut destinations: Vec<_> =
+        endpoints.iter().map(|place| snapshot.address_of(place, Family::Ipv4).unwrap()).collect();
+    destinations.extend(snapshot.services.values().map(|service| service.cluster_ips[0]));
+    let mut ports = ports();
+    ports.push(PortProtocol::new(30080, Protocol::Tcp));
+    for from in endpoints {
+        for to in &destinations {
+            for port in &ports {
+                let flow = Flow { from: from.clone(), to: *to, port: *port };
+                let (open, settled) = (strict.predict(&flow).unwrap(), settled.predict(&flow).unwrap());
+                prop_assert_eq!(open.alternatives.len(), settled.alternatives.len());
+                for (open, settled) in open.alternatives.iter().zip(&settled.alternatives) {
+                    match (&open.verdict, &settled.verdict) {
+                        (_, Verdict::Either(switches)) => prop_assert!(false, "{flow:?}: {switches} is open"),
+                        (Verdict::Either(_), Verdict::Allow | Verdict::Deny(_)) => {}
+                        (
+                            Verdict::Deny(Denial::Policy { .. }) | Verdict::Unreachable,
+                            Verdict::Deny(Denial::Policy { .. }),
+                        ) => {}
+                        (open, settled) => prop_assert_eq!(open, settled, "{:?}", flow),
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 128,
@@ -168,6 +245,11 @@ proptest! {
     #[test]
     fn the_matrix_is_every_prediction(case in case()) {
         agrees(&case, &ports())?;
+    }
+
+    #[test]
+    fn strict_covers_every_profile(case in case(), profile in settled()) {
+        is_covered(&case, profile)?;
     }
 
     #[test]
