@@ -70,6 +70,7 @@ mod tests {
             ("empty", Exists, &[], true),
             ("none", Exists, &[], false),
             ("app", DoesNotExist, &[], false),
+            ("empty", DoesNotExist, &[], false),
             ("none", DoesNotExist, &[], true),
         ] {
             let values = values.iter().map(|value| (*value).to_owned()).collect();
