@@ -126,8 +126,7 @@ impl<'a> Classes<'a> {
             let selection = labels.map_or(0, |labelled| labelled.selection);
             let node = member.pod.filter(|_| by_node).and_then(|pod| pod.node_name.as_deref());
             let alone = (member.is_single || each_alone).then_some(endpoint);
-            let is_pod = member.pod.is_some();
-            let key = (selection, port_names, sets_of_peers, node, alone, is_pod);
+            let key = (selection, port_names, sets_of_peers, node, alone);
             let (class, is_new) = numbering.of(key.clone());
             if is_new {
                 sets.push(key.2);

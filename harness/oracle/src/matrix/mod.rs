@@ -145,14 +145,15 @@ impl Oracle<'_> {
 
     fn member(&self, place: &Place, family: Family) -> Result<Member<'_>, PredictError> {
         let snapshot = self.world.snapshot;
+        let no_source = || PredictError::NoSource(place.clone());
         let (pod, is_node) = match place {
-            Place::Pod(name) => (snapshot.pods.get(name), false),
-            Place::Node(_) => (None, true),
-            Place::External(_) => (None, false),
-            Place::Router => return Err(PredictError::NoSource(place.clone())),
+            Place::Pod(name) => (Some(snapshot.pods.get(name).ok_or_else(no_source)?), false),
+            Place::Node(name) if snapshot.nodes.contains_key(name) => (None, true),
+            Place::External(name) if snapshot.externals.contains_key(name) => (None, false),
+            Place::Node(_) | Place::External(_) | Place::Router => return Err(no_source()),
         };
         if pod.is_some_and(|pod| pod.host_network || pod.phase.has_ended()) {
-            return Err(PredictError::NoSource(place.clone()));
+            return Err(no_source());
         }
         let address = snapshot
             .address_of(place, family)

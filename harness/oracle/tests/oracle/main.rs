@@ -1,5 +1,6 @@
 //! The oracle against written cases, against itself (matrix and prediction), and in sentences.
 
+mod decisions;
 mod explain;
 mod matrix;
 mod networkpolicy;

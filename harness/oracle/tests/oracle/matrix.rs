@@ -28,11 +28,12 @@ const SELECTORS: [&str; 9] = [
     "{matchExpressions: [{key: app, operator: DoesNotExist}]}",
     "{matchLabels: {app: a}, matchExpressions: [{key: role, operator: DoesNotExist}]}",
 ];
-const BLOCKS: [&str; 7] = [
+const BLOCKS: [&str; 8] = [
     "{cidr: 0.0.0.0/0}",
     "{cidr: \"::/0\"}",
     "{cidr: 10.244.0.0/16, except: [10.244.1.0/24]}",
     "{cidr: 10.244.1.0/24, except: [10.244.1.3/32, 10.244.1.4/31]}",
+    "{cidr: 10.244.1.0/24}",
     "{cidr: 172.18.0.0/24}",
     "{cidr: 203.0.113.0/24, except: [203.0.113.8/29]}",
     "{cidr: \"fd00:10:244:1::/64\", except: [\"fd00:10:244:1::3/128\"]}",
@@ -288,4 +289,25 @@ fn equal_pods_are_one_class() {
     let matrix = Oracle::new(&snapshot, Profile::NETPROOF).matrix(&twice, Family::Ipv4, &ports()).unwrap();
     assert_eq!(matrix.cell(0, 2, 0), Some(Cell::Deny));
     assert_eq!(matrix.cell(1, 2, 0), Some(Cell::Allow), "a pod that stands twice is one pod");
+}
+
+/// Two pods that no policy tells apart are two at a node port, where one of them is the endpoint.
+#[test]
+fn an_endpoint_is_itself_and_not_its_class() {
+    let mut world = World::default();
+    for line in [
+        "pod endpoint node1 labels=app=a,role=endpoint",
+        "pod other node1 labels=app=a,role=other",
+        "service web selector=role=endpoint ports=80@30080",
+        "policy deny {podSelector: {matchLabels: {app: a}}}",
+    ] {
+        world.change(line);
+    }
+    let snapshot = world.snapshot();
+    let endpoints = [Place::pod("default", "endpoint"), Place::pod("default", "other"), Place::node("node1")];
+    let oracle = Oracle::new(&snapshot, Profile::NETPROOF);
+    let ports = [PortProtocol::new(30080, Protocol::Tcp)];
+    let matrix = oracle.matrix(&endpoints, Family::Ipv4, &ports).unwrap();
+    assert_eq!(matrix.cell(0, 2, 0), Some(Cell::Allow));
+    assert_eq!(matrix.cell(1, 2, 0), Some(Cell::Deny));
 }
