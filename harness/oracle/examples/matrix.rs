@@ -5,7 +5,7 @@
 //! Two clusters: `apps`, in which pods are replicas of applications in a hundred namespaces, as they are in
 //! practice; and `all different`, in which policies tell almost every pod from every other.
 
-#![allow(clippy::expect_used, reason = "an example says what went wrong by panicking")]
+#![expect(clippy::expect_used, reason = "an example says what went wrong by panicking")]
 
 use ipnet::IpNet;
 use netproof_api::core::{Container, ContainerPort, IntOrString, TransportProtocol};

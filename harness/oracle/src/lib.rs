@@ -1,10 +1,11 @@
 //! What should happen to a flow, and why: predictions from the API's definition, independent of every
 //! enforcer.
 //!
-//! [`Oracle::predict`] follows one flow through a cluster ([`walk`]): what each node's service proxy does
-//! with it ([`proxy`]), which policies decide about it ([`decide`]), what each of their rules says
-//! ([`policy`], [`peers`], [`ports`], [`selector`]), and who gets it in the end. The answer is plain
-//! data; [`explain`] makes sentences of it. [`matrix`] answers for all pairs of many endpoints at once.
+//! [`Oracle::predict`] follows one flow through a cluster (module `walk`): what each node's service proxy
+//! does with it (`proxy`, `services`), which policies decide about it (`decide`), what each of their rules
+//! says (`policy`, `peers`, `ports`, `selector`), and who gets it in the end. The answer is plain data;
+//! [`Oracle::explain`] makes sentences of it. [`Oracle::matrix`] answers for all pairs of many endpoints at
+//! once.
 //!
 //! Quotations in comments are from the documentation of the API types (networking.k8s.io/v1, meta/v1) and
 //! of the concepts; where they leave the answer open, a switch of the [`Profile`] has it, and the

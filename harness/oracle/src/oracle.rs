@@ -65,20 +65,20 @@ impl<'a> Oracle<'a> {
                 if pod.host_network || pod.phase.has_ended() {
                     return Err(no_source());
                 }
-                walk.from_pod(pod, self.packet(flow, &pod.pod_ips)?);
+                walk.start_at_pod(pod, self.packet(flow, &pod.pod_ips)?);
             }
             Place::Node(name) => {
                 let node = snapshot.nodes.get(name).ok_or_else(no_source)?;
                 let source: Vec<IpAddr> = self.world.node_source(node, flow.to).into_iter().collect();
-                walk.from_node(node, self.packet(flow, &source)?);
+                walk.start_at_node(node, self.packet(flow, &source)?);
             }
             Place::External(name) => {
                 let host = snapshot.externals.get(name).ok_or_else(no_source)?;
-                walk.from_external(name, self.packet(flow, &host.addresses)?);
+                walk.start_at_external(name, self.packet(flow, &host.addresses)?);
             }
             Place::Router => return Err(no_source()),
         }
-        Ok(walk.into_prediction(flow.clone()))
+        Ok(Prediction { flow: flow.clone(), alternatives: walk.alternatives })
     }
 
     /// The packet that opens the flow, from the source's first address of the family.

@@ -168,7 +168,7 @@ macro_rules! switches {
                 match self { $(Switch::$switch => $word,)+ }
             }
 
-            /// What it is about, to follow "whether" or "which".
+            /// What it is about, to follow "whether".
             pub fn about(self) -> &'static str {
                 match self { $(Switch::$switch => $about,)+ }
             }

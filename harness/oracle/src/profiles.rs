@@ -66,6 +66,8 @@ const KUBE_ROUTER: Profile = Profile {
     icmp: Icmp::Allow,
     // Only what a local address sends passes unpoliced.
     node_to_pod_on_another_node: NodeToPodOnAnotherNode::Police,
+    // The chains of a pod stand in the input hook, too.
+    pod_to_own_node: PodToOwnNode::Police,
     sctp: Sctp::Supported,
     end_port: EndPort::Supported,
     deny: Deny::Reject,
@@ -118,6 +120,24 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    /// The table of the documentation is this one.
+    #[test]
+    fn the_documentation_has_every_choice() {
+        let line = |cells: Vec<&str>| format!("| {} |", cells.join(" | "));
+        let mut header = vec!["switch: whether ..."];
+        header.extend(PROFILES.iter().map(|profile| profile.name));
+        let mut table = vec![line(header), line(vec!["---"; PROFILES.len() + 1])];
+        for switch in Switch::ALL {
+            let about = format!("`{switch}`: {}", switch.about());
+            let mut cells = vec![about.as_str()];
+            cells.extend(PROFILES.iter().map(|profile| profile.choice(*switch)));
+            table.push(line(cells));
+        }
+        let table = table.join("\n");
+        let documentation = include_str!("../../../docs/profile.md");
+        assert!(documentation.contains(&table), "docs/profile.md lacks this table:\n{table}");
     }
 
     #[test]

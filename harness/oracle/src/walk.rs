@@ -2,8 +2,8 @@
 //! whoever gets it, with every choice that the network has.
 
 use crate::decide::{Crossing, Origin, Target, decide};
-use crate::flow::{Flow, Packet};
-use crate::prediction::{Alternative, Denial, Hop, Prediction, Server, SourceNat, Verdict};
+use crate::flow::{Packet, PortProtocol};
+use crate::prediction::{Alternative, Denial, Hop, Server, SourceNat, Verdict};
 use crate::profile::Profile;
 use crate::proxy::{ServiceStep, steps};
 use crate::services::Services;
@@ -35,7 +35,7 @@ pub(crate) struct Walk<'o, 'a> {
 
 impl<'a> Walk<'_, 'a> {
     /// From a pod with a network of its own.
-    pub(crate) fn from_pod(&mut self, pod: &'a Pod, packet: Packet) {
+    pub(crate) fn start_at_pod(&mut self, pod: &'a Pod, packet: Packet) {
         let journey = Journey::new(packet);
         // "A pod cannot block access to itself": the packet never leaves the pod.
         if pod.pod_ips.contains(&packet.destination) {
@@ -48,12 +48,12 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// From a node, or a hostNetwork pod there.
-    pub(crate) fn from_node(&mut self, node: &'a Node, packet: Packet) {
+    pub(crate) fn start_at_node(&mut self, node: &'a Node, packet: Packet) {
         self.at_node(node, Origin::Node, Journey::new(packet));
     }
 
     /// From a host outside the cluster.
-    pub(crate) fn from_external(&mut self, host: &str, packet: Packet) {
+    pub(crate) fn start_at_external(&mut self, host: &str, packet: Packet) {
         let journey = Journey::new(packet);
         match self.world.owner(packet.destination) {
             Some(Owner::External(name)) if name == host => {
@@ -171,15 +171,15 @@ impl<'a> Walk<'_, 'a> {
         if let Some((balancer, (name, service, mode))) = balanced {
             let nodes = self.balancer_nodes(balancer, name, service);
             return match mode {
-                IpMode::VIP => self.to_nodes(journey, nodes),
+                IpMode::VIP => self.over_nodes(journey, nodes),
                 IpMode::Proxy => self.through_balancer(journey, service, nodes),
             };
         }
         let nodes = self.advertising_nodes(destination);
-        self.to_nodes(journey, nodes);
+        self.over_nodes(journey, nodes);
     }
 
-    fn to_nodes(&mut self, journey: Journey, nodes: Vec<&'a Node>) {
+    fn over_nodes(&mut self, journey: Journey, nodes: Vec<&'a Node>) {
         if nodes.is_empty() {
             return self.unreachable(journey);
         }
@@ -224,10 +224,7 @@ impl<'a> Walk<'_, 'a> {
         let node_port = service
             .ports
             .iter()
-            .find(|port| {
-                received.port
-                    == (crate::flow::PortProtocol::Port { number: port.port, protocol: port.protocol })
-            })
+            .find(|port| received.port == (PortProtocol::Port { number: port.port, protocol: port.protocol }))
             .and_then(|port| port.node_port);
         let (Some(node_port), Some(source), false) =
             (node_port, self.router_address(family), nodes.is_empty())
@@ -314,12 +311,5 @@ impl<'a> Walk<'_, 'a> {
 impl Journey {
     fn new(packet: Packet) -> Self {
         Journey { packet, sender: None, hops: Vec::new(), truth: Truth::Yes }
-    }
-}
-
-impl Walk<'_, '_> {
-    /// What was found, about `flow`.
-    pub(crate) fn into_prediction(self, flow: Flow) -> Prediction {
-        Prediction { flow, alternatives: self.alternatives }
     }
 }

@@ -115,9 +115,9 @@ mod tests {
                 rows[i].set(j, true);
             }
             let other = transposed(&rows.iter().collect::<Vec<_>>());
-            for i in 0..bound {
-                for j in 0..bound {
-                    prop_assert_eq!(rows[i].contains(j), other[j].contains(i));
+            for (i, row) in rows.iter().enumerate() {
+                for (j, column) in other.iter().enumerate() {
+                    prop_assert_eq!(row.contains(j), column.contains(i));
                 }
             }
         }

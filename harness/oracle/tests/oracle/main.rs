@@ -1,4 +1,5 @@
 //! The oracle against written cases, against itself (matrix and prediction), and in sentences.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
 
 mod decisions;
 mod explain;

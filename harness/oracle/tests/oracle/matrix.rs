@@ -311,3 +311,29 @@ fn an_endpoint_is_itself_and_not_its_class() {
     assert_eq!(matrix.cell(0, 2, 0), Some(Cell::Allow));
     assert_eq!(matrix.cell(1, 2, 0), Some(Cell::Deny));
 }
+
+/// Peers that differ in their exceptions only, and equal ones of two namespaces.
+#[test]
+fn peers_that_look_alike_are_kept_apart() {
+    let mut world = World::default();
+    for line in [
+        "namespace dev",
+        "pod a node1 labels=app=a ports=80",
+        "pod b node1 labels=app=b ports=80",
+        "pod client node2 ip=10.244.2.9",
+        "pod dev/web node1 labels=app=a ports=80",
+        "policy a {podSelector: {matchLabels: {app: a}}, policyTypes: [Ingress], ingress: [{from: [{ipBlock: {cidr: 10.244.2.0/24}}]}]}",
+        "policy b {podSelector: {matchLabels: {app: b}}, policyTypes: [Ingress], ingress: [{from: [{ipBlock: {cidr: 10.244.2.0/24, except: [10.244.2.9/32]}}]}, {from: [{podSelector: {matchLabels: {app: a}}}]}]}",
+        "policy dev/a {podSelector: {}, policyTypes: [Ingress], ingress: [{from: [{podSelector: {matchLabels: {app: a}}}]}]}",
+    ] {
+        world.change(line);
+    }
+    let snapshot = world.snapshot();
+    let endpoints = [("default", "a"), ("default", "b"), ("default", "client"), ("dev", "web")]
+        .map(|(namespace, name)| Place::pod(namespace, name));
+    let oracle = Oracle::new(&snapshot, Profile::NETPROOF);
+    let matrix = oracle.matrix(&endpoints, Family::Ipv4, &[PortProtocol::new(80, Protocol::Tcp)]).unwrap();
+    let cell = |source: usize, destination: usize| matrix.cell(source, destination, 0).unwrap();
+    assert_eq!((cell(2, 0), cell(2, 1)), (Cell::Allow, Cell::Deny));
+    assert_eq!((cell(0, 1), cell(0, 3)), (Cell::Allow, Cell::Deny), "each in its own namespace");
+}
