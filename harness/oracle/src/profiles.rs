@@ -105,23 +105,6 @@ impl Profile {
 mod tests {
     use super::*;
 
-    /// One line for each profile: what it settles. Whatever is missing is open.
-    #[test]
-    fn the_profiles() {
-        let lines: Vec<String> = PROFILES
-            .iter()
-            .map(|profile| {
-                let settled: Vec<String> = Switch::ALL
-                    .iter()
-                    .filter(|switch| profile.choice(**switch) != "either")
-                    .map(|switch| format!("  {switch}: {}", profile.choice(*switch)))
-                    .collect();
-                format!("{}\n{}", profile.name, settled.join("\n"))
-            })
-            .collect();
-        insta::assert_snapshot!(lines.join("\n"));
-    }
-
     /// The table of the documentation is this one.
     #[test]
     fn the_documentation_has_every_choice() {
