@@ -65,27 +65,31 @@ impl<'a> Oracle<'a> {
                 if pod.host_network || pod.phase.has_ended() {
                     return Err(no_source());
                 }
-                walk.start_at_pod(pod, self.packet(flow, &pod.pod_ips)?);
+                walk.start_at_pod(pod, packet(flow, &pod.pod_ips)?);
             }
             Place::Node(name) => {
                 let node = snapshot.nodes.get(name).ok_or_else(no_source)?;
                 let source: Vec<IpAddr> = self.world.node_source(node, flow.to).into_iter().collect();
-                walk.start_at_node(node, self.packet(flow, &source)?);
+                walk.start_at_node(node, packet(flow, &source)?);
             }
             Place::External(name) => {
                 let host = snapshot.externals.get(name).ok_or_else(no_source)?;
-                walk.start_at_external(name, self.packet(flow, &host.addresses)?);
+                walk.start_at_external(name, packet(flow, &host.addresses)?);
             }
             Place::Router => return Err(no_source()),
         }
         Ok(Prediction { flow: flow.clone(), alternatives: walk.alternatives })
     }
+}
 
-    /// The packet that opens the flow, from the source's first address of the family.
-    fn packet(&self, flow: &Flow, addresses: &[IpAddr]) -> Result<Packet, PredictError> {
-        let family = Family::of(flow.to);
-        let of_family = addresses.iter().copied().find(|address| Family::of(*address) == family);
-        let source = of_family.ok_or_else(|| PredictError::NoAddress { place: flow.from.clone(), family })?;
-        Ok(Packet { source, destination: flow.to, port: flow.port })
-    }
+/// The packet that opens the flow, from the source's first address of the family. A loopback address is
+/// reached from itself.
+fn packet(flow: &Flow, addresses: &[IpAddr]) -> Result<Packet, PredictError> {
+    let family = Family::of(flow.to);
+    let source = match flow.to.is_loopback() {
+        true => Some(flow.to),
+        false => addresses.iter().copied().find(|address| Family::of(*address) == family),
+    };
+    let source = source.ok_or_else(|| PredictError::NoAddress { place: flow.from.clone(), family })?;
+    Ok(Packet { source, destination: flow.to, port: flow.port })
 }

@@ -38,7 +38,7 @@ impl<'a> Walk<'_, 'a> {
     pub(crate) fn start_at_pod(&mut self, pod: &'a Pod, packet: Packet) {
         let journey = Journey::new(packet);
         // "A pod cannot block access to itself": the packet never leaves the pod.
-        if pod.pod_ips.contains(&packet.destination) {
+        if packet.destination.is_loopback() || pod.pod_ips.contains(&packet.destination) {
             return self.served(journey, Place::Pod(name_of(pod)));
         }
         match self.node_of(pod) {
@@ -49,17 +49,22 @@ impl<'a> Walk<'_, 'a> {
 
     /// From a node, or a hostNetwork pod there.
     pub(crate) fn start_at_node(&mut self, node: &'a Node, packet: Packet) {
-        self.at_node(node, Origin::Node, Journey::new(packet));
+        let journey = Journey::new(packet);
+        // Node ports are not at loopback addresses.
+        match packet.destination.is_loopback() {
+            true => self.served(journey, Place::Node(node.metadata.name.clone())),
+            false => self.at_node(node, Origin::Node, journey),
+        }
     }
 
     /// From a host outside the cluster.
     pub(crate) fn start_at_external(&mut self, host: &str, packet: Packet) {
         let journey = Journey::new(packet);
-        match self.world.owner(packet.destination) {
-            Some(Owner::External(name)) if name == host => {
-                self.served(journey, Place::External(name.to_owned()));
-            }
-            _ => self.route(journey, false),
+        let is_own =
+            matches!(self.world.owner(packet.destination), Some(Owner::External(name)) if name == host);
+        match is_own || packet.destination.is_loopback() {
+            true => self.served(journey, Place::External(host.to_owned())),
+            false => self.route(journey, false),
         }
     }
 
