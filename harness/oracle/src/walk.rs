@@ -15,6 +15,10 @@ use netproof_model::topology::{LoadBalancer, ServiceAddresses};
 use netproof_model::{Family, NamespacedName, Place};
 use std::net::IpAddr;
 
+/// The longest way that leads somewhere: the source's node, the load balancer, the node that it sends to,
+/// and the endpoint's node.
+const MOST_HOPS: usize = 4;
+
 /// A packet on its way, and what has happened to it so far.
 #[derive(Clone, Debug)]
 struct Journey {
@@ -74,6 +78,9 @@ impl<'a> Walk<'_, 'a> {
 
     /// On a node: first the service proxy, then policy, then the way on.
     fn at_node(&mut self, node: &'a Node, origin: Origin<'_>, journey: Journey) {
+        if journey.goes_round(node) {
+            return self.unreachable(journey);
+        }
         let is_own = matches!(origin, Origin::Node);
         let steps = steps(self.world, self.services, node, &journey.packet, is_own);
         if steps.is_empty() {
@@ -306,14 +313,23 @@ impl<'a> Walk<'_, 'a> {
 
     fn end(&mut self, journey: Journey, server: Option<Server>, verdict: Verdict) {
         let alternative = Alternative { hops: journey.hops, server, verdict };
-        // Two nodes of a router may lead to the same end by the same way; that is one course.
-        if !self.alternatives.contains(&alternative) {
-            self.alternatives.push(alternative);
-        }
+        self.alternatives.push(alternative);
     }
 }
 
 impl Journey {
+    /// Whether the packet has been on the node before with the same destination, or on more nodes than any
+    /// way has that leads somewhere. Endpoints may be written that are node ports in their turn, and lead
+    /// from node to node until the packet's time to live is over.
+    fn goes_round(&self, node: &Node) -> bool {
+        let Packet { destination, port, .. } = self.packet;
+        let is_here = |place: &Place| matches!(place, Place::Node(name) if *name == node.metadata.name);
+        let was_here = |hop: &Hop| {
+            is_here(&hop.place) && hop.received.destination == destination && hop.received.port == port
+        };
+        self.hops.len() >= MOST_HOPS || self.hops.iter().any(was_here)
+    }
+
     fn new(packet: Packet) -> Self {
         Journey { packet, sender: None, hops: Vec::new(), truth: Truth::Yes }
     }
