@@ -118,7 +118,7 @@ impl<'a> Walk<'_, 'a> {
                     source: None,
                 };
                 journey.hops.push(hop);
-                return self.end(journey, None, Verdict::Deny(denial));
+                return self.lost(journey, Verdict::Deny(denial));
             }
             None => {}
         }
@@ -303,10 +303,14 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn unreachable(&mut self, journey: Journey) {
-        // Egress policy comes before the wire: who denies the packet never learns that it leads nowhere.
+        self.lost(journey, Verdict::Unreachable);
+    }
+
+    /// Nobody gets the packet, for a reason of its own, unless policy has denied it on an earlier hop.
+    fn lost(&mut self, journey: Journey, verdict: Verdict) {
         let verdict = match journey.truth {
             Truth::No => Verdict::Deny(Denial::Policy { action: self.profile.denial() }),
-            Truth::Yes | Truth::Either(_) => Verdict::Unreachable,
+            Truth::Yes | Truth::Either(_) => verdict,
         };
         self.end(journey, None, verdict);
     }
