@@ -1,11 +1,11 @@
-//! The reasons as sentences, on the clusters of several recipes and on what services and profiles add.
+//! The reasons as sentences: every kind of mismatch, and what services and profiles add.
 
 use crate::script::resolve;
 use crate::world::World;
 use netproof_oracle::{Oracle, Profile};
 
 /// The explanations of flows in a cluster that the lines make; a flow may name its profile.
-fn explanations(topology: &str, lines: &str, flows: &str) -> String {
+pub fn explanations(topology: &str, lines: &str, flows: &str) -> String {
     let mut world = World::on(topology);
     lines.lines().map(str::trim).filter(|line| !line.is_empty()).for_each(|line| world.change(line));
     let snapshot = world.snapshot();
@@ -24,97 +24,6 @@ macro_rules! read {
     ($text:expr) => {
         insta::with_settings!({omit_expression => true}, { insta::assert_snapshot!($text) })
     };
-}
-
-#[test]
-fn allow_all_traffic_from_a_namespace() {
-    read!(explanations(
-        "",
-        "namespace dev purpose=develop
-         namespace prod purpose=production
-         pod web node1 labels=app=web ports=80
-         pod dev/client node2
-         pod prod/client node2
-         pod client node1 labels=purpose=production
-         service web selector=app=web ports=80
-         policy web-allow-prod {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {matchLabels: {purpose: production}}}]}]}",
-        "pod/dev/client -> service/web:80
-         pod/client -> service/web:80
-         pod/prod/client -> service/web:80",
-    ));
-}
-
-#[test]
-fn limit_traffic_to_an_application() {
-    read!(explanations(
-        "",
-        "namespace elsewhere
-         pod web node1 labels=app=bookstore,role=api ports=80
-         pod client node2
-         pod wrong node2 labels=app=inventory,role=frontend
-         pod elsewhere/frontend node2 labels=app=bookstore,role=frontend
-         service web selector=app=bookstore,role=api ports=80
-         policy api-allow {podSelector: {matchLabels: {app: bookstore, role: api}}, ingress: [{from: [{podSelector: {matchLabels: {app: bookstore}}}]}]}",
-        "pod/client -> service/web:80
-         pod/wrong -> service/web:80
-         pod/elsewhere/frontend -> service/web:80
-         pod/web -> pod/web:80",
-    ));
-}
-
-#[test]
-fn allow_traffic_only_to_a_port_of_an_application() {
-    read!(explanations(
-        "",
-        "pod web node1 labels=app=web ports=8000,5000
-         pod client node2
-         pod monitor node2 labels=role=monitoring
-         service web selector=app=web ports=a:8001:8000,b:5001:5000
-         policy api-allow-5000 {podSelector: {matchLabels: {app: web}}, ingress: [{ports: [{port: 5000}], from: [{podSelector: {matchLabels: {role: monitoring}}}]}]}",
-        "pod/client -> service/web:8001
-         pod/monitor -> service/web:8001
-         pod/monitor -> service/web:5001",
-    ));
-}
-
-#[test]
-fn deny_external_egress_traffic() {
-    read!(explanations(
-        "",
-        "pod web node1 labels=app=web ports=80
-         pod foo node2 labels=app=foo
-         policy foo-deny-external-egress {podSelector: {matchLabels: {app: foo}}, policyTypes: [Egress], egress: [{ports: [{port: 53, protocol: UDP}, {port: 53}]}, {to: [{namespaceSelector: {}}]}]}",
-        "pod/foo -> pod/web:80
-         pod/foo -> external/internet:53/udp
-         pod/foo -> external/internet:443
-         pod/web -> external/internet:443",
-    ));
-}
-
-#[test]
-fn allow_traffic_from_external_clients() {
-    read!(explanations(
-        "",
-        "pod web node1 labels=app=web ports=80
-         service web selector=app=web ports=80@30080
-         policy default-deny-all {podSelector: {}, ingress: []}
-         policy web-allow-external {podSelector: {matchLabels: {app: web}}, ingress: [{from: []}]}",
-        "external/internet -> nodeport/web@node2
-         node/node1 -> pod/web:80",
-    ));
-}
-
-#[test]
-fn allow_traffic_from_apps_using_multiple_selectors() {
-    read!(explanations(
-        "",
-        "pod db node1 labels=app=bookstore,role=db ports=6379
-         pod mixed node2 labels=app=inventory,role=api
-         pod inventory node2 labels=app=inventory,role=web
-         policy redis-allow-services {podSelector: {matchLabels: {app: bookstore, role: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: bookstore, role: search}}}, {podSelector: {matchLabels: {app: bookstore, role: api}}}, {podSelector: {matchLabels: {app: inventory, role: web}}}]}]}",
-        "pod/inventory -> pod/db:6379
-         pod/mixed -> pod/db:6379",
-    ));
 }
 
 #[test]

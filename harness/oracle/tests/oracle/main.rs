@@ -7,6 +7,7 @@ mod explain;
 mod matrix;
 mod networkpolicy;
 mod random;
+mod recipes;
 mod script;
 mod services;
 mod strict;
