@@ -11,8 +11,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A cluster on two nodes and more, and one host outside.
+///
+/// The control plane completes the objects. Where it might refuse what an oracle must have an answer to (an
+/// address that is somebody else's), or fill in what is given here, the snapshot is changed behind it.
 pub struct World {
     plane: ControlPlane,
+    slices: BTreeMap<NamespacedName, Arc<EndpointSlice>>,
+    external_addresses: BTreeMap<NamespacedName, (Vec<IpAddr>, Vec<LoadBalancerIngress>)>,
 }
 
 impl Default for World {
@@ -64,7 +69,11 @@ impl World {
                     .collect(),
             }),
         };
-        World { plane: ControlPlane::new(Arc::new(topology)).unwrap() }
+        World {
+            plane: ControlPlane::new(Arc::new(topology)).unwrap(),
+            slices: BTreeMap::new(),
+            external_addresses: BTreeMap::new(),
+        }
     }
 
     /// Makes the change of one line.
@@ -73,8 +82,19 @@ impl World {
         let change = match verb {
             "namespace" => Change::Apply(Object::Namespace(namespace(rest))),
             "pod" => Change::Apply(Object::Pod(pod(rest))),
-            "service" => Change::Apply(Object::Service(service(rest))),
-            "slice" => Change::Apply(Object::EndpointSlice(slice(rest))),
+            "service" => {
+                let mut service = service(rest);
+                let addresses = (
+                    std::mem::take(&mut service.external_ips),
+                    std::mem::take(&mut service.load_balancer_ingress),
+                );
+                self.external_addresses.insert(name(rest.split(' ').next().unwrap()), addresses);
+                Change::Apply(Object::Service(service))
+            }
+            "slice" => {
+                self.slices.insert(name(rest.split(' ').next().unwrap()), Arc::new(slice(rest)));
+                return;
+            }
             "policy" => Change::Apply(policy(rest)),
             "external" => {
                 let (name, addresses) = rest.split_once(' ').unwrap();
@@ -93,6 +113,14 @@ impl World {
     /// The completed objects, with the tunnel addresses that an overlay has.
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::clone(&self.plane.snapshot());
+        snapshot.endpoint_slices.extend(self.slices.clone());
+        for (name, (external_ips, ingress)) in &self.external_addresses {
+            if let Some(service) = snapshot.services.get_mut(name) {
+                let service = Arc::make_mut(service);
+                service.external_ips.clone_from(external_ips);
+                service.load_balancer_ingress.clone_from(ingress);
+            }
+        }
         if snapshot.topology.wiring == Wiring::Vxlan {
             for node in snapshot.nodes.values_mut() {
                 let node = Arc::make_mut(node);
