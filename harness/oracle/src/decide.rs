@@ -6,7 +6,8 @@ use crate::peers::Peer;
 use crate::policy::{Reason, Ruling, Sight, is_isolated, rule_on};
 use crate::prediction::PolicyDecision;
 use crate::profile::{
-    HostNetworkPods, NodeToPodOnAnotherNode, OwnPodThroughService, PodToOwnNode, Profile, Switch,
+    HostNetworkPods, NodeToPodOnAnotherNode, OwnPodThroughService, PodToOwnNode, PolicyAndMasquerade,
+    Profile, Switch,
 };
 use crate::truth::Truth;
 use crate::world::{World, name_of};
@@ -48,6 +49,8 @@ pub(crate) struct Crossing<'a> {
     pub seen: Packet,
     /// The sender's own address, if another node has replaced it.
     pub sender: Option<IpAddr>,
+    /// This node masquerades the packet.
+    pub masquerades: bool,
 }
 
 /// Every decision of policy about a packet on a node, egress before ingress.
@@ -105,7 +108,9 @@ pub(crate) fn decide(world: &World<'_>, profile: &Profile, crossing: &Crossing<'
         (Target::Pod(pod), _) => {
             let ruling = rules(pod, Direction::Ingress);
             let from_node = world.node_at(crossing.seen.source).is_some();
-            add(pod, Direction::Ingress, if from_node { from_another_node(profile, ruling) } else { ruling });
+            let ruling = if from_node { from_another_node(profile, ruling) } else { ruling };
+            let ruling = if crossing.masquerades { masqueraded_here(profile, ruling) } else { ruling };
+            add(pod, Direction::Ingress, ruling);
         }
         (Target::Node, Origin::Pod(_) | Origin::Outside) => {
             for (pod, ruling) in host_pods(world, profile, crossing, Direction::Ingress) {
@@ -162,6 +167,16 @@ fn from_another_node(profile: &Profile, ruling: Ruling) -> Ruling {
         NodeToPodOnAnotherNode::Police => ruling,
         NodeToPodOnAnotherNode::Allow => settled(ruling, Truth::Yes, switch),
         NodeToPodOnAnotherNode::Either => allowed_in_some_readings(ruling, switch),
+    }
+}
+
+/// Where masquerade comes before policy, a packet that the pod's node masquerades comes from that node.
+fn masqueraded_here(profile: &Profile, ruling: Ruling) -> Ruling {
+    let switch = Switch::PolicyAndMasquerade;
+    match profile.policy_and_masquerade {
+        PolicyAndMasquerade::After | PolicyAndMasquerade::Before => ruling,
+        PolicyAndMasquerade::AfterOwn => settled(ruling, Truth::Yes, switch),
+        PolicyAndMasquerade::Either => allowed_in_some_readings(ruling, switch),
     }
 }
 

@@ -84,7 +84,7 @@ pub(crate) fn names(
     match peer.direction {
         // Another node replaced the sender's address by its own.
         Direction::Ingress => match profile.policy_and_masquerade {
-            PolicyAndMasquerade::After => seen,
+            PolicyAndMasquerade::After | PolicyAndMasquerade::AfterOwn => seen,
             PolicyAndMasquerade::Before => at_address(world, profile, policy_namespace, entry, before),
             PolicyAndMasquerade::Either => {
                 let unseen = at_address(world, profile, policy_namespace, entry, before);

@@ -114,10 +114,13 @@ choices! {
     }
 }
 choices! {
-    /// Which source of a packet that another node masqueraded an ingress rule is held against.
+    /// Which source of a packet that a node masquerades an ingress rule is held against. "It is not defined
+    /// whether this happens before or after NetworkPolicy processing".
     PolicyAndMasquerade {
-        /// The masquerading node's.
-        After = "after-masquerade",
+        /// That of another node which masqueraded it; the pod's own node does so after policy.
+        After = "after-other-nodes",
+        /// The pod's own node masquerades before policy, too, and lets such a packet in as its own.
+        AfterOwn = "after-own-node",
         /// The sender's own.
         Before = "before-masquerade",
     }
@@ -222,9 +225,9 @@ switches! {
     /// Policy before or after DNAT.
     policy_and_dnat: PolicyAndDnat = "policy-and-dnat",
         "an ipBlock sees a service's address or that of the endpoint";
-    /// Policy before or after another node's masquerade.
+    /// Policy before or after masquerade.
     policy_and_masquerade: PolicyAndMasquerade = "policy-and-masquerade",
-        "policy sees the address of the sender or of the node that masqueraded it";
+        "policy sees the address of the sender or of the node that masquerades it";
     /// SCTP rules.
     sctp: Sctp = "sctp",
         "rules for SCTP ports work";

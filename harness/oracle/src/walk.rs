@@ -130,7 +130,8 @@ impl<'a> Walk<'_, 'a> {
             Some(Owner::Node(owner)) if owner.metadata.name == node.metadata.name => Target::Node,
             _ => Target::Elsewhere,
         };
-        let crossing = Crossing { node, origin, target, received, seen, sender: journey.sender };
+        let (sender, masquerades) = (journey.sender, masquerade.is_some());
+        let crossing = Crossing { node, origin, target, received, seen, sender, masquerades };
         let decisions = decide(self.world, self.profile, &crossing);
         journey.truth = decisions.iter().fold(journey.truth, |truth, decision| truth.and(decision.truth));
         let source = match target {

@@ -140,7 +140,7 @@ pub fn settled() -> impl Strategy<Value = Profile> {
                 [..],
         ),
         select(&[PolicyAndDnat::After, PolicyAndDnat::Before][..]),
-        select(&[PolicyAndMasquerade::After, PolicyAndMasquerade::Before][..]),
+        select(&[PolicyAndMasquerade::After, PolicyAndMasquerade::AfterOwn, PolicyAndMasquerade::Before][..]),
     );
     let nodes = (
         select(&[NodeToPodOnAnotherNode::Police, NodeToPodOnAnotherNode::Allow][..]),
