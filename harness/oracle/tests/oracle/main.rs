@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
 
 mod anything;
+mod choices;
 mod decisions;
 mod explain;
 mod matrix;
