@@ -1,0 +1,319 @@
+//! Full sentences from a prediction: which way the flow takes, who decides about it, and why.
+
+mod mismatch;
+
+use crate::oracle::Oracle;
+use crate::policy::{Entries, PolicyTrace, Reason, RuleTrace, Selection};
+use crate::prediction::{Alternative, Denial, Hop, PolicyDecision, Prediction, Server, SourceNat, Verdict};
+use crate::profile::Switches;
+use crate::proxy::{Masquerade, Refusal, ServiceStep};
+use crate::services::ServiceAddress;
+use crate::truth::Truth;
+use crate::world::{Owner, name_of};
+use mismatch::{peer_mismatch, port_mismatch, unmet};
+use netproof_model::{Action, Direction, Place};
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+
+impl Oracle<'_> {
+    /// The prediction as a person reads it: the verdict first, then the way with every decision.
+    ///
+    /// Lines end with a newline; deeper reasons are indented.
+    pub fn explain(&self, prediction: &Prediction) -> String {
+        let flow = &prediction.flow;
+        let packet = crate::Packet { source: flow.to, destination: flow.to, port: flow.port };
+        let what = format!("{} -> {}", flow.from, packet.target());
+        let mut lines = Lines::default();
+        match prediction.alternatives.as_slice() {
+            [only] => {
+                lines.add(0, format!("{what}: {}.", self.verdict(&only.verdict)));
+                self.alternative(&mut lines, 0, only);
+            }
+            several => {
+                let count = several.len();
+                lines.add(
+                    0,
+                    match prediction.verdict() {
+                        Some(verdict) => {
+                            format!("{what}: {}, whichever of {count} ways it takes.", self.verdict(verdict))
+                        }
+                        None => format!("{what}: that depends on which of {count} ways it takes."),
+                    },
+                );
+                for (index, alternative) in several.iter().enumerate() {
+                    let verdict = self.verdict(&alternative.verdict);
+                    lines.add(0, format!("Way {} of {count}: {verdict}.", index + 1));
+                    self.alternative(&mut lines, 1, alternative);
+                }
+            }
+        }
+        lines.0
+    }
+
+    fn verdict(&self, verdict: &Verdict) -> String {
+        match verdict {
+            Verdict::Allow => "allowed".into(),
+            Verdict::Deny(Denial::Policy { action }) => match action {
+                Some(Action::Reject) => "denied by policy (reject)".into(),
+                Some(_) => "denied by policy (drop)".into(),
+                None => "denied by policy (drop or reject)".into(),
+            },
+            Verdict::Deny(Denial::Service { refusal, .. }) => match refusal.action() {
+                Action::Reject => "denied by the service proxy (reject)".into(),
+                _ => "denied by the service proxy (drop)".into(),
+            },
+            Verdict::Either(switches) => format!("open, {}", self.open(*switches)),
+            Verdict::Unreachable => "unreachable, nobody has the address or no route leads there".into(),
+        }
+    }
+
+    /// What is open: "the API does not say whether ...".
+    fn open(&self, switches: Switches) -> String {
+        let about: Vec<String> =
+            switches.iter().map(|switch| format!("{} ({switch})", switch.about())).collect();
+        format!("the API does not say whether {}", about.join(", nor whether "))
+    }
+
+    fn alternative(&self, lines: &mut Lines, depth: usize, alternative: &Alternative) {
+        if alternative.hops.is_empty()
+            && let Some(server) = &alternative.server
+        {
+            lines.add(depth, format!("The packet never leaves {}, and no policy applies.", server.place));
+            return;
+        }
+        let mut denied = false;
+        for hop in &alternative.hops {
+            self.hop(lines, depth, hop, denied);
+            denied |= hop.decisions.iter().any(|decision| decision.truth == Truth::No);
+        }
+        if let Some(Server { place, packet }) = &alternative.server {
+            let source = self.who(packet.source);
+            let sees = if denied { "would see" } else { "sees" };
+            lines.add(depth, format!("{place} {sees} it from {source} at {}.", packet.target()));
+        }
+    }
+
+    /// `denied`: an earlier hop has denied the packet, and this is where it would go.
+    fn hop(&self, lines: &mut Lines, depth: usize, hop: &Hop, denied: bool) {
+        let place = &hop.place;
+        let verb = |does: &'static str, would: &'static str| if denied { would } else { does };
+        match &hop.service {
+            Some(ServiceStep::Translate { service, address, endpoint, choices, .. }) => {
+                let (leads, kind) = (verb("leads", "would lead"), address_kind(*address));
+                let endpoint = SocketAddr::new(endpoint.0, endpoint.1);
+                let who = match self.world.owner(endpoint.ip()) {
+                    Some(owner) => format!("{} at {endpoint}", place_of(owner)),
+                    None => endpoint.to_string(),
+                };
+                let choice = match choices {
+                    1 => "its only choice".to_owned(),
+                    count => format!("one of {count} choices"),
+                };
+                lines.add(depth, format!("{place} {leads} {kind} of service/{service} to {who}, {choice}."));
+            }
+            Some(ServiceStep::Refuse { service, refusal }) => {
+                let refuses = match refusal.action() {
+                    Action::Reject => verb("rejects", "would reject"),
+                    _ => verb("drops", "would drop"),
+                };
+                let service =
+                    service.as_ref().map_or("no service".to_owned(), |name| format!("service/{name}"));
+                lines.add(depth, format!("{place} {refuses} it: {}.", refusal_text(*refusal, &service)));
+            }
+            None => lines.add(depth, format!("It {} {place}.", verb("passes", "would pass"))),
+        }
+        for decision in &hop.decisions {
+            self.decision(lines, depth + 1, decision);
+        }
+        if let Some((address, why)) = hop.source {
+            let becomes = verb("becomes", "would become");
+            lines.add(depth + 1, format!("Its source {becomes} {address}: {}.", nat_text(why)));
+        }
+    }
+
+    fn decision(&self, lines: &mut Lines, depth: usize, decision: &PolicyDecision) {
+        let PolicyDecision { pod, direction, packet, truth, reason, .. } = decision;
+        let name = match direction {
+            Direction::Ingress => "Ingress",
+            Direction::Egress => "Egress",
+        };
+        let other = match direction {
+            Direction::Ingress => format!("from {} for {}", self.who(packet.source), packet.port),
+            Direction::Egress => format!("to {} for {}", self.who(packet.destination), packet.port),
+        };
+        let answer = match truth {
+            Truth::Yes => "allowed".to_owned(),
+            Truth::No => "denied".to_owned(),
+            Truth::Either(switches) => format!("open, {}", self.open(*switches)),
+        };
+        let because = match reason {
+            Reason::NotIsolated => format!(": no policy isolates the pod for {direction}"),
+            Reason::OwnNode => ": the node that a pod runs on always reaches it".into(),
+            Reason::Profile(switch) => {
+                let choice = self.profile.choice(*switch);
+                let name = self.profile.name;
+                format!(", whatever its rules say: in the profile {name}, {switch} is {choice}")
+            }
+            Reason::Rules => match truth {
+                Truth::No => format!(": it is isolated for {direction}, and no rule matches"),
+                _ => String::new(),
+            },
+        };
+        lines.add(depth, format!("{name} of pod/{pod} {other} is {answer}{because}."));
+        // What settles a decision by itself makes the rules beside the point.
+        if matches!(reason, Reason::Rules | Reason::NotIsolated) {
+            for trace in &decision.policies {
+                self.policy(lines, depth + 1, decision, trace);
+            }
+        }
+    }
+
+    fn policy(&self, lines: &mut Lines, depth: usize, decision: &PolicyDecision, trace: &PolicyTrace) {
+        let PolicyDecision { pod, direction, .. } = decision;
+        let policy = format!("networkpolicy/{}", trace.policy);
+        match &trace.selection {
+            Selection::Isolates if trace.rules.is_empty() => {
+                lines.add(
+                    depth,
+                    format!("{policy} selects pod/{pod} for {direction} and has no rule for it."),
+                );
+            }
+            Selection::Isolates => {
+                lines.add(depth, format!("{policy} selects pod/{pod} for {direction}."));
+                for rule in &trace.rules {
+                    self.rule(lines, depth + 1, decision, rule);
+                }
+            }
+            Selection::OtherDirection => {
+                lines
+                    .add(depth, format!("{policy} selects pod/{pod}, but its policyTypes lack {direction}."));
+            }
+            Selection::NotSelected(missing) => {
+                lines.add(depth, format!("{policy} does not select pod/{pod}, which {}.", unmet(missing)));
+            }
+        }
+    }
+
+    fn rule(&self, lines: &mut Lines, depth: usize, decision: &PolicyDecision, rule: &RuleTrace) {
+        let PolicyDecision { direction, packet, .. } = decision;
+        let (list, role) = match direction {
+            Direction::Ingress => ("from", "source"),
+            Direction::Egress => ("to", "destination"),
+        };
+        let name = format!("Rule {direction}[{}]", rule.index);
+        match rule.truth {
+            Truth::Yes => {
+                let text = match (&rule.peers, &rule.ports) {
+                    (Entries::Match { index: peer, .. }, Entries::Match { index: port, .. }) => {
+                        format!("{list}[{peer}] names the {role}, and ports[{port}] covers {}", packet.port)
+                    }
+                    (Entries::Match { index, .. }, _) => {
+                        format!("{list}[{index}] names the {role}, and the rule is for every port")
+                    }
+                    (_, Entries::Match { index, .. }) => {
+                        format!("the rule is for every {role}, and ports[{index}] covers {}", packet.port)
+                    }
+                    _ => format!("the rule is for every {role} and every port"),
+                };
+                lines.add(depth, format!("{name} matches: {text}."));
+            }
+            Truth::Either(switches) => {
+                lines.add(depth, format!("{name} may match: {}.", self.open(switches)));
+            }
+            Truth::No => {
+                let mut reasons = Vec::new();
+                match &rule.peers {
+                    Entries::None(peers) if peers.len() == 1 => {
+                        reasons.extend(peers.iter().map(|mismatch| peer_mismatch(mismatch, role)));
+                    }
+                    Entries::None(peers) => {
+                        reasons.extend(peers.iter().enumerate().map(|(index, mismatch)| {
+                            format!("{list}[{index}]: {}", peer_mismatch(mismatch, role))
+                        }))
+                    }
+                    _ => {}
+                }
+                if let Entries::None(ports) = &rule.ports {
+                    reasons.extend(ports.iter().enumerate().map(|(index, mismatch)| {
+                        format!("ports[{index}] {}", port_mismatch(mismatch, packet.port))
+                    }));
+                }
+                match reasons.as_slice() {
+                    [only] => lines.add(depth, format!("{name} does not match: {only}.")),
+                    several => {
+                        lines.add(depth, format!("{name} does not match:"));
+                        several.iter().for_each(|reason| lines.add(depth + 1, format!("{reason}.")));
+                    }
+                }
+            }
+        }
+    }
+
+    /// An address and whose it is.
+    fn who(&self, address: IpAddr) -> String {
+        match self.world.owner(address) {
+            Some(owner) => format!("{} ({address})", place_of(owner)),
+            None => address.to_string(),
+        }
+    }
+}
+
+fn place_of(owner: Owner<'_>) -> Place {
+    match owner {
+        Owner::Pod(pod) => Place::Pod(name_of(pod)),
+        Owner::Node(node) => Place::Node(node.metadata.name.clone()),
+        Owner::External(name) => Place::External(name.to_owned()),
+    }
+}
+
+fn address_kind(address: ServiceAddress) -> &'static str {
+    match address {
+        ServiceAddress::ClusterIp => "the cluster IP",
+        ServiceAddress::ExternalIp => "the external IP",
+        ServiceAddress::LoadBalancerIp => "the load balancer's address",
+        ServiceAddress::NodePort => "the node port",
+    }
+}
+
+fn refusal_text(refusal: Refusal, service: &str) -> String {
+    match refusal {
+        Refusal::NoEndpoints => format!("{service} has no endpoint"),
+        Refusal::NoLocalEndpointsInternal => {
+            format!("{service} has no endpoint on this node, and its internalTrafficPolicy is Local")
+        }
+        Refusal::NoLocalEndpointsExternal => {
+            format!("{service} has no endpoint on this node, and its externalTrafficPolicy is Local")
+        }
+        Refusal::NoSuchPort => format!("the address is the cluster IP of {service}, which has no such port"),
+        Refusal::SourceRanges => format!("the source is not in loadBalancerSourceRanges of {service}"),
+        Refusal::NoSuchService => format!("the address is in the range of services, and {service} has it"),
+    }
+}
+
+fn nat_text(why: SourceNat) -> &'static str {
+    match why {
+        SourceNat::NatOutgoing => "natOutgoing masquerades what a pod sends to an address that is no pod's",
+        SourceNat::LoadBalancer => "the load balancer speaks to nodes by its own address",
+        SourceNat::Proxy(Masquerade::NotFromAPod) => {
+            "what comes for a cluster IP from an address that is no pod's is masqueraded"
+        }
+        SourceNat::Proxy(Masquerade::ExternalTraffic) => {
+            "external traffic is masqueraded where externalTrafficPolicy is Cluster"
+        }
+        SourceNat::Proxy(Masquerade::FromTheNode) => {
+            "what the node itself sends to an external address of a service is masqueraded"
+        }
+        SourceNat::Proxy(Masquerade::Hairpin) => "the sender is the endpoint itself, and would answer itself",
+    }
+}
+
+/// The text so far.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, depth: usize, line: String) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "{:width$}{line}", "", width = 2 * depth);
+    }
+}

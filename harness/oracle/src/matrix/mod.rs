@@ -1,0 +1,178 @@
+//! All pairs of many endpoints at once, by classes of equal endpoints and sets of bits.
+//!
+//! The answers are those of [`Oracle::predict`] on every cell. Cells between pods and hosts outside the
+//! cluster are policy alone, and computed here; cells of nodes, whose traffic has more to it, are asked of
+//! it, one for each class.
+
+mod bits;
+mod classes;
+mod planes;
+mod rules;
+
+use crate::flow::{Flow, PortProtocol};
+use crate::oracle::{Oracle, PredictError};
+use crate::prediction::{Prediction, Verdict};
+use classes::{Classes, Member};
+use netproof_model::{Family, Place};
+use planes::{Plane, Planes};
+use rules::Rules;
+use std::collections::{HashMap, HashSet};
+
+/// What should become of a flow, without its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cell {
+    /// It gets through.
+    Allow,
+    /// It does not.
+    Deny,
+    /// The API leaves it open.
+    Either,
+    /// It depends on the endpoint that a service proxy chooses.
+    Varies,
+}
+
+impl Cell {
+    /// The cell of a prediction.
+    pub fn of(prediction: &Prediction) -> Cell {
+        match prediction.verdict() {
+            None => Cell::Varies,
+            Some(Verdict::Allow) => Cell::Allow,
+            Some(Verdict::Either(_)) => Cell::Either,
+            Some(Verdict::Deny(_) | Verdict::Unreachable) => Cell::Deny,
+        }
+    }
+}
+
+/// Every source to every destination at every port.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    endpoints: Vec<Place>,
+    /// The position at which each endpoint stands first.
+    first: Vec<usize>,
+    class_of: Vec<usize>,
+    /// Of each class, whether a member is alone in it and its cell with itself is in the planes.
+    is_single: Vec<bool>,
+    planes: Vec<Plane>,
+    /// The cells (source class, destination class, port) that are [`Cell::Varies`].
+    varies: HashSet<(usize, usize, usize)>,
+}
+
+impl Matrix {
+    /// The endpoints, in the order in which they were given.
+    pub fn endpoints(&self) -> &[Place] {
+        &self.endpoints
+    }
+
+    /// The number of classes of equal endpoints.
+    pub fn classes(&self) -> usize {
+        self.is_single.len()
+    }
+
+    /// The class of an endpoint, by position; `None` if there is no such endpoint. Pairs of the same two
+    /// classes have equal cells, except that an endpoint reaches itself.
+    pub fn class_of(&self, endpoint: usize) -> Option<usize> {
+        self.class_of.get(endpoint).copied()
+    }
+
+    /// One cell, by positions among the endpoints and the ports; `None` if there is no such cell.
+    pub fn cell(&self, source: usize, destination: usize, port: usize) -> Option<Cell> {
+        let (from, to) = (self.class_of(source)?, self.class_of(destination)?);
+        let plane = self.planes.get(port)?;
+        // "A pod cannot block access to itself", and nothing is between a host and itself.
+        if self.first[source] == self.first[destination] && !self.is_single[from] {
+            return Some(Cell::Allow);
+        }
+        if self.varies.contains(&(from, to, port)) {
+            return Some(Cell::Varies);
+        }
+        Some(match (plane.certain[from].contains(to), plane.possible[from].contains(to)) {
+            (true, _) => Cell::Allow,
+            (false, true) => Cell::Either,
+            (false, false) => Cell::Deny,
+        })
+    }
+}
+
+impl Oracle<'_> {
+    /// The matrix of these endpoints, at their addresses of one family.
+    ///
+    /// # Errors
+    /// An endpoint that is not there, or has no address of the family.
+    pub fn matrix(
+        &self,
+        endpoints: &[Place],
+        family: Family,
+        ports: &[PortProtocol],
+    ) -> Result<Matrix, PredictError> {
+        let members =
+            endpoints.iter().map(|place| self.member(place, family)).collect::<Result<Vec<_>, _>>()?;
+        let rules = Rules::of(self.world.snapshot);
+        // The traffic of nodes depends on who is on which node; that of services on who is the endpoint.
+        let by_node = members.iter().any(|member| member.is_single);
+        let is_service = |member: &Member<'_>| !self.services.at(member.address).is_empty();
+        let each_alone = by_node
+            && (ports.iter().any(|port| self.services.node_port(family, *port).is_some())
+                || members.iter().any(is_service));
+        let classes = Classes::new(&self.world, &self.profile, &rules, &members, (by_node, each_alone));
+        let planes = Planes::new(&self.profile, &rules, &classes);
+        let mut first = HashMap::new();
+        let places = endpoints.iter().enumerate();
+        let mut matrix = Matrix {
+            endpoints: endpoints.to_vec(),
+            first: places.map(|(index, place)| *first.entry(place).or_insert(index)).collect(),
+            class_of: classes.of.clone(),
+            is_single: classes.list.iter().map(|class| class.member.is_single).collect(),
+            planes: ports.iter().map(|port| planes.at(*port)).collect(),
+            varies: HashSet::new(),
+        };
+        for (from, source) in classes.list.iter().enumerate() {
+            for (to, destination) in classes.list.iter().enumerate() {
+                if !source.member.is_single && !destination.member.is_single {
+                    continue;
+                }
+                for (index, port) in ports.iter().enumerate() {
+                    let flow = Flow {
+                        from: endpoints[source.endpoint].clone(),
+                        to: destination.member.address,
+                        port: *port,
+                    };
+                    matrix.put((from, to, index), Cell::of(&self.predict(&flow)?));
+                }
+            }
+        }
+        Ok(matrix)
+    }
+
+    fn member(&self, place: &Place, family: Family) -> Result<Member<'_>, PredictError> {
+        let snapshot = self.world.snapshot;
+        let no_source = || PredictError::NoSource(place.clone());
+        let (pod, is_node) = match place {
+            Place::Pod(name) => (Some(snapshot.pods.get(name).ok_or_else(no_source)?), false),
+            Place::Node(name) if snapshot.nodes.contains_key(name) => (None, true),
+            Place::External(name) if snapshot.externals.contains_key(name) => (None, false),
+            Place::Node(_) | Place::External(_) | Place::Router => return Err(no_source()),
+        };
+        if pod.is_some_and(|pod| pod.host_network || pod.phase.has_ended()) {
+            return Err(no_source());
+        }
+        let address = snapshot
+            .address_of(place, family)
+            .ok_or_else(|| PredictError::NoAddress { place: place.clone(), family })?;
+        let on_node = pod
+            .is_none_or(|pod| pod.node_name.as_ref().is_some_and(|node| snapshot.nodes.contains_key(node)));
+        // An address that is a service's, too, or a pod that is nowhere: policy is not all there is to it.
+        let is_single = is_node || !on_node || !self.services.at(address).is_empty();
+        Ok(Member { address, pod: pod.map(AsRef::as_ref), is_single })
+    }
+}
+
+impl Matrix {
+    fn put(&mut self, (from, to, port): (usize, usize, usize), cell: Cell) {
+        let plane = &mut self.planes[port];
+        plane.certain[from].set(to, cell == Cell::Allow);
+        plane.possible[from].set(to, cell != Cell::Deny);
+        if cell == Cell::Varies {
+            self.varies.insert((from, to, port));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The oracle: snapshot and profile in, predictions out.
+
+use crate::flow::{Flow, Packet};
+use crate::prediction::Prediction;
+use crate::profile::Profile;
+use crate::services::Services;
+use crate::walk::Walk;
+use crate::world::World;
+use netproof_controlplane::Snapshot;
+use netproof_model::{Family, Place};
+use std::net::IpAddr;
+use thiserror::Error;
+
+/// Answers what should happen in one generation of a cluster.
+#[derive(Debug)]
+pub struct Oracle<'a> {
+    pub(crate) world: World<'a>,
+    pub(crate) profile: Profile,
+    pub(crate) services: Services<'a>,
+}
+
+/// Why there is no prediction: the flow cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PredictError {
+    /// Nothing of that name is in the cluster, or it opens no flows.
+    #[error("{0} is not there, or opens no flows")]
+    NoSource(Place),
+    /// The source has no address of the destination's family.
+    #[error("{place} has no {family} address")]
+    NoAddress {
+        /// The source.
+        place: Place,
+        /// The destination's family.
+        family: Family,
+    },
+}
+
+impl<'a> Oracle<'a> {
+    /// An oracle for the snapshot's cluster, with the profile's choices.
+    pub fn new(snapshot: &'a Snapshot, profile: Profile) -> Self {
+        Oracle { world: World::new(snapshot), services: Services::new(snapshot), profile }
+    }
+
+    /// The profile.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// What should happen to a flow.
+    ///
+    /// # Errors
+    /// The source is not there or has no address of the destination's family.
+    pub fn predict(&self, flow: &Flow) -> Result<Prediction, PredictError> {
+        let no_source = || PredictError::NoSource(flow.from.clone());
+        let snapshot = self.world.snapshot;
+        let mut walk = Walk {
+            world: &self.world,
+            services: &self.services,
+            profile: &self.profile,
+            alternatives: Vec::new(),
+        };
+        match &flow.from {
+            Place::Pod(name) => {
+                let pod = snapshot.pods.get(name).ok_or_else(no_source)?;
+                if pod.host_network || pod.phase.has_ended() {
+                    return Err(no_source());
+                }
+                walk.start_at_pod(pod, packet(flow, &pod.pod_ips)?);
+            }
+            Place::Node(name) => {
+                let node = snapshot.nodes.get(name).ok_or_else(no_source)?;
+                let source: Vec<IpAddr> = self.world.node_source(node, flow.to).into_iter().collect();
+                walk.start_at_node(node, packet(flow, &source)?);
+            }
+            Place::External(name) => {
+                let host = snapshot.externals.get(name).ok_or_else(no_source)?;
+                walk.start_at_external(name, packet(flow, &host.addresses)?);
+            }
+            Place::Router => return Err(no_source()),
+        }
+        Ok(Prediction { flow: flow.clone(), alternatives: walk.alternatives })
+    }
+}
+
+/// The packet that opens the flow, from the source's first address of the family. A loopback address is
+/// reached from itself.
+fn packet(flow: &Flow, addresses: &[IpAddr]) -> Result<Packet, PredictError> {
+    let family = Family::of(flow.to);
+    let source = match flow.to.is_loopback() {
+        true => Some(flow.to),
+        false => addresses.iter().copied().find(|address| Family::of(*address) == family),
+    };
+    let source = source.ok_or_else(|| PredictError::NoAddress { place: flow.from.clone(), family })?;
+    Ok(Packet { source, destination: flow.to, port: flow.port })
+}

@@ -1,0 +1,199 @@
+//! Whether an entry of `from` or `to` names the other end of a packet.
+
+use crate::profile::{HostNetworkPeers, IpBlockAndPods, PolicyAndDnat, PolicyAndMasquerade, Profile, Switch};
+use crate::selector::{Unmet, unmet};
+use crate::truth::Truth;
+use crate::world::{Owner, World, namespace_of};
+use netproof_api::{Cidr, IpBlock, LabelSelector, NetworkPolicyPeer, Pod};
+use netproof_model::Direction;
+use std::net::IpAddr;
+
+/// The other end of a packet, as policy sees it and as it was before a translation that policy may not
+/// see: of a source, another node's masquerade; of a destination, the DNAT of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub direction: Direction,
+    pub address: IpAddr,
+    pub before: Option<IpAddr>,
+}
+
+/// Why an entry of `from` or `to` does not name an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerMismatch {
+    /// The entry selects pods, and no pod has the address for itself.
+    NotAPod {
+        /// The address.
+        address: IpAddr,
+    },
+    /// The entry has no `namespaceSelector`, which means the policy's own namespace.
+    OtherNamespace {
+        /// The policy's namespace.
+        own: String,
+        /// The pod's.
+        namespace: String,
+    },
+    /// The `namespaceSelector` does not match the labels of the pod's namespace.
+    Namespace {
+        /// The pod's namespace.
+        namespace: String,
+        /// What its labels lack.
+        unmet: Unmet,
+    },
+    /// The `podSelector` does not match the pod's labels.
+    Pod {
+        /// The pod, NAMESPACE/NAME.
+        pod: String,
+        /// What its labels lack.
+        unmet: Unmet,
+    },
+    /// The address is not in the ipBlock's `cidr`.
+    OutsideBlock {
+        /// The address.
+        address: IpAddr,
+        /// The `cidr`.
+        cidr: Cidr,
+    },
+    /// The address is in one of the ipBlock's exceptions.
+    Excepted {
+        /// The address.
+        address: IpAddr,
+        /// The exception.
+        except: Cidr,
+    },
+    /// The address is a pod's, and in this profile ipBlocks match none.
+    BlockOfPods {
+        /// The address.
+        address: IpAddr,
+    },
+}
+
+type Answer = Result<Truth, PeerMismatch>;
+
+/// Whether the entry names the peer; in `Ok` never [`Truth::No`].
+pub(crate) fn names(
+    world: &World<'_>,
+    profile: &Profile,
+    policy_namespace: &str,
+    entry: &NetworkPolicyPeer,
+    peer: Peer,
+) -> Answer {
+    let seen = at_address(world, profile, policy_namespace, entry, peer.address);
+    let Some(before) = peer.before else {
+        return seen;
+    };
+    match peer.direction {
+        // Another node replaced the sender's address by its own.
+        Direction::Ingress => match profile.policy_and_masquerade {
+            PolicyAndMasquerade::After | PolicyAndMasquerade::AfterOwn => seen,
+            PolicyAndMasquerade::Before => at_address(world, profile, policy_namespace, entry, before),
+            PolicyAndMasquerade::Either => {
+                let unseen = at_address(world, profile, policy_namespace, entry, before);
+                either(seen, unseen, Switch::PolicyAndMasquerade)
+            }
+        },
+        Direction::Egress => match entry {
+            // A selector means the pods behind a service, whose own address is no pod's.
+            NetworkPolicyPeer::Pods { .. } => seen,
+            // "In the case of egress, this means that connections from pods to Service IPs that get
+            // rewritten to cluster-external IPs may or may not be subject to ipBlock-based policies."
+            NetworkPolicyPeer::IpBlock(block) => match profile.policy_and_dnat {
+                PolicyAndDnat::After => seen,
+                PolicyAndDnat::Before => in_block(world, profile, block, before),
+                PolicyAndDnat::Either => {
+                    let unseen = in_block(world, profile, block, before);
+                    either(seen, unseen, Switch::PolicyAndDnat)
+                }
+            },
+        },
+    }
+}
+
+fn either(seen: Answer, unseen: Answer, switch: Switch) -> Answer {
+    match (seen, unseen) {
+        (Err(mismatch), Err(_)) => Err(mismatch),
+        (seen, unseen) => Ok(seen.unwrap_or(Truth::No).either(unseen.unwrap_or(Truth::No), switch)),
+    }
+}
+
+fn at_address(
+    world: &World<'_>,
+    profile: &Profile,
+    policy_namespace: &str,
+    entry: &NetworkPolicyPeer,
+    address: IpAddr,
+) -> Answer {
+    match entry {
+        NetworkPolicyPeer::IpBlock(block) => in_block(world, profile, block, address),
+        NetworkPolicyPeer::Pods { namespace_selector, pod_selector } => {
+            let selected = |pod: &Pod| {
+                selects(world, policy_namespace, namespace_selector.as_ref(), pod_selector.as_ref(), pod)
+            };
+            match world.owner(address) {
+                Some(Owner::Pod(pod)) => selected(pod).map(|()| Truth::Yes),
+                // The node's address is that of its hostNetwork pods, too: a selector that matched it would
+                // open the whole node.
+                Some(Owner::Node(node)) if profile.host_network_peers != HostNetworkPeers::NeverMatch => {
+                    let pods = world.host_pods(&node.metadata.name);
+                    match (pods.iter().any(|pod| selected(pod).is_ok()), profile.host_network_peers) {
+                        (false, _) => Err(PeerMismatch::NotAPod { address }),
+                        (true, HostNetworkPeers::MatchNode) => Ok(Truth::Yes),
+                        (true, _) => Ok(Truth::open(Switch::HostNetworkPeers)),
+                    }
+                }
+                _ => Err(PeerMismatch::NotAPod { address }),
+            }
+        }
+    }
+}
+
+/// Whether selectors of a peer match a pod.
+fn selects(
+    world: &World<'_>,
+    policy_namespace: &str,
+    namespace_selector: Option<&LabelSelector>,
+    pod_selector: Option<&LabelSelector>,
+    pod: &Pod,
+) -> Result<(), PeerMismatch> {
+    let namespace = namespace_of(pod);
+    match namespace_selector {
+        // "Otherwise it selects the pods matching podSelector in the policy's own namespace."
+        None if namespace != policy_namespace => {
+            return Err(PeerMismatch::OtherNamespace {
+                own: policy_namespace.to_owned(),
+                namespace: namespace.to_owned(),
+            });
+        }
+        None => {}
+        // "namespaceSelector selects namespaces using cluster-scoped labels. This field follows standard
+        // label selector semantics; if present but empty, it selects all namespaces."
+        Some(selector) => {
+            if let Some(unmet) = unmet(selector, world.namespace_labels(namespace)) {
+                return Err(PeerMismatch::Namespace { namespace: namespace.to_owned(), unmet });
+            }
+        }
+    }
+    // "If podSelector is also set, then the NetworkPolicyPeer as a whole selects the pods matching
+    // podSelector in the namespaces selected by namespaceSelector. Otherwise it selects all pods in the
+    // namespaces selected by namespaceSelector."
+    match pod_selector.and_then(|selector| unmet(selector, &pod.metadata.labels)) {
+        Some(unmet) => Err(PeerMismatch::Pod { pod: format!("{namespace}/{}", pod.metadata.name), unmet }),
+        None => Ok(()),
+    }
+}
+
+fn in_block(world: &World<'_>, profile: &Profile, block: &IpBlock, address: IpAddr) -> Answer {
+    // An IPv4 range contains no IPv6 address and the other way round.
+    if !block.cidr.net().contains(&address) {
+        return Err(PeerMismatch::OutsideBlock { address, cidr: block.cidr });
+    }
+    // "except is a slice of CIDRs that should not be included within an ipBlock": of this one, and no
+    // more than that.
+    if let Some(except) = block.except.iter().find(|except| except.net().contains(&address)) {
+        return Err(PeerMismatch::Excepted { address, except: *except });
+    }
+    match (world.pod_at(address), profile.ip_block_and_pods) {
+        (None, _) | (Some(_), IpBlockAndPods::Match) => Ok(Truth::Yes),
+        (Some(_), IpBlockAndPods::NeverMatch) => Err(PeerMismatch::BlockOfPods { address }),
+        (Some(_), IpBlockAndPods::Either) => Ok(Truth::open(Switch::IpBlockAndPods)),
+    }
+}

@@ -1,0 +1,119 @@
+//! Whether an entry of `ports` covers what a packet asks for.
+
+use crate::flow::PortProtocol;
+use crate::profile::{EndPort, Profile, Sctp, Switch};
+use crate::truth::Truth;
+use netproof_api::core::{IntOrString, TransportProtocol};
+use netproof_api::{NetworkPolicyPort, Pod};
+
+/// Why an entry of `ports` does not cover what a packet asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortMismatch {
+    /// The packet is an ICMP echo, and every entry of `ports` means a protocol that has ports.
+    NoPorts,
+    /// Another protocol.
+    Protocol {
+        /// The entry's.
+        protocol: TransportProtocol,
+    },
+    /// Another number.
+    Number {
+        /// The entry's `port`.
+        port: u16,
+        /// The entry's `endPort`.
+        end_port: Option<u16>,
+    },
+    /// The destination is not a pod, so that no name means anything there.
+    NameWithoutPod {
+        /// The entry's `port`.
+        name: String,
+    },
+    /// No container of the destination has a port of that name and protocol.
+    NoSuchName {
+        /// The entry's `port`.
+        name: String,
+        /// The destination, NAMESPACE/NAME.
+        pod: String,
+    },
+    /// The name stands for other numbers at the destination.
+    NameIsOther {
+        /// The entry's `port`.
+        name: String,
+        /// The destination, NAMESPACE/NAME.
+        pod: String,
+        /// What the name stands for there.
+        numbers: Vec<u16>,
+    },
+    /// In this profile rules for SCTP match nothing.
+    SctpUnsupported,
+}
+
+/// Whether the entry covers the port of a packet to `destination`, if that is a pod; in `Ok` never
+/// [`Truth::No`].
+pub(crate) fn covers(
+    profile: &Profile,
+    entry: &NetworkPolicyPort,
+    port: PortProtocol,
+    destination: Option<&Pod>,
+) -> Result<Truth, PortMismatch> {
+    let PortProtocol::Port { number, protocol } = port else {
+        return Err(PortMismatch::NoPorts);
+    };
+    // "protocol represents the protocol (TCP, UDP, or SCTP) which traffic must match. If not specified,
+    // this field defaults to TCP." Defaulting has filled it in.
+    if entry.protocol != protocol {
+        return Err(PortMismatch::Protocol { protocol: entry.protocol });
+    }
+    let supported = match (protocol, profile.sctp) {
+        (TransportProtocol::Sctp, Sctp::Unsupported) => return Err(PortMismatch::SctpUnsupported),
+        (TransportProtocol::Sctp, Sctp::Either) => Truth::open(Switch::Sctp),
+        _ => Truth::Yes,
+    };
+    let at_number = match &entry.port {
+        // "If this field is not provided, this matches all port names and numbers."
+        None => Truth::Yes,
+        Some(IntOrString::Int(first)) => in_range(profile, *first, entry.end_port, number)?,
+        Some(IntOrString::String(name)) => named(name, protocol, number, destination)?,
+    };
+    Ok(supported.and(at_number))
+}
+
+fn in_range(profile: &Profile, first: u16, last: Option<u16>, number: u16) -> Result<Truth, PortMismatch> {
+    if number == first {
+        return Ok(Truth::Yes);
+    }
+    // "endPort indicates that the range of ports from port to endPort if set, inclusive, should be
+    // allowed by the policy."
+    let in_range = last.is_some_and(|last| first <= number && number <= last);
+    match profile.end_port {
+        EndPort::Supported if in_range => Ok(Truth::Yes),
+        EndPort::Either if in_range => Ok(Truth::open(Switch::EndPort)),
+        _ => Err(PortMismatch::Number { port: first, end_port: last }),
+    }
+}
+
+/// "port represents the port on the given protocol. This can either be a numerical or named port on a
+/// pod": of the pod that the packet goes to, looked up by name and protocol.
+fn named(
+    name: &str,
+    protocol: TransportProtocol,
+    number: u16,
+    destination: Option<&Pod>,
+) -> Result<Truth, PortMismatch> {
+    let Some(pod) = destination else {
+        return Err(PortMismatch::NameWithoutPod { name: name.to_owned() });
+    };
+    let numbers: Vec<u16> = pod
+        .ports()
+        .filter(|port| port.name.as_deref() == Some(name) && port.protocol == protocol)
+        .map(|port| port.container_port)
+        .collect();
+    if numbers.contains(&number) {
+        return Ok(Truth::Yes);
+    }
+    let (name, pod) = (name.to_owned(), crate::world::name_of(pod).to_string());
+    Err(match numbers.is_empty() {
+        true => PortMismatch::NoSuchName { name, pod },
+        false => PortMismatch::NameIsOther { name, pod, numbers },
+    })
+}

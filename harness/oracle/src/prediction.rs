@@ -1,0 +1,203 @@
+//! What the oracle answers.
+
+use crate::flow::{Flow, Packet};
+use crate::policy::{PolicyTrace, Reason, Selection};
+use crate::profile::{ExistingConnections, Profile, Switch, Switches};
+use crate::proxy::{Masquerade, Refusal, ServiceStep};
+use crate::truth::Truth;
+use netproof_model::{Action, Decision, Direction, NamespacedName, Place, PolicyRef};
+use std::net::IpAddr;
+
+/// What should happen to a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prediction {
+    /// The flow.
+    pub flow: Flow,
+    /// What may happen: one for each choice that the network has (the node that a router sends to, the
+    /// endpoint that a proxy chooses); at least one. Session affinity means that one client meets one of
+    /// them.
+    pub alternatives: Vec<Alternative>,
+}
+
+impl Prediction {
+    /// The verdict of every alternative, if they agree.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        let (first, rest) = self.alternatives.split_first()?;
+        rest.iter().all(|other| other.verdict == first.verdict).then_some(&first.verdict)
+    }
+}
+
+/// One course that the flow may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alternative {
+    /// The nodes (and the load balancer) that the packet passes, in order; none where it never leaves its
+    /// source. Where policy denies the packet these are the hops that it would take.
+    pub hops: Vec<Hop>,
+    /// Who gets the packet unless policy denies it; `None` where a proxy refuses it or nobody has the
+    /// address. Whether anybody listens there is another question.
+    pub server: Option<Server>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+impl Alternative {
+    /// Every decision of policy, in the order of the way.
+    pub fn decisions(&self) -> impl Iterator<Item = &PolicyDecision> {
+        self.hops.iter().flat_map(|hop| &hop.decisions)
+    }
+
+    /// The decision that denies the packet: the first that says no.
+    pub fn denied_by(&self) -> Option<&PolicyDecision> {
+        self.decisions().find(|decision| decision.truth == Truth::No)
+    }
+}
+
+/// Who gets the packet, and how it looks there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Who.
+    pub place: Place,
+    /// The packet as it arrives.
+    pub packet: Packet,
+}
+
+/// A node, or the load balancer on the router, that the packet passes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// Where.
+    pub place: Place,
+    /// The packet as it comes, from outside or from a pod or process of the node.
+    pub received: Packet,
+    /// What the service proxy did with it; `None` where it did nothing.
+    pub service: Option<ServiceStep>,
+    /// The packet as policy sees it: after DNAT, before this node's masquerade.
+    pub seen: Packet,
+    /// What policy decides here, in order.
+    pub decisions: Vec<PolicyDecision>,
+    /// The source that this hop gave the packet, and why; `None` where it left the source alone.
+    pub source: Option<(IpAddr, SourceNat)>,
+}
+
+/// Why a hop replaced the source of a packet by an address of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceNat {
+    /// The service proxy asked for it.
+    Proxy(Masquerade),
+    /// The topology's natOutgoing: from a pod to an address that is no pod's.
+    NatOutgoing,
+    /// The load balancer, of mode Proxy.
+    LoadBalancer,
+}
+
+/// What one direction of policy of one pod decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyDecision {
+    /// The pod whose policies decide.
+    pub pod: NamespacedName,
+    /// Egress: the pod sends the packet. Ingress: it gets it.
+    pub direction: Direction,
+    /// The packet that policy sees.
+    pub packet: Packet,
+    /// Whether it is allowed.
+    pub truth: Truth,
+    /// What settled that.
+    pub reason: Reason,
+    /// What each policy of the pod's namespace says, by name, those included that do not isolate the pod.
+    pub policies: Vec<PolicyTrace>,
+}
+
+impl PolicyDecision {
+    /// The policies that isolate the pod in this direction.
+    pub fn isolating(&self) -> impl Iterator<Item = &PolicyTrace> {
+        self.policies.iter().filter(|trace| trace.selection == Selection::Isolates)
+    }
+
+    /// Who decided, as an enforcer's evidence would name it: any of the rules that match for certain, or
+    /// the isolation if none may. Empty where nobody did (nothing isolates the pod, the API or the profile
+    /// settles it by itself, or it is open).
+    pub fn decided_by(&self) -> Vec<Decision> {
+        let policy =
+            |name: &NamespacedName| PolicyRef::network_policy(name.namespace.as_str(), name.name.as_str());
+        match (self.reason, self.truth) {
+            (Reason::Rules, Truth::Yes) => self
+                .isolating()
+                .flat_map(|trace| trace.rules.iter().map(move |rule| (trace, rule)))
+                .filter(|(_, rule)| rule.truth == Truth::Yes)
+                .map(|(trace, rule)| Decision::Rule {
+                    policy: policy(&trace.policy),
+                    direction: self.direction,
+                    rule: rule.index,
+                })
+                .collect(),
+            (Reason::Rules, Truth::No) => vec![Decision::Isolation {
+                endpoint: Place::Pod(self.pod.clone()),
+                direction: self.direction,
+                policies: self.isolating().map(|trace| policy(&trace.policy)).collect(),
+            }],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What should become of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It gets through.
+    Allow,
+    /// It does not.
+    Deny(Denial),
+    /// The API leaves it open; these switches of the profile would settle it.
+    Either(Switches),
+    /// Nobody has the address, or no route leads there.
+    Unreachable,
+}
+
+/// How a flow is denied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// By policy.
+    Policy {
+        /// Dropped or rejected; `None` where the profile leaves that open.
+        action: Option<Action>,
+    },
+    /// By a node's service proxy.
+    Service {
+        /// The service; `None` where no service has the address.
+        service: Option<NamespacedName>,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+impl Denial {
+    /// Whether the packet is dropped or rejected; `None` where the profile leaves that open.
+    pub fn action(&self) -> Option<Action> {
+        match self {
+            Denial::Policy { action } => *action,
+            Denial::Service { refusal, .. } => Some(refusal.action()),
+        }
+    }
+}
+
+impl Verdict {
+    /// What becomes of a connection that was allowed when it was opened, given the verdict on a new one
+    /// like it. (Replies need no verdict of their own: "if a connection is allowed, reply traffic is
+    /// implicitly allowed".)
+    ///
+    /// A refusal by the proxy concerns new connections only.
+    #[must_use]
+    pub fn on_existing(&self, profile: &Profile) -> Verdict {
+        match (self, profile.existing_connections) {
+            (Verdict::Deny(Denial::Policy { .. }), ExistingConnections::Cut) => self.clone(),
+            (Verdict::Deny(Denial::Policy { .. }), ExistingConnections::Either) => {
+                Verdict::Either(Switches::of(Switch::ExistingConnections))
+            }
+            (Verdict::Either(switches), ExistingConnections::Either) => {
+                Verdict::Either(switches.union(Switches::of(Switch::ExistingConnections)))
+            }
+            (Verdict::Either(_), ExistingConnections::Cut) => self.clone(),
+            (Verdict::Deny(_) | Verdict::Either(_) | Verdict::Allow, _) => Verdict::Allow,
+            (Verdict::Unreachable, _) => Verdict::Unreachable,
+        }
+    }
+}

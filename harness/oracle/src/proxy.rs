@@ -1,0 +1,177 @@
+//! What a node's service proxy does with a packet: kube-proxy's rules (nftables mode), with the range of
+//! pods as its local detector and without masqueradeAll.
+
+use crate::flow::Packet;
+use crate::services::{Choice, Port, ServiceAddress, Services};
+use crate::world::World;
+use netproof_api::Node;
+use netproof_api::core::TrafficPolicy;
+use netproof_model::{Action, Family, NamespacedName};
+use std::net::IpAddr;
+
+/// What the proxy of a node did with a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceStep {
+    /// It rewrote the destination to an endpoint.
+    Translate {
+        /// The service.
+        service: NamespacedName,
+        /// Why the destination was the service's.
+        address: ServiceAddress,
+        /// The packet's destination now.
+        endpoint: Choice,
+        /// How many endpoints it could choose from, this one included.
+        choices: usize,
+        /// Why it also marked the packet for masquerade; `None` where it did not.
+        masquerade: Option<Masquerade>,
+    },
+    /// It refused the packet.
+    Refuse {
+        /// The service; `None` where no service has the address.
+        service: Option<NamespacedName>,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// Why the proxy marks a packet for masquerade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Masquerade {
+    /// It came for a cluster IP from an address that is no pod's.
+    NotFromAPod,
+    /// It came for a node port, external IP or load balancer's address of a service whose
+    /// `externalTrafficPolicy` is Cluster.
+    ExternalTraffic,
+    /// The node itself sent it to such an address of a service whose `externalTrafficPolicy` is Local.
+    FromTheNode,
+    /// Its sender is the endpoint that was chosen.
+    Hairpin,
+}
+
+/// Why the proxy refuses a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The service has no usable endpoint in the whole cluster.
+    NoEndpoints,
+    /// The node has none, and `internalTrafficPolicy` is Local.
+    NoLocalEndpointsInternal,
+    /// The node has none, and `externalTrafficPolicy` is Local.
+    NoLocalEndpointsExternal,
+    /// The service has no such port.
+    NoSuchPort,
+    /// The source is not in `loadBalancerSourceRanges`.
+    SourceRanges,
+    /// The address is in the range of services, and no service has it.
+    NoSuchService,
+}
+
+impl Refusal {
+    /// What becomes of the packet.
+    pub fn action(self) -> Action {
+        match self {
+            Refusal::NoEndpoints | Refusal::NoSuchPort => Action::Reject,
+            Refusal::NoLocalEndpointsInternal
+            | Refusal::NoLocalEndpointsExternal
+            | Refusal::SourceRanges
+            | Refusal::NoSuchService => Action::Drop,
+        }
+    }
+}
+
+/// What the proxy of `node` may do with a packet that the node itself sends (`is_own`), or that it
+/// receives. Empty: it lets the packet go on unchanged.
+pub(crate) fn steps(
+    world: &World<'_>,
+    services: &Services<'_>,
+    node: &Node,
+    packet: &Packet,
+    is_own: bool,
+) -> Vec<ServiceStep> {
+    let family = Family::of(packet.destination);
+    let found = services.lookup(packet.destination, packet.port).or_else(|| {
+        // Node ports are at the primary addresses of the node.
+        let is_node = node.addresses.contains(&packet.destination);
+        let port = is_node.then(|| services.node_port(family, packet.port)).flatten()?;
+        Some((ServiceAddress::NodePort, port))
+    });
+    let Some((address, port)) = found else {
+        let refuse = |service, refusal| vec![ServiceStep::Refuse { service, refusal }];
+        let range = world.snapshot.topology.ranges.services.get(family);
+        return match services.cluster_ip(packet.destination) {
+            // An active cluster IP has no other ports.
+            Some((name, _)) => refuse(Some(name.clone()), Refusal::NoSuchPort),
+            None if range.contains(&packet.destination) => refuse(None, Refusal::NoSuchService),
+            None => Vec::new(),
+        };
+    };
+    let refuse = |refusal| vec![ServiceStep::Refuse { service: Some(port.name.clone()), refusal }];
+    // Held against the packet before anything else; node ports and external IPs are not subject to it.
+    let ranges = &port.service.load_balancer_source_ranges;
+    if address == ServiceAddress::LoadBalancerIp
+        && !ranges.is_empty()
+        && !ranges.iter().any(|range| range.contains(&packet.source))
+    {
+        return refuse(Refusal::SourceRanges);
+    }
+    let from_pod = world.is_pod_address(packet.source);
+    let plan = match address {
+        ServiceAddress::ClusterIp => internal(&port, from_pod),
+        _ => external(&port, from_pod, is_own),
+    };
+    let choices = match plan.refusal_without_local {
+        None => services.cluster_endpoints(&port, family, node),
+        Some(_) => services.local_endpoints(&port, family, &node.metadata.name),
+    };
+    if choices.is_empty() {
+        return refuse(match plan.refusal_without_local {
+            Some(refusal) if services.has_endpoints(&port, family) => refusal,
+            _ => Refusal::NoEndpoints,
+        });
+    }
+    let translate = |endpoint: &Choice| ServiceStep::Translate {
+        service: port.name.clone(),
+        address,
+        endpoint: *endpoint,
+        choices: choices.len(),
+        masquerade: plan.masquerade.or_else(|| hairpin(packet.source, endpoint)),
+    };
+    choices.iter().map(translate).collect()
+}
+
+/// Which endpoints are asked, and whether the answer must come back through this node.
+struct Plan {
+    /// The traffic policy is Local: what happens if this node has no endpoint.
+    refusal_without_local: Option<Refusal>,
+    masquerade: Option<Masquerade>,
+}
+
+/// To a cluster IP.
+fn internal(port: &Port<'_>, from_pod: bool) -> Plan {
+    let local = port.service.internal_traffic_policy == TrafficPolicy::Local;
+    Plan {
+        refusal_without_local: local.then_some(Refusal::NoLocalEndpointsInternal),
+        masquerade: (!from_pod).then_some(Masquerade::NotFromAPod),
+    }
+}
+
+/// To a node port, an external IP or a load balancer's address.
+fn external(port: &Port<'_>, from_pod: bool, is_own: bool) -> Plan {
+    match port.service.external_traffic_policy {
+        TrafficPolicy::Cluster => {
+            Plan { refusal_without_local: None, masquerade: Some(Masquerade::ExternalTraffic) }
+        }
+        // Local keeps the sender's address by keeping the packet on the node. The cluster's own pods and
+        // this node itself do not come from outside: they may use every endpoint.
+        TrafficPolicy::Local if from_pod => Plan { refusal_without_local: None, masquerade: None },
+        TrafficPolicy::Local if is_own => {
+            Plan { refusal_without_local: None, masquerade: Some(Masquerade::FromTheNode) }
+        }
+        TrafficPolicy::Local => {
+            Plan { refusal_without_local: Some(Refusal::NoLocalEndpointsExternal), masquerade: None }
+        }
+    }
+}
+
+fn hairpin(source: IpAddr, endpoint: &Choice) -> Option<Masquerade> {
+    (source == endpoint.0).then_some(Masquerade::Hairpin)
+}

@@ -1,0 +1,341 @@
+//! The way of a packet through the cluster: from its source over the nodes (and the load balancer) to
+//! whoever gets it, with every choice that the network has.
+
+use crate::decide::{Crossing, Origin, Target, decide};
+use crate::flow::{Packet, PortProtocol};
+use crate::prediction::{Alternative, Denial, Hop, Server, SourceNat, Verdict};
+use crate::profile::Profile;
+use crate::proxy::{ServiceStep, steps};
+use crate::services::Services;
+use crate::truth::Truth;
+use crate::world::{Owner, World, after_network, name_of};
+use netproof_api::core::{IpMode, TrafficPolicy};
+use netproof_api::{Node, Pod, Service};
+use netproof_model::topology::{LoadBalancer, ServiceAddresses};
+use netproof_model::{Family, NamespacedName, Place};
+use std::net::IpAddr;
+
+/// The longest way that leads somewhere: the source's node, the load balancer, the node that it sends to,
+/// and the endpoint's node.
+const MOST_HOPS: usize = 4;
+
+/// A packet on its way, and what has happened to it so far.
+#[derive(Clone, Debug)]
+struct Journey {
+    packet: Packet,
+    /// The sender's own address, if somebody has replaced it.
+    sender: Option<IpAddr>,
+    hops: Vec<Hop>,
+    truth: Truth,
+}
+
+/// Follows one flow; every course that it may take becomes an alternative.
+pub(crate) struct Walk<'o, 'a> {
+    pub world: &'o World<'a>,
+    pub services: &'o Services<'a>,
+    pub profile: &'o Profile,
+    pub alternatives: Vec<Alternative>,
+}
+
+impl<'a> Walk<'_, 'a> {
+    /// From a pod with a network of its own.
+    pub(crate) fn start_at_pod(&mut self, pod: &'a Pod, packet: Packet) {
+        let journey = Journey::new(packet);
+        // "A pod cannot block access to itself": the packet never leaves the pod.
+        if packet.destination.is_loopback() || pod.pod_ips.contains(&packet.destination) {
+            return self.served(journey, Place::Pod(name_of(pod)));
+        }
+        match self.node_of(pod) {
+            Some(node) => self.at_node(node, Origin::Pod(pod), journey),
+            None => self.unreachable(journey),
+        }
+    }
+
+    /// From a node, or a hostNetwork pod there.
+    pub(crate) fn start_at_node(&mut self, node: &'a Node, packet: Packet) {
+        let journey = Journey::new(packet);
+        // Node ports are not at loopback addresses.
+        match packet.destination.is_loopback() {
+            true => self.served(journey, Place::Node(node.metadata.name.clone())),
+            false => self.at_node(node, Origin::Node, journey),
+        }
+    }
+
+    /// From a host outside the cluster.
+    pub(crate) fn start_at_external(&mut self, host: &str, packet: Packet) {
+        let journey = Journey::new(packet);
+        let is_own =
+            matches!(self.world.owner(packet.destination), Some(Owner::External(name)) if name == host);
+        match is_own || packet.destination.is_loopback() {
+            true => self.served(journey, Place::External(host.to_owned())),
+            false => self.route(journey, false),
+        }
+    }
+
+    fn node_of(&self, pod: &Pod) -> Option<&'a Node> {
+        self.world.snapshot.nodes.get(pod.node_name.as_deref()?).map(AsRef::as_ref)
+    }
+
+    /// On a node: first the service proxy, then policy, then the way on.
+    fn at_node(&mut self, node: &'a Node, origin: Origin<'_>, journey: Journey) {
+        if journey.goes_round(node) {
+            return self.unreachable(journey);
+        }
+        let is_own = matches!(origin, Origin::Node);
+        let steps = steps(self.world, self.services, node, &journey.packet, is_own);
+        if steps.is_empty() {
+            return self.through_node(node, origin, journey, None);
+        }
+        for step in steps {
+            self.through_node(node, origin, journey.clone(), Some(step));
+        }
+    }
+
+    fn through_node(
+        &mut self,
+        node: &'a Node,
+        origin: Origin<'_>,
+        mut journey: Journey,
+        service: Option<ServiceStep>,
+    ) {
+        let received = journey.packet;
+        let place = Place::Node(node.metadata.name.clone());
+        let mut masquerade = None;
+        match &service {
+            Some(ServiceStep::Translate { endpoint, masquerade: why, .. }) => {
+                journey.packet.destination = endpoint.0;
+                journey.packet.port = received.port.at(endpoint.1);
+                masquerade = why.map(SourceNat::Proxy);
+            }
+            Some(ServiceStep::Refuse { service: name, refusal }) => {
+                let denial = Denial::Service { service: name.clone(), refusal: *refusal };
+                let hop = Hop {
+                    place,
+                    received,
+                    service: service.clone(),
+                    seen: received,
+                    decisions: Vec::new(),
+                    source: None,
+                };
+                journey.hops.push(hop);
+                return self.lost(journey, Verdict::Deny(denial));
+            }
+            None => {}
+        }
+        let seen = journey.packet;
+        let target = match self.world.owner(seen.destination) {
+            Some(Owner::Pod(pod)) if pod.node_name.as_deref() == Some(&node.metadata.name) => {
+                Target::Pod(pod)
+            }
+            Some(Owner::Node(owner)) if owner.metadata.name == node.metadata.name => Target::Node,
+            _ => Target::Elsewhere,
+        };
+        let (sender, masquerades) = (journey.sender, masquerade.is_some());
+        let crossing = Crossing { node, origin, target, received, seen, sender, masquerades };
+        let decisions = decide(self.world, self.profile, &crossing);
+        journey.truth = decisions.iter().fold(journey.truth, |truth, decision| truth.and(decision.truth));
+        let source = match target {
+            // What is for the node itself is not masqueraded.
+            Target::Node => None,
+            Target::Pod(_) | Target::Elsewhere => masquerade
+                .or_else(|| self.nat_outgoing(&seen))
+                .and_then(|why| Some((self.world.node_source(node, seen.destination)?, why))),
+        };
+        if let Some((address, _)) = source {
+            journey.sender.get_or_insert(seen.source);
+            journey.packet.source = address;
+        }
+        journey.hops.push(Hop { place: place.clone(), received, service, seen, decisions, source });
+        match target {
+            Target::Pod(pod) => self.served(journey, Place::Pod(name_of(pod))),
+            Target::Node => self.served(journey, place),
+            Target::Elsewhere => self.route(journey, matches!(origin, Origin::Outside)),
+        }
+    }
+
+    /// natOutgoing masquerades what a pod sends to an address that is no pod's.
+    fn nat_outgoing(&self, packet: &Packet) -> Option<SourceNat> {
+        let leaves = self.world.snapshot.topology.nat_outgoing
+            && self.world.is_pod_address(packet.source)
+            && !self.world.is_pod_address(packet.destination);
+        leaves.then_some(SourceNat::NatOutgoing)
+    }
+
+    /// Between the nodes: to whoever has the address, else as the router knows it. A node that got the
+    /// packet from there and sends it back has no better idea than the router (`is_back`).
+    fn route(&mut self, journey: Journey, is_back: bool) {
+        match self.world.owner(journey.packet.destination) {
+            Some(Owner::Pod(pod)) => match self.node_of(pod) {
+                Some(node) => self.at_node(node, Origin::Outside, journey),
+                None => self.unreachable(journey),
+            },
+            Some(Owner::Node(node)) => self.at_node(node, Origin::Outside, journey),
+            Some(Owner::External(name)) => self.served(journey, Place::External(name.to_owned())),
+            None if is_back => self.unreachable(journey),
+            None => self.at_router(journey),
+        }
+    }
+
+    /// The router knows the load balancer's addresses and the services' that are advertised to it.
+    fn at_router(&mut self, journey: Journey) {
+        let destination = journey.packet.destination;
+        let topology = &self.world.snapshot.topology;
+        let balanced = topology.load_balancer.as_ref().zip(self.load_balanced(destination));
+        if let Some((balancer, (name, service, mode))) = balanced {
+            let nodes = self.balancer_nodes(balancer, name, service);
+            return match mode {
+                IpMode::VIP => self.over_nodes(journey, nodes),
+                IpMode::Proxy => self.through_balancer(journey, service, nodes),
+            };
+        }
+        let nodes = self.advertising_nodes(destination);
+        self.over_nodes(journey, nodes);
+    }
+
+    fn over_nodes(&mut self, journey: Journey, nodes: Vec<&'a Node>) {
+        if nodes.is_empty() {
+            return self.unreachable(journey);
+        }
+        for node in nodes {
+            self.at_node(node, Origin::Outside, journey.clone());
+        }
+    }
+
+    /// The service of type LoadBalancer that has the address.
+    fn load_balanced(&self, address: IpAddr) -> Option<(&'a NamespacedName, &'a Service, IpMode)> {
+        self.world.snapshot.services.iter().find_map(|(name, service)| {
+            let ingress = service.load_balancer_ingress.iter().find(|ingress| ingress.ip == address)?;
+            Some((name, service.as_ref(), ingress.ip_mode))
+        })
+    }
+
+    /// The nodes that the load balancer sends to: its own, as far as their health check lets it.
+    fn balancer_nodes(
+        &self,
+        balancer: &LoadBalancer,
+        name: &NamespacedName,
+        service: &Service,
+    ) -> Vec<&'a Node> {
+        let mut nodes = self.serving_nodes(name, service);
+        nodes.retain(|node| balancer.nodes.is_empty() || balancer.nodes.contains(&node.metadata.name));
+        nodes
+    }
+
+    /// Every node; of a service whose `externalTrafficPolicy` is Local, those with a ready endpoint.
+    fn serving_nodes(&self, name: &NamespacedName, service: &Service) -> Vec<&'a Node> {
+        let serves = |node: &&Node| {
+            service.external_traffic_policy == TrafficPolicy::Cluster
+                || self.services.has_ready_endpoint(name, &node.metadata.name)
+        };
+        self.world.snapshot.nodes.values().map(AsRef::as_ref).filter(serves).collect()
+    }
+
+    /// A load balancer of mode Proxy speaks to a node's port, and by its own address.
+    fn through_balancer(&mut self, journey: Journey, service: &Service, nodes: Vec<&'a Node>) {
+        let received = journey.packet;
+        let family = Family::of(received.destination);
+        let node_port = service
+            .ports
+            .iter()
+            .find(|port| received.port == (PortProtocol::Port { number: port.port, protocol: port.protocol }))
+            .and_then(|port| port.node_port);
+        let (Some(node_port), Some(source), false) =
+            (node_port, self.router_address(family), nodes.is_empty())
+        else {
+            return self.unreachable(journey);
+        };
+        for node in nodes {
+            let Some(address) = node.addresses.iter().copied().find(|address| Family::of(*address) == family)
+            else {
+                continue;
+            };
+            let seen = Packet { destination: address, port: received.port.at(node_port), ..received };
+            let mut journey = journey.clone();
+            journey.sender.get_or_insert(received.source);
+            journey.packet = Packet { source, ..seen };
+            journey.hops.push(Hop {
+                place: Place::Router,
+                received,
+                service: None,
+                seen,
+                decisions: Vec::new(),
+                source: Some((source, SourceNat::LoadBalancer)),
+            });
+            self.at_node(node, Origin::Outside, journey);
+        }
+    }
+
+    /// The router has the first address of the range of nodes.
+    fn router_address(&self, family: Family) -> Option<IpAddr> {
+        after_network(self.world.snapshot.topology.ranges.nodes.get(family), 1)
+    }
+
+    /// The nodes over which the router knows a service's address.
+    fn advertising_nodes(&self, address: IpAddr) -> Vec<&'a Node> {
+        let topology = &self.world.snapshot.topology;
+        let advertised = |what| topology.advertised.contains(&what);
+        let all = || self.world.snapshot.nodes.values().map(AsRef::as_ref).collect::<Vec<&Node>>();
+        if topology.ranges.services.get(Family::of(address)).contains(&address) {
+            if !advertised(ServiceAddresses::ClusterIps) {
+                return Vec::new();
+            }
+            // The whole range leads to every node, and a Local service's own route to those that serve it.
+            let own =
+                self.services.cluster_ip(address).map(|(name, service)| self.serving_nodes(name, service));
+            return own.filter(|nodes| !nodes.is_empty()).unwrap_or_else(all);
+        }
+        let snapshot = self.world.snapshot;
+        let found = snapshot.services.iter().find(|(_, service)| {
+            advertised(ServiceAddresses::ExternalIps) && service.external_ips.contains(&address)
+                || advertised(ServiceAddresses::LoadBalancerIps)
+                    && service.load_balancer_ingress.iter().any(|ingress| ingress.ip == address)
+        });
+        found.map_or_else(Vec::new, |(name, service)| self.serving_nodes(name, service))
+    }
+
+    fn served(&mut self, journey: Journey, place: Place) {
+        let verdict = match journey.truth {
+            Truth::Yes => Verdict::Allow,
+            Truth::Either(switches) => Verdict::Either(switches),
+            Truth::No => Verdict::Deny(Denial::Policy { action: self.profile.denial() }),
+        };
+        let packet = journey.packet;
+        self.end(journey, Some(Server { place, packet }), verdict);
+    }
+
+    fn unreachable(&mut self, journey: Journey) {
+        self.lost(journey, Verdict::Unreachable);
+    }
+
+    /// Nobody gets the packet, for a reason of its own, unless policy has denied it on an earlier hop.
+    fn lost(&mut self, journey: Journey, verdict: Verdict) {
+        let verdict = match journey.truth {
+            Truth::No => Verdict::Deny(Denial::Policy { action: self.profile.denial() }),
+            Truth::Yes | Truth::Either(_) => verdict,
+        };
+        self.end(journey, None, verdict);
+    }
+
+    fn end(&mut self, journey: Journey, server: Option<Server>, verdict: Verdict) {
+        let alternative = Alternative { hops: journey.hops, server, verdict };
+        self.alternatives.push(alternative);
+    }
+}
+
+impl Journey {
+    /// Whether the packet has been on the node before with the same destination, or on more nodes than any
+    /// way has that leads somewhere. Endpoints may be written that are node ports in their turn, and lead
+    /// from node to node until the packet's time to live is over.
+    fn goes_round(&self, node: &Node) -> bool {
+        let Packet { destination, port, .. } = self.packet;
+        let is_here = |place: &Place| matches!(place, Place::Node(name) if *name == node.metadata.name);
+        let was_here = |hop: &Hop| {
+            is_here(&hop.place) && hop.received.destination == destination && hop.received.port == port
+        };
+        self.hops.len() >= MOST_HOPS || self.hops.iter().any(was_here)
+    }
+
+    fn new(packet: Packet) -> Self {
+        Journey { packet, sender: None, hops: Vec::new(), truth: Truth::Yes }
+    }
+}
