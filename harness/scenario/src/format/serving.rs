@@ -259,12 +259,19 @@ fn service_port(snapshot: &Snapshot, service: &Service, port: &ServicePort, dial
     }
 }
 
-/// The ports of a place, node ports included.
+/// The ports of a place: node ports, and those of services that have a node's address as their own,
+/// included.
 fn ports(snapshot: &Snapshot, place: &Place) -> Vec<Port> {
     let mut ports = own_ports(snapshot, place);
     if matches!(place, Place::Node(_)) {
+        let addresses: Vec<IpAddr> =
+            Family::ALL.into_iter().filter_map(|family| snapshot.address_of(place, family)).collect();
         for service in snapshot.services.values() {
+            let here = addresses.iter().any(|address| has_address(service, *address));
             for port in &service.ports {
+                if here {
+                    ports.push(service_port(snapshot, service, port, port.port));
+                }
                 if let Some(number) = port.node_port {
                     let at_node = service_port(snapshot, service, port, number);
                     ports.push(Port { number, name: None, ..at_node });

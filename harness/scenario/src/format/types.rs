@@ -224,7 +224,8 @@ pub struct ExpectSpec {
     #[serde(default)]
     #[schemars(with = "Option<OneOrMany<String>>")]
     pub served_by: Option<Spanned<OneOrMany<Spanned<String>>>>,
-    /// `true`: all tries are answered by one and the same backend (one of `servedBy`, where that is given).
+    /// `true`: all tries that one node led are answered by one and the same backend (one of `servedBy`, where
+    /// that is given).
     #[serde(default)]
     #[schemars(with = "Option<bool>")]
     pub sticky: Option<Spanned<bool>>,

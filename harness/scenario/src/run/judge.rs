@@ -127,7 +127,11 @@ fn wrong_decider(
     let first = denials.first().map(|denial| &denial.decision);
     match (&expectation.decided_by, first) {
         (None, Some(decision)) if !decision.is_policy() && expected.is_denial() => {
-            Some(format!("denied, but not by policy: {decision}"))
+            let remedy = match decision.is_service() {
+                true => "; if that is meant, write `decidedBy: service`",
+                false => "",
+            };
+            Some(format!("denied, but not by policy: {decision}{remedy}"))
         }
         (None, _) => None,
         (Some(_), None) if observation.outcome == Outcome::Connected => None,
@@ -188,13 +192,24 @@ pub(crate) fn judge_rehearsal(baseline: Option<&Baseline>, observation: &Observa
 }
 
 /// Judges a flow after the policies were removed: it must behave as it did in the rehearsal, whichever
-/// backends its tries reached.
+/// backends its tries reached. A packet that was not lost then and is lost now, by no rule, says nothing of
+/// the policies.
 pub(crate) fn judge_cleanup(rehearsed: &[Observation], tries: &[Observation]) -> Judgement {
     let (before, observed) = (outcomes(rehearsed), outcomes(tries));
     let problem = (before != observed).then(|| {
         format!("after the policies were removed, expected {before} as before they were applied, observed {observed}")
     });
-    Judgement::new(observed, problem.into_iter().collect())
+    let vanished = |it: &Observation| {
+        let lost = matches!(it.outcome, Outcome::Dropped | Outcome::ReplyLost);
+        lost && it.logs.is_empty() && !rehearsed.iter().any(|before| before.outcome == it.outcome)
+    };
+    let judgement = Judgement::new(observed, problem.into_iter().collect());
+    if judgement.status == Status::Failed && tries.iter().any(vanished) {
+        let mut messages = judgement.messages;
+        messages.push("no rule of the enforcer or the proxy logged that it did that".to_owned());
+        return Judgement { status: Status::Errored, messages, ..judgement };
+    }
+    judgement
 }
 
 /// The try that a clean-up's check tells of: one that no try of the rehearsal was like, else the first.

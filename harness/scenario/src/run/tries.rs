@@ -1,5 +1,6 @@
 //! How often an expectation is tried, which backend each try reached, and what all of them say together.
 
+use super::evidence;
 use super::judge::{Judgement, observed_word};
 use crate::plan::{Expectation, Expected};
 use netproof_controlplane::Snapshot;
@@ -101,11 +102,8 @@ pub(super) fn together<'o>(expectation: &Expectation, tries: Vec<Try<'o>>) -> Op
     if !missing.is_empty() {
         problems.push(format!("in {count} tries never reached {}", missing.join(", ")));
     }
-    let answered: BTreeSet<&Place> =
-        tries.iter().filter_map(|it| it.observation.served_by.as_ref()).collect();
-    if expectation.sticky && answered.len() > 1 {
-        let list: Vec<String> = answered.iter().map(ToString::to_string).collect();
-        problems.push(format!("{count} tries were answered by {}, and not all by one", list.join(", ")));
+    if expectation.sticky {
+        problems.extend(strays(&tries));
     }
     let each = each_backend(&tries).filter(|_| matches!(expectation.expected, Expected::PerBackend(_)));
     let each =
@@ -138,6 +136,24 @@ pub(super) fn together<'o>(expectation: &Expectation, tries: Vec<Try<'o>>) -> Op
         _ => {}
     }
     Some(told)
+}
+
+/// What to say where one node led the client to several backends. Each node remembers for itself whom it
+/// led where: clients outside whose flows are spread over several nodes have one backend on each of them.
+fn strays(tries: &[Try<'_>]) -> Vec<String> {
+    let mut answered: BTreeMap<Option<&str>, Vec<&Place>> = BTreeMap::new();
+    for observation in tries.iter().map(|it| it.observation) {
+        answered.entry(evidence::via(observation)).or_default().extend(&observation.served_by);
+    }
+    let stray = |(node, places): (Option<&str>, Vec<&Place>)| {
+        let count = places.len();
+        let different: BTreeSet<&Place> = places.into_iter().collect();
+        let list: Vec<String> = different.iter().map(ToString::to_string).collect();
+        let node = node.map(|node| format!(" that node/{node} led")).unwrap_or_default();
+        let message = format!("{count} tries{node} were answered by {}, and not all by one", list.join(", "));
+        (list.len() > 1).then_some(message)
+    };
+    answered.into_iter().filter_map(stray).collect()
 }
 
 /// What each backend did, in a word; `None` where that is not known of every try, or one did two things.
@@ -189,7 +205,7 @@ mod tests {
     use super::*;
     use crate::plan::VerdictWord;
     use netproof_model::observation::PacketAddresses;
-    use netproof_model::{Action, Decision, Direction, Hook, PolicyRef, Protocol};
+    use netproof_model::{Action, Decision, Direction, Hook, Passage, PolicyRef, Protocol, Token};
 
     fn pod(name: &str) -> Place {
         Place::pod("default", name)
@@ -326,5 +342,34 @@ mod tests {
         );
         let kept = Expectation { keep: true, ..served };
         assert_eq!(status(&kept, &["+b"]), Status::Passed);
+    }
+
+    #[test]
+    fn each_node_keeps_a_client_with_a_backend() {
+        let led = |node: &str, backend: &str| {
+            let passage = Passage {
+                node: node.into(),
+                hook: Hook::Forward,
+                translated: true,
+                packet: denial(backend).packet,
+                token: Token(1),
+            };
+            let served_by = Some(pod(backend));
+            Observation { passages: vec![passage], served_by, ..observation(Outcome::Connected) }
+        };
+        let sticky = Expectation { sticky: true, ..flow(Expected::Allow, &["a", "b"]) };
+        let judged = |observations: &[Observation]| {
+            let tries = observations.iter().map(|observation| {
+                let judgement =
+                    Judgement { status: Status::Passed, observed: "allow".into(), messages: vec![] };
+                let backend = observation.served_by.clone();
+                Try { observation, denials: vec![], backend, judgement }
+            });
+            together(&sticky, tries.collect()).unwrap().judgement.messages
+        };
+        assert!(judged(&[led("n1", "a"), led("n2", "b"), led("n1", "a"), led("n2", "b")]).is_empty());
+        let stray =
+            "2 tries that node/n2 led were answered by pod/default/a, pod/default/b, and not all by one";
+        assert_eq!(judged(&[led("n1", "a"), led("n2", "b"), led("n2", "a")]), [stray]);
     }
 }

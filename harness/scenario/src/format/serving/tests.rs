@@ -131,3 +131,13 @@ fn an_alias_is_what_it_stands_for() {
         assert!(resolved(&alias(to), dns).unwrap_err().contains("does not know `web`"), "{to}");
     }
 }
+
+#[test]
+fn a_service_may_have_the_address_of_a_node() {
+    let own = |it: &mut Service| it.external_ips = vec!["172.18.0.2".parse().unwrap()];
+    let snapshot = with(snapshot_of(OBJECTS), own, |_, _| {});
+    let both = Ok(("pod/default/a pod/default/b".to_owned(), false, false));
+    assert_eq!(resolved(&snapshot, "pod/client -> node/node1:80"), both);
+    assert_eq!(resolved(&snapshot, "pod/client -> ip/172.18.0.2:80"), both);
+    assert!(resolved(&snapshot, "pod/client -> node/node2:80").is_err());
+}

@@ -5,7 +5,7 @@ use crate::plan::{AddressName, PolicySees, Request, RequestPort, RequestTarget};
 use netproof_controlplane::ControlPlane;
 use netproof_model::event::Location;
 use netproof_model::flow::FlowProtocol;
-use netproof_model::observation::PacketAddresses;
+use netproof_model::observation::{LogRecord, PacketAddresses};
 use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
 use netproof_model::{
     Direction, Families, Family, Hook, Passage, Place, PolicyRef, Protocol, Rejection, Stage, Token,
@@ -287,8 +287,11 @@ fn a_deny_needs_a_rehearsal_that_connects() {
 
 #[test]
 fn the_clean_up_must_end_where_the_rehearsal_was() {
-    let [connected, refused, dropped] =
+    let [connected, refused, lost] =
         [Outcome::Connected, Outcome::Refused, Outcome::Dropped].map(observation);
+    let packet = isolation().packet;
+    let log = LogRecord { node: "node1".into(), number: 1, hook: Hook::Forward, packet, token: None };
+    let dropped = Observation { logs: vec![log], ..lost.clone() };
     let status = |before: &[&Observation], after: &[&Observation]| {
         let own = |all: &[&Observation]| all.iter().map(|it| (*it).clone()).collect::<Vec<_>>();
         judge_cleanup(&own(before), &own(after)).status
@@ -300,4 +303,24 @@ fn the_clean_up_must_end_where_the_rehearsal_was() {
     assert_eq!(status(&both, &[&refused, &connected, &refused]), Status::Passed);
     assert_eq!(status(&both, &[&connected, &connected]), Status::Failed);
     assert_eq!(status(&[&connected, &connected], &[&connected, &dropped]), Status::Failed);
+    // Lost without a trace is no verdict, unless it was so before.
+    assert_eq!(status(&[&connected], &[&lost]), Status::Errored);
+    assert_eq!(status(&[&lost], &[&lost]), Status::Passed);
+    assert_eq!(status(&[&lost], &[&connected]), Status::Failed);
+}
+
+#[test]
+fn a_denial_that_is_not_policys_says_how_to_expect_it() {
+    let snapshot = snapshot();
+    let expectation = expectation(Expected::Deny, None);
+    let messages = |denial, outcome| {
+        judge(&expectation, &Expected::Deny, &observation(outcome), &[denial], &snapshot).messages
+    };
+    assert_eq!(
+        messages(no_endpoints(), Outcome::Rejected(Rejection::PortUnreachable)),
+        ["denied, but not by policy: service/default/web: no endpoints; if that is meant, write \
+             `decidedBy: service`"]
+    );
+    let [spoofing] = messages(spoofed(), Outcome::Dropped).try_into().unwrap();
+    assert!(spoofing.starts_with("denied, but not by policy: ") && !spoofing.contains("write"), "{spoofing}");
 }
