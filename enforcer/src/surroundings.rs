@@ -6,6 +6,9 @@
 //!   nothing.
 //! - The table `netproof-nat` masquerades what leaves the pods' range, where the topology says
 //!   `natOutgoing`.
+//! - The table `netproof-unreachable`, on nodes and the router, says "host unreachable" where no route
+//!   leads on. The kernel says it too, but in IPv4 to the same sender five times and then once a second
+//!   (`route.error_burst`, which no namespace can change), and what is not said looks like a drop.
 //! - On the router, `netproof-balancer` is the load balancer for addresses in `ipMode: Proxy`: it
 //!   rewrites the destination to a node and node port, and the source to its own.
 
@@ -19,9 +22,10 @@ use crate::nft::{
 use crate::program::protocol;
 use crate::proxy::{Inputs, NodeView, disjoint, inputs, local_endpoints, part_of, table_family};
 use crate::{EnforcerError, NodeHandle, Options};
+use ipnet::IpNet;
 use netproof_api::Service;
 use netproof_api::core::{IpMode, ServiceType, TrafficPolicy};
-use netproof_controlplane::Snapshot;
+use netproof_controlplane::{Snapshot, router_interface};
 use netproof_model::{Family, Hook, NamespacedName, Topology};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -30,6 +34,9 @@ use std::sync::Arc;
 
 /// The table of the observer.
 pub const OBSERVER: TableId = TableId { family: TableFamily::Inet, name: "netproof-observer" };
+
+/// The table of what has no route.
+pub const UNREACHABLE: TableId = TableId { family: TableFamily::Ip, name: "netproof-unreachable" };
 
 /// What the log prefix of a request says that this node did not lead anywhere, after
 /// [`NFLOG_PREFIX`](crate::NFLOG_PREFIX).
@@ -41,6 +48,8 @@ pub const LED: &str = "led";
 /// Right before policy, whose chains stand at 0.
 const BEFORE_POLICY: i32 = -1;
 const DNAT: i32 = -100;
+/// After every translation of destinations.
+const AFTER_DNAT: i32 = -80;
 const SOURCE_NAT: i32 = 100;
 /// An ICMPv6 echo request.
 const ECHO_REQUEST: u32 = 128;
@@ -91,6 +100,9 @@ impl Surroundings {
 pub fn of_a_node(topology: &Topology) -> Ruleset {
     let mut ruleset = Ruleset::default();
     ruleset.tables.insert(OBSERVER, observer(topology));
+    if topology.family.contains(Family::Ipv4) {
+        ruleset.tables.insert(UNREACHABLE, unreachable());
+    }
     for family in topology.family.list().iter().filter(|_| topology.nat_outgoing) {
         let (source, destination) = addresses(*family);
         let pods = part_of(*topology.ranges.pods.get(*family));
@@ -104,6 +116,42 @@ pub fn of_a_node(topology: &Topology) -> Ruleset {
         ruleset.tables.insert(TableId { family: table_family(*family), name: "netproof-nat" }, table);
     }
     ruleset
+}
+
+/// Who says that no route leads on.
+fn unreachable() -> Table {
+    let mut table = Table::default();
+    let own = Rule::new([Statement::ToThisNode, Statement::Verdict(Verdict::Return)]);
+    let nowhere = Rule::new([Statement::NoRoute, Statement::Unreachable]);
+    hook(&mut table, "prerouting", ChainType::Filter, Hook::Prerouting, AFTER_DNAT, vec![own, nowhere]);
+    table
+}
+
+/// The same on the router, which knows the addresses of services to those only who come from outside.
+fn unreachable_from_the_router(snapshot: &Snapshot) -> Table {
+    let topology = &snapshot.topology;
+    let mut table = unreachable();
+    let ports = topology.nodes.iter().map(|node| Value::Interface(router_interface(topology, &node.name)));
+    let ports = Set::new(&[KeyType::Interface]).with(ports.map(|port| vec![Part::One(port)]));
+    table.sets.insert("nodes".into(), ports);
+    let of_a_node = |address: &IpAddr| snapshot.nodes.values().any(|node| node.addresses.contains(address));
+    let vips = snapshot.services.values().flat_map(|service| {
+        let balanced = service.load_balancer_ingress.iter().filter(|it| it.ip_mode == IpMode::VIP);
+        service.external_ips.iter().copied().chain(balanced.map(|it| it.ip))
+    });
+    let vips = vips.filter(|address| address.is_ipv4() && !of_a_node(address)).map(IpNet::from);
+    let services: Vec<IpNet> = vips.chain([topology.ranges.services.ipv4]).collect();
+    let services = disjoint(&services, Family::Ipv4).into_iter().map(|part| vec![part]);
+    table.sets.insert("services".into(), Set::intervals(&[KeyType::Ipv4]).with(services));
+    let back = Rule::new([
+        Statement::Match(vec![Field::InputInterface], Test::In("nodes".into())),
+        Statement::Match(vec![Field::DestinationV4], Test::In("services".into())),
+        Statement::Unreachable,
+    ]);
+    if let Some(chain) = table.chains.get_mut("prerouting") {
+        chain.rules.push(back);
+    }
+    table
 }
 
 fn observer(topology: &Topology) -> Table {
@@ -124,10 +172,14 @@ fn observer(topology: &Topology) -> Table {
     table
 }
 
-/// The load balancer for addresses in `ipMode: Proxy`; nothing where there is none.
+/// Who says that no route leads on, and the load balancer for addresses in `ipMode: Proxy`, where there is
+/// one.
 pub fn of_the_router(snapshot: &Snapshot) -> Ruleset {
     let mut ruleset = Ruleset::default();
     let topology = &snapshot.topology;
+    if topology.family.contains(Family::Ipv4) {
+        ruleset.tables.insert(UNREACHABLE, unreachable_from_the_router(snapshot));
+    }
     let Some(balancer) = &topology.load_balancer else { return ruleset };
     let takes_part = |name: &&String| balancer.nodes.is_empty() || balancer.nodes.contains(*name);
     let nodes: Vec<NodeView> =

@@ -19,6 +19,8 @@ const CT_ESTABLISHED_OR_RELATED: u32 = 2 | 4;
 const CT_STATUS_DNAT: u32 = 1 << 5;
 /// `RTN_LOCAL`: the type of the routes to this machine's own addresses.
 const ROUTE_LOCAL: u32 = 2;
+/// ICMP destination unreachable: host (RFC 792).
+const ICMP_HOST_UNREACHABLE: u8 = 1;
 const RANDOM_FULLY: u32 = 1 << 4;
 
 /// The expressions of a rule in a table of this family.
@@ -75,6 +77,11 @@ impl Writer {
             Statement::Translated => self.ct_bits(CtKey::Status, CT_STATUS_DNAT),
             Statement::FromThisNode => self.is_local(nf::FibFlags::SADDR),
             Statement::ToThisNode => self.is_local(nf::FibFlags::DADDR),
+            Statement::NoRoute => {
+                let flags = nf::FibFlags::DADDR;
+                self.push(Expr::Fib { dreg: r0, result: nf::FibResult::Oif, flags });
+                self.push(Expr::Cmp { sreg: r0, op: CmpOp::Eq, data: 0u32.to_ne_bytes().to_vec() });
+            }
             Statement::Remember(field, set) => {
                 self.guard(&[*field]);
                 self.load(&[*field]);
@@ -109,6 +116,10 @@ impl Writer {
                     TableFamily::Ip6 => (nf::NFT_REJECT_ICMP_UNREACH, 4),
                     _ => (nf::NFT_REJECT_ICMPX_UNREACH, nf::NFT_REJECT_ICMPX_PORT_UNREACH),
                 };
+                self.push(Expr::Reject { reject_type, icmp_code });
+            }
+            Statement::Unreachable => {
+                let (reject_type, icmp_code) = (nf::NFT_REJECT_ICMP_UNREACH, ICMP_HOST_UNREACHABLE);
                 self.push(Expr::Reject { reject_type, icmp_code });
             }
             Statement::Dnat(address, port) => self.dnat(*address, *port),

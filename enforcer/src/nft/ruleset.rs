@@ -120,6 +120,8 @@ pub enum Statement {
     FromThisNode,
     /// Goes on only if the destination is an address of this node.
     ToThisNode,
+    /// Goes on only if no route leads to the destination, whoever sends the packet.
+    NoRoute,
     /// Adds the field to the set of what is remembered, or remembers it from now on anew.
     Remember(Field, String),
     /// Follows the map's verdict for the fields; goes on if it has none.
@@ -138,6 +140,8 @@ pub enum Statement {
     Note(&'static str),
     /// Answers "port unreachable" by ICMP and drops.
     Reject,
+    /// Answers "host unreachable" by ICMP, as a host without a route does, and drops. IPv4 only.
+    Unreachable,
     /// Changes the destination.
     Dnat(IpAddr, u16),
     /// Changes the source to the node's address, with a random port.

@@ -147,6 +147,8 @@ impl fmt::Display for Statement {
             Statement::FlipMark(bits) => write!(f, "meta mark set meta mark ^ {bits:#x}"),
             Statement::Log(number) => write_log(f, number),
             Statement::Note(word) => write_log(f, word),
+            Statement::NoRoute => f.write_str("fib daddr oif missing"),
+            Statement::Unreachable => f.write_str("reject with icmp type host-unreachable"),
             Statement::Reject => f.write_str("reject"),
             Statement::Dnat(IpAddr::V4(address), port) => write!(f, "dnat to {address}:{port}"),
             Statement::Dnat(IpAddr::V6(address), port) => write!(f, "dnat to [{address}]:{port}"),

@@ -106,6 +106,11 @@ fn has_address(pod: &Pod, address: IpAddr) -> bool {
     !pod.host_network && !pod.phase.has_ended() && pod.pod_ips.contains(&address)
 }
 
+/// The name of the router's end of a node's veth: the cluster makes it, and rules match it.
+pub fn router_interface(topology: &Topology, node: &str) -> String {
+    format!("node{}", topology.node_index(node).unwrap_or_default())
+}
+
 /// The name of the node's end of a pod's veth: `np` and thirteen hexadecimal digits of a hash (FNV-1a)
 /// of `NAMESPACE/NAME`, so that the cluster, which makes it, and an enforcer, which matches it, agree
 /// without talking.

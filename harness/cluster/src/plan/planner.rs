@@ -3,7 +3,7 @@
 use super::{Address, Forward, Hop, Interface, Plan, Stack, Tables, Uplink, overlay};
 use crate::netlink::{ETHERNET_MTU, Mac};
 use ipnet::IpNet;
-use netproof_controlplane::{Snapshot, host_interface};
+use netproof_controlplane::{Snapshot, host_interface, router_interface};
 use netproof_model::{Family, NamespacedName, Place, Wiring};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -47,13 +47,13 @@ impl Planner<'_> {
         });
         let mut router = Stack { forwards: true, addresses: addresses.collect(), ..Stack::default() };
         let nodes = self.snapshot.topology.nodes.iter();
-        router.inside = nodes.map(|node| self.port_of_node(&node.name)).collect();
+        router.inside = nodes.map(|node| router_interface(&self.snapshot.topology, &node.name)).collect();
         self.plan.stacks.insert(Place::Router, router);
     }
 
     fn node(&mut self, name: &str) {
         let place = Place::node(name);
-        let uplink = uplink(&place, Place::Router, self.port_of_node(name), false);
+        let uplink = uplink(&place, Place::Router, router_interface(&self.snapshot.topology, name), false);
         let addresses = self.node_addresses(name);
         let mut stack =
             Stack { forwards: true, addresses: hosts(Interface::Uplink, &addresses), ..Stack::default() };
@@ -210,11 +210,6 @@ impl Planner<'_> {
                 Hop::Gateway { interface: Interface::Port(Place::node(node)), gateway: via, source: None };
             stack.tables.routes.insert(IpNet::from(*address), hop);
         }
-    }
-
-    /// The router's port to a node.
-    fn port_of_node(&self, node: &str) -> String {
-        format!("node{}", self.snapshot.topology.node_index(node).unwrap_or_default())
     }
 
     pub(super) fn of_families(&self, addresses: &[IpAddr]) -> Vec<IpAddr> {
