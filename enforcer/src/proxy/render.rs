@@ -12,14 +12,15 @@
 //! `--cluster-cidr`).
 
 use super::base::{
-    CLUSTER_IPS, FIREWALL_IPS, NO_ENDPOINT_NODE_PORTS, NO_ENDPOINT_SERVICES, SERVICE_IPS, SERVICE_NODE_PORTS,
-    mark, table_family,
+    CLUSTER_IPS, FIREWALL_IPS, HAIRPINS, NO_ENDPOINT_NODE_PORTS, NO_ENDPOINT_SERVICES, SERVICE_IPS,
+    SERVICE_NODE_PORTS, mark, table_family,
 };
 use super::program::{Endpoint, Inputs, NodeView, ServicePort, compile};
 use crate::identities::Numbers;
 use crate::names;
 use crate::nft::{
-    Chain, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableId, Test, Value, Verdict,
+    Chain, Data, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableId, Test, Value,
+    Verdict,
 };
 use crate::options::{ProxyMode, ProxyOptions};
 use crate::program::{Range, union};
@@ -53,6 +54,8 @@ pub struct Rendered {
     /// Whether two services claim the same address and port, or the same node port. The first in the
     /// order of names has it.
     pub contested: bool,
+    /// How often each address is an endpoint's.
+    pub endpoints: BTreeMap<IpAddr, usize>,
 }
 
 /// The whole ruleset of a node.
@@ -102,6 +105,7 @@ fn draw<'s>(
             destination,
             table: Table::default(),
             contested: false,
+            endpoints: BTreeMap::new(),
             numbers,
         };
         renderer.maps();
@@ -112,6 +116,7 @@ fn draw<'s>(
             renderer.service(port);
         }
         rendered.contested |= renderer.contested;
+        rendered.endpoints.append(&mut renderer.endpoints);
         rendered.ruleset.tables.insert(table(*family), renderer.table);
     }
     rendered
@@ -123,10 +128,11 @@ pub(super) struct Renderer<'a> {
     pub(super) topology: &'a Topology,
     node: &'a NodeView,
     pub(super) options: ProxyOptions,
-    source: Field,
+    pub(super) source: Field,
     pub(super) destination: Field,
     pub(super) table: Table,
     contested: bool,
+    endpoints: BTreeMap<IpAddr, usize>,
     numbers: &'a mut Numbers,
 }
 
@@ -219,42 +225,61 @@ impl Renderer<'_> {
         policy: TrafficPolicy,
         endpoints: &BTreeSet<Endpoint>,
     ) -> Vec<Rule> {
-        let mut rules = Vec::new();
-        let mut choices = BTreeMap::new();
-        for (position, endpoint) in (0u32..).zip(endpoints) {
-            let chain = self.endpoint(port, endpoint);
-            let on = Verdict::Goto(chain);
-            if let Some(seconds) = port.affinity {
-                let had = Test::Remembered(affinity_set(port, endpoint, seconds));
-                let had = Statement::Match(vec![self.source], had);
-                rules.push(Rule::new([had, Statement::Verdict(on.clone())]));
-            }
-            choices.insert(vec![Part::One(Value::Number(position))], Some(on));
+        for endpoint in endpoints {
+            self.hairpin(endpoint.address);
         }
-        let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
         let map = match policy {
             TrafficPolicy::Cluster => name(port, "endpoints"),
             TrafficPolicy::Local => name(port, "local-endpoints"),
         };
+        if let Some(seconds) = port.affinity {
+            return self.choice_with_affinity(port, endpoints, map, seconds);
+        }
+        let (count, set) = destinations(self.destination, endpoints.iter().map(|it| (it.address, it.port)));
+        self.table.sets.insert(map.clone(), set);
+        vec![Rule::new([of_protocol(port), Statement::RandomDnat(count, map)])]
+    }
+
+    fn choice_with_affinity(
+        &mut self,
+        port: &ServicePort,
+        endpoints: &BTreeSet<Endpoint>,
+        map: String,
+        seconds: u32,
+    ) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        let mut choices = BTreeMap::new();
+        for (position, endpoint) in (0u32..).zip(endpoints) {
+            let clients = affinity_set(port, endpoint, seconds);
+            let on = Verdict::Goto(self.endpoint(port, endpoint, &clients, seconds));
+            let had = Statement::Match(vec![self.source], Test::Remembered(clients));
+            rules.push(Rule::new([had, Statement::Verdict(on.clone())]));
+            choices.insert(vec![Part::One(Value::Number(position))], Some(on.into()));
+        }
+        let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
         self.table.sets.insert(map.clone(), Set { elements: choices, ..Set::map(&[KeyType::Number]) });
         rules.push(Rule::new([Statement::RandomMap(count, map)]));
         rules
     }
 
-    /// The chain that leads to one endpoint; its name.
-    fn endpoint(&mut self, port: &ServicePort, endpoint: &Endpoint) -> String {
+    /// The chain that leads to one endpoint and remembers its clients; its name.
+    fn endpoint(&mut self, port: &ServicePort, endpoint: &Endpoint, clients: &str, seconds: u32) -> String {
         let chain = of_endpoint(port, "endpoint", endpoint);
-        let own = Statement::Match(vec![self.source], Test::Is(Part::One(endpoint.address.into())));
-        let mut rules = vec![Rule::new([own, mark()]).comment("a pod that reaches itself by its service")];
-        if let Some(seconds) = port.affinity {
-            let set = affinity_set(port, endpoint, seconds);
-            self.table.sets.insert(set.clone(), Set::remembering(self.source.key_type(), seconds));
-            rules.push(Rule::new([Statement::Remember(self.source, set)]));
-        }
-        let of_protocol = Statement::Match(vec![Field::Protocol], Test::Is(protocol(port)));
-        rules.push(Rule::new([of_protocol, Statement::Dnat(endpoint.address, endpoint.port)]));
+        self.table.sets.insert(clients.to_owned(), Set::remembering(self.source.key_type(), seconds));
+        let rules = vec![
+            Rule::new([Statement::Remember(self.source, clients.to_owned())]),
+            Rule::new([of_protocol(port), Statement::Dnat(endpoint.address, endpoint.port)]),
+        ];
         self.chain(&chain, rules);
         chain
+    }
+
+    /// Has the endpoint's address among those of pods that may reach themselves.
+    fn hairpin(&mut self, address: IpAddr) {
+        *self.endpoints.entry(address).or_default() += 1;
+        if let Some(set) = self.table.sets.get_mut(HAIRPINS) {
+            set.elements.insert(hairpin(address), None);
+        }
     }
 
     fn cluster_ip(&mut self, port: &ServicePort) {
@@ -383,7 +408,7 @@ impl Renderer<'_> {
 
     fn element(&mut self, map: &str, key: Element, chain: &str) {
         let Some(map) = self.table.sets.get_mut(map) else { return };
-        let verdict = Some(Verdict::Goto(chain.into()));
+        let verdict = Some(Data::from(Verdict::Goto(chain.into())));
         match map.elements.get(&key) {
             Some(other) => self.contested |= *other != verdict,
             None => drop(map.elements.insert(key, verdict)),
@@ -402,6 +427,30 @@ fn on_node(number: u16, port: &ServicePort) -> Element {
 
 fn protocol(port: &ServicePort) -> Part {
     Part::One(Value::Protocol(port.protocol.number(port.family())))
+}
+
+fn of_protocol(port: &ServicePort) -> Statement {
+    Statement::Match(vec![Field::Protocol], Test::Is(protocol(port)))
+}
+
+/// The element of [`HAIRPINS`] for an address.
+pub(super) fn hairpin(address: IpAddr) -> Element {
+    vec![Part::One(address.into()), Part::One(address.into())]
+}
+
+/// A map from numbers to these addresses and ports, for [`Statement::RandomDnat`], and how many there are.
+pub(crate) fn destinations(
+    destination: Field,
+    destinations: impl IntoIterator<Item = (IpAddr, u16)>,
+) -> (u32, Set) {
+    let mut set = Set::data_map(&[KeyType::Number], &[destination.key_type(), KeyType::Port]);
+    let mut count = 0;
+    for (address, port) in destinations {
+        let data = Data::Values(vec![address.into(), Value::Port(port)]);
+        set.elements.insert(vec![Part::One(Value::Number(count))], Some(data));
+        count += 1;
+    }
+    (count, set)
 }
 
 fn comment(port: &ServicePort) -> String {
