@@ -147,3 +147,39 @@ fn differing<'a, T>(
         differing.push(Difference { name, before: object(old), after: object(new) });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Objects of two snapshots: the same object, another one, in one snapshot only, or in none.
+        #[test]
+        fn what_differs_is_what_is_not_the_same_object(states in proptest::collection::vec(0..5, 0..12)) {
+            let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+            let mut expected = Vec::new();
+            for (number, state) in states.into_iter().enumerate() {
+                let name = NamespacedName::new("default", format!("object-{number:02}"));
+                let [old, new] = [Arc::new(number), Arc::new(number)];
+                let (old, new) = match state {
+                    0 => (Some(Arc::clone(&old)), Some(old)),
+                    1 => (Some(old), Some(new)),
+                    2 => (Some(old), None),
+                    3 => (None, Some(new)),
+                    _ => (None, None),
+                };
+                before.extend(old.clone().map(|old| (name.clone(), old)));
+                after.extend(new.clone().map(|new| (name.clone(), new)));
+                if matches!(state, 1..=3) {
+                    expected.push((name, old.is_some(), new.is_some()));
+                }
+            }
+            let got: Vec<_> = differing(&before, &after)
+                .into_iter()
+                .map(|it| (it.name.clone(), it.before.is_some(), it.after.is_some()))
+                .collect();
+            prop_assert_eq!(got, expected);
+        }
+    }
+}

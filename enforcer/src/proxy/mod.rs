@@ -1,6 +1,7 @@
 //! The service proxy with nftables: an agent for each node.
 
 mod base;
+mod choice;
 mod gathered;
 mod health;
 mod program;
@@ -12,8 +13,9 @@ pub use program::{Endpoint, Inputs, NodeView, ServicePort, compile};
 pub use render::{Rendered, Site, render, render_part, table};
 
 pub(crate) use base::table_family;
+pub(crate) use choice::destinations;
 pub(crate) use health::local_endpoints;
-pub(crate) use render::{destinations, disjoint, part_of};
+pub(crate) use render::{disjoint, part_of};
 
 use crate::agents::Agents;
 use crate::conntrack::{UdpServices, delete_stale};
@@ -21,12 +23,12 @@ use crate::identities::Numbers;
 use crate::nft::{Report, Ruleset};
 use crate::{EnforcerError, NodeHandle, Options, Proxy, ProxyOptions};
 use base::HAIRPINS;
+use choice::hairpin;
 use gathered::{Change, Gathered};
 use health::{HealthServer, health_checks};
 use netproof_controlplane::Snapshot;
 use netproof_model::{Families, Family, IdentityTable};
 use program::udp_services;
-use render::hairpin;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};

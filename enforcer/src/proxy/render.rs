@@ -2,32 +2,31 @@
 //! mode, so that a packet's cost does not grow with the number of services.
 //!
 //! nat: `services` finds the chain of a service port by one look into a map; that chain marks what must
-//! be masqueraded and chooses an endpoint at random, or the one that the client had; the endpoint's chain
-//! does the DNAT; after routing what is marked is masqueraded. filter, just before DNAT's place in the
-//! order of hooks: what the load balancer's source ranges do not let in is dropped; what would lead to a
-//! service without endpoints is refused, and so is an unknown port of a service's address; an address of
-//! the service range that no service has is dropped.
+//! be masqueraded, and translates the destination to an endpoint that it chooses at random, or to the one
+//! that the client had; after routing what is marked is masqueraded, and a pod that reaches itself.
+//! filter, just before DNAT's place in the order of hooks: what the load balancer's source ranges do not
+//! let in is dropped; what would lead to a service without endpoints is refused, and so is an unknown
+//! port of a service's address; an address of the service range that no service has is dropped.
 //!
 //! A packet is local, and keeps its source, if that is in the range of all pods (kube-proxy's
 //! `--cluster-cidr`).
 
 use super::base::{
-    CLUSTER_IPS, FIREWALL_IPS, HAIRPINS, NO_ENDPOINT_NODE_PORTS, NO_ENDPOINT_SERVICES, SERVICE_IPS,
-    SERVICE_NODE_PORTS, mark, table_family,
+    CLUSTER_IPS, FIREWALL_IPS, NO_ENDPOINT_NODE_PORTS, NO_ENDPOINT_SERVICES, SERVICE_IPS, SERVICE_NODE_PORTS,
+    mark, table_family,
 };
-use super::program::{Endpoint, Inputs, NodeView, ServicePort, compile};
+use super::program::{Inputs, NodeView, ServicePort, compile};
 use crate::identities::Numbers;
 use crate::names;
 use crate::nft::{
-    Chain, Data, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableId, Test, Value,
-    Verdict,
+    Chain, Data, Element, Field, Part, Rule, Ruleset, Set, Statement, Table, TableId, Test, Value, Verdict,
 };
 use crate::options::{ProxyMode, ProxyOptions};
 use crate::program::{Range, union};
 use ipnet::IpNet;
 use netproof_api::core::TrafficPolicy;
 use netproof_model::{Action, Decision, Family, Identity, NamespacedName, Topology};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The table of a family's services.
@@ -132,7 +131,8 @@ pub(super) struct Renderer<'a> {
     pub(super) destination: Field,
     pub(super) table: Table,
     contested: bool,
-    endpoints: BTreeMap<IpAddr, usize>,
+    /// How often each address is an endpoint's.
+    pub(super) endpoints: BTreeMap<IpAddr, usize>,
     numbers: &'a mut Numbers,
 }
 
@@ -216,70 +216,6 @@ impl Renderer<'_> {
         }
         statements.push(mark());
         Rule::new(statements).comment(comment(port))
-    }
-
-    /// The rules that lead to one of the endpoints: the one that the client had, or any.
-    fn choice(
-        &mut self,
-        port: &ServicePort,
-        policy: TrafficPolicy,
-        endpoints: &BTreeSet<Endpoint>,
-    ) -> Vec<Rule> {
-        for endpoint in endpoints {
-            self.hairpin(endpoint.address);
-        }
-        let map = match policy {
-            TrafficPolicy::Cluster => name(port, "endpoints"),
-            TrafficPolicy::Local => name(port, "local-endpoints"),
-        };
-        if let Some(seconds) = port.affinity {
-            return self.choice_with_affinity(port, endpoints, map, seconds);
-        }
-        let (count, set) = destinations(self.destination, endpoints.iter().map(|it| (it.address, it.port)));
-        self.table.sets.insert(map.clone(), set);
-        vec![Rule::new([of_protocol(port), Statement::RandomDnat(count, map)])]
-    }
-
-    fn choice_with_affinity(
-        &mut self,
-        port: &ServicePort,
-        endpoints: &BTreeSet<Endpoint>,
-        map: String,
-        seconds: u32,
-    ) -> Vec<Rule> {
-        let mut rules = Vec::new();
-        let mut choices = BTreeMap::new();
-        for (position, endpoint) in (0u32..).zip(endpoints) {
-            let clients = affinity_set(port, endpoint, seconds);
-            let on = Verdict::Goto(self.endpoint(port, endpoint, &clients, seconds));
-            let had = Statement::Match(vec![self.source], Test::Remembered(clients));
-            rules.push(Rule::new([had, Statement::Verdict(on.clone())]));
-            choices.insert(vec![Part::One(Value::Number(position))], Some(on.into()));
-        }
-        let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
-        self.table.sets.insert(map.clone(), Set { elements: choices, ..Set::map(&[KeyType::Number]) });
-        rules.push(Rule::new([Statement::RandomMap(count, map)]));
-        rules
-    }
-
-    /// The chain that leads to one endpoint and remembers its clients; its name.
-    fn endpoint(&mut self, port: &ServicePort, endpoint: &Endpoint, clients: &str, seconds: u32) -> String {
-        let chain = of_endpoint(port, "endpoint", endpoint);
-        self.table.sets.insert(clients.to_owned(), Set::remembering(self.source.key_type(), seconds));
-        let rules = vec![
-            Rule::new([Statement::Remember(self.source, clients.to_owned())]),
-            Rule::new([of_protocol(port), Statement::Dnat(endpoint.address, endpoint.port)]),
-        ];
-        self.chain(&chain, rules);
-        chain
-    }
-
-    /// Has the endpoint's address among those of pods that may reach themselves.
-    fn hairpin(&mut self, address: IpAddr) {
-        *self.endpoints.entry(address).or_default() += 1;
-        if let Some(set) = self.table.sets.get_mut(HAIRPINS) {
-            set.elements.insert(hairpin(address), None);
-        }
     }
 
     fn cluster_ip(&mut self, port: &ServicePort) {
@@ -425,39 +361,15 @@ fn on_node(number: u16, port: &ServicePort) -> Element {
     vec![protocol(port), Part::One(Value::Port(number))]
 }
 
-fn protocol(port: &ServicePort) -> Part {
+pub(super) fn protocol(port: &ServicePort) -> Part {
     Part::One(Value::Protocol(port.protocol.number(port.family())))
-}
-
-fn of_protocol(port: &ServicePort) -> Statement {
-    Statement::Match(vec![Field::Protocol], Test::Is(protocol(port)))
-}
-
-/// The element of [`HAIRPINS`] for an address.
-pub(super) fn hairpin(address: IpAddr) -> Element {
-    vec![Part::One(address.into()), Part::One(address.into())]
-}
-
-/// A map from numbers to these addresses and ports, for [`Statement::RandomDnat`], and how many there are.
-pub(crate) fn destinations(
-    destination: Field,
-    destinations: impl IntoIterator<Item = (IpAddr, u16)>,
-) -> (u32, Set) {
-    let mut set = Set::data_map(&[KeyType::Number], &[destination.key_type(), KeyType::Port]);
-    let mut count = 0;
-    for (address, port) in destinations {
-        let data = Data::Values(vec![address.into(), Value::Port(port)]);
-        set.elements.insert(vec![Part::One(Value::Number(count))], Some(data));
-        count += 1;
-    }
-    (count, set)
 }
 
 fn comment(port: &ServicePort) -> String {
     format!("service/{} port {}/{}", port.service, port.port, port.protocol)
 }
 
-fn name(port: &ServicePort, kind: &str) -> String {
+pub(super) fn name(port: &ServicePort, kind: &str) -> String {
     names::object_part(kind, &port.service, &format!("{}/{}", port.protocol, port.port))
 }
 
@@ -466,19 +378,6 @@ fn policy_chain(port: &ServicePort, policy: TrafficPolicy) -> String {
         TrafficPolicy::Cluster => name(port, "service"),
         TrafficPolicy::Local => name(port, "local"),
     }
-}
-
-fn of_endpoint(port: &ServicePort, kind: &str, endpoint: &Endpoint) -> String {
-    // A colon may not stand in a name.
-    let address = endpoint.address.to_string().replace(':', ".");
-    let part = format!("{}/{}/{address}/{}", port.protocol, port.port, endpoint.port);
-    names::object_part(kind, &port.service, &part)
-}
-
-/// The set of clients that an endpoint has. Its name says for how long it does: another time is another
-/// set, since the kernel changes that of none.
-fn affinity_set(port: &ServicePort, endpoint: &Endpoint, seconds: u32) -> String {
-    of_endpoint(port, &format!("affinity-{seconds}s"), endpoint)
 }
 
 /// Addresses of one family as parts that do not touch, as a set of ranges wants them.
