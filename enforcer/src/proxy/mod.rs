@@ -89,26 +89,25 @@ impl Proxy for NftablesProxy {
 
     fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError> {
         // Taken out, here and for each node, so that after an error everything is looked at anew.
-        let (gathered, changes) = match self.gathered.take() {
+        let (gathered, changes, same_topology) = match self.gathered.take() {
             Some(mut gathered) => {
-                let same = gathered.snapshot().topology == snapshot.topology;
+                let same_topology = gathered.snapshot().topology == snapshot.topology;
                 let changes = gathered.advance(snapshot);
-                (gathered, same.then_some(changes))
+                (gathered, changes, same_topology)
             }
-            None => (Gathered::new(Arc::clone(snapshot)), None),
+            None => (Gathered::new(Arc::clone(snapshot)), Vec::new(), false),
         };
         let ipv6 = snapshot.topology.family.contains(Family::Ipv6);
         for (name, state) in &mut self.nodes {
             let node = NodeView::new(snapshot, name);
             let site = Site { topology: &snapshot.topology, node: &node, options: self.options };
-            let known = state.in_force.take().filter(|known| known.node == node && !known.contested);
-            let (contested, endpoints) = match (known, &changes) {
-                (Some(known), Some(changes)) => {
-                    change(&mut self.agents, name, changes, known.endpoints, &gathered, site)?
+            let (contested, endpoints) = match state.in_force.take() {
+                Some(known) if same_topology && known.node == node && !known.contested => {
+                    change(&mut self.agents, name, &changes, known.endpoints, &gathered, site)?
                 }
                 _ => load(&mut self.agents, name, &gathered, site)?,
             };
-            clean_conntrack(state, name, changes.as_deref().unwrap_or_default(), snapshot.topology.family)?;
+            clean_conntrack(state, name, &changes, snapshot.topology.family)?;
             self.health.update(name, state.netns.as_fd(), ipv6, &health_checks(&gathered, name))?;
             state.in_force = Some(InForce { node, contested, endpoints });
         }
