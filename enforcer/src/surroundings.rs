@@ -20,14 +20,15 @@ use crate::nft::{
     Test, Value, Verdict,
 };
 use crate::program::protocol;
-use crate::proxy::{Inputs, NodeView, disjoint, inputs, local_endpoints, part_of, table_family};
+use crate::proxy::{
+    Inputs, NodeView, destinations, disjoint, inputs, local_endpoints, part_of, table_family,
+};
 use crate::{EnforcerError, NodeHandle, Options};
 use ipnet::IpNet;
 use netproof_api::Service;
 use netproof_api::core::{IpMode, ServiceType, TrafficPolicy};
 use netproof_controlplane::{Snapshot, router_interface};
 use netproof_model::{Family, Hook, NamespacedName, Topology};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -256,7 +257,7 @@ impl Balancing {
                     Part::One(Value::Port(port.port)),
                 ];
                 if let Some(map) = self.table.sets.get_mut(BALANCED) {
-                    map.elements.entry(key).or_insert_with(|| Some(Verdict::Goto(chain.clone())));
+                    map.elements.entry(key).or_insert_with(|| Some(Verdict::Goto(chain.clone()).into()));
                 }
             }
         }
@@ -272,33 +273,26 @@ impl Balancing {
         targets: &[IpAddr],
         service: &Service,
     ) -> Vec<Rule> {
-        let mut choices = BTreeMap::new();
-        for (position, target) in (0u32..).zip(targets) {
-            // A colon may not stand in a name.
-            let address = target.to_string().replace(':', ".");
-            let chain = names::object_part("node", name, &format!("{part}/{address}"));
-            let of_protocol = Test::Is(Part::One(Value::Protocol(protocol)));
-            let of_protocol = Statement::Match(vec![Field::Protocol], of_protocol);
-            let rules = vec![Rule::new([of_protocol, Statement::Dnat(*target, node_port)])];
-            self.table.chains.insert(chain.clone(), Chain { base: None, rules });
-            choices.insert(vec![Part::One(Value::Number(position))], Some(Verdict::Goto(chain)));
-        }
-        let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
+        let (source, destination) = addresses(self.family);
+        let targets = targets.iter().map(|target| (*target, node_port));
+        let (count, set) = destinations(destination, targets);
         let map = names::object_part("nodes", name, part);
-        self.table.sets.insert(map.clone(), Set { elements: choices, ..Set::map(&[KeyType::Number]) });
-        let any = Statement::RandomMap(count, map);
+        self.table.sets.insert(map.clone(), set);
+        let of_protocol = Test::Is(Part::One(Value::Protocol(protocol)));
+        let of_protocol = Statement::Match(vec![Field::Protocol], of_protocol);
+        let any = [of_protocol, Statement::RandomDnat(count, map)];
         let ranges = service.load_balancer_source_ranges.iter();
         let ranges: Vec<_> =
             ranges.filter(|range| Family::of(range.addr()) == self.family).copied().collect();
         if ranges.is_empty() {
-            return vec![Rule::new([any])];
+            return vec![Rule::new(any)];
         }
-        let (source, _) = addresses(self.family);
         let set = names::object("source-ranges", name);
         let elements = disjoint(&ranges, self.family).into_iter().map(|part| vec![part]);
         self.table.sets.insert(set.clone(), Set::intervals(&[source.key_type()]).with(elements));
         let allowed = Statement::Match(vec![source], Test::In(set));
-        vec![Rule::new([allowed, any]), Rule::new([Statement::Verdict(Verdict::Drop)])]
+        let [of_protocol, any] = any;
+        vec![Rule::new([allowed, of_protocol, any]), Rule::new([Statement::Verdict(Verdict::Drop)])]
     }
 }
 

@@ -325,6 +325,25 @@ fn a_patch_equals_a_fresh_load() -> Result<(), Failed> {
     let states = [
         world.apply(&world::service("first", &spec("a0"))),
         world.apply(&world::service("second", &spec("a1"))),
+        // Endpoints that two services have, and one of the services changes or goes.
+        world.apply(&world::service("again", &spec("a0"))),
+        world.apply(&world::service(
+            "again",
+            &spec("a0").replace("{type", "{sessionAffinity: ClientIP, type"),
+        )),
+        world.label("pod", "pod2", "app", Some("a2")),
+        world.apply(&world::service("again", &spec("a2"))),
+        world.label("pod", "pod2", "app", Some("a0")),
+        world.apply(&world::service("again", &spec("a0"))),
+        world.delete("service", "again"),
+        // A slice that comes before its service, goes to another one, and goes.
+        world.apply(&world::slice("given", "later", "10.244.1.77")),
+        world.apply(&world::service("later", "{ports: [{port: 80}]}")),
+        world.apply(&world::slice("given", "first", "10.244.1.77")),
+        world.apply(&world::slice("given", "later", "10.244.1.78")),
+        world.delete("service", "later"),
+        world.apply(&world::service("later", "{clusterIP: None, ports: [{port: 80}]}")),
+        world.delete("endpointslice", "given"),
         world.label("pod", "pod3", "app", Some("a0")),
         world.label("pod", "pod1", "app", Some("a0")),
         world.delete("service", "first"),
@@ -346,8 +365,14 @@ fn a_patch_equals_a_fresh_load() -> Result<(), Failed> {
         let fresh_netns = new_netns()?;
         let mut fresh = proxy_in(&fresh_netns)?;
         fresh.program(snapshot)?;
-        // Numbers are given in the order in which they are needed, which differs.
-        let plain = |text: String| text.replace(|c: char| c.is_ascii_digit(), "");
+        // Decisions are numbered in the order in which they are needed, which differs.
+        let plain = |text: String| {
+            ["netproof:", "comment \""].into_iter().fold(text, |text, before| {
+                let pieces =
+                    text.split(before).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+                pieces.collect::<Vec<_>>().join(before)
+            })
+        };
         let (got, expected) = (plain(patched.rules("node1").unwrap()), plain(fresh.rules("node1").unwrap()));
         assert_eq!(got, expected, "state {position}");
         let count = |netns| -> Result<usize, Failed> { Ok(dump(netns)?.lines().count()) };

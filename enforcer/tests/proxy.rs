@@ -77,6 +77,7 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     ("external=Local", "e1 e2", "pod", "lb:80", "e1 e2"),
     ("external=Local", "e1 e2", "pod", "node:30080", "e1 e2"),
     ("external=Local", "e1 e2", "e1", "node:30080", "e1 masq, e2"),
+    ("external=Local", "e1 e2", "e2", "node:30080", "e1, e2 masq"),
     ("external=Local", "e1 e2", "host", "lb:80", "e1 masq, e2 masq"),
     ("external=Local", "e2", "internet", "external-ip:80", "dropped in forward"),
     ("external=Local", "e2", "internet", "lb:80", "dropped in forward"),
@@ -122,6 +123,7 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     ("iptables ranges=internet", "", "node2", "lb:80", "rejected in forward"),
     // Affinity: the endpoint that the client had.
     ("affinity", "e1 e2", "pod", "cluster-ip:80", "e1 e2"),
+    ("affinity", "e1 e2", "e1", "cluster-ip:80", "e1 masq, e2"),
     ("affinity had=e2", "e1 e2", "pod", "cluster-ip:80", "e2"),
     ("affinity had=e2", "e1 e2", "internet", "node:30080", "e2 masq"),
     ("affinity had=e2 external=Local", "e1 e2", "internet", "lb:80", "e1"),

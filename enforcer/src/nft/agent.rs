@@ -4,7 +4,7 @@
 //! but the base chains under the names of a new epoch, by several transactions to which nothing refers
 //! yet; a last, small one makes the base chains refer to it; then the old epoch is removed.
 
-use super::diff::{build, demolish, difference, leftovers, repoint, undo};
+use super::diff::{build, demolish, difference, leftovers, repoint, same_shape, undo};
 use super::encode::{Epoch, Message, Operation, encode};
 use super::kernel::{Kernel, KernelError};
 use super::ruleset::{Ruleset, Table, TableId};
@@ -307,8 +307,8 @@ fn edit(ruleset: &mut Ruleset, gone: &Ruleset, come: &Ruleset) {
         let table = ruleset.tables.entry(*id).or_default();
         for (name, set) in &part.sets {
             match table.sets.get_mut(name) {
-                Some(held) => held.elements.extend(set.elements.clone()),
-                None => drop(table.sets.insert(name.clone(), set.clone())),
+                Some(held) if same_shape(held, set) => held.elements.extend(set.elements.clone()),
+                _ => drop(table.sets.insert(name.clone(), set.clone())),
             }
         }
         table.chains.extend(part.chains.clone());

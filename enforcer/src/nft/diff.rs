@@ -80,11 +80,15 @@ fn table_difference<'a>(id: TableId, old: &'a Table, new: &'a Table, difference:
 }
 
 fn must_renew(old: &Set, new: &Set) -> bool {
-    let same_shape = old.key == new.key
-        && old.interval == new.interval
-        && old.is_map == new.is_map
-        && old.remembers == new.remembers;
-    !same_shape || (old.interval && old.elements != new.elements)
+    !same_shape(old, new) || (old.interval && old.elements != new.elements)
+}
+
+/// Whether two sets differ in their elements at most.
+pub(super) fn same_shape(one: &Set, other: &Set) -> bool {
+    one.key == other.key
+        && one.interval == other.interval
+        && one.data == other.data
+        && one.remembers == other.remembers
 }
 
 /// The sets that a rule refers to.
@@ -93,6 +97,7 @@ fn sets_of(rule: &Rule) -> impl Iterator<Item = &str> {
         Statement::Match(_, Test::In(set) | Test::Remembered(set))
         | Statement::VerdictMap(_, set)
         | Statement::RandomMap(_, set)
+        | Statement::RandomDnat(_, set)
         | Statement::Remember(_, set) => Some(set.as_str()),
         _ => None,
     })
@@ -107,8 +112,7 @@ fn set_difference<'a>(
 ) {
     let Some(old) = old else {
         difference.switch.push(Operation::AddSet(id, name, new));
-        let elements: Vec<_> =
-            new.elements.iter().map(|(element, verdict)| (element, verdict.as_ref())).collect();
+        let elements: Vec<_> = new.elements.iter().map(|(element, data)| (element, data.as_ref())).collect();
         if !elements.is_empty() {
             difference.switch.push(Operation::AddElements(id, name, new, elements));
         }
@@ -117,14 +121,14 @@ fn set_difference<'a>(
     let gone: Vec<_> = old
         .elements
         .iter()
-        .filter(|(element, verdict)| new.elements.get(*element) != Some(verdict))
+        .filter(|(element, data)| new.elements.get(*element) != Some(data))
         .map(|(element, _)| element)
         .collect();
     let come: Vec<_> = new
         .elements
         .iter()
-        .filter(|(element, verdict)| old.elements.get(*element) != Some(verdict))
-        .map(|(element, verdict)| (element, verdict.as_ref()))
+        .filter(|(element, data)| old.elements.get(*element) != Some(data))
+        .map(|(element, data)| (element, data.as_ref()))
         .collect();
     if !gone.is_empty() {
         difference.switch.push(Operation::DeleteElements(id, name, old, gone));

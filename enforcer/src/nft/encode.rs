@@ -3,7 +3,7 @@
 //! The messages are built before they are handed over because a transaction must fit into one send.
 
 use super::expressions::expressions;
-use super::ruleset::{Base, Chain, ChainType, Element, Rule, Set, TableFamily, TableId, Verdict};
+use super::ruleset::{Base, Chain, ChainType, Data, Element, Rule, Set, TableFamily, TableId};
 use super::sets::{wire_elements, write_element, write_set};
 use netproof_model::Hook;
 use nlink::netlink::MessageBuilder;
@@ -47,7 +47,7 @@ pub(super) enum Operation<'a> {
     AddRule(TableId, &'a str, &'a Chain, &'a Rule),
     AddSet(TableId, &'a str, &'a Set),
     DeleteSet(TableId, &'a str, &'a Set),
-    AddElements(TableId, &'a str, &'a Set, Vec<(&'a Element, Option<&'a Verdict>)>),
+    AddElements(TableId, &'a str, &'a Set, Vec<(&'a Element, Option<&'a Data>)>),
     DeleteElements(TableId, &'a str, &'a Set, Vec<&'a Element>),
 }
 
@@ -127,7 +127,7 @@ pub(super) fn encode(operation: &Operation<'_>, epoch: Epoch, messages: &mut Vec
             b.append_attr_str(nf::NFTA_SET_NAME, &epoch.set(name, set));
         })),
         Op::AddElements(table, name, set, elements) => {
-            let elements = elements.iter().map(|(element, verdict)| (*element, *verdict));
+            let elements = elements.iter().copied();
             encode_elements(
                 nf::NFT_MSG_NEWSETELEM,
                 NLM_F_CREATE,
@@ -204,10 +204,10 @@ fn encode_elements<'a>(
     epoch: &Epoch,
     name: &str,
     set: &Set,
-    elements: impl Iterator<Item = (&'a Element, Option<&'a Verdict>)>,
+    elements: impl Iterator<Item = (&'a Element, Option<&'a Data>)>,
     messages: &mut Vec<Message>,
 ) {
-    let wire: Vec<_> = elements.flat_map(|(element, verdict)| wire_elements(set, element, verdict)).collect();
+    let wire: Vec<_> = elements.flat_map(|(element, data)| wire_elements(set, element, data)).collect();
     let mut rest = wire.as_slice();
     while !rest.is_empty() {
         let mut taken = 0;

@@ -93,12 +93,7 @@ impl Writer {
                 self.push(LookupExpr::new(self.epoch.name(map), r0).dreg(Register::Verdict));
             }
             Statement::RandomMap(modulus, map) => {
-                self.push(Expr::Numgen {
-                    dreg: r0,
-                    kind: nf::NumgenKind::Random,
-                    modulus: *modulus,
-                    offset: 0,
-                });
+                self.random(*modulus);
                 self.push(LookupExpr::new(self.epoch.name(map), r0).dreg(Register::Verdict));
             }
             Statement::MarkUnset(bits) => {
@@ -123,6 +118,7 @@ impl Writer {
                 self.push(Expr::Reject { reject_type, icmp_code });
             }
             Statement::Dnat(address, port) => self.dnat(*address, *port),
+            Statement::RandomDnat(modulus, map) => self.random_dnat(*modulus, map),
             Statement::Masquerade => {
                 let mut b = MessageBuilder::new(0, 0);
                 let header = b.len();
@@ -270,6 +266,31 @@ impl Writer {
             mask: mask.to_ne_bytes().to_vec(),
             xor: xor.to_ne_bytes().to_vec(),
         });
+    }
+
+    fn random(&mut self, modulus: u32) {
+        let kind = nf::NumgenKind::Random;
+        self.push(Expr::Numgen { dreg: Register::R0, kind, modulus, offset: 0 });
+    }
+
+    fn random_dnat(&mut self, modulus: u32, map: &str) {
+        // The map gives the address, and the port in the word after it.
+        let address = Register::Reg32_00;
+        let (family, port) = match self.table {
+            TableFamily::Ip6 => (nf::Family::Ip6, Register::Reg32_04),
+            _ => (nf::Family::Ip, Register::Reg32_01),
+        };
+        self.random(modulus);
+        self.push(LookupExpr::new(self.epoch.name(map), Register::R0).dreg(address));
+        // nlink's own expression takes the port from the second large register only.
+        let mut b = MessageBuilder::new(0, 0);
+        let header = b.len();
+        b.append_attr_u32_be(nf::NFTA_NAT_TYPE, nf::NatType::Dnat as u32);
+        b.append_attr_u32_be(nf::NFTA_NAT_FAMILY, family as u32);
+        b.append_attr_u32_be(nf::NFTA_NAT_REG_ADDR_MIN, address as u32);
+        b.append_attr_u32_be(nf::NFTA_NAT_REG_PROTO_MIN, port as u32);
+        let attributes = b.as_bytes().get(header..).unwrap_or_default().to_vec();
+        self.push(nf::RawExpr::new("nat", attributes));
     }
 
     fn dnat(&mut self, address: IpAddr, port: u16) {

@@ -15,8 +15,8 @@ mod text;
 pub use agent::{Agent, Report};
 pub use kernel::{DEFAULT_SEND_BUFFER, KernelError};
 pub use ruleset::{
-    Base, Chain, ChainType, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableFamily,
-    TableId, Test, Value, Verdict,
+    Base, Chain, ChainType, Data, DataType, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement,
+    Table, TableFamily, TableId, Test, Value, Verdict,
 };
 
 /// The NFLOG group of every rule that drops or rejects, of policy and proxy alike.

@@ -39,7 +39,7 @@ pub struct TableId {
 /// One table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
-    /// Its sets and verdict maps by name.
+    /// Its sets and maps by name.
     pub sets: BTreeMap<String, Set>,
     /// Its chains by name.
     pub chains: BTreeMap<String, Chain>,
@@ -144,6 +144,9 @@ pub enum Statement {
     Unreachable,
     /// Changes the destination.
     Dnat(IpAddr, u16),
+    /// Changes the destination to the address and port that the map has for a random
+    /// number below the modulus.
+    RandomDnat(u32, String),
     /// Changes the source to the node's address, with a random port.
     Masquerade,
     /// Decides.
@@ -258,7 +261,7 @@ impl From<IpAddr> for Value {
     }
 }
 
-/// The type of one field of a set's key.
+/// The type of one field of a set's key, or of a map's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyType {
     /// `ipv4_addr`
@@ -278,7 +281,31 @@ pub enum KeyType {
 /// The key of one element: a part for each field of the set's key.
 pub type Element = Vec<Part>;
 
-/// A set, or a verdict map.
+/// What a map has for a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// A verdict.
+    Verdict(Verdict),
+    /// Values side by side.
+    Values(Vec<Value>),
+}
+
+impl From<Verdict> for Data {
+    fn from(verdict: Verdict) -> Data {
+        Data::Verdict(verdict)
+    }
+}
+
+/// The type of what a map has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataType {
+    /// Verdicts.
+    Verdict,
+    /// Values of these types, side by side.
+    Values(Vec<KeyType>),
+}
+
+/// A set, or a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
     /// The fields of the key.
@@ -286,19 +313,19 @@ pub struct Set {
     /// Whether elements may be ranges. Such a set never changes in place: it is made anew, together
     /// with the rules that refer to it.
     pub interval: bool,
-    /// Whether elements have verdicts.
-    pub is_map: bool,
+    /// Of a map: what its elements have.
+    pub data: Option<DataType>,
     /// Of a set of what packets had: for how many seconds. Its elements are the kernel's, not ours:
     /// whatever else changes, they stay.
     pub remembers: Option<u32>,
-    /// The elements, with a verdict each if it is a map.
-    pub elements: BTreeMap<Element, Option<Verdict>>,
+    /// The elements, each with its data if it is a map.
+    pub elements: BTreeMap<Element, Option<Data>>,
 }
 
 impl Set {
     /// An empty set of single values.
     pub fn new(key: &[KeyType]) -> Set {
-        Set { key: key.to_vec(), interval: false, is_map: false, remembers: None, elements: BTreeMap::new() }
+        Set { key: key.to_vec(), interval: false, data: None, remembers: None, elements: BTreeMap::new() }
     }
 
     /// An empty set of ranges.
@@ -313,7 +340,12 @@ impl Set {
 
     /// An empty verdict map.
     pub fn map(key: &[KeyType]) -> Set {
-        Set { is_map: true, ..Set::new(key) }
+        Set { data: Some(DataType::Verdict), ..Set::new(key) }
+    }
+
+    /// An empty map to values of these types.
+    pub fn data_map(key: &[KeyType], data: &[KeyType]) -> Set {
+        Set { data: Some(DataType::Values(data.to_vec())), ..Set::new(key) }
     }
 
     /// With these elements.

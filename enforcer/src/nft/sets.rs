@@ -1,7 +1,7 @@
 //! Sets and their elements as the kernel lays them out: keys side by side, ranges as it takes them.
 
 use super::encode::{Epoch, NLA_F_NESTED};
-use super::ruleset::{Element, KeyType, Part, Set, Value, Verdict};
+use super::ruleset::{Data, DataType, Element, KeyType, Part, Set, Value, Verdict};
 use nlink::netlink::MessageBuilder;
 use nlink::netlink::nftables as nf;
 
@@ -20,7 +20,7 @@ pub(super) fn write_set(b: &mut MessageBuilder, set: &Set, id: u32) {
     if set.interval {
         flags |= SET_INTERVAL;
     }
-    if set.is_map {
+    if set.data.is_some() {
         flags |= SET_MAP;
     }
     if concatenated && set.interval {
@@ -29,28 +29,23 @@ pub(super) fn write_set(b: &mut MessageBuilder, set: &Set, id: u32) {
     if set.remembers.is_some() {
         flags |= SET_TIMEOUT | SET_EVAL;
     }
-    // nft's identifier of a concatenation: six bits a field, the first in the highest.
-    let key_type = set.key.iter().fold(0, |id, key| id << 6 | type_id(*key));
-    let length = if concatenated {
-        set.key.iter().map(|key| length(*key).next_multiple_of(4)).sum()
-    } else {
-        set.key.iter().map(|key| length(*key)).sum::<usize>()
-    };
     b.append_attr_u32_be(nf::NFTA_SET_FLAGS, flags);
-    b.append_attr_u32_be(nf::NFTA_SET_KEY_TYPE, key_type);
-    b.append_attr_u32_be(nf::NFTA_SET_KEY_LEN, u32::try_from(length).unwrap_or(u32::MAX));
-    if set.is_map {
-        b.append_attr_u32_be(nf::NFTA_SET_DATA_TYPE, nf::NFT_DATA_VERDICT);
+    b.append_attr_u32_be(nf::NFTA_SET_KEY_TYPE, type_ids(&set.key));
+    b.append_attr_u32_be(nf::NFTA_SET_KEY_LEN, wire_length(&set.key));
+    match &set.data {
+        Some(DataType::Verdict) => b.append_attr_u32_be(nf::NFTA_SET_DATA_TYPE, nf::NFT_DATA_VERDICT),
+        Some(DataType::Values(types)) => {
+            b.append_attr_u32_be(nf::NFTA_SET_DATA_TYPE, type_ids(types));
+            b.append_attr_u32_be(nf::NFTA_SET_DATA_LEN, wire_length(types));
+        }
+        None => {}
     }
     if concatenated && set.interval {
         let description = b.nest_start(nf::NFTA_SET_DESC | NLA_F_NESTED);
         let concatenation = b.nest_start(nf::NFTA_SET_DESC_CONCAT | NLA_F_NESTED);
         for key in &set.key {
             let field = b.nest_start(nf::NFTA_LIST_ELEM | NLA_F_NESTED);
-            b.append_attr_u32_be(
-                nf::NFTA_SET_FIELD_LEN,
-                u32::try_from(self::length(*key)).unwrap_or(u32::MAX),
-            );
+            b.append_attr_u32_be(nf::NFTA_SET_FIELD_LEN, u32::try_from(length(*key)).unwrap_or(u32::MAX));
             b.nest_end(field);
         }
         b.nest_end(concatenation);
@@ -63,6 +58,33 @@ pub(super) fn write_set(b: &mut MessageBuilder, set: &Set, id: u32) {
         b.append_attr(nf::NFTA_SET_TIMEOUT, &(u64::from(seconds) * 1000).to_be_bytes());
     }
     b.append_attr_u32_be(nf::NFTA_SET_ID, id);
+}
+
+/// nft's identifier of fields side by side: six bits a field, the first in the highest.
+fn type_ids(fields: &[KeyType]) -> u32 {
+    fields.iter().fold(0, |id, field| id << 6 | type_id(*field))
+}
+
+/// Bytes of fields side by side: each of several is filled up to a multiple of four.
+fn wire_length(fields: &[KeyType]) -> u32 {
+    let bytes = match fields {
+        [field] => length(*field),
+        fields => fields.iter().map(|field| length(*field).next_multiple_of(4)).sum(),
+    };
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// The values of fields side by side, laid out so.
+fn wire_values<'a>(values: impl ExactSizeIterator<Item = &'a Value>) -> Vec<u8> {
+    let padded = values.len() > 1;
+    let mut bytes = Vec::new();
+    for value in values {
+        write_value(&mut bytes, value);
+        if padded {
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+    }
+    bytes
 }
 
 /// nft's number of a datatype, by which `nft list` shows the set rightly.
@@ -92,7 +114,7 @@ pub(super) struct WireElement<'a> {
     key: Vec<u8>,
     key_end: Option<Vec<u8>>,
     is_end: bool,
-    verdict: Option<&'a Verdict>,
+    data: Option<&'a Data>,
 }
 
 pub(super) fn write_element(b: &mut MessageBuilder, element: &WireElement<'_>, epoch: Epoch) {
@@ -108,10 +130,13 @@ pub(super) fn write_element(b: &mut MessageBuilder, element: &WireElement<'_>, e
     if element.is_end {
         b.append_attr_u32_be(nf::NFTA_SET_ELEM_FLAGS, nf::NFT_SET_ELEM_INTERVAL_END);
     }
-    if let Some(verdict) = element.verdict {
-        let data = b.nest_start(nf::NFTA_SET_ELEM_DATA | NLA_F_NESTED);
-        write_verdict(b, verdict, epoch);
-        b.nest_end(data);
+    if let Some(data) = element.data {
+        let nest = b.nest_start(nf::NFTA_SET_ELEM_DATA | NLA_F_NESTED);
+        match data {
+            Data::Verdict(verdict) => write_verdict(b, verdict, epoch),
+            Data::Values(values) => b.append_attr(nf::NFTA_DATA_VALUE, &wire_values(values.iter())),
+        }
+        b.nest_end(nest);
     }
     b.nest_end(nest);
 }
@@ -137,31 +162,21 @@ fn write_verdict(b: &mut MessageBuilder, verdict: &Verdict, epoch: Epoch) {
 pub(super) fn wire_elements<'a>(
     set: &Set,
     element: &Element,
-    verdict: Option<&'a Verdict>,
+    data: Option<&'a Data>,
 ) -> Vec<WireElement<'a>> {
     let padded = set.key.len() > 1;
-    let bytes = |part: fn(&Part) -> &Value| -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for field in element {
-            write_value(&mut bytes, part(field));
-            if padded {
-                bytes.resize(bytes.len().next_multiple_of(4), 0);
-            }
-        }
-        bytes
-    };
-    let first = bytes(Part::first);
-    let last = bytes(Part::last);
+    let first = wire_values(element.iter().map(Part::first));
     if !set.interval {
-        return vec![WireElement { key: first, key_end: None, is_end: false, verdict }];
+        return vec![WireElement { key: first, key_end: None, is_end: false, data }];
     }
+    let last = wire_values(element.iter().map(Part::last));
     if padded {
         let key_end = (first != last).then_some(last);
-        return vec![WireElement { key: first, key_end, is_end: false, verdict }];
+        return vec![WireElement { key: first, key_end, is_end: false, data }];
     }
-    let mut wire = vec![WireElement { key: first, key_end: None, is_end: false, verdict }];
+    let mut wire = vec![WireElement { key: first, key_end: None, is_end: false, data }];
     if let Some(end) = one_beyond(last) {
-        wire.push(WireElement { key: end, key_end: None, is_end: true, verdict: None });
+        wire.push(WireElement { key: end, key_end: None, is_end: true, data: None });
     }
     wire
 }

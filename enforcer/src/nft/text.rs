@@ -1,8 +1,8 @@
 //! A ruleset as the text that a person reads, in nft's syntax.
 
 use super::ruleset::{
-    Base, Chain, ChainType, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, Test,
-    Value, Verdict,
+    Base, Chain, ChainType, Data, DataType, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table,
+    TableFamily, Test, Value, Verdict,
 };
 use super::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
 use netproof_model::{Family, Protocol};
@@ -40,11 +40,15 @@ fn write_table(f: &mut fmt::Formatter<'_>, table: &Table) -> fmt::Result {
 }
 
 fn write_set(f: &mut fmt::Formatter<'_>, name: &str, set: &Set) -> fmt::Result {
-    let kind = if set.is_map { "map" } else { "set" };
-    let key: Vec<&str> = set.key.iter().map(|key| key.name()).collect();
-    let data = if set.is_map { " : verdict" } else { "" };
+    let kind = if set.data.is_some() { "map" } else { "set" };
+    let names = |types: &[KeyType]| types.iter().map(|it| it.name()).collect::<Vec<_>>().join(" . ");
+    let data = match &set.data {
+        Some(DataType::Verdict) => " : verdict".to_owned(),
+        Some(DataType::Values(types)) => format!(" : {}", names(types)),
+        None => String::new(),
+    };
     writeln!(f, "\t{kind} {name} {{")?;
-    writeln!(f, "\t\ttype {}{data}", key.join(" . "))?;
+    writeln!(f, "\t\ttype {}{data}", names(&set.key))?;
     if set.interval {
         writeln!(f, "\t\tflags interval")?;
     }
@@ -56,12 +60,9 @@ fn write_set(f: &mut fmt::Formatter<'_>, name: &str, set: &Set) -> fmt::Result {
         let elements: Vec<String> = set
             .elements
             .iter()
-            .map(|(element, verdict)| {
-                let parts: Vec<String> = element.iter().map(Part::to_string).collect();
-                match verdict {
-                    Some(verdict) => format!("{} : {verdict}", parts.join(" . ")),
-                    None => parts.join(" . "),
-                }
+            .map(|(element, data)| match data {
+                Some(data) => format!("{} : {data}", SideBySide(element)),
+                None => SideBySide(element).to_string(),
             })
             .collect();
         writeln!(f, "\t\telements = {{ {} }}", elements.join(",\n\t\t             "))?;
@@ -152,6 +153,9 @@ impl fmt::Display for Statement {
             Statement::Reject => f.write_str("reject"),
             Statement::Dnat(IpAddr::V4(address), port) => write!(f, "dnat to {address}:{port}"),
             Statement::Dnat(IpAddr::V6(address), port) => write!(f, "dnat to [{address}]:{port}"),
+            Statement::RandomDnat(modulus, map) => {
+                write!(f, "dnat to numgen random mod {modulus} map @{map}")
+            }
             Statement::Masquerade => f.write_str("masquerade fully-random"),
             Statement::Verdict(verdict) => verdict.fmt(f),
         }
@@ -163,6 +167,27 @@ fn write_log(f: &mut fmt::Formatter<'_>, what: &dyn fmt::Display) -> fmt::Result
         f,
         "log prefix \"{NFLOG_PREFIX}{what}\" group {NFLOG_GROUP} snaplen {NFLOG_SNAPLEN} queue-threshold 1"
     )
+}
+
+struct SideBySide<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for SideBySide<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, part) in self.0.iter().enumerate() {
+            let separator = if position == 0 { "" } else { " . " };
+            write!(f, "{separator}{part}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Data::Verdict(verdict) => verdict.fmt(f),
+            Data::Values(values) => SideBySide(values).fmt(f),
+        }
+    }
 }
 
 struct Fields<'a>(&'a [Field]);

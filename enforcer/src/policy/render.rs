@@ -153,7 +153,7 @@ impl Renderer<'_> {
                 let map = endpoints_map(*direction, Family::of(*address));
                 if let Some(map) = self.table.sets.get_mut(&map) {
                     map.elements
-                        .insert(vec![Part::One((*address).into())], Some(Verdict::Goto(name.clone())));
+                        .insert(vec![Part::One((*address).into())], Some(Verdict::Goto(name.clone()).into()));
                 }
             }
             self.table.chains.insert(name, Chain { base: None, rules });

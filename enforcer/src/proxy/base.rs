@@ -36,6 +36,8 @@ pub(super) const NO_ENDPOINT_NODE_PORTS: &str = "no-endpoint-nodeports";
 pub(super) const FIREWALL_IPS: &str = "firewall-ips";
 /// Cluster IP to the refusal of a port that the service does not have.
 pub(super) const CLUSTER_IPS: &str = "cluster-ips";
+/// Each endpoint's address twice: source and destination of a pod that reaches itself.
+pub(super) const HAIRPINS: &str = "hairpins";
 const NODE_PORT_IPS: &str = "nodeport-ips";
 
 /// Marks the packet for masquerade.
@@ -63,6 +65,7 @@ impl Renderer<'_> {
             (SERVICE_NODE_PORTS, Set::map(&port_key)),
             (NO_ENDPOINT_NODE_PORTS, Set::map(&port_key)),
             (FIREWALL_IPS, Set::map(&service_key)),
+            (HAIRPINS, Set::new(&[address, address])),
         ];
         if self.is(ProxyMode::Nftables) {
             maps.push((CLUSTER_IPS, Set::map(&[address])));
@@ -100,9 +103,14 @@ impl Renderer<'_> {
             }
         }
         self.chain(MARK_CHAIN, vec![Rule::new([Statement::SetMark(MASQUERADE)])]);
+        let ends = vec![self.source, self.destination];
+        let reaches_itself = Statement::Match(ends, Test::In(HAIRPINS.into()));
         self.chain(
             MASQUERADING,
             vec![
+                // Whichever service led it there: an answer must come back by this node.
+                Rule::new([Statement::Translated, reaches_itself, mark()])
+                    .comment("a pod that reaches itself by its service"),
                 Rule::new([Statement::MarkUnset(MASQUERADE), Statement::Verdict(Verdict::Return)]),
                 // Taken off, so that a packet that passes here again is not masqueraded again.
                 Rule::new([Statement::FlipMark(MASQUERADE)]),

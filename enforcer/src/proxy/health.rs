@@ -1,14 +1,14 @@
 //! `healthCheckNodePort`: on every node an HTTP answer that tells load balancers whether a service whose
 //! `externalTrafficPolicy` is Local has ready endpoints there.
 //!
-//! 200 with endpoints, 503 without; the body is kube-proxy's JSON. The header `Server` begins with the
-//! greeting of netproof's own servers, `netproof 1 WHO`, so that a probe knows whose answer it has: a
-//! 200 counts as connected, a 503 is no answer.
+//! 200 with endpoints, 503 without; the body is kube-proxy's JSON. The header `Server: netproof` tells a
+//! probe whose answer it has: a 200 counts as connected, a 503 is no answer.
 //!
 //! One thread serves all nodes: a socket stays in the namespace that it was created in. Every socket has
 //! `SO_LINGER` zero, and is closed when a port is given up or the proxy is dropped, so that none holds
 //! its namespace afterwards.
 
+use super::gathered::Gathered;
 use super::program::{Inputs, is_of_family};
 use crate::EnforcerError;
 use netproof_api::core::{ServiceType, TrafficPolicy};
@@ -46,14 +46,14 @@ pub struct HealthCheck {
 }
 
 /// The health checks of a node, by port.
-pub fn health_checks(services: &BTreeMap<NamespacedName, Inputs>, node: &str) -> BTreeMap<u16, HealthCheck> {
+pub(super) fn health_checks(gathered: &Gathered, node: &str) -> BTreeMap<u16, HealthCheck> {
     let mut checks = BTreeMap::new();
-    for (name, inputs) in services {
-        let service = &inputs.service;
+    for (name, service) in &gathered.snapshot().services {
         let local = service.service_type == ServiceType::LoadBalancer
             && service.external_traffic_policy == TrafficPolicy::Local;
         let Some(port) = service.health_check_node_port.filter(|_| local) else { continue };
-        let check = HealthCheck { service: name.clone(), local_endpoints: local_endpoints(inputs, node) };
+        let Some(inputs) = gathered.inputs(name) else { continue };
+        let check = HealthCheck { service: name.clone(), local_endpoints: local_endpoints(&inputs, node) };
         // A port belongs to one service, the first.
         checks.entry(port).or_insert(check);
     }

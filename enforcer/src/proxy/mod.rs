@@ -1,15 +1,19 @@
 //! The service proxy with nftables: an agent for each node.
 
 mod base;
+mod choice;
+mod gathered;
 mod health;
 mod program;
 mod render;
 
-pub use health::{HealthCheck, health_checks};
-pub use program::{Endpoint, Inputs, NodeView, ServicePort, compile, inputs};
+pub use gathered::inputs;
+pub use health::HealthCheck;
+pub use program::{Endpoint, Inputs, NodeView, ServicePort, compile};
 pub use render::{Rendered, Site, render, render_part, table};
 
 pub(crate) use base::table_family;
+pub(crate) use choice::destinations;
 pub(crate) use health::local_endpoints;
 pub(crate) use render::{disjoint, part_of};
 
@@ -18,21 +22,28 @@ use crate::conntrack::{UdpServices, delete_stale};
 use crate::identities::Numbers;
 use crate::nft::{Report, Ruleset};
 use crate::{EnforcerError, NodeHandle, Options, Proxy, ProxyOptions};
-use health::HealthServer;
+use base::HAIRPINS;
+use choice::hairpin;
+use gathered::{Change, Gathered};
+use health::{HealthServer, health_checks};
 use netproof_controlplane::Snapshot;
-use netproof_model::{Families, Family, IdentityTable, NamespacedName, Topology};
+use netproof_model::{Families, Family, IdentityTable};
 use program::udp_services;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-type Services = BTreeMap<NamespacedName, Inputs>;
+/// How often each address is an endpoint's.
+type Endpoints = BTreeMap<IpAddr, usize>;
 
 /// Leads service addresses and node ports to endpoints, as kube-proxy does.
 pub struct NftablesProxy {
     agents: Agents,
     options: ProxyOptions,
     nodes: BTreeMap<String, State>,
+    /// What the nodes' rules were made of; `None` where nothing is programmed yet, or it is not known.
+    gathered: Option<Gathered>,
     health: HealthServer,
 }
 
@@ -40,15 +51,13 @@ pub struct NftablesProxy {
 struct State {
     /// For the sockets that are opened there later.
     netns: OwnedFd,
-    /// What its rules were made of; `None` where nothing is programmed yet, or it is not known.
     in_force: Option<InForce>,
 }
 
 struct InForce {
-    topology: Arc<Topology>,
     node: NodeView,
-    services: Arc<Services>,
     contested: bool,
+    endpoints: Endpoints,
 }
 
 impl NftablesProxy {
@@ -64,7 +73,7 @@ impl NftablesProxy {
             Ok((node.name.clone(), State { netns, in_force: None }))
         };
         let nodes = nodes.iter().map(state).collect::<Result<_, EnforcerError>>()?;
-        Ok(NftablesProxy { agents, options: proxy, nodes, health: HealthServer::new() })
+        Ok(NftablesProxy { agents, options: proxy, nodes, gathered: None, health: HealthServer::new() })
     }
 
     /// What the last change took, by node.
@@ -79,27 +88,30 @@ impl Proxy for NftablesProxy {
     }
 
     fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError> {
-        let services = Arc::new(inputs(snapshot));
+        // Taken out, here and for each node, so that after an error everything is looked at anew.
+        let (gathered, changes, same_topology) = match self.gathered.take() {
+            Some(mut gathered) => {
+                let same_topology = gathered.snapshot().topology == snapshot.topology;
+                let changes = gathered.advance(snapshot);
+                (gathered, changes, same_topology)
+            }
+            None => (Gathered::new(Arc::clone(snapshot)), Vec::new(), false),
+        };
+        let ipv6 = snapshot.topology.family.contains(Family::Ipv6);
         for (name, state) in &mut self.nodes {
             let node = NodeView::new(snapshot, name);
             let site = Site { topology: &snapshot.topology, node: &node, options: self.options };
-            // Taken out, so that after an error everything is looked at anew.
-            let before = state.in_force.take();
-            let changes = before.as_ref().map(|before| changed(&before.services, &services));
-            let changes = changes.unwrap_or_default();
-            let contested = match &before {
-                Some(before) if before.is_at(&snapshot.topology, &node) && !before.contested => {
-                    change(&mut self.agents, name, &changes, &services, site)?
+            let (contested, endpoints) = match state.in_force.take() {
+                Some(known) if same_topology && known.node == node && !known.contested => {
+                    change(&mut self.agents, name, &changes, known.endpoints, &gathered, site)?
                 }
-                _ => load(&mut self.agents, name, &services, site)?,
+                _ => load(&mut self.agents, name, &gathered, site)?,
             };
             clean_conntrack(state, name, &changes, snapshot.topology.family)?;
-            let ipv6 = snapshot.topology.family.contains(Family::Ipv6);
-            let checks = health_checks(&services, name);
-            self.health.update(name, state.netns.as_fd(), ipv6, &checks)?;
-            let topology = Arc::clone(&snapshot.topology);
-            state.in_force = Some(InForce { topology, node, services: Arc::clone(&services), contested });
+            self.health.update(name, state.netns.as_fd(), ipv6, &health_checks(&gathered, name))?;
+            state.in_force = Some(InForce { node, contested, endpoints });
         }
+        self.gathered = Some(gathered);
         Ok(())
     }
 
@@ -112,59 +124,66 @@ impl Proxy for NftablesProxy {
     }
 }
 
-impl InForce {
-    fn is_at(&self, topology: &Arc<Topology>, node: &NodeView) -> bool {
-        (Arc::ptr_eq(&self.topology, topology) || self.topology == *topology) && self.node == *node
-    }
-}
-
-/// Makes every service's rules anew. Says whether services claim the same.
-fn load(agents: &mut Agents, node: &str, services: &Services, site: Site<'_>) -> Result<bool, EnforcerError> {
-    let rendered = render(services, site, &mut agents.numbers);
+/// Makes every service's rules anew. Says whether services claim the same, and counts the endpoints.
+fn load(
+    agents: &mut Agents,
+    node: &str,
+    gathered: &Gathered,
+    site: Site<'_>,
+) -> Result<(bool, Endpoints), EnforcerError> {
+    let rendered = render(&gathered.all(), site, &mut agents.numbers);
     agents.apply(node, rendered.ruleset)?;
-    Ok(rendered.contested)
+    Ok((rendered.contested, rendered.endpoints))
 }
 
 /// Makes the rules of those services anew that changed, without a look at the others.
 fn change(
     agents: &mut Agents,
     node: &str,
-    changed: &[Change<'_>],
-    services: &Services,
+    changes: &[Change],
+    mut endpoints: Endpoints,
+    gathered: &Gathered,
     site: Site<'_>,
-) -> Result<bool, EnforcerError> {
-    if changed.is_empty() {
-        return Ok(false);
+) -> Result<(bool, Endpoints), EnforcerError> {
+    if changes.is_empty() {
+        return Ok((false, endpoints));
     }
-    let gone = changed.iter().filter_map(|change| Some((change.name, change.before?)));
-    let gone = render_part(gone, site, &mut agents.numbers).ruleset;
-    let come = changed.iter().filter_map(|change| Some((change.name, change.after?)));
-    let come = render_part(come, site, &mut agents.numbers);
-    if come.contested || agents.current(node).is_some_and(|held| collides(held, &gone, &come.ruleset)) {
-        return load(agents, node, services, site);
+    let gone = changes.iter().filter_map(|change| Some((&change.name, change.before.as_ref()?)));
+    let mut gone = render_part(gone, site, &mut agents.numbers);
+    let come = changes.iter().filter_map(|change| Some((&change.name, change.after.as_ref()?)));
+    let mut come = render_part(come, site, &mut agents.numbers);
+    recount(&mut endpoints, &mut gone, &mut come);
+    let collides = |held| collides(held, &gone.ruleset, &come.ruleset);
+    if come.contested || agents.current(node).is_some_and(collides) {
+        return load(agents, node, gathered, site);
     }
-    agents.patch(node, gone, &come.ruleset)?;
-    Ok(false)
+    agents.patch(node, gone.ruleset, &come.ruleset)?;
+    Ok((false, endpoints))
 }
 
-/// A service that came, went or changed.
-struct Change<'a> {
-    name: &'a NamespacedName,
-    before: Option<&'a Inputs>,
-    after: Option<&'a Inputs>,
-}
-
-fn changed<'a>(before: &'a Services, after: &'a Services) -> Vec<Change<'a>> {
-    let mut changes = Vec::new();
-    for (name, inputs) in after {
-        let old = before.get(name);
-        if !old.is_some_and(|old| old.same(inputs)) {
-            changes.push(Change { name, before: old, after: Some(inputs) });
+/// Counts the endpoints anew. The address of an endpoint that another service has too is no part of
+/// what goes or comes.
+fn recount(endpoints: &mut Endpoints, gone: &mut Rendered, come: &mut Rendered) {
+    for (address, times) in &gone.endpoints {
+        if let Some(count) = endpoints.get_mut(address) {
+            *count = count.saturating_sub(*times);
+            if *count == 0 {
+                endpoints.remove(address);
+            }
         }
     }
-    let gone = before.iter().filter(|(name, _)| !after.contains_key(*name));
-    changes.extend(gone.map(|(name, inputs)| Change { name, before: Some(inputs), after: None }));
-    changes
+    for part in [&mut *gone, &mut *come] {
+        let shared = part.endpoints.keys().filter(|address| endpoints.contains_key(address));
+        for address in shared {
+            let table = part.ruleset.tables.get_mut(&table(Family::of(*address)));
+            if let Some(set) = table.and_then(|table| table.sets.get_mut(HAIRPINS)) {
+                set.elements.remove(&hairpin(*address));
+            }
+        }
+    }
+    for (address, times) in &come.endpoints {
+        *endpoints.entry(*address).or_default() += times;
+    }
 }
 
 /// Whether `come` claims what is in force for somebody else than `gone`.
@@ -185,14 +204,14 @@ fn collides(held: &Ruleset, gone: &Ruleset, come: &Ruleset) -> bool {
 fn clean_conntrack(
     state: &State,
     node: &str,
-    changes: &[Change<'_>],
+    changes: &[Change],
     families: Families,
 ) -> Result<(), EnforcerError> {
     let mut stale = UdpServices::default();
     for change in changes {
-        let Some(after) = change.after else { continue };
+        let Some(after) = &change.after else { continue };
         let now = udp_services(after, families);
-        if change.before.map(|before| udp_services(before, families)).as_ref() != Some(&now) {
+        if change.before.as_ref().map(|before| udp_services(before, families)).as_ref() != Some(&now) {
             stale.addresses.extend(now.addresses);
             stale.node_ports.extend(now.node_ports);
         }

@@ -11,7 +11,7 @@ use crate::program::protocol;
 use ipnet::IpNet;
 use netproof_api::core::{AddressType, EndpointHints, IpMode, ServiceType, TrafficPolicy};
 use netproof_api::{EndpointSlice, Service, ServicePort as ApiPort};
-use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
+use netproof_controlplane::Snapshot;
 use netproof_model::{Families, Family, NamespacedName, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -112,33 +112,6 @@ pub struct Inputs {
     pub service: Arc<Service>,
     /// The slices that are labelled as its own, in the order of names.
     pub slices: Vec<Arc<EndpointSlice>>,
-}
-
-impl Inputs {
-    /// Whether these are the same objects, not merely equal ones: a snapshot shares what did not change
-    /// with the one before.
-    pub fn same(&self, other: &Inputs) -> bool {
-        let pairs = || self.slices.iter().zip(&other.slices);
-        Arc::ptr_eq(&self.service, &other.service)
-            && self.slices.len() == other.slices.len()
-            && pairs().all(|(one, other)| Arc::ptr_eq(one, other))
-    }
-}
-
-/// Every service with an address of its own.
-pub fn inputs(snapshot: &Snapshot) -> BTreeMap<NamespacedName, Inputs> {
-    let mut slices: BTreeMap<(&str, &str), Vec<Arc<EndpointSlice>>> = BTreeMap::new();
-    for (name, slice) in &snapshot.endpoint_slices {
-        if let Some(service) = slice.metadata.labels.get(SERVICE_NAME_LABEL) {
-            slices.entry((&name.namespace, service)).or_default().push(Arc::clone(slice));
-        }
-    }
-    let own = snapshot.services.iter().filter(|(_, service)| !service.headless);
-    own.map(|(name, service)| {
-        let slices = slices.remove(&(name.namespace.as_str(), name.name.as_str())).unwrap_or_default();
-        (name.clone(), Inputs { service: Arc::clone(service), slices })
-    })
-    .collect()
 }
 
 /// Every port of a service in every family that it has an address in, in the order of its addresses and

@@ -2,11 +2,11 @@
 //! mode, so that a packet's cost does not grow with the number of services.
 //!
 //! nat: `services` finds the chain of a service port by one look into a map; that chain marks what must
-//! be masqueraded and chooses an endpoint at random, or the one that the client had; the endpoint's chain
-//! does the DNAT; after routing what is marked is masqueraded. filter, just before DNAT's place in the
-//! order of hooks: what the load balancer's source ranges do not let in is dropped; what would lead to a
-//! service without endpoints is refused, and so is an unknown port of a service's address; an address of
-//! the service range that no service has is dropped.
+//! be masqueraded, and translates the destination to an endpoint that it chooses at random, or to the one
+//! that the client had; after routing what is marked is masqueraded, and a pod that reaches itself.
+//! filter, just before DNAT's place in the order of hooks: what the load balancer's source ranges do not
+//! let in is dropped; what would lead to a service without endpoints is refused, and so is an unknown
+//! port of a service's address; an address of the service range that no service has is dropped.
 //!
 //! A packet is local, and keeps its source, if that is in the range of all pods (kube-proxy's
 //! `--cluster-cidr`).
@@ -15,18 +15,18 @@ use super::base::{
     CLUSTER_IPS, FIREWALL_IPS, NO_ENDPOINT_NODE_PORTS, NO_ENDPOINT_SERVICES, SERVICE_IPS, SERVICE_NODE_PORTS,
     mark, table_family,
 };
-use super::program::{Endpoint, Inputs, NodeView, ServicePort, compile};
+use super::program::{Inputs, NodeView, ServicePort, compile};
 use crate::identities::Numbers;
 use crate::names;
 use crate::nft::{
-    Chain, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableId, Test, Value, Verdict,
+    Chain, Data, Element, Field, Part, Rule, Ruleset, Set, Statement, Table, TableId, Test, Value, Verdict,
 };
 use crate::options::{ProxyMode, ProxyOptions};
 use crate::program::{Range, union};
 use ipnet::IpNet;
 use netproof_api::core::TrafficPolicy;
 use netproof_model::{Action, Decision, Family, Identity, NamespacedName, Topology};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The table of a family's services.
@@ -53,6 +53,8 @@ pub struct Rendered {
     /// Whether two services claim the same address and port, or the same node port. The first in the
     /// order of names has it.
     pub contested: bool,
+    /// How often each address is an endpoint's.
+    pub endpoints: BTreeMap<IpAddr, usize>,
 }
 
 /// The whole ruleset of a node.
@@ -102,6 +104,7 @@ fn draw<'s>(
             destination,
             table: Table::default(),
             contested: false,
+            endpoints: BTreeMap::new(),
             numbers,
         };
         renderer.maps();
@@ -112,6 +115,7 @@ fn draw<'s>(
             renderer.service(port);
         }
         rendered.contested |= renderer.contested;
+        rendered.endpoints.append(&mut renderer.endpoints);
         rendered.ruleset.tables.insert(table(*family), renderer.table);
     }
     rendered
@@ -123,10 +127,12 @@ pub(super) struct Renderer<'a> {
     pub(super) topology: &'a Topology,
     node: &'a NodeView,
     pub(super) options: ProxyOptions,
-    source: Field,
+    pub(super) source: Field,
     pub(super) destination: Field,
     pub(super) table: Table,
     contested: bool,
+    /// How often each address is an endpoint's.
+    pub(super) endpoints: BTreeMap<IpAddr, usize>,
     numbers: &'a mut Numbers,
 }
 
@@ -210,51 +216,6 @@ impl Renderer<'_> {
         }
         statements.push(mark());
         Rule::new(statements).comment(comment(port))
-    }
-
-    /// The rules that lead to one of the endpoints: the one that the client had, or any.
-    fn choice(
-        &mut self,
-        port: &ServicePort,
-        policy: TrafficPolicy,
-        endpoints: &BTreeSet<Endpoint>,
-    ) -> Vec<Rule> {
-        let mut rules = Vec::new();
-        let mut choices = BTreeMap::new();
-        for (position, endpoint) in (0u32..).zip(endpoints) {
-            let chain = self.endpoint(port, endpoint);
-            let on = Verdict::Goto(chain);
-            if let Some(seconds) = port.affinity {
-                let had = Test::Remembered(affinity_set(port, endpoint, seconds));
-                let had = Statement::Match(vec![self.source], had);
-                rules.push(Rule::new([had, Statement::Verdict(on.clone())]));
-            }
-            choices.insert(vec![Part::One(Value::Number(position))], Some(on));
-        }
-        let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
-        let map = match policy {
-            TrafficPolicy::Cluster => name(port, "endpoints"),
-            TrafficPolicy::Local => name(port, "local-endpoints"),
-        };
-        self.table.sets.insert(map.clone(), Set { elements: choices, ..Set::map(&[KeyType::Number]) });
-        rules.push(Rule::new([Statement::RandomMap(count, map)]));
-        rules
-    }
-
-    /// The chain that leads to one endpoint; its name.
-    fn endpoint(&mut self, port: &ServicePort, endpoint: &Endpoint) -> String {
-        let chain = of_endpoint(port, "endpoint", endpoint);
-        let own = Statement::Match(vec![self.source], Test::Is(Part::One(endpoint.address.into())));
-        let mut rules = vec![Rule::new([own, mark()]).comment("a pod that reaches itself by its service")];
-        if let Some(seconds) = port.affinity {
-            let set = affinity_set(port, endpoint, seconds);
-            self.table.sets.insert(set.clone(), Set::remembering(self.source.key_type(), seconds));
-            rules.push(Rule::new([Statement::Remember(self.source, set)]));
-        }
-        let of_protocol = Statement::Match(vec![Field::Protocol], Test::Is(protocol(port)));
-        rules.push(Rule::new([of_protocol, Statement::Dnat(endpoint.address, endpoint.port)]));
-        self.chain(&chain, rules);
-        chain
     }
 
     fn cluster_ip(&mut self, port: &ServicePort) {
@@ -383,7 +344,7 @@ impl Renderer<'_> {
 
     fn element(&mut self, map: &str, key: Element, chain: &str) {
         let Some(map) = self.table.sets.get_mut(map) else { return };
-        let verdict = Some(Verdict::Goto(chain.into()));
+        let verdict = Some(Data::from(Verdict::Goto(chain.into())));
         match map.elements.get(&key) {
             Some(other) => self.contested |= *other != verdict,
             None => drop(map.elements.insert(key, verdict)),
@@ -400,7 +361,7 @@ fn on_node(number: u16, port: &ServicePort) -> Element {
     vec![protocol(port), Part::One(Value::Port(number))]
 }
 
-fn protocol(port: &ServicePort) -> Part {
+pub(super) fn protocol(port: &ServicePort) -> Part {
     Part::One(Value::Protocol(port.protocol.number(port.family())))
 }
 
@@ -408,7 +369,7 @@ fn comment(port: &ServicePort) -> String {
     format!("service/{} port {}/{}", port.service, port.port, port.protocol)
 }
 
-fn name(port: &ServicePort, kind: &str) -> String {
+pub(super) fn name(port: &ServicePort, kind: &str) -> String {
     names::object_part(kind, &port.service, &format!("{}/{}", port.protocol, port.port))
 }
 
@@ -417,19 +378,6 @@ fn policy_chain(port: &ServicePort, policy: TrafficPolicy) -> String {
         TrafficPolicy::Cluster => name(port, "service"),
         TrafficPolicy::Local => name(port, "local"),
     }
-}
-
-fn of_endpoint(port: &ServicePort, kind: &str, endpoint: &Endpoint) -> String {
-    // A colon may not stand in a name.
-    let address = endpoint.address.to_string().replace(':', ".");
-    let part = format!("{}/{}/{address}/{}", port.protocol, port.port, endpoint.port);
-    names::object_part(kind, &port.service, &part)
-}
-
-/// The set of clients that an endpoint has. Its name says for how long it does: another time is another
-/// set, since the kernel changes that of none.
-fn affinity_set(port: &ServicePort, endpoint: &Endpoint, seconds: u32) -> String {
-    of_endpoint(port, &format!("affinity-{seconds}s"), endpoint)
 }
 
 /// Addresses of one family as parts that do not touch, as a set of ranges wants them.

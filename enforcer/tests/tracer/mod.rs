@@ -11,7 +11,7 @@
 )]
 
 use netproof_enforcer::nft::{
-    Chain, ChainType, Element, Field, Part, Rule, Statement, Table, Test, Value, Verdict,
+    Chain, ChainType, Data, Element, Field, Part, Rule, Statement, Table, Test, Value, Verdict,
 };
 use netproof_model::Hook;
 use std::collections::BTreeSet;
@@ -25,12 +25,35 @@ pub struct Packet {
     pub port: u16,
     /// The sets that remember its source.
     pub remembered: BTreeSet<String>,
+    translated: bool,
     mark: u32,
 }
 
 impl Packet {
     pub fn new(source: IpAddr, destination: IpAddr, protocol: u8, port: u16) -> Packet {
-        Packet { source, destination, protocol, port, remembered: BTreeSet::new(), mark: 0 }
+        Packet {
+            source,
+            destination,
+            protocol,
+            port,
+            remembered: BTreeSet::new(),
+            translated: false,
+            mark: 0,
+        }
+    }
+}
+
+impl Packet {
+    fn translated_to(self, destination: IpAddr, port: u16) -> Packet {
+        Packet { destination, port, translated: true, ..self }
+    }
+
+    fn translated_to_values(self, values: &[Value]) -> Packet {
+        match values {
+            [Value::Ipv4(address), Value::Port(port)] => self.translated_to((*address).into(), *port),
+            [Value::Ipv6(address), Value::Port(port)] => self.translated_to((*address).into(), *port),
+            _ => panic!("no address and port: {values:?}"),
+        }
     }
 }
 
@@ -113,6 +136,7 @@ impl Tracer<'_> {
                 Statement::Match(fields, test) => self.matches(&packet, fields, test),
                 Statement::New => true,
                 Statement::Invalid => false,
+                Statement::Translated => packet.translated,
                 Statement::FromThisNode => self.locals.contains(&packet.source),
                 Statement::ToThisNode => self.locals.contains(&packet.destination),
                 Statement::MarkUnset(bits) => packet.mark & bits == 0,
@@ -130,8 +154,14 @@ impl Tracer<'_> {
                     true
                 }
                 Statement::Dnat(address, port) => {
-                    (packet.destination, packet.port) = (*address, *port);
-                    return vec![(packet, End::Accepted)];
+                    return vec![(packet.translated_to(*address, *port), End::Accepted)];
+                }
+                Statement::RandomDnat(modulus, map) => {
+                    let sent = self.choices(*modulus, map).map(|data| match data {
+                        Data::Values(values) => (packet.clone().translated_to_values(values), End::Accepted),
+                        Data::Verdict(verdict) => panic!("a verdict is no address: {verdict}"),
+                    });
+                    return sent.collect();
                 }
                 Statement::Masquerade => return vec![(packet, End::Masqueraded)],
                 Statement::Reject => return vec![(packet, End::Rejected)],
@@ -140,9 +170,7 @@ impl Tracer<'_> {
                     !verdicts.is_empty()
                 }
                 Statement::RandomMap(modulus, map) => {
-                    let elements = &self.table.sets[map].elements;
-                    assert_eq!(elements.len(), *modulus as usize, "every number has an endpoint");
-                    verdicts.extend(elements.values().flatten().cloned());
+                    verdicts.extend(self.choices(*modulus, map).map(verdict));
                     true
                 }
                 Statement::Verdict(verdict) => {
@@ -195,7 +223,21 @@ impl Tracer<'_> {
     fn lookup(&self, packet: &Packet, fields: &[Field], map: &str) -> Option<Verdict> {
         let values: Vec<Value> = fields.iter().map(|field| value(packet, *field)).collect();
         let mut elements = self.table.sets[map].elements.iter();
-        elements.find(|(element, _)| is_element(element, &values))?.1.clone()
+        elements.find(|(element, _)| is_element(element, &values))?.1.as_ref().map(verdict)
+    }
+
+    /// What the map has for every number below the modulus.
+    fn choices(&self, modulus: u32, map: &str) -> impl Iterator<Item = &Data> {
+        let elements = &self.table.sets[map].elements;
+        assert_eq!(elements.len(), modulus as usize, "every number has an endpoint, and nothing else has");
+        (0..modulus).map(|number| elements[&vec![Part::One(Value::Number(number))]].as_ref().unwrap())
+    }
+}
+
+fn verdict(data: &Data) -> Verdict {
+    match data {
+        Data::Verdict(verdict) => verdict.clone(),
+        Data::Values(values) => panic!("no verdict: {values:?}"),
     }
 }
 

@@ -122,6 +122,15 @@ pub fn service(name: &str, spec: &str) -> String {
     )
 }
 
+/// An EndpointSlice's manifest: a ready endpoint on `node1`, port 80, for a service.
+pub fn slice(name: &str, service: &str, address: &str) -> String {
+    format!(
+        "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: {name}, namespace: default, \
+         labels: {{kubernetes.io/service-name: {service}}}}}\naddressType: IPv4\n\
+         endpoints: [{{addresses: [{address}], nodeName: node1, conditions: {{ready: true}}}}]\nports: [{{port: 80}}]\n"
+    )
+}
+
 fn mapping(pairs: &str) -> String {
     let pairs = pairs.split(',').filter_map(|pair| pair.split_once('='));
     pairs.map(|(key, value)| format!("{key}: \"{value}\"")).collect::<Vec<_>>().join(", ")
