@@ -52,7 +52,7 @@ pub(crate) fn expects_denial(expectation: &Expectation) -> bool {
 /// Judges an expectation of the run itself.
 ///
 /// Every rule that drops or rejects logs, and without an enforcer there is none: what looks like a denial
-/// and was logged by nobody is no verdict.
+/// and was logged by nobody is no verdict, unless the server saw another source than expected.
 pub(crate) fn judge(
     expectation: &Expectation,
     expected: &Expected,
@@ -73,7 +73,10 @@ pub(crate) fn judge(
             _ => "the request was rejected on the way",
         };
         let message = format!("{what}, and no rule of the enforcer or the proxy logged that it did that");
-        return Judgement { status: Status::Errored, observed, messages: vec![message] };
+        // A source that the server saw is known to be wrong, whatever became of the answer.
+        let wrong = observation.seen_source.and_then(|_| wrong_source(expectation, observation, snapshot));
+        let status = if wrong.is_some() { Status::Failed } else { Status::Errored };
+        return Judgement { status, observed, messages: wrong.into_iter().chain([message]).collect() };
     }
     let mut problems = Vec::new();
     let mut unknown = Vec::new();

@@ -187,6 +187,14 @@ fn the_source_that_the_server_saw_is_compared_by_name() {
         let seen = observation(Outcome::Connected);
         let judgement = judge(&expectation, &Expected::Allow, &seen, &[], &snapshot);
         assert_eq!(judgement.status, status, "{judgement:?}");
+        // An answer that is lost without a trace is no verdict, but the source is known all the same.
+        let lost = observation(Outcome::ReplyLost);
+        let judgement = judge(&expectation, &Expected::Allow, &lost, &[], &snapshot);
+        let status = if status == Status::Passed { Status::Errored } else { status };
+        assert_eq!(judgement.status, status, "{judgement:?}");
+        let unseen = Observation { seen_source: None, ..observation(Outcome::Dropped) };
+        let judgement = judge(&expectation, &Expected::Allow, &unseen, &[], &snapshot);
+        assert_eq!(judgement.status, Status::Errored, "{judgement:?}");
     }
 }
 
