@@ -1,7 +1,7 @@
 //! What a rehearsal tries, and what its tries prove.
 
 use super::judge::{self, Judgement};
-use super::tries::{missing_backends, tries};
+use super::tries::{missing_backends, never_reached, tries};
 use crate::plan::Expectation;
 use netproof_model::Observation;
 use netproof_model::event::Status;
@@ -48,9 +48,8 @@ pub(super) fn judge_rehearsal<'o>(
     if expectation.baseline.is_none() && !missing.is_empty() {
         judgement.status = Status::Failed;
         judgement.messages.push(format!(
-            "without policy, {} tries never reached {}, so a deny of it would prove nothing",
-            tries.len(),
-            missing.join(", ")
+            "without policy, {}, so a deny of it would prove nothing",
+            never_reached(tries.len(), &missing)
         ));
     }
     (first, judgement)

@@ -91,6 +91,14 @@ pub(super) fn expected_of(expectation: &Expectation, backend: Option<&Place>) ->
     }
 }
 
+/// That so many tries met none of these backends.
+pub(super) fn never_reached(tries: usize, missing: &[String]) -> String {
+    match tries {
+        1 => format!("did not reach {}", missing.join(", ")),
+        _ => format!("in {tries} tries never reached {}", missing.join(", ")),
+    }
+}
+
 /// Judges all tries together. One of them stands for all: the first that is not as expected, a failure
 /// before an error, in the order of the backends, so that chance does not choose it; else one that was
 /// denied and says by whom. `None` without any try.
@@ -100,7 +108,7 @@ pub(super) fn together<'o>(expectation: &Expectation, tries: Vec<Try<'o>>) -> Op
     problems.extend(difference(expectation, &tries));
     let missing = missing_backends(expectation, tries.iter().filter_map(|it| it.backend.as_ref()));
     if !missing.is_empty() {
-        problems.push(format!("in {count} tries never reached {}", missing.join(", ")));
+        problems.push(never_reached(count, &missing));
     }
     if expectation.sticky {
         problems.extend(strays(&tries));
