@@ -1,7 +1,7 @@
 //! What is wrong with an input, where, and how to mend it, as one error type for all input.
 //!
 //! A diagnostic prints as `FILE:LINE:COLUMN: error: MESSAGE (at PATH)`, the line with the place
-//! underlined, and a help line. No colour: whoever prints may add it.
+//! underlined, a help line, and a note of several lines. No colour: whoever prints may add it.
 
 use crate::source::{Source, Span};
 use std::borrow::Cow;
@@ -37,6 +37,8 @@ pub struct Diagnostic {
     pub path: Option<String>,
     /// How to mend it.
     pub help: Option<String>,
+    /// Why it is wrong, in as many lines as that takes; deeper reasons are indented.
+    pub note: Option<String>,
 }
 
 impl Diagnostic {
@@ -49,6 +51,7 @@ impl Diagnostic {
             span: None,
             path: None,
             help: None,
+            note: None,
         }
     }
 
@@ -85,6 +88,13 @@ impl Diagnostic {
         self
     }
 
+    /// Why it is wrong: lines of full sentences.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Diagnostic {
+        self.note = Some(note.into());
+        self
+    }
+
     /// Line and column, from 1, where it has a place.
     pub fn location(&self) -> Option<(usize, usize)> {
         Some(self.source.as_ref()?.location(self.span?.start))
@@ -113,6 +123,10 @@ impl fmt::Display for Diagnostic {
         }
         if let Some(help) = &self.help {
             write!(f, "\nhelp: {}", sentence(help))?;
+        }
+        for (i, line) in self.note.iter().flat_map(|note| note.lines()).enumerate() {
+            let lead = if i == 0 { "note: " } else { "      " };
+            write!(f, "\n{lead}{}", sentence(line))?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use netproof_model::{Families, Wiring};
+use netproof_oracle::{PROFILES, Profile};
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
 use netproof_scenario::run::{EnforcerChoice, ProxyChoice, ProxyMode};
 use std::num::NonZeroUsize;
@@ -139,6 +140,10 @@ pub struct ListArguments {
 pub struct ValidateArguments {
     #[command(flatten)]
     pub selection: Selection,
+    /// Hold expectations against the API as this profile reads it where it leaves something open: netproof,
+    /// strict, calico, cilium, kube-router, antrea or aws.
+    #[arg(help_heading = "Checking", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
+    pub profile: Profile,
     /// Treat warnings as errors.
     #[arg(help_heading = "Checking", long)]
     pub strict: bool,
@@ -215,6 +220,13 @@ fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
         }
         _ => Err("there is no such enforcer; there are nftables and none".into()),
     }
+}
+
+fn profile(name: &str) -> Result<Profile, String> {
+    Profile::named(name).ok_or_else(|| {
+        let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
+        format!("there is no such profile; there are {}", names.join(", "))
+    })
 }
 
 fn proxy_mode(name: &str) -> Result<ProxyMode, String> {

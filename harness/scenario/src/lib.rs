@@ -1,6 +1,7 @@
 //! Scenarios: the YAML format (`format`), the plan that it is turned into (`plan`), and the runner that
-//! walks a plan over a real cluster (`run`).
+//! walks a plan over a real cluster (`run`). Both ask the oracle what the API says (`prediction`).
 
 pub mod format;
 pub mod plan;
+pub mod prediction;
 pub mod run;

@@ -292,7 +292,7 @@ fn request(expectation: &Expectation, patience: Patience) -> ProbeRequest {
         family: expectation.family,
         target: match &request.target {
             RequestTarget::Address(address) => Target::Address(*address),
-            RequestTarget::Name { name, search, server } => {
+            RequestTarget::Name { name, search, server, .. } => {
                 Target::Name { name: name.clone(), search: search.clone(), server: *server }
             }
         },
