@@ -28,16 +28,16 @@ pub struct Answers<'a> {
 pub struct Kept(HashMap<(Flow, Family), Option<Place>>);
 
 /// What the API says about a flow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// Everything that may become of it, each once, in the order of the backends; at least one.
     pub courses: Vec<Course>,
     /// How that follows: of a name, first the query to the name server.
     pub predictions: Vec<Prediction>,
     /// The name that nobody has.
-    unknown_name: Option<String>,
+    pub unknown_name: Option<String>,
     /// Whether the connection exists since an earlier step.
-    exists: bool,
+    pub exists: bool,
 }
 
 /// One thing that may become of a flow.
@@ -112,8 +112,7 @@ impl<'a> Answers<'a> {
             // The plan has found both ends; a source that cannot send is nothing that the API speaks about.
             self.oracle.predict(&flow).ok()
         };
-        let mut answer =
-            Answer { courses: Vec::new(), predictions: Vec::new(), unknown_name: None, exists: false };
+        let mut answer = Answer::default();
         let addresses = match &request.target {
             RequestTarget::Address(address) => std::slice::from_ref(address),
             RequestTarget::Name { name, server, addresses, .. } => {
