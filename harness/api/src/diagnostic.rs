@@ -34,11 +34,11 @@ pub struct Diagnostic {
     /// Where in that text.
     pub span: Option<Span>,
     /// The field, as a path from the document's top: `spec.ingress[0].from[1]`.
-    pub path: Option<String>,
+    pub path: Option<Box<str>>,
     /// How to mend it.
     pub help: Option<String>,
     /// Why it is wrong, in as many lines as that takes; deeper reasons are indented.
-    pub note: Option<String>,
+    pub note: Option<Box<str>>,
 }
 
 impl Diagnostic {
@@ -77,7 +77,7 @@ impl Diagnostic {
     /// In this field. An empty path is none.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Diagnostic {
-        self.path = Some(path.into()).filter(|path| !path.is_empty());
+        self.path = Some(path.into().into_boxed_str()).filter(|path| !path.is_empty());
         self
     }
 
@@ -91,7 +91,7 @@ impl Diagnostic {
     /// Why it is wrong: lines of full sentences.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Diagnostic {
-        self.note = Some(note.into());
+        self.note = Some(note.into().into_boxed_str());
         self
     }
 

@@ -2,6 +2,7 @@
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use netproof_model::flow::{Flow, FlowError};
 use netproof_model::{Families, Wiring};
 use netproof_oracle::{PROFILES, Profile};
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
@@ -47,6 +48,8 @@ pub enum Command {
     List(ListArguments),
     /// Check files without building anything.
     Validate(ValidateArguments),
+    /// Say why flows are allowed or denied, from what the API says, without building anything.
+    Explain(ExplainArguments),
     /// Show what this machine can do.
     Doctor,
 }
@@ -149,6 +152,23 @@ pub struct ValidateArguments {
     pub strict: bool,
 }
 
+/// `netproof explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only this step [default: every step].
+    #[arg(help_heading = "Explaining", long, value_name = "NAME")]
+    pub step: Option<String>,
+    /// This flow, whatever the steps expect: pod/client -> service/web:80.
+    #[arg(help_heading = "Explaining", long, value_name = "FLOW", value_parser = flow)]
+    pub flow: Option<Flow>,
+    /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
+    /// kube-router, antrea or aws.
+    #[arg(help_heading = "Explaining", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
+    pub profile: Profile,
+}
+
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
@@ -220,6 +240,10 @@ fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
         }
         _ => Err("there is no such enforcer; there are nftables and none".into()),
     }
+}
+
+fn flow(text: &str) -> Result<Flow, String> {
+    text.parse().map_err(|error: FlowError| format!("{}; {}", error.message, error.help))
 }
 
 fn profile(name: &str) -> Result<Profile, String> {

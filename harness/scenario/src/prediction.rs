@@ -101,8 +101,8 @@ impl<'a> Answers<'a> {
         Some(answer)
     }
 
-    /// What the API says about a new flow.
-    fn fresh(&self, request: &Request) -> Option<Answer> {
+    /// What the API says about a new flow; `None` where it does not speak about it.
+    pub fn fresh(&self, request: &Request) -> Option<Answer> {
         let port = match request.port {
             RequestPort::Icmp => PortProtocol::Echo,
             RequestPort::Port { port, protocol } => PortProtocol::new(port, protocol.transport()),

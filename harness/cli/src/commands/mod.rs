@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod doctor;
+pub mod explain;
 pub mod list;
 pub mod run;
 pub mod validate;
