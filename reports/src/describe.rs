@@ -1,4 +1,4 @@
-//! A check in words: what was expected and observed, who turned the packet away or where it was last
+//! A check in words: what was expected and observed and what the API says, who turned the packet away or where it was last
 //! seen, where the expectation is written. The terminal and JUnit say the same.
 
 use crate::text;
@@ -34,6 +34,9 @@ pub(crate) fn check(check: &Check) -> Vec<Row> {
     let mut rows = vec![Row::new("expected", &check.expected)];
     if !check.observed.is_empty() {
         rows.push(Row::new("observed", observed(check)));
+    }
+    if let Some(predicted) = &check.predicted {
+        rows.push(Row::new("API says", predicted));
     }
     rows.extend(reasons(check).map(|message| Row::new("because", message)));
     for denial in &check.denials {
@@ -83,6 +86,9 @@ pub(crate) fn passed(check: &Check) -> String {
         if let Some(PolicySees { node, source, destination, .. }) = &check.policy_sees {
             words.push_str(&format!("; policy on node/{node} saw {source} -> {destination}"));
         }
+    }
+    if let Some(predicted) = &check.predicted {
+        words.push_str(&format!("; the API says {predicted}"));
     }
     words
 }
@@ -185,7 +191,7 @@ mod tests {
         assert_eq!(
             passed(&testing::denied("a", "b")),
             "drop, dropped by ingress isolation of pod/default/web by networkpolicy/default/api-allow, \
-             networkpolicy/default/web-deny-all, on node/node1"
+             networkpolicy/default/web-deny-all, on node/node1; the API says deny"
         );
     }
 

@@ -45,6 +45,7 @@ pub(crate) fn passed(step: &str, flow: &str) -> Check {
         family: Some(Family::Ipv4),
         expected: "allow".into(),
         observed: "allow".into(),
+        predicted: None,
         outcome: Some(Outcome::Connected),
         status: Status::Passed,
         messages: Vec::new(),
@@ -81,6 +82,7 @@ pub(crate) fn denied(step: &str, flow: &str) -> Check {
     Check {
         expected: "deny".into(),
         observed: "drop".into(),
+        predicted: Some("deny".into()),
         outcome: Some(Outcome::Dropped),
         denials: vec![Denial {
             decision: Decision::Isolation {
@@ -168,6 +170,7 @@ pub(crate) fn failing_reject() -> Check {
         location: at("deny-all", 40),
         expected: "drop".into(),
         observed: "reject".into(),
+        predicted: Some("allow".into()),
         outcome: Some(Outcome::Rejected(Rejection::TcpReset)),
         status: Status::Failed,
         messages: vec!["expected drop, observed reject".into()],
@@ -179,6 +182,7 @@ pub(crate) fn skipped(step: &str, flow: &str) -> Check {
     Check {
         status: Status::Skipped,
         observed: String::new(),
+        predicted: None,
         outcome: None,
         messages: vec!["`decidedBy` needs an enforcer that gives evidence, and `none` gives none".into()],
         ..denied(step, flow)
@@ -326,6 +330,7 @@ pub(crate) fn run_of(text: &str, elapsed: Duration) -> Vec<Event> {
         flow: text.into(),
         expected: text.into(),
         observed: text.into(),
+        predicted: Some(text.into()),
         messages: vec![text.into()],
         seen_source: Some(text.into()),
         elapsed,

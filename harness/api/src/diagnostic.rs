@@ -1,7 +1,7 @@
 //! What is wrong with an input, where, and how to mend it, as one error type for all input.
 //!
 //! A diagnostic prints as `FILE:LINE:COLUMN: error: MESSAGE (at PATH)`, the line with the place
-//! underlined, and a help line. No colour: whoever prints may add it.
+//! underlined, a help line, and a note of several lines. No colour: whoever prints may add it.
 
 use crate::source::{Source, Span};
 use std::borrow::Cow;
@@ -34,9 +34,11 @@ pub struct Diagnostic {
     /// Where in that text.
     pub span: Option<Span>,
     /// The field, as a path from the document's top: `spec.ingress[0].from[1]`.
-    pub path: Option<String>,
+    pub path: Option<Box<str>>,
     /// How to mend it.
     pub help: Option<String>,
+    /// Why it is wrong, in as many lines as that takes; deeper reasons are indented.
+    pub note: Option<Box<str>>,
 }
 
 impl Diagnostic {
@@ -49,6 +51,7 @@ impl Diagnostic {
             span: None,
             path: None,
             help: None,
+            note: None,
         }
     }
 
@@ -74,7 +77,7 @@ impl Diagnostic {
     /// In this field. An empty path is none.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Diagnostic {
-        self.path = Some(path.into()).filter(|path| !path.is_empty());
+        self.path = Some(path.into().into_boxed_str()).filter(|path| !path.is_empty());
         self
     }
 
@@ -82,6 +85,13 @@ impl Diagnostic {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Why it is wrong: lines of full sentences.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Diagnostic {
+        self.note = Some(note.into().into_boxed_str());
         self
     }
 
@@ -113,6 +123,10 @@ impl fmt::Display for Diagnostic {
         }
         if let Some(help) = &self.help {
             write!(f, "\nhelp: {}", sentence(help))?;
+        }
+        for (i, line) in self.note.iter().flat_map(|note| note.lines()).enumerate() {
+            let lead = if i == 0 { "note: " } else { "      " };
+            write!(f, "\n{lead}{}", sentence(line))?;
         }
         Ok(())
     }

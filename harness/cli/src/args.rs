@@ -2,7 +2,9 @@
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use netproof_model::flow::{Flow, FlowError};
 use netproof_model::{Families, Wiring};
+use netproof_oracle::{PROFILES, Profile};
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
 use netproof_scenario::run::{EnforcerChoice, ProxyChoice, ProxyMode};
 use std::num::NonZeroUsize;
@@ -46,6 +48,8 @@ pub enum Command {
     List(ListArguments),
     /// Check files without building anything.
     Validate(ValidateArguments),
+    /// Say why flows are allowed or denied, from what the API says, without building anything.
+    Explain(ExplainArguments),
     /// Show what this machine can do.
     Doctor,
 }
@@ -139,9 +143,30 @@ pub struct ListArguments {
 pub struct ValidateArguments {
     #[command(flatten)]
     pub selection: Selection,
+    /// Hold expectations against the API as this profile reads it where it leaves something open: netproof,
+    /// strict, calico, cilium, kube-router, antrea or aws.
+    #[arg(help_heading = "Checking", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
+    pub profile: Profile,
     /// Treat warnings as errors.
     #[arg(help_heading = "Checking", long)]
     pub strict: bool,
+}
+
+/// `netproof explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only this step [default: every step].
+    #[arg(help_heading = "Explaining", long, value_name = "NAME")]
+    pub step: Option<String>,
+    /// This flow, whatever the steps expect: pod/client -> service/web:80.
+    #[arg(help_heading = "Explaining", long, value_name = "FLOW", value_parser = flow)]
+    pub flow: Option<Flow>,
+    /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
+    /// kube-router, antrea or aws.
+    #[arg(help_heading = "Explaining", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
+    pub profile: Profile,
 }
 
 /// When to use colour.
@@ -215,6 +240,17 @@ fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
         }
         _ => Err("there is no such enforcer; there are nftables and none".into()),
     }
+}
+
+fn flow(text: &str) -> Result<Flow, String> {
+    text.parse().map_err(|error: FlowError| format!("{}; {}", error.message, error.help))
+}
+
+fn profile(name: &str) -> Result<Profile, String> {
+    Profile::named(name).ok_or_else(|| {
+        let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
+        format!("there is no such profile; there are {}", names.join(", "))
+    })
 }
 
 fn proxy_mode(name: &str) -> Result<ProxyMode, String> {

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => commands::run::run(&arguments, color),
         Command::List(arguments) => commands::list::list(&arguments),
         Command::Validate(arguments) => commands::validate::validate(&arguments),
+        Command::Explain(arguments) => commands::explain::explain(&arguments),
         Command::Doctor => commands::doctor::doctor(),
     };
     exit.into()

@@ -79,7 +79,7 @@ spec:
 
 #[test]
 fn help() {
-    for command in ["", "run", "list", "validate", "doctor"] {
+    for command in ["", "run", "list", "validate", "explain", "doctor"] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let name = if command.is_empty() { "help".to_owned() } else { format!("help_{command}") };
         insta::assert_snapshot!(name, run(&arguments));
@@ -89,6 +89,47 @@ fn help() {
 #[test]
 fn short_help() {
     insta::assert_snapshot!(run(&["run", "-h"]));
+}
+
+/// One scenario of the suite of recipes.
+fn recipe(name: &str) -> String {
+    format!("{}/../../scenarios/recipes/{name}.yaml", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn explain_gives_the_reason_that_a_reader_of_the_recipe_would_give() {
+    let limit = recipe("limit-traffic-to-an-application");
+    insta::assert_snapshot!(
+        "explain_limit_traffic",
+        run(&["explain", &limit, "--step", "only the bookstore", "--filter", "across-ipv4"])
+    );
+    let deny = recipe("deny-all-traffic-to-an-application");
+    insta::assert_snapshot!(
+        "explain_one_flow",
+        run(&["explain", &deny, "--flow", "pod/client -> service/web", "--family", "dual"])
+    );
+}
+
+#[test]
+fn explain_says_what_is_not_there() {
+    let limit = recipe("limit-traffic-to-an-application");
+    for (arguments, expected) in [
+        (["--step", "only the bookstor"], "did you mean `only the bookstore`?"),
+        (["--step", "after"], "its steps are: before the policy, only the bookstore"),
+        (["--flow", "pod/nobody -> pod/web"], "pod/default/nobody does not exist in this step"),
+        (["--flow", "pod/client -> ip/9.9.9.9"], "write the port"),
+    ] {
+        let said = run(&["explain", &limit, arguments[0], arguments[1]]);
+        assert!(said.starts_with("exit code 2\n") && said.contains(expected), "{arguments:?}: {said}");
+    }
+}
+
+/// What `validate` says of a deny that the policy does not make, and with which code it ends.
+#[test]
+fn validate_finds_what_contradicts_the_api() {
+    let wrong = GOOD.replace("verdict: deny", "verdict: allow");
+    let folder = Folder::with(&[("wrong.yaml", &wrong)]);
+    insta::assert_snapshot!(folder.run(&["validate", "wrong.yaml"]));
 }
 
 #[test]
@@ -114,6 +155,9 @@ fn bad_usage_ends_with_2() {
         &["run", "a", "--timeout", "5"],
         &["run", "a", "--seed", "-1"],
         &["run", "a", "--color", "mauve"],
+        &["validate", "a", "--profile", "romana"],
+        &["explain"],
+        &["explain", "a", "--flow", "pod/a"],
         &["doctor", "--frobnicate"],
     ] {
         assert!(run(arguments).starts_with("exit code 2\n"), "{arguments:?}: {}", run(arguments));

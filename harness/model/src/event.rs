@@ -141,6 +141,9 @@ pub struct Check {
     pub expected: String,
     /// What was observed, in the same words: `allow`, `deny`, `refused`, ...
     pub observed: String,
+    /// What the API says, in the same words, or `either` where it leaves that open; absent where it does not
+    /// speak about the flow, and in a walk without policy.
+    pub predicted: Option<String>,
     /// What the probe saw.
     pub outcome: Option<Outcome>,
     /// The result.

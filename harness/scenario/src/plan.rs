@@ -124,6 +124,8 @@ pub enum RequestTarget {
         search: Vec<String>,
         /// The address of the name server.
         server: IpAddr,
+        /// What the cluster's records say, of the expectation's family; empty where they have no such name.
+        addresses: Vec<IpAddr>,
     },
 }
 

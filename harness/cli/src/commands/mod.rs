@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod doctor;
+pub mod explain;
 pub mod list;
 pub mod run;
 pub mod validate;
@@ -8,10 +9,11 @@ pub mod validate;
 use crate::args::Selection;
 use crate::exit::Exit;
 use crate::outputs;
+use netproof_oracle::Profile;
 use netproof_scenario::format::{self, Loaded, NotApplicable, Options};
 
-/// Reads what was chosen. What is wrong with it has been said when this fails.
-fn load(selection: &Selection) -> Result<Loaded, Exit> {
+/// Reads what was chosen, and holds it against the API if a profile says how to read that. What is wrong with it has been said when this fails.
+fn load(selection: &Selection, against: Option<Profile>) -> Result<Loaded, Exit> {
     let choice = &selection.choice;
     let options = Options {
         root: choice.root.clone(),
@@ -19,6 +21,7 @@ fn load(selection: &Selection) -> Result<Loaded, Exit> {
         topology: choice.topology.clone(),
         wiring: choice.wiring.map(Into::into),
         family: choice.family.map(Into::into),
+        against,
     };
     format::load(&selection.paths, &options).map_err(|diagnostics| {
         outputs::complain(diagnostics);

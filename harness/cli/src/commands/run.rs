@@ -23,7 +23,7 @@ use std::thread;
 use std::time::Duration;
 
 pub fn run(arguments: &RunArguments, color: Color) -> Exit {
-    let loaded = match load(&arguments.selection) {
+    let loaded = match load(&arguments.selection, None) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

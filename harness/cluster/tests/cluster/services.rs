@@ -244,7 +244,8 @@ fn no_circles(wiring: Wiring) {
 }
 
 fn balancer(nodes: &[&str]) -> Option<LoadBalancer> {
-    let range = PerFamily { ipv4: "192.0.2.0/24".parse().unwrap(), ipv6: "2001:db8:2::/64".parse().unwrap() };
+    let range =
+        PerFamily { ipv4: "198.18.0.0/24".parse().unwrap(), ipv6: "2001:db8:18::/64".parse().unwrap() };
     Some(LoadBalancer { range, nodes: nodes.iter().map(|node| (*node).into()).collect() })
 }
 

@@ -32,8 +32,9 @@ pub struct Judge<'a> {
 type Misfit = (Span, String, String);
 
 impl Judge<'_> {
-    /// Everything that the step expects, one for each family; what is wrong is left out and reported.
-    pub fn expectations(&self, written: &[Written], problems: &mut Problems) -> Vec<Expectation> {
+    /// Everything that the step expects, one for each family, and where its flow is written; what is wrong is
+    /// left out and reported.
+    pub fn expectations(&self, written: &[Written], problems: &mut Problems) -> Vec<(Span, Expectation)> {
         let mut expectations = Vec::new();
         let mut names: HashMap<String, usize> = HashMap::new();
         let mut kept: Vec<(Request, Family)> = Vec::new();
@@ -47,7 +48,7 @@ impl Judge<'_> {
                         if *count > 1 {
                             expectation.name = format!("{} ({count})", expectation.name);
                         }
-                        expectations.push(expectation);
+                        expectations.push((written.spans.whole, expectation));
                     }
                 }
                 Err((span, message, help)) => problems.push(self.document.error(span, message).help(help)),

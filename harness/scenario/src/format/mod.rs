@@ -14,8 +14,8 @@ mod lint;
 mod matrix;
 mod objects;
 mod ports;
-mod refs;
-mod resolve;
+pub(crate) mod refs;
+pub(crate) mod resolve;
 mod scenario;
 mod schema;
 mod serving;
@@ -43,6 +43,7 @@ use netproof_api::source::Span;
 use netproof_api::{Diagnostic, Diagnostics, Source};
 use netproof_model::event::{Location, ScenarioId};
 use netproof_model::{Families, Wiring};
+use netproof_oracle::Profile;
 use scenario::Loader;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -62,6 +63,9 @@ pub struct Options {
     pub family: Option<Families>,
     /// Only scenario runs that this expression chooses.
     pub filter: Option<String>,
+    /// Expectations that contradict the API are errors, at the points that it leaves open with this profile's
+    /// choices.
+    pub against: Option<Profile>,
 }
 
 /// What was read.
@@ -171,7 +175,7 @@ fn plan(
             continue;
         }
         let mut found = Problems::default();
-        match walk::walk(scenario, variant, &mut lint, &mut found) {
+        match walk::walk(scenario, variant, options.against, &mut lint, &mut found) {
             Some(plan) => loaded.plans.push(plan),
             None => complete = false,
         }

@@ -395,7 +395,8 @@ fn request_target(
                 "let an external host try an address: nodeport/[NAMESPACE/]SERVICE@NODE, pod/[NAMESPACE/]NAME, ...",
             ));
         };
-        return Ok(RequestTarget::Name { name: name.clone(), search: search(source), server });
+        let addresses = target.addresses.iter().copied().filter(|it| Family::of(*it) == family).collect();
+        return Ok(RequestTarget::Name { name: name.clone(), search: search(source), server, addresses });
     }
     let address = target.addresses.iter().copied().find(|address| Family::of(*address) == family);
     address.map(RequestTarget::Address).ok_or_else(|| {

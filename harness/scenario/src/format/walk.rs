@@ -10,12 +10,15 @@ use super::topology;
 use super::types::{Requires, Variants};
 use super::variants::Variant;
 use super::words::Placement;
-use crate::plan::{Plan, Step};
+use crate::plan::{Expectation, Plan, Step};
+use crate::prediction::{Answers, Kept};
+use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_api::{Diagnostic, Object};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
 use netproof_model::event::ScenarioId;
 use netproof_model::{NamespacedName, Topology};
+use netproof_oracle::Profile;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -68,10 +71,12 @@ impl Scenario {
     }
 }
 
-/// Walks a variant; `None` if something is wrong, which is reported. `lint` sees every step.
+/// Walks a variant; `None` if something is wrong, which is reported. `lint` sees every step. Expectations are
+/// held against the API where a profile says how to read it.
 pub fn walk(
     scenario: &Scenario,
     variant: &Variant,
+    against: Option<Profile>,
     lint: &mut Lint,
     problems: &mut Problems,
 ) -> Option<Plan> {
@@ -93,6 +98,7 @@ pub fn walk(
     }
     let mut places = count_places(&control_plane.snapshot());
     let mut steps = Vec::new();
+    let mut kept = Kept::default();
     for step in &scenario.steps {
         let mut change_sets = Vec::new();
         for placed in &step.change_sets {
@@ -110,6 +116,10 @@ pub fn walk(
         lint.step(&snapshot);
         let judge = Judge { document, snapshot: &snapshot, step: &step.name.value };
         let expectations = judge.expectations(&step.expectations, problems);
+        if let Some(profile) = against {
+            contradictions(document, &Answers::new(&snapshot, profile), &expectations, &mut kept, problems);
+        }
+        let expectations = expectations.into_iter().map(|(_, expectation)| expectation).collect();
         let location = document.location(step.name.span);
         steps.push(Step { name: step.name.value.clone(), location, change_sets, expectations });
     }
@@ -124,6 +134,25 @@ pub fn walk(
         places,
         oracle_matrix: scenario.oracle_matrix,
     })
+}
+
+/// Reports every expectation of a step that contradicts the API.
+fn contradictions(
+    document: &Document,
+    answers: &Answers<'_>,
+    expectations: &[(Span, Expectation)],
+    kept: &mut Kept,
+    problems: &mut Problems,
+) {
+    for (span, expectation) in expectations {
+        let Some(answer) = answers.answer(expectation, kept) else { continue };
+        if let Some(contradiction) = answer.contradiction(expectation) {
+            let message = format!("the scenario contradicts the API: {contradiction}");
+            let help = "correct the expectation or the objects; points that the API leaves open are read with \
+                `--profile`";
+            problems.push(document.error(*span, message).help(help).note(answers.explain(&answer)));
+        }
+    }
 }
 
 /// How many network stacks a cluster with these objects has, the router's among them.

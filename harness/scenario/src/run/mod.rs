@@ -3,6 +3,7 @@
 //! Scenario runs are independent, so each worker thread takes the next one, builds its cluster, and
 //! hands the finished run's events over in one piece.
 
+mod agreement;
 mod evidence;
 mod findings;
 mod judge;

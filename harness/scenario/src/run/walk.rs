@@ -5,11 +5,13 @@ use super::reaper::Reaper;
 use super::rehearsal::{fresh_requests, is_rehearsed, judge_rehearsal};
 use super::tries::{Try, backend, expected_of, together, tries};
 use super::world::{HarnessError, World, is_policy, policies};
-use super::{RunOptions, evidence};
+use super::{ProxyMode, RunOptions, agreement, evidence};
 use crate::plan::{Expectation, Plan, RequestPort, RequestTarget, Step};
+use crate::prediction::{Answer, Answers, Kept};
 use netproof_controlplane::{Change, ControlPlane};
 use netproof_model::event::{Check, Denial, Phase, Status};
 use netproof_model::{Observation, Place, Sighting};
+use netproof_oracle::Profile;
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -95,7 +97,8 @@ impl<'a> Walk<'a> {
                         None => "allow".to_owned(),
                     };
                     let phase = Phase::Rehearsal;
-                    let found = Found { phase, expected, judgement, observation, denials: Vec::new() };
+                    let denials = Vec::new();
+                    let found = Found { phase, expected, predicted: None, judgement, observation, denials };
                     self.record(world, step, expectation, request, found)?;
                 }
             }
@@ -104,16 +107,25 @@ impl<'a> Walk<'a> {
     }
 
     fn walk_steps(&mut self, world: &mut World) -> Result<(), HarnessError> {
+        let mut kept = Kept::default();
         for step in &self.plan.steps {
             for changes in &step.change_sets {
                 world.change(changes)?;
             }
             let tries = self.try_all(world, step, run_request)?;
+            let snapshot = world.snapshot();
+            let answers = Answers::new(&snapshot, Profile::NETPROOF);
             for (expectation, tries) in step.expectations.iter().zip(tries) {
-                self.judge_step(world, step, expectation, &tries)?;
+                let answer = answers.answer(expectation, &mut kept).filter(|it| self.speaks_of(it));
+                self.judge_step(world, step, expectation, answer.as_ref(), &tries)?;
             }
         }
         Ok(())
+    }
+
+    /// The oracle's proxy refuses as kube-proxy does in its mode nftables; in the other it does so elsewhere.
+    fn speaks_of(&self, answer: &Answer) -> bool {
+        self.options.proxy_mode == ProxyMode::Nftables || !answer.is_refused()
     }
 
     /// Makes all tries of a step, in one batch: whatever is dropped in silence shares one settle window.
@@ -133,12 +145,13 @@ impl<'a> Walk<'a> {
         Ok(counts.map(|count| observations.by_ref().take(count).collect()).collect())
     }
 
-    /// Judges all tries of one expectation.
+    /// Judges all tries of one expectation, and holds the three answers against each other.
     fn judge_step(
         &mut self,
         world: &mut World,
         step: &Step,
         expectation: &Expectation,
+        answer: Option<&Answer>,
         tries: &[Observation],
     ) -> Result<(), HarnessError> {
         let snapshot = world.snapshot();
@@ -151,12 +164,18 @@ impl<'a> Walk<'a> {
             };
             Try { observation, denials, backend, judgement }
         };
-        let Some(told) = together(expectation, tries.iter().map(judge_one).collect()) else {
+        let tries: Vec<Try<'_>> = tries.iter().map(judge_one).collect();
+        let agree = answer.is_none_or(|answer| tries.iter().all(|it| agreement::of_try(answer, it)));
+        let Some(told) = together(expectation, tries) else {
             return Ok(());
         };
-        let Try { observation, denials, judgement, .. } = told;
+        let Try { observation, denials, mut judgement, .. } = told;
+        if let Some(answer) = answer {
+            agreement::of_three(expectation, answer, agree, &mut judgement);
+        }
+        let predicted = answer.map(ToString::to_string);
         let expected = expectation.expected.to_string();
-        let found = Found { phase: Phase::Run, expected, judgement, observation, denials };
+        let found = Found { phase: Phase::Run, expected, predicted, judgement, observation, denials };
         let request = run_request(expectation);
         self.record(world, step, expectation, &request, found)
     }
@@ -174,7 +193,8 @@ impl<'a> Walk<'a> {
             let expected = judge::outcomes(rehearsed);
             let Some(observation) = judge::told_of_cleanup(rehearsed, tries) else { continue };
             let denials = world.denials(observation);
-            let found = Found { phase: Phase::Cleanup, expected, judgement, observation, denials };
+            let predicted = None;
+            let found = Found { phase: Phase::Cleanup, expected, predicted, judgement, observation, denials };
             self.record(world, step, expectation, &rehearsal_request(expectation), found)?;
         }
         Ok(())
@@ -202,7 +222,7 @@ impl<'a> Walk<'a> {
         request: &ProbeRequest,
         found: Found<'_>,
     ) -> Result<(), HarnessError> {
-        let Found { phase, expected, judgement, observation, denials } = found;
+        let Found { phase, expected, predicted, judgement, observation, denials } = found;
         let snapshot = world.snapshot();
         let (path, traced) = match judgement.status {
             Status::Passed | Status::Skipped => (Vec::new(), Ok(())),
@@ -227,6 +247,7 @@ impl<'a> Walk<'a> {
             family: Some(expectation.family),
             expected,
             observed: judgement.observed,
+            predicted,
             outcome: Some(observation.outcome),
             status: judgement.status,
             messages: judgement.messages,
@@ -264,6 +285,7 @@ fn trace(
 struct Found<'a> {
     phase: Phase,
     expected: String,
+    predicted: Option<String>,
     judgement: Judgement,
     observation: &'a Observation,
     denials: Vec<Denial>,
@@ -292,7 +314,7 @@ fn request(expectation: &Expectation, patience: Patience) -> ProbeRequest {
         family: expectation.family,
         target: match &request.target {
             RequestTarget::Address(address) => Target::Address(*address),
-            RequestTarget::Name { name, search, server } => {
+            RequestTarget::Name { name, search, server, .. } => {
                 Target::Name { name: name.clone(), search: search.clone(), server: *server }
             }
         },

@@ -119,7 +119,7 @@ fn expectation(expectation: &Expectation) -> String {
     let Expectation { name, location, request, expected, .. } = expectation;
     let target = match &request.target {
         RequestTarget::Address(address) => address.to_string(),
-        RequestTarget::Name { name, search, server } => {
+        RequestTarget::Name { name, search, server, .. } => {
             format!("{name} (of {server}, {} suffixes)", search.len())
         }
     };

@@ -1,0 +1,133 @@
+//! Why flows are allowed or denied, from the objects of a plan's steps alone: nothing is built.
+
+use crate::format::{refs, resolve};
+use crate::plan::{Plan, Request, Step};
+use crate::prediction::{Answer, Answers, Kept};
+use netproof_api::suggest::did_you_mean;
+use netproof_controlplane::{ChangeError, ControlPlane};
+use netproof_model::Family;
+use netproof_model::flow::Flow;
+use netproof_oracle::Profile;
+use thiserror::Error;
+
+/// What to explain of a plan.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// Only this step, if one is named.
+    pub step: Option<&'a str>,
+    /// This flow, in the namespace `default` where it names none, instead of those that the steps expect something of.
+    pub flow: Option<&'a Flow>,
+    /// How to read what the API leaves open.
+    pub profile: Profile,
+}
+
+/// One flow in one step and one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The step's name.
+    pub step: String,
+    /// The flow, its port filled in.
+    pub flow: Flow,
+    /// The family, where the cluster has two.
+    pub family: Option<Family>,
+    /// What the API says, in the words of expectations; `None` where it does not speak about the flow.
+    pub answer: Option<String>,
+    /// How that follows: full sentences, one a line, deeper reasons indented.
+    pub derivation: String,
+}
+
+/// Why there is no explanation.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ExplainError {
+    /// No step has that name.
+    #[error("there is no step `{name}` in {scenario}\nhelp: {help}")]
+    NoStep {
+        /// The name.
+        name: String,
+        /// The scenario run.
+        scenario: String,
+        /// Those that there are.
+        help: String,
+    },
+    /// The flow makes no sense in a step.
+    #[error("in step `{step}` of {scenario}: {message}\nhelp: {help}")]
+    Flow {
+        /// The step's name.
+        step: String,
+        /// The scenario run.
+        scenario: String,
+        /// What is wrong.
+        message: String,
+        /// How to mend it.
+        help: String,
+    },
+    /// A plan was made with the same changes, so this is a bug of netproof's.
+    #[error("a change that was planned is refused: {}", .0.message)]
+    Refused(ChangeError),
+}
+
+/// Explains the flows of a plan's steps, in their order.
+///
+/// # Errors
+/// A step or flow that is named and is not there.
+pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>, ExplainError> {
+    let is_asked = |step: &Step| question.step.is_none_or(|name| name == step.name);
+    if let Some(name) = question.step.filter(|_| !plan.steps.iter().any(is_asked)) {
+        let names: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+        let help = match did_you_mean(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("its steps are: {}", names.join(", ")),
+        };
+        let scenario = plan.id.to_string();
+        return Err(ExplainError::NoStep { name: name.to_owned(), scenario, help });
+    }
+    let mut control = ControlPlane::new(plan.topology.clone()).map_err(ExplainError::Refused)?;
+    control.apply(&plan.initial).map_err(ExplainError::Refused)?;
+    let flow = question.flow.map(|flow| refs::flow_in(flow.clone(), "default"));
+    let mut kept = Kept::default();
+    let mut explanations = Vec::new();
+    for step in &plan.steps {
+        for changes in &step.change_sets {
+            control.apply(changes).map_err(ExplainError::Refused)?;
+        }
+        let snapshot = control.snapshot();
+        let answers = Answers::new(&snapshot, question.profile);
+        let mut add = |flow: &Flow, family: Family, answer: Option<Answer>| {
+            explanations.push(Explanation {
+                step: step.name.clone(),
+                flow: flow.clone(),
+                family: (plan.topology.family.list().len() > 1).then_some(family),
+                answer: answer.as_ref().map(ToString::to_string),
+                derivation: answer.map_or_else(String::new, |answer| answers.explain(&answer)),
+            });
+        };
+        match &flow {
+            Some(flow) if is_asked(step) => {
+                let resolved = resolve::resolve(&snapshot, flow, true).map_err(|mistake| {
+                    let resolve::Mistake { message, help, .. } = mistake;
+                    ExplainError::Flow {
+                        step: step.name.clone(),
+                        scenario: plan.id.to_string(),
+                        message,
+                        help,
+                    }
+                })?;
+                for (family, request) in &resolved.requests {
+                    let request: &Request = request;
+                    add(&resolved.flow, *family, answers.fresh(request));
+                }
+            }
+            Some(_) => {}
+            None => {
+                for expectation in &step.expectations {
+                    // Connections are kept from step to step, those included that are not asked about.
+                    let answer = answers.answer(expectation, &mut kept);
+                    if is_asked(step) {
+                        add(&expectation.flow, expectation.family, answer);
+                    }
+                }
+            }
+        }
+    }
+    Ok(explanations)
+}

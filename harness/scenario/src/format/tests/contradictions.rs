@@ -1,0 +1,177 @@
+//! Expectations against the API: what contradicts it is an error with the reason, and nothing else is.
+
+use super::*;
+
+/// A client, a service whose two backends differ in verdict, a pod that is isolated, one that reaches no name
+/// server, a service without endpoints; two steps, the second of which denies what was allowed.
+const CLUSTER: &str = "
+apiVersion: netproof/v1alpha1
+kind: Scenario
+metadata: {name: contradictions}
+spec:
+  description: One expectation a case.
+  topology: two-nodes
+  objects:
+    - pod: {name: client, node: node1}
+    - pod: {name: open, labels: {app: web}, node: node1, ports: [80]}
+    - pod: {name: closed, labels: {app: web, closed: 'yes'}, node: node2, ports: [80]}
+    - service: {name: web, selector: {app: web}, ports: [80]}
+    - service: {name: sole, selector: {closed: 'yes'}, ports: [80]}
+    - service: {name: empty, selector: {app: nothing}, ports: [80]}
+    - apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: closed}
+      spec: {podSelector: {matchLabels: {closed: 'yes'}}, ingress: []}
+    - pod: {name: gagged, labels: {gagged: 'yes'}, node: node1}
+    - apiVersion: networking.k8s.io/v1
+      kind: NetworkPolicy
+      metadata: {name: gagged}
+      spec: {podSelector: {matchLabels: {gagged: 'yes'}}, policyTypes: [Egress]}
+  steps:
+    - name: first
+      expect:
+        - {FIRST}
+    - name: second
+      apply:
+        - apiVersion: networking.k8s.io/v1
+          kind: NetworkPolicy
+          metadata: {name: all}
+          spec: {podSelector: {}, ingress: []}
+      expect:
+        - {SECOND}
+";
+
+/// What holds in both steps, where a case is about the other.
+const ALWAYS: &str = "{flow: 'pod/client -> pod/closed:80', verdict: deny}";
+
+/// What `validate` says: nothing, or the messages of its errors.
+fn said(first: &str, second: &str, profile: &str) -> Vec<String> {
+    let text = CLUSTER.replace("{FIRST}", first).replace("{SECOND}", second);
+    let options = Options { against: Profile::named(profile), ..Options::default() };
+    match Folder::new(&[("scenario.yaml", &text)]).load("scenario.yaml", &options) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors
+            .lines()
+            .filter_map(|line| line.split_once("error: "))
+            .map(|(_, message)| message.replace("the scenario contradicts the API: ", ""))
+            .collect(),
+    }
+}
+
+#[test]
+fn what_contradicts_the_api_says_so_and_nothing_else_does() {
+    let differ = "pod/default/closed: deny, pod/default/open: allow";
+    let several = |expected: &str| {
+        format!("expected {expected}, but the backends differ in verdict, the API says {differ}")
+    };
+    // The expectation, and what is said of it; nothing where it is right.
+    let cases: Vec<(&str, String)> = vec![
+        ("flow: pod/client -> pod/open:80, verdict: allow", String::new()),
+        ("flow: pod/client -> pod/open:80, verdict: deny", "expected deny, the API says allow".into()),
+        ("flow: pod/client -> pod/closed:80, verdict: deny", String::new()),
+        ("flow: pod/client -> pod/closed:80, verdict: drop", String::new()),
+        ("flow: pod/client -> pod/closed:80, verdict: reject", "expected reject, the API says drop".into()),
+        ("flow: pod/client -> pod/closed:80, verdict: allow", "expected allow, the API says deny".into()),
+        ("flow: 'pod/client -> pod/open:81', outcome: refused", String::new()),
+        (
+            "flow: 'pod/client -> pod/closed:81', outcome: refused",
+            "expected refused, the API says deny".into(),
+        ),
+        ("flow: 'pod/client -> service/web', verdict: allow", several("allow")),
+        ("flow: 'pod/client -> service/web', verdict: deny", several("deny")),
+        ("flow: 'pod/client -> service/web', verdict: {pod/open: allow, pod/closed: deny}", String::new()),
+        (
+            "flow: 'pod/client -> service/web', verdict: {pod/open: deny, pod/closed: deny}",
+            format!("expected pod/default/closed: deny, pod/default/open: deny, the API says {differ}"),
+        ),
+        ("flow: 'pod/client -> service/empty', verdict: reject, decidedBy: service", String::new()),
+        (
+            "flow: 'pod/client -> service/empty', verdict: drop, decidedBy: service",
+            "expected drop, the API says reject".into(),
+        ),
+        ("flow: 'pod/client -> dns/sole:80', verdict: deny", String::new()),
+        ("flow: 'pod/client -> dns/sole:80', verdict: allow", "expected allow, the API says deny".into()),
+        ("flow: 'pod/client -> dns/nobody:80', outcome: name-not-found", String::new()),
+        (
+            "flow: 'pod/client -> dns/sole:80', outcome: name-not-found",
+            "expected name-not-found, the API says deny".into(),
+        ),
+        ("flow: 'pod/gagged -> dns/sole:80', outcome: name-server-unreachable", String::new()),
+        (
+            "flow: 'pod/gagged -> dns/sole:80', verdict: deny",
+            "expected deny, the API says name-server-unreachable".into(),
+        ),
+        (
+            "flow: 'pod/client -> dns/sole:80', outcome: name-server-unreachable",
+            "expected name-server-unreachable, the API says deny".into(),
+        ),
+        (
+            "flow: 'pod/client -> dns/nobody:80', outcome: name-server-unreachable",
+            "expected name-server-unreachable, the API says name-not-found".into(),
+        ),
+        (
+            "flow: 'pod/client -> service/web', servedBy: [pod/open], verdict: {pod/open: allow, pod/closed: deny}",
+            String::new(),
+        ),
+        (
+            "flow: 'pod/client -> service/web', servedBy: [pod/open, pod/closed], verdict: {pod/open: allow, pod/closed: deny}",
+            "pod/default/closed never answers, the API says".into(),
+        ),
+        ("flow: 'external/internet -> pod/open', verdict: deny", "expected deny, the API says allow".into()),
+        ("flow: 'pod/client -> ip/9.9.9.9:80', outcome: unreachable", String::new()),
+        (
+            "flow: 'pod/client -> ip/9.9.9.9:80', outcome: refused",
+            "expected refused, the API says unreachable".into(),
+        ),
+    ];
+    for (case, expected) in cases {
+        let messages = said(&format!("{{{case}}}"), ALWAYS, "netproof");
+        assert_eq!(messages.join("; "), expected, "{case}");
+    }
+}
+
+/// A new connection is denied in the second step; one that exists goes on, is cut, or either, as the profile
+/// has it.
+#[test]
+fn kept_connections_are_judged_as_ones_that_exist() {
+    let flow = |keep: bool, verdict: &str| {
+        let keep = if keep { "connection: keep, " } else { "" };
+        format!("{{flow: pod/client -> pod/open:80, {keep}verdict: {verdict}}}")
+    };
+    let deny = "expected deny, the API says allow";
+    for (keep, verdict, profile, expected) in [
+        (false, "allow", "netproof", "expected allow, the API says deny"),
+        (false, "deny", "netproof", ""),
+        (true, "allow", "netproof", ""),
+        (true, "deny", "netproof", deny),
+        (true, "allow", "strict", ""),
+        (true, "deny", "strict", ""),
+    ] {
+        let messages = said(&flow(keep, "allow"), &flow(keep, verdict), profile);
+        assert_eq!(messages.join("; "), expected, "{keep} {verdict} {profile}");
+    }
+}
+
+/// The point that a profile settles is open in `strict`, and an open point contradicts nothing.
+#[test]
+fn what_the_api_leaves_open_contradicts_nothing() {
+    for (verdict, profile, expected) in [
+        ("allow", "netproof", "expected allow, the API says deny"),
+        ("allow", "strict", ""),
+        ("deny", "strict", ""),
+    ] {
+        let flow = format!("{{flow: 'node/node1 -> pod/closed', verdict: {verdict}}}");
+        assert_eq!(said(&flow, ALWAYS, profile).join("; "), expected, "{verdict} {profile}");
+    }
+}
+
+#[test]
+fn a_contradiction_is_explained() {
+    let text = CLUSTER
+        .replace("{FIRST}", "{flow: 'pod/client -> service/sole', verdict: allow}")
+        .replace("{SECOND}", ALWAYS);
+    let folder = Folder::new(&[("scenario.yaml", &text)]);
+    let options = Options { against: Some(Profile::NETPROOF), ..Options::default() };
+    let said = folder.load("scenario.yaml", &options).unwrap_err();
+    insta::assert_snapshot!(said.replace("FOLDER/", ""));
+}

@@ -1,0 +1,127 @@
+//! The three answers held against each other: what the scenario expects, what the API says, what the packets
+//! did. Any two that differ fail the check.
+
+use super::judge::{Judgement, observed_word};
+use super::tries::Try;
+use crate::plan::{Expectation, Expected};
+use crate::prediction::Answer;
+use netproof_model::event::Status;
+
+/// Whether one try went as the API says.
+pub(super) fn of_try(answer: &Answer, one: &Try<'_>) -> bool {
+    let outcome = one.observation.outcome;
+    answer.agrees(one.backend.as_ref(), outcome, observed_word(outcome, &one.denials))
+}
+
+/// Says which of the three answers differ, and fails a check that had passed if any do. `agree`: all tries
+/// went as the API says. What broke, and what is not judged, stays as it is.
+pub(super) fn of_three(expectation: &Expectation, answer: &Answer, agree: bool, judgement: &mut Judgement) {
+    let contradiction = answer.contradiction(expectation);
+    let failed = match judgement.status {
+        Status::Passed if expectation.expected == Expected::Observe => return,
+        Status::Passed => false,
+        Status::Failed => true,
+        Status::Errored | Status::Skipped => return,
+    };
+    let message = match (contradiction, failed, agree) {
+        // Where the check failed, something else than the verdict is not as expected.
+        (None, _, true) => return,
+        (None, true, false) => {
+            format!("the API agrees with the scenario, not with the packets: it says {answer}")
+        }
+        (None, false, false) => {
+            format!("the packets contradict the API: observed {}, the API says {answer}", judgement.observed)
+        }
+        (Some(contradiction), _, true) => {
+            // That the packets are not as the scenario expects is no failure of theirs.
+            let mismatch = format!("expected {}, observed {}", expectation.expected, judgement.observed);
+            judgement.messages.retain(|message| *message != mismatch);
+            format!("the scenario contradicts the API, with which the packets agree: {contradiction}")
+        }
+        (Some(contradiction), false, false) => {
+            format!("the scenario and the packets contradict the API: {contradiction}")
+        }
+        (Some(contradiction), true, false) => {
+            format!("the scenario contradicts the API, and the packets contradict both: {contradiction}")
+        }
+    };
+    judgement.status = Status::Failed;
+    judgement.messages.push(message);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::tests::expectation;
+    use super::*;
+    use crate::prediction::{Course, Word};
+    use netproof_model::Outcome;
+    use netproof_oracle::Denial;
+
+    /// What is expected, what was observed, what the API says; whether the check passes, and what is said.
+    #[test]
+    fn any_two_answers_that_differ_fail_and_the_message_says_which() {
+        let deny = || Word::Deny(Denial::Policy { action: None });
+        let table = [
+            (Expected::Allow, "allow", Word::Allow, Ok(())),
+            (Expected::Deny, "drop", deny(), Ok(())),
+            (Expected::Observe, "allow", deny(), Ok(())),
+            (
+                Expected::Deny,
+                "allow",
+                deny(),
+                Err("expected deny, observed allow; \
+                     the API agrees with the scenario, not with the packets: it says deny"),
+            ),
+            (
+                Expected::Deny,
+                "allow",
+                Word::Allow,
+                Err("the scenario contradicts the API, with which the packets agree: \
+                     expected deny, the API says allow"),
+            ),
+            (
+                Expected::Allow,
+                "allow",
+                deny(),
+                Err("the scenario and the packets contradict the API: expected allow, the API says deny"),
+            ),
+            (
+                Expected::Deny,
+                "allow",
+                Word::Unreachable,
+                Err(
+                    "expected deny, observed allow; the scenario contradicts the API, and the packets contradict \
+                     both: expected deny, the API says unreachable",
+                ),
+            ),
+        ];
+        for (expected, observed, word, result) in table {
+            let as_expected = match &expected {
+                Expected::Observe => true,
+                Expected::Allow => observed == "allow",
+                _ => observed == "drop",
+            };
+            let outcome = if observed == "allow" { Outcome::Connected } else { Outcome::Dropped };
+            let messages = match as_expected {
+                true => Vec::new(),
+                false => vec![format!("expected {expected}, observed {observed}")],
+            };
+            let status = if as_expected { Status::Passed } else { Status::Failed };
+            let mut judgement = Judgement { status, observed: observed.to_owned(), messages };
+            let courses = vec![Course { server: None, word }];
+            let answer = Answer { courses, ..Answer::default() };
+            let agree = answer.agrees(None, outcome, observed);
+            of_three(&expectation(expected.clone(), None), &answer, agree, &mut judgement);
+            let said = match judgement.status {
+                Status::Passed => Ok(()),
+                _ => Err(judgement.messages.join("; ")),
+            };
+            assert_eq!(said, result.map_err(str::to_owned), "{expected} {observed} {answer}");
+        }
+        let mut errored =
+            Judgement { status: Status::Errored, observed: "drop".into(), messages: vec!["lost".into()] };
+        let answer = Answer { courses: vec![Course { server: None, word: deny() }], ..Answer::default() };
+        of_three(&expectation(Expected::Allow, None), &answer, true, &mut errored);
+        assert_eq!((errored.status, errored.messages.len()), (Status::Errored, 1));
+    }
+}
