@@ -213,6 +213,17 @@ impl From<FamilyName> for Families {
     }
 }
 
+impl RunArguments {
+    /// The arguments that a repetition of one scenario run needs as well, and that no event tells.
+    pub fn to_repeat(&self) -> Vec<String> {
+        let mut arguments = self.selection.choice.to_repeat();
+        if self.proxy_mode != ProxyMode::default() {
+            arguments.extend(["--proxy-mode".to_owned(), self.proxy_mode.name().to_owned()]);
+        }
+        arguments
+    }
+}
+
 impl Choice {
     /// The arguments that a repetition of one scenario run needs as well.
     pub fn to_repeat(&self) -> Vec<String> {
@@ -337,7 +348,7 @@ mod tests {
     #[test]
     fn the_default_seed_and_choices_are_not_repeated() {
         let parse = |line: &str| match Arguments::try_parse_from(line.split(' ')).unwrap().command {
-            Command::Run(run) => run.selection.choice.to_repeat().join(" "),
+            Command::Run(run) => run.to_repeat().join(" "),
             _ => unreachable!(),
         };
         assert_eq!(parse("netproof run a --filter x"), "");
@@ -345,5 +356,7 @@ mod tests {
             parse("netproof run a --family dual --wiring bridge --topology two-nodes --root b"),
             "--topology two-nodes --wiring bridge --family dual --root b"
         );
+        assert_eq!(parse("netproof run a --proxy-mode nftables"), "");
+        assert_eq!(parse("netproof run a --proxy-mode iptables"), "--proxy-mode iptables");
     }
 }
