@@ -149,6 +149,7 @@ impl Cluster {
                 && let Some(above) = self.namespaces.get_mut(&uplink.above)
             {
                 above.unplug(place)?;
+                self.health.forget_link(&uplink.above, &uplink.port);
             }
             drop(held);
         }

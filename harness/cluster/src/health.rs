@@ -177,6 +177,14 @@ impl Health {
         self.places.remove(place);
     }
 
+    /// Forgets a link of a place that stays: the next one of this name is another, and counts from its own
+    /// start.
+    pub fn forget_link(&mut self, place: &Place, link: &str) {
+        if let Some(reading) = self.places.get_mut(place) {
+            reading.interfaces.remove(link);
+        }
+    }
+
     /// Who is read in full now.
     fn take_turns(&self, namespaces: &BTreeMap<Place, Namespace>, all: bool) -> Vec<Place> {
         let number = if all { namespaces.len() } else { FULL_AT_ONCE };
