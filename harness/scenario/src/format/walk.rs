@@ -117,7 +117,7 @@ pub fn walk(
         let judge = Judge { document, snapshot: &snapshot, step: &step.name.value };
         let expectations = judge.expectations(&step.expectations, problems);
         if let Some(profile) = against {
-            contradictions(document, &Answers::new(&snapshot, profile), &expectations, &mut kept, problems);
+            contradictions(document, &snapshot, profile, &expectations, &mut kept, problems);
         }
         let expectations = expectations.into_iter().map(|(_, expectation)| expectation).collect();
         let location = document.location(step.name.span);
@@ -139,14 +139,17 @@ pub fn walk(
 /// Reports every expectation of a step that contradicts the API.
 fn contradictions(
     document: &Document,
-    answers: &Answers<'_>,
+    snapshot: &Snapshot,
+    profile: Profile,
     expectations: &[(Span, Expectation)],
     kept: &mut Kept,
     problems: &mut Problems,
 ) {
+    let answers = Answers::new(snapshot, profile);
     for (span, expectation) in expectations {
         let Some(answer) = answers.answer(expectation, kept) else { continue };
-        if let Some(contradiction) = answer.contradiction(expectation) {
+        let verdict = answer.contradiction(expectation);
+        if let Some(contradiction) = verdict.or_else(|| answer.other_way(expectation, snapshot)) {
             let message = format!("the scenario contradicts the API: {contradiction}");
             let help = "correct the expectation or the objects; points that the API leaves open are read with \
                 `--profile`";
