@@ -4,6 +4,7 @@
 
 pub mod explain;
 pub mod format;
+pub mod fuzz;
 pub mod plan;
 pub mod prediction;
 pub mod run;
