@@ -71,7 +71,7 @@ pub struct Choice {
     /// Only runs that EXPR matches.
     ///
     /// A word matches every run whose name contains it; suite=, name=, variant= and id= compare the
-    /// whole, LABEL= compares a label of the scenario. Join them with `and`, `or`, `not` and parentheses.
+    /// whole, tag= compares one of the tags, LABEL= compares a label of the scenario. Join them with `and`, `or`, `not` and parentheses.
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
     /// Build this topology, whatever the scenarios say: a built-in one (`netproof list topologies`) or a
@@ -136,6 +136,9 @@ pub struct RunArguments {
 pub struct ListArguments {
     #[command(flatten)]
     pub selection: Selection,
+    /// With the tags of each, and every tag with the number of its runs.
+    #[arg(help_heading = "Listing", long)]
+    pub tags: bool,
 }
 
 /// `netproof validate`.

@@ -4,6 +4,7 @@
 //! control plane, so that a mistake anywhere is found before anything is built. The way is one line:
 //! `files` -> `types` (as written) -> `objects`, `expect` (as meant) -> `walk` (as planned).
 
+mod cases;
 mod document;
 mod expect;
 mod expectation;
@@ -33,7 +34,7 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{scenario_schema, topology_schema};
+pub use schema::{case_table_schema, scenario_schema, topology_schema};
 
 use crate::plan::Plan;
 use document::Problems;
@@ -125,7 +126,9 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
                 continue;
             }
             names.insert(name, place);
-            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut problems);
+            let mut found = Problems::default();
+            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut found);
+            problems.extend_from(scenario.case(), found);
         }
     }
     if loaded.files == 0 && problems.errors() == 0 {
@@ -134,7 +137,10 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             [] => "no path was given".to_owned(),
             named => format!("there is no scenario at {}", named.join(", ")),
         };
-        problems.push(Diagnostic::error(message).help("a scenario is a YAML document with `kind: Scenario`"));
+        problems.push(
+            Diagnostic::error(message)
+                .help("a scenario is a YAML document with `kind: Scenario`, or `kind: CaseTable`"),
+        );
     }
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
     Ok(loaded)
@@ -164,7 +170,7 @@ fn plan(
     for (index, variant) in variants.iter().enumerate() {
         let id = scenario.id(variant);
         if let Some(filter) = filter
-            && !filter.matches(&id, &scenario.labels)
+            && !filter.matches(&id, &scenario.labels, &scenario.tags)
         {
             loaded.filtered_out += 1;
             continue;

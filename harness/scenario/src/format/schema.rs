@@ -1,5 +1,6 @@
 //! The JSON Schemas of the format (draft-07, which editors read), made from the types that read it.
 
+use super::cases::{CaseTableFile, allow_placeholders};
 use super::topology::TopologyFile;
 use super::types::ScenarioFile;
 use schemars::JsonSchema;
@@ -15,7 +16,17 @@ pub fn topology_schema() -> String {
     schema::<TopologyFile>()
 }
 
+/// The schema of a case table, as committed at `schema/case-table.json`.
+pub fn case_table_schema() -> String {
+    let mut schema = root::<CaseTableFile>();
+    allow_placeholders(&mut schema);
+    format!("{schema:#}\n")
+}
+
 fn schema<T: JsonSchema>() -> String {
-    let schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>();
-    format!("{:#}\n", schema.as_value())
+    format!("{:#}\n", root::<T>())
+}
+
+fn root<T: JsonSchema>() -> serde_json::Value {
+    SchemaSettings::draft07().into_generator().into_root_schema_for::<T>().to_value()
 }

@@ -19,7 +19,7 @@ use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapsh
 use netproof_model::event::ScenarioId;
 use netproof_model::{NamespacedName, Topology};
 use netproof_oracle::Profile;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A scenario as it was read, before a variant is chosen.
@@ -30,8 +30,12 @@ pub struct Scenario {
     pub suite: String,
     /// Its name.
     pub name: Spanned<String>,
+    /// Whether it is a case of a table.
+    pub is_case: bool,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Its tags.
+    pub tags: BTreeSet<String>,
     /// Its description.
     pub description: String,
     /// Its topology, and where that is named.
@@ -68,6 +72,11 @@ impl Scenario {
             name: self.name.value.clone(),
             variant: variant.words.clone(),
         }
+    }
+
+    /// The name of the case, if it is one.
+    pub fn case(&self) -> Option<&str> {
+        self.is_case.then_some(self.name.value.as_str())
     }
 }
 
@@ -128,6 +137,7 @@ pub fn walk(
         location: document.location(scenario.name.span),
         description: scenario.description.clone(),
         labels: scenario.labels.clone(),
+        tags: scenario.tags.clone(),
         topology,
         initial,
         steps,
