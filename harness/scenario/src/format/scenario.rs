@@ -117,10 +117,8 @@ impl<'a> Loader<'a> {
         variants::check(&document, &spec, problems);
         check_steps(&document, &spec, problems);
         let topology = self.topology(&document, &spec, place, problems)?;
-        let context = Context {
-            namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned(),
-            nodes: topology.nodes.iter().map(|node| node.name.clone()).collect(),
-        };
+        let context =
+            Context { namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned() };
         let (initial, change_sets) = {
             let mut reader = ObjectReader {
                 document: &document,

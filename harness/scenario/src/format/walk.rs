@@ -14,10 +14,10 @@ use crate::plan::{Expectation, Plan, Step};
 use crate::prediction::{Answers, Kept};
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
-use netproof_api::{Diagnostic, Object};
+use netproof_api::{Diagnostic, Object, ObjectMeta, WorkloadPods};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
+use netproof_model::Topology;
 use netproof_model::event::ScenarioId;
-use netproof_model::{NamespacedName, Topology};
 use netproof_oracle::Profile;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -170,11 +170,11 @@ fn refused(document: &Document, placed: &[Placed], error: ChangeError) -> Diagno
     }
 }
 
-/// Puts pods that name no node where the placement wants them. A name keeps its node.
+/// Puts pods and workloads that name no node where the placement wants them. A name keeps its node.
 struct Placer<'a> {
     placement: Option<Placement>,
     topology: &'a Topology,
-    nodes: HashMap<NamespacedName, String>,
+    nodes: HashMap<ObjectRef, String>,
 }
 
 impl<'a> Placer<'a> {
@@ -188,23 +188,30 @@ impl<'a> Placer<'a> {
             .map(|placed| match &placed.change {
                 Change::Apply(Object::Pod(pod)) if pod.node_name.is_none() => {
                     let mut pod = pod.clone();
-                    let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
-                    let name = NamespacedName::new(namespace, pod.metadata.name.as_str());
-                    pod.node_name = self.node(name);
+                    pod.node_name = self.node("pod", &pod.metadata);
                     Change::Apply(Object::Pod(pod))
+                }
+                // All pods of a workload count as one here: it is workloads that are to be apart.
+                Change::Apply(Object::Workload(workload))
+                    if workload.pods != WorkloadPods::EveryNode && workload.template.node_name.is_none() =>
+                {
+                    let mut workload = workload.clone();
+                    workload.template.node_name = self.node(workload.kind.word(), &workload.metadata);
+                    Change::Apply(Object::Workload(workload))
                 }
                 change => change.clone(),
             })
             .collect()
     }
 
-    fn node(&mut self, name: NamespacedName) -> Option<String> {
+    fn node(&mut self, kind: &str, metadata: &ObjectMeta) -> Option<String> {
+        let object = ObjectRef::new(kind, metadata.namespace.as_deref(), &metadata.name);
         let nodes = &self.topology.nodes;
         let turn = match self.placement? {
             Placement::SameNode => 0,
             Placement::Across => self.nodes.len() % nodes.len().max(1),
         };
         let node = nodes.get(turn)?.name.clone();
-        Some(self.nodes.entry(name).or_insert(node).clone())
+        Some(self.nodes.entry(object).or_insert(node).clone())
     }
 }
