@@ -11,6 +11,7 @@ mod files;
 mod filter;
 mod library;
 mod lint;
+pub mod manifests;
 mod matrix;
 mod objects;
 mod ports;
@@ -83,6 +84,8 @@ pub struct Loaded {
     pub passed_over_files: usize,
     /// Kinds of objects that have nothing to do with the network, with how many were passed over.
     pub passed_over: BTreeMap<String, usize>,
+    /// Namespaces that manifests are in and none declares; they exist, with the API server's label only.
+    pub implied_namespaces: Vec<String>,
     /// How many runs the filter left out.
     pub filtered_out: usize,
 }
@@ -112,7 +115,7 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
         let message = format!("the root cannot be read: {error}");
         return Err(Diagnostic::error(message).help("name an existing folder with `--root`").into());
     }
-    for found in files::find(paths, &mut problems) {
+    for found in files::find(paths, files::is_yaml, &mut problems) {
         let scenarios = loader.file(&found, &mut loaded, &mut problems);
         for scenario in scenarios {
             let place = scenario.document.location(scenario.name.span);

@@ -206,7 +206,8 @@ struct Place<'a> {
     root: &'a PathBuf,
 }
 
-fn mentions_netproof(text: &str) -> bool {
+/// Whether a text may have a document of netproof's own.
+pub fn mentions_netproof(text: &str) -> bool {
     text.contains("Scenario") || text.contains("netproof/")
 }
 
@@ -218,6 +219,11 @@ fn text<'a>(document: &'a Node, key: &str) -> &'a str {
 fn is_scenario(document: &Node) -> bool {
     let ours = document.get("apiVersion").is_none() || text(document, "apiVersion").starts_with("netproof/");
     ours && text(document, "kind") == "Scenario"
+}
+
+/// A scenario, or what is meant to be one.
+pub fn is_ours(document: &Node) -> bool {
+    is_scenario(document) || is_misspelt(document)
 }
 
 /// Ours by its version, and of no kind that we have.

@@ -14,7 +14,7 @@ use crate::plan::{Expectation, Plan, Step};
 use crate::prediction::{Answers, Kept};
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
-use netproof_api::{Diagnostic, Object, ObjectMeta, WorkloadPods};
+use netproof_api::{Diagnostic, Object, ObjectMeta, Source, WorkloadPods};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
 use netproof_model::Topology;
 use netproof_model::event::ScenarioId;
@@ -93,7 +93,7 @@ pub fn walk(
     let mut placer = Placer::new(variant.placement, &topology);
     let initial = placer.place(&scenario.initial);
     if let Err(error) = control_plane.apply(&initial) {
-        problems.push(refused(document, &scenario.initial, error));
+        problems.push(refused(&document.source, &scenario.initial, error));
         return None;
     }
     let mut places = count_places(&control_plane.snapshot());
@@ -104,7 +104,7 @@ pub fn walk(
         for placed in &step.change_sets {
             let changes = placer.place(placed);
             if let Err(error) = control_plane.apply(&changes) {
-                problems.push(refused(document, placed, error));
+                problems.push(refused(&document.source, placed, error));
                 return None;
             }
             let snapshot = control_plane.snapshot();
@@ -156,17 +156,17 @@ fn contradictions(
 }
 
 /// How many network stacks a cluster with these objects has, the router's among them.
-fn count_places(snapshot: &Snapshot) -> usize {
+pub fn count_places(snapshot: &Snapshot) -> usize {
     let pods = snapshot.pods.values().filter(|pod| !pod.host_network && !pod.phase.has_ended());
     pods.count() + snapshot.nodes.len() + snapshot.externals.len() + 1
 }
 
 /// The control plane refused a change: the error stands where the change is written.
-fn refused(document: &Document, placed: &[Placed], error: ChangeError) -> Diagnostic {
+pub fn refused(source: &Arc<Source>, placed: &[Placed], error: ChangeError) -> Diagnostic {
     let diagnostic = Diagnostic::error(error.message).help(error.help);
     match error.index.and_then(|index| placed.get(index)) {
         Some(placed) => diagnostic.at(&placed.source, placed.span),
-        None => diagnostic.in_source(&document.source),
+        None => diagnostic.in_source(source),
     }
 }
 
