@@ -34,7 +34,7 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{scenario_schema, topology_schema};
+pub use schema::{explanation_schema, scenario_schema, topology_schema};
 
 use crate::plan::Plan;
 use document::Problems;

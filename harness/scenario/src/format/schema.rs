@@ -1,7 +1,9 @@
-//! The JSON Schemas of the format (draft-07, which editors read), made from the types that read it.
+//! The JSON Schemas (draft-07, which editors read) of the format and of what commands write, made from the
+//! types that read and write them.
 
 use super::topology::TopologyFile;
 use super::types::ScenarioFile;
+use crate::explain::Report;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 
@@ -13,6 +15,11 @@ pub fn scenario_schema() -> String {
 /// The schema of a topology, as committed at `schema/topology.json`.
 pub fn topology_schema() -> String {
     schema::<TopologyFile>()
+}
+
+/// The schema of what `explain --json` writes, as committed at `schema/explanation.json`.
+pub fn explanation_schema() -> String {
+    schema::<Report>()
 }
 
 fn schema<T: JsonSchema>() -> String {
