@@ -155,6 +155,11 @@ impl<'a> Answers<'a> {
         Some(answer)
     }
 
+    /// Who answers.
+    pub(crate) fn oracle(&self) -> &Oracle<'a> {
+        &self.oracle
+    }
+
     /// The answer's derivation in full sentences. Lines end with a newline; deeper reasons are indented.
     pub fn explain(&self, answer: &Answer) -> String {
         let mut text: String =
