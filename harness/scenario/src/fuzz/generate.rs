@@ -169,30 +169,23 @@ impl Generator {
             }
             5 => {
                 // Another pod of the same name: here or there, with the same address or another.
-                if let Some(name) = self.one(&state.pods)
-                    && let Some(old) = state.pods.remove(&name)
-                {
+                if let Some((name, old)) = self.take_pod(state) {
                     let address = self.random.chance(50).then_some((old.node, old.host));
-                    let pod = self.pod(state, address);
-                    if let Some(pod) = pod {
+                    if let Some(pod) = self.pod(state, address) {
                         state.pods.insert(name, Pod { incarnation: old.incarnation + 1, ..pod });
                     }
                 }
             }
             6 => {
                 // Another pod with the address of one that goes.
-                if let Some(name) = self.one(&state.pods).filter(|_| state.pods.len() > 2)
-                    && let Some(old) = state.pods.remove(&name)
-                {
+                if let Some((_, old)) = self.take_pod(state) {
                     self.add_pod(state, Some((old.node, old.host)));
                 }
             }
             7 => self.set_service(state),
             8 if state.pods.len() < 7 => self.add_pod(state, None),
             8 => {
-                if let Some(name) = self.one(&state.pods) {
-                    state.pods.remove(&name);
-                }
+                self.take_pod(state);
             }
             9 => {
                 let pod = self.one(&state.pods).and_then(|name| state.pods.get_mut(&name));
@@ -228,7 +221,7 @@ impl Generator {
                 (node, *self.random.choose(&free(node))?)
             }
         };
-        let host_network = self.random.chance(8);
+        let host_network = self.random.chance(8) && state.pods.values().any(|pod| !pod.host_network);
         Some(Pod {
             labels: labels(&mut self.random, &POD_LABELS, 3),
             node,
@@ -239,6 +232,13 @@ impl Generator {
             ready: self.random.chance(92),
             incarnation: 0,
         })
+    }
+
+    /// Takes a pod away, if another one with a network of its own stays: something must be there to be tried.
+    fn take_pod(&mut self, state: &mut State) -> Option<(NamespacedName, Pod)> {
+        let name = self.one(&state.pods)?;
+        let stays = state.pods.iter().any(|(other, pod)| *other != name && !pod.host_network);
+        if stays { state.pods.remove_entry(&name) } else { None }
     }
 
     fn add_pod(&mut self, state: &mut State, address: Option<(usize, u8)>) {

@@ -7,6 +7,7 @@
 //! that it fails without (`shrink`), and what remains is a file to keep.
 
 mod case;
+mod differential;
 mod generate;
 mod policies;
 mod policy;
@@ -14,3 +15,10 @@ mod random;
 mod shrink;
 mod smaller;
 mod text;
+mod trial;
+
+#[cfg(test)]
+mod tests;
+
+pub use differential::{Failure, FuzzOptions, Progress, Totals, fuzz};
+pub use generate::Fixed;

@@ -1,0 +1,236 @@
+//! The run over many cases, and what is told of it.
+
+use super::case::Case;
+use super::generate::{Fixed, generate};
+use super::shrink::{Limits, shrink};
+use super::text::{About, text};
+use super::trial::{Finding, Trial, try_case, try_text};
+use crate::run::{RunOptions, Worlds};
+use netproof_model::Families;
+use netproof_model::event::Cells;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// So many states has a case: enough for the world to be cheap, few enough for its connection tables.
+const STATES: usize = 25;
+
+/// After so many failures no further case is begun.
+const MOST_FAILURES: usize = 5;
+
+/// What a case may cost that is made smaller.
+const SHRINK_TRIES: usize = 1000;
+const SHRINK_TIME: Duration = Duration::from_secs(60);
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct FuzzOptions {
+    /// The seed of everything.
+    pub seed: u64,
+    /// So many pairs of cluster and policies.
+    pub pairs: Option<usize>,
+    /// No case is begun after this time.
+    pub time: Option<Duration>,
+    /// What the command line fixes.
+    pub fixed: Fixed,
+    /// How each case is run, and how many at once.
+    pub run: RunOptions,
+    /// How a person repeats the run up to a number of pairs, for the files that are written.
+    pub command: fn(&FuzzOptions, pairs: usize) -> String,
+}
+
+/// What was done so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Cases.
+    pub cases: usize,
+    /// Pairs of cluster and policies.
+    pub pairs: usize,
+    /// Cells that were tried.
+    pub cells: usize,
+    /// Of them: allowed, as the API says.
+    pub allowed: usize,
+    /// Of them: denied by policy, as the API says.
+    pub denied: usize,
+    /// Of them: anything else, as the API says.
+    pub other: usize,
+    /// Of them: left open by the API in the profile.
+    pub undefined: usize,
+    /// Of those denied: did not connect without policy either.
+    pub unproven: usize,
+    /// Cases that this machine cannot run, and what it lacks.
+    pub skipped: usize,
+    /// Of the first of them.
+    pub lacks: Option<String>,
+}
+
+impl Totals {
+    fn add(&mut self, cells: &Cells) {
+        self.pairs += 1;
+        self.cells += cells.total;
+        self.allowed += cells.predicted.allowed;
+        self.denied += cells.predicted.denied;
+        self.other += cells.predicted.other;
+        self.undefined += cells.predicted.undefined.values().sum::<usize>();
+        self.unproven += cells.unproven;
+    }
+}
+
+/// A case that was not as it should be, made as small as it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The name of the scenario, and of a file for it: `fuzz-SEED-NUMBER`.
+    pub name: String,
+    /// The scenario.
+    pub text: String,
+    /// Whether packets and API differ; otherwise the harness had trouble.
+    pub is_disagreement: bool,
+    /// Whether the text fails when it is run again.
+    pub is_repeatable: bool,
+    /// What was found.
+    pub what: String,
+    /// Of how many pods, policies and states it is.
+    pub size: [usize; 3],
+}
+
+/// What is told of a run while it goes on.
+#[derive(Clone, Debug)]
+pub enum Progress {
+    /// A case is done; this is what was done so far.
+    Done(Totals),
+    /// A case failed and is being made smaller.
+    Failed(String),
+    /// That was made of it.
+    Failure(Box<Failure>),
+}
+
+/// Runs cases until there are enough, hands what comes of them to `sink`, and gives what was done. A seed gives the
+/// same cases in every run; which of them are done until the time is over is another question. The calling thread
+/// must be inside a sandbox (`netproof_cluster::sandbox`).
+pub fn fuzz(options: &FuzzOptions, sink: &mut dyn FnMut(Progress)) -> Totals {
+    let begin = Instant::now();
+    let late = || options.time.is_some_and(|time| begin.elapsed() >= time);
+    let (next, failures, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+    let (sender, receiver) = mpsc::channel();
+    let jobs = options.run.jobs.max(1);
+    let worlds = Worlds::new(jobs);
+    let mut totals = Totals::default();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            let (sender, next, failures, stop, worlds) = (sender.clone(), &next, &failures, &stop, &worlds);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) && !late() {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let states = options.pairs.map_or(STATES, |pairs| pairs.saturating_sub(number * STATES));
+                    if states == 0 {
+                        break;
+                    }
+                    let worker = Worker { options, worlds, number };
+                    let case = generate(options.seed, number, states.min(STATES), options.fixed);
+                    let trial = try_case(&case, &worker.about(), &options.run, worlds);
+                    let finding = trial.findings.first().cloned();
+                    // The receiver outlives the workers; if it is gone, so is the run.
+                    if sender.send(Told::Trial(trial)).is_err() {
+                        break;
+                    }
+                    if let Some(finding) = finding {
+                        let failed = Progress::Failed(format!("{}: {}", worker.name(), finding.told()));
+                        let _ = sender.send(Told::Progress(failed));
+                        let failure = Progress::Failure(Box::new(worker.failure(case, finding)));
+                        let _ = sender.send(Told::Progress(failure));
+                        if failures.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_FAILURES {
+                            stop.store(true, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for told in receiver {
+            match told {
+                Told::Progress(progress) => sink(progress),
+                Told::Trial(trial) => {
+                    totals.cases += 1;
+                    trial.cells.iter().for_each(|cells| totals.add(cells));
+                    if let Some(lacks) = trial.skipped {
+                        totals.skipped += 1;
+                        totals.lacks.get_or_insert(lacks);
+                    }
+                    sink(Progress::Done(totals.clone()));
+                }
+            }
+        }
+    });
+    totals
+}
+
+/// What workers send.
+enum Told {
+    Trial(Trial),
+    Progress(Progress),
+}
+
+/// A case at work.
+struct Worker<'a> {
+    options: &'a FuzzOptions,
+    worlds: &'a Worlds,
+    number: usize,
+}
+
+impl Worker<'_> {
+    fn name(&self) -> String {
+        format!("fuzz-{}-{}", self.options.seed, self.number)
+    }
+
+    fn about(&self) -> About {
+        let command = (self.options.command)(self.options, (self.number + 1) * STATES);
+        let description = format!("Found by the differential run of seed {}: {command}", self.options.seed);
+        About { name: self.name(), description, ..About::default() }
+    }
+
+    /// Makes a case that failed smaller, and a scenario of what remains.
+    fn failure(&self, case: Case, finding: Finding) -> Failure {
+        let until = Some(Instant::now() + SHRINK_TIME);
+        let limits = Limits { tries: SHRINK_TRIES, until };
+        let kind = finding.kind();
+        let mut about = self.about();
+        let mut found = finding;
+        let last = case.states.len().saturating_sub(1);
+        let state = found.state().unwrap_or(last);
+        let mut fails = |case: &Case| {
+            let trial = try_case(case, &about, &self.options.run, self.worlds);
+            let same = trial.findings.into_iter().find(|finding| finding.kind() == kind);
+            same.map(|finding| found = finding).is_some()
+        };
+        let case = shrink(case, state, limits, &mut fails);
+        // Once more: this is what is kept.
+        let whole = fails(&case);
+        let dual = case.cluster.family == Families::Dual;
+        let mut written = text(&case, &about);
+        let mut is_repeatable = whole;
+        // The flow by itself says it best, if it fails by itself.
+        if let Some(expected) = found.expectation(dual) {
+            about.expectations.insert(found.state().unwrap_or(last), vec![expected]);
+            about.only_expectations = true;
+            let alone = text(&case, &about);
+            let trial = try_text(&about.name, &alone, &self.options.run, self.worlds);
+            let fails_alone = trial.findings.iter().any(|finding| match found.is_disagreement() {
+                true => finding.is_disagreement(),
+                false => finding.kind() == kind,
+            });
+            if fails_alone {
+                (written, is_repeatable) = (alone, true);
+            }
+        }
+        let last = case.states.last().map(|state| [state.pods.len(), state.policies.len()]);
+        let [pods, policies] = last.unwrap_or_default();
+        Failure {
+            name: self.name(),
+            text: written,
+            is_disagreement: found.is_disagreement(),
+            is_repeatable,
+            what: found.told(),
+            size: [pods, policies, case.states.len()],
+        }
+    }
+}
