@@ -6,6 +6,7 @@ use super::files::{self, Found};
 use super::library::{self, Library};
 use super::lint::Lint;
 use super::objects::{Placed, Reader as ObjectReader};
+use super::suite;
 use super::types::{ScenarioFile, ScenarioSpec};
 use super::unions::TextOr;
 use super::walk::{ReadStep, Scenario};
@@ -29,12 +30,19 @@ const STEP_NAME_CHARACTERS: usize = 200;
 pub struct Loader<'a> {
     options: &'a Options,
     library: Library,
+    /// What suites include and was not asked for yet.
+    included: Vec<PathBuf>,
 }
 
 impl<'a> Loader<'a> {
     /// With nothing read yet.
     pub fn new(options: &'a Options) -> Self {
-        Loader { options, library: Library::default() }
+        Loader { options, library: Library::default(), included: Vec::new() }
+    }
+
+    /// The files and folders that the suites include which were read since the last call.
+    pub fn take_included(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.included)
     }
 
     /// The scenarios of a file; those with a mistake are left out and reported.
@@ -58,8 +66,8 @@ impl<'a> Loader<'a> {
                 return Vec::new();
             }
         };
-        let has_scenario = documents.iter().any(is_scenario);
-        if !has_scenario && !found.named && documents.iter().all(|document| !is_misspelt(document)) {
+        let has_ours = documents.iter().any(|it| is_ours(it, "Scenario") || is_ours(it, "Suite"));
+        if !has_ours && !found.named && documents.iter().all(|document| !is_misspelt(document)) {
             loaded.passed_over_files += 1;
             return Vec::new();
         }
@@ -91,7 +99,11 @@ impl<'a> Loader<'a> {
         loaded: &mut Loaded,
         problems: &mut Problems,
     ) -> Option<Scenario> {
-        if !is_scenario(&document.root) {
+        if is_ours(&document.root, "Suite") {
+            self.included.extend(suite::included(&document, place.folder, place.root, problems));
+            return None;
+        }
+        if !is_ours(&document.root, "Scenario") {
             problems.push(not_a_scenario(&document));
             return None;
         }
@@ -216,10 +228,10 @@ fn text<'a>(document: &'a Node, key: &str) -> &'a str {
     document.get(key).and_then(Node::as_str).unwrap_or_default()
 }
 
-/// A scenario, whatever its version; a `Scenario` of somebody else's API is none.
-fn is_scenario(document: &Node) -> bool {
+/// A document of this kind, whatever its version; a `Scenario` of somebody else's API is none.
+fn is_ours(document: &Node, kind: &str) -> bool {
     let ours = document.get("apiVersion").is_none() || text(document, "apiVersion").starts_with("netproof/");
-    ours && text(document, "kind") == "Scenario"
+    ours && text(document, "kind") == kind
 }
 
 /// Ours by its version, and of no kind that we have.
@@ -231,7 +243,7 @@ fn not_a_scenario(document: &Document) -> Diagnostic {
     let kind = document.root.get("kind");
     match (kind, kind.and_then(Node::as_str)) {
         (Some(node), Some(kind)) => {
-            let help = match did_you_mean(kind, ["Scenario"]) {
+            let help = match did_you_mean(kind, ["Scenario", "Suite"]) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "a scenario names the file of its manifests, `file: PATH`, in `objects`".to_owned(),
             };

@@ -1,5 +1,6 @@
 //! The JSON Schemas of the format (draft-07, which editors read), made from the types that read it.
 
+use super::suite::SuiteFile;
 use super::topology::TopologyFile;
 use super::types::ScenarioFile;
 use schemars::JsonSchema;
@@ -13,6 +14,11 @@ pub fn scenario_schema() -> String {
 /// The schema of a topology, as committed at `schema/topology.json`.
 pub fn topology_schema() -> String {
     schema::<TopologyFile>()
+}
+
+/// The schema of a suite, as committed at `schema/suite.json`.
+pub fn suite_schema() -> String {
+    schema::<SuiteFile>()
 }
 
 fn schema<T: JsonSchema>() -> String {

@@ -25,6 +25,11 @@ fn topology() {
     check("topology.json", &topology_schema());
 }
 
+#[test]
+fn suite() {
+    check("suite.json", &suite_schema());
+}
+
 /// Editors show descriptions: no field goes without.
 #[test]
 fn every_field_is_described() {
@@ -51,7 +56,7 @@ fn every_field_is_described() {
             _ => {}
         }
     }
-    for schema in [scenario_schema(), topology_schema()] {
+    for schema in [scenario_schema(), suite_schema(), topology_schema()] {
         let mut missing = Vec::new();
         walk("", &serde_json::from_str(&schema).unwrap(), &mut missing);
         assert_eq!(missing, Vec::<String>::new());
