@@ -18,9 +18,14 @@ use netproof_api::{Diagnostic, Object, ObjectMeta, Source, WorkloadPods};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
 use netproof_model::Topology;
 use netproof_model::event::ScenarioId;
+use netproof_model::topology::Neighbours;
 use netproof_oracle::Profile;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// The most places of a cluster whose neighbours are learned. A pod and its node remember each other, and the
+/// kernel's table holds 1024 entries of a family for all clusters of the machine, which run side by side.
+const MOST_LEARNED: usize = 50;
 
 /// A scenario as it was read, before a variant is chosen.
 pub struct Scenario {
@@ -131,6 +136,13 @@ pub fn walk(
         let expectations = expectations.into_iter().map(|(_, expectation)| expectation).collect();
         let location = document.location(step.name.span);
         steps.push(Step { name: step.name.value.clone(), location, change_sets, expectations });
+    }
+    if topology.neighbours == Neighbours::Learned && places > MOST_LEARNED {
+        let message = format!("{places} pods, nodes and hosts are too many for `neighbours: learned`");
+        problems.push(document.error(scenario.topology.span, message).help(format!(
+            "the kernel's table of learned neighbours is small and the whole machine shares it: at most \
+             {MOST_LEARNED} with the router, or a topology with permanent neighbours"
+        )));
     }
     (problems.errors() == before).then(|| Plan {
         id: scenario.id(variant),
