@@ -12,6 +12,7 @@ mod filter;
 mod library;
 mod lint;
 mod matrix;
+mod meanwhile;
 mod objects;
 mod ports;
 pub(crate) mod refs;

@@ -5,7 +5,7 @@ use super::short::Items;
 use super::topology::TopologySpec;
 use super::unions::{OneOrMany, PortText, TextOr, TextOrList};
 use super::words::{
-    ApiVersion, ConnectionName, FamiliesName, FamilyName, Off, OutcomeName, Placement, ProtocolName,
+    ApiVersion, ConnectionName, FamiliesName, FamilyName, NeverName, Off, OutcomeName, Placement, ProtocolName,
     RejectionName, ScenarioKind, VerdictName, WiringName,
 };
 use netproof_api::yaml::{Node, Spanned, Value};
@@ -137,6 +137,14 @@ pub struct StepSpec {
     #[serde(default)]
     #[schemars(with = "Option<Vec<ChangeSpec>>")]
     pub changes: Option<Spanned<Vec<ChangeSpec>>>,
+    /// How often all of the step's changes are made, one round after the other; once if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
+    pub repeat: Option<Spanned<u32>>,
+    /// What must hold all the time while the changes are made: flows that are probed without pause meanwhile.
+    #[serde(default)]
+    #[schemars(with = "Vec<MeanwhileSpec>")]
+    pub meanwhile: Vec<Spanned<MeanwhileSpec>>,
     /// What must hold after the changes.
     #[serde(default)]
     #[schemars(with = "Vec<ExpectSpec>")]
@@ -147,6 +155,29 @@ pub struct StepSpec {
     #[serde(default)]
     #[schemars(with = "Option<OneOrMany<String>>")]
     pub matrix: Option<OneOrMany<Node>>,
+}
+
+/// One flow or several that are probed without pause while a step's changes are made.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Meanwhile")]
+pub struct MeanwhileSpec {
+    /// `SOURCE -> DESTINATION[:PORT[/PROTOCOL]]`, or a mapping of its parts.
+    #[serde(default)]
+    pub flow: Option<FlowSpec>,
+    /// Several flows: a list, or a text with one a line.
+    #[serde(default)]
+    pub flows: Option<TextOrList<FlowSpec>>,
+    /// The only family to probe; otherwise every family that both ends have.
+    #[serde(default)]
+    pub family: Option<FamilyName>,
+    /// What must not happen to any probe: `allow` (it gets through) or `cut` (it is not answered).
+    pub never: NeverName,
+    /// `keep`, beside `never: cut`: all probes are messages over one connection (TCP) or flow (UDP), which is
+    /// opened before the first change.
+    #[serde(default)]
+    #[schemars(with = "Option<ConnectionName>")]
+    pub connection: Option<Spanned<ConnectionName>>,
 }
 
 /// New values of labels by object, in the order they are written.
