@@ -57,7 +57,7 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// Unique within the plan and the same in every run: `STEP/never allow/FLOW[ FAMILY]`, `STEP/never cut/...`,
-    /// ` (2)` where that stands twice.
+    /// `STEP/never cut, kept/...`, followed by ` (2)` where that stands twice.
     pub name: String,
     /// Where it is written.
     pub location: Location,

@@ -103,7 +103,6 @@ impl<'a> Batch<'a> {
         requests: &'a [ProbeRequest],
         slots: &mut HashMap<usize, Open>,
     ) -> Result<Vec<Flight<'a>>, ProbeError> {
-        let sent = Instant::now();
         let mut flights = Vec::with_capacity(requests.len());
         for (position, request) in requests.iter().enumerate() {
             if request.keep && slots.values().any(|open| open.request == position) {
@@ -114,10 +113,16 @@ impl<'a> Batch<'a> {
                 self.observations.resize_with(index + 1, || None);
             }
             let connection = request.keep.then(|| self.world.take_kept(&kept::Key::of(request))).flatten();
-            flights.push(Flight::new(request, index, connection)?);
-            slots.insert(index, Open { request: position, sent });
+            let flight = Flight::new(request, index, connection)?;
+            slots.insert(index, Open { request: position, sent: flight.launched });
+            flights.push(flight);
         }
         self.launch(&mut flights)?;
+        for flight in &flights {
+            if let Some(open) = slots.get_mut(&flight.index) {
+                open.sent = flight.launched;
+            }
+        }
         self.look(flights, Moment::Sent)
     }
 

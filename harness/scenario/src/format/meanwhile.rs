@@ -231,7 +231,7 @@ fn resolved(
         check(request, spans, *keep)?;
         let suffix = if dual { format!(" {family}") } else { String::new() };
         Ok(Stream {
-            name: format!("{step}/{never}/{}{suffix}", first.flow),
+            name: format!("{step}/{never}{}/{}{suffix}", if *keep { ", kept" } else { "" }, first.flow),
             location: location.clone(),
             flow: first.flow.clone(),
             family: *family,

@@ -136,7 +136,7 @@ pub struct StepSpec {
     /// effect at once.
     #[serde(default)]
     #[schemars(with = "Option<Vec<ChangeSpec>>")]
-    pub changes: Option<Spanned<Vec<ChangeSpec>>>,
+    pub changes: Option<Spanned<Vec<Spanned<ChangeSpec>>>>,
     /// How often all of the step's changes are made, one round after the other; once if absent.
     #[serde(default)]
     #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
@@ -197,18 +197,22 @@ impl<'de> Deserialize<'de> for LabelChanges {
     }
 }
 
-/// One change of `changes`.
+/// One change of `changes`: what it has takes effect at once.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ChangeSpec {
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct ChangeSpec {
     /// Objects to create or to replace as a whole.
-    Apply(Items),
-    /// Labels to set, or to remove (`null`), by object.
-    #[schemars(with = "LabelsByObject")]
-    Label(LabelChanges),
-    /// Objects to delete, `KIND/[NAMESPACE/]NAME`.
-    #[schemars(with = "Vec<String>")]
-    Delete(Vec<Spanned<String>>),
+    #[serde(default)]
+    pub apply: Option<Items>,
+    /// Labels to set, or to remove (`null`), by object. After `apply`.
+    #[serde(default)]
+    #[schemars(with = "Option<LabelsByObject>")]
+    pub label: Option<LabelChanges>,
+    /// Objects to delete, `KIND/[NAMESPACE/]NAME`. After `label`.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub delete: Option<Vec<Spanned<String>>>,
 }
 
 /// One flow or several, and what must come of each.
