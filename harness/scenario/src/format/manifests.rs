@@ -172,6 +172,8 @@ fn plan(
         name: STEP.to_owned(),
         location: location.clone(),
         change_sets: Vec::new(),
+        rounds: 1,
+        streams: Vec::new(),
         expectations: Vec::new(),
     };
     Some(Plan {

@@ -14,6 +14,7 @@ mod library;
 mod lint;
 pub mod manifests;
 mod matrix;
+mod meanwhile;
 mod objects;
 mod ports;
 pub(crate) mod refs;

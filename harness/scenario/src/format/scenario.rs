@@ -190,14 +190,16 @@ impl<'a> Loader<'a> {
             .zip(change_sets)
             .map(|(step, change_sets)| ReadStep {
                 name: step.name.clone(),
+                meanwhile: reader.meanwhile(step, change_sets.len()),
                 change_sets,
                 expectations: reader.step(step),
             })
             .collect();
         let matches_nothing = matches_nothing(&document, &spec, &context.namespace, problems);
-        if problems.errors() == before && steps.iter().all(|step| step.expectations.is_empty()) {
+        let is_silent = |step: &ReadStep| step.expectations.is_empty() && step.meanwhile.streams.is_empty();
+        if problems.errors() == before && steps.iter().all(is_silent) {
             let error = document.error(spec.steps.span, "the scenario expects nothing");
-            problems.push(error.help("add `expect` or `matrix` to a step"));
+            problems.push(error.help("add `expect`, `matrix` or `meanwhile` to a step"));
         }
         let topology_span = spec.topology.as_ref().map_or(metadata.name.span, |topology| topology.span);
         (problems.errors() == before).then(|| Scenario {

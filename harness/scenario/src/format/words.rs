@@ -1,6 +1,6 @@
 //! The words that the format offers a choice of, with what an editor says about each.
 
-use crate::plan::{OutcomeWord, VerdictWord};
+use crate::plan::{Never, OutcomeWord, VerdictWord};
 use netproof_model::topology::{Neighbours, ServiceAddresses};
 use netproof_model::{Families, Family, Rejection, Wiring};
 use schemars::JsonSchema;
@@ -226,6 +226,26 @@ impl From<RejectionName> for Rejection {
 pub enum ConnectionName {
     /// The first step that says so opens it; later steps that say so use it again.
     Keep,
+}
+
+/// What must not happen to any probe while changes are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Never")]
+pub enum NeverName {
+    /// It gets through.
+    Allow,
+    /// It is not answered.
+    Cut,
+}
+
+impl From<NeverName> for Never {
+    fn from(name: NeverName) -> Self {
+        match name {
+            NeverName::Allow => Never::Allow,
+            NeverName::Cut => Never::Cut,
+        }
+    }
 }
 
 /// A switch that can only be turned off.
