@@ -1,5 +1,9 @@
 //! What may stand on the command line.
 
+mod fuzz;
+
+pub use fuzz::FuzzArguments;
+
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use netproof_model::flow::{Flow, FlowError};
@@ -50,6 +54,8 @@ pub enum Command {
     Validate(ValidateArguments),
     /// Say why flows are allowed or denied, from what the API says, without building anything.
     Explain(ExplainArguments),
+    /// Hold random clusters and policies against the API, with packets.
+    Fuzz(FuzzArguments),
     /// Show what this machine can do.
     Doctor,
 }

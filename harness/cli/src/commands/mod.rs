@@ -2,6 +2,7 @@
 
 pub mod doctor;
 pub mod explain;
+pub mod fuzz;
 pub mod list;
 pub mod run;
 pub mod validate;

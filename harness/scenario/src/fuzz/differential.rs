@@ -8,6 +8,7 @@ use super::trial::{Finding, Trial, try_case, try_text};
 use crate::run::{RunOptions, Worlds};
 use netproof_model::Families;
 use netproof_model::event::Cells;
+use serde::Serialize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -35,12 +36,25 @@ pub struct FuzzOptions {
     pub fixed: Fixed,
     /// How each case is run, and how many at once.
     pub run: RunOptions,
-    /// How a person repeats the run up to a number of pairs, for the files that are written.
-    pub command: fn(&FuzzOptions, pairs: usize) -> String,
+}
+
+impl FuzzOptions {
+    /// The command that makes and tries the cases up to the one of a number.
+    fn command(&self, number: usize) -> String {
+        let mut command = format!("netproof fuzz --seed {} --pairs {}", self.seed, (number + 1) * STATES);
+        let mut option = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                command.push_str(&format!(" {name} {value}"));
+            }
+        };
+        option("--wiring", self.fixed.wiring.map(|wiring| wiring.to_string()));
+        option("--family", self.fixed.family.map(|family| family.to_string()));
+        command
+    }
 }
 
 /// What was done so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// Cases.
     pub cases: usize,
@@ -183,8 +197,7 @@ impl Worker<'_> {
     }
 
     fn about(&self) -> About {
-        let command = (self.options.command)(self.options, (self.number + 1) * STATES);
-        let description = format!("Found by the differential run of seed {}: {command}", self.options.seed);
+        let description = format!("Found by: {}", self.options.command(self.number));
         About { name: self.name(), description, ..About::default() }
     }
 
