@@ -16,6 +16,7 @@ mod shrink;
 mod smaller;
 mod text;
 mod trial;
+mod visits;
 
 #[cfg(test)]
 mod tests;

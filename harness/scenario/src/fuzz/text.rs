@@ -1,6 +1,6 @@
 //! A case as the text of a scenario file. Each state becomes a step with the changes that lead to it.
 
-use super::case::{Case, Labels, Pod, PodPort, Service, State, node_name};
+use super::case::{Case, Labels, Pod, PodPort, Service, ServicePort, State, node_name};
 use super::policy::{Peer, Policy, PortEntry, PortName, Requirement, Rule, Selector};
 use netproof_api::core::TransportProtocol;
 use netproof_api::networking::PolicyType;
@@ -36,6 +36,7 @@ pub struct Expected {
 /// The text of a case.
 pub fn text(case: &Case, about: &About) -> String {
     let mut lines = Lines::default();
+    lines.add(0, "# yaml-language-server: $schema=../../harness/scenario/schema/scenario.json");
     lines.add(0, "apiVersion: netproof/v1alpha1");
     lines.add(0, "kind: Scenario");
     lines.add(0, format!("metadata: {{name: {}}}", about.name));
@@ -271,12 +272,9 @@ fn short_pod(name: &NamespacedName, pod: &Pod) -> String {
 
 fn short_service(name: &NamespacedName, service: &Service) -> String {
     let NamespacedName { namespace, name } = name;
-    let suffix = |protocol| match protocol {
-        TransportProtocol::Tcp => "",
-        TransportProtocol::Udp => "/udp",
-        TransportProtocol::Sctp => "/sctp",
+    let port = |it: &ServicePort| {
+        quoted(&format!("{}:{}{}", it.number, it.target, protocol_suffix(it.protocol)))
     };
-    let port = |it: &super::case::ServicePort| quoted(&format!("{}:{}{}", it.number, it.target, suffix(it.protocol)));
     let ports = list(service.ports.iter().map(port));
     let kind = if service.node_port { ", type: NodePort" } else { "" };
     let selector = mapping(&service.selector);
@@ -285,12 +283,20 @@ fn short_service(name: &NamespacedName, service: &Service) -> String {
 
 fn pod_port(port: &PodPort) -> String {
     let name = port.name.as_ref().map(|name| format!("{name}:")).unwrap_or_default();
-    let number = port.number;
-    quoted(&match port.protocol {
-        TransportProtocol::Tcp => format!("{name}{number}"),
-        TransportProtocol::Udp => format!("{name}{number}/udp"),
-        TransportProtocol::Sctp => format!("{name}{number}/sctp"),
-    })
+    quoted(&format!("{name}{}", flow_port(port.number, port.protocol)))
+}
+
+/// A port as flows name it: `80`, `53/udp`.
+pub fn flow_port(number: u16, protocol: TransportProtocol) -> String {
+    format!("{number}{}", protocol_suffix(protocol))
+}
+
+fn protocol_suffix(protocol: TransportProtocol) -> &'static str {
+    match protocol {
+        TransportProtocol::Tcp => "",
+        TransportProtocol::Udp => "/udp",
+        TransportProtocol::Sctp => "/sctp",
+    }
 }
 
 fn peer(peer: &Peer) -> String {

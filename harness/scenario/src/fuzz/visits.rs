@@ -2,10 +2,14 @@
 
 use super::case::{Case, Cluster, State, node_name};
 use super::random::Random;
-use super::text::{About, Expected, text};
+use super::text::{About, Expected, flow_port, text};
 use crate::format::{Options, load_text};
 use crate::plan::Plan;
 use crate::prediction::{Answer, Answers};
+use netproof_model::Place;
+use netproof_model::topology::ListenPort;
+use netproof_oracle::PortProtocol;
+use std::collections::BTreeSet;
 use netproof_api::Source;
 use netproof_controlplane::{ChangeError, ControlPlane};
 use netproof_model::{Families, NamespacedName};
@@ -81,7 +85,7 @@ fn of_state(cluster: &Cluster, state: &State, random: &mut Random) -> Vec<Visit>
     for _ in 0..OF_A_STATE {
         let Some((name, pod)) = random.choose(&pods) else { break };
         let (one, node) = (End::Pod((*name).clone()), End::Node(random.below(cluster.nodes)));
-        let served = |random: &mut Random| random.choose(&pod.ports).map(super::text::port_of);
+        let served = |random: &mut Random| random.choose(&pod.ports).map(|port| flow_port(port.number, port.protocol));
         let visit = match random.weighted([25, 20, 15, 10, 10, 20]) {
             0 => served(random).map(|port| (node, one, port)),
             1 => random.choose(&pods).map(|(other, _)| (one, End::Pod((*other).clone()), "icmp".to_owned())),
@@ -99,7 +103,7 @@ fn of_state(cluster: &Cluster, state: &State, random: &mut Random) -> Vec<Visit>
                 agent.zip(port).map(|(agent, port)| (agent, one, port))
             }
             _ => random.choose(&services).and_then(|(name, service)| {
-                let port = super::text::service_port_of(service.ports.first()?);
+                let port = service.ports.first().map(|port| flow_port(port.number, port.protocol))?;
                 let from = match random.choose(&externals) {
                     Some(host) if random.chance(60) => End::External((*host).clone()),
                     _ if random.chance(50) => End::Node(random.below(cluster.nodes)),
@@ -155,14 +159,26 @@ fn answers(
         }
         let snapshot = control.snapshot();
         let answers = Answers::new(&snapshot, profile);
+        let listens = netproof_probe::listens(&snapshot);
         let expected = step.expectations.iter().filter_map(|expectation| {
-            let line = line(&answers.fresh(&expectation.request)?.to_string())?;
+            let answer = answers.fresh(&expectation.request).filter(|answer| is_served(answer, &listens))?;
+            let line = line(&answer.to_string())?;
             let family = dual.then_some(expectation.family);
             Some(Expected { flow: expectation.flow.to_string(), family, line })
         });
         all.insert(index, expected.collect());
     }
     Ok(all)
+}
+
+/// Whether somebody listens wherever the API lets the request through: the rest is for the matrix.
+fn is_served(answer: &Answer, listens: &BTreeMap<Place, BTreeSet<ListenPort>>) -> bool {
+    let alternatives = answer.predictions.iter().flat_map(|prediction| &prediction.alternatives);
+    alternatives.filter_map(|alternative| alternative.server.as_ref()).all(|server| {
+        let own = listens.get(&server.place).into_iter().flatten();
+        let mut ports = own.map(|own| PortProtocol::new(own.port, own.protocol));
+        server.packet.port == PortProtocol::Echo || ports.any(|port| port == server.packet.port)
+    })
 }
 
 /// An answer of the API as an expectation, where there is a word for it.
