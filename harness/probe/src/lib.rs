@@ -36,6 +36,6 @@ mod verdict;
 mod world;
 
 pub use error::ProbeError;
-pub use prober::Prober;
+pub use prober::{Prober, listens};
 pub use request::{Patience, ProbePort, ProbeRequest, Target};
 pub use stack::Site;

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 pub fn explain(arguments: &ExplainArguments) -> Exit {
-    let loaded = match load(&arguments.selection, None) {
+    let loaded = match load(&arguments.selection, None, &[]) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

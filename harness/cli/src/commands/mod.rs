@@ -11,9 +11,15 @@ use crate::exit::Exit;
 use crate::outputs;
 use netproof_oracle::Profile;
 use netproof_scenario::format::{self, Loaded, NotApplicable, Options};
+use netproof_scenario::plan::MatrixDestination;
 
-/// Reads what was chosen, and holds it against the API if a profile says how to read that. What is wrong with it has been said when this fails.
-fn load(selection: &Selection, against: Option<Profile>) -> Result<Loaded, Exit> {
+/// Reads what was chosen, and holds it against the API if a profile says how to read that; `destinations`, if
+/// there are any, are those of every matrix. What is wrong with it has been said when this fails.
+fn load(
+    selection: &Selection,
+    against: Option<Profile>,
+    destinations: &[MatrixDestination],
+) -> Result<Loaded, Exit> {
     let choice = &selection.choice;
     let options = Options {
         root: choice.root.clone(),
@@ -22,6 +28,7 @@ fn load(selection: &Selection, against: Option<Profile>) -> Result<Loaded, Exit>
         wiring: choice.wiring.map(Into::into),
         family: choice.family.map(Into::into),
         against,
+        destinations: destinations.iter().copied().collect(),
     };
     format::load(&selection.paths, &options).map_err(|diagnostics| {
         outputs::complain(diagnostics);

@@ -35,7 +35,7 @@ mod tests;
 pub use library::topologies;
 pub use schema::{scenario_schema, topology_schema};
 
-use crate::plan::Plan;
+use crate::plan::{MatrixDestination, Plan};
 use document::Problems;
 use filter::Filter;
 use lint::Lint;
@@ -45,7 +45,7 @@ use netproof_model::event::{Location, ScenarioId};
 use netproof_model::{Families, Wiring};
 use netproof_oracle::Profile;
 use scenario::Loader;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use walk::Scenario;
 
@@ -64,8 +64,10 @@ pub struct Options {
     /// Only scenario runs that this expression chooses.
     pub filter: Option<String>,
     /// Expectations that contradict the API are errors, at the points that it leaves open with this profile's
-    /// choices.
+    /// choices, unless a scenario names its own.
     pub against: Option<Profile>,
+    /// The destinations of every matrix, instead of what a scenario says, if there are any.
+    pub destinations: BTreeSet<MatrixDestination>,
 }
 
 /// What was read.
@@ -175,7 +177,7 @@ fn plan(
             continue;
         }
         let mut found = Problems::default();
-        match walk::walk(scenario, variant, options.against, &mut lint, &mut found) {
+        match walk::walk(scenario, variant, options, &mut lint, &mut found) {
             Some(plan) => loaded.plans.push(plan),
             None => complete = false,
         }

@@ -11,6 +11,7 @@ use super::unions::TextOr;
 use super::walk::{ReadStep, Scenario};
 use super::words::{ApiVersion, ScenarioKind};
 use super::{Loaded, Options, expect, refs, variants};
+use crate::plan::MatrixPlan;
 use netproof_api::manifest::Context;
 use netproof_api::source::Span;
 use netproof_api::suggest::{did_you_mean, suggestion};
@@ -164,7 +165,8 @@ impl<'a> Loader<'a> {
             variants: spec.variants,
             requires: spec.requires,
             matches_nothing,
-            oracle_matrix: spec.matrix.is_none(),
+            matrix: if spec.matrix.is_none() { MatrixPlan::default() } else { MatrixPlan::Off },
+            profile: None,
             document,
         })
     }

@@ -1,6 +1,7 @@
 //! One variant of a scenario, walked through on a control plane: every change is made, every flow of
 //! every step is resolved against the objects of that step, and what comes out is the plan.
 
+use super::Options;
 use super::document::{Document, Problems};
 use super::expect::Written;
 use super::expectation::Judge;
@@ -10,7 +11,7 @@ use super::topology;
 use super::types::{Requires, Variants};
 use super::variants::Variant;
 use super::words::Placement;
-use crate::plan::{Expectation, Plan, Step};
+use crate::plan::{Expectation, MatrixPlan, Plan, Step};
 use crate::prediction::{Answers, Kept};
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
@@ -46,8 +47,10 @@ pub struct Scenario {
     pub requires: Option<Spanned<Requires>>,
     /// Objects with a selector that is meant to match nothing.
     pub matches_nothing: Vec<Spanned<ObjectRef>>,
-    /// Whether the oracle's matrix is wanted.
-    pub oracle_matrix: bool,
+    /// The matrix that every step tries.
+    pub matrix: MatrixPlan,
+    /// How to read what the API leaves open, if the scenario says so.
+    pub profile: Option<Profile>,
 }
 
 /// A step as it was read.
@@ -76,7 +79,7 @@ impl Scenario {
 pub fn walk(
     scenario: &Scenario,
     variant: &Variant,
-    against: Option<Profile>,
+    options: &Options,
     lint: &mut Lint,
     problems: &mut Problems,
 ) -> Option<Plan> {
@@ -88,6 +91,10 @@ pub fn walk(
             problems.push(document.error(scenario.topology.span, error.message).help(error.help));
             return None;
         }
+    };
+    let matrix = match options.destinations.is_empty() {
+        true => scenario.matrix.clone(),
+        false => scenario.matrix.clone().to(&options.destinations),
     };
     let before = problems.errors();
     let mut placer = Placer::new(variant.placement, &topology);
@@ -116,7 +123,7 @@ pub fn walk(
         lint.step(&snapshot);
         let judge = Judge { document, snapshot: &snapshot, step: &step.name.value };
         let expectations = judge.expectations(&step.expectations, problems);
-        if let Some(profile) = against {
+        if let Some(profile) = options.against.map(|it| scenario.profile.unwrap_or(it)) {
             contradictions(document, &Answers::new(&snapshot, profile), &expectations, &mut kept, problems);
         }
         let expectations = expectations.into_iter().map(|(_, expectation)| expectation).collect();
@@ -132,7 +139,9 @@ pub fn walk(
         initial,
         steps,
         places,
-        oracle_matrix: scenario.oracle_matrix,
+        matrix,
+        profile: scenario.profile,
+        group: None,
     })
 }
 
