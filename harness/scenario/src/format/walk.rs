@@ -13,6 +13,7 @@ use super::variants::Variant;
 use super::words::Placement;
 use crate::plan::{Expectation, MatrixPlan, Plan, Step};
 use crate::prediction::{Answers, Kept};
+use crate::run::cells::Table;
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_api::{Diagnostic, Object};
@@ -61,6 +62,15 @@ pub struct ReadStep {
     pub change_sets: Vec<Vec<Placed>>,
     /// Its expectations.
     pub expectations: Vec<Written>,
+    /// Where it says that it expects what the API says of its matrix.
+    pub by_oracle: Option<Span>,
+}
+
+impl ReadStep {
+    /// Whether it expects nothing.
+    pub fn is_empty(&self) -> bool {
+        self.expectations.is_empty() && self.by_oracle.is_none()
+    }
 }
 
 impl Scenario {
@@ -125,6 +135,14 @@ pub fn walk(
         let expectations = judge.expectations(&step.expectations, problems);
         if let Some(profile) = options.against.map(|it| scenario.profile.unwrap_or(it)) {
             contradictions(document, &Answers::new(&snapshot, profile), &expectations, &mut kept, problems);
+        }
+        if let Some(span) = step.by_oracle
+            && Table::new(&snapshot, &scenario.matrix).is_empty()
+        {
+            let error = document.error(span, "the step relies on its matrix, which has no cell");
+            let help = "give a pod or an external host a port, or another pod to try it from; or list what the step \
+                expects";
+            problems.push(error.help(help));
         }
         let expectations = expectations.into_iter().map(|(_, expectation)| expectation).collect();
         let location = document.location(step.name.span);

@@ -189,14 +189,17 @@ pub fn run_plan(plan: &Plan, options: &RunOptions, worlds: &Worlds) -> (Vec<Even
         _ if broke.is_some() => Status::Errored,
         Counts { failed: 1.., .. } => Status::Failed,
         Counts { errored: 1.., .. } => Status::Errored,
+        counts if counts.total() == 0 && walk.cells == 0 => Status::Skipped,
         _ => Status::Passed,
     };
+    let nothing = "no step names a flow, and no cell of a matrix has a destination that was asked for";
+    let nothing = (status == Status::Skipped).then(|| nothing.to_owned());
     let waited = walk.waited;
     events.append(&mut walk.events);
     drop(walk);
     let result = ScenarioOutcome {
         status,
-        message: broke.map(|error| error.to_string()),
+        message: broke.map(|error| error.to_string()).or(nothing),
         elapsed: begin.elapsed(),
         waited,
     };

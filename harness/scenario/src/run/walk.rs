@@ -27,6 +27,8 @@ pub(crate) struct Walk<'a> {
     /// What is told of the run so far.
     pub(super) events: Vec<Event>,
     pub(super) checks: Counts,
+    /// How many cells were tried.
+    pub(super) cells: usize,
     pub(super) waited: Duration,
     probes: usize,
 }
@@ -51,6 +53,7 @@ impl<'a> Walk<'a> {
             begin: Instant::now(),
             events: Vec::new(),
             checks: Counts::default(),
+            cells: 0,
             waited: Duration::ZERO,
             probes: 0,
         }

@@ -193,6 +193,7 @@ impl Walk<'_> {
             told.push(Told { predicted, observation, denials, comparison });
         }
         cells.elapsed = begin.elapsed();
+        self.cells += cells.total;
         let result = self.tell_cells(world, step, state, told);
         self.events.push(Event::StepFinished {
             id: self.plan.id.clone(),
