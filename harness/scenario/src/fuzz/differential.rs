@@ -4,11 +4,15 @@ use super::case::Case;
 use super::generate::{Fixed, generate};
 use super::shrink::{Limits, shrink};
 use super::text::{About, text};
-use super::trial::{Finding, Trial, try_case, try_text};
+use super::random::Random;
+use super::trial::{Finding, Trial, try_text};
+use super::visits::{self, Visit};
 use crate::run::{RunOptions, Worlds};
 use netproof_model::Families;
 use netproof_model::event::Cells;
+use netproof_oracle::Profile;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -141,7 +145,8 @@ pub fn fuzz(options: &FuzzOptions, sink: &mut dyn FnMut(Progress)) -> Totals {
                     }
                     let worker = Worker { options, worlds, number };
                     let case = generate(options.seed, number, states.min(STATES), options.fixed);
-                    let trial = try_case(&case, &worker.about(), &options.run, worlds);
+                    let visits = visits::choose(&case, &mut Random::of_case(!options.seed, number));
+                    let trial = worker.try_case(&case, &visits);
                     let finding = trial.findings.first().cloned();
                     // The receiver outlives the workers; if it is gone, so is the run.
                     if sender.send(Told::Trial(trial)).is_err() {
@@ -150,7 +155,7 @@ pub fn fuzz(options: &FuzzOptions, sink: &mut dyn FnMut(Progress)) -> Totals {
                     if let Some(finding) = finding {
                         let failed = Progress::Failed(format!("{}: {}", worker.name(), finding.told()));
                         let _ = sender.send(Told::Progress(failed));
-                        let failure = Progress::Failure(Box::new(worker.failure(case, finding)));
+                        let failure = Progress::Failure(Box::new(worker.failure(case, &visits, finding)));
                         let _ = sender.send(Told::Progress(failure));
                         if failures.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_FAILURES {
                             stop.store(true, Ordering::Relaxed);
@@ -201,49 +206,58 @@ impl Worker<'_> {
         About { name: self.name(), description, ..About::default() }
     }
 
+    fn try_case(&self, case: &Case, visits: &[Vec<Visit>]) -> Trial {
+        let text = text(case, &self.with_visits(case, visits));
+        try_text(&self.name(), &text, &self.options.run, self.worlds)
+    }
+
+    fn with_visits(&self, case: &Case, visits: &[Vec<Visit>]) -> About {
+        let profile = self.options.run.profile.unwrap_or(Profile::NETPROOF);
+        About { expectations: visits::expectations(case, visits, profile), ..self.about() }
+    }
+
     /// Makes a case that failed smaller, and a scenario of what remains.
-    fn failure(&self, case: Case, finding: Finding) -> Failure {
+    fn failure(&self, case: Case, visits: &[Vec<Visit>], finding: Finding) -> Failure {
         let until = Some(Instant::now() + SHRINK_TIME);
         let limits = Limits { tries: SHRINK_TRIES, until };
         let kind = finding.kind();
-        let mut about = self.about();
-        let mut found = finding;
-        let last = case.states.len().saturating_sub(1);
-        let state = found.state().unwrap_or(last);
+        let state = finding.state().unwrap_or(case.states.len().saturating_sub(1));
+        let visit = visits.iter().flatten().find(|visit| finding.is_about(&visit.to_string()));
+        let mut found = None;
         let mut fails = |case: &Case| {
-            let trial = try_case(case, &about, &self.options.run, self.worlds);
+            let trial = self.try_case(case, &visits::in_every_state(case, visit));
             let same = trial.findings.into_iter().find(|finding| finding.kind() == kind);
-            same.map(|finding| found = finding).is_some()
+            same.map(|same| found = Some(same)).is_some()
         };
         let case = shrink(case, state, limits, &mut fails);
         // Once more: this is what is kept.
-        let whole = fails(&case);
-        let dual = case.cluster.family == Families::Dual;
+        let mut is_repeatable = fails(&case);
+        let found = found.unwrap_or(finding);
+        let about = self.with_visits(&case, &visits::in_every_state(&case, visit));
         let mut written = text(&case, &about);
-        let mut is_repeatable = whole;
         // The flow by itself says it best, if it fails by itself.
+        let dual = case.cluster.family == Families::Dual;
+        let state = found.state().unwrap_or(case.states.len().saturating_sub(1));
         if let Some(expected) = found.expectation(dual) {
-            about.expectations.insert(found.state().unwrap_or(last), vec![expected]);
-            about.only_expectations = true;
-            let alone = text(&case, &about);
-            let trial = try_text(&about.name, &alone, &self.options.run, self.worlds);
-            let fails_alone = trial.findings.iter().any(|finding| match found.is_disagreement() {
-                true => finding.is_disagreement(),
-                false => finding.kind() == kind,
-            });
-            if fails_alone {
+            let expectations = BTreeMap::from([(state, vec![expected])]);
+            let alone = text(&case, &About { expectations, only_expectations: true, ..about });
+            let trial = try_text(&self.name(), &alone, &self.options.run, self.worlds);
+            let same = |other: &Finding| match found.is_disagreement() {
+                true => other.is_disagreement(),
+                false => other.kind() == kind,
+            };
+            if trial.findings.iter().any(same) {
                 (written, is_repeatable) = (alone, true);
             }
         }
-        let last = case.states.last().map(|state| [state.pods.len(), state.policies.len()]);
-        let [pods, policies] = last.unwrap_or_default();
+        let size = case.states.get(state).map(|it| [it.pods.len(), it.policies.len(), case.states.len()]);
         Failure {
             name: self.name(),
             text: written,
             is_disagreement: found.is_disagreement(),
             is_repeatable,
             what: found.told(),
-            size: [pods, policies, case.states.len()],
+            size: size.unwrap_or_default(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is left of a thing without one of its parts.
 
 use super::case::{Cluster, External, Pod, PodPort, Service, ServicePort};
-use super::policy::{Peer, Policy, PortEntry, PortName, Requirement, Rule, Selector};
+use super::policy::{Peer, Policy, PortEntry, Requirement, Rule, Selector};
 use ipnet::IpNet;
 use netproof_api::networking::PolicyType;
 use std::collections::BTreeMap;
@@ -143,6 +143,7 @@ impl<K: Ord + Clone, V: Smaller + Clone> Smaller for BTreeMap<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::policy::PortName;
     use super::*;
 
     #[test]

@@ -1,7 +1,7 @@
 //! One case, tried: written, read, run, and what came of it.
 
-use super::case::Case;
-use super::text::{About, Expected, text};
+use super::text::Expected;
+use super::visits;
 use crate::format::{Options, load_text};
 use crate::run::{RunOptions, Worlds, run_plan};
 use netproof_api::Source;
@@ -79,6 +79,11 @@ impl Finding {
         }
     }
 
+    /// Whether it is about a flow, as flows are written.
+    pub(super) fn is_about(&self, flow: &str) -> bool {
+        matches!(self, Finding::Check(check) if check.flow == flow)
+    }
+
     /// What to tell about it.
     pub(super) fn told(&self) -> String {
         match self {
@@ -102,15 +107,7 @@ impl Finding {
             return None;
         }
         let says = check.predicted.as_deref()?;
-        let line = match says {
-            "allow" | "deny" | "drop" | "reject" => format!("verdict: {says}"),
-            "unreachable" | "name-not-found" | "name-server-unreachable" => format!("outcome: {says}"),
-            // A verdict for each backend.
-            _ if says.contains(": ") && !says.contains("nobody") && !says.contains('(') => {
-                format!("verdict: {{{says}}}")
-            }
-            _ => return None,
-        };
+        let line = visits::line(says)?;
         Some(Expected { flow: check.flow.clone(), family: check.family.filter(|_| dual), line })
     }
 }
@@ -128,11 +125,6 @@ fn plain(answer: &str) -> String {
 fn without_names(message: &str) -> String {
     let ordinary = |word: &&str| !word.contains(|c: char| c.is_ascii_digit() || "/:".contains(c));
     message.split_whitespace().filter(ordinary).collect::<Vec<_>>().join(" ")
-}
-
-/// Tries a case, in a world of its own.
-pub(super) fn try_case(case: &Case, about: &About, options: &RunOptions, worlds: &Worlds) -> Trial {
-    try_text(&about.name, &text(case, about), options, worlds)
 }
 
 /// Tries a text, in a world of its own.

@@ -76,6 +76,11 @@ pub(super) fn choose(case: &Case, random: &mut Random) -> Vec<Vec<Visit>> {
     case.states.iter().map(|state| of_state(&case.cluster, state, random)).collect()
 }
 
+/// This visit in every state of a case, or none in any.
+pub(super) fn in_every_state(case: &Case, visit: Option<&Visit>) -> Vec<Vec<Visit>> {
+    vec![visit.cloned().into_iter().collect(); case.states.len()]
+}
+
 fn of_state(cluster: &Cluster, state: &State, random: &mut Random) -> Vec<Visit> {
     let pods: Vec<_> = state.pods.iter().filter(|(_, pod)| !pod.host_network).collect();
     let agents: Vec<_> = state.pods.iter().filter(|(_, pod)| pod.host_network).collect();
