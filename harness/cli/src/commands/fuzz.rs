@@ -3,6 +3,7 @@
 //! As with `run`, the sandbox is entered before any thread exists, and the work is done on a thread of its own,
 //! so that a signal finds this one free to say what was done so far.
 
+use crate::args::FuzzArguments;
 use crate::exit::Exit;
 use crate::outputs;
 use crate::signals;

@@ -55,6 +55,12 @@ pub fn generate(seed: u64, number: usize, states: usize, fixed: Fixed) -> Case {
     while all.len() < states {
         let changes = 1 + generator.random.weighted([60, 30, 10]);
         (0..changes).for_each(|_| generator.change(&mut state));
+        // A few more, where these changed nothing or took each other back.
+        for _ in 0..8 {
+            if all.last() == Some(&state) {
+                generator.change(&mut state);
+            }
+        }
         all.push(state.clone());
     }
     Case { cluster: generator.cluster, states: all }
