@@ -3,6 +3,7 @@
 pub mod doctor;
 pub mod explain;
 pub mod list;
+pub mod matrix;
 pub mod run;
 pub mod validate;
 
