@@ -57,7 +57,7 @@ pub enum Command {
 /// Which scenarios, and in which variants.
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// Scenario files, or folders to search for them.
+    /// Scenario files, or folders to search for them; `explain` and `matrix` take manifests as well.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -163,9 +163,12 @@ pub struct ExplainArguments {
     /// Only this step [default: every step].
     #[arg(help_heading = "Explaining", long, value_name = "NAME")]
     pub step: Option<String>,
-    /// This flow, whatever the steps expect: pod/client -> service/web:80.
+    /// This flow, whatever the steps expect: pod/client -> service/web:80. Manifests need one.
     #[arg(help_heading = "Explaining", long, value_name = "FLOW", value_parser = flow)]
     pub flow: Option<Flow>,
+    /// Write JSON, with every decision as data.
+    #[arg(help_heading = "Explaining", long)]
+    pub json: bool,
     /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
     /// kube-router, antrea or aws.
     #[arg(help_heading = "Explaining", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]

@@ -12,6 +12,7 @@ mod files;
 mod filter;
 mod library;
 mod lint;
+pub mod manifests;
 mod matrix;
 mod objects;
 mod ports;
@@ -34,7 +35,7 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{case_table_schema, scenario_schema, topology_schema};
+pub use schema::{case_table_schema, explanation_schema, scenario_schema, topology_schema};
 
 use crate::plan::Plan;
 use document::Problems;
@@ -84,6 +85,8 @@ pub struct Loaded {
     pub passed_over_files: usize,
     /// Kinds of objects that have nothing to do with the network, with how many were passed over.
     pub passed_over: BTreeMap<String, usize>,
+    /// Namespaces that manifests are in and none declares; they exist, with the API server's label only.
+    pub implied_namespaces: Vec<String>,
     /// How many runs the filter left out.
     pub filtered_out: usize,
 }
@@ -113,7 +116,7 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
         let message = format!("the root cannot be read: {error}");
         return Err(Diagnostic::error(message).help("name an existing folder with `--root`").into());
     }
-    for found in files::find(paths, &mut problems) {
+    for found in files::find(paths, files::is_yaml, &mut problems) {
         let scenarios = loader.file(&found, &mut loaded, &mut problems);
         for scenario in scenarios {
             let place = scenario.document.location(scenario.name.span);

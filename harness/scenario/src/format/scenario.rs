@@ -154,10 +154,8 @@ impl<'a> Loader<'a> {
         variants::check(&document, &spec, problems);
         check_steps(&document, &spec, problems);
         let topology = self.topology(&document, &spec, place, problems)?;
-        let context = Context {
-            namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned(),
-            nodes: topology.nodes.iter().map(|node| node.name.clone()).collect(),
-        };
+        let context =
+            Context { namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned() };
         let (initial, change_sets) = {
             let mut reader = ObjectReader {
                 document: &document,
@@ -247,7 +245,8 @@ struct Place<'a> {
     root: &'a PathBuf,
 }
 
-fn mentions_netproof(text: &str) -> bool {
+/// Whether a text may have a document of netproof's own.
+pub fn mentions_netproof(text: &str) -> bool {
     text.contains("Scenario") || text.contains("CaseTable") || text.contains("netproof/")
 }
 
@@ -259,6 +258,11 @@ fn text<'a>(document: &'a Node, key: &str) -> &'a str {
 fn is_ours(document: &Node, kind: &str) -> bool {
     let ours = document.get("apiVersion").is_none() || text(document, "apiVersion").starts_with("netproof/");
     ours && text(document, "kind") == kind
+}
+
+/// A document of the format, or what is meant to be one.
+pub fn is_of_the_format(document: &Node) -> bool {
+    is_ours(document, "Scenario") || is_ours(document, "CaseTable") || is_misspelt(document)
 }
 
 /// Ours by its version, and of no kind that we have.
