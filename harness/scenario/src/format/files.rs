@@ -19,14 +19,19 @@ pub struct Found {
 }
 
 /// Finds every file once, however often and by whatever way it is named.
-#[derive(Default)]
 pub struct Search {
+    wanted: fn(&Path) -> bool,
     /// Files and folders that were looked at, by their real paths: so links may lead in circles.
     seen: HashSet<PathBuf>,
     found: Vec<Found>,
 }
 
 impl Search {
+    /// In folders, for what `wanted` takes.
+    pub fn new(wanted: fn(&Path) -> bool) -> Search {
+        Search { wanted, seen: HashSet::new(), found: Vec::new() }
+    }
+
     /// Every file below the paths that was not found before, folders in the order of their names.
     pub fn find(&mut self, paths: &[PathBuf], problems: &mut Problems) -> Vec<Found> {
         for path in paths {
@@ -69,7 +74,7 @@ impl Search {
             };
             if real.is_dir() && !hidden {
                 self.folder(top, &path, &real)?;
-            } else if real.is_file() && !hidden && is_yaml(&path) && self.seen.insert(real) {
+            } else if real.is_file() && !hidden && (self.wanted)(&path) && self.seen.insert(real) {
                 let suite = suite(&path, Some(top));
                 self.found.push(Found { path, suite, named: false });
             }
@@ -78,8 +83,14 @@ impl Search {
     }
 }
 
-fn is_yaml(path: &Path) -> bool {
+/// A file of YAML, by its ending.
+pub fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+}
+
+/// What `kubectl apply` reads of a folder.
+pub fn may_be_manifest(path: &Path) -> bool {
+    is_yaml(path) || path.extension().is_some_and(|ending| ending == "json")
 }
 
 /// The folders of a file below the nearest folder called `scenarios`, or else below the one that was

@@ -4,6 +4,7 @@
 //! control plane, so that a mistake anywhere is found before anything is built. The way is one line:
 //! `files` -> `types` (as written) -> `objects`, `expect` (as meant) -> `walk` (as planned).
 
+mod cases;
 mod document;
 mod expect;
 mod expectation;
@@ -11,7 +12,9 @@ mod files;
 mod filter;
 mod library;
 mod lint;
+pub mod manifests;
 mod matrix;
+mod meanwhile;
 mod objects;
 mod ports;
 pub(crate) mod refs;
@@ -34,9 +37,9 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{scenario_schema, suite_schema, topology_schema};
+pub use schema::{case_table_schema, explanation_schema, scenario_schema, suite_schema, topology_schema};
 
-use crate::plan::Plan;
+use crate::plan::{MatrixDestination, Plan};
 use document::Problems;
 use filter::Filter;
 use lint::Lint;
@@ -46,7 +49,7 @@ use netproof_model::event::{Location, ScenarioId};
 use netproof_model::{Families, Wiring};
 use netproof_oracle::Profile;
 use scenario::Loader;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use walk::Scenario;
 
@@ -65,8 +68,10 @@ pub struct Options {
     /// Only scenario runs that this expression chooses.
     pub filter: Option<String>,
     /// Expectations that contradict the API are errors, at the points that it leaves open with this profile's
-    /// choices.
+    /// choices, unless a scenario names its own.
     pub against: Option<Profile>,
+    /// The destinations of every matrix, instead of what a scenario says, if there are any.
+    pub destinations: BTreeSet<MatrixDestination>,
 }
 
 /// What was read.
@@ -84,6 +89,8 @@ pub struct Loaded {
     pub passed_over_files: usize,
     /// Kinds of objects that have nothing to do with the network, with how many were passed over.
     pub passed_over: BTreeMap<String, usize>,
+    /// Namespaces that manifests are in and none declares; they exist, with the API server's label only.
+    pub implied_namespaces: Vec<String>,
     /// How many runs the filter left out.
     pub filtered_out: usize,
 }
@@ -113,7 +120,7 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
         let message = format!("the root cannot be read: {error}");
         return Err(Diagnostic::error(message).help("name an existing folder with `--root`").into());
     }
-    let mut search = files::Search::default();
+    let mut search = files::Search::new(files::is_yaml);
     let mut found = VecDeque::from(search.find(paths, &mut problems));
     while let Some(file) = found.pop_front() {
         let scenarios = loader.file(&file, &mut loaded, &mut problems);
@@ -128,7 +135,9 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
                 continue;
             }
             names.insert(name, place);
-            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut problems);
+            let mut found = Problems::default();
+            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut found);
+            problems.extend_from(scenario.case(), found);
         }
         // What was named itself keeps the name that it was given.
         if found.is_empty() {
@@ -141,7 +150,10 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             [] => "no path was given".to_owned(),
             named => format!("there is no scenario at {}", named.join(", ")),
         };
-        problems.push(Diagnostic::error(message).help("a scenario is a YAML document with `kind: Scenario`"));
+        problems.push(
+            Diagnostic::error(message)
+                .help("a scenario is a YAML document with `kind: Scenario`, or `kind: CaseTable`"),
+        );
     }
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
     Ok(loaded)
@@ -171,7 +183,7 @@ fn plan(
     for (index, variant) in variants.iter().enumerate() {
         let id = scenario.id(variant);
         if let Some(filter) = filter
-            && !filter.matches(&id, &scenario.labels)
+            && !filter.matches(&id, &scenario.labels, &scenario.tags)
         {
             loaded.filtered_out += 1;
             continue;
@@ -182,7 +194,7 @@ fn plan(
             continue;
         }
         let mut found = Problems::default();
-        match walk::walk(scenario, variant, options.against, &mut lint, &mut found) {
+        match walk::walk(scenario, variant, options, &mut lint, &mut found) {
             Some(plan) => loaded.plans.push(plan),
             None => complete = false,
         }

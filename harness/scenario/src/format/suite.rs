@@ -66,7 +66,11 @@ pub fn included(document: &Document, folder: &Path, root: &Path, problems: &mut 
     let mut included = Vec::new();
     for path in &spec.include.value {
         match files::inside(root, folder, &path.value) {
-            Ok(named) if files::Search::default().find(std::slice::from_ref(&named), problems).is_empty() => {
+            Ok(named)
+                if files::Search::new(files::is_yaml)
+                    .find(std::slice::from_ref(&named), problems)
+                    .is_empty() =>
+            {
                 let message = format!("there is no YAML file in {}", named.display());
                 let help = "name a scenario file, or a folder with scenarios in it";
                 problems.push(document.error(path.span, message).help(help));
