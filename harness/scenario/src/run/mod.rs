@@ -32,6 +32,9 @@ pub enum EnforcerChoice {
     Nftables,
     /// Nobody: every policy is ignored.
     None,
+    /// netproof's own, wrong in one way.
+    #[cfg(feature = "mutants")]
+    Mutant(&'static netproof_enforcer::mutants::Mutant),
 }
 
 impl EnforcerChoice {
@@ -40,6 +43,8 @@ impl EnforcerChoice {
         match self {
             EnforcerChoice::Nftables => "nftables",
             EnforcerChoice::None => "none",
+            #[cfg(feature = "mutants")]
+            EnforcerChoice::Mutant(mutant) => mutant.name,
         }
     }
 }
