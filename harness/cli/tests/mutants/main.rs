@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The suites that mutants are held against.
-const SUITES: [&str; 3] = ["semantics", "defaults", "recipes"];
+const SUITES: [&str; 4] = ["conformance", "semantics", "defaults", "recipes"];
 
 /// What a run of the tests is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
