@@ -4,8 +4,8 @@
 //! because the packets did what they must not. Where the case does not catch it (any more), every case of
 //! the conformance suite is tried, and the test says which does, or that the mutant survived.
 //!
-//! `NETPROOF_MUTANTS=all` runs every case under each mutant and says how many catch it (much longer);
-//! `NETPROOF_MUTANTS=update` writes the table anew, and with it the page of the documentation.
+//! `NETPROOF_MUTANTS=all` runs one variant of every case under each mutant and says which catch it (minutes
+//! instead of seconds); `NETPROOF_MUTANTS=update` writes the table anew, and with it the page of the documentation.
 
 mod catch;
 mod table;
@@ -30,7 +30,7 @@ const SUITES: [&str; 4] = ["conformance", "semantics", "defaults", "recipes"];
 enum Purpose {
     /// That each mutant is caught.
     Test,
-    /// How many cases catch it.
+    /// Which cases catch it, of those that stand before the variants of others.
     Count,
     /// A table that is true.
     Update,
@@ -39,7 +39,10 @@ enum Purpose {
 /// What all tests share.
 struct Bench {
     purpose: Purpose,
+    /// One variant of each scenario, then all others.
     plans: Vec<Plan>,
+    /// How many scenarios there are.
+    scenarios: usize,
     table: BTreeMap<String, String>,
     /// The table as it should be, as far as this run has found out.
     found: Mutex<BTreeMap<String, String>>,
@@ -95,16 +98,13 @@ fn bench() -> Result<Bench, String> {
     let table = table::read().map_err(|error| format!("cannot read the table: {error}"))?;
     // A test of some mutants only leaves what the table says of the others.
     let found = Mutex::new(table.clone());
-    Ok(Bench { purpose, plans: one_of_each_first(plans), table, found, reaper: Reaper::new(1) })
-}
-
-/// One variant of each scenario before all others: where one catches nothing, another seldom does.
-fn one_of_each_first(plans: Vec<Plan>) -> Vec<Plan> {
+    // Where one variant of a scenario catches nothing, another seldom does.
     let mut seen = BTreeSet::new();
     let is_first = |plan: &Plan| seen.insert((plan.id.suite.clone(), plan.id.name.clone()));
-    let (mut first, others): (Vec<Plan>, Vec<Plan>) = plans.into_iter().partition(is_first);
-    first.extend(others);
-    first
+    let (mut plans, others): (Vec<Plan>, Vec<Plan>) = plans.into_iter().partition(is_first);
+    let scenarios = plans.len();
+    plans.extend(others);
+    Ok(Bench { purpose, plans, scenarios, table, found, reaper: Reaper::new(1) })
 }
 
 fn trial(
@@ -164,17 +164,14 @@ impl Bench {
         Err(Failed::from(format!("{why}; it is {caught}; NETPROOF_MUTANTS=update writes the table anew")))
     }
 
+    /// One line; that none of so few catches it is no failure.
     fn count(&self, mutant: &'static Mutant) -> Result<(), Failed> {
-        let caught = self.plans.iter().filter_map(|plan| catch(mutant, plan, &self.reaper));
+        let one_of_each = self.plans.iter().take(self.scenarios);
+        let caught = one_of_each.filter_map(|plan| catch(mutant, plan, &self.reaper));
         let cases: Vec<String> = caught.map(|caught| caught.case).collect();
-        println!(
-            "{}: caught by {} of {} runs: {}",
-            mutant.name,
-            cases.len(),
-            self.plans.len(),
-            cases.join(" ")
-        );
-        if cases.is_empty() { Err(Failed::from("survived")) } else { Ok(()) }
+        let (name, count, of) = (mutant.name, cases.len(), self.scenarios);
+        println!("{name}: caught by {count} of {of} scenarios: {}", cases.join(" "));
+        Ok(())
     }
 
     fn note(&self, mutant: &Mutant, caught: &Catch) {
