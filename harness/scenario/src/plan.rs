@@ -46,8 +46,54 @@ pub struct Step {
     pub location: Location,
     /// Each its own generation, in order; empty where the step changes nothing.
     pub change_sets: Vec<Vec<Change>>,
+    /// How often all of them are made, one round after the other; at least 1. A later round allocates no
+    /// address and no port that the first did not.
+    pub rounds: usize,
+    /// What must hold all the time while they are made.
+    pub streams: Vec<Stream>,
     /// What must hold after the last change set.
     pub expectations: Vec<Expectation>,
+}
+
+/// One flow in one family that is probed without pause while a step's changes are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Unique within the plan and the same in every run: `STEP/never allow/FLOW[ FAMILY]`, `STEP/never cut/...`,
+    /// `STEP/never cut, kept/...`, followed by ` (2)` where that stands twice.
+    pub name: String,
+    /// Where it is written.
+    pub location: Location,
+    /// The flow, namespace and port filled in.
+    pub flow: Flow,
+    /// The family to try it on.
+    pub family: Family,
+    /// What to send: the same before the changes, between them and afterwards. The target is an address.
+    pub request: Request,
+    /// What must not happen to any probe.
+    pub never: Never,
+    /// Whether all probes are messages over one connection.
+    pub keep: bool,
+    /// After how many change sets of a round both ends are there for the first time, so that the flow can be
+    /// rehearsed.
+    pub complete_after: usize,
+}
+
+/// What must not happen to any probe of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Never {
+    /// No probe gets through.
+    Allow,
+    /// Every probe is answered.
+    Cut,
+}
+
+impl fmt::Display for Never {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Never::Allow => "never allow",
+            Never::Cut => "never cut",
+        })
+    }
 }
 
 /// One flow in one family, and what is expected of it.

@@ -5,7 +5,9 @@ use crate::args::ListArguments;
 use crate::exit::Exit;
 use crate::outputs;
 use netproof_model::Topology;
-use netproof_model::topology::{ExternalHost, Network, PerFamily, ServiceAddresses, TopologyNode};
+use netproof_model::topology::{
+    ExternalHost, Neighbours, Network, PerFamily, ServiceAddresses, TopologyNode,
+};
 use netproof_scenario::format;
 use netproof_scenario::plan::Plan;
 use std::collections::BTreeMap;
@@ -83,6 +85,9 @@ fn describe(topology: &Topology) -> String {
     line("nodes", list_of(topology.nodes.iter().map(node)));
     line("wiring", topology.wiring.to_string());
     line("family", topology.family.to_string());
+    if topology.neighbours == Neighbours::Learned {
+        line("neighbours", "pods and nodes learn each other's link-layer address".to_owned());
+    }
     line("pods", both(&topology.ranges.pods));
     line("services", both(&topology.ranges.services));
     line("node addresses", both(&topology.ranges.nodes));

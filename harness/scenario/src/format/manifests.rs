@@ -30,7 +30,7 @@ pub const STEP: &str = "as written";
 /// Whether anything at or below the paths is a scenario, or another document of netproof's own that runs.
 pub fn has_scenarios(paths: &[PathBuf]) -> bool {
     // What cannot be read is reported when it is read for good.
-    files::find(paths, files::is_yaml, &mut Problems::default()).iter().any(|found| {
+    files::Search::new(files::is_yaml).find(paths, &mut Problems::default()).iter().any(|found| {
         let Ok(source) = Source::read(&found.path) else { return false };
         super::scenario::mentions_netproof(&source.text)
             && parse(&source).is_ok_and(|documents| documents.iter().any(super::scenario::is_of_the_format))
@@ -45,7 +45,7 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
     let mut problems = Problems::default();
     let mut loaded = Loaded::default();
     let mut objects = Vec::new();
-    for found in files::find(paths, files::may_be_manifest, &mut problems) {
+    for found in files::Search::new(files::may_be_manifest).find(paths, &mut problems) {
         file(&found, &mut objects, &mut loaded, &mut problems);
     }
     if objects.is_empty() && problems.errors() == 0 {
@@ -172,6 +172,8 @@ fn plan(
         name: STEP.to_owned(),
         location: location.clone(),
         change_sets: Vec::new(),
+        rounds: 1,
+        streams: Vec::new(),
         expectations: Vec::new(),
     };
     Some(Plan {

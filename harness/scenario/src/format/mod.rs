@@ -14,6 +14,7 @@ mod library;
 mod lint;
 pub mod manifests;
 mod matrix;
+mod meanwhile;
 mod objects;
 mod ports;
 pub(crate) mod refs;
@@ -22,6 +23,7 @@ mod scenario;
 mod schema;
 mod serving;
 mod short;
+mod suite;
 mod topology;
 mod tree;
 mod types;
@@ -35,7 +37,7 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{case_table_schema, explanation_schema, scenario_schema, topology_schema};
+pub use schema::{case_table_schema, explanation_schema, scenario_schema, suite_schema, topology_schema};
 
 use crate::plan::Plan;
 use document::Problems;
@@ -47,7 +49,7 @@ use netproof_model::event::{Location, ScenarioId};
 use netproof_model::{Families, Wiring};
 use netproof_oracle::Profile;
 use scenario::Loader;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use walk::Scenario;
 
@@ -116,8 +118,10 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
         let message = format!("the root cannot be read: {error}");
         return Err(Diagnostic::error(message).help("name an existing folder with `--root`").into());
     }
-    for found in files::find(paths, files::is_yaml, &mut problems) {
-        let scenarios = loader.file(&found, &mut loaded, &mut problems);
+    let mut search = files::Search::new(files::is_yaml);
+    let mut found = VecDeque::from(search.find(paths, &mut problems));
+    while let Some(file) = found.pop_front() {
+        let scenarios = loader.file(&file, &mut loaded, &mut problems);
         for scenario in scenarios {
             let place = scenario.document.location(scenario.name.span);
             let name = (scenario.suite.clone(), scenario.name.value.clone());
@@ -132,6 +136,10 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             let mut found = Problems::default();
             plan(&scenario, options, filter.as_ref(), &mut loaded, &mut found);
             problems.extend_from(scenario.case(), found);
+        }
+        // What was named itself keeps the name that it was given.
+        if found.is_empty() {
+            found.extend(search.find(&loader.take_included(), &mut problems));
         }
     }
     if loaded.files == 0 && problems.errors() == 0 {

@@ -7,6 +7,7 @@ use super::files::{self, Found};
 use super::library::{self, Library};
 use super::lint::Lint;
 use super::objects::{Placed, Reader as ObjectReader};
+use super::suite;
 use super::types::{ScenarioFile, ScenarioSpec, check_tag};
 use super::unions::TextOr;
 use super::walk::{ReadStep, Scenario};
@@ -25,6 +26,8 @@ use std::sync::Arc;
 
 /// The most characters of a step's name.
 const STEP_NAME_CHARACTERS: usize = 200;
+/// The kinds of documents that paths are searched for.
+const KINDS: [&str; 3] = ["Scenario", "CaseTable", "Suite"];
 /// After so many errors the rest of a table's cases are not looked at.
 const MAX_ERRORS_OF_A_TABLE: usize = 20;
 
@@ -32,12 +35,19 @@ const MAX_ERRORS_OF_A_TABLE: usize = 20;
 pub struct Loader<'a> {
     options: &'a Options,
     library: Library,
+    /// What suites include and was not asked for yet.
+    included: Vec<PathBuf>,
 }
 
 impl<'a> Loader<'a> {
     /// With nothing read yet.
     pub fn new(options: &'a Options) -> Self {
-        Loader { options, library: Library::default() }
+        Loader { options, library: Library::default(), included: Vec::new() }
+    }
+
+    /// The files and folders that the suites include which were read since the last call.
+    pub fn take_included(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.included)
     }
 
     /// The scenarios of a file; those with a mistake are left out and reported.
@@ -61,8 +71,8 @@ impl<'a> Loader<'a> {
                 return Vec::new();
             }
         };
-        let has_scenario = documents.iter().any(|it| is_ours(it, "Scenario") || is_ours(it, "CaseTable"));
-        if !has_scenario && !found.named && documents.iter().all(|document| !is_misspelt(document)) {
+        let has_ours = documents.iter().any(|it| KINDS.iter().any(|kind| is_ours(it, kind)));
+        if !has_ours && !found.named && documents.iter().all(|document| !is_misspelt(document)) {
             loaded.passed_over_files += 1;
             return Vec::new();
         }
@@ -83,6 +93,8 @@ impl<'a> Loader<'a> {
             let document = Document { source: Arc::clone(&source), root };
             if is_ours(&document.root, "CaseTable") {
                 scenarios.extend(self.table(&document, &place, loaded, problems));
+            } else if is_ours(&document.root, "Suite") {
+                self.included.extend(suite::included(&document, place.folder, place.root, problems));
             } else {
                 scenarios.extend(self.document(document, &place, loaded, problems));
             }
@@ -178,14 +190,16 @@ impl<'a> Loader<'a> {
             .zip(change_sets)
             .map(|(step, change_sets)| ReadStep {
                 name: step.name.clone(),
+                meanwhile: reader.meanwhile(step, change_sets.len()),
                 change_sets,
                 expectations: reader.step(step),
             })
             .collect();
         let matches_nothing = matches_nothing(&document, &spec, &context.namespace, problems);
-        if problems.errors() == before && steps.iter().all(|step| step.expectations.is_empty()) {
+        let is_silent = |step: &ReadStep| step.expectations.is_empty() && step.meanwhile.streams.is_empty();
+        if problems.errors() == before && steps.iter().all(is_silent) {
             let error = document.error(spec.steps.span, "the scenario expects nothing");
-            problems.push(error.help("add `expect` or `matrix` to a step"));
+            problems.push(error.help("add `expect`, `matrix` or `meanwhile` to a step"));
         }
         let topology_span = spec.topology.as_ref().map_or(metadata.name.span, |topology| topology.span);
         (problems.errors() == before).then(|| Scenario {
@@ -247,7 +261,7 @@ struct Place<'a> {
 
 /// Whether a text may have a document of netproof's own.
 pub fn mentions_netproof(text: &str) -> bool {
-    text.contains("Scenario") || text.contains("CaseTable") || text.contains("netproof/")
+    KINDS.iter().any(|kind| text.contains(kind)) || text.contains("netproof/")
 }
 
 fn text<'a>(document: &'a Node, key: &str) -> &'a str {
@@ -262,7 +276,7 @@ fn is_ours(document: &Node, kind: &str) -> bool {
 
 /// A document of the format, or what is meant to be one.
 pub fn is_of_the_format(document: &Node) -> bool {
-    is_ours(document, "Scenario") || is_ours(document, "CaseTable") || is_misspelt(document)
+    KINDS.iter().any(|kind| is_ours(document, kind)) || is_misspelt(document)
 }
 
 /// Ours by its version, and of no kind that we have.
@@ -274,7 +288,7 @@ fn not_a_scenario(document: &Document) -> Diagnostic {
     let kind = document.root.get("kind");
     match (kind, kind.and_then(Node::as_str)) {
         (Some(node), Some(kind)) => {
-            let help = match did_you_mean(kind, ["Scenario", "CaseTable"]) {
+            let help = match did_you_mean(kind, KINDS) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "a scenario names the file of its manifests, `file: PATH`, in `objects`".to_owned(),
             };

@@ -2,6 +2,7 @@
 //! types that read and write them.
 
 use super::cases::{CaseTableFile, allow_placeholders};
+use super::suite::SuiteFile;
 use super::topology::TopologyFile;
 use super::types::ScenarioFile;
 use crate::explain::Report;
@@ -23,6 +24,11 @@ pub fn case_table_schema() -> String {
     let mut schema = root::<CaseTableFile>();
     allow_placeholders(&mut schema);
     format!("{schema:#}\n")
+}
+
+/// The schema of a suite, as committed at `schema/suite.json`.
+pub fn suite_schema() -> String {
+    schema::<SuiteFile>()
 }
 
 /// The schema of what `explain --json` writes, as committed at `schema/explanation.json`.

@@ -6,8 +6,8 @@ use super::short::Items;
 use super::topology::TopologySpec;
 use super::unions::{OneOrMany, PortText, TextOr, TextOrList};
 use super::words::{
-    ApiVersion, ConnectionName, FamiliesName, FamilyName, Off, OutcomeName, Placement, ProtocolName,
-    RejectionName, ScenarioKind, VerdictName, WiringName,
+    ApiVersion, ConnectionName, FamiliesName, FamilyName, NeverName, Off, OutcomeName, Placement,
+    ProtocolName, RejectionName, ScenarioKind, VerdictName, WiringName,
 };
 use netproof_api::names;
 use netproof_api::yaml::{Node, Spanned, Value};
@@ -147,7 +147,15 @@ pub struct StepSpec {
     /// effect at once.
     #[serde(default)]
     #[schemars(with = "Option<Vec<ChangeSpec>>")]
-    pub changes: Option<Spanned<Vec<ChangeSpec>>>,
+    pub changes: Option<Spanned<Vec<Spanned<ChangeSpec>>>>,
+    /// How often all of the step's changes are made, one round after the other; once if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
+    pub repeat: Option<Spanned<u32>>,
+    /// What must hold all the time while the changes are made: flows that are probed without pause meanwhile.
+    #[serde(default)]
+    #[schemars(with = "Vec<MeanwhileSpec>")]
+    pub meanwhile: Vec<Spanned<MeanwhileSpec>>,
     /// What must hold after the changes.
     #[serde(default)]
     #[schemars(with = "Vec<ExpectSpec>")]
@@ -158,6 +166,29 @@ pub struct StepSpec {
     #[serde(default)]
     #[schemars(with = "Option<OneOrMany<String>>")]
     pub matrix: Option<OneOrMany<Node>>,
+}
+
+/// One flow or several that are probed without pause while a step's changes are made.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Meanwhile")]
+pub struct MeanwhileSpec {
+    /// `SOURCE -> DESTINATION[:PORT[/PROTOCOL]]`, or a mapping of its parts.
+    #[serde(default)]
+    pub flow: Option<FlowSpec>,
+    /// Several flows: a list, or a text with one a line.
+    #[serde(default)]
+    pub flows: Option<TextOrList<FlowSpec>>,
+    /// The only family to probe; otherwise every family that both ends have.
+    #[serde(default)]
+    pub family: Option<FamilyName>,
+    /// What must not happen to any probe: `allow` (it gets through) or `cut` (it is not answered).
+    pub never: NeverName,
+    /// `keep`, beside `never: cut`: all probes are messages over one connection (TCP) or flow (UDP), which is
+    /// opened before the first change.
+    #[serde(default)]
+    #[schemars(with = "Option<ConnectionName>")]
+    pub connection: Option<Spanned<ConnectionName>>,
 }
 
 /// New values of labels by object, in the order they are written.
@@ -177,18 +208,22 @@ impl<'de> Deserialize<'de> for LabelChanges {
     }
 }
 
-/// One change of `changes`.
+/// One change of `changes`: what it has takes effect at once.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ChangeSpec {
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct ChangeSpec {
     /// Objects to create or to replace as a whole.
-    Apply(Items),
-    /// Labels to set, or to remove (`null`), by object.
-    #[schemars(with = "LabelsByObject")]
-    Label(LabelChanges),
-    /// Objects to delete, `KIND/[NAMESPACE/]NAME`.
-    #[schemars(with = "Vec<String>")]
-    Delete(Vec<Spanned<String>>),
+    #[serde(default)]
+    pub apply: Option<Items>,
+    /// Labels to set, or to remove (`null`), by object. After `apply`.
+    #[serde(default)]
+    #[schemars(with = "Option<LabelsByObject>")]
+    pub label: Option<LabelChanges>,
+    /// Objects to delete, `KIND/[NAMESPACE/]NAME`. After `label`.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub delete: Option<Vec<Spanned<String>>>,
 }
 
 /// One flow or several, and what must come of each.

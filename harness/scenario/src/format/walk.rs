@@ -5,6 +5,7 @@ use super::document::{Document, Problems};
 use super::expect::Written;
 use super::expectation::Judge;
 use super::lint::Lint;
+use super::meanwhile::{self, Meanwhile, States};
 use super::objects::Placed;
 use super::topology;
 use super::types::{Requires, Variants};
@@ -18,9 +19,14 @@ use netproof_api::{Diagnostic, Object, ObjectMeta, Source, WorkloadPods};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
 use netproof_model::Topology;
 use netproof_model::event::ScenarioId;
+use netproof_model::topology::Neighbours;
 use netproof_oracle::Profile;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// The most places of a cluster whose neighbours are learned. A pod and its node remember each other, and the
+/// kernel's table holds 1024 entries of a family for all clusters of the machine, which run side by side.
+const MOST_LEARNED: usize = 50;
 
 /// A scenario as it was read, before a variant is chosen.
 pub struct Scenario {
@@ -60,6 +66,8 @@ pub struct ReadStep {
     pub name: Spanned<String>,
     /// Its changes.
     pub change_sets: Vec<Vec<Placed>>,
+    /// How often they are made, and what must hold meanwhile.
+    pub meanwhile: Meanwhile,
     /// Its expectations.
     pub expectations: Vec<Written>,
 }
@@ -109,18 +117,33 @@ pub fn walk(
     let mut steps = Vec::new();
     let mut kept = Kept::default();
     for step in &scenario.steps {
-        let mut change_sets = Vec::new();
-        for placed in &step.change_sets {
-            let changes = placer.place(placed);
-            if let Err(error) = control_plane.apply(&changes) {
-                problems.push(refused(&document.source, placed, error));
-                return None;
+        let change_sets: Vec<_> = step.change_sets.iter().map(|placed| placer.place(placed)).collect();
+        let mut states = States { all: vec![control_plane.snapshot()], sets: change_sets.len() };
+        for round in 0..if step.meanwhile.repeats() { 2 } else { 1 } {
+            for (placed, changes) in step.change_sets.iter().zip(&change_sets) {
+                if let Err(error) = control_plane.apply(changes) {
+                    let error = refused(&document.source, placed, error);
+                    problems.push(if round == 0 { error } else { refused_again(error) });
+                    return None;
+                }
+                let snapshot = control_plane.snapshot();
+                lint.step(&snapshot);
+                places = places.max(count_places(&snapshot));
+                states.all.push(snapshot);
             }
-            let snapshot = control_plane.snapshot();
-            lint.step(&snapshot);
-            places = places.max(count_places(&snapshot));
-            change_sets.push(changes);
         }
+        if let Err((message, help)) = states.check_rounds() {
+            problems.push(document.error(step.meanwhile.span, message).help(help));
+            return None;
+        }
+        let streams = meanwhile::streams(
+            document,
+            &step.name.value,
+            &step.meanwhile.streams,
+            &states,
+            against,
+            problems,
+        );
         let snapshot = control_plane.snapshot();
         lint.step(&snapshot);
         let judge = Judge { document, snapshot: &snapshot, step: &step.name.value };
@@ -130,7 +153,16 @@ pub fn walk(
         }
         let expectations = expectations.into_iter().map(|(_, expectation)| expectation).collect();
         let location = document.location(step.name.span);
-        steps.push(Step { name: step.name.value.clone(), location, change_sets, expectations });
+        let rounds = step.meanwhile.rounds;
+        let name = step.name.value.clone();
+        steps.push(Step { name, location, change_sets, rounds, streams, expectations });
+    }
+    if topology.neighbours == Neighbours::Learned && places > MOST_LEARNED {
+        let message = format!("{places} pods, nodes and hosts are too many for `neighbours: learned`");
+        problems.push(document.error(scenario.topology.span, message).help(format!(
+            "the kernel's table of learned neighbours is small and the whole machine shares it: at most \
+             {MOST_LEARNED} with the router, or a topology with permanent neighbours"
+        )));
     }
     (problems.errors() == before).then(|| Plan {
         id: scenario.id(variant),
@@ -181,6 +213,13 @@ pub fn refused(source: &Arc<Source>, placed: &[Placed], error: ChangeError) -> D
         Some(placed) => diagnostic.at(&placed.source, placed.span),
         None => diagnostic.in_source(source),
     }
+}
+
+/// The same where the changes had been made once already.
+fn refused_again(error: Diagnostic) -> Diagnostic {
+    let message = format!("made a second time, the step's changes are refused: {}", error.message);
+    let help = "`repeat` and `meanwhile` have them made over and over: let them lead back, under `changes`";
+    Diagnostic { message, ..error }.help(help)
 }
 
 /// Puts pods and workloads that name no node where the placement wants them. A name keeps its node.

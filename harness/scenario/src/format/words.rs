@@ -1,7 +1,7 @@
 //! The words that the format offers a choice of, with what an editor says about each.
 
-use crate::plan::{OutcomeWord, VerdictWord};
-use netproof_model::topology::ServiceAddresses;
+use crate::plan::{Never, OutcomeWord, VerdictWord};
+use netproof_model::topology::{Neighbours, ServiceAddresses};
 use netproof_model::{Families, Family, Rejection, Wiring};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -26,6 +26,26 @@ impl From<WiringName> for Wiring {
             WiringName::Routed => Wiring::Routed,
             WiringName::Bridge => Wiring::Bridge,
             WiringName::Vxlan => Wiring::Vxlan,
+        }
+    }
+}
+
+/// How a pod and its node find each other on their link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Neighbours")]
+pub enum NeighboursName {
+    /// By entries that are given.
+    Permanent,
+    /// By ARP and IPv6 neighbour discovery, as in a real cluster; for few pods.
+    Learned,
+}
+
+impl From<NeighboursName> for Neighbours {
+    fn from(name: NeighboursName) -> Self {
+        match name {
+            NeighboursName::Permanent => Neighbours::Permanent,
+            NeighboursName::Learned => Neighbours::Learned,
         }
     }
 }
@@ -208,6 +228,26 @@ pub enum ConnectionName {
     Keep,
 }
 
+/// What must not happen to any probe while changes are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Never")]
+pub enum NeverName {
+    /// It gets through.
+    Allow,
+    /// It is not answered.
+    Cut,
+}
+
+impl From<NeverName> for Never {
+    fn from(name: NeverName) -> Self {
+        match name {
+            NeverName::Allow => Never::Allow,
+            NeverName::Cut => Never::Cut,
+        }
+    }
+}
+
 /// A switch that can only be turned off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -255,6 +295,13 @@ pub enum ScenarioKind {
 pub enum CaseTableKind {
     /// A case table.
     CaseTable,
+}
+
+/// The kind of a suite document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum SuiteKind {
+    /// A suite.
+    Suite,
 }
 
 /// The kind of a topology document.

@@ -4,11 +4,13 @@
 //! hands the finished run's events over in one piece.
 
 mod agreement;
+mod changing;
 mod evidence;
 mod findings;
 mod judge;
 mod reaper;
 mod rehearsal;
+mod stream;
 mod tries;
 mod walk;
 mod world;

@@ -5,7 +5,7 @@ use super::reaper::Reaper;
 use super::rehearsal::{fresh_requests, is_rehearsed, judge_rehearsal};
 use super::tries::{Try, backend, expected_of, together, tries};
 use super::world::{HarnessError, World, is_policy, policies};
-use super::{ProxyMode, RunOptions, agreement, evidence};
+use super::{ProxyMode, RunOptions, agreement, evidence, stream};
 use crate::plan::{Expectation, Plan, RequestPort, RequestTarget, Step};
 use crate::prediction::{Answer, Answers, Kept};
 use netproof_controlplane::{Change, ControlPlane};
@@ -75,12 +75,14 @@ impl<'a> Walk<'a> {
         // Steps that change nothing but policy share a state, and with it the rehearsal of a flow.
         let mut known: HashMap<ProbeRequest, Vec<Observation>> = HashMap::new();
         for step in &self.plan.steps {
-            for changes in &step.change_sets {
+            self.rehearse_streams(world, step, 0)?;
+            for (index, changes) in step.change_sets.iter().enumerate() {
                 let changes = chosen(changes, true);
                 if !changes.is_empty() {
                     world.change(&changes)?;
                     known.clear();
                 }
+                self.rehearse_streams(world, step, index + 1)?;
             }
             let requests: Vec<_> = step.expectations.iter().map(rehearsal_request).collect();
             let fresh = fresh_requests(&requests, &step.expectations, &known);
@@ -109,9 +111,7 @@ impl<'a> Walk<'a> {
     fn walk_steps(&mut self, world: &mut World) -> Result<(), HarnessError> {
         let mut kept = Kept::default();
         for step in &self.plan.steps {
-            for changes in &step.change_sets {
-                world.change(changes)?;
-            }
+            self.make_changes(world, step)?;
             let tries = self.try_all(world, step, run_request)?;
             let snapshot = world.snapshot();
             let answers = Answers::new(&snapshot, Profile::NETPROOF);
@@ -121,6 +121,38 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Makes a step's changes, while its streams run if it has any.
+    fn make_changes(&mut self, world: &mut World, step: &Step) -> Result<(), HarnessError> {
+        if step.streams.is_empty() {
+            for _ in 0..step.rounds {
+                self.check_time()?;
+                step.change_sets.iter().try_for_each(|changes| world.change(changes))?;
+            }
+            return Ok(());
+        }
+        let checks = stream::run(world, step, Profile::NETPROOF, &|| self.check_time())?;
+        self.checks.extend(checks);
+        Ok(())
+    }
+
+    /// The flows of a step's streams must connect without policy as soon as both ends are there.
+    fn rehearse_streams(&mut self, world: &mut World, step: &Step, made: usize) -> Result<(), HarnessError> {
+        let streams = stream::rehearsed(step, made);
+        let requests: Vec<ProbeRequest> = streams.iter().map(|it| stream::request(it)).collect();
+        let observations = self.probe(world, &requests)?;
+        let checks =
+            streams.iter().zip(&observations).map(|(it, seen)| stream::judge_rehearsal(step, it, seen));
+        self.checks.extend(checks);
+        Ok(())
+    }
+
+    fn check_time(&self) -> Result<(), HarnessError> {
+        match self.begin.elapsed() > self.options.timeout {
+            true => Err(HarnessError::Timeout(self.options.timeout)),
+            false => Ok(()),
+        }
     }
 
     /// The oracle's proxy refuses as kube-proxy does in its mode nftables; in the other it does so elsewhere.
@@ -205,9 +237,7 @@ impl<'a> Walk<'a> {
         world: &mut World,
         requests: &[ProbeRequest],
     ) -> Result<Vec<Observation>, HarnessError> {
-        if self.begin.elapsed() > self.options.timeout {
-            return Err(HarnessError::Timeout(self.options.timeout));
-        }
+        self.check_time()?;
         let observations = world.probe(requests)?;
         self.waited += observations.iter().map(|it| it.waited).sum::<Duration>();
         Ok(observations)
