@@ -6,6 +6,7 @@ use netproof_model::flow::{Flow, FlowError};
 use netproof_model::{Families, Wiring};
 use netproof_oracle::{PROFILES, Profile};
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
+use netproof_scenario::plan::MatrixDestination;
 use netproof_scenario::run::{EnforcerChoice, ProxyChoice, ProxyMode};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -105,6 +106,13 @@ pub struct RunArguments {
     /// Which mode of kube-proxy the proxy follows where they differ: nftables, or iptables.
     #[arg(help_heading = "Running", long, value_name = "MODE", default_value = "nftables", value_parser = proxy_mode)]
     pub proxy_mode: ProxyMode,
+    /// What to read into the API where it leaves something open, for scenarios that do not say so themselves:
+    /// netproof, strict, calico, cilium, kube-router, antrea or aws [default: netproof].
+    #[arg(help_heading = "Running", long, value_name = "PROFILE", value_parser = profile)]
+    pub profile: Option<Profile>,
+    /// Address the matrix of every step to these, whatever the scenarios say: pod-ip, service-ip, service-name.
+    #[arg(help_heading = "Running", long, value_name = "LIST", value_delimiter = ',', value_parser = destination)]
+    pub destination: Vec<MatrixDestination>,
     /// How many scenario runs at once [default: the number of processors].
     #[arg(help_heading = "Running", long, short, value_name = "N", value_parser = jobs, allow_negative_numbers = true)]
     pub jobs: Option<NonZeroUsize>,
@@ -226,6 +234,13 @@ impl RunArguments {
         if self.proxy_mode != ProxyMode::default() {
             arguments.extend(["--proxy-mode".to_owned(), self.proxy_mode.name().to_owned()]);
         }
+        if let Some(profile) = self.profile {
+            arguments.extend(["--profile".to_owned(), profile.name.to_owned()]);
+        }
+        if !self.destination.is_empty() {
+            let destinations: Vec<String> = self.destination.iter().map(ToString::to_string).collect();
+            arguments.extend(["--destination".to_owned(), destinations.join(",")]);
+        }
         arguments
     }
 }
@@ -267,6 +282,14 @@ fn profile(name: &str) -> Result<Profile, String> {
     Profile::named(name).ok_or_else(|| {
         let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
         format!("there is no such profile; there are {}", names.join(", "))
+    })
+}
+
+fn destination(name: &str) -> Result<MatrixDestination, String> {
+    let found = MatrixDestination::WORDS.into_iter().find(|(word, _)| *word == name);
+    found.map(|(_, destination)| destination).ok_or_else(|| {
+        let words = MatrixDestination::WORDS.map(|(word, _)| word);
+        format!("there is no such destination; there are {}", words.join(", "))
     })
 }
 

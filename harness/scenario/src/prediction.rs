@@ -303,7 +303,7 @@ impl Word {
     }
 
     /// Whether it is what was observed.
-    fn agrees(&self, outcome: Outcome, observed: &str) -> bool {
+    pub(crate) fn agrees(&self, outcome: Outcome, observed: &str) -> bool {
         match self {
             Word::Open(_) => true,
             Word::Allow => matches!(outcome, Outcome::Connected | Outcome::Refused | Outcome::NoAnswer),

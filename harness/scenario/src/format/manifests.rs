@@ -11,7 +11,7 @@ use super::lint::Lint;
 use super::objects::Placed;
 use super::walk::{count_places, refused};
 use super::{Loaded, Options, topology};
-use crate::plan::{Plan, Step};
+use crate::plan::{MatrixPlan, Plan, Step};
 use netproof_api::manifest::{Context, Located, read_manifest};
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
@@ -186,7 +186,9 @@ fn plan(
         initial,
         steps: vec![step],
         places: count_places(&snapshot),
-        oracle_matrix: true,
+        matrix: MatrixPlan::default(),
+        profile: None,
+        group: None,
     })
 }
 

@@ -39,7 +39,7 @@ mod tests;
 pub use library::topologies;
 pub use schema::{case_table_schema, explanation_schema, scenario_schema, suite_schema, topology_schema};
 
-use crate::plan::Plan;
+use crate::plan::{MatrixDestination, Plan};
 use document::Problems;
 use filter::Filter;
 use lint::Lint;
@@ -49,7 +49,7 @@ use netproof_model::event::{Location, ScenarioId};
 use netproof_model::{Families, Wiring};
 use netproof_oracle::Profile;
 use scenario::Loader;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use walk::Scenario;
 
@@ -68,8 +68,10 @@ pub struct Options {
     /// Only scenario runs that this expression chooses.
     pub filter: Option<String>,
     /// Expectations that contradict the API are errors, at the points that it leaves open with this profile's
-    /// choices.
+    /// choices, unless a scenario names its own.
     pub against: Option<Profile>,
+    /// The destinations of every matrix, instead of what a scenario says, if there are any.
+    pub destinations: BTreeSet<MatrixDestination>,
 }
 
 /// What was read.
@@ -192,7 +194,7 @@ fn plan(
             continue;
         }
         let mut found = Problems::default();
-        match walk::walk(scenario, variant, options.against, &mut lint, &mut found) {
+        match walk::walk(scenario, variant, options, &mut lint, &mut found) {
             Some(plan) => loaded.plans.push(plan),
             None => complete = false,
         }

@@ -1,6 +1,7 @@
 //! One variant of a scenario, walked through on a control plane: every change is made, every flow of
 //! every step is resolved against the objects of that step, and what comes out is the plan.
 
+use super::Options;
 use super::document::{Document, Problems};
 use super::expect::Written;
 use super::expectation::Judge;
@@ -11,8 +12,9 @@ use super::topology;
 use super::types::{Requires, Variants};
 use super::variants::Variant;
 use super::words::Placement;
-use crate::plan::{Expectation, Plan, Step};
+use crate::plan::{Expectation, MatrixPlan, Plan, Step};
 use crate::prediction::{Answers, Kept};
+use crate::run::cells::Table;
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_api::{Diagnostic, Object, ObjectMeta, Source, WorkloadPods};
@@ -56,8 +58,10 @@ pub struct Scenario {
     pub requires: Option<Spanned<Requires>>,
     /// Objects with a selector that is meant to match nothing.
     pub matches_nothing: Vec<Spanned<ObjectRef>>,
-    /// Whether the oracle's matrix is wanted.
-    pub oracle_matrix: bool,
+    /// The matrix that every step tries.
+    pub matrix: MatrixPlan,
+    /// How to read what the API leaves open, if the scenario says so.
+    pub profile: Option<Profile>,
 }
 
 /// A step as it was read.
@@ -70,6 +74,16 @@ pub struct ReadStep {
     pub meanwhile: Meanwhile,
     /// Its expectations.
     pub expectations: Vec<Written>,
+    /// Where it says that it expects what the API says of its matrix.
+    pub by_oracle: Option<Span>,
+}
+
+impl ReadStep {
+    /// Whether it expects nothing.
+    pub fn is_empty(&self) -> bool {
+        let expects = !self.expectations.is_empty() || self.by_oracle.is_some();
+        !expects && self.meanwhile.streams.is_empty()
+    }
 }
 
 impl Scenario {
@@ -93,11 +107,12 @@ impl Scenario {
 pub fn walk(
     scenario: &Scenario,
     variant: &Variant,
-    against: Option<Profile>,
+    options: &Options,
     lint: &mut Lint,
     problems: &mut Problems,
 ) -> Option<Plan> {
     let document = &scenario.document;
+    let against = options.against.map(|profile| scenario.profile.unwrap_or(profile));
     let topology = topology::with_parameters(&scenario.topology, variant.wiring, variant.family);
     let mut control_plane = match ControlPlane::new(Arc::clone(&topology)) {
         Ok(control_plane) => control_plane,
@@ -105,6 +120,10 @@ pub fn walk(
             problems.push(document.error(scenario.topology.span, error.message).help(error.help));
             return None;
         }
+    };
+    let matrix = match options.destinations.is_empty() {
+        true => scenario.matrix.clone(),
+        false => scenario.matrix.clone().to(&options.destinations),
     };
     let before = problems.errors();
     let mut placer = Placer::new(variant.placement, &topology);
@@ -151,6 +170,14 @@ pub fn walk(
         if let Some(profile) = against {
             contradictions(document, &snapshot, profile, &expectations, &mut kept, problems);
         }
+        if let Some(span) = step.by_oracle
+            && Table::new(&snapshot, &scenario.matrix).is_empty()
+        {
+            let error = document.error(span, "the step relies on its matrix, which has no cell");
+            let help = "give a pod or an external host a port, or another pod to try it from; or list what the step \
+                expects";
+            problems.push(error.help(help));
+        }
         let expectations = expectations.into_iter().map(|(_, expectation)| expectation).collect();
         let location = document.location(step.name.span);
         let rounds = step.meanwhile.rounds;
@@ -174,7 +201,9 @@ pub fn walk(
         initial,
         steps,
         places,
-        oracle_matrix: scenario.oracle_matrix,
+        matrix,
+        profile: scenario.profile,
+        group: None,
     })
 }
 
