@@ -17,9 +17,10 @@ pub struct Found {
     pub named: bool,
 }
 
-/// Every file below the paths, each once, folders in the order of their names.
-pub fn find(paths: &[PathBuf], problems: &mut Problems) -> Vec<Found> {
-    let mut search = Search { seen: HashSet::new(), found: Vec::new() };
+/// Every file below the paths, each once, folders in the order of their names. In folders only those that
+/// `wanted` takes.
+pub fn find(paths: &[PathBuf], wanted: fn(&Path) -> bool, problems: &mut Problems) -> Vec<Found> {
+    let mut search = Search { wanted, seen: HashSet::new(), found: Vec::new() };
     for path in paths {
         if let Err(error) = search.path(path) {
             let place = Source::new(path.display().to_string(), "");
@@ -31,6 +32,7 @@ pub fn find(paths: &[PathBuf], problems: &mut Problems) -> Vec<Found> {
 }
 
 struct Search {
+    wanted: fn(&Path) -> bool,
     /// Files and folders that were looked at, by their real paths: so links may lead in circles.
     seen: HashSet<PathBuf>,
     found: Vec<Found>,
@@ -66,7 +68,7 @@ impl Search {
             };
             if real.is_dir() && !hidden {
                 self.folder(top, &path, &real)?;
-            } else if real.is_file() && !hidden && is_yaml(&path) && self.seen.insert(real) {
+            } else if real.is_file() && !hidden && (self.wanted)(&path) && self.seen.insert(real) {
                 let suite = suite(&path, Some(top));
                 self.found.push(Found { path, suite, named: false });
             }
@@ -75,8 +77,14 @@ impl Search {
     }
 }
 
-fn is_yaml(path: &Path) -> bool {
+/// A file of YAML, by its ending.
+pub fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+}
+
+/// What `kubectl apply` reads of a folder.
+pub fn may_be_manifest(path: &Path) -> bool {
+    is_yaml(path) || path.extension().is_some_and(|ending| ending == "json")
 }
 
 /// The folders of a file below the nearest folder called `scenarios`, or else below the one that was

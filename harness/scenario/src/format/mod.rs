@@ -4,6 +4,7 @@
 //! control plane, so that a mistake anywhere is found before anything is built. The way is one line:
 //! `files` -> `types` (as written) -> `objects`, `expect` (as meant) -> `walk` (as planned).
 
+mod cases;
 mod document;
 mod expect;
 mod expectation;
@@ -11,6 +12,7 @@ mod files;
 mod filter;
 mod library;
 mod lint;
+pub mod manifests;
 mod matrix;
 mod objects;
 mod ports;
@@ -33,7 +35,7 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{scenario_schema, topology_schema};
+pub use schema::{case_table_schema, explanation_schema, scenario_schema, topology_schema};
 
 use crate::plan::{MatrixDestination, Plan};
 use document::Problems;
@@ -85,6 +87,8 @@ pub struct Loaded {
     pub passed_over_files: usize,
     /// Kinds of objects that have nothing to do with the network, with how many were passed over.
     pub passed_over: BTreeMap<String, usize>,
+    /// Namespaces that manifests are in and none declares; they exist, with the API server's label only.
+    pub implied_namespaces: Vec<String>,
     /// How many runs the filter left out.
     pub filtered_out: usize,
 }
@@ -114,7 +118,7 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
         let message = format!("the root cannot be read: {error}");
         return Err(Diagnostic::error(message).help("name an existing folder with `--root`").into());
     }
-    for found in files::find(paths, &mut problems) {
+    for found in files::find(paths, files::is_yaml, &mut problems) {
         let scenarios = loader.file(&found, &mut loaded, &mut problems);
         for scenario in scenarios {
             let place = scenario.document.location(scenario.name.span);
@@ -127,7 +131,9 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
                 continue;
             }
             names.insert(name, place);
-            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut problems);
+            let mut found = Problems::default();
+            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut found);
+            problems.extend_from(scenario.case(), found);
         }
     }
     if loaded.files == 0 && problems.errors() == 0 {
@@ -136,7 +142,10 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             [] => "no path was given".to_owned(),
             named => format!("there is no scenario at {}", named.join(", ")),
         };
-        problems.push(Diagnostic::error(message).help("a scenario is a YAML document with `kind: Scenario`"));
+        problems.push(
+            Diagnostic::error(message)
+                .help("a scenario is a YAML document with `kind: Scenario`, or `kind: CaseTable`"),
+        );
     }
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
     Ok(loaded)
@@ -166,7 +175,7 @@ fn plan(
     for (index, variant) in variants.iter().enumerate() {
         let id = scenario.id(variant);
         if let Some(filter) = filter
-            && !filter.matches(&id, &scenario.labels)
+            && !filter.matches(&id, &scenario.labels, &scenario.tags)
         {
             loaded.filtered_out += 1;
             continue;

@@ -34,7 +34,7 @@ pub struct Placed {
 pub struct Reader<'a> {
     /// The scenario.
     pub document: &'a Document,
-    /// The namespace of what is written without one, and the nodes.
+    /// The namespace of what is written without one.
     pub context: &'a Context,
     /// What the cluster is built on.
     pub topology: &'a Topology,
@@ -144,10 +144,10 @@ impl Reader<'_> {
 
     /// The control plane would find it too, and know the pod's place only.
     fn check_node(&mut self, node: Option<&Spanned<String>>) {
-        let Some(node) = node.filter(|node| !self.context.nodes.contains(&node.value)) else {
+        let known: Vec<&str> = self.topology.nodes.iter().map(|node| node.name.as_str()).collect();
+        let Some(node) = node.filter(|node| !known.contains(&node.value.as_str())) else {
             return;
         };
-        let known: Vec<&str> = self.context.nodes.iter().map(String::as_str).collect();
         let error = self.document.error(node.span, format!("the topology has no node `{}`", node.value));
         self.problems.push(error.help(suggestion(&node.value, &known)));
     }

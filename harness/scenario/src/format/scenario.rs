@@ -1,12 +1,15 @@
 //! From a file to its scenarios: each document read, its topology found, its objects, changes and
 //! expectations read; and the warnings about selectors at the end.
 
+use super::cases::{self, Case, Table};
 use super::document::{Document, Problems};
 use super::files::{self, Found};
 use super::library::{self, Library};
 use super::lint::Lint;
 use super::objects::{Placed, Reader as ObjectReader};
-use super::types::{MatrixFields, MatrixSpec, ScenarioFile, ScenarioSpec, StepExpectations, StepSpec};
+use super::types::{
+    MatrixFields, MatrixSpec, ScenarioFile, ScenarioSpec, StepExpectations, StepSpec, check_tag,
+};
 use super::unions::TextOr;
 use super::walk::{ReadStep, Scenario};
 use super::words::{ApiVersion, Off, OracleWord, ScenarioKind};
@@ -25,6 +28,8 @@ use std::sync::Arc;
 
 /// The most characters of a step's name.
 const STEP_NAME_CHARACTERS: usize = 200;
+/// After so many errors the rest of a table's cases are not looked at.
+const MAX_ERRORS_OF_A_TABLE: usize = 20;
 
 /// Reads files into scenarios, and keeps the topologies that it has met.
 pub struct Loader<'a> {
@@ -59,7 +64,7 @@ impl<'a> Loader<'a> {
                 return Vec::new();
             }
         };
-        let has_scenario = documents.iter().any(is_scenario);
+        let has_scenario = documents.iter().any(|it| is_ours(it, "Scenario") || is_ours(it, "CaseTable"));
         if !has_scenario && !found.named && documents.iter().all(|document| !is_misspelt(document)) {
             loaded.passed_over_files += 1;
             return Vec::new();
@@ -76,13 +81,44 @@ impl<'a> Loader<'a> {
             }
         };
         let place = Place { suite: &found.suite, folder, root: &root };
-        documents
-            .into_iter()
-            .filter_map(|root| {
-                let document = Document { source: Arc::clone(&source), root };
-                self.document(document, &place, loaded, problems)
-            })
-            .collect()
+        let mut scenarios = Vec::new();
+        for root in documents {
+            let document = Document { source: Arc::clone(&source), root };
+            if is_ours(&document.root, "CaseTable") {
+                scenarios.extend(self.table(&document, &place, loaded, problems));
+            } else {
+                scenarios.extend(self.document(document, &place, loaded, problems));
+            }
+        }
+        scenarios
+    }
+
+    /// The cases of a table. Cases have most of their text in common: where several are wrong, the rest would
+    /// say no more.
+    fn table(
+        &mut self,
+        document: &Document,
+        place: &Place<'_>,
+        loaded: &mut Loaded,
+        problems: &mut Problems,
+    ) -> Vec<Scenario> {
+        let Some(Table { name, cases }) = cases::read(document, problems) else {
+            return Vec::new();
+        };
+        let suite = if place.suite.is_empty() { name } else { format!("{}::{name}", place.suite) };
+        let place = Place { suite: &suite, ..*place };
+        let before = problems.errors();
+        let mut scenarios = Vec::new();
+        for Case { name, document } in cases {
+            if problems.errors() >= before + MAX_ERRORS_OF_A_TABLE {
+                break;
+            }
+            let mut found = Problems::default();
+            let scenario = self.document(document, &place, loaded, &mut found);
+            problems.extend_from(Some(&name), found);
+            scenarios.extend(scenario.map(|scenario| Scenario { is_case: true, ..scenario }));
+        }
+        scenarios
     }
 
     fn document(
@@ -92,7 +128,7 @@ impl<'a> Loader<'a> {
         loaded: &mut Loaded,
         problems: &mut Problems,
     ) -> Option<Scenario> {
-        if !is_scenario(&document.root) {
+        if !is_ours(&document.root, "Scenario") {
             problems.push(not_a_scenario(&document));
             return None;
         }
@@ -107,6 +143,9 @@ impl<'a> Loader<'a> {
             file;
         let before = problems.errors();
         problems.check_name(&document, &metadata.name, names::check_dns_subdomain);
+        for tag in &metadata.tags {
+            check_tag(&document, tag, problems);
+        }
         if let Some(namespace) = &spec.namespace {
             let errors = problems.errors();
             problems.check_name(&document, namespace, names::check_dns_label);
@@ -118,10 +157,8 @@ impl<'a> Loader<'a> {
         variants::check(&document, &spec, problems);
         check_steps(&document, &spec, problems);
         let topology = self.topology(&document, &spec, place, problems)?;
-        let context = Context {
-            namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned(),
-            nodes: topology.nodes.iter().map(|node| node.name.clone()).collect(),
-        };
+        let context =
+            Context { namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned() };
         let (initial, change_sets) = {
             let mut reader = ObjectReader {
                 document: &document,
@@ -161,7 +198,9 @@ impl<'a> Loader<'a> {
         (problems.errors() == before).then(|| Scenario {
             suite: place.suite.to_owned(),
             name: metadata.name,
+            is_case: false,
             labels: metadata.labels,
+            tags: metadata.tags.into_iter().map(|tag| tag.value).collect(),
             description: spec.description.trim().to_owned(),
             topology: Spanned { value: topology, span: topology_span },
             initial,
@@ -214,18 +253,24 @@ struct Place<'a> {
     root: &'a PathBuf,
 }
 
-fn mentions_netproof(text: &str) -> bool {
-    text.contains("Scenario") || text.contains("netproof/")
+/// Whether a text may have a document of netproof's own.
+pub fn mentions_netproof(text: &str) -> bool {
+    text.contains("Scenario") || text.contains("CaseTable") || text.contains("netproof/")
 }
 
 fn text<'a>(document: &'a Node, key: &str) -> &'a str {
     document.get(key).and_then(Node::as_str).unwrap_or_default()
 }
 
-/// A scenario, whatever its version; a `Scenario` of somebody else's API is none.
-fn is_scenario(document: &Node) -> bool {
+/// A document of this kind, whatever its version; a `Scenario` of somebody else's API is none.
+fn is_ours(document: &Node, kind: &str) -> bool {
     let ours = document.get("apiVersion").is_none() || text(document, "apiVersion").starts_with("netproof/");
-    ours && text(document, "kind") == "Scenario"
+    ours && text(document, "kind") == kind
+}
+
+/// A document of the format, or what is meant to be one.
+pub fn is_of_the_format(document: &Node) -> bool {
+    is_ours(document, "Scenario") || is_ours(document, "CaseTable") || is_misspelt(document)
 }
 
 /// Ours by its version, and of no kind that we have.
@@ -237,7 +282,7 @@ fn not_a_scenario(document: &Document) -> Diagnostic {
     let kind = document.root.get("kind");
     match (kind, kind.and_then(Node::as_str)) {
         (Some(node), Some(kind)) => {
-            let help = match did_you_mean(kind, ["Scenario"]) {
+            let help = match did_you_mean(kind, ["Scenario", "CaseTable"]) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "a scenario names the file of its manifests, `file: PATH`, in `objects`".to_owned(),
             };

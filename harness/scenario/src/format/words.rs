@@ -318,6 +318,13 @@ pub enum ScenarioKind {
     Scenario,
 }
 
+/// The kind of a case table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum CaseTableKind {
+    /// A case table.
+    CaseTable,
+}
+
 /// The kind of a topology document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum TopologyKind {

@@ -17,6 +17,8 @@ mod tries;
 mod walk;
 mod world;
 
+pub(crate) use evidence::{address_name, covers};
+pub(crate) use judge::decides;
 pub use netproof_enforcer::ProxyMode;
 pub use stage::Worlds;
 
