@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Validate(arguments) => commands::validate::validate(&arguments),
         Command::Explain(arguments) => commands::explain::explain(&arguments),
         Command::Fuzz(arguments) => commands::fuzz::fuzz(&arguments),
+        Command::Matrix(arguments) => commands::matrix::matrix(&arguments),
         Command::Doctor => commands::doctor::doctor(),
     };
     exit.into()

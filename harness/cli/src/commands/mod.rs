@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod explain;
 pub mod fuzz;
 pub mod list;
+pub mod matrix;
 pub mod run;
 pub mod validate;
 
@@ -35,8 +36,7 @@ fn options(choice: &Choice) -> Options {
         topology: choice.topology.clone(),
         wiring: choice.wiring.map(Into::into),
         family: choice.family.map(Into::into),
-        against: None,
-        destinations: Default::default(),
+        ..Options::default()
     }
 }
 
