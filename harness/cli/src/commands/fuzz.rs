@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// How long to go on where nothing says so.
 const DEFAULT_TIME: Duration = Duration::from_secs(60);
+/// After so many failures nothing more is begun.
+const MOST_FAILURES: usize = 5;
 
 pub fn fuzz(arguments: &FuzzArguments) -> Exit {
     if let Err(error) = std::fs::create_dir_all(&arguments.out) {
@@ -59,6 +61,7 @@ fn options(arguments: &FuzzArguments) -> FuzzOptions {
         seed: arguments.seed,
         pairs,
         time: time.or(pairs.is_none().then_some(DEFAULT_TIME)),
+        failures: MOST_FAILURES,
         fixed: Fixed {
             wiring: arguments.wiring.map(Wiring::from),
             family: arguments.family.map(Families::from),

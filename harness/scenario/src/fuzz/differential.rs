@@ -20,9 +20,6 @@ use std::time::{Duration, Instant};
 /// So many states has a case: enough for the world to be cheap, few enough for its connection tables.
 const STATES: usize = 25;
 
-/// After so many failures no further case is begun.
-const MOST_FAILURES: usize = 5;
-
 /// What a case may cost that is made smaller.
 const SHRINK_TRIES: usize = 1000;
 const SHRINK_TIME: Duration = Duration::from_secs(60);
@@ -36,6 +33,8 @@ pub struct FuzzOptions {
     pub pairs: Option<usize>,
     /// No case is begun after this time.
     pub time: Option<Duration>,
+    /// After so many failures no further case is begun.
+    pub failures: usize,
     /// What the command line fixes.
     pub fixed: Fixed,
     /// How each case is run, and how many at once.
@@ -157,7 +156,7 @@ pub fn fuzz(options: &FuzzOptions, sink: &mut dyn FnMut(Progress)) -> Totals {
                         let _ = sender.send(Told::Progress(failed));
                         let failure = Progress::Failure(Box::new(worker.failure(case, &visits, finding)));
                         let _ = sender.send(Told::Progress(failure));
-                        if failures.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_FAILURES {
+                        if failures.fetch_add(1, Ordering::Relaxed) + 1 >= options.failures {
                             stop.store(true, Ordering::Relaxed);
                         }
                     }
