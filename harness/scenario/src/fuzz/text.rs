@@ -121,7 +121,7 @@ impl Lines {
         }
     }
 
-    /// What leads from one state to the next: what goes first, so that its addresses are free for what comes.
+    /// What leads from one state to the next. Where pods go they go first, so that their addresses are free.
     fn changes(&mut self, before: &State, after: &State) {
         let mut deleted: Vec<String> = gone("networkpolicy", &before.policies, &after.policies);
         deleted.extend(gone("service", &before.services, &after.services));
@@ -132,22 +132,32 @@ impl Lines {
         deleted.extend(before.pods.keys().filter(another).map(|name| format!("pod/{name}")));
         let (old, new) = (&before.namespaces, &after.namespaces);
         deleted.extend(old.keys().filter(|it| !new.contains_key(*it)).map(|it| format!("namespace/{it}")));
+        let labelled = labelled(before, after);
+        // At once, where no address changes hands.
+        if !deleted.iter().any(|name| name.starts_with("pod/")) {
+            let mut applied = Lines::default();
+            applied.applied(4, before, after);
+            self.field(3, "apply", applied);
+            let mut labels = Lines::default();
+            labelled.iter().for_each(|line| labels.add(4, line));
+            self.field(3, "label", labels);
+            if !deleted.is_empty() {
+                self.add(3, format!("delete: {}", list(deleted)));
+            }
+            return;
+        }
+        self.add(3, "changes:");
+        self.item(4, [format!("delete: {}", list(deleted))]);
         let mut applied = Lines::default();
         applied.applied(6, before, after);
-        let labelled = labelled(before, after);
-        let mut changes = Lines::default();
-        if !deleted.is_empty() {
-            changes.item(4, [format!("delete: {}", list(deleted))]);
-        }
         if !applied.0.is_empty() {
-            changes.item(4, ["apply:".to_owned()]);
-            changes.0.push_str(&applied.0);
+            self.item(4, ["apply:".to_owned()]);
+            self.0.push_str(&applied.0);
         }
         if !labelled.is_empty() {
-            changes.item(4, ["label:".to_owned()]);
-            labelled.into_iter().for_each(|line| changes.add(6, line));
+            self.item(4, ["label:".to_owned()]);
+            labelled.iter().for_each(|line| self.add(6, line));
         }
-        self.field(3, "changes", changes);
     }
 
     /// The objects that are new or not as before, except where only labels are.
