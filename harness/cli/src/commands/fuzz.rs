@@ -233,8 +233,8 @@ impl<'a> Report<'a> {
             text.push_str(&format!("{skipped} clusters were skipped: {lacks}\n"));
         }
         text.push_str(&format!(
-            "{seconds:.1} s, {:.0} pairs a minute, seed {}, profile {}\n",
-            *pairs as f64 / seconds * 60.0,
+            "{seconds:.1} s ({:.1} ms a pair), seed {}, profile {}\n",
+            seconds * 1e3 / (*pairs).max(1) as f64,
             self.arguments.seed,
             self.arguments.profile.name
         ));
