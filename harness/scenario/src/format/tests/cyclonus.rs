@@ -87,7 +87,7 @@ fn there_are_as_many_cases_of_each_tag() {
     let known = |tag: &String| {
         TAGS.iter().any(|(known, ..)| known == tag) || ["default", "upstream-e2e"].contains(&tag.as_str())
     };
-    let tags: std::collections::BTreeSet<&String> = plans.iter().flat_map(|plan| &plan.tags).collect();
+    let tags: BTreeSet<&String> = plans.iter().flat_map(|plan| &plan.tags).collect();
     assert!(tags.iter().all(|tag| known(tag)), "{tags:?}");
 }
 
