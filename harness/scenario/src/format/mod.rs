@@ -12,7 +12,7 @@ mod filter;
 mod library;
 mod lint;
 pub mod manifests;
-mod matrix;
+pub(crate) mod matrix;
 mod objects;
 mod ports;
 pub(crate) mod refs;
@@ -34,7 +34,7 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{explanation_schema, scenario_schema, topology_schema};
+pub use schema::{explanation_schema, matrix_schema, scenario_schema, topology_schema};
 
 use crate::plan::Plan;
 use document::Problems;

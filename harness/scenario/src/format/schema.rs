@@ -22,6 +22,11 @@ pub fn explanation_schema() -> String {
     schema::<Report>()
 }
 
+/// The schema of what `matrix --json` writes, as committed at `schema/matrix.json`.
+pub fn matrix_schema() -> String {
+    schema::<crate::matrix::Report>()
+}
+
 fn schema<T: JsonSchema>() -> String {
     let schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>();
     format!("{:#}\n", schema.as_value())

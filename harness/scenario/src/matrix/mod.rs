@@ -152,7 +152,7 @@ impl Sign {
             Sign::Open => "left open by the API",
             Sign::Varies => "depends on the backend",
             Sign::Unreachable => "no route",
-            Sign::NotAsked => "not of the cluster",
+            Sign::NotAsked => "outside the cluster",
         }
     }
 }

@@ -30,6 +30,11 @@ fn explanation() {
     check("explanation.json", &explanation_schema());
 }
 
+#[test]
+fn matrix() {
+    check("matrix.json", &matrix_schema());
+}
+
 /// Editors show descriptions: no field goes without.
 #[test]
 fn every_field_is_described() {
@@ -56,7 +61,7 @@ fn every_field_is_described() {
             _ => {}
         }
     }
-    for schema in [scenario_schema(), topology_schema(), explanation_schema()] {
+    for schema in [scenario_schema(), topology_schema(), explanation_schema(), matrix_schema()] {
         let mut missing = Vec::new();
         walk("", &serde_json::from_str(&schema).unwrap(), &mut missing);
         assert_eq!(missing, Vec::<String>::new());
