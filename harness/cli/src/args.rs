@@ -7,6 +7,7 @@ use netproof_model::{Families, Wiring};
 use netproof_oracle::{PROFILES, Profile};
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
 use netproof_scenario::matrix::{PortChoice, Selector};
+use netproof_scenario::plan::MatrixDestination;
 use netproof_scenario::run::{EnforcerChoice, ProxyChoice, ProxyMode};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -74,7 +75,7 @@ pub struct Choice {
     /// Only runs that EXPR matches.
     ///
     /// A word matches every run whose name contains it; suite=, name=, variant= and id= compare the
-    /// whole, LABEL= compares a label of the scenario. Join them with `and`, `or`, `not` and parentheses.
+    /// whole, tag= compares one of the tags, LABEL= compares a label of the scenario. Join them with `and`, `or`, `not` and parentheses.
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
     /// Build this topology, whatever the scenarios say: a built-in one (`netproof list topologies`) or a
@@ -108,6 +109,13 @@ pub struct RunArguments {
     /// Which mode of kube-proxy the proxy follows where they differ: nftables, or iptables.
     #[arg(help_heading = "Running", long, value_name = "MODE", default_value = "nftables", value_parser = proxy_mode)]
     pub proxy_mode: ProxyMode,
+    /// What to read into the API where it leaves something open, for scenarios that do not say so themselves:
+    /// netproof, strict, calico, cilium, kube-router, antrea or aws [default: netproof].
+    #[arg(help_heading = "Running", long, value_name = "PROFILE", value_parser = profile)]
+    pub profile: Option<Profile>,
+    /// Address the matrix of every step to these, whatever the scenarios say: pod-ip, service-ip, service-name.
+    #[arg(help_heading = "Running", long, value_name = "LIST", value_delimiter = ',', value_parser = destination)]
+    pub destination: Vec<MatrixDestination>,
     /// How many scenario runs at once [default: the number of processors].
     #[arg(help_heading = "Running", long, short, value_name = "N", value_parser = jobs, allow_negative_numbers = true)]
     pub jobs: Option<NonZeroUsize>,
@@ -139,6 +147,9 @@ pub struct RunArguments {
 pub struct ListArguments {
     #[command(flatten)]
     pub selection: Selection,
+    /// With the tags of each, and every tag with the number of its runs.
+    #[arg(help_heading = "Listing", long)]
+    pub tags: bool,
 }
 
 /// `netproof validate`.
@@ -262,6 +273,13 @@ impl RunArguments {
         if self.proxy_mode != ProxyMode::default() {
             arguments.extend(["--proxy-mode".to_owned(), self.proxy_mode.name().to_owned()]);
         }
+        if let Some(profile) = self.profile {
+            arguments.extend(["--profile".to_owned(), profile.name.to_owned()]);
+        }
+        if !self.destination.is_empty() {
+            let destinations: Vec<String> = self.destination.iter().map(ToString::to_string).collect();
+            arguments.extend(["--destination".to_owned(), destinations.join(",")]);
+        }
         arguments
     }
 }
@@ -303,6 +321,14 @@ fn profile(name: &str) -> Result<Profile, String> {
     Profile::named(name).ok_or_else(|| {
         let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
         format!("there is no such profile; there are {}", names.join(", "))
+    })
+}
+
+fn destination(name: &str) -> Result<MatrixDestination, String> {
+    let found = MatrixDestination::WORDS.into_iter().find(|(word, _)| *word == name);
+    found.map(|(_, destination)| destination).ok_or_else(|| {
+        let words = MatrixDestination::WORDS.map(|(word, _)| word);
+        format!("there is no such destination; there are {}", words.join(", "))
     })
 }
 

@@ -1,6 +1,10 @@
 //! A batch of probes: sent in chunks, looked at as soon as each chunk is out, and what is left waited
 //! for together.
 
+mod stream;
+
+pub use stream::{Streamed, Streaming, Turn};
+
 use crate::error::ProbeError;
 use crate::flight::{Flight, Next};
 use crate::ledger::Ledger;

@@ -13,6 +13,8 @@ use std::collections::{HashMap, HashSet};
 pub(crate) struct Ledger {
     slots: HashMap<Token, usize>,
     evidence: Vec<Evidence>,
+    /// Places in `evidence` that no probe has any more.
+    free: Vec<usize>,
     /// Probes that were judged lost without having been seen anywhere.
     unseen: HashSet<Token>,
     late: Option<ProbeError>,
@@ -23,7 +25,23 @@ impl Ledger {
     pub(crate) fn begin(&mut self, probes: usize) {
         self.slots.clear();
         self.evidence.clear();
+        self.free.clear();
         self.evidence.resize_with(probes, Evidence::default);
+    }
+
+    /// One probe more; gives its place.
+    pub(crate) fn add(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.evidence.push(Evidence::default());
+            self.evidence.len() - 1
+        })
+    }
+
+    /// The probe at this place is over, and nothing that comes with its token is its any more.
+    pub(crate) fn release(&mut self, token: Token, probe: usize) {
+        self.slots.remove(&token);
+        self.evidence[probe] = Evidence::default();
+        self.free.push(probe);
     }
 
     /// From now on the packets with this token belong to this probe.

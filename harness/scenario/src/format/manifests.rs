@@ -11,7 +11,7 @@ use super::lint::Lint;
 use super::objects::Placed;
 use super::walk::{count_places, refused};
 use super::{Loaded, Options, topology};
-use crate::plan::{Plan, Step};
+use crate::plan::{MatrixPlan, Plan, Step};
 use netproof_api::manifest::{Context, Located, read_manifest};
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
@@ -30,10 +30,10 @@ pub const STEP: &str = "as written";
 /// Whether anything at or below the paths is a scenario, or another document of netproof's own that runs.
 pub fn has_scenarios(paths: &[PathBuf]) -> bool {
     // What cannot be read is reported when it is read for good.
-    files::find(paths, files::is_yaml, &mut Problems::default()).iter().any(|found| {
+    files::Search::new(files::is_yaml).find(paths, &mut Problems::default()).iter().any(|found| {
         let Ok(source) = Source::read(&found.path) else { return false };
         super::scenario::mentions_netproof(&source.text)
-            && parse(&source).is_ok_and(|documents| documents.iter().any(super::scenario::is_ours))
+            && parse(&source).is_ok_and(|documents| documents.iter().any(super::scenario::is_of_the_format))
     })
 }
 
@@ -45,7 +45,7 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
     let name = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
     let mut problems = Problems::default();
     let mut texts = Vec::new();
-    for Found { path, named, .. } in files::find(paths, files::may_be_manifest, &mut problems) {
+    for Found { path, named, .. } in files::Search::new(files::may_be_manifest).find(paths, &mut problems) {
         match Source::read(&path) {
             Ok(source) => texts.push((source, named)),
             Err(errors) => problems.extend(errors),
@@ -197,6 +197,8 @@ fn plan(
         name: STEP.to_owned(),
         location: location.clone(),
         change_sets: Vec::new(),
+        rounds: 1,
+        streams: Vec::new(),
         expectations: Vec::new(),
     };
     Some(Plan {
@@ -204,11 +206,14 @@ fn plan(
         location,
         description: String::new(),
         labels: BTreeMap::new(),
+        tags: BTreeSet::new(),
         topology,
         initial,
         steps: vec![step],
         places: count_places(&snapshot),
-        oracle_matrix: true,
+        matrix: MatrixPlan::default(),
+        profile: None,
+        group: None,
     })
 }
 

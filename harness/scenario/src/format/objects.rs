@@ -2,6 +2,7 @@
 //! control plane takes, each with the place it was written at.
 
 use super::document::{self, Document, Problems};
+use super::files;
 use super::ports::listen_ports;
 use super::refs::{self, Wrong};
 use super::short::{Items, ShortForm};
@@ -16,7 +17,7 @@ use netproof_controlplane::{Change, ObjectRef};
 use netproof_model::flow::Source as FlowSource;
 use netproof_model::{NamespacedName, Topology};
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A change, and where it is written.
@@ -56,10 +57,7 @@ impl Reader<'_> {
     pub fn change_sets(&mut self, step: &StepSpec) -> Vec<Vec<Placed>> {
         let at_once = step.apply.is_some() || step.label.is_some() || step.delete.is_some();
         let Some(changes) = &step.changes else {
-            let mut set = Vec::new();
-            set.extend(step.apply.iter().flat_map(|items| self.items(items)));
-            set.extend(step.label.iter().flat_map(|labels| self.labels(labels)));
-            set.extend(step.delete.iter().flat_map(|objects| self.deletions(objects)));
+            let set = self.change_set(&step.apply, &step.label, &step.delete);
             return if at_once { vec![set] } else { Vec::new() };
         };
         if at_once {
@@ -67,14 +65,29 @@ impl Reader<'_> {
             let help = "write all of the step's changes under `changes`, in the order they are to be made";
             self.problems.push(self.document.error(changes.span, message).help(help));
         }
-        changes
-            .iter()
-            .map(|change| match change {
-                ChangeSpec::Apply(items) => self.items(items),
-                ChangeSpec::Label(labels) => self.labels(labels),
-                ChangeSpec::Delete(objects) => self.deletions(objects),
-            })
-            .collect()
+        let mut sets = Vec::new();
+        for Spanned { value: ChangeSpec { apply, label, delete }, span } in changes.iter() {
+            if apply.is_none() && label.is_none() && delete.is_none() {
+                let error = self.document.error(*span, "the change is empty");
+                self.problems.push(error.help("add `apply`, `label` or `delete`, or leave it out"));
+            }
+            sets.push(self.change_set(apply, label, delete));
+        }
+        sets
+    }
+
+    /// What takes effect at once, in the order in which it is made.
+    fn change_set(
+        &mut self,
+        apply: &Option<Items>,
+        label: &Option<LabelChanges>,
+        delete: &Option<Vec<Spanned<String>>>,
+    ) -> Vec<Placed> {
+        let mut set = Vec::new();
+        set.extend(apply.iter().flat_map(|items| self.items(items)));
+        set.extend(label.iter().flat_map(|labels| self.labels(labels)));
+        set.extend(delete.iter().flat_map(|objects| self.deletions(objects)));
+        set
     }
 
     /// The changes of a list of items.
@@ -242,24 +255,7 @@ impl Reader<'_> {
 
     /// Reads a file inside the root.
     fn open(&self, path: &str) -> Result<Arc<Source>, Wrong> {
-        if Path::new(path).is_absolute() {
-            let help = "write it relative to the scenario".to_owned();
-            return Err((format!("`{path}` is an absolute path"), help));
-        }
-        let named = tidy(&self.folder.join(path));
-        let real = named.canonicalize().map_err(|error| {
-            let help = "paths are relative to the scenario".to_owned();
-            (format!("cannot read {}: {error}", named.display()), help)
-        })?;
-        if !real.starts_with(self.root) {
-            let message = format!(
-                "`{path}` leads to {}, which is outside the root {}",
-                real.display(),
-                self.root.display()
-            );
-            let help = "keep the file below the root, or name another root with `--root`".to_owned();
-            return Err((message, help));
-        }
+        let named = files::inside(self.root, self.folder, path)?;
         Source::read(&named).map_err(|errors| {
             let message = errors.iter().next().map_or_else(String::new, |error| error.message.clone());
             (format!("{}: {message}", named.display()), "name a YAML file of manifests".to_owned())
@@ -338,9 +334,4 @@ fn explain_item(mut error: Diagnostic) -> Diagnostic {
              `file:`, or a manifest with `apiVersion` and `kind`",
         ),
     }
-}
-
-/// A path without `.` parts; `..` stays, because it means something else behind a symlink.
-fn tidy(path: &Path) -> PathBuf {
-    path.components().collect()
 }

@@ -4,8 +4,8 @@
 use super::{Cell, Matrix, Observed, Question, Sign, Table, predict};
 use crate::explain::{NoAnswer, state_after};
 use crate::format::resolve;
-use crate::plan::{Expectation, Expected, OutcomeWord, Plan};
-use crate::run::{Reaper, RunOptions, run_plan};
+use crate::plan::{Expectation, Expected, MatrixPlan, OutcomeWord, Plan};
+use crate::run::{RunOptions, Worlds, run_plan};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Check, Event, Phase, Status};
 use netproof_model::flow::Flow;
@@ -60,7 +60,8 @@ pub fn probe(plan: &Plan, question: &Question, options: &RunOptions) -> Result<M
             }
         }
     }
-    let (events, outcome) = run_plan(&with_cells(plan, &step.name, expectations), options, &Reaper::new(1));
+    let options = &RunOptions { profile: Some(question.profile), ..options.clone() };
+    let (events, outcome) = run_plan(&with_cells(plan, &step.name, expectations), options, &Worlds::new(1));
     if matches!(outcome.status, Status::Errored | Status::Skipped) {
         let errored = events.iter().find_map(|event| match event {
             Event::CheckFinished { check, .. } if check.status == Status::Errored => {
@@ -88,11 +89,15 @@ fn with_cells(plan: &Plan, step: &str, expectations: Vec<Expectation>) -> Plan {
     let mut steps = plan.steps.clone();
     let last = steps.iter().position(|other| other.name == step).map_or(0, |position| position + 1);
     steps.truncate(last);
-    steps.iter_mut().for_each(|step| step.expectations.clear());
+    for step in &mut steps {
+        step.rounds = 1;
+        step.streams.clear();
+        step.expectations.clear();
+    }
     if let Some(last) = steps.last_mut() {
         last.expectations = expectations;
     }
-    Plan { steps, oracle_matrix: false, ..plan.clone() }
+    Plan { steps, matrix: MatrixPlan::Off, profile: None, group: None, ..plan.clone() }
 }
 
 /// What is to come of a cell's flow; nothing where it is not asked.
