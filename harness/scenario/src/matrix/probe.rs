@@ -60,7 +60,7 @@ pub fn probe(plan: &Plan, question: &Question, options: &RunOptions) -> Result<M
             }
         }
     }
-    let options = &RunOptions { profile: Some(question.profile), ..options.clone() };
+    let options = &RunOptions { profile: Some(plan.profile_or(question.profile)), ..options.clone() };
     let (events, outcome) = run_plan(&with_cells(plan, &step.name, expectations), options, &Worlds::new(1));
     if matches!(outcome.status, Status::Errored | Status::Skipped) {
         let errored = events.iter().find_map(|event| match event {

@@ -33,7 +33,7 @@ fn question() -> Question {
         to: Vec::new(),
         ports: Vec::new(),
         services: false,
-        profile: Profile::NETPROOF,
+        profile: None,
     }
 }
 
@@ -101,7 +101,7 @@ fn services_are_columns_where_they_are_asked_for() {
 
 #[test]
 fn what_is_open_names_its_switch() {
-    let question = Question { profile: Profile::STRICT, ports: choices(&["icmp"]), ..question() };
+    let question = Question { profile: Some(Profile::STRICT), ports: choices(&["icmp"]), ..question() };
     let matrix = asked(&shop(), &Options::default(), &question).unwrap();
     insta::assert_snapshot!(text(&matrix, None, false));
     let json = serde_json::to_value(Report::of(&matrix)).unwrap();
