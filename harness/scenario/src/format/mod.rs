@@ -13,7 +13,7 @@ mod filter;
 mod library;
 mod lint;
 pub mod manifests;
-mod matrix;
+pub(crate) mod matrix;
 mod meanwhile;
 mod objects;
 mod ports;
@@ -37,7 +37,9 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{case_table_schema, explanation_schema, scenario_schema, suite_schema, topology_schema};
+pub use schema::{
+    case_table_schema, explanation_schema, matrix_schema, scenario_schema, suite_schema, topology_schema,
+};
 
 use crate::plan::{MatrixDestination, Plan};
 use document::Problems;

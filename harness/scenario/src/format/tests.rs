@@ -6,6 +6,7 @@ mod contradictions;
 mod cyclonus;
 mod files;
 mod good;
+mod manifests;
 mod mutated;
 mod schemas;
 mod short;
