@@ -142,11 +142,7 @@ pub(super) fn all_of_ipv6_is_all(snapshot: &mut Snapshot) {
     everything_of_one_is_everything(snapshot, Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into());
 }
 
-fn everything_of_one_is_everything(
-    snapshot: &mut Snapshot,
-    one: std::net::IpAddr,
-    other: std::net::IpAddr,
-) {
+fn everything_of_one_is_everything(snapshot: &mut Snapshot, one: std::net::IpAddr, other: std::net::IpAddr) {
     rewrite::peers(snapshot, |peer| {
         let is_all = matches!(&peer, NetworkPolicyPeer::IpBlock(block)
             if block.cidr.net().prefix_len() == 0 && block.cidr.net().addr() == one);

@@ -55,7 +55,9 @@ pub(super) fn pods_without_namespaces_are_of_all(snapshot: &mut Snapshot) {
 
 pub(super) fn all_namespaces_are_the_own(snapshot: &mut Snapshot) {
     rewrite::peers(snapshot, |peer| match peer {
-        NetworkPolicyPeer::Pods { namespace_selector: Some(all), pod_selector } if rewrite::is_empty(&all) => {
+        NetworkPolicyPeer::Pods { namespace_selector: Some(all), pod_selector }
+            if rewrite::is_empty(&all) =>
+        {
             vec![pods(None, Some(pod_selector.unwrap_or_default()))]
         }
         peer => vec![peer],

@@ -190,9 +190,8 @@ pub(super) fn names_of_any_pod(snapshot: &mut Snapshot) {
 pub(super) fn names_of_the_source(snapshot: &mut Snapshot) {
     let now = snapshot.clone();
     rewrite::policies(snapshot, |name, policy| {
-        let selected = pods_of(&now, &name.namespace, |pod| {
-            matches(&policy.spec.pod_selector, &pod.metadata.labels)
-        });
+        let selected =
+            pods_of(&now, &name.namespace, |pod| matches(&policy.spec.pod_selector, &pod.metadata.labels));
         for rule in &mut policy.spec.egress {
             rule.ports = looked_up(&rule.ports, &selected);
         }
@@ -213,7 +212,8 @@ fn pods_of<'a>(now: &'a Snapshot, namespace: &str, holds: impl Fn(&Pod) -> bool)
 
 fn pods_of_peer<'a>(now: &'a Snapshot, policy: &NamespacedName, peer: &NetworkPolicyPeer) -> Vec<&'a Pod> {
     let NetworkPolicyPeer::Pods { namespace_selector, pod_selector } = peer else { return Vec::new() };
-    let in_namespace = |name: &NamespacedName| match (namespace_selector, now.namespaces.get(&name.namespace)) {
+    let in_namespace = |name: &NamespacedName| match (namespace_selector, now.namespaces.get(&name.namespace))
+    {
         (Some(selector), Some(namespace)) => matches(selector, &namespace.metadata.labels),
         _ => name.namespace == policy.namespace,
     };

@@ -2,7 +2,8 @@
 
 use netproof_api::core::IntOrString;
 use netproof_api::{
-    IpBlock, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, Requirement,
+    IpBlock, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule,
+    Requirement,
 };
 use netproof_controlplane::Snapshot;
 use netproof_model::NamespacedName;

@@ -21,10 +21,7 @@ pub(super) enum Asked<'a> {
 }
 
 /// Makes every selector match exactly what `holds`, which gets the labels as they are.
-pub(super) fn evaluate(
-    snapshot: &mut Snapshot,
-    holds: impl Fn(&LabelSelector, &Labels, Asked<'_>) -> bool,
-) {
+pub(super) fn evaluate(snapshot: &mut Snapshot, holds: impl Fn(&LabelSelector, &Labels, Asked<'_>) -> bool) {
     let mut marks = Marks { written: 0, pods: Vec::new(), subjects: Vec::new(), namespaces: Vec::new() };
     rewrite::policies(snapshot, |_, policy| {
         let mut subject = std::mem::take(&mut policy.spec.pod_selector);

@@ -16,9 +16,10 @@ type Before<'a> = &'a [Arc<Snapshot>];
 /// A deleted pod stays in the sets of peers. Without a node it is nobody's endpoint.
 pub(super) fn deleted_pods_stay_peers(snapshot: &mut Snapshot, before: Before<'_>) {
     for (name, pod) in before.iter().flat_map(|earlier| &earlier.pods) {
-        snapshot.pods.entry(name.clone()).or_insert_with(|| {
-            Arc::new(Pod { node_name: None, ..pod.as_ref().clone() })
-        });
+        snapshot
+            .pods
+            .entry(name.clone())
+            .or_insert_with(|| Arc::new(Pod { node_name: None, ..pod.as_ref().clone() }));
     }
 }
 
@@ -153,9 +154,15 @@ pub(super) fn one_change_behind(snapshot: &mut Snapshot, before: Before<'_>) {
 }
 
 /// The pods that a policy selects.
-fn selected<'a>(policy: &NetworkPolicy, namespace: &str, snapshot: &'a Snapshot) -> BTreeSet<&'a NamespacedName> {
+fn selected<'a>(
+    policy: &NetworkPolicy,
+    namespace: &str,
+    snapshot: &'a Snapshot,
+) -> BTreeSet<&'a NamespacedName> {
     let pods = snapshot.pods.iter().filter(|(name, _)| name.namespace == namespace);
-    pods.filter(|(_, pod)| matches(&policy.spec.pod_selector, &pod.metadata.labels)).map(|(name, _)| name).collect()
+    pods.filter(|(_, pod)| matches(&policy.spec.pod_selector, &pod.metadata.labels))
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// A policy that selected no pod when it came has no effect until it changes.

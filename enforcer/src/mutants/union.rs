@@ -52,7 +52,9 @@ pub(super) fn all_must_allow(ruleset: &mut Ruleset, _: &Site<'_>) {
             if position + 1 < ways.len() {
                 let next = Statement::Verdict(Verdict::Goto(copy(position + 1)));
                 let verdicts = policy.rules.iter_mut().flat_map(|rule| &mut rule.statements);
-                verdicts.filter(|it| **it == Statement::Verdict(Verdict::Accept)).for_each(|it| *it = next.clone());
+                verdicts
+                    .filter(|it| **it == Statement::Verdict(Verdict::Accept))
+                    .for_each(|it| *it = next.clone());
             }
             copies.insert(copy(position), policy);
         }

@@ -3,7 +3,7 @@
 use netproof_enforcer::mutants::Mutant;
 use netproof_model::event::{Check, Event, Phase, Status};
 use netproof_scenario::plan::Plan;
-use netproof_scenario::run::{EnforcerChoice, Reaper, RunOptions, run_plan};
+use netproof_scenario::run::{EnforcerChoice, RunOptions, Worlds, run_plan};
 use std::fmt;
 
 /// A mutant that was caught.
@@ -21,9 +21,9 @@ impl fmt::Display for Catch {
 }
 
 /// Runs the case under the mutant. A run that broke proves nothing, whatever failed in it.
-pub fn catch(mutant: &'static Mutant, plan: &Plan, reaper: &Reaper) -> Option<Catch> {
+pub fn catch(mutant: &'static Mutant, plan: &Plan, worlds: &Worlds) -> Option<Catch> {
     let options = RunOptions { enforcer: EnforcerChoice::Mutant(mutant), ..RunOptions::default() };
-    let (events, result) = run_plan(plan, &options, reaper);
+    let (events, result) = run_plan(plan, &options, worlds);
     if result.status != Status::Failed {
         return None;
     }

@@ -16,7 +16,7 @@ use netproof_enforcer::mutants::{MUTANTS, Mutant};
 use netproof_model::event::Status;
 use netproof_scenario::format::{self, Loaded, Options};
 use netproof_scenario::plan::Plan;
-use netproof_scenario::run::{Reaper, RunOptions, run_plan};
+use netproof_scenario::run::{RunOptions, Worlds, run_plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,7 +46,6 @@ struct Bench {
     table: BTreeMap<String, String>,
     /// The table as it should be, as far as this run has found out.
     found: Mutex<BTreeMap<String, String>>,
-    reaper: Reaper,
 }
 
 fn root() -> PathBuf {
@@ -104,7 +103,7 @@ fn bench() -> Result<Bench, String> {
     let (mut plans, others): (Vec<Plan>, Vec<Plan>) = plans.into_iter().partition(is_first);
     let scenarios = plans.len();
     plans.extend(others);
-    Ok(Bench { purpose, plans, scenarios, table, found, reaper: Reaper::new(1) })
+    Ok(Bench { purpose, plans, scenarios, table, found })
 }
 
 fn trial(
@@ -120,8 +119,9 @@ impl Bench {
     /// The enforcer as it is passes every case of the table.
     fn unmutated(&self) -> Result<(), Failed> {
         let named: BTreeSet<&String> = self.table.values().collect();
+        let worlds = Worlds::new(1);
         for plan in self.plans.iter().filter(|plan| named.contains(&plan.id.to_string())) {
-            let (_, result) = run_plan(plan, &RunOptions::default(), &self.reaper);
+            let (_, result) = run_plan(plan, &RunOptions::default(), &worlds);
             if result.status != Status::Passed {
                 return Err(Failed::from(format!(
                     "{} does not pass without a fault; `cargo test {0}` says more",
@@ -136,14 +136,16 @@ impl Bench {
         if self.purpose == Purpose::Count {
             return self.count(mutant);
         }
+        // Runs that share a world share its enforcer.
+        let worlds = Worlds::new(1);
         let named = self.table.get(mutant.name);
         let plan = named.and_then(|case| self.plans.iter().find(|plan| plan.id.to_string() == *case));
-        if let Some(caught) = plan.and_then(|plan| catch(mutant, plan, &self.reaper)) {
+        if let Some(caught) = plan.and_then(|plan| catch(mutant, plan, &worlds)) {
             println!("{}: {caught}", mutant.name);
             return Ok(());
         }
         let others = self.plans.iter().filter(|plan| Some(plan.id.to_string()) != named.cloned());
-        let caught = others.map(|plan| catch(mutant, plan, &self.reaper)).find_map(|caught| caught);
+        let caught = others.map(|plan| catch(mutant, plan, &worlds)).find_map(|caught| caught);
         let Some(caught) = caught else {
             return Err(Failed::from(format!(
                 "survived: no case of {} runs fails under an enforcer of which this is wrong: {}",
@@ -166,8 +168,9 @@ impl Bench {
 
     /// One line; that none of so few catches it is no failure.
     fn count(&self, mutant: &'static Mutant) -> Result<(), Failed> {
+        let worlds = Worlds::new(1);
         let one_of_each = self.plans.iter().take(self.scenarios);
-        let caught = one_of_each.filter_map(|plan| catch(mutant, plan, &self.reaper));
+        let caught = one_of_each.filter_map(|plan| catch(mutant, plan, &worlds));
         let cases: Vec<String> = caught.map(|caught| caught.case).collect();
         let (name, count, of) = (mutant.name, cases.len(), self.scenarios);
         println!("{name}: caught by {count} of {of} scenarios: {}", cases.join(" "));

@@ -42,7 +42,9 @@ pub fn check(table: &BTreeMap<String, String>) -> Result<(), Failed> {
     let shown = fs::read_to_string(page())?;
     if shown != with_table(&shown, table) {
         let page = page().display().to_string();
-        return Err(Failed::from(format!("{page} shows another table; NETPROOF_MUTANTS=update writes it anew")));
+        return Err(Failed::from(format!(
+            "{page} shows another table; NETPROOF_MUTANTS=update writes it anew"
+        )));
     }
     Ok(())
 }
@@ -63,7 +65,10 @@ pub fn write(table: &BTreeMap<String, String>) -> io::Result<()> {
 /// The page with this table at its end.
 fn with_table(page: &str, table: &BTreeMap<String, String>) -> String {
     let above = page.split_once(BEGIN).map_or(page, |(above, _)| above);
-    let mut page = format!("{above}{BEGIN}\n{} mutants:\n\n| mutant | what is wrong | caught by |\n|---|---|---|\n", MUTANTS.len());
+    let mut page = format!(
+        "{above}{BEGIN}\n{} mutants:\n\n| mutant | what is wrong | caught by |\n|---|---|---|\n",
+        MUTANTS.len()
+    );
     for mutant in MUTANTS {
         let case = table.get(mutant.name).map_or("", String::as_str);
         // Writing into a string cannot fail.
