@@ -6,6 +6,7 @@ use netproof_model::flow::{Flow, FlowError};
 use netproof_model::{Families, Wiring};
 use netproof_oracle::{PROFILES, Profile};
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
+use netproof_scenario::matrix::{PortChoice, Selector};
 use netproof_scenario::plan::MatrixDestination;
 use netproof_scenario::run::{EnforcerChoice, ProxyChoice, ProxyMode};
 use std::num::NonZeroUsize;
@@ -51,6 +52,8 @@ pub enum Command {
     Validate(ValidateArguments),
     /// Say why flows are allowed or denied, from what the API says, without building anything.
     Explain(ExplainArguments),
+    /// Show who reaches whom, in a scenario or with manifests, by packets or as the API says.
+    Matrix(MatrixArguments),
     /// Show what this machine can do.
     Doctor,
 }
@@ -181,6 +184,42 @@ pub struct ExplainArguments {
     /// kube-router, antrea or aws.
     #[arg(help_heading = "Explaining", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
     pub profile: Profile,
+}
+
+/// `netproof matrix`.
+#[derive(Debug, Args)]
+pub struct MatrixArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Ask the API alone: build nothing, send nothing.
+    #[arg(help_heading = "Asking", long)]
+    pub predict: bool,
+    /// The state after this step [default: the last].
+    #[arg(help_heading = "Asking", long, value_name = "NAME")]
+    pub step: Option<String>,
+    /// Only these sources: a namespace or a name, or [KIND/][NAMESPACE/]NAME, where * stands for anything.
+    /// KIND is pod, external, node or namespace.
+    #[arg(help_heading = "Asking", long, value_name = "WHO", value_delimiter = ',')]
+    pub from: Vec<Selector>,
+    /// Only these destinations, likewise; KIND may be service, too.
+    #[arg(help_heading = "Asking", long, value_name = "WHOM", value_delimiter = ',')]
+    pub to: Vec<Selector>,
+    /// Only these ports: 80, 53/udp, metrics/tcp, icmp [default: all that the destinations serve].
+    #[arg(help_heading = "Asking", long = "port", value_name = "PORT", value_delimiter = ',')]
+    pub ports: Vec<PortChoice>,
+    /// Services as destinations as well, at their cluster IPs.
+    #[arg(help_heading = "Asking", long)]
+    pub services: bool,
+    /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
+    /// kube-router, antrea or aws. Packets meet netproof's own enforcer.
+    #[arg(help_heading = "Asking", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
+    pub profile: Profile,
+    /// Show each pod by itself, also where many behave alike.
+    #[arg(help_heading = "Showing", long)]
+    pub full: bool,
+    /// Write JSON.
+    #[arg(help_heading = "Showing", long)]
+    pub json: bool,
 }
 
 /// When to use colour.

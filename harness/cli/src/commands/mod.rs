@@ -3,6 +3,7 @@
 pub mod doctor;
 pub mod explain;
 pub mod list;
+pub mod matrix;
 pub mod run;
 pub mod validate;
 
@@ -34,8 +35,7 @@ fn options(choice: &Choice) -> Options {
         topology: choice.topology.clone(),
         wiring: choice.wiring.map(Into::into),
         family: choice.family.map(Into::into),
-        against: None,
-        destinations: Default::default(),
+        ..Options::default()
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) mod refs;
 pub(crate) mod resolve;
 mod scenario;
 mod schema;
-mod serving;
+pub(crate) mod serving;
 mod short;
 mod suite;
 mod topology;

@@ -3,6 +3,7 @@
 mod bad;
 mod cases;
 mod contradictions;
+mod cyclonus;
 mod files;
 mod good;
 mod mutated;
