@@ -47,7 +47,8 @@ pub fn answer(stream: &Stream, states: &[Arc<Snapshot>], profile: Profile) -> Cl
             Some(_) => words.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "),
             None => "nothing".to_owned(),
         };
-        if contradiction.is_none() && (words.is_empty() || !words.iter().all(|word| fits(stream.never, word))) {
+        if contradiction.is_none() && (words.is_empty() || !words.iter().all(|word| fits(stream.never, word)))
+        {
             contradiction = Some(Contradiction { state, says: says.clone(), derivation });
         }
         if !said.contains(&says) {

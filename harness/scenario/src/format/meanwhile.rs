@@ -10,9 +10,9 @@ use crate::plan::{Never, Request, RequestPort, RequestTarget, Stream};
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_controlplane::Snapshot;
+use netproof_model::Family;
 use netproof_model::flow::{Flow, FlowProtocol};
 use netproof_model::topology::Families;
-use netproof_model::Family;
 use netproof_oracle::Profile;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -94,7 +94,8 @@ type Misfit = (Span, String, String);
 impl States {
     /// When a state is: `after change 2 of the step`.
     fn when(&self, state: usize) -> String {
-        match (state, state.checked_sub(1).map(|index| (index / self.sets.max(1), index % self.sets.max(1)))) {
+        match (state, state.checked_sub(1).map(|index| (index / self.sets.max(1), index % self.sets.max(1))))
+        {
             (0, _) | (_, None) => "before the step's changes".to_owned(),
             (_, Some(_)) if self.sets == 1 => "after the step's change".to_owned(),
             (_, Some((0, index))) => format!("after change {} of the step", index + 1),
@@ -111,7 +112,7 @@ impl States {
             for (name, before) in one {
                 if let Some(after) = other.get(&name).filter(|after| **after != before) {
                     let message = format!(
-                        "each time that the changes are made gives {name} other addresses or ports: {before}, \
+                        "each round of the changes gives {name} other addresses or ports: {before}, \
                          then {after}"
                     );
                     return Err((message, "give it its own: `ip`, `clusterIP`, `nodePort`".to_owned()));
@@ -181,8 +182,10 @@ fn contradiction(
     let answer = claim::answer(stream, &states.all, profile);
     let Some(contradiction) = answer.contradiction else { return };
     let when = states.when(contradiction.state);
-    let message =
-        format!("the scenario contradicts the API: {}, and {when} the API says {}", stream.never, contradiction.says);
+    let message = format!(
+        "the scenario contradicts the API: {}, and {when} the API says {}",
+        stream.never, contradiction.says
+    );
     let help = "correct the claim, the changes or the objects; points that the API leaves open are read with \
         `--profile`";
     problems.push(document.error(span, message).help(help).note(contradiction.derivation));
@@ -221,7 +224,12 @@ fn resolved(
     };
     for (state, other) in &found {
         if other.requests != first.requests || other.flow != first.flow {
-            let message = format!("{} has other addresses or ports {} than {}", flow.to, states.when(*state), states.when(*complete));
+            let message = format!(
+                "{} has other addresses or ports {} than {}",
+                flow.to,
+                states.when(*state),
+                states.when(*complete)
+            );
             return Err((spans.to, message, "give it its own: `ip`, `clusterIP`, `nodePort`".to_owned()));
         }
     }
@@ -252,9 +260,14 @@ fn nothing(span: Span) -> Misfit {
 fn check(request: &Request, spans: &FlowSpans, keep: bool) -> Result<(), Misfit> {
     if let RequestTarget::Name { name, .. } = &request.target {
         let message = format!("{name} is a name, which each probe would have to resolve");
-        return Err((spans.to, message, "write what it stands for: pod/, service/, external/, ip/, ...".to_owned()));
+        return Err((
+            spans.to,
+            message,
+            "write what it stands for: pod/, service/, external/, ip/, ...".to_owned(),
+        ));
     }
-    let keeps = matches!(request.port, RequestPort::Port { protocol: FlowProtocol::Tcp | FlowProtocol::Udp, .. });
+    let keeps =
+        matches!(request.port, RequestPort::Port { protocol: FlowProtocol::Tcp | FlowProtocol::Udp, .. });
     if keep && !keeps {
         let message = "this flow has no connection that can be kept".to_owned();
         return Err((spans.whole, message, "write PORT or PORT/udp".to_owned()));

@@ -4,6 +4,7 @@ mod bad;
 mod contradictions;
 mod files;
 mod good;
+mod meanwhile;
 mod mutated;
 mod schemas;
 mod short;

@@ -5,8 +5,8 @@ use super::short::Items;
 use super::topology::TopologySpec;
 use super::unions::{OneOrMany, PortText, TextOr, TextOrList};
 use super::words::{
-    ApiVersion, ConnectionName, FamiliesName, FamilyName, NeverName, Off, OutcomeName, Placement, ProtocolName,
-    RejectionName, ScenarioKind, VerdictName, WiringName,
+    ApiVersion, ConnectionName, FamiliesName, FamilyName, NeverName, Off, OutcomeName, Placement,
+    ProtocolName, RejectionName, ScenarioKind, VerdictName, WiringName,
 };
 use netproof_api::yaml::{Node, Spanned, Value};
 use schemars::JsonSchema;

@@ -142,7 +142,8 @@ impl<'a> Walk<'a> {
         let streams = stream::rehearsed(step, made);
         let requests: Vec<ProbeRequest> = streams.iter().map(|it| stream::request(it)).collect();
         let observations = self.probe(world, &requests)?;
-        let checks = streams.iter().zip(&observations).map(|(it, seen)| stream::judge_rehearsal(step, it, seen));
+        let checks =
+            streams.iter().zip(&observations).map(|(it, seen)| stream::judge_rehearsal(step, it, seen));
         self.checks.extend(checks);
         Ok(())
     }

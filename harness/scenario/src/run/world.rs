@@ -113,7 +113,10 @@ impl World {
     }
 
     /// The objects after each of these change sets, none of which is made.
-    pub(super) fn states_after(&self, change_sets: &[Vec<Change>]) -> Result<Vec<Arc<Snapshot>>, HarnessError> {
+    pub(super) fn states_after(
+        &self,
+        change_sets: &[Vec<Change>],
+    ) -> Result<Vec<Arc<Snapshot>>, HarnessError> {
         let mut control = self.control.clone();
         let mut states = vec![control.snapshot()];
         for changes in change_sets {

@@ -141,7 +141,9 @@ impl Tally {
         let mut status = if *wrong > 0 { Status::Failed } else { Status::Passed };
         if let Some(contradiction) = &claim.contradiction {
             let says = &contradiction.says;
-            messages.push(format!("the scenario contradicts the API: {never}, and between changes it says {says}"));
+            messages.push(format!(
+                "the scenario contradicts the API: {never}, and between changes it says {says}"
+            ));
             status = Status::Failed;
         }
         if status == Status::Passed && *during < ENOUGH {
@@ -152,7 +154,9 @@ impl Tally {
             status = Status::Errored;
         }
         if status == Status::Passed && *never == Never::Allow && evidence && self.logged == 0 {
-            messages.push("no probe got through, and no rule of the enforcer or the proxy logged any of them".into());
+            messages.push(
+                "no probe got through, and no rule of the enforcer or the proxy logged any of them".into(),
+            );
             status = Status::Errored;
         }
         Judged { status, observed, messages, denials, outcome }
@@ -196,7 +200,10 @@ fn told(observation: &Observation, change: Option<Moment>, denials: &[Denial]) -
             format!("{place} received it, and it ended as {}", observed_word(outcome, denials))
         }
         (outcome, _, None) if denials.is_empty() => {
-            format!("it ended as {}, and no rule of the enforcer or the proxy logged it", observed_word(outcome, denials))
+            format!(
+                "it ended as {}, and no rule of the enforcer or the proxy logged it",
+                observed_word(outcome, denials)
+            )
         }
         (outcome, _, None) => format!("it ended as {}", observed_word(outcome, denials)),
     };
