@@ -7,6 +7,7 @@ mod cyclonus;
 mod files;
 mod good;
 mod manifests;
+mod meanwhile;
 mod mutated;
 mod schemas;
 mod short;
