@@ -72,7 +72,7 @@ fn cases_that_start_alike_are_a_group() {
     for (group, plans) in groups {
         assert!(group.is_some());
         let same = plans.iter().all(|plan| {
-            kind(plan) == kind(plans[0]) && std::sync::Arc::ptr_eq(&plan.topology, &plans[0].topology)
+            kind(plan) == kind(plans[0]) && Arc::ptr_eq(&plan.topology, &plans[0].topology)
         });
         assert!(same, "{group:?}");
     }
