@@ -62,7 +62,7 @@ impl Shrinking<'_> {
         let mut piece = self.case.states.len() / 2;
         while piece > 0 {
             let mut start = 0;
-            while start + piece < self.case.states.len() {
+            while start + piece <= self.case.states.len() {
                 let mut states = self.case.states.clone();
                 states.drain(start..start + piece);
                 if !self.accept_states(states) {
