@@ -13,33 +13,48 @@ mod tries;
 mod walk;
 mod world;
 
-pub use netproof_enforcer::ProxyMode;
+pub use netproof_enforcer::exec::DEFAULT_PATIENCE;
+pub use netproof_enforcer::{ExecCommand, ProxyMode};
 pub use reaper::Reaper;
 
 use crate::format::{Loaded, NotApplicable};
 use crate::plan::Plan;
 use netproof_cluster::doctor;
 use netproof_model::event::{Event, FORMAT, ScenarioOutcome, Status, Summary};
+use netproof_oracle::Profile;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// Who turns policy objects into packet rules.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum EnforcerChoice {
     /// netproof's own, on nftables.
     #[default]
     Nftables,
     /// Nobody: every policy is ignored.
     None,
+    /// Processes of a command, one on each node.
+    Exec(ExecCommand),
 }
 
 impl EnforcerChoice {
     /// As `--enforcer` names it.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> Cow<'static, str> {
         match self {
-            EnforcerChoice::Nftables => "nftables",
-            EnforcerChoice::None => "none",
+            EnforcerChoice::Nftables => "nftables".into(),
+            EnforcerChoice::None => "none".into(),
+            EnforcerChoice::Exec(command) => format!("exec:{command}").into(),
+        }
+    }
+
+    /// How the API is read where it leaves something open: as our enforcer does; nothing is known of what
+    /// another makes of it.
+    pub fn profile(&self) -> Profile {
+        match self {
+            EnforcerChoice::Nftables | EnforcerChoice::None => Profile::NETPROOF,
+            EnforcerChoice::Exec(_) => Profile::STRICT,
         }
     }
 }
@@ -69,6 +84,8 @@ impl ProxyChoice {
 pub struct RunOptions {
     /// The policy enforcer.
     pub enforcer: EnforcerChoice,
+    /// How long an enforcer that is a command may take for each generation.
+    pub enforcer_timeout: Duration,
     /// The service proxy.
     pub proxy: ProxyChoice,
     /// Which of kube-proxy's modes the proxy follows.
@@ -87,6 +104,7 @@ impl Default for RunOptions {
     fn default() -> Self {
         RunOptions {
             enforcer: EnforcerChoice::default(),
+            enforcer_timeout: DEFAULT_PATIENCE,
             proxy: ProxyChoice::default(),
             proxy_mode: ProxyMode::default(),
             jobs: 1,
@@ -106,7 +124,7 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
         format: FORMAT.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         seed: options.seed,
-        enforcer: options.enforcer.name().to_owned(),
+        enforcer: options.enforcer.name().into_owned(),
         proxy: options.proxy.name().to_owned(),
         scenarios: loaded.plans.iter().map(|plan| plan.id.clone()).collect(),
     });

@@ -11,7 +11,6 @@ use crate::prediction::{Answer, Answers, Kept};
 use netproof_controlplane::{Change, ControlPlane};
 use netproof_model::event::{Check, Denial, Phase, Status};
 use netproof_model::{Observation, Place, Sighting};
-use netproof_oracle::Profile;
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -114,7 +113,7 @@ impl<'a> Walk<'a> {
             }
             let tries = self.try_all(world, step, run_request)?;
             let snapshot = world.snapshot();
-            let answers = Answers::new(&snapshot, Profile::NETPROOF);
+            let answers = Answers::new(&snapshot, self.options.enforcer.profile());
             for (expectation, tries) in step.expectations.iter().zip(tries) {
                 let answer = answers.answer(expectation, &mut kept).filter(|it| self.speaks_of(it));
                 self.judge_step(world, step, expectation, answer.as_ref(), &tries)?;
@@ -155,8 +154,9 @@ impl<'a> Walk<'a> {
         tries: &[Observation],
     ) -> Result<(), HarnessError> {
         let snapshot = world.snapshot();
+        let request = run_request(expectation);
         let judge_one = |observation| {
-            let denials = world.denials(observation);
+            let denials = world.denials(&request, observation);
             let backend = backend(expectation, observation, &denials, &snapshot);
             let judgement = match expected_of(expectation, backend.as_ref()) {
                 Ok(expected) => judge::judge(expectation, &expected, observation, &denials, &snapshot),
@@ -175,9 +175,13 @@ impl<'a> Walk<'a> {
         }
         let predicted = answer.map(ToString::to_string);
         let expected = expectation.expected.to_string();
+        let unchecked = judge::unchecked_decider(expectation, &judgement, &denials);
         let found = Found { phase: Phase::Run, expected, predicted, judgement, observation, denials };
-        let request = run_request(expectation);
-        self.record(world, step, expectation, &request, found)
+        self.record(world, step, expectation, &request, found)?;
+        if let (Some(why), Some(checked)) = (unchecked, self.checks.last()) {
+            self.checks.push(decider_skipped(checked, expectation, why));
+        }
+        Ok(())
     }
 
     fn clean_up(&mut self, world: &mut World, rehearsed: &Tries) -> Result<(), HarnessError> {
@@ -189,13 +193,14 @@ impl<'a> Walk<'a> {
         world.change(&leftover)?;
         let tries = self.try_all(world, step, rehearsal_request)?;
         for ((expectation, tries), rehearsed) in step.expectations.iter().zip(&tries).zip(rehearsed) {
-            let judgement = judge::judge_cleanup(rehearsed, tries);
+            let judgement = judge::judge_cleanup(rehearsed, tries, world.explains());
             let expected = judge::outcomes(rehearsed);
             let Some(observation) = judge::told_of_cleanup(rehearsed, tries) else { continue };
-            let denials = world.denials(observation);
+            let request = rehearsal_request(expectation);
+            let denials = world.denials(&request, observation);
             let predicted = None;
             let found = Found { phase: Phase::Cleanup, expected, predicted, judgement, observation, denials };
-            self.record(world, step, expectation, &rehearsal_request(expectation), found)?;
+            self.record(world, step, expectation, &request, found)?;
         }
         Ok(())
     }
@@ -279,6 +284,20 @@ fn trace(
         }
     }
     Ok(path)
+}
+
+/// That it was not checked who decided, as a check of its own: all else was, and was as expected.
+fn decider_skipped(checked: &Check, expectation: &Expectation, why: &str) -> Check {
+    Check {
+        name: format!("{} decidedBy", checked.name),
+        expected: expectation.decided_by.iter().map(|it| format!("decided by {it}")).collect(),
+        observed: String::new(),
+        predicted: None,
+        status: Status::Skipped,
+        messages: vec![why.to_owned()],
+        elapsed: Duration::ZERO,
+        ..checked.clone()
+    }
 }
 
 /// What a check is written from.
