@@ -36,8 +36,8 @@ pub(super) fn tell(
     for turn in &mut open {
         let said = turn.process.begin().map_err(|source| turn.failed(source))?;
         if let Some(line) = said {
-            let problem = "nothing was asked; each generation is answered once".to_owned();
-            return Err(turn.failed(nonsense(&line, generation, problem, turn.process)));
+            let problem = "nothing was asked; each generation is answered once";
+            return Err(turn.failed(misunderstood(&line, generation, problem, turn.process)));
         }
     }
     while !open.is_empty() {
@@ -99,36 +99,36 @@ impl Turn<'_> {
         match self.process.line()? {
             None => Ok(false),
             Some(line) if !self.unsent.is_empty() => {
-                let problem = "it has not read yet what changed".to_owned();
-                Err(nonsense(&line, generation, problem, self.process))
+                Err(misunderstood(&line, generation, "it has not read yet what changed", self.process))
             }
-            Some(line) => understand(&line, generation, self.process).map(|()| true),
+            Some(line) => match serde_json::from_slice(&line) {
+                Ok(Answer { generation: Some(answered), error: None }) if answered == generation => Ok(true),
+                Ok(Answer { generation: Some(answered), error: None }) => {
+                    let problem = format!("that is generation {answered}");
+                    Err(misunderstood(&line, generation, &problem, self.process))
+                }
+                Ok(_) => {
+                    let problem = "it has neither a generation nor an error";
+                    Err(misunderstood(&line, generation, problem, self.process))
+                }
+                Err(error) => Err(misunderstood(&line, generation, &error.to_string(), self.process)),
+            },
         }
     }
 }
 
-/// What a line says about a generation.
-fn understand(line: &[u8], generation: u64, process: &Process) -> Result<(), ExecError> {
-    let problem = match serde_json::from_slice(line) {
-        Ok(Answer { generation: Some(answered), error: None }) if answered == generation => return Ok(()),
-        Ok(Answer { generation: Some(answered), error: None }) => {
-            format!("that is generation {answered}")
-        }
-        Ok(Answer { error: Some(error), .. }) => {
-            let error = printable(error.chars().take(10 * SHOWN));
-            return Err(ExecError::Refused { generation, error, said: process.last_words() });
-        }
-        Ok(Answer { generation: None, error: None }) => "it has neither generation nor error".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    Err(nonsense(line, generation, problem, process))
-}
-
-fn nonsense(line: &[u8], generation: u64, problem: String, process: &Process) -> ExecError {
+/// What a line says that is not the answer to a generation: that the process cannot go on, or nothing that
+/// it may say there.
+fn misunderstood(line: &[u8], generation: u64, problem: &str, process: &Process) -> ExecError {
+    let said = process.last_words();
+    if let Ok(Answer { error: Some(error), .. }) = serde_json::from_slice(line) {
+        let error = printable(error.chars().take(10 * SHOWN));
+        return ExecError::Refused { generation, error, said };
+    }
     let text = String::from_utf8_lossy(line);
     let mut answer = printable(text.chars().take(SHOWN));
     if text.chars().nth(SHOWN).is_some() {
         answer.push('…');
     }
-    ExecError::Nonsense { generation, answer, problem, said: process.last_words() }
+    ExecError::Nonsense { generation, answer, problem: problem.to_owned(), said }
 }

@@ -317,7 +317,8 @@ fn chosen(changes: &[Change], rehearsal: bool) -> Vec<Change> {
 
 /// The probe of an expectation in the run itself.
 fn run_request(expectation: &Expectation) -> ProbeRequest {
-    let patience = if expectation.expected.is_denial() { Patience::Settle } else { Patience::ForAnswer };
+    let denial = expectation.expected.is_denial() || judge::expects_denial(expectation);
+    let patience = if denial { Patience::Settle } else { Patience::ForAnswer };
     request(expectation, patience)
 }
 
