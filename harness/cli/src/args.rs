@@ -57,7 +57,7 @@ pub enum Command {
 /// Which scenarios, and in which variants.
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// Scenario files, or folders to search for them.
+    /// Scenario files, or folders to search for them; `explain` and `matrix` take manifests as well.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -71,7 +71,7 @@ pub struct Choice {
     /// Only runs that EXPR matches.
     ///
     /// A word matches every run whose name contains it; suite=, name=, variant= and id= compare the
-    /// whole, LABEL= compares a label of the scenario. Join them with `and`, `or`, `not` and parentheses.
+    /// whole, tag= compares one of the tags, LABEL= compares a label of the scenario. Join them with `and`, `or`, `not` and parentheses.
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
     /// Build this topology, whatever the scenarios say: a built-in one (`netproof list topologies`) or a
@@ -140,6 +140,9 @@ pub struct RunArguments {
 pub struct ListArguments {
     #[command(flatten)]
     pub selection: Selection,
+    /// With the tags of each, and every tag with the number of its runs.
+    #[arg(help_heading = "Listing", long)]
+    pub tags: bool,
 }
 
 /// `netproof validate`.
@@ -164,9 +167,12 @@ pub struct ExplainArguments {
     /// Only this step [default: every step].
     #[arg(help_heading = "Explaining", long, value_name = "NAME")]
     pub step: Option<String>,
-    /// This flow, whatever the steps expect: pod/client -> service/web:80.
+    /// This flow, whatever the steps expect: pod/client -> service/web:80. Manifests need one.
     #[arg(help_heading = "Explaining", long, value_name = "FLOW", value_parser = flow)]
     pub flow: Option<Flow>,
+    /// Write JSON, with every decision as data.
+    #[arg(help_heading = "Explaining", long)]
+    pub json: bool,
     /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
     /// kube-router, antrea or aws.
     #[arg(help_heading = "Explaining", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]

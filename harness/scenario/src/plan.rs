@@ -23,6 +23,8 @@ pub struct Plan {
     pub description: String,
     /// `metadata.labels`, for filters.
     pub labels: BTreeMap<String, String>,
+    /// `metadata.tags`, for filters and lists; of a case of a table with their parents.
+    pub tags: BTreeSet<String>,
     /// The topology with the variant's wiring and family.
     pub topology: Arc<Topology>,
     /// `spec.objects`: one change set, the first generation after the control plane's own.

@@ -5,6 +5,8 @@
 //! from its name server gets no further), a connection that is kept from an earlier step is judged as one
 //! that exists, and what the oracle says is held against what the author expects and what was observed.
 
+mod way;
+
 use crate::plan::{Expectation, Expected, OutcomeWord, Request, RequestPort, RequestTarget};
 use netproof_controlplane::Snapshot;
 use netproof_model::flow::Flow;
@@ -153,6 +155,11 @@ impl<'a> Answers<'a> {
         Some(answer)
     }
 
+    /// Who answers.
+    pub(crate) fn oracle(&self) -> &Oracle<'a> {
+        &self.oracle
+    }
+
     /// The answer's derivation in full sentences. Lines end with a newline; deeper reasons are indented.
     pub fn explain(&self, answer: &Answer) -> String {
         let mut text: String =
@@ -221,6 +228,13 @@ impl Answer {
             return Some(format!("expected {expected}, the API says {says}"));
         }
         Some(format!("expected {expected}, but the backends differ in verdict, the API says {says}"))
+    }
+
+    /// In what the parts of an expectation that are about the flow's way contradict the API: `expected the
+    /// server to see pod/default/a, the API says node/node1 (172.18.0.2)`. Of a connection that exists
+    /// already, nothing is said.
+    pub fn other_way(&self, expectation: &Expectation, snapshot: &Snapshot) -> Option<String> {
+        if self.exists { None } else { way::contradiction(&self.predictions, expectation, snapshot) }
     }
 
     /// In what `servedBy` contradicts the API.

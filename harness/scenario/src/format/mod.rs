@@ -4,6 +4,7 @@
 //! control plane, so that a mistake anywhere is found before anything is built. The way is one line:
 //! `files` -> `types` (as written) -> `objects`, `expect` (as meant) -> `walk` (as planned).
 
+mod cases;
 mod document;
 mod expect;
 mod expectation;
@@ -11,6 +12,7 @@ mod files;
 mod filter;
 mod library;
 mod lint;
+pub mod manifests;
 mod matrix;
 mod objects;
 mod ports;
@@ -20,6 +22,7 @@ mod scenario;
 mod schema;
 mod serving;
 mod short;
+mod suite;
 mod topology;
 mod tree;
 mod types;
@@ -33,7 +36,7 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{scenario_schema, topology_schema};
+pub use schema::{case_table_schema, explanation_schema, scenario_schema, suite_schema, topology_schema};
 
 use crate::plan::Plan;
 use document::Problems;
@@ -45,7 +48,7 @@ use netproof_model::event::{Location, ScenarioId};
 use netproof_model::{Families, Wiring};
 use netproof_oracle::Profile;
 use scenario::Loader;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use walk::Scenario;
 
@@ -83,6 +86,8 @@ pub struct Loaded {
     pub passed_over_files: usize,
     /// Kinds of objects that have nothing to do with the network, with how many were passed over.
     pub passed_over: BTreeMap<String, usize>,
+    /// Namespaces that manifests are in and none declares; they exist, with the API server's label only.
+    pub implied_namespaces: Vec<String>,
     /// How many runs the filter left out.
     pub filtered_out: usize,
 }
@@ -112,8 +117,10 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
         let message = format!("the root cannot be read: {error}");
         return Err(Diagnostic::error(message).help("name an existing folder with `--root`").into());
     }
-    for found in files::find(paths, &mut problems) {
-        let scenarios = loader.file(&found, &mut loaded, &mut problems);
+    let mut search = files::Search::new(files::is_yaml);
+    let mut found = VecDeque::from(search.find(paths, &mut problems));
+    while let Some(file) = found.pop_front() {
+        let scenarios = loader.file(&file, &mut loaded, &mut problems);
         for scenario in scenarios {
             let place = scenario.document.location(scenario.name.span);
             let name = (scenario.suite.clone(), scenario.name.value.clone());
@@ -125,7 +132,13 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
                 continue;
             }
             names.insert(name, place);
-            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut problems);
+            let mut found = Problems::default();
+            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut found);
+            problems.extend_from(scenario.case(), found);
+        }
+        // What was named itself keeps the name that it was given.
+        if found.is_empty() {
+            found.extend(search.find(&loader.take_included(), &mut problems));
         }
     }
     if loaded.files == 0 && problems.errors() == 0 {
@@ -134,7 +147,10 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             [] => "no path was given".to_owned(),
             named => format!("there is no scenario at {}", named.join(", ")),
         };
-        problems.push(Diagnostic::error(message).help("a scenario is a YAML document with `kind: Scenario`"));
+        problems.push(
+            Diagnostic::error(message)
+                .help("a scenario is a YAML document with `kind: Scenario`, or `kind: CaseTable`"),
+        );
     }
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
     Ok(loaded)
@@ -164,7 +180,7 @@ fn plan(
     for (index, variant) in variants.iter().enumerate() {
         let id = scenario.id(variant);
         if let Some(filter) = filter
-            && !filter.matches(&id, &scenario.labels)
+            && !filter.matches(&id, &scenario.labels, &scenario.tags)
         {
             loaded.filtered_out += 1;
             continue;

@@ -1,6 +1,7 @@
 //! The format from the outside: good files become plans, bad ones diagnostics.
 
 mod bad;
+mod cases;
 mod contradictions;
 mod files;
 mod good;

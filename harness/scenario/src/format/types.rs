@@ -1,6 +1,7 @@
 //! A scenario file as it is written: the types that YAML is read into and that the JSON Schema is made
 //! from. Nothing is resolved here.
 
+use super::document::{Document, Problems};
 use super::short::Items;
 use super::topology::TopologySpec;
 use super::unions::{OneOrMany, PortText, TextOr, TextOrList};
@@ -8,6 +9,7 @@ use super::words::{
     ApiVersion, ConnectionName, FamiliesName, FamilyName, Off, OutcomeName, Placement, ProtocolName,
     RejectionName, ScenarioKind, VerdictName, WiringName,
 };
+use netproof_api::names;
 use netproof_api::yaml::{Node, Spanned, Value};
 use schemars::JsonSchema;
 use serde::de::Error;
@@ -23,13 +25,13 @@ pub struct ScenarioFile {
     pub api_version: ApiVersion,
     /// `Scenario`.
     pub kind: ScenarioKind,
-    /// Name and labels.
+    /// Name, labels and tags.
     pub metadata: Metadata,
     /// The scenario.
     pub spec: ScenarioSpec,
 }
 
-/// Name and labels of a scenario.
+/// Name, labels and tags of a scenario.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
@@ -39,6 +41,15 @@ pub struct Metadata {
     /// Labels, which `--filter KEY=VALUE` chooses by.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Tags, which `--filter tag=NAME` chooses by: lower-case letters, digits and `-`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub tags: Vec<Spanned<String>>,
+}
+
+/// Reports a tag that is none.
+pub fn check_tag(document: &Document, tag: &Spanned<String>, problems: &mut Problems) {
+    problems.check_name(document, tag, names::check_dns_label);
 }
 
 /// What a scenario says.

@@ -14,13 +14,18 @@ use crate::plan::{Expectation, Plan, Step};
 use crate::prediction::{Answers, Kept};
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
-use netproof_api::{Diagnostic, Object};
+use netproof_api::{Diagnostic, Object, ObjectMeta, Source, WorkloadPods};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
+use netproof_model::Topology;
 use netproof_model::event::ScenarioId;
-use netproof_model::{NamespacedName, Topology};
+use netproof_model::topology::Neighbours;
 use netproof_oracle::Profile;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// The most places of a cluster whose neighbours are learned. A pod and its node remember each other, and the
+/// kernel's table holds 1024 entries of a family for all clusters of the machine, which run side by side.
+const MOST_LEARNED: usize = 50;
 
 /// A scenario as it was read, before a variant is chosen.
 pub struct Scenario {
@@ -30,8 +35,12 @@ pub struct Scenario {
     pub suite: String,
     /// Its name.
     pub name: Spanned<String>,
+    /// Whether it is a case of a table.
+    pub is_case: bool,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Its tags.
+    pub tags: BTreeSet<String>,
     /// Its description.
     pub description: String,
     /// Its topology, and where that is named.
@@ -69,6 +78,11 @@ impl Scenario {
             variant: variant.words.clone(),
         }
     }
+
+    /// The name of the case, if it is one.
+    pub fn case(&self) -> Option<&str> {
+        self.is_case.then_some(self.name.value.as_str())
+    }
 }
 
 /// Walks a variant; `None` if something is wrong, which is reported. `lint` sees every step. Expectations are
@@ -93,7 +107,7 @@ pub fn walk(
     let mut placer = Placer::new(variant.placement, &topology);
     let initial = placer.place(&scenario.initial);
     if let Err(error) = control_plane.apply(&initial) {
-        problems.push(refused(document, &scenario.initial, error));
+        problems.push(refused(&document.source, &scenario.initial, error));
         return None;
     }
     let mut places = count_places(&control_plane.snapshot());
@@ -104,7 +118,7 @@ pub fn walk(
         for placed in &step.change_sets {
             let changes = placer.place(placed);
             if let Err(error) = control_plane.apply(&changes) {
-                problems.push(refused(document, placed, error));
+                problems.push(refused(&document.source, placed, error));
                 return None;
             }
             let snapshot = control_plane.snapshot();
@@ -117,17 +131,25 @@ pub fn walk(
         let judge = Judge { document, snapshot: &snapshot, step: &step.name.value };
         let expectations = judge.expectations(&step.expectations, problems);
         if let Some(profile) = against {
-            contradictions(document, &Answers::new(&snapshot, profile), &expectations, &mut kept, problems);
+            contradictions(document, &snapshot, profile, &expectations, &mut kept, problems);
         }
         let expectations = expectations.into_iter().map(|(_, expectation)| expectation).collect();
         let location = document.location(step.name.span);
         steps.push(Step { name: step.name.value.clone(), location, change_sets, expectations });
+    }
+    if topology.neighbours == Neighbours::Learned && places > MOST_LEARNED {
+        let message = format!("{places} pods, nodes and hosts are too many for `neighbours: learned`");
+        problems.push(document.error(scenario.topology.span, message).help(format!(
+            "the kernel's table of learned neighbours is small and the whole machine shares it: at most \
+             {MOST_LEARNED} with the router, or a topology with permanent neighbours"
+        )));
     }
     (problems.errors() == before).then(|| Plan {
         id: scenario.id(variant),
         location: document.location(scenario.name.span),
         description: scenario.description.clone(),
         labels: scenario.labels.clone(),
+        tags: scenario.tags.clone(),
         topology,
         initial,
         steps,
@@ -139,14 +161,17 @@ pub fn walk(
 /// Reports every expectation of a step that contradicts the API.
 fn contradictions(
     document: &Document,
-    answers: &Answers<'_>,
+    snapshot: &Snapshot,
+    profile: Profile,
     expectations: &[(Span, Expectation)],
     kept: &mut Kept,
     problems: &mut Problems,
 ) {
+    let answers = Answers::new(snapshot, profile);
     for (span, expectation) in expectations {
         let Some(answer) = answers.answer(expectation, kept) else { continue };
-        if let Some(contradiction) = answer.contradiction(expectation) {
+        let verdict = answer.contradiction(expectation);
+        if let Some(contradiction) = verdict.or_else(|| answer.other_way(expectation, snapshot)) {
             let message = format!("the scenario contradicts the API: {contradiction}");
             let help = "correct the expectation or the objects; points that the API leaves open are read with \
                 `--profile`";
@@ -156,25 +181,25 @@ fn contradictions(
 }
 
 /// How many network stacks a cluster with these objects has, the router's among them.
-fn count_places(snapshot: &Snapshot) -> usize {
+pub fn count_places(snapshot: &Snapshot) -> usize {
     let pods = snapshot.pods.values().filter(|pod| !pod.host_network && !pod.phase.has_ended());
     pods.count() + snapshot.nodes.len() + snapshot.externals.len() + 1
 }
 
 /// The control plane refused a change: the error stands where the change is written.
-fn refused(document: &Document, placed: &[Placed], error: ChangeError) -> Diagnostic {
+pub fn refused(source: &Arc<Source>, placed: &[Placed], error: ChangeError) -> Diagnostic {
     let diagnostic = Diagnostic::error(error.message).help(error.help);
     match error.index.and_then(|index| placed.get(index)) {
         Some(placed) => diagnostic.at(&placed.source, placed.span),
-        None => diagnostic.in_source(&document.source),
+        None => diagnostic.in_source(source),
     }
 }
 
-/// Puts pods that name no node where the placement wants them. A name keeps its node.
+/// Puts pods and workloads that name no node where the placement wants them. A name keeps its node.
 struct Placer<'a> {
     placement: Option<Placement>,
     topology: &'a Topology,
-    nodes: HashMap<NamespacedName, String>,
+    nodes: HashMap<ObjectRef, String>,
 }
 
 impl<'a> Placer<'a> {
@@ -188,23 +213,30 @@ impl<'a> Placer<'a> {
             .map(|placed| match &placed.change {
                 Change::Apply(Object::Pod(pod)) if pod.node_name.is_none() => {
                     let mut pod = pod.clone();
-                    let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
-                    let name = NamespacedName::new(namespace, pod.metadata.name.as_str());
-                    pod.node_name = self.node(name);
+                    pod.node_name = self.node("pod", &pod.metadata);
                     Change::Apply(Object::Pod(pod))
+                }
+                // All pods of a workload count as one here: it is workloads that are to be apart.
+                Change::Apply(Object::Workload(workload))
+                    if workload.pods != WorkloadPods::EveryNode && workload.template.node_name.is_none() =>
+                {
+                    let mut workload = workload.clone();
+                    workload.template.node_name = self.node(workload.kind.word(), &workload.metadata);
+                    Change::Apply(Object::Workload(workload))
                 }
                 change => change.clone(),
             })
             .collect()
     }
 
-    fn node(&mut self, name: NamespacedName) -> Option<String> {
+    fn node(&mut self, kind: &str, metadata: &ObjectMeta) -> Option<String> {
+        let object = ObjectRef::new(kind, metadata.namespace.as_deref(), &metadata.name);
         let nodes = &self.topology.nodes;
         let turn = match self.placement? {
             Placement::SameNode => 0,
             Placement::Across => self.nodes.len() % nodes.len().max(1),
         };
         let node = nodes.get(turn)?.name.clone();
-        Some(self.nodes.entry(name).or_insert(node).clone())
+        Some(self.nodes.entry(object).or_insert(node).clone())
     }
 }

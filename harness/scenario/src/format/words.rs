@@ -1,7 +1,7 @@
 //! The words that the format offers a choice of, with what an editor says about each.
 
 use crate::plan::{OutcomeWord, VerdictWord};
-use netproof_model::topology::ServiceAddresses;
+use netproof_model::topology::{Neighbours, ServiceAddresses};
 use netproof_model::{Families, Family, Rejection, Wiring};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -26,6 +26,26 @@ impl From<WiringName> for Wiring {
             WiringName::Routed => Wiring::Routed,
             WiringName::Bridge => Wiring::Bridge,
             WiringName::Vxlan => Wiring::Vxlan,
+        }
+    }
+}
+
+/// How a pod and its node find each other on their link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Neighbours")]
+pub enum NeighboursName {
+    /// By entries that are given.
+    Permanent,
+    /// By ARP and IPv6 neighbour discovery, as in a real cluster; for few pods.
+    Learned,
+}
+
+impl From<NeighboursName> for Neighbours {
+    fn from(name: NeighboursName) -> Self {
+        match name {
+            NeighboursName::Permanent => Neighbours::Permanent,
+            NeighboursName::Learned => Neighbours::Learned,
         }
     }
 }
@@ -248,6 +268,20 @@ pub enum ApiVersion {
 pub enum ScenarioKind {
     /// A scenario.
     Scenario,
+}
+
+/// The kind of a case table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum CaseTableKind {
+    /// A case table.
+    CaseTable,
+}
+
+/// The kind of a suite document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum SuiteKind {
+    /// A suite.
+    Suite,
 }
 
 /// The kind of a topology document.

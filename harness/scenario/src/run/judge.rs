@@ -174,7 +174,7 @@ fn wrong_decider(
 }
 
 /// Whether the decision is one that `wanted` names, or may be.
-fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
+pub(crate) fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
     match (wanted, decision) {
         (
             DecidedBy::Policy { policy, direction, rule },

@@ -13,6 +13,8 @@ mod tries;
 mod walk;
 mod world;
 
+pub(crate) use evidence::{address_name, covers};
+pub(crate) use judge::decides;
 pub use netproof_enforcer::exec::DEFAULT_PATIENCE;
 pub use netproof_enforcer::{ExecCommand, ProxyMode};
 pub use reaper::Reaper;

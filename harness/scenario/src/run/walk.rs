@@ -171,7 +171,7 @@ impl<'a> Walk<'a> {
         };
         let Try { observation, denials, mut judgement, .. } = told;
         if let Some(answer) = answer {
-            agreement::of_three(expectation, answer, agree, &mut judgement);
+            agreement::of_three(expectation, answer, agree, &snapshot, &mut judgement);
         }
         let predicted = answer.map(ToString::to_string);
         let expected = expectation.expected.to_string();

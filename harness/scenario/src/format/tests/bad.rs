@@ -33,6 +33,20 @@ fn documents() {
 }
 
 #[test]
+fn learned_neighbours_are_few() {
+    let pods: String = (0..45).map(|i| format!("    - pod: {{name: p{i}}}\n")).collect();
+    let text = GOOD
+        .replace(
+            "  topology: two-nodes",
+            "  topology: {nodes: [{name: node1}, {name: node2}], neighbours: learned}",
+        )
+        .replace("  objects:\n", &format!("  objects:\n{pods}"));
+    insta::assert_snapshot!(complaints(&text));
+    let fewer = text.replace("    - pod: {name: p0}\n", "");
+    assert_eq!(load_text(&fewer).unwrap().plans[0].places, 50);
+}
+
+#[test]
 fn objects() {
     let pod = "- pod: {name: client}";
     insta::assert_snapshot!(report(&[

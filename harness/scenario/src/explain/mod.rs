@@ -1,5 +1,12 @@
 //! Why flows are allowed or denied, from the objects of a plan's steps alone: nothing is built.
 
+mod report;
+
+pub use report::{
+    ActionWord, Certainty, CourseReport, DecisionReport, DirectionWord, Explanation, FORMAT, HopReport,
+    PolicyReport, ReasonWord, Report, RuleReport, VerdictReport, VerdictWord, Way,
+};
+
 use crate::format::{refs, resolve};
 use crate::plan::{Plan, Request, Step};
 use crate::prediction::{Answer, Answers, Kept};
@@ -19,21 +26,6 @@ pub struct Question<'a> {
     pub flow: Option<&'a Flow>,
     /// How to read what the API leaves open.
     pub profile: Profile,
-}
-
-/// One flow in one step and one family.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explanation {
-    /// The step's name.
-    pub step: String,
-    /// The flow, its port filled in.
-    pub flow: Flow,
-    /// The family, where the cluster has two.
-    pub family: Option<Family>,
-    /// What the API says, in the words of expectations; `None` where it does not speak about the flow.
-    pub answer: Option<String>,
-    /// How that follows: full sentences, one a line, deeper reasons indented.
-    pub derivation: String,
 }
 
 /// Why there is no explanation.
@@ -94,11 +86,21 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>,
         let answers = Answers::new(&snapshot, question.profile);
         let mut add = |flow: &Flow, family: Family, answer: Option<Answer>| {
             explanations.push(Explanation {
+                scenario: plan.id.to_string(),
                 step: step.name.clone(),
-                flow: flow.clone(),
-                family: (plan.topology.family.list().len() > 1).then_some(family),
+                flow: flow.to_string(),
+                family: (plan.topology.family.list().len() > 1).then(|| family.to_string()),
                 answer: answer.as_ref().map(ToString::to_string),
-                derivation: answer.map_or_else(String::new, |answer| answers.explain(&answer)),
+                open_switches: answer.as_ref().map(report::open_switches).unwrap_or_default(),
+                courses: answer.as_ref().map(report::courses).unwrap_or_default(),
+                ways: answer
+                    .iter()
+                    .flat_map(|answer| &answer.predictions)
+                    .flat_map(|prediction| report::ways(answers.oracle(), prediction))
+                    .collect(),
+                derivation: answer
+                    .map(|answer| answers.explain(&answer).lines().map(str::to_owned).collect())
+                    .unwrap_or_default(),
             });
         };
         match &flow {
