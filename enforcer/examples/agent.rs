@@ -136,7 +136,9 @@ impl Objects {
         let policies: Vec<&Value> = self
             .of_kind("NetworkPolicy")
             .filter(|policy| policy["metadata"]["namespace"] == pod["metadata"]["namespace"])
-            .filter(|policy| list(&policy["spec"], "policyTypes").iter().any(|it| it == direction.policy_type))
+            .filter(|policy| {
+                list(&policy["spec"], "policyTypes").iter().any(|it| it == direction.policy_type)
+            })
             .filter(|policy| selects(&policy["spec"]["podSelector"], &pod["metadata"]["labels"]))
             .collect();
         if policies.is_empty() {
@@ -156,7 +158,9 @@ impl Objects {
                         // The name is one of the pod that is sent to: each has its own number for it.
                         Port::Named { protocol, name } if direction.rules == EGRESS.rules => {
                             for other in self.pods() {
-                                for address in addresses(other).filter(|it| peers.iter().any(|peer| peer.is(*it))) {
+                                for address in
+                                    addresses(other).filter(|it| peers.iter().any(|peer| peer.is(*it)))
+                                {
                                     for number in numbers(other, *protocol, name) {
                                         let to = far(direction, address, Test::Is(Part::One(address.into())));
                                         allow(vec![to, on(*protocol, number, number)]);
@@ -167,7 +171,9 @@ impl Objects {
                         port => {
                             for on_port in port.matches(pod) {
                                 peers.iter().for_each(|peer| {
-                                    allow(peer.matches(direction).into_iter().chain(on_port.clone()).collect());
+                                    allow(
+                                        peer.matches(direction).into_iter().chain(on_port.clone()).collect(),
+                                    );
                                 });
                             }
                         }

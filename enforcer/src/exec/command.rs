@@ -43,11 +43,14 @@ impl ExecCommand {
             return match (is_program(path), is_file(path)) {
                 (true, _) => Ok(()),
                 (false, true) => Err(format!("{program} is not executable; make it so with chmod +x")),
-                (false, false) => Err(format!("there is no file {program}; a path starts at the current folder")),
+                (false, false) => {
+                    Err(format!("there is no file {program}; a path starts at the current folder"))
+                }
             };
         }
         let path = env::var_os("PATH").unwrap_or_default();
-        let mut folders = path.as_bytes().split(|byte| *byte == b':').map(|it| Path::new(OsStr::from_bytes(it)));
+        let mut folders =
+            path.as_bytes().split(|byte| *byte == b':').map(|it| Path::new(OsStr::from_bytes(it)));
         if folders.any(|folder| is_program(&folder.join(program))) {
             return Ok(());
         }
@@ -134,8 +137,9 @@ mod tests {
             ("agent ~ * ? # é", vec!["agent", "~", "*", "?", "#", "é"]),
         ] {
             let command = ExecCommand::parse(text).unwrap();
-            let words: Vec<&str> =
-                std::iter::once(command.program()).chain(command.arguments().iter().map(String::as_str)).collect();
+            let words: Vec<&str> = std::iter::once(command.program())
+                .chain(command.arguments().iter().map(String::as_str))
+                .collect();
             assert_eq!(words, expected, "{text}");
             assert_eq!(command.to_string(), text);
         }

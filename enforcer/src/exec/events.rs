@@ -16,8 +16,7 @@ use std::sync::Arc;
 pub(super) fn between(before: Option<&Snapshot>, after: &Snapshot) -> Vec<Value> {
     let mut changes = Changes::default();
     let pod = |pod: &Pod| json::pod(pod, after);
-    let is_another_pod =
-        |old: &Pod, new: &Pod| old.node_name != new.node_name || old.pod_ips != new.pod_ips;
+    let is_another_pod = |old: &Pod, new: &Pod| old.node_name != new.node_name || old.pod_ips != new.pod_ips;
     changes.add(before.map(|it| &it.namespaces), &after.namespaces, json::namespace, |_, _| false);
     changes.add(before.map(|it| &it.nodes), &after.nodes, json::node, |_, _| false);
     changes.add(before.map(|it| &it.pods), &after.pods, pod, is_another_pod);
@@ -64,4 +63,74 @@ impl Changes {
 
 fn event(kind: &str, object: Value) -> Value {
     json!({"type": kind, "object": object})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::{World, namespace, pod, policy, service};
+    use super::*;
+    use netproof_model::{Families, Wiring};
+
+    /// `ADDED Pod/default/a`, ... in order.
+    fn lines(events: &[Value]) -> Vec<String> {
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        let line = |event: &Value| {
+            let object = &event["object"];
+            let metadata = &object["metadata"];
+            let [kind, namespace, name] =
+                [&object["kind"], &metadata["namespace"], &metadata["name"]].map(text);
+            format!("{} {kind}/{namespace}/{name}", text(&event["type"]))
+        };
+        events.iter().map(line).collect()
+    }
+
+    #[test]
+    fn at_first_everything_comes_in_an_order_in_which_it_can_be_understood() {
+        let mut world = World::new(Families::Ipv4, Wiring::Routed);
+        let before = world.snapshot();
+        let after = world.apply(
+            &[
+                namespace("dev", ""),
+                service("dev/a", "{selector: {app: a}, ports: [{port: 80}]}"),
+                pod("dev/a", "node1", "app=a", "web:80/TCP"),
+                policy("dev/deny", "{podSelector: {}}"),
+            ]
+            .concat(),
+        );
+        insta::assert_snapshot!(lines(&between(None, &after)).join("\n"));
+        let change = between(Some(&before), &after);
+        insta::assert_snapshot!(lines(&change).join("\n"));
+        let object = |n: usize| serde_json::to_string_pretty(&change[n]["object"]).unwrap();
+        insta::assert_snapshot!([object(0), object(1), object(4)].join("\n"));
+        assert!(between(Some(&after), &after).is_empty());
+    }
+
+    #[test]
+    fn a_pod_with_another_address_is_another_pod_and_goes_before_it_comes() {
+        let mut world = World::new(Families::Ipv4, Wiring::Routed);
+        let before = world.apply(
+            &[
+                pod("a", "node1", "app=a", ""),
+                pod("b", "node1", "app=b", ""),
+                policy("p", "{podSelector: {}}"),
+            ]
+            .concat(),
+        );
+        let labelled = world.label("pod", "b", "app", Some("c"));
+        assert_eq!(lines(&between(Some(&before), &labelled)), ["MODIFIED Pod/default/b"]);
+        world.delete("pod", "a");
+        world.delete("networkpolicy", "p");
+        world.apply(&pod("c", "node1", "", ""));
+        let after = world.apply(&pod("a", "node2", "app=a", ""));
+        let expected = [
+            "DELETED NetworkPolicy/default/p",
+            "DELETED Pod/default/a",
+            "ADDED Pod/default/a",
+            "ADDED Pod/default/c",
+        ];
+        assert_eq!(lines(&between(Some(&labelled), &after)), expected);
+        let back: Vec<String> = lines(&between(Some(&after), &labelled));
+        assert_eq!(back.len(), 4);
+        assert_eq!(back[..2], ["DELETED Pod/default/c", "DELETED Pod/default/a"]);
+    }
 }

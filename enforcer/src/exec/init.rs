@@ -79,7 +79,9 @@ unsafe fn attend(second: pid_t, children: &libc::sigset_t) -> ! {
                 libc::pollfd { fd: libc::STDIN_FILENO, events: 0, revents: 0 },
                 libc::pollfd { fd: ended, events: libc::POLLIN, revents: 0 },
             ];
-            if libc::poll(polled.as_mut_ptr(), 2, -1) < 0 && io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
+            if libc::poll(polled.as_mut_ptr(), 2, -1) < 0
+                && io::Error::last_os_error().raw_os_error() != Some(libc::EINTR)
+            {
                 libc::_exit(libc::EXIT_FAILURE);
             }
             let mut information = MaybeUninit::<libc::signalfd_siginfo>::uninit();

@@ -6,8 +6,8 @@
 use netproof_api::core::{ServiceType, TrafficDistribution};
 use netproof_api::networking::NetworkPolicyRule;
 use netproof_api::{
-    ContainerPort, Endpoint, EndpointSlice, Namespace, NetworkPolicy, NetworkPolicyPeer,
-    NetworkPolicyPort, Node, ObjectMeta, Pod, Service, ServicePort,
+    ContainerPort, Endpoint, EndpointSlice, Namespace, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
+    Node, ObjectMeta, Pod, Service, ServicePort,
 };
 use netproof_controlplane::{Snapshot, host_interface};
 use netproof_model::NamespacedName;
@@ -65,7 +65,8 @@ pub(super) fn pod(pod: &Pod, snapshot: &Snapshot) -> Value {
         .iter()
         .map(|it| json!({"name": it.name, "ports": it.ports.iter().map(port).collect::<Vec<_>>()}))
         .collect();
-    let mut spec = fields([("serviceAccountName", json!(pod.service_account)), ("containers", json!(containers))]);
+    let mut spec =
+        fields([("serviceAccountName", json!(pod.service_account)), ("containers", json!(containers))]);
     insert(&mut spec, "nodeName", &pod.node_name);
     if pod.host_network {
         spec.insert("hostNetwork".into(), true.into());

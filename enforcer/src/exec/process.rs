@@ -47,9 +47,8 @@ impl Process {
         node: &str,
         netns: BorrowedFd<'_>,
     ) -> Result<Process, ExecError> {
-        let failed = |doing| {
-            move |source: io::Error| ExecError::Start { command: command.to_string(), doing, source }
-        };
+        let failed =
+            |doing| move |source: io::Error| ExecError::Start { command: command.to_string(), doing, source };
         let errors = memfd_create(c"standard error", MFdFlags::MFD_CLOEXEC)
             .and_then(|file| fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).map(|_| File::from(file)))
             .map_err(|errno| failed("keep its standard error")(errno.into()))?;
@@ -133,7 +132,9 @@ impl Process {
                 let source = ExecError::Ended { status, said: self.last_words() };
                 Err(EnforcerError::Exec { node: self.node.clone(), source })
             }
-            Err(error) => Err(EnforcerError::Exec { node: self.node.clone(), source: ExecError::Pipe(error) }),
+            Err(error) => {
+                Err(EnforcerError::Exec { node: self.node.clone(), source: ExecError::Pipe(error) })
+            }
         }
     }
 

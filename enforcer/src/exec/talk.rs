@@ -32,7 +32,8 @@ pub(super) fn tell(
     patience: Duration,
 ) -> Result<(), EnforcerError> {
     let deadline = Instant::now() + patience;
-    let mut open: Vec<Turn<'_>> = processes.iter_mut().map(|process| Turn { process, unsent: line }).collect();
+    let mut open: Vec<Turn<'_>> =
+        processes.iter_mut().map(|process| Turn { process, unsent: line }).collect();
     for turn in &mut open {
         let said = turn.process.begin().map_err(|source| turn.failed(source))?;
         if let Some(line) = said {

@@ -258,7 +258,9 @@ fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
     match name {
         "nftables" => Ok(EnforcerChoice::Nftables),
         "none" => Ok(EnforcerChoice::None),
-        "iptables" => Err("the iptables enforcer is not built yet; there are nftables, none and exec:COMMAND".into()),
+        "iptables" => {
+            Err("the iptables enforcer is not built yet; there are nftables, none and exec:COMMAND".into())
+        }
         _ => match name.strip_prefix("exec:") {
             Some(command) => {
                 let command = ExecCommand::parse(command)?;

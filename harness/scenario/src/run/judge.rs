@@ -223,11 +223,7 @@ pub(crate) fn judge_rehearsal(baseline: Option<&Baseline>, observation: &Observa
 /// Judges a flow after the policies were removed: it must behave as it did in the rehearsal, whichever
 /// backends its tries reached. A packet that was not lost then and is lost now, by no rule, says nothing of
 /// the policies, unless the enforcer leaves no evidence of what it denies (`explains` is false).
-pub(crate) fn judge_cleanup(
-    rehearsed: &[Observation],
-    tries: &[Observation],
-    explains: bool,
-) -> Judgement {
+pub(crate) fn judge_cleanup(rehearsed: &[Observation], tries: &[Observation], explains: bool) -> Judgement {
     let (before, observed) = (outcomes(rehearsed), outcomes(tries));
     let problem = (before != observed).then(|| {
         format!("after the policies were removed, expected {before} as before they were applied, observed {observed}")
