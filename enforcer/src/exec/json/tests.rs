@@ -8,8 +8,8 @@ use netproof_api::core::{
 use netproof_api::manifest::Context;
 use netproof_api::networking::NetworkPolicySpec;
 use netproof_api::{
-    Cidr, Container, EndpointPort, IpBlock, LabelSelector, Labels, Object, Operator, PolicyType, Requirement, Source,
-    read_manifests,
+    Cidr, Container, EndpointPort, IpBlock, LabelSelector, Labels, Object, Operator, PolicyType, Requirement,
+    Source, read_manifests,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
