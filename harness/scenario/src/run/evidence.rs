@@ -198,6 +198,47 @@ mod tests {
     }
 
     #[test]
+    fn a_denial_that_nobody_explains_is_where_the_request_was_last() {
+        let snapshot = snapshot();
+        let request = |source: Place, target| ProbeRequest {
+            source,
+            family: Family::Ipv4,
+            target,
+            port: ProbePort::Transport { port: 80, protocol: netproof_model::flow::FlowProtocol::Tcp },
+            patience: netproof_probe::Patience::Settle,
+            keep: false,
+        };
+        let address = |text: &str| Target::Address(text.parse().unwrap());
+        let dropped = observation(Outcome::Dropped);
+        let said = |request: &ProbeRequest, observation: &Observation| {
+            let Denial { decision, action, node, hook, packet } = unsaid(request, observation, &snapshot);
+            assert_eq!(decision, Decision::Unsaid);
+            let PacketAddresses { source, source_port, destination, destination_port, .. } = packet;
+            format!("{action:?} {node} {hook} {source}:{source_port} {destination}:{destination_port}")
+        };
+        let dns = Place::pod("kube-system", "coredns");
+        let passage = |node: &str| Passage {
+            node: node.into(),
+            hook: Hook::Forward,
+            translated: false,
+            packet: packet(POD),
+            token: Token(1),
+        };
+        let passed = Observation { passages: vec![passage("node1"), passage("node2")], ..dropped.clone() };
+        let from_pod = request(dns, address(NODE));
+        assert_eq!(said(&from_pod, &passed), "Drop node2 forward 172.18.0.9:1000 10.244.1.2:80");
+        // Before any hook: on the node that it came from, or else on that it was sent to.
+        assert_eq!(said(&from_pod, &dropped), "Drop node1 prerouting 10.244.1.2:0 172.18.0.2:80");
+        let rejected = observation(Outcome::Rejected(netproof_model::Rejection::TcpReset));
+        let from_node = request(Place::node("node1"), address(POD));
+        assert_eq!(said(&from_node, &rejected), "Reject node1 output 172.18.0.2:0 10.244.1.2:80");
+        let outside = request(Place::External("internet".into()), address(POD));
+        assert_eq!(said(&outside, &dropped), "Drop node1 prerouting 0.0.0.0:0 10.244.1.2:80");
+        let outside = request(Place::External("internet".into()), address("10.96.0.10"));
+        assert_eq!(said(&outside, &dropped), "Drop ? prerouting 0.0.0.0:0 10.96.0.10:80");
+    }
+
+    #[test]
     fn addresses_have_names() {
         let mut snapshot = (*snapshot()).clone();
         let node = std::sync::Arc::make_mut(snapshot.nodes.get_mut("node1").unwrap());

@@ -79,11 +79,7 @@ pub(crate) fn judge(
         let status = if wrong.is_some() { Status::Failed } else { Status::Errored };
         return Judgement { status, observed, messages: wrong.into_iter().chain([message]).collect() };
     }
-    if is_undecided(expected, outcome, denials) {
-        let message = format!(
-            "expected {expected}, but the source's own stack refused to send, which looks the same for a drop and a \
-             reject, and the enforcer does not say which it was"
-        );
+    if let Some(message) = undecided(expected, outcome, denials) {
         return Judgement { status: Status::Errored, observed, messages: vec![message] };
     }
     let mut problems = Vec::new();
@@ -114,10 +110,25 @@ pub(crate) fn judge(
     Judgement::new(observed, problems)
 }
 
-/// Whether nothing says which of drop and reject it was, and that is expected.
-fn is_undecided(expected: &Expected, outcome: Outcome, denials: &[Denial]) -> bool {
-    let unsaid = denials.first().is_some_and(|denial| denial.decision == Decision::Unsaid);
-    unsaid && outcome == Outcome::NotPermitted && matches!(expected, Expected::Drop | Expected::Reject)
+/// What an enforcer that gives no evidence would have to say for a verdict.
+fn undecided(expected: &Expected, outcome: Outcome, denials: &[Denial]) -> Option<String> {
+    if !is_unsaid(denials) {
+        return None;
+    }
+    match expected {
+        Expected::Drop | Expected::Reject if outcome == Outcome::NotPermitted => Some(format!(
+            "expected {expected}, but the source's own stack refused to send, which looks the same for a drop and a \
+             reject, and the enforcer does not say which it was"
+        )),
+        Expected::PerBackend(_) => {
+            Some("denied before a backend was chosen, or nothing says which, and backends differ".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn is_unsaid(denials: &[Denial]) -> bool {
+    denials.first().is_some_and(|denial| denial.decision == Decision::Unsaid)
 }
 
 /// Why it is not checked who decided, where all else is as expected.
@@ -126,8 +137,8 @@ pub(crate) fn unchecked_decider(
     judgement: &Judgement,
     denials: &[Denial],
 ) -> Option<&'static str> {
-    let unsaid = denials.first().is_some_and(|denial| denial.decision == Decision::Unsaid);
-    let unchecked = expectation.decided_by.is_some() && unsaid && judgement.status == Status::Passed;
+    let passed = judgement.status == Status::Passed;
+    let unchecked = passed && expectation.decided_by.is_some() && is_unsaid(denials);
     unchecked.then_some("who decided is not checked: the enforcer gives no evidence of its decisions")
 }
 
