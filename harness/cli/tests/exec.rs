@@ -2,7 +2,7 @@
 //! breaks is an error, and nothing of any is left. Each is a shell command, or the example itself, which this
 //! program becomes when it is started as `agent`.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test says what went wrong by panicking")]
+#![expect(clippy::expect_used, reason = "a test says what went wrong by panicking")]
 
 #[path = "../../../enforcer/examples/agent.rs"]
 mod agent;

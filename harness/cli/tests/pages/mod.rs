@@ -14,11 +14,15 @@ pub fn check(page: &Path, marker: &str, mut output: impl FnMut(&str) -> String) 
     let real = with_outputs(&text, marker, |command| format!("$ netproof {command}\n{}", output(command)));
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(page, &real).expect("the page is written");
-    } else if without_times(&text) != without_times(&real) {
-        let (shown, differs) = (without_times(&text), without_times(&real));
-        let at = shown.lines().zip(differs.lines()).find(|(a, b)| a != b);
-        panic!("{}: the output differs (UPDATE_DOCS=1 rewrites it): {at:#?}", page.display());
+        return;
     }
+    let (shown, real) = (without_times(&text), without_times(&real));
+    let differs = shown.lines().zip(real.lines()).find(|(a, b)| a != b);
+    assert!(
+        shown == real,
+        "{}: the output differs (UPDATE_DOCS=1 rewrites it): {differs:#?}",
+        page.display()
+    );
 }
 
 /// Durations differ from run to run, and nothing else may.
