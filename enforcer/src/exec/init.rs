@@ -8,7 +8,8 @@
 //! writing end is closed, by netproof or by its death, it ends; with the first process of a PID namespace the
 //! kernel ends all others there, whatever they are and wherever they went.
 
-use nix::libc::{self, c_int, c_uint, pid_t};
+use nix::libc::{self, c_int, c_long, c_uint, pid_t};
+use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::process::CommandExt;
@@ -36,13 +37,19 @@ fn split() -> io::Result<()> {
         libc::setsid();
         // Processes see themselves as they are numbered here. Where a container covers parts of /proc the
         // kernel allows no new one; theirs then shows the numbers of outside.
-        libc::mount(c"proc".as_ptr(), c"/proc".as_ptr(), c"proc".as_ptr(), MOUNT_FLAGS, ptr::null());
+        mount(c"proc", c"/proc", c"proc", MOUNT_FLAGS);
+        // What is not the network's alone is the machine's. Root's own id may write to it, in whatever user
+        // namespace; here nobody may.
+        mount(c"/proc/sys/net", c"/proc/sys/net", c"", libc::MS_BIND);
+        mount(c"/proc/sys", c"/proc/sys", c"", libc::MS_BIND | libc::MS_REC);
+        mount(c"", c"/proc/sys", c"", MOUNT_FLAGS | libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY);
         children = std::mem::zeroed();
         libc::sigemptyset(&mut children);
         libc::sigaddset(&mut children, libc::SIGCHLD);
         check(libc::sigprocmask(libc::SIG_BLOCK, &children, before.as_mut_ptr()))?;
         // Not `fork`: the library's one takes locks that another thread may have held.
-        match libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) {
+        let (flags, none) = (c_long::from(libc::SIGCHLD), 0 as c_long);
+        match libc::syscall(libc::SYS_clone, flags, none, none, none, none) {
             -1 => Err(io::Error::last_os_error()),
             0 => {
                 check(libc::sigprocmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()))?;
@@ -102,6 +109,12 @@ unsafe fn attend(second: pid_t, children: &libc::sigset_t) -> ! {
             }
         }
     }
+}
+
+/// Mounts if it can be done.
+fn mount(what: &CStr, at: &CStr, kind: &CStr, flags: libc::c_ulong) {
+    // SAFETY: the strings live through the call, and no data are given.
+    unsafe { libc::mount(what.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, ptr::null()) };
 }
 
 fn check(result: c_int) -> io::Result<()> {

@@ -250,7 +250,9 @@ fn it_sees_its_node_and_nothing_else() {
                 files=$(ls /proc/self/fd | tr '\\n' ' ')\n\
                 links=$(tail -n +3 /proc/self/net/dev | cut -d: -f1 | sort | tr -d ' ' | cut -c1-3 | uniq | tr '\\n' ' ')\n\
                 echo x >/run/xtables.lock && run=$(ls /run)\n\
-                echo \"{\\\"error\\\": \\\"$NETPROOF_NODE, files $files, links $links, run $run, pid $$\\\"}\"\n\
+                [ -w /proc/sys/net/ipv4/ip_forward ] && net=rw\n\
+                [ -w /proc/sys/kernel/printk_delay ] || kernel=ro\n\
+                echo \"{\\\"error\\\": \\\"$NETPROOF_NODE, files $files, links $links, run $run, sysctls $net $kernel, pid $$\\\"}\"\n\
                 read -r x\n";
     fs::write(&script, look).expect("the script is written");
     let (code, text) = output(&mut programs.run(&format!("sh {script}"), &SCENARIO));
@@ -258,7 +260,7 @@ fn it_sees_its_node_and_nothing_else() {
     let node = text.split("node ").nth(1).and_then(|rest| rest.split(':').next());
     let node = node.expect("the error names its node");
     let seen = format!("generation 1: {node}, files 0 1 2 3 , links ");
-    for expected in [&seen, " eth ", " np", ", run xtables.lock, pid 2;"] {
+    for expected in [&seen, " eth ", " np", ", run xtables.lock, sysctls rw ro, pid 2;"] {
         assert!(text.contains(expected), "expected {expected:?} in {text}");
     }
     assert!(
