@@ -16,6 +16,8 @@ mod agents;
 mod conntrack;
 pub mod exec;
 mod identities;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 mod names;
 pub mod nft;
 mod options;

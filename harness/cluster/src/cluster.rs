@@ -22,8 +22,12 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Cluster {
     topology: Arc<Topology>,
-    /// What it was made of; none if that failed.
+    /// What it was made of; none if that failed, or is not done yet.
     basis: Option<Basis>,
+    /// What it is prepared for.
+    prepared: Option<Basis>,
+    /// What has its namespace and is not wired yet.
+    coming: BTreeSet<Place>,
     plan: Plan,
     namespaces: BTreeMap<Place, Namespace>,
     dns: Option<Dns>,
@@ -54,6 +58,8 @@ impl Cluster {
         let mut cluster = Cluster {
             topology: Arc::clone(&snapshot.topology),
             basis: None,
+            prepared: None,
+            coming: BTreeSet::new(),
             plan: Plan::default(),
             namespaces: BTreeMap::new(),
             dns: None,
@@ -67,11 +73,31 @@ impl Cluster {
     /// Follows a later snapshot of the same topology: pods and external hosts that came, went or have
     /// other addresses, and what DNS knows. A place that changed gets a new namespace.
     pub fn update(&mut self, snapshot: &Snapshot) -> Result<(), ClusterError> {
-        if snapshot.topology != self.topology {
-            let (from, to) = (self.topology.name.clone(), snapshot.topology.name.clone());
-            return Err(ClusterError::TopologyChanged { from, to });
-        }
+        self.check_topology(snapshot)?;
         self.follow(snapshot)
+    }
+
+    /// The first half of [`Cluster::update`]: what the snapshot does not have goes, and what it brings has its
+    /// namespace, with no wire to it. So listeners can be opened and policy programmed before the first
+    /// packet arrives.
+    pub fn prepare(&mut self, snapshot: &Snapshot) -> Result<(), ClusterError> {
+        self.check_topology(snapshot)?;
+        if self.basis.as_ref().is_some_and(|basis| basis.same_network(snapshot)) {
+            return Ok(());
+        }
+        self.basis = None;
+        self.prepared = None;
+        self.begin(Plan::new(snapshot))?;
+        self.prepared = Some(Basis::of(snapshot));
+        Ok(())
+    }
+
+    fn check_topology(&self, snapshot: &Snapshot) -> Result<(), ClusterError> {
+        if snapshot.topology == self.topology {
+            return Ok(());
+        }
+        let (from, to) = (self.topology.name.clone(), snapshot.topology.name.clone());
+        Err(ClusterError::TopologyChanged { from, to })
     }
 
     /// The namespace of a place; none for a place that the snapshot does not have. (A hostNetwork pod is
@@ -114,10 +140,15 @@ impl Cluster {
             return Ok(());
         }
         self.basis = None;
+        let prepared = self.prepared.take().is_some_and(|basis| basis.same_network(snapshot));
         if same_network {
             self.route_services(snapshot)?;
+        } else if prepared {
+            self.plan.route_services(snapshot);
+            self.wire()?;
         } else {
-            self.change_to(Plan::new(snapshot))?;
+            self.begin(Plan::new(snapshot))?;
+            self.wire()?;
         }
         let running = self.dns.take();
         self.dns = Dns::follow(running, snapshot, |place| self.netns(place))?;
@@ -136,7 +167,8 @@ impl Cluster {
         namespace.change(&stack.tables)
     }
 
-    fn change_to(&mut self, plan: Plan) -> Result<(), ClusterError> {
+    /// Takes away what a plan does not have, and makes the namespaces of what it brings.
+    fn begin(&mut self, plan: Plan) -> Result<(), ClusterError> {
         let old = std::mem::replace(&mut self.plan, plan);
         for (place, stack) in &old.stacks {
             if self.plan.stacks.get(place).is_some_and(|new| stack.becomes(new)) {
@@ -144,6 +176,7 @@ impl Cluster {
             }
             // While the namespace is held its links cannot vanish from the other end.
             let held = self.namespaces.remove(place);
+            self.coming.remove(place);
             self.health.forget(place);
             if let Some(uplink) = &stack.uplink
                 && let Some(above) = self.namespaces.get_mut(&uplink.above)
@@ -153,16 +186,22 @@ impl Cluster {
             }
             drop(held);
         }
-
         // Those above come before those below: the order of places, backwards.
-        let stacks = self.plan.stacks.iter().rev();
-        let came: Vec<_> = stacks.filter(|(place, _)| !self.namespaces.contains_key(place)).collect();
         let mut sysctls = Sysctls::new(self.plan.families.contains(Family::Ipv6), self.spoil);
-        for (place, stack) in &came {
-            self.namespaces.insert((*place).clone(), Namespace::new(place, stack, &mut sysctls)?);
+        for (place, stack) in self.plan.stacks.iter().rev() {
+            if !self.namespaces.contains_key(place) {
+                self.namespaces.insert(place.clone(), Namespace::new(place, stack, &mut sysctls)?);
+                self.coming.insert(place.clone());
+            }
         }
+        Ok(())
+    }
+
+    /// Wires what is coming, and fills every table.
+    fn wire(&mut self) -> Result<(), ClusterError> {
+        let came = std::mem::take(&mut self.coming);
         let mut grown = BTreeSet::new();
-        for (place, stack) in &came {
+        for (place, stack) in self.plan.stacks.iter().rev().filter(|(place, _)| came.contains(place)) {
             let Some(uplink) = &stack.uplink else { continue };
             let Some(netns) = self.netns(place).map(Arc::clone) else { continue };
             if let Some(above) = self.namespaces.get_mut(&uplink.above) {
@@ -170,7 +209,6 @@ impl Cluster {
                 grown.insert(&uplink.above);
             }
         }
-        let came: BTreeSet<&Place> = came.into_iter().map(|(place, _)| place).collect();
         for (place, stack) in self.plan.stacks.iter().rev() {
             let Some(namespace) = self.namespaces.get_mut(place) else { continue };
             if came.contains(place) {

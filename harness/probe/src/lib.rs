@@ -35,7 +35,8 @@ mod token;
 mod verdict;
 mod world;
 
+pub use batch::{Streamed, Streaming, Turn};
 pub use error::ProbeError;
-pub use prober::Prober;
+pub use prober::{Prober, listens, sites};
 pub use request::{Patience, ProbePort, ProbeRequest, Target};
 pub use stack::Site;

@@ -1,6 +1,6 @@
 //! The prober: knows the cluster's stacks, makes batches of probes, and traces one.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Streaming};
 use crate::error::ProbeError;
 use crate::ledger::Ledger;
 use crate::request::ProbeRequest;
@@ -35,14 +35,7 @@ impl Prober {
     /// gives), a hostNetwork pod on those of its node, an external host on its own; the pod of the cluster
     /// DNS serves port 53 itself. Connections that were kept by a place that is gone are closed.
     pub fn sync(&mut self, cluster: &Cluster, snapshot: &Snapshot) -> Result<(), ProbeError> {
-        let mut listens = listens(snapshot);
-        let sites =
-            cluster.places().filter(|(place, _)| **place != Place::Router).map(|(place, netns)| Site {
-                place: place.clone(),
-                netns: Arc::clone(netns),
-                listens: listens.remove(place).unwrap_or_default(),
-            });
-        self.attach(sites.collect(), snapshot.topology.family.list())
+        self.attach(sites(cluster, snapshot), snapshot.topology.family.list())
     }
 
     /// The same for network stacks that are not a [`Cluster`]'s: after this, the prober knows exactly
@@ -62,6 +55,22 @@ impl Prober {
         let observations = Batch { world, ledger, tokens, observations: Vec::new() }.run(requests)?;
         self.check_late()?;
         Ok(observations)
+    }
+
+    /// Makes probes of these requests, whose targets are addresses, without pause until `streaming` says stop,
+    /// and hands each to it; what was under way then is handed over, too. Patience is one for all: what a
+    /// rule logged is decided at once, and what nobody knows anything of after 100 ms.
+    ///
+    /// An error as of [`Prober::probe`].
+    pub fn stream(
+        &mut self,
+        requests: &[ProbeRequest],
+        streaming: &mut dyn Streaming,
+    ) -> Result<(), ProbeError> {
+        self.check_late()?;
+        let (world, ledger, tokens) = (&mut self.world, &mut self.ledger, &mut self.tokens);
+        Batch { world, ledger, tokens, observations: Vec::new() }.stream(requests, streaming)?;
+        self.check_late()
     }
 
     /// Closes every connection that was kept ([`ProbeRequest::keep`]), at both ends.
@@ -96,8 +105,20 @@ impl Prober {
     }
 }
 
-/// On which ports each place listens.
-fn listens(snapshot: &Snapshot) -> BTreeMap<Place, BTreeSet<ListenPort>> {
+/// The network stacks of a cluster, with the ports on which each listens.
+pub fn sites(cluster: &Cluster, snapshot: &Snapshot) -> Vec<Site> {
+    let mut listens = listens(snapshot);
+    let places = cluster.places().filter(|(place, _)| **place != Place::Router);
+    let site = |(place, netns): (&Place, &Arc<Netns>)| Site {
+        place: place.clone(),
+        netns: Arc::clone(netns),
+        listens: listens.remove(place).unwrap_or_default(),
+    };
+    places.map(site).collect()
+}
+
+/// On which ports each place listens, as [`Prober::sync`] opens them; without port 53 of the cluster DNS.
+pub fn listens(snapshot: &Snapshot) -> BTreeMap<Place, BTreeSet<ListenPort>> {
     let dns = NamespacedName::new(well_known::DNS_NAMESPACE, well_known::DNS_POD);
     let mut listens: BTreeMap<Place, BTreeSet<ListenPort>> = BTreeMap::new();
     for (name, pod) in &snapshot.pods {

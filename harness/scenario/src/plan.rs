@@ -3,10 +3,15 @@
 //! Plain data. The format (`crate::format`) makes plans and the runner walks them; the runner needs
 //! nothing of the format.
 
+mod matrix;
+
+pub use matrix::{MatrixDestination, MatrixPlan};
+
 use netproof_controlplane::Change;
 use netproof_model::event::{Location, ScenarioId};
 use netproof_model::flow::{Flow, FlowProtocol};
 use netproof_model::{Direction, Family, Outcome, Place, PolicyRef, Rejection, Topology};
+use netproof_oracle::Profile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -33,8 +38,22 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// How many network stacks (pods, nodes, external hosts, the router) the largest step has.
     pub places: usize,
-    /// Whether the oracle's matrix of every step is wanted (`matrix: off` says no).
-    pub oracle_matrix: bool,
+    /// The matrix that every step tries beside its expectations.
+    pub matrix: MatrixPlan,
+    /// How to read what the API leaves open, where the scenario says so itself.
+    pub profile: Option<Profile>,
+    /// Runs of one group have the same topology (one `Arc`) and the same initial objects: they are walked in
+    /// worlds that they share, and a rehearsal counts for all of them. The name is unique among the groups that
+    /// were loaded together.
+    pub group: Option<String>,
+}
+
+impl Plan {
+    /// How to read what the API leaves open: as was asked for, else as the scenario says, else as our own
+    /// enforcer does.
+    pub(crate) fn profile_or(&self, asked: Option<Profile>) -> Profile {
+        asked.or(self.profile).unwrap_or(Profile::NETPROOF)
+    }
 }
 
 /// Changes, then expectations.
@@ -46,8 +65,54 @@ pub struct Step {
     pub location: Location,
     /// Each its own generation, in order; empty where the step changes nothing.
     pub change_sets: Vec<Vec<Change>>,
+    /// How often all of them are made, one round after the other; at least 1. A later round allocates no
+    /// address and no port that the first did not.
+    pub rounds: usize,
+    /// What must hold all the time while they are made.
+    pub streams: Vec<Stream>,
     /// What must hold after the last change set.
     pub expectations: Vec<Expectation>,
+}
+
+/// One flow in one family that is probed without pause while a step's changes are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Unique within the plan and the same in every run: `STEP/never allow/FLOW[ FAMILY]`, `STEP/never cut/...`,
+    /// `STEP/never cut, kept/...`, followed by ` (2)` where that stands twice.
+    pub name: String,
+    /// Where it is written.
+    pub location: Location,
+    /// The flow, namespace and port filled in.
+    pub flow: Flow,
+    /// The family to try it on.
+    pub family: Family,
+    /// What to send: the same before the changes, between them and afterwards. The target is an address.
+    pub request: Request,
+    /// What must not happen to any probe.
+    pub never: Never,
+    /// Whether all probes are messages over one connection.
+    pub keep: bool,
+    /// After how many change sets of a round both ends are there for the first time, so that the flow can be
+    /// rehearsed.
+    pub complete_after: usize,
+}
+
+/// What must not happen to any probe of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Never {
+    /// No probe gets through.
+    Allow,
+    /// Every probe is answered.
+    Cut,
+}
+
+impl fmt::Display for Never {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Never::Allow => "never allow",
+            Never::Cut => "never cut",
+        })
+    }
 }
 
 /// One flow in one family, and what is expected of it.

@@ -74,6 +74,11 @@ impl<'a> Answers<'a> {
         Answers { oracle: Oracle::new(snapshot, profile) }
     }
 
+    /// Whose choices they are at the points that the API leaves open.
+    pub fn profile(&self) -> &Profile {
+        self.oracle.profile()
+    }
+
     /// What the API says about an expectation's flow; `None` where it does not speak about it. Steps are
     /// asked about in their order, all with the same `kept`.
     pub fn answer(&self, expectation: &Expectation, kept: &mut Kept) -> Option<Answer> {
@@ -298,7 +303,7 @@ impl Word {
     }
 
     /// Whether it is what was observed.
-    fn agrees(&self, outcome: Outcome, observed: &str) -> bool {
+    pub(crate) fn agrees(&self, outcome: Outcome, observed: &str) -> bool {
         match self {
             Word::Open(_) => true,
             Word::Allow => matches!(outcome, Outcome::Connected | Outcome::Refused | Outcome::NoAnswer),

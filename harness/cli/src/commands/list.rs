@@ -32,7 +32,7 @@ pub fn list(arguments: &ListArguments) -> Exit {
             }
         }
     } else {
-        let loaded = match load(selection, None) {
+        let loaded = match load(selection, None, &[]) {
             Ok(loaded) => loaded,
             Err(exit) => return exit,
         };

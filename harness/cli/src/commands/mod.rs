@@ -3,6 +3,7 @@
 pub mod doctor;
 pub mod explain;
 pub mod list;
+pub mod matrix;
 pub mod run;
 pub mod validate;
 
@@ -11,13 +12,19 @@ use crate::exit::Exit;
 use crate::outputs;
 use netproof_oracle::Profile;
 use netproof_scenario::format::{self, Loaded, NotApplicable, Options, manifests};
-use netproof_scenario::plan::Plan;
+use netproof_scenario::plan::{MatrixDestination, Plan};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// Reads what was chosen, and holds it against the API if a profile says how to read that. What is wrong with it has been said when this fails.
-fn load(selection: &Selection, against: Option<Profile>) -> Result<Loaded, Exit> {
-    let options = Options { against, ..options(&selection.choice) };
+/// Reads what was chosen, and holds it against the API if a profile says how to read that; `destinations`, if
+/// there are any, are those of every matrix. What is wrong with it has been said when this fails.
+fn load(
+    selection: &Selection,
+    against: Option<Profile>,
+    destinations: &[MatrixDestination],
+) -> Result<Loaded, Exit> {
+    let destinations = destinations.iter().copied().collect();
+    let options = Options { against, destinations, ..options(&selection.choice) };
     format::load(&selection.paths, &options).map_err(bad_input)
 }
 
@@ -28,7 +35,7 @@ fn options(choice: &Choice) -> Options {
         topology: choice.topology.clone(),
         wiring: choice.wiring.map(Into::into),
         family: choice.family.map(Into::into),
-        against: None,
+        ..Options::default()
     }
 }
 

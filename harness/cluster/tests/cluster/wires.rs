@@ -16,12 +16,13 @@ use std::sync::Arc;
 
 pub fn trials() -> Vec<Trial> {
     type Test = fn(Wiring, Families);
-    let tests: [(&str, Test); 8] = [
+    let tests: [(&str, Test); 9] = [
         ("external_networks_have_hosts_and_nobody_else", networks),
         ("what_the_host_has_set_does_not_matter", hostile),
         ("everybody_reaches_everybody", mesh),
         ("a_place_without_owner_is_unreachable_at_once", unreachable),
         ("pods_come_go_and_come_back", pods_change),
+        ("what_comes_is_there_before_its_wire", in_two_halves),
         ("externals_come_go_and_move", externals_change),
         ("an_address_moves_to_another_pod", address_moves),
         ("a_pod_with_an_address_of_another_nodes_range", stray),
@@ -183,6 +184,30 @@ fn pods_change(wiring: Wiring, family: Families) {
     cluster.update(&world.snapshot()).unwrap();
     assert_unreachable(&cluster, &pod("b"), old_address);
     assert!(Arc::ptr_eq(&kept, cluster.netns(&pod("b")).unwrap()), "who stays keeps the namespace");
+    cluster.full_health().unwrap();
+}
+
+/// What goes is gone and what comes has its namespace before anything is wired to it.
+fn in_two_halves(wiring: Wiring, family: Families) {
+    let mut world = small_world(wiring, family);
+    let mut cluster = Cluster::build(&world.snapshot()).unwrap();
+    world.delete("pod", "a");
+    let snapshot = world.pod("d", "node2");
+    cluster.prepare(&snapshot).unwrap();
+    let kept = Arc::clone(cluster.netns(&pod("d")).unwrap());
+    assert!(cluster.netns(&pod("a")).is_none());
+    let error = refusal(&cluster, &pod("d"), address(&snapshot, &pod("b"))).map(|error| error.kind());
+    let nowhere = [ErrorKind::NetworkUnreachable, ErrorKind::AddrNotAvailable];
+    assert!(error.is_some_and(|error| nowhere.contains(&error)), "no wire leads out of it yet: {error:?}");
+    // A snapshot that came between is followed, too.
+    let snapshot = world.pod("e", "node1");
+    cluster.prepare(&snapshot).unwrap();
+    cluster.update(&snapshot).unwrap();
+    everybody_reaches_everybody(&cluster, &snapshot);
+    assert!(Arc::ptr_eq(&kept, cluster.netns(&pod("d")).unwrap()), "the namespace is the one that was made");
+    cluster.prepare(&snapshot).unwrap();
+    cluster.update(&snapshot).unwrap();
+    everybody_reaches_everybody(&cluster, &snapshot);
     cluster.full_health().unwrap();
 }
 

@@ -13,6 +13,7 @@ mod evidence;
 mod kept;
 mod names;
 mod outcomes;
+mod stream;
 mod stress;
 mod sync;
 mod world;
@@ -33,6 +34,7 @@ fn main() {
     trials.extend(evidence::trials());
     trials.extend(kept::trials());
     trials.extend(sync::trials());
+    trials.extend(stream::trials());
     trials.extend(stress::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -11,10 +11,11 @@ use crate::format::{refs, resolve};
 use crate::plan::{Plan, Request, Step};
 use crate::prediction::{Answer, Answers, Kept};
 use netproof_api::suggest::did_you_mean;
-use netproof_controlplane::{ChangeError, ControlPlane};
+use netproof_controlplane::{ChangeError, ControlPlane, Snapshot};
 use netproof_model::Family;
 use netproof_model::flow::Flow;
 use netproof_oracle::Profile;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// What to explain of a plan.
@@ -24,13 +25,13 @@ pub struct Question<'a> {
     pub step: Option<&'a str>,
     /// This flow, in the namespace `default` where it names none, instead of those that the steps expect something of.
     pub flow: Option<&'a Flow>,
-    /// How to read what the API leaves open.
-    pub profile: Profile,
+    /// How to read what the API leaves open; as the plan says, else as our own enforcer does, if absent.
+    pub profile: Option<Profile>,
 }
 
-/// Why there is no explanation.
+/// Why there is no explanation, and no matrix.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ExplainError {
+pub enum NoAnswer {
     /// No step has that name.
     #[error("there is no step `{name}` in {scenario}\nhelp: {help}")]
     NoStep {
@@ -53,6 +54,24 @@ pub enum ExplainError {
         /// How to mend it.
         help: String,
     },
+    /// A selector names nothing.
+    #[error("{option} {selector} names nothing that is there\nhelp: {help}")]
+    NoMatch {
+        /// The option.
+        option: String,
+        /// The selector.
+        selector: String,
+        /// What it may have meant.
+        help: String,
+    },
+    /// There is no cell to ask about.
+    #[error("no source and destination are left to ask about in {scenario}\nhelp: {help}")]
+    NothingLeft {
+        /// The scenario run.
+        scenario: String,
+        /// What there is.
+        help: String,
+    },
     /// A plan was made with the same changes, so this is a bug of netproof's.
     #[error("a change that was planned is refused: {}", .0.message)]
     Refused(ChangeError),
@@ -62,31 +81,26 @@ pub enum ExplainError {
 ///
 /// # Errors
 /// A step or flow that is named and is not there.
-pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>, ExplainError> {
+pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>, NoAnswer> {
     let is_asked = |step: &Step| question.step.is_none_or(|name| name == step.name);
-    if let Some(name) = question.step.filter(|_| !plan.steps.iter().any(is_asked)) {
-        let names: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
-        let help = match did_you_mean(name, names.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("its steps are: {}", names.join(", ")),
-        };
-        let scenario = plan.id.to_string();
-        return Err(ExplainError::NoStep { name: name.to_owned(), scenario, help });
+    if let Some(name) = question.step {
+        find_step(plan, name)?;
     }
-    let mut control = ControlPlane::new(plan.topology.clone()).map_err(ExplainError::Refused)?;
-    control.apply(&plan.initial).map_err(ExplainError::Refused)?;
+    let mut control = ControlPlane::new(plan.topology.clone()).map_err(NoAnswer::Refused)?;
+    control.apply(&plan.initial).map_err(NoAnswer::Refused)?;
     let flow = question.flow.map(|flow| refs::flow_in(flow.clone(), "default"));
     let mut kept = Kept::default();
     let mut explanations = Vec::new();
     for step in &plan.steps {
         for changes in &step.change_sets {
-            control.apply(changes).map_err(ExplainError::Refused)?;
+            control.apply(changes).map_err(NoAnswer::Refused)?;
         }
         let snapshot = control.snapshot();
-        let answers = Answers::new(&snapshot, question.profile);
+        let answers = Answers::new(&snapshot, plan.profile_or(question.profile));
         let mut add = |flow: &Flow, family: Family, answer: Option<Answer>| {
             explanations.push(Explanation {
                 scenario: plan.id.to_string(),
+                profile: plan.profile_or(question.profile).name.to_owned(),
                 step: step.name.clone(),
                 flow: flow.to_string(),
                 family: (plan.topology.family.list().len() > 1).then(|| family.to_string()),
@@ -107,12 +121,7 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>,
             Some(flow) if is_asked(step) => {
                 let resolved = resolve::resolve(&snapshot, flow, true).map_err(|mistake| {
                     let resolve::Mistake { message, help, .. } = mistake;
-                    ExplainError::Flow {
-                        step: step.name.clone(),
-                        scenario: plan.id.to_string(),
-                        message,
-                        help,
-                    }
+                    NoAnswer::Flow { step: step.name.clone(), scenario: plan.id.to_string(), message, help }
                 })?;
                 for (family, request) in &resolved.requests {
                     let request: &Request = request;
@@ -132,4 +141,43 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>,
         }
     }
     Ok(explanations)
+}
+
+/// The position of a step.
+fn find_step(plan: &Plan, name: &str) -> Result<usize, NoAnswer> {
+    plan.steps.iter().position(|step| step.name == name).ok_or_else(|| {
+        let names: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+        let help = match did_you_mean(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("its steps are: {}", names.join(", ")),
+        };
+        NoAnswer::NoStep { name: name.to_owned(), scenario: plan.id.to_string(), help }
+    })
+}
+
+/// A step, the last one if none is named, and the objects after it.
+///
+/// # Errors
+/// No step has that name.
+pub(crate) fn state_after<'p>(
+    plan: &'p Plan,
+    step: Option<&str>,
+) -> Result<(&'p Step, Arc<Snapshot>), NoAnswer> {
+    let last = plan.steps.len().saturating_sub(1);
+    let position = step.map_or(Ok(last), |name| find_step(plan, name))?;
+    let mut control = ControlPlane::new(plan.topology.clone()).map_err(NoAnswer::Refused)?;
+    control.apply(&plan.initial).map_err(NoAnswer::Refused)?;
+    let mut asked = None;
+    for step in plan.steps.iter().take(position + 1) {
+        for changes in &step.change_sets {
+            control.apply(changes).map_err(NoAnswer::Refused)?;
+        }
+        asked = Some(step);
+    }
+    let scenario = || plan.id.to_string();
+    let step = asked.ok_or_else(|| NoAnswer::NothingLeft {
+        scenario: scenario(),
+        help: "the scenario has no step".to_owned(),
+    })?;
+    Ok((step, control.snapshot()))
 }

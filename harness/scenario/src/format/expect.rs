@@ -4,10 +4,10 @@
 use super::document::{Document, Problems};
 use super::matrix;
 use super::refs;
-use super::types::{ExpectSpec, FlowSpec, LongFlow, StepSpec};
+use super::types::{ExpectSpec, FlowSpec, LongFlow, StepExpectations, StepSpec};
 use super::unions::{TextOr, TextOrList};
 use super::wish::Wish;
-use super::words::ProtocolName;
+use super::words::{FamilyName, ProtocolName};
 use netproof_api::source::Span;
 use netproof_api::yaml::{Node, Spanned};
 use netproof_model::Family;
@@ -50,8 +50,10 @@ impl Reader<'_> {
     /// Everything that a step expects, in the order it is written; `expect` before `matrix`.
     pub fn step(&mut self, step: &StepSpec) -> Vec<Written> {
         let mut all = Vec::new();
-        for expect in &step.expect {
-            self.expect(expect, &mut all);
+        if let Some(Spanned { value: StepExpectations::Flows(flows), .. }) = &step.expect {
+            for expect in flows {
+                self.expect(expect, &mut all);
+            }
         }
         for table in step.matrix.iter().flat_map(|tables| &tables.0) {
             self.matrix(table, &mut all);
@@ -64,32 +66,44 @@ impl Reader<'_> {
     }
 
     fn expect(&mut self, spec: &Spanned<ExpectSpec>, all: &mut Vec<Written>) {
-        let flows = self.flows(spec);
+        let flows = self.flows(spec.span, &spec.flow, &spec.flows, spec.family);
         let Some(wish) = self.wish(spec) else { return };
-        for (mut flow, spans) in flows {
-            match (spec.family.map(Family::from), flow.family) {
-                (Some(family), Some(own)) if family != own => {
-                    let help = "say it in one place";
-                    self.report(
-                        spans.whole,
-                        format!("the flow is of {own} and the expectation of {family}"),
-                        help,
-                    );
-                }
-                (family @ Some(_), _) => flow.family = family,
-                (None, _) => {}
-            }
-            all.push(Written { flow, spans, wish: wish.clone() });
-        }
+        all.extend(flows.into_iter().map(|(flow, spans)| Written { flow, spans, wish: wish.clone() }));
     }
 
-    fn flows(&mut self, spec: &Spanned<ExpectSpec>) -> Vec<(Flow, FlowSpans)> {
+    /// The flows of `flow` or `flows`, in the family that stands beside them.
+    pub(super) fn flows(
+        &mut self,
+        whole: Span,
+        flow: &Option<FlowSpec>,
+        flows: &Option<TextOrList<FlowSpec>>,
+        family: Option<FamilyName>,
+    ) -> Vec<(Flow, FlowSpans)> {
+        let mut found = self.written_flows(whole, flow, flows);
+        let Some(family) = family.map(Family::from) else { return found };
+        for (flow, spans) in &mut found {
+            if let Some(own) = flow.family.filter(|own| *own != family) {
+                let message = format!("the flow is of {own} and the expectation of {family}");
+                self.report(spans.whole, message, "say it in one place");
+            } else {
+                flow.family = Some(family);
+            }
+        }
+        found
+    }
+
+    fn written_flows(
+        &mut self,
+        whole: Span,
+        flow: &Option<FlowSpec>,
+        several: &Option<TextOrList<FlowSpec>>,
+    ) -> Vec<(Flow, FlowSpans)> {
         let mut flows = Vec::new();
-        match (&spec.flow, &spec.flows) {
+        match (flow, several) {
             (Some(flow), None) => flows.extend(self.flow(flow)),
             (None, Some(TextOrList::List(list))) => {
                 if list.is_empty() {
-                    self.report(spec.span, "`flows` has no flow", "list at least one");
+                    self.report(whole, "`flows` has no flow", "list at least one");
                 }
                 flows.extend(list.iter().filter_map(|flow| self.flow(flow)));
             }
@@ -105,11 +119,11 @@ impl Reader<'_> {
                 }
             }
             (Some(_), Some(_)) => {
-                self.report(spec.span, "`flow` and `flows` stand side by side", "keep one of the two");
+                self.report(whole, "`flow` and `flows` stand side by side", "keep one of the two");
             }
             (None, None) => {
                 let help = "add `flow: SOURCE -> DESTINATION[:PORT[/PROTOCOL]]`";
-                self.report(spec.span, "the expectation names no flow", help);
+                self.report(whole, "the expectation names no flow", help);
             }
         }
         flows

@@ -10,17 +10,19 @@ mod expect;
 mod expectation;
 mod files;
 mod filter;
+mod groups;
 mod library;
 mod lint;
 pub mod manifests;
-mod matrix;
+pub(crate) mod matrix;
+mod meanwhile;
 mod objects;
 mod ports;
 pub(crate) mod refs;
 pub(crate) mod resolve;
 mod scenario;
 mod schema;
-mod serving;
+pub(crate) mod serving;
 mod short;
 mod suite;
 mod topology;
@@ -36,9 +38,11 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{case_table_schema, explanation_schema, scenario_schema, suite_schema, topology_schema};
+pub use schema::{
+    case_table_schema, explanation_schema, matrix_schema, scenario_schema, suite_schema, topology_schema,
+};
 
-use crate::plan::Plan;
+use crate::plan::{MatrixDestination, Plan};
 use document::Problems;
 use filter::Filter;
 use lint::Lint;
@@ -48,7 +52,7 @@ use netproof_model::event::{Location, ScenarioId};
 use netproof_model::{Families, Wiring};
 use netproof_oracle::Profile;
 use scenario::Loader;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use walk::Scenario;
 
@@ -67,8 +71,10 @@ pub struct Options {
     /// Only scenario runs that this expression chooses.
     pub filter: Option<String>,
     /// Expectations that contradict the API are errors, at the points that it leaves open with this profile's
-    /// choices.
+    /// choices, unless a scenario names its own.
     pub against: Option<Profile>,
+    /// The destinations of every matrix, instead of what a scenario says, if there are any.
+    pub destinations: BTreeSet<MatrixDestination>,
 }
 
 /// What was read.
@@ -121,6 +127,7 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
     let mut found = VecDeque::from(search.find(paths, &mut problems));
     while let Some(file) = found.pop_front() {
         let scenarios = loader.file(&file, &mut loaded, &mut problems);
+        let mut cases = Vec::new();
         for scenario in scenarios {
             let place = scenario.document.location(scenario.name.span);
             let name = (scenario.suite.clone(), scenario.name.value.clone());
@@ -133,9 +140,14 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             }
             names.insert(name, place);
             let mut found = Problems::default();
+            let before = loaded.plans.len();
             plan(&scenario, options, filter.as_ref(), &mut loaded, &mut found);
+            if scenario.case().is_some() {
+                cases.extend(before..loaded.plans.len());
+            }
             problems.extend_from(scenario.case(), found);
         }
+        groups::assign(&mut loaded.plans, &cases);
         // What was named itself keeps the name that it was given.
         if found.is_empty() {
             found.extend(search.find(&loader.take_included(), &mut problems));
@@ -191,7 +203,7 @@ fn plan(
             continue;
         }
         let mut found = Problems::default();
-        match walk::walk(scenario, variant, options.against, &mut lint, &mut found) {
+        match walk::walk(scenario, variant, options, &mut lint, &mut found) {
             Some(plan) => loaded.plans.push(plan),
             None => complete = false,
         }

@@ -57,10 +57,7 @@ impl Reader<'_> {
     pub fn change_sets(&mut self, step: &StepSpec) -> Vec<Vec<Placed>> {
         let at_once = step.apply.is_some() || step.label.is_some() || step.delete.is_some();
         let Some(changes) = &step.changes else {
-            let mut set = Vec::new();
-            set.extend(step.apply.iter().flat_map(|items| self.items(items)));
-            set.extend(step.label.iter().flat_map(|labels| self.labels(labels)));
-            set.extend(step.delete.iter().flat_map(|objects| self.deletions(objects)));
+            let set = self.change_set(&step.apply, &step.label, &step.delete);
             return if at_once { vec![set] } else { Vec::new() };
         };
         if at_once {
@@ -68,14 +65,29 @@ impl Reader<'_> {
             let help = "write all of the step's changes under `changes`, in the order they are to be made";
             self.problems.push(self.document.error(changes.span, message).help(help));
         }
-        changes
-            .iter()
-            .map(|change| match change {
-                ChangeSpec::Apply(items) => self.items(items),
-                ChangeSpec::Label(labels) => self.labels(labels),
-                ChangeSpec::Delete(objects) => self.deletions(objects),
-            })
-            .collect()
+        let mut sets = Vec::new();
+        for Spanned { value: ChangeSpec { apply, label, delete }, span } in changes.iter() {
+            if apply.is_none() && label.is_none() && delete.is_none() {
+                let error = self.document.error(*span, "the change is empty");
+                self.problems.push(error.help("add `apply`, `label` or `delete`, or leave it out"));
+            }
+            sets.push(self.change_set(apply, label, delete));
+        }
+        sets
+    }
+
+    /// What takes effect at once, in the order in which it is made.
+    fn change_set(
+        &mut self,
+        apply: &Option<Items>,
+        label: &Option<LabelChanges>,
+        delete: &Option<Vec<Spanned<String>>>,
+    ) -> Vec<Placed> {
+        let mut set = Vec::new();
+        set.extend(apply.iter().flat_map(|items| self.items(items)));
+        set.extend(label.iter().flat_map(|labels| self.labels(labels)));
+        set.extend(delete.iter().flat_map(|objects| self.deletions(objects)));
+        set
     }
 
     /// The changes of a list of items.

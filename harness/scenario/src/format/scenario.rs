@@ -8,11 +8,14 @@ use super::library::{self, Library};
 use super::lint::Lint;
 use super::objects::{Placed, Reader as ObjectReader};
 use super::suite;
-use super::types::{ScenarioFile, ScenarioSpec, check_tag};
+use super::types::{
+    MatrixFields, MatrixSpec, ScenarioFile, ScenarioSpec, StepExpectations, StepSpec, check_tag,
+};
 use super::unions::TextOr;
 use super::walk::{ReadStep, Scenario};
-use super::words::{ApiVersion, ScenarioKind};
+use super::words::{ApiVersion, Off, OracleWord, ScenarioKind};
 use super::{Loaded, Options, expect, refs, variants};
+use crate::plan::{MatrixDestination, MatrixPlan};
 use netproof_api::manifest::Context;
 use netproof_api::source::Span;
 use netproof_api::suggest::{did_you_mean, suggestion};
@@ -190,14 +193,19 @@ impl<'a> Loader<'a> {
             .zip(change_sets)
             .map(|(step, change_sets)| ReadStep {
                 name: step.name.clone(),
+                meanwhile: reader.meanwhile(step, change_sets.len()),
                 change_sets,
                 expectations: reader.step(step),
+                by_oracle: by_oracle(step),
             })
             .collect();
+        let matrix = matrix(&document, &spec, problems);
         let matches_nothing = matches_nothing(&document, &spec, &context.namespace, problems);
-        if problems.errors() == before && steps.iter().all(|step| step.expectations.is_empty()) {
+        if problems.errors() == before && steps.iter().all(ReadStep::is_empty) {
             let error = document.error(spec.steps.span, "the scenario expects nothing");
-            problems.push(error.help("add `expect` or `matrix` to a step"));
+            problems.push(error.help(
+                "add `expect`, `matrix` or `meanwhile` to a step; `expect: oracle` is what the API says",
+            ));
         }
         let topology_span = spec.topology.as_ref().map_or(metadata.name.span, |topology| topology.span);
         (problems.errors() == before).then(|| Scenario {
@@ -213,7 +221,8 @@ impl<'a> Loader<'a> {
             variants: spec.variants,
             requires: spec.requires,
             matches_nothing,
-            oracle_matrix: spec.matrix.is_none(),
+            matrix,
+            profile: spec.profile.map(|name| name.0),
             document,
         })
     }
@@ -323,6 +332,35 @@ fn check_steps(document: &Document, spec: &ScenarioSpec, problems: &mut Problems
             )));
         }
         problems.check_twice(document, &mut seen, &step.name, "step");
+    }
+}
+
+/// Where a step says that it expects what the API says.
+fn by_oracle(step: &StepSpec) -> Option<Span> {
+    let expect = step.expect.as_ref()?;
+    matches!(expect.value, StepExpectations::Oracle(OracleWord::Oracle)).then_some(expect.span)
+}
+
+/// The matrix of every step.
+fn matrix(document: &Document, spec: &ScenarioSpec, problems: &mut Problems) -> MatrixPlan {
+    match &spec.matrix {
+        None => MatrixPlan::default(),
+        Some(MatrixSpec::Off(Off::Off)) => {
+            for span in spec.steps.value.iter().filter_map(by_oracle) {
+                let error =
+                    document.error(span, "the step relies on a matrix that the scenario switches off");
+                problems.push(error.help("take `matrix: off` away, or list what the step expects"));
+            }
+            MatrixPlan::Off
+        }
+        Some(MatrixSpec::On(MatrixFields { destinations })) => {
+            if destinations.value.is_empty() {
+                let error = document.error(destinations.span, "the matrix has no destination");
+                problems.push(error.help("list some of pod-ip, service-ip and service-name, or write `off`"));
+            }
+            let destinations = destinations.value.iter().map(|it| MatrixDestination::from(it.value));
+            MatrixPlan::On { destinations: destinations.collect() }
+        }
     }
 }
 

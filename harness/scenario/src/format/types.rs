@@ -6,8 +6,8 @@ use super::short::Items;
 use super::topology::TopologySpec;
 use super::unions::{OneOrMany, PortText, TextOr, TextOrList};
 use super::words::{
-    ApiVersion, ConnectionName, FamiliesName, FamilyName, Off, OutcomeName, Placement, ProtocolName,
-    RejectionName, ScenarioKind, VerdictName, WiringName,
+    ApiVersion, ConnectionName, DestinationName, FamiliesName, FamilyName, NeverName, Off, OracleWord,
+    OutcomeName, Placement, ProfileName, ProtocolName, RejectionName, ScenarioKind, VerdictName, WiringName,
 };
 use netproof_api::names;
 use netproof_api::yaml::{Node, Spanned, Value};
@@ -85,9 +85,48 @@ pub struct ScenarioSpec {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub matches_nothing: Vec<Spanned<String>>,
-    /// `off`: flows that no step mentions are not checked against what the API says, either.
+    /// What every step tries beside the flows that it mentions, and holds against what the API says: the flows
+    /// between all pods and external hosts of the scenario and to its services. `off`: nothing.
     #[serde(default)]
-    pub matrix: Option<Off>,
+    pub matrix: Option<MatrixSpec>,
+    /// How to read what the API leaves open; that of the command line if absent.
+    #[serde(default)]
+    pub profile: Option<ProfileName>,
+}
+
+/// Whether every step tries a matrix, and of what.
+#[derive(Debug, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Matrix")]
+pub enum MatrixSpec {
+    /// None.
+    Off(Off),
+    /// One.
+    On(MatrixFields),
+}
+
+/// What the matrix of a step is addressed to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "MatrixDestinations")]
+pub struct MatrixFields {
+    /// The kinds of destinations; `pod-ip` and `service-ip` where no matrix is written.
+    #[schemars(with = "Vec<DestinationName>", length(min = 1))]
+    pub destinations: Spanned<Vec<Spanned<DestinationName>>>,
+}
+
+impl<'de> Deserialize<'de> for MatrixSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let node = Node::deserialize(deserializer)?;
+        match &node.value {
+            Value::String(_) => node.read().map(MatrixSpec::Off),
+            Value::Mapping(_) => node.read().map(MatrixSpec::On),
+            _ => Err(D::Error::custom(format!(
+                "`off` or `{{destinations: [...]}}` is wanted here, not {}",
+                node.describe()
+            ))),
+        }
+    }
 }
 
 /// What a scenario is run in every combination of.
@@ -147,17 +186,73 @@ pub struct StepSpec {
     /// effect at once.
     #[serde(default)]
     #[schemars(with = "Option<Vec<ChangeSpec>>")]
-    pub changes: Option<Spanned<Vec<ChangeSpec>>>,
-    /// What must hold after the changes.
+    pub changes: Option<Spanned<Vec<Spanned<ChangeSpec>>>>,
+    /// How often all of the step's changes are made, one round after the other; once if absent.
     #[serde(default)]
-    #[schemars(with = "Vec<ExpectSpec>")]
-    pub expect: Vec<Spanned<ExpectSpec>>,
+    #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
+    pub repeat: Option<Spanned<u32>>,
+    /// What must hold all the time while the changes are made: flows that are probed without pause meanwhile.
+    #[serde(default)]
+    #[schemars(with = "Vec<MeanwhileSpec>")]
+    pub meanwhile: Vec<Spanned<MeanwhileSpec>>,
+    /// What must hold after the changes: a list, or `oracle`, what the API says of the matrix and no more.
+    #[serde(default)]
+    #[schemars(with = "Option<StepExpectations>")]
+    pub expect: Option<Spanned<StepExpectations>>,
     /// A table, or a list of tables. The first word is the port (`:80`, `:53/udp`, `:icmp`), then the
     /// destinations; each further line is a source and its cells: `.` allow, `X` deny, `D` drop, `R` reject,
     /// `r` refused, `-` not tried, `?` tried and not judged.
     #[serde(default)]
     #[schemars(with = "Option<OneOrMany<String>>")]
     pub matrix: Option<OneOrMany<Node>>,
+}
+
+/// One flow or several that are probed without pause while a step's changes are made.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Meanwhile")]
+pub struct MeanwhileSpec {
+    /// `SOURCE -> DESTINATION[:PORT[/PROTOCOL]]`, or a mapping of its parts.
+    #[serde(default)]
+    pub flow: Option<FlowSpec>,
+    /// Several flows: a list, or a text with one a line.
+    #[serde(default)]
+    pub flows: Option<TextOrList<FlowSpec>>,
+    /// The only family to probe; otherwise every family that both ends have.
+    #[serde(default)]
+    pub family: Option<FamilyName>,
+    /// What must not happen to any probe: `allow` (it gets through) or `cut` (it is not answered).
+    pub never: NeverName,
+    /// `keep`, beside `never: cut`: all probes are messages over one connection (TCP) or flow (UDP), which is
+    /// opened before the first change.
+    #[serde(default)]
+    #[schemars(with = "Option<ConnectionName>")]
+    pub connection: Option<Spanned<ConnectionName>>,
+}
+
+/// What a step expects.
+#[derive(Debug, JsonSchema)]
+#[serde(untagged)]
+pub enum StepExpectations {
+    /// What the API says of the step's matrix.
+    Oracle(OracleWord),
+    /// These flows.
+    #[schemars(with = "Vec<ExpectSpec>")]
+    Flows(Vec<Spanned<ExpectSpec>>),
+}
+
+impl<'de> Deserialize<'de> for StepExpectations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let node = Node::deserialize(deserializer)?;
+        match &node.value {
+            Value::String(_) => node.read().map(StepExpectations::Oracle),
+            Value::Sequence(_) => node.read().map(StepExpectations::Flows),
+            _ => Err(D::Error::custom(format!(
+                "a list of expectations or `oracle` is wanted here, not {}",
+                node.describe()
+            ))),
+        }
+    }
 }
 
 /// New values of labels by object, in the order they are written.
@@ -177,18 +272,22 @@ impl<'de> Deserialize<'de> for LabelChanges {
     }
 }
 
-/// One change of `changes`.
+/// One change of `changes`: what it has takes effect at once.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ChangeSpec {
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct ChangeSpec {
     /// Objects to create or to replace as a whole.
-    Apply(Items),
-    /// Labels to set, or to remove (`null`), by object.
-    #[schemars(with = "LabelsByObject")]
-    Label(LabelChanges),
-    /// Objects to delete, `KIND/[NAMESPACE/]NAME`.
-    #[schemars(with = "Vec<String>")]
-    Delete(Vec<Spanned<String>>),
+    #[serde(default)]
+    pub apply: Option<Items>,
+    /// Labels to set, or to remove (`null`), by object. After `apply`.
+    #[serde(default)]
+    #[schemars(with = "Option<LabelsByObject>")]
+    pub label: Option<LabelChanges>,
+    /// Objects to delete, `KIND/[NAMESPACE/]NAME`. After `label`.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub delete: Option<Vec<Spanned<String>>>,
 }
 
 /// One flow or several, and what must come of each.

@@ -1,17 +1,20 @@
 //! One variant of a scenario, walked through on a control plane: every change is made, every flow of
 //! every step is resolved against the objects of that step, and what comes out is the plan.
 
+use super::Options;
 use super::document::{Document, Problems};
 use super::expect::Written;
 use super::expectation::Judge;
 use super::lint::Lint;
+use super::meanwhile::{self, Meanwhile, States};
 use super::objects::Placed;
 use super::topology;
 use super::types::{Requires, Variants};
 use super::variants::Variant;
 use super::words::Placement;
-use crate::plan::{Expectation, Plan, Step};
+use crate::plan::{Expectation, MatrixPlan, Plan, Step};
 use crate::prediction::{Answers, Kept};
+use crate::run::cells::Table;
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_api::{Diagnostic, Object, ObjectMeta, Source, WorkloadPods};
@@ -55,8 +58,10 @@ pub struct Scenario {
     pub requires: Option<Spanned<Requires>>,
     /// Objects with a selector that is meant to match nothing.
     pub matches_nothing: Vec<Spanned<ObjectRef>>,
-    /// Whether the oracle's matrix is wanted.
-    pub oracle_matrix: bool,
+    /// The matrix that every step tries.
+    pub matrix: MatrixPlan,
+    /// How to read what the API leaves open, if the scenario says so.
+    pub profile: Option<Profile>,
 }
 
 /// A step as it was read.
@@ -65,8 +70,20 @@ pub struct ReadStep {
     pub name: Spanned<String>,
     /// Its changes.
     pub change_sets: Vec<Vec<Placed>>,
+    /// How often they are made, and what must hold meanwhile.
+    pub meanwhile: Meanwhile,
     /// Its expectations.
     pub expectations: Vec<Written>,
+    /// Where it says that it expects what the API says of its matrix.
+    pub by_oracle: Option<Span>,
+}
+
+impl ReadStep {
+    /// Whether it expects nothing.
+    pub fn is_empty(&self) -> bool {
+        let expects = !self.expectations.is_empty() || self.by_oracle.is_some();
+        !expects && self.meanwhile.streams.is_empty()
+    }
 }
 
 impl Scenario {
@@ -90,11 +107,12 @@ impl Scenario {
 pub fn walk(
     scenario: &Scenario,
     variant: &Variant,
-    against: Option<Profile>,
+    options: &Options,
     lint: &mut Lint,
     problems: &mut Problems,
 ) -> Option<Plan> {
     let document = &scenario.document;
+    let against = options.against.map(|profile| scenario.profile.unwrap_or(profile));
     let topology = topology::with_parameters(&scenario.topology, variant.wiring, variant.family);
     let mut control_plane = match ControlPlane::new(Arc::clone(&topology)) {
         Ok(control_plane) => control_plane,
@@ -102,6 +120,10 @@ pub fn walk(
             problems.push(document.error(scenario.topology.span, error.message).help(error.help));
             return None;
         }
+    };
+    let matrix = match options.destinations.is_empty() {
+        true => scenario.matrix.clone(),
+        false => scenario.matrix.clone().to(&options.destinations),
     };
     let before = problems.errors();
     let mut placer = Placer::new(variant.placement, &topology);
@@ -114,18 +136,33 @@ pub fn walk(
     let mut steps = Vec::new();
     let mut kept = Kept::default();
     for step in &scenario.steps {
-        let mut change_sets = Vec::new();
-        for placed in &step.change_sets {
-            let changes = placer.place(placed);
-            if let Err(error) = control_plane.apply(&changes) {
-                problems.push(refused(&document.source, placed, error));
-                return None;
+        let change_sets: Vec<_> = step.change_sets.iter().map(|placed| placer.place(placed)).collect();
+        let mut states = States { all: vec![control_plane.snapshot()], sets: change_sets.len() };
+        for round in 0..if step.meanwhile.repeats() { 2 } else { 1 } {
+            for (placed, changes) in step.change_sets.iter().zip(&change_sets) {
+                if let Err(error) = control_plane.apply(changes) {
+                    let error = refused(&document.source, placed, error);
+                    problems.push(if round == 0 { error } else { refused_again(error) });
+                    return None;
+                }
+                let snapshot = control_plane.snapshot();
+                lint.step(&snapshot);
+                places = places.max(count_places(&snapshot));
+                states.all.push(snapshot);
             }
-            let snapshot = control_plane.snapshot();
-            lint.step(&snapshot);
-            places = places.max(count_places(&snapshot));
-            change_sets.push(changes);
         }
+        if let Err((message, help)) = states.check_rounds() {
+            problems.push(document.error(step.meanwhile.span, message).help(help));
+            return None;
+        }
+        let streams = meanwhile::streams(
+            document,
+            &step.name.value,
+            &step.meanwhile.streams,
+            &states,
+            against,
+            problems,
+        );
         let snapshot = control_plane.snapshot();
         lint.step(&snapshot);
         let judge = Judge { document, snapshot: &snapshot, step: &step.name.value };
@@ -133,9 +170,19 @@ pub fn walk(
         if let Some(profile) = against {
             contradictions(document, &snapshot, profile, &expectations, &mut kept, problems);
         }
+        if let Some(span) = step.by_oracle
+            && Table::new(&snapshot, &scenario.matrix).is_empty()
+        {
+            let error = document.error(span, "the step relies on its matrix, which has no cell");
+            let help = "give a pod or an external host a port, or another pod to try it from; or list what the step \
+                expects";
+            problems.push(error.help(help));
+        }
         let expectations = expectations.into_iter().map(|(_, expectation)| expectation).collect();
         let location = document.location(step.name.span);
-        steps.push(Step { name: step.name.value.clone(), location, change_sets, expectations });
+        let rounds = step.meanwhile.rounds;
+        let name = step.name.value.clone();
+        steps.push(Step { name, location, change_sets, rounds, streams, expectations });
     }
     if topology.neighbours == Neighbours::Learned && places > MOST_LEARNED {
         let message = format!("{places} pods, nodes and hosts are too many for `neighbours: learned`");
@@ -154,7 +201,9 @@ pub fn walk(
         initial,
         steps,
         places,
-        oracle_matrix: scenario.oracle_matrix,
+        matrix,
+        profile: scenario.profile,
+        group: None,
     })
 }
 
@@ -193,6 +242,13 @@ pub fn refused(source: &Arc<Source>, placed: &[Placed], error: ChangeError) -> D
         Some(placed) => diagnostic.at(&placed.source, placed.span),
         None => diagnostic.in_source(source),
     }
+}
+
+/// The same where the changes had been made once already.
+fn refused_again(error: Diagnostic) -> Diagnostic {
+    let message = format!("made a second time, the step's changes are refused: {}", error.message);
+    let help = "`repeat` and `meanwhile` have them made over and over: let them lead back, under `changes`";
+    Diagnostic { message, ..error }.help(help)
 }
 
 /// Puts pods and workloads that name no node where the placement wants them. A name keeps its node.

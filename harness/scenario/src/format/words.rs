@@ -1,10 +1,14 @@
 //! The words that the format offers a choice of, with what an editor says about each.
 
-use crate::plan::{OutcomeWord, VerdictWord};
+use crate::plan::{MatrixDestination, Never, OutcomeWord, VerdictWord};
+use netproof_api::suggest::did_you_mean;
 use netproof_model::topology::{Neighbours, ServiceAddresses};
 use netproof_model::{Families, Family, Rejection, Wiring};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use netproof_oracle::{PROFILES, Profile};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
 use std::fmt;
 
 /// How the pods of a node are joined to it.
@@ -228,12 +232,96 @@ pub enum ConnectionName {
     Keep,
 }
 
+/// What must not happen to any probe while changes are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Never")]
+pub enum NeverName {
+    /// It gets through.
+    Allow,
+    /// It is not answered.
+    Cut,
+}
+
+impl From<NeverName> for Never {
+    fn from(name: NeverName) -> Self {
+        match name {
+            NeverName::Allow => Never::Allow,
+            NeverName::Cut => Never::Cut,
+        }
+    }
+}
+
 /// A switch that can only be turned off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Off {
     /// Off.
     Off,
+}
+
+/// Who says what to expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OracleWord {
+    /// The API: every cell of the step's matrix must be as it says.
+    Oracle,
+}
+
+/// What the cells of a matrix are addressed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "MatrixDestination")]
+pub enum DestinationName {
+    /// The addresses of pods and external hosts.
+    PodIp,
+    /// The cluster IPs of services.
+    ServiceIp,
+    /// The names of services, which the source resolves.
+    ServiceName,
+}
+
+impl From<DestinationName> for MatrixDestination {
+    fn from(name: DestinationName) -> Self {
+        match name {
+            DestinationName::PodIp => MatrixDestination::PodIp,
+            DestinationName::ServiceIp => MatrixDestination::ServiceIp,
+            DestinationName::ServiceName => MatrixDestination::ServiceName,
+        }
+    }
+}
+
+/// A profile of the oracle, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProfileName(pub Profile);
+
+impl<'de> Deserialize<'de> for ProfileName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Profile::named(&name).map(ProfileName).ok_or_else(|| {
+            let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
+            let help = match did_you_mean(&name, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", names.join(", ")),
+            };
+            D::Error::custom(format!("there is no profile `{name}`; {help}"))
+        })
+    }
+}
+
+impl JsonSchema for ProfileName {
+    fn schema_name() -> Cow<'static, str> {
+        "Profile".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
+        json_schema!({
+            "description": "What to read into the API where it leaves something open.",
+            "type": "string",
+            "enum": names,
+        })
+    }
 }
 
 /// What is spoken on a port.

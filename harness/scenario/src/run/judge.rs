@@ -65,15 +65,7 @@ pub(crate) fn judge(
     let observed = observed_word(outcome, denials).to_owned();
     // What is so without policy, too, needs no rule that explains it.
     let is_baseline = expectation.baseline.as_ref().is_some_and(|baseline| baseline.outcome.is(outcome));
-    if denials.is_empty() && outcome.is_denial() && !is_baseline {
-        let what = match outcome {
-            Outcome::Dropped => "the request was lost on the way",
-            Outcome::ReplyLost => "the answer was lost on the way",
-            Outcome::NotPermitted => "the source's own stack refused to send the request",
-            Outcome::NameServerUnreachable => "the name server gave no answer",
-            _ => "the request was rejected on the way",
-        };
-        let message = format!("{what}, and no rule of the enforcer or the proxy logged that it did that");
+    if let Some(message) = unexplained(outcome, denials).filter(|_| !is_baseline) {
         // A source that the server saw is known to be wrong, whatever became of the answer.
         let wrong = observation.seen_source.and_then(|_| wrong_source(expectation, observation, snapshot));
         let status = if wrong.is_some() { Status::Failed } else { Status::Errored };
@@ -140,6 +132,21 @@ pub(crate) fn unchecked_decider(
     let passed = judgement.status == Status::Passed;
     let unchecked = passed && expectation.decided_by.is_some() && is_unsaid(denials);
     unchecked.then_some("who decided is not checked: the enforcer gives no evidence of its decisions")
+}
+
+/// What to say of what looks like a denial and was logged by nobody: it is no verdict.
+pub(crate) fn unexplained(outcome: Outcome, denials: &[Denial]) -> Option<String> {
+    if !denials.is_empty() || !outcome.is_denial() {
+        return None;
+    }
+    let what = match outcome {
+        Outcome::Dropped => "the request was lost on the way",
+        Outcome::ReplyLost => "the answer was lost on the way",
+        Outcome::NotPermitted => "the source's own stack refused to send the request",
+        Outcome::NameServerUnreachable => "the name server gave no answer",
+        _ => "the request was rejected on the way",
+    };
+    Some(format!("{what}, and no rule of the enforcer or the proxy logged that it did that"))
 }
 
 /// Whether the outcome is the expected one; deciders and addresses apart.

@@ -1,6 +1,7 @@
 //! The world of one scenario run: control plane, cluster, enforcer, proxy and prober, moved together
 //! from one change set to the next.
 
+use super::changing::Changing;
 use super::{EnforcerChoice, ProxyChoice, RunOptions, evidence};
 use netproof_api::Object;
 use netproof_cluster::{Cluster, ClusterError};
@@ -85,6 +86,10 @@ impl World {
             EnforcerChoice::Exec(command) => {
                 Box::new(ExecEnforcer::new(&nodes, command, options.enforcer_timeout)?)
             }
+            #[cfg(feature = "mutants")]
+            EnforcerChoice::Mutant(mutant) => {
+                Box::new(netproof_enforcer::mutants::MutatedEnforcer::new(&nodes, mutant)?)
+            }
         };
         let proxy: Box<dyn Proxy> = match options.proxy {
             ProxyChoice::Nftables => {
@@ -94,7 +99,7 @@ impl World {
             ProxyChoice::None => Box::new(Nothing),
         };
         let mut world = World { prober: Prober::new(seed)?, enforcer, proxy, surroundings, cluster, control };
-        world.settle_on(&snapshot, false)?;
+        world.settle_on(&snapshot)?;
         Ok(world)
     }
 
@@ -105,26 +110,45 @@ impl World {
 
     /// Makes one change set true everywhere: in the cluster, at the listeners, on every node.
     pub(crate) fn change(&mut self, changes: &[Change]) -> Result<(), HarnessError> {
-        let snapshot = self.control.apply(changes)?;
-        let only_policy = changes.iter().all(is_policy);
-        self.settle_on(&snapshot, only_policy)
+        let (prober, mut changing) = self.apart();
+        changing.change(changes, &mut |sites, families| Ok(prober.attach(sites, families)?))
+    }
+
+    /// The prober, and everything else to be changed while another thread probes.
+    pub(super) fn apart(&mut self) -> (&mut Prober, Changing<'_>) {
+        let World { prober, enforcer, proxy, surroundings, cluster, control } = self;
+        let (enforcer, proxy) = (enforcer.as_mut(), proxy.as_mut());
+        (prober, Changing { control, cluster, surroundings, enforcer, proxy })
+    }
+
+    /// The objects after each of these change sets, none of which is made.
+    pub(super) fn states_after(
+        &self,
+        change_sets: &[Vec<Change>],
+    ) -> Result<Vec<Arc<Snapshot>>, HarnessError> {
+        let mut control = self.control.clone();
+        let mut states = vec![control.snapshot()];
+        for changes in change_sets {
+            states.push(control.apply(changes)?);
+        }
+        Ok(states)
+    }
+
+    /// Whether the enforcer says of each packet that it denies who decided that.
+    pub(super) fn gives_evidence(&self) -> bool {
+        self.snapshot().nodes.keys().any(|node| self.enforcer.identities(node).is_some())
     }
 
     /// Starts over from another control plane, on the same topology.
     pub(crate) fn restart(&mut self, control: ControlPlane) -> Result<(), HarnessError> {
         self.control = control;
         let snapshot = self.control.snapshot();
-        self.settle_on(&snapshot, false)
+        self.settle_on(&snapshot)
     }
 
-    fn settle_on(&mut self, snapshot: &Arc<Snapshot>, only_policy: bool) -> Result<(), HarnessError> {
-        if !only_policy {
-            self.cluster.update(snapshot)?;
-            self.prober.sync(&self.cluster, snapshot)?;
-            self.surroundings.program(snapshot)?;
-            self.proxy.program(snapshot)?;
-        }
-        Ok(self.enforcer.program(snapshot)?)
+    fn settle_on(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), HarnessError> {
+        let (prober, mut changing) = self.apart();
+        changing.settle_on(snapshot, &mut |sites, families| Ok(prober.attach(sites, families)?))
     }
 
     /// Probes; meanwhile the enforcer must have been there, and counters that mean "not policy" must not have

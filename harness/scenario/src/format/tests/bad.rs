@@ -32,6 +32,38 @@ fn documents() {
     ]));
 }
 
+/// The matrix of every step, the profile that it is read by, and a step that relies on it.
+#[test]
+fn matrices_of_steps() {
+    let topology = "  topology: two-nodes";
+    let mut report = report(&[
+        (topology, "  topology: two-nodes\n  matrix: [pod-ip]"),
+        (topology, "  topology: two-nodes\n  matrix: {}"),
+        (topology, "  topology: two-nodes\n  matrix: {destinations: []}"),
+        (topology, "  topology: two-nodes\n  matrix: {destinations: [pod-ip, service]}"),
+        (topology, "  topology: two-nodes\n  matrix: {destination: [pod-ip]}"),
+        (topology, "  topology: two-nodes\n  profile: strickt"),
+        (topology, "  topology: two-nodes\n  profile: romana"),
+        (topology, "  topology: two-nodes\n  profile: [strict]"),
+    ]);
+    let step = |expect: &str| {
+        let (head, _) = GOOD.split_once("      expect:").unwrap();
+        format!("{head}      expect: {expect}\n")
+    };
+    let off = |text: String| text.replace(topology, "  topology: two-nodes\n  matrix: off");
+    let nowhere = |text: String| {
+        let text = text.replace(topology, "  topology: {nodes: [{name: node1}]}");
+        let text = text.replace(", ports: [80, 53/udp, \"metrics:9100\"]", "");
+        text.replace("    - service: {name: web, selector: {app: web}, ports: [80]}\n", "")
+    };
+    for text in
+        [step("orakle"), step("{oracle: true}"), step("[]"), off(step("oracle")), nowhere(step("oracle"))]
+    {
+        report.push_str(&format!("{}\n\n\n", complaints(&text)));
+    }
+    insta::assert_snapshot!(report);
+}
+
 #[test]
 fn learned_neighbours_are_few() {
     let pods: String = (0..45).map(|i| format!("    - pod: {{name: p{i}}}\n")).collect();
@@ -113,7 +145,7 @@ fn steps() {
         label("external/internet: {a: b}"),
         "- name: one\n      changes: [{label: {pod/web: {a: b}}}]".to_owned(),
         "- name: zero\n      changes: [{remove: [pod/web]}]\n    - name: one".to_owned(),
-        "- name: zero\n      changes: [{delete: [pod/web], apply: []}]\n    - name: one".to_owned(),
+        "- name: zero\n      changes: [{delete: [pod/web], apply: [{pod: {name: web}}]}, {}]\n    - name: one".to_owned(),
         "- name: zero\n      apply: [{pod: {name: web, ports: [81]}}]\n    - name: one".to_owned(),
         "- name: zero\n      apply: [{pod: {name: web, node: node2}}]\n    - name: one".to_owned(),
         "- name: one\n    - name: one".to_owned(),

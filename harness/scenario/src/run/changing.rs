@@ -1,0 +1,49 @@
+//! Everything in a world but its prober, moved from one set of objects to the next in an order that leaves no
+//! window: nobody is reachable before policy knows of them, nor by a service before they are reachable.
+
+use super::world::{HarnessError, is_policy};
+use netproof_cluster::Cluster;
+use netproof_controlplane::{Change, ControlPlane, Snapshot};
+use netproof_enforcer::{Enforcer, Proxy, Surroundings};
+use netproof_model::Family;
+use netproof_probe::{Site, sites};
+use std::sync::Arc;
+
+/// Tells the prober, which may be with another thread, of the network stacks that there are now.
+pub(super) type Attach<'a> = dyn FnMut(Vec<Site>, &[Family]) -> Result<(), HarnessError> + 'a;
+
+/// A world without its prober.
+pub(super) struct Changing<'a> {
+    pub(super) control: &'a mut ControlPlane,
+    pub(super) cluster: &'a mut Cluster,
+    pub(super) surroundings: &'a mut Surroundings,
+    pub(super) enforcer: &'a mut dyn Enforcer,
+    pub(super) proxy: &'a mut dyn Proxy,
+}
+
+impl Changing<'_> {
+    /// Makes one change set true everywhere: in the cluster, at the listeners, on every node.
+    pub(super) fn change(&mut self, changes: &[Change], attach: &mut Attach<'_>) -> Result<(), HarnessError> {
+        let snapshot = self.control.apply(changes)?;
+        if changes.iter().all(is_policy) {
+            return Ok(self.enforcer.program(&snapshot)?);
+        }
+        self.settle_on(&snapshot, attach)
+    }
+
+    /// Makes these objects true. What goes is taken away while policy still isolates it. What comes has its
+    /// witnesses and its policies before a wire leads to it, as a pod has before its containers start; and
+    /// services lead to it when it is there.
+    pub(super) fn settle_on(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        attach: &mut Attach<'_>,
+    ) -> Result<(), HarnessError> {
+        self.cluster.prepare(snapshot)?;
+        attach(sites(self.cluster, snapshot), snapshot.topology.family.list())?;
+        self.enforcer.program(snapshot)?;
+        self.cluster.update(snapshot)?;
+        self.surroundings.program(snapshot)?;
+        Ok(self.proxy.program(snapshot)?)
+    }
+}
