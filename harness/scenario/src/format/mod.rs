@@ -31,6 +31,7 @@ mod types;
 mod unions;
 mod variants;
 mod walk;
+mod warnings;
 mod wish;
 mod words;
 

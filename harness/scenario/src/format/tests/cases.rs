@@ -4,7 +4,7 @@ use super::*;
 use std::fmt::Write as _;
 
 /// A table that is right, for cases to change one thing of.
-const TABLE: &str = "\
+pub(super) const TABLE: &str = "\
 apiVersion: netproof/v1alpha1
 kind: CaseTable
 metadata: {name: ports, labels: {team: net}, tags: [example]}
@@ -62,7 +62,7 @@ spec:
 fn cases_that_start_alike_are_a_group() {
     let text = TABLE.replace("  scenario:\n", "  scenario:\n    variants: {family: [ipv4, ipv6]}\n");
     let loaded = load_text(&text).unwrap();
-    let mut groups: std::collections::BTreeMap<_, Vec<&Plan>> = std::collections::BTreeMap::new();
+    let mut groups: BTreeMap<_, Vec<&Plan>> = BTreeMap::new();
     for plan in &loaded.plans {
         groups.entry(plan.group.clone()).or_default().push(plan);
     }

@@ -28,7 +28,13 @@ fn there_are_as_many_tests_pods_and_validations() {
         let pods = plan.initial.iter().filter(is_pod).count();
         for step in &plan.steps {
             let ports: BTreeSet<_> = step.expectations.iter().map(|it| it.flow.port.clone()).collect();
-            assert_eq!(step.expectations.len(), ports.len() * pods * (pods - 1), "{}, {}", plan.id, step.name);
+            assert_eq!(
+                step.expectations.len(),
+                ports.len() * pods * (pods - 1),
+                "{}, {}",
+                plan.id,
+                step.name
+            );
             tables += ports.len();
         }
     }
