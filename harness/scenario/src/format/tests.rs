@@ -8,6 +8,7 @@ mod files;
 mod good;
 mod kubernetes_e2e;
 mod manifests;
+mod meanwhile;
 mod mutated;
 mod schemas;
 mod short;
