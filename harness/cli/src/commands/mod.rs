@@ -35,9 +35,7 @@ fn options(choice: &Choice) -> Options {
         topology: choice.topology.clone(),
         wiring: choice.wiring.map(Into::into),
         family: choice.family.map(Into::into),
-        against: None,
-        namespace: None,
-        destinations: Default::default(),
+        ..Options::default()
     }
 }
 

@@ -3,9 +3,11 @@
 mod bad;
 mod cases;
 mod contradictions;
+mod cyclonus;
 mod files;
 mod good;
 mod manifests;
+mod meanwhile;
 mod mutated;
 mod schemas;
 mod short;

@@ -41,6 +41,9 @@ pub enum EnforcerChoice {
     Nftables,
     /// Nobody: every policy is ignored.
     None,
+    /// netproof's own, wrong in one way.
+    #[cfg(feature = "mutants")]
+    Mutant(&'static netproof_enforcer::mutants::Mutant),
 }
 
 impl EnforcerChoice {
@@ -49,6 +52,8 @@ impl EnforcerChoice {
         match self {
             EnforcerChoice::Nftables => "nftables",
             EnforcerChoice::None => "none",
+            #[cfg(feature = "mutants")]
+            EnforcerChoice::Mutant(mutant) => mutant.name,
         }
     }
 }
