@@ -181,9 +181,9 @@ pub struct ExplainArguments {
     #[arg(help_heading = "Explaining", long)]
     pub json: bool,
     /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
-    /// kube-router, antrea or aws.
-    #[arg(help_heading = "Explaining", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
-    pub profile: Profile,
+    /// kube-router, antrea or aws [default: what the scenario says, else netproof].
+    #[arg(help_heading = "Explaining", long, value_name = "PROFILE", value_parser = profile)]
+    pub profile: Option<Profile>,
 }
 
 /// `netproof matrix`.
@@ -211,9 +211,12 @@ pub struct MatrixArguments {
     #[arg(help_heading = "Asking", long)]
     pub services: bool,
     /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
-    /// kube-router, antrea or aws. Packets meet netproof's own enforcer.
-    #[arg(help_heading = "Asking", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
-    pub profile: Profile,
+    /// kube-router, antrea or aws [default: what the scenario says, else netproof].
+    #[arg(help_heading = "Asking", long, value_name = "PROFILE", value_parser = profile)]
+    pub profile: Option<Profile>,
+    /// Whose packets to ask: nftables, or none (services run, and every policy is ignored).
+    #[arg(help_heading = "Asking", long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer, conflicts_with = "predict")]
+    pub enforcer: EnforcerChoice,
     /// Show each pod by itself, also where many behave alike.
     #[arg(help_heading = "Showing", long)]
     pub full: bool,

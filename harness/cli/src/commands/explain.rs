@@ -29,8 +29,7 @@ pub fn explain(arguments: &ExplainArguments) -> Exit {
         }
     }
     if arguments.json {
-        let profile = arguments.profile.name.to_owned();
-        return print_json(&Report { format: FORMAT, profile, explanations });
+        return print_json(&Report { format: FORMAT, explanations });
     }
     print(&text)
 }

@@ -136,9 +136,9 @@ impl Bench {
         if self.purpose == Purpose::Count {
             return self.count(mutant);
         }
-        let named = self.table.get(mutant.name);
-        // A world has its enforcer: no other mutant may meet it.
+        // Runs that share a world share its enforcer.
         let worlds = Worlds::new(1);
+        let named = self.table.get(mutant.name);
         let plan = named.and_then(|case| self.plans.iter().find(|plan| plan.id.to_string() == *case));
         if let Some(caught) = plan.and_then(|plan| catch(mutant, plan, &worlds)) {
             println!("{}: {caught}", mutant.name);

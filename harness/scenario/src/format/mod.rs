@@ -10,10 +10,11 @@ mod expect;
 mod expectation;
 mod files;
 mod filter;
+mod groups;
 mod library;
 mod lint;
 pub mod manifests;
-mod matrix;
+pub(crate) mod matrix;
 mod meanwhile;
 mod objects;
 mod ports;
@@ -37,7 +38,9 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{case_table_schema, explanation_schema, scenario_schema, suite_schema, topology_schema};
+pub use schema::{
+    case_table_schema, explanation_schema, matrix_schema, scenario_schema, suite_schema, topology_schema,
+};
 
 use crate::plan::{MatrixDestination, Plan};
 use document::Problems;
@@ -124,6 +127,7 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
     let mut found = VecDeque::from(search.find(paths, &mut problems));
     while let Some(file) = found.pop_front() {
         let scenarios = loader.file(&file, &mut loaded, &mut problems);
+        let mut cases = Vec::new();
         for scenario in scenarios {
             let place = scenario.document.location(scenario.name.span);
             let name = (scenario.suite.clone(), scenario.name.value.clone());
@@ -136,9 +140,14 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             }
             names.insert(name, place);
             let mut found = Problems::default();
+            let before = loaded.plans.len();
             plan(&scenario, options, filter.as_ref(), &mut loaded, &mut found);
+            if scenario.case().is_some() {
+                cases.extend(before..loaded.plans.len());
+            }
             problems.extend_from(scenario.case(), found);
         }
+        groups::assign(&mut loaded.plans, &cases);
         // What was named itself keeps the name that it was given.
         if found.is_empty() {
             found.extend(search.find(&loader.take_included(), &mut problems));

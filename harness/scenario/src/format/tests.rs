@@ -6,6 +6,8 @@ mod contradictions;
 mod cyclonus;
 mod files;
 mod good;
+mod manifests;
+mod meanwhile;
 mod mutated;
 mod schemas;
 mod short;
