@@ -1,7 +1,7 @@
 //! `docs/points.md` says of each point of NetworkPolicy which scenarios show it; the scenarios say so themselves,
 //! by their tags. `UPDATE_DOCS=1` writes the column anew.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test says what went wrong by panicking")]
+#![expect(clippy::panic, reason = "a test says what went wrong by panicking")]
 
 use netproof_model::{Families, Wiring};
 use netproof_scenario::format::{self, Options};
