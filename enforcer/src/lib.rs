@@ -15,6 +15,8 @@
 mod agents;
 mod conntrack;
 mod identities;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 mod names;
 pub mod nft;
 mod options;

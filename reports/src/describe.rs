@@ -39,6 +39,7 @@ pub(crate) fn check(check: &Check) -> Vec<Row> {
         rows.push(Row::new("API says", predicted));
     }
     rows.extend(reasons(check).map(|message| Row::new("because", message)));
+    rows.extend(check.derivation.iter().map(|line| Row::new("API", line)));
     for denial in &check.denials {
         rows.push(Row::new(denied_by(denial), denial.decision.to_string()));
         let addresses = addresses(&denial.packet);

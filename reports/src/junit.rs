@@ -6,7 +6,7 @@
 
 use crate::describe::{self, Row};
 use crate::{ReportFile, Reporter, Rerun, text};
-use netproof_model::event::{Check, Event, Location, ScenarioId, ScenarioOutcome, Status};
+use netproof_model::event::{Cells, Check, Event, Location, ScenarioId, ScenarioOutcome, Status};
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
@@ -115,6 +115,12 @@ impl Collected {
                     status: check_status(id, check, rerun),
                 });
             }
+            Event::StepFinished { id, step, location, cells } => self.suite(id).add(Case {
+                name: case_name(id, &format!("{step}/matrix")),
+                location: Some(location.clone()),
+                elapsed: cells.elapsed,
+                status: matrix_status(cells),
+            }),
             Event::ScenarioFinished { id, result } => {
                 let open = self.open.take();
                 let location = open.as_ref().map(|open| open.location.clone());
@@ -242,6 +248,21 @@ fn check_status(id: &ScenarioId, check: &Check, rerun: &Rerun) -> TestCaseStatus
         .map(|row| format!("\n{:<width$}{}", row.label, row.text, width = describe::LABEL_WIDTH))
         .collect();
     status.set_message(message).set_description(details + "\n");
+    status
+}
+
+/// The matrix of a step; its cells that went wrong are cases of their own.
+fn matrix_status(cells: &Cells) -> TestCaseStatus {
+    let Cells { total, differing, unexplained, .. } = cells;
+    let (kind, word, message) = match (differing, unexplained) {
+        (0, 0) => return TestCaseStatus::success(),
+        (0, n) => (NonSuccessKind::Error, "no verdict", format!("{n} of {total} cells have no verdict")),
+        (n, _) => {
+            (NonSuccessKind::Failure, "wrong verdict", format!("{n} of {total} cells contradict the API"))
+        }
+    };
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(word).set_message(message);
     status
 }
 

@@ -46,6 +46,7 @@ pub(crate) fn passed(step: &str, flow: &str) -> Check {
         expected: "allow".into(),
         observed: "allow".into(),
         predicted: None,
+        derivation: Vec::new(),
         outcome: Some(Outcome::Connected),
         status: Status::Passed,
         messages: Vec::new(),
@@ -183,6 +184,7 @@ pub(crate) fn skipped(step: &str, flow: &str) -> Check {
         status: Status::Skipped,
         observed: String::new(),
         predicted: None,
+        derivation: Vec::new(),
         outcome: None,
         messages: vec!["`decidedBy` needs an enforcer that gives evidence, and `none` gives none".into()],
         ..denied(step, flow)
@@ -226,6 +228,7 @@ pub(crate) fn run(extra: Vec<Event>, scenarios: Vec<Vec<Event>>) -> Vec<Event> {
         match event {
             Event::ScenarioStarted { id, .. } => ids.push(id.clone()),
             Event::CheckFinished { check, .. } => summary.checks.add(check.status),
+            Event::StepFinished { cells, .. } => summary.cells += cells.total,
             Event::ScenarioFinished { result, .. } => {
                 summary.scenarios.add(result.status);
                 summary.waited += result.waited;
@@ -331,6 +334,7 @@ pub(crate) fn run_of(text: &str, elapsed: Duration) -> Vec<Event> {
         expected: text.into(),
         observed: text.into(),
         predicted: Some(text.into()),
+        derivation: vec![text.into()],
         messages: vec![text.into()],
         seen_source: Some(text.into()),
         elapsed,
@@ -351,7 +355,7 @@ pub(crate) fn run_of(text: &str, elapsed: Duration) -> Vec<Event> {
     let counts = Counts { passed: 1, failed: 2, errored: 1, skipped: 1 };
     let scenarios = Counts { failed: 1, ..Counts::default() };
     events.push(Event::RunFinished {
-        summary: Summary { scenarios, checks: counts, elapsed, waited: elapsed, busy: elapsed },
+        summary: Summary { scenarios, checks: counts, cells: 3, elapsed, waited: elapsed, busy: elapsed },
     });
     events
 }

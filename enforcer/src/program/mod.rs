@@ -7,7 +7,7 @@
 mod compile;
 mod index;
 mod ranges;
-mod selector;
+pub(crate) mod selector;
 
 pub use compile::Compiler;
 pub(crate) use compile::protocol;

@@ -33,6 +33,7 @@ impl World {
             description: String::new(),
             wiring,
             family,
+            neighbours: Default::default(),
             ranges: Ranges {
                 pods: range("10.244.0.0/16", "fd00:10:244::/48"),
                 services: range("10.96.0.0/12", "fd00:10:96::/108"),

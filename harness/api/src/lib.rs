@@ -15,6 +15,7 @@ mod reader;
 pub mod selector;
 pub mod source;
 pub mod suggest;
+pub mod workload;
 pub mod yaml;
 
 pub use crate::core::{
@@ -30,4 +31,5 @@ pub use networking::{
 pub use object::Object;
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use source::{Source, Span};
+pub use workload::{Workload, WorkloadKind, WorkloadPods};
 pub use yaml::Spanned;

@@ -3,6 +3,7 @@
 use crate::core::{EndpointSlice, Namespace, Node, Pod, Service};
 use crate::meta::ObjectMeta;
 use crate::networking::NetworkPolicy;
+use crate::workload::Workload;
 
 /// An object of a kind that netproof keeps, defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub enum Object {
     Namespace(Namespace),
     /// v1 Node.
     Node(Node),
-    /// v1 Pod, also those that a workload object makes.
+    /// v1 Pod.
     Pod(Pod),
     /// v1 Service.
     Service(Service),
@@ -19,6 +20,8 @@ pub enum Object {
     EndpointSlice(EndpointSlice),
     /// networking.k8s.io/v1 NetworkPolicy.
     NetworkPolicy(NetworkPolicy),
+    /// A Deployment or another kind whose controller makes pods.
+    Workload(Workload),
 }
 
 impl Object {
@@ -31,6 +34,7 @@ impl Object {
             Object::Service(_) => "service",
             Object::EndpointSlice(_) => "endpointslice",
             Object::NetworkPolicy(_) => "networkpolicy",
+            Object::Workload(workload) => workload.kind.word(),
         }
     }
 
@@ -43,6 +47,7 @@ impl Object {
             Object::Service(object) => &object.metadata,
             Object::EndpointSlice(object) => &object.metadata,
             Object::NetworkPolicy(object) => &object.metadata,
+            Object::Workload(object) => &object.metadata,
         }
     }
 
@@ -55,6 +60,7 @@ impl Object {
             Object::Service(object) => &mut object.metadata,
             Object::EndpointSlice(object) => &mut object.metadata,
             Object::NetworkPolicy(object) => &mut object.metadata,
+            Object::Workload(object) => &mut object.metadata,
         }
     }
 }

@@ -6,6 +6,8 @@ use netproof_model::flow::{Flow, FlowError};
 use netproof_model::{Families, Wiring};
 use netproof_oracle::{PROFILES, Profile};
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
+use netproof_scenario::matrix::{PortChoice, Selector};
+use netproof_scenario::plan::MatrixDestination;
 use netproof_scenario::run::{EnforcerChoice, ProxyChoice, ProxyMode};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -50,6 +52,8 @@ pub enum Command {
     Validate(ValidateArguments),
     /// Say why flows are allowed or denied, from what the API says, without building anything.
     Explain(ExplainArguments),
+    /// Show who reaches whom, in a scenario or with manifests, by packets or as the API says.
+    Matrix(MatrixArguments),
     /// Show what this machine can do.
     Doctor,
 }
@@ -57,7 +61,7 @@ pub enum Command {
 /// Which scenarios, and in which variants.
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// Scenario files, or folders to search for them.
+    /// Scenario files, or folders to search for them; `explain` and `matrix` take manifests as well.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -71,7 +75,7 @@ pub struct Choice {
     /// Only runs that EXPR matches.
     ///
     /// A word matches every run whose name contains it; suite=, name=, variant= and id= compare the
-    /// whole, LABEL= compares a label of the scenario. Join them with `and`, `or`, `not` and parentheses.
+    /// whole, tag= compares one of the tags, LABEL= compares a label of the scenario. Join them with `and`, `or`, `not` and parentheses.
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
     /// Build this topology, whatever the scenarios say: a built-in one (`netproof list topologies`) or a
@@ -105,6 +109,13 @@ pub struct RunArguments {
     /// Which mode of kube-proxy the proxy follows where they differ: nftables, or iptables.
     #[arg(help_heading = "Running", long, value_name = "MODE", default_value = "nftables", value_parser = proxy_mode)]
     pub proxy_mode: ProxyMode,
+    /// What to read into the API where it leaves something open, for scenarios that do not say so themselves:
+    /// netproof, strict, calico, cilium, kube-router, antrea or aws [default: netproof].
+    #[arg(help_heading = "Running", long, value_name = "PROFILE", value_parser = profile)]
+    pub profile: Option<Profile>,
+    /// Address the matrix of every step to these, whatever the scenarios say: pod-ip, service-ip, service-name.
+    #[arg(help_heading = "Running", long, value_name = "LIST", value_delimiter = ',', value_parser = destination)]
+    pub destination: Vec<MatrixDestination>,
     /// How many scenario runs at once [default: the number of processors].
     #[arg(help_heading = "Running", long, short, value_name = "N", value_parser = jobs, allow_negative_numbers = true)]
     pub jobs: Option<NonZeroUsize>,
@@ -136,6 +147,9 @@ pub struct RunArguments {
 pub struct ListArguments {
     #[command(flatten)]
     pub selection: Selection,
+    /// With the tags of each, and every tag with the number of its runs.
+    #[arg(help_heading = "Listing", long)]
+    pub tags: bool,
 }
 
 /// `netproof validate`.
@@ -160,13 +174,55 @@ pub struct ExplainArguments {
     /// Only this step [default: every step].
     #[arg(help_heading = "Explaining", long, value_name = "NAME")]
     pub step: Option<String>,
-    /// This flow, whatever the steps expect: pod/client -> service/web:80.
+    /// This flow, whatever the steps expect: pod/client -> service/web:80. Manifests need one.
     #[arg(help_heading = "Explaining", long, value_name = "FLOW", value_parser = flow)]
     pub flow: Option<Flow>,
+    /// Write JSON, with every decision as data.
+    #[arg(help_heading = "Explaining", long)]
+    pub json: bool,
     /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
-    /// kube-router, antrea or aws.
-    #[arg(help_heading = "Explaining", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
-    pub profile: Profile,
+    /// kube-router, antrea or aws [default: what the scenario says, else netproof].
+    #[arg(help_heading = "Explaining", long, value_name = "PROFILE", value_parser = profile)]
+    pub profile: Option<Profile>,
+}
+
+/// `netproof matrix`.
+#[derive(Debug, Args)]
+pub struct MatrixArguments {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Ask the API alone: build nothing, send nothing.
+    #[arg(help_heading = "Asking", long)]
+    pub predict: bool,
+    /// The state after this step [default: the last].
+    #[arg(help_heading = "Asking", long, value_name = "NAME")]
+    pub step: Option<String>,
+    /// Only these sources: a namespace or a name, or [KIND/][NAMESPACE/]NAME, where * stands for anything.
+    /// KIND is pod, external, node or namespace.
+    #[arg(help_heading = "Asking", long, value_name = "WHO", value_delimiter = ',')]
+    pub from: Vec<Selector>,
+    /// Only these destinations, likewise; KIND may be service, too.
+    #[arg(help_heading = "Asking", long, value_name = "WHOM", value_delimiter = ',')]
+    pub to: Vec<Selector>,
+    /// Only these ports: 80, 53/udp, metrics/tcp, icmp [default: all that the destinations serve].
+    #[arg(help_heading = "Asking", long = "port", value_name = "PORT", value_delimiter = ',')]
+    pub ports: Vec<PortChoice>,
+    /// Services as destinations as well, at their cluster IPs.
+    #[arg(help_heading = "Asking", long)]
+    pub services: bool,
+    /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
+    /// kube-router, antrea or aws [default: what the scenario says, else netproof].
+    #[arg(help_heading = "Asking", long, value_name = "PROFILE", value_parser = profile)]
+    pub profile: Option<Profile>,
+    /// Whose packets to ask: nftables, or none (services run, and every policy is ignored).
+    #[arg(help_heading = "Asking", long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer, conflicts_with = "predict")]
+    pub enforcer: EnforcerChoice,
+    /// Show each pod by itself, also where many behave alike.
+    #[arg(help_heading = "Showing", long)]
+    pub full: bool,
+    /// Write JSON.
+    #[arg(help_heading = "Showing", long)]
+    pub json: bool,
 }
 
 /// When to use colour.
@@ -220,6 +276,13 @@ impl RunArguments {
         if self.proxy_mode != ProxyMode::default() {
             arguments.extend(["--proxy-mode".to_owned(), self.proxy_mode.name().to_owned()]);
         }
+        if let Some(profile) = self.profile {
+            arguments.extend(["--profile".to_owned(), profile.name.to_owned()]);
+        }
+        if !self.destination.is_empty() {
+            let destinations: Vec<String> = self.destination.iter().map(ToString::to_string).collect();
+            arguments.extend(["--destination".to_owned(), destinations.join(",")]);
+        }
         arguments
     }
 }
@@ -261,6 +324,14 @@ fn profile(name: &str) -> Result<Profile, String> {
     Profile::named(name).ok_or_else(|| {
         let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
         format!("there is no such profile; there are {}", names.join(", "))
+    })
+}
+
+fn destination(name: &str) -> Result<MatrixDestination, String> {
+    let found = MatrixDestination::WORDS.into_iter().find(|(word, _)| *word == name);
+    found.map(|(_, destination)| destination).ok_or_else(|| {
+        let words = MatrixDestination::WORDS.map(|(word, _)| word);
+        format!("there is no such destination; there are {}", words.join(", "))
     })
 }
 

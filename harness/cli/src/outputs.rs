@@ -82,13 +82,19 @@ impl Outputs {
 
 fn terminal_options(verbose: bool, color: Color) -> TerminalOptions {
     let stdout = io::stdout().is_terminal();
-    let width = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
     TerminalOptions {
         color: use_color(color, stdout, std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())),
-        width: width.filter(|_| stdout),
+        width: width(),
         verbose,
         progress: io::stderr().is_terminal(),
     }
+}
+
+/// The width of the terminal in columns; `None` where standard output is no terminal.
+pub fn width() -> Option<usize> {
+    let stdout = io::stdout();
+    let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));
+    width.filter(|_| stdout.is_terminal())
 }
 
 fn use_color(color: Color, terminal: bool, no_color: bool) -> bool {

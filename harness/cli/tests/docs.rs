@@ -36,7 +36,7 @@ fn every_scenario_of_the_documentation_passes() {
         let text = std::fs::read_to_string(&page).expect("the page");
         for block in text.split("```yaml\n").skip(1) {
             let block = block.split("```").next().unwrap_or_default();
-            if !block.contains("kind: Scenario") {
+            if !block.contains("kind: Scenario") && !block.contains("kind: CaseTable") {
                 continue;
             }
             found += 1;

@@ -7,7 +7,7 @@ use netproof_model::event::{Event, Status};
 use netproof_reports::{Reporter, Rerun, Terminal, TerminalOptions};
 use netproof_scenario::format::{self, Loaded, Options};
 use netproof_scenario::plan::Plan;
-use netproof_scenario::run::{Reaper, RunOptions, run_plan};
+use netproof_scenario::run::{RunOptions, Worlds, run_plan};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,19 +30,19 @@ fn main() -> ExitCode {
             return ExitCode::from(3);
         }
     }
-    let reaper = Arc::new(Reaper::new(1));
+    let worlds = Arc::new(Worlds::new(1));
     let trials = plans
         .into_iter()
         .map(|plan| {
-            let reaper = Arc::clone(&reaper);
-            Trial::test(plan.id.to_string(), move || run(&plan, &reaper))
+            let worlds = Arc::clone(&worlds);
+            Trial::test(plan.id.to_string(), move || run(&plan, &worlds))
         })
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn run(plan: &Plan, reaper: &Reaper) -> Result<(), Failed> {
-    let (events, result) = run_plan(plan, &RunOptions::default(), reaper);
+fn run(plan: &Plan, worlds: &Worlds) -> Result<(), Failed> {
+    let (events, result) = run_plan(plan, &RunOptions::default(), worlds);
     if result.status == Status::Passed {
         return Ok(());
     }

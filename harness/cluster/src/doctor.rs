@@ -252,6 +252,7 @@ mod tests {
             description: String::new(),
             wiring,
             family,
+            neighbours: Default::default(),
             ranges: Ranges { pods: range, services: range, nodes: range },
             nodes: Vec::new(),
             networks: Vec::new(),

@@ -11,6 +11,7 @@ pub mod yardstick;
 mod cluster;
 mod dns;
 mod error;
+mod groups;
 mod health;
 mod namespace;
 mod netlink;

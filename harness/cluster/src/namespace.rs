@@ -1,9 +1,10 @@
 //! One namespace of a cluster: made, wired, and its tables filled.
 
 use crate::error::ClusterError;
+use crate::groups::Groups;
 use crate::netlink::{self, ETHERNET_MTU, End, LOOPBACK, Netlink, Request, Via};
 use crate::netns::Netns;
-use crate::plan::{Forward, Hop, Interface, Stack, Tables, Uplink};
+use crate::plan::{Forward, Hop, Interface, Neighbour, Stack, Tables, Uplink};
 use crate::sysctl::{Role, Sysctls};
 use netproof_model::Place;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,8 @@ pub(crate) struct Namespace {
     ipv6: bool,
     /// The interface index of the port to each place below.
     ports: BTreeMap<Place, u32>,
+    /// Where neighbours ask for its addresses.
+    groups: Groups,
     /// The index of the next port; none is used twice.
     next: u32,
     /// What its tables hold.
@@ -72,6 +75,7 @@ impl Namespace {
             netlink,
             ipv6: sysctls.ipv6(),
             ports: BTreeMap::new(),
+            groups: Groups::default(),
             next: FIRST_PORT,
             tables: Tables::default(),
         })
@@ -109,13 +113,28 @@ impl Namespace {
         let bridge = uplink.bridged.then_some(BRIDGE);
         let request = netlink::new_veth(near, bridge, far, namespace.fd());
         netlink.queue(request, || format!("make the link {} to {place}", uplink.port));
-        // Neighbours are permanent, so nobody needs link-local addresses, and a node that has none sends no
+        // Nobody needs link-local addresses that the kernel makes up, and a node that has none sends no
         // redirects (IPv6 has no sysctl against sending them).
         if self.ipv6 {
             netlink.queue(netlink::no_link_local(index), || format!("set up IPv6 of {}", uplink.port));
         }
         if uplink.bridged {
-            netlink.queue(netlink::set_port(index), || format!("set the bridge port {}", uplink.port));
+            let request = netlink::set_port(index, uplink.learned);
+            netlink.queue(request, || format!("set the bridge port {}", uplink.port));
+        }
+        if uplink.learned {
+            // On a bridge it is the bridge that asks.
+            ask_quickly(bridge.unwrap_or(index), self.ipv6, |request| {
+                netlink.queue(request, || format!("set how {} asks for its neighbour", uplink.port));
+            });
+        }
+        if let Some(address) = uplink.port_address {
+            let added = netlink::new_address(index, address, true);
+            let route = netlink::another_local_route(index, address);
+            for request in [added, route] {
+                netlink.queue(request, || format!("add an address to {}", uplink.port));
+            }
+            self.groups.ask(index, address);
         }
     }
 
@@ -143,6 +162,11 @@ impl Namespace {
             }
             requests.push((netlink::up(UPLINK), "bring eth0 up".into()));
         }
+        if stack.uplink.as_ref().is_some_and(|uplink| uplink.learned) {
+            ask_quickly(UPLINK, self.ipv6, |request| {
+                requests.push((request, "set how eth0 asks for its neighbour".into()));
+            });
+        }
         // After eth0, which is therefore the first to be asked for a source address where an interface
         // has none of its own.
         if let Some(overlay) = &stack.overlay {
@@ -159,6 +183,9 @@ impl Namespace {
             if let Some(index) = self.index(&address.interface) {
                 let request = netlink::new_address(index, address.address, address.quiet);
                 requests.push((request, format!("add the address {}", address.address)));
+                if address.asked {
+                    self.groups.ask(index, address.address);
+                }
                 // The kernel adds an IPv6 address's local route from a worker, some time later; until
                 // then packets to it find no route, which looks like a drop.
                 if address.address.is_ipv6() {
@@ -221,14 +248,25 @@ impl Namespace {
                 }
             }
         }
-        for (interface, address) in old.neighbours.keys().filter(|key| !new.neighbours.contains_key(key)) {
-            if let Some(index) = self.index(interface) {
-                let request = netlink::del_neighbour(index, *address);
-                requests.push((request, format!("remove the neighbour {address}")));
+        for (key @ (interface, address), known) in &old.neighbours {
+            let (Some(index), true) = (self.index(interface), new.neighbours.get(key) != Some(known)) else {
+                continue;
+            };
+            match known {
+                Neighbour::Learned(_) => {
+                    let request = netlink::forget_neighbour(index, *address);
+                    requests.push((request, format!("forget the neighbour {address}")));
+                }
+                // A new entry takes the place of an old one.
+                Neighbour::Permanent(_) if new.neighbours.contains_key(key) => {}
+                Neighbour::Permanent(_) => {
+                    let request = netlink::del_neighbour(index, *address);
+                    requests.push((request, format!("remove the neighbour {address}")));
+                }
             }
         }
-        for ((interface, address), mac) in changed(&old.neighbours, &new.neighbours) {
-            if let Some(index) = self.index(interface) {
+        for ((interface, address), known) in changed(&old.neighbours, &new.neighbours) {
+            if let (Some(index), Neighbour::Permanent(mac)) = (self.index(interface), known) {
                 let request = netlink::new_neighbour(index, *address, *mac);
                 requests.push((request, format!("add the neighbour {address}")));
             }
@@ -267,7 +305,14 @@ impl Namespace {
         for (request, doing) in requests {
             netlink.queue(request, || doing);
         }
-        netlink.flush().map_err(failed)
+        netlink.flush().map_err(failed)?;
+        if self.groups.wait_to_be_joined() {
+            let joined = inside(place, &self.netns, || Ok(self.groups.join()))?;
+            joined.map_err(|error| {
+                ClusterError::io(place, "join the group of its neighbours' questions", &error)
+            })?;
+        }
+        Ok(())
     }
 
     fn index(&self, interface: &Interface) -> Option<u32> {
@@ -302,6 +347,13 @@ fn changed<'a, K: Ord, V: PartialEq>(
     new: &'a BTreeMap<K, V>,
 ) -> impl Iterator<Item = (&'a K, &'a V)> {
     new.iter().filter(|(key, value)| old.get(key) != Some(value))
+}
+
+/// The requests that make a link ask quickly for neighbours, in each family that there is.
+fn ask_quickly(index: u32, ipv6: bool, mut request: impl FnMut(Request)) {
+    for family in [Some(false), ipv6.then_some(true)].into_iter().flatten() {
+        request(netlink::ask_quickly(index, family));
+    }
 }
 
 fn inside<T>(

@@ -7,7 +7,8 @@
 //! route and a permanent neighbour entry. Nothing is on-link with anything but the other end of its
 //! veth, so what has no route is unreachable at once and nobody waits for a neighbour that is not there.
 //! Nodes reach each other through the router's IP stack: the entries that a node has for the other nodes
-//! carry the MAC address of the router's port.
+//! carry the MAC address of the router's port. Where the topology says `neighbours: learned`, pods and
+//! their nodes have no entries for each other and ask, and the gateway has an address to answer with.
 //!
 //! An overlay changes what nodes know of the pods of the others, and nothing else (`overlay.rs`). What
 //! the router knows of services follows their endpoints (`services.rs`).
@@ -61,6 +62,10 @@ pub(crate) struct Uplink {
     pub port_mac: Mac,
     /// Where this place sends its packets: to the port above, or to the bridge that the port is in.
     pub gateway_mac: Mac,
+    /// Whether the ends ask for each other's MAC address.
+    pub learned: bool,
+    /// The address of the port above on this link, if it has one of its own.
+    pub port_address: Option<IpAddr>,
     /// The longest packet that both ends send, in bytes.
     pub mtu: u32,
 }
@@ -81,6 +86,8 @@ pub(crate) struct Address {
     pub address: IpAddr,
     /// Whether the kernel must not choose it as a source by itself.
     pub quiet: bool,
+    /// Whether neighbours ask who has it.
+    pub asked: bool,
 }
 
 /// Routes, neighbours and forwarding entries.
@@ -89,7 +96,7 @@ pub(crate) struct Tables {
     pub routes: BTreeMap<IpNet, Hop>,
     /// Routes for packets from outside that have no other route.
     pub outside: BTreeMap<IpNet, Hop>,
-    pub neighbours: BTreeMap<(Interface, IpAddr), Mac>,
+    pub neighbours: BTreeMap<(Interface, IpAddr), Neighbour>,
     /// Where the bridge or the overlay sends frames to a MAC address.
     pub forwarding: BTreeMap<Mac, Forward>,
 }
@@ -106,6 +113,15 @@ pub(crate) enum Interface {
     Overlay,
     /// The veth to a place below.
     Port(Place),
+}
+
+/// How a neighbour's MAC address is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Neighbour {
+    /// By an entry that the kernel neither resolves nor forgets.
+    Permanent(Mac),
+    /// By asking, which will find this one; what was learned of another one is forgotten.
+    Learned(Mac),
 }
 
 /// Where a forwarding entry leads.

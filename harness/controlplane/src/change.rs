@@ -12,7 +12,8 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Creates the object, or replaces the whole of it. What the object leaves open is filled in; a
-    /// field that the API makes immutable and that differs is an error.
+    /// field that the API makes immutable and that differs is an error. A workload makes and replaces its
+    /// pods.
     Apply(Object),
     /// Creates or replaces a host outside the cluster.
     ApplyExternal(ExternalHost),
@@ -31,13 +32,27 @@ pub enum Change {
         /// New values by key.
         labels: BTreeMap<String, Option<String>>,
     },
-    /// Deletes the object; a namespace with everything in it.
+    /// Deletes the object; a namespace with everything in it, a workload with its pods. A pod of a workload
+    /// is made anew, with another address.
     Delete(ObjectRef),
 }
 
 /// The kinds that a change can name, in lower case.
-pub const KINDS: [&str; 7] =
-    ["endpointslice", "external", "namespace", "networkpolicy", "node", "pod", "service"];
+pub const KINDS: [&str; 13] = [
+    "daemonset",
+    "deployment",
+    "endpointslice",
+    "external",
+    "job",
+    "namespace",
+    "networkpolicy",
+    "node",
+    "pod",
+    "replicaset",
+    "replicationcontroller",
+    "service",
+    "statefulset",
+];
 
 /// Which object, `KIND/[NAMESPACE/]NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -9,8 +9,9 @@ use crate::endpoints::Touched;
 use crate::external_addresses::load_balancer_pool;
 use crate::node_ports::NODE_PORTS;
 use crate::snapshot::Snapshot;
+use crate::workloads::{Owned, WorkloadRef};
 use crate::{nodes, well_known};
-use netproof_api::{Object, ObjectMeta};
+use netproof_api::{Object, ObjectMeta, WorkloadKind};
 use netproof_model::topology::PerFamily;
 use netproof_model::{Family, NamespacedName, Topology};
 use std::collections::BTreeMap;
@@ -37,6 +38,8 @@ pub(crate) struct Books {
     pub(crate) node_port_pool: Pool,
     /// The slices that the controller made, by service.
     pub(crate) slices: BTreeMap<NamespacedName, Vec<NamespacedName>>,
+    /// Workloads, and the pods that each has made.
+    pub(crate) workloads: BTreeMap<WorkloadRef, Owned>,
 }
 
 /// The next state, while its changes are being made.
@@ -72,6 +75,7 @@ impl ControlPlane {
             node_ports: Ledger::default(),
             node_port_pool: Pool::new(u128::from(*NODE_PORTS.start()), u128::from(*NODE_PORTS.end())),
             slices: BTreeMap::new(),
+            workloads: BTreeMap::new(),
         };
         let snapshot = Snapshot {
             generation: 1,
@@ -163,7 +167,7 @@ impl Draft {
         match object {
             Object::Namespace(namespace) => self.apply_namespace(namespace),
             Object::Node(node) => self.apply_node(node),
-            Object::Pod(pod) => self.apply_pod(pod),
+            Object::Pod(pod) => self.apply_bare_pod(pod),
             Object::Service(service) => self.apply_service(service),
             Object::EndpointSlice(slice) => self.apply_endpoint_slice(slice),
             Object::NetworkPolicy(policy) => {
@@ -172,6 +176,7 @@ impl Draft {
                 self.snapshot.network_policies.insert(name, Arc::new(policy));
                 Ok(())
             }
+            Object::Workload(workload) => self.apply_workload(workload),
         }
     }
 
@@ -230,7 +235,10 @@ impl Draft {
                     "an external host is known by its address: use an ipBlock",
                 ));
             }
-            _ => return Err(unknown_kind(object)),
+            kind => match WorkloadKind::named(kind) {
+                Some(kind) => self.books.workloads.get_mut(&(kind, name.clone())).map(Owned::metadata_mut),
+                None => return Err(unknown_kind(object)),
+            },
         };
         let metadata = metadata.ok_or_else(|| missing(object))?;
         match object.kind.as_str() {
@@ -261,7 +269,10 @@ impl Draft {
                     "nodes are the topology's: use a topology without it",
                 ));
             }
-            "pod" => self.delete_pod(&name),
+            "pod" => match self.workload_of(&name) {
+                Some(workload) => return self.restart_pod(&workload, &name),
+                None => self.delete_pod(&name),
+            },
             "service" => self.delete_service(&name),
             "endpointslice" => {
                 self.refuse_controllers_slice(&name)?;
@@ -269,7 +280,10 @@ impl Draft {
             }
             "networkpolicy" => self.snapshot.network_policies.remove(&name).is_some(),
             "external" => self.snapshot.externals.remove(&object.name).is_some(),
-            _ => return Err(unknown_kind(object)),
+            kind => match WorkloadKind::named(kind) {
+                Some(kind) => self.delete_workload(&(kind, name)),
+                None => return Err(unknown_kind(object)),
+            },
         };
         if existed { Ok(()) } else { Err(missing(object)) }
     }

@@ -1,5 +1,5 @@
 //! What the API server and the controllers of a cluster fill in: addresses and node ports (the same in
-//! every run), a load balancer's addresses, default labels, EndpointSlices.
+//! every run), a load balancer's addresses, default labels, the pods of workloads, EndpointSlices.
 //!
 //! [`ControlPlane`] takes changes and answers with a [`Snapshot`]: the completed objects of one
 //! generation, which the enforcer, the cluster, the probes and the oracle all read.
@@ -17,6 +17,7 @@ mod pods;
 mod services;
 pub mod snapshot;
 pub mod well_known;
+mod workloads;
 
 pub use change::{Change, ChangeError, ObjectRef};
 pub use control_plane::ControlPlane;

@@ -43,6 +43,7 @@ impl Draft {
         for service in names_in(&self.snapshot.services, name) {
             self.delete_service(&service);
         }
+        self.books.workloads.retain(|(_, workload), _| workload.namespace != name);
         for pod in names_in(&self.snapshot.pods, name) {
             self.delete_pod(&pod);
         }

@@ -234,7 +234,7 @@ fn what_is_refused_says_why_and_what_to_do() {
         ),
         (delete("pod/nobody"), "pod/nobody does not exist"),
         (delete("pod/kube-system/web"), "pod/kube-system/web does not exist"),
-        (delete("deployment/web"), "`deployment` is not a kind of object here"),
+        (delete("ingress/web"), "`ingress` is not a kind of object here"),
         (delete("node/node1"), "node/node1 cannot be deleted"),
         (delete("namespace/default"), "namespace/default cannot be deleted"),
         (delete("namespace/shop"), "namespace/shop does not exist"),

@@ -3,6 +3,7 @@
 
 mod world;
 
+use netproof_api::WorkloadKind;
 use netproof_api::core::{AddressType, IntOrString, PodPhase, ServiceType, TrafficPolicy};
 use netproof_controlplane::{Change, Snapshot};
 use netproof_model::{Families, NamespacedName};
@@ -19,7 +20,7 @@ fn pod_change() -> impl Strategy<Value = Change> {
     let phases =
         [PodPhase::Running, PodPhase::Running, PodPhase::Pending, PodPhase::Succeeded, PodPhase::Failed];
     (
-        one_of(&["a", "b", "c", "shop/a", "none/a"]),
+        one_of(&["a", "b", "c", "a-0", "shop/a", "none/a"]),
         proptest::option::of(one_of(&["node1", "node2", "node3"])),
         proptest::option::of(one_of(&[
             "10.244.1.3",
@@ -98,11 +99,21 @@ fn change() -> impl Strategy<Value = Change> {
         "node/node1",
         "endpointslice/a-ipv4",
         "external/internet",
+        "deployment/a",
+        "daemonset/shop/a",
+        "pod/a-0",
+        "pod/shop/a-node1",
         "lamp/a",
     ];
     prop_oneof![
         6 => pod_change(),
         4 => service_change(),
+        2 => (one_of(&["a", "shop/a"]), 0..3u32, one_of(&["web", "db"])).prop_map(|(name, count, app)| {
+            let kinds = [WorkloadKind::Deployment, WorkloadKind::DaemonSet, WorkloadKind::StatefulSet];
+            let mut workload = workload(kinds[count as usize], name, count + 1);
+            workload.template.metadata.labels = labels(&[("app", app)]);
+            workload.change()
+        }),
         1 => Just(namespace("shop").change()),
         1 => one_of(&["a", "shop/a"]).prop_map(|name| policy(name).change()),
         1 => one_of(&["203.0.113.10", "192.0.2.1", "10.96.0.1", "2001:db8::1"])

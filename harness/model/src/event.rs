@@ -5,6 +5,7 @@ use crate::net::Family;
 use crate::observation::{Outcome, PacketAddresses, Sighting};
 use crate::place::Place;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -144,6 +145,8 @@ pub struct Check {
     /// What the API says, in the same words, or `either` where it leaves that open; absent where it does not
     /// speak about the flow, and in a walk without policy.
     pub predicted: Option<String>,
+    /// How that follows, one sentence each, deeper reasons indented; filled in for a cell of a matrix.
+    pub derivation: Vec<String>,
     /// What the probe saw.
     pub outcome: Option<Outcome>,
     /// The result.
@@ -166,6 +169,88 @@ pub struct Check {
     #[serde(with = "crate::seconds")]
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub elapsed: Duration,
+}
+
+/// What became of the matrix of one step: the flows between the scenario's own pods and external hosts, and to
+/// its services, that the step tried beside those that it names. Cells that differ from what the API says are
+/// checks that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Cells {
+    /// How many were tried.
+    pub total: usize,
+    /// What the API says about them.
+    pub predicted: PredictedCells,
+    /// What the packets did.
+    pub observed: ObservedCells,
+    /// How many differ from what the API says; the first of them are checks of their own.
+    pub differing: usize,
+    /// How many have no verdict, because nothing says who lost the packet; likewise.
+    pub unexplained: usize,
+    /// How many of those denied proved nothing: they did not connect without policy either, as the API says.
+    pub unproven: usize,
+    /// How the denials were rehearsed.
+    pub rehearsed: RehearsedCells,
+    /// How the cells were chosen where there are too many to try all.
+    pub sampled: Option<SampledCells>,
+    /// The profile by which points were read that the API leaves open.
+    pub profile: String,
+    /// From the first packet to the last verdict, in seconds.
+    #[serde(with = "crate::seconds")]
+    #[cfg_attr(feature = "schema", schemars(with = "f64"))]
+    pub elapsed: Duration,
+}
+
+/// Cells by what the API says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct PredictedCells {
+    /// Allowed, whichever endpoint a service chooses.
+    pub allowed: usize,
+    /// Denied by policy, whichever endpoint a service chooses.
+    pub denied: usize,
+    /// Anything else: it depends on the endpoint, a service has none, there is no route, no such name.
+    pub other: usize,
+    /// Left open, by the switches of the profile that would settle them.
+    pub undefined: BTreeMap<String, usize>,
+}
+
+/// Cells by what the packets did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ObservedCells {
+    /// Connected.
+    pub allowed: usize,
+    /// Dropped or rejected by policy.
+    pub denied: usize,
+    /// Anything else.
+    pub other: usize,
+}
+
+/// The cells that are predicted to be denied, tried without policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RehearsedCells {
+    /// Tried for this step.
+    pub tried: usize,
+    /// Tried for an earlier step, or an earlier scenario run, with the same objects but for policies.
+    pub shared: usize,
+}
+
+/// A choice among too many cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SampledCells {
+    /// How many cells the matrix has.
+    pub of: usize,
+    /// How many kinds of cells policy can tell apart; one of each is tried, as far as they are not too many
+    /// themselves, and the rest is chosen by the seed.
+    pub kinds: usize,
 }
 
 /// How a scenario run ended.
@@ -195,6 +280,8 @@ pub struct Summary {
     pub scenarios: Counts,
     /// Checks by status.
     pub checks: Counts,
+    /// How many cells of matrices were tried; those that are not as the API says are among the checks.
+    pub cells: usize,
     /// Wall time of the run, in seconds.
     #[serde(with = "crate::seconds")]
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
@@ -279,6 +366,18 @@ pub enum Event {
         id: ScenarioId,
         /// The check.
         check: Box<Check>,
+    },
+    /// The matrix of a step was tried.
+    #[serde(rename_all = "camelCase")]
+    StepFinished {
+        /// Of which scenario run.
+        id: ScenarioId,
+        /// The step's name.
+        step: String,
+        /// Where the step is written.
+        location: Location,
+        /// What became of it.
+        cells: Box<Cells>,
     },
     /// A scenario run ended.
     #[serde(rename_all = "camelCase")]

@@ -40,6 +40,19 @@ impl fmt::Display for Wiring {
     }
 }
 
+/// How a pod and its node come to know each other's link-layer address. Neighbours in the network between
+/// the nodes are always permanent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Neighbours {
+    /// By permanent entries: neither ARP nor neighbour discovery is in a packet's way.
+    #[default]
+    Permanent,
+    /// By ARP and by IPv6 neighbour discovery, as in a real cluster. The kernel's tables of learned
+    /// neighbours hold 1024 entries of a family for the whole machine, so this is for few pods.
+    Learned,
+}
+
 /// Which address families a topology has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -212,6 +225,8 @@ pub struct Topology {
     pub wiring: Wiring,
     /// The address families.
     pub family: Families,
+    /// How pods and their nodes find each other on their link.
+    pub neighbours: Neighbours,
     /// The address ranges.
     pub ranges: Ranges,
     /// The nodes, at least one; their order gives their addresses.

@@ -81,6 +81,7 @@ fn cluster(
         description: String::new(),
         wiring: Wiring::Routed,
         family: Families::Ipv4,
+        neighbours: Default::default(),
         ranges: Ranges {
             pods: range("10.0.0.0/9"),
             services: range("10.128.0.0/12"),

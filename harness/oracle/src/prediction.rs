@@ -112,6 +112,12 @@ impl PolicyDecision {
         self.policies.iter().filter(|trace| trace.selection == Selection::Isolates)
     }
 
+    /// Whether it rests on what the policies say: what settles a decision by itself makes them beside the
+    /// point.
+    pub fn rests_on_policies(&self) -> bool {
+        matches!(self.reason, Reason::Rules | Reason::NotIsolated)
+    }
+
     /// Who decided, as an enforcer's evidence would name it: any of the rules that match for certain, or
     /// the isolation if none may. Empty where nobody did (nothing isolates the pod, the API or the profile
     /// settles it by itself, or it is open).

@@ -117,9 +117,8 @@ impl<'a> World<'a> {
         };
         let is_local = pod.node_name.as_deref() == Some(&node.metadata.name);
         match self.snapshot.topology.wiring {
-            // The bridge has an address of its own, and is nearest to the pods on it.
-            Wiring::Bridge if is_local => gateway(node, family).or(own),
-            // Between nodes packets to pods travel in the overlay, whose end has an address of its own.
+            // Between nodes packets to pods travel in the overlay, whose end has an address of its own. (So
+            // has a bridge; that one is set up so that the kernel never chooses it as a source.)
             Wiring::Vxlan if !is_local => of_family(&node.tunnel_addresses).or(own),
             _ => own,
         }

@@ -117,8 +117,8 @@ pub fn sites(cluster: &Cluster, snapshot: &Snapshot) -> Vec<Site> {
     places.map(site).collect()
 }
 
-/// On which ports each place listens.
-fn listens(snapshot: &Snapshot) -> BTreeMap<Place, BTreeSet<ListenPort>> {
+/// On which ports each place listens, as [`Prober::sync`] opens them; without port 53 of the cluster DNS.
+pub fn listens(snapshot: &Snapshot) -> BTreeMap<Place, BTreeSet<ListenPort>> {
     let dns = NamespacedName::new(well_known::DNS_NAMESPACE, well_known::DNS_POD);
     let mut listens: BTreeMap<Place, BTreeSet<ListenPort>> = BTreeMap::new();
     for (name, pod) in &snapshot.pods {

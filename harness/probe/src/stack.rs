@@ -55,19 +55,19 @@ pub(crate) struct Stack {
     pub numbers: Numbers,
 }
 
-/// Source ports and echo identifiers. The ranges have a prime length, so that batches of any size
+/// Source ports and echo identifiers, counted. The ranges have a prime length, so that batches of any size
 /// repeat a five-tuple as late as can be.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Numbers {
-    tcp: u16,
-    udp: u16,
-    sctp: u16,
-    echo: u16,
+    tcp: u64,
+    udp: u64,
+    sctp: u64,
+    echo: u64,
 }
 
 const FIRST_PORT: u16 = 32_787;
-const PORTS: u16 = 32_749;
-const ECHOES: u16 = 65_521;
+const PORTS: u64 = 32_749;
+const ECHOES: u64 = 65_521;
 
 impl Numbers {
     /// The next source port, or echo identifier.
@@ -77,13 +77,23 @@ impl Numbers {
             Protocol::Udp => &mut self.udp,
             Protocol::Sctp => &mut self.sctp,
             Protocol::Icmp => {
-                self.echo = (self.echo + 1) % ECHOES;
-                return self.echo;
+                self.echo += 1;
+                // Less than 65,521: the cast loses nothing.
+                return (self.echo % ECHOES) as u16;
             }
         };
-        let port = FIRST_PORT + *counter;
-        *counter = (*counter + 1) % PORTS;
-        port
+        let number = *counter % PORTS;
+        *counter += 1;
+        // Less than 32,749, likewise.
+        FIRST_PORT + number as u16
+    }
+
+    /// Counts on from where either has come to.
+    pub(crate) fn follow(&mut self, other: &Numbers) {
+        self.tcp = self.tcp.max(other.tcp);
+        self.udp = self.udp.max(other.udp);
+        self.sctp = self.sctp.max(other.sctp);
+        self.echo = self.echo.max(other.echo);
     }
 }
 
@@ -170,9 +180,22 @@ mod tests {
         let mut numbers = Numbers::default();
         let first: Vec<u16> = (0..PORTS).map(|_| numbers.next(Protocol::Tcp)).collect();
         let distinct: BTreeSet<u16> = first.iter().copied().collect();
-        assert_eq!(distinct.len(), usize::from(PORTS));
+        assert_eq!(distinct.len() as u64, PORTS);
         assert_eq!(distinct.last(), Some(&u16::MAX));
         assert_eq!(numbers.next(Protocol::Tcp), first[0]);
         assert_eq!(numbers.next(Protocol::Udp), first[0], "each protocol counts for itself");
+    }
+
+    #[test]
+    fn a_stack_counts_on_where_those_that_are_gone_stopped() {
+        let (mut gone, mut other) = (Numbers::default(), Numbers::default());
+        let ports: Vec<u16> = (0..3).map(|_| gone.next(Protocol::Udp)).collect();
+        other.next(Protocol::Udp);
+        other.next(Protocol::Icmp);
+        let mut next = Numbers::default();
+        next.follow(&gone);
+        next.follow(&other);
+        assert!(!ports.contains(&next.next(Protocol::Udp)));
+        assert_eq!((next.next(Protocol::Icmp), next.next(Protocol::Tcp)), (2, FIRST_PORT));
     }
 }

@@ -3,10 +3,15 @@
 //! Plain data. The format (`crate::format`) makes plans and the runner walks them; the runner needs
 //! nothing of the format.
 
+mod matrix;
+
+pub use matrix::{MatrixDestination, MatrixPlan};
+
 use netproof_controlplane::Change;
 use netproof_model::event::{Location, ScenarioId};
 use netproof_model::flow::{Flow, FlowProtocol};
 use netproof_model::{Direction, Family, Outcome, Place, PolicyRef, Rejection, Topology};
+use netproof_oracle::Profile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -23,6 +28,8 @@ pub struct Plan {
     pub description: String,
     /// `metadata.labels`, for filters.
     pub labels: BTreeMap<String, String>,
+    /// `metadata.tags`, for filters and lists; of a case of a table with their parents.
+    pub tags: BTreeSet<String>,
     /// The topology with the variant's wiring and family.
     pub topology: Arc<Topology>,
     /// `spec.objects`: one change set, the first generation after the control plane's own.
@@ -31,8 +38,22 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// How many network stacks (pods, nodes, external hosts, the router) the largest step has.
     pub places: usize,
-    /// Whether the oracle's matrix of every step is wanted (`matrix: off` says no).
-    pub oracle_matrix: bool,
+    /// The matrix that every step tries beside its expectations.
+    pub matrix: MatrixPlan,
+    /// How to read what the API leaves open, where the scenario says so itself.
+    pub profile: Option<Profile>,
+    /// Runs of one group have the same topology (one `Arc`) and the same initial objects: they are walked in
+    /// worlds that they share, and a rehearsal counts for all of them. The name is unique among the groups that
+    /// were loaded together.
+    pub group: Option<String>,
+}
+
+impl Plan {
+    /// How to read what the API leaves open: as was asked for, else as the scenario says, else as our own
+    /// enforcer does.
+    pub(crate) fn profile_or(&self, asked: Option<Profile>) -> Profile {
+        asked.or(self.profile).unwrap_or(Profile::NETPROOF)
+    }
 }
 
 /// Changes, then expectations.

@@ -5,6 +5,8 @@
 //! from its name server gets no further), a connection that is kept from an earlier step is judged as one
 //! that exists, and what the oracle says is held against what the author expects and what was observed.
 
+mod way;
+
 use crate::plan::{Expectation, Expected, OutcomeWord, Request, RequestPort, RequestTarget};
 use netproof_controlplane::Snapshot;
 use netproof_model::flow::Flow;
@@ -158,6 +160,11 @@ impl<'a> Answers<'a> {
         Some(answer)
     }
 
+    /// Who answers.
+    pub(crate) fn oracle(&self) -> &Oracle<'a> {
+        &self.oracle
+    }
+
     /// The answer's derivation in full sentences. Lines end with a newline; deeper reasons are indented.
     pub fn explain(&self, answer: &Answer) -> String {
         let mut text: String =
@@ -228,6 +235,13 @@ impl Answer {
         Some(format!("expected {expected}, but the backends differ in verdict, the API says {says}"))
     }
 
+    /// In what the parts of an expectation that are about the flow's way contradict the API: `expected the
+    /// server to see pod/default/a, the API says node/node1 (172.18.0.2)`. Of a connection that exists
+    /// already, nothing is said.
+    pub fn other_way(&self, expectation: &Expectation, snapshot: &Snapshot) -> Option<String> {
+        if self.exists { None } else { way::contradiction(&self.predictions, expectation, snapshot) }
+    }
+
     /// In what `servedBy` contradicts the API.
     fn other_servers(&self, expectation: &Expectation) -> Option<String> {
         let named: BTreeSet<&Place> = expectation.served_by.as_ref()?.iter().collect();
@@ -289,7 +303,7 @@ impl Word {
     }
 
     /// Whether it is what was observed.
-    fn agrees(&self, outcome: Outcome, observed: &str) -> bool {
+    pub(crate) fn agrees(&self, outcome: Outcome, observed: &str) -> bool {
         match self {
             Word::Open(_) => true,
             Word::Allow => matches!(outcome, Outcome::Connected | Outcome::Refused | Outcome::NoAnswer),

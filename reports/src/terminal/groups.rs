@@ -24,6 +24,8 @@ pub(super) struct Group {
     pub(super) passed: Vec<ScenarioId>,
     /// Checks of those that passed.
     pub(super) checks: usize,
+    /// Their cells.
+    pub(super) cells: usize,
     pub(super) elapsed: Duration,
     /// Skipped checks by their reason.
     pub(super) skipped_checks: BTreeMap<String, usize>,
@@ -51,6 +53,7 @@ impl Groups {
             Status::Passed => {
                 group.passed.push(run.id.clone());
                 group.checks += run.checks.len();
+                group.cells += run.cells;
                 group.elapsed += run.result.elapsed;
                 for check in run.checks.iter().filter(|check| check.status == Status::Skipped) {
                     *group.skipped_checks.entry(check.messages.join("; ")).or_default() += 1;

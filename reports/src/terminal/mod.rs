@@ -118,7 +118,7 @@ impl<W: Write> Terminal<W> {
         match run.result.status {
             Status::Passed | Status::Skipped if !self.options.verbose => {}
             Status::Passed => {
-                let checks = text::count(run.checks.len(), "check");
+                let checks = summary::tried(run.checks.len(), run.cells);
                 let time = text::duration(run.result.elapsed);
                 self.page.status(Style::Pass, "PASS", &format!("{} ({checks}, {time})", run.id));
                 self.list_checks(run);
@@ -136,7 +136,7 @@ impl<W: Write> Terminal<W> {
 
     fn group(&mut self, group: &Group) {
         if !group.passed.is_empty() {
-            let (checks, time) = (text::count(group.checks, "check"), text::duration(group.elapsed));
+            let (checks, time) = (summary::tried(group.checks, group.cells), text::duration(group.elapsed));
             let line = match group.passed.len() {
                 1 => format!("{} ({checks}, {time})", groups::name(&group.passed, 1)),
                 // The sums join what the name has in brackets already.

@@ -8,6 +8,8 @@ pub(super) struct FinishedRun {
     pub(super) id: ScenarioId,
     pub(super) location: Option<Location>,
     pub(super) checks: Vec<Check>,
+    /// How many cells of matrices were tried.
+    pub(super) cells: usize,
     pub(super) result: ScenarioOutcome,
 }
 
@@ -22,6 +24,7 @@ impl FinishedRun {
 pub(super) struct Runs {
     open: Option<(ScenarioId, Location)>,
     checks: Vec<Check>,
+    cells: usize,
     /// What passed by so far; the run's own sums replace it at the end.
     pub(super) summary: Summary,
     pub(super) not_applicable: usize,
@@ -41,13 +44,17 @@ impl Runs {
                 self.summary.checks.add(check.status);
                 self.checks.push(check.as_ref().clone());
             }
+            Event::StepFinished { cells, .. } => {
+                self.summary.cells += cells.total;
+                self.cells += cells.total;
+            }
             Event::ScenarioFinished { id, result } => {
                 self.summary.scenarios.add(result.status);
                 self.summary.waited += result.waited;
                 self.summary.busy += result.elapsed;
                 let location = self.open.take().map(|(_, location)| location);
-                let checks = std::mem::take(&mut self.checks);
-                return Some(FinishedRun { id: id.clone(), location, checks, result: result.clone() });
+                let (checks, cells) = (std::mem::take(&mut self.checks), std::mem::take(&mut self.cells));
+                return Some(FinishedRun { id: id.clone(), location, checks, cells, result: result.clone() });
             }
             Event::NotApplicable { .. } => self.not_applicable += 1,
             Event::Warning { .. } => self.warnings += 1,
@@ -70,6 +77,7 @@ impl Runs {
             waited: std::time::Duration::ZERO,
         };
         self.summary.scenarios.add(result.status);
-        Some(FinishedRun { id, location: Some(location), checks: std::mem::take(&mut self.checks), result })
+        let (checks, cells) = (std::mem::take(&mut self.checks), std::mem::take(&mut self.cells));
+        Some(FinishedRun { id, location: Some(location), checks, cells, result })
     }
 }

@@ -87,7 +87,11 @@ pub(super) fn write(page: &mut Page, runs: &Runs) {
         scenarios.push_str(&format!("; {} not applicable", runs.not_applicable));
     }
     page.status(style, word, &scenarios);
-    page.indented(STATUS_WIDTH, &sums(&summary.checks, "check"));
+    let cells = match summary.cells {
+        0 => String::new(),
+        n => format!("; {}", text::count(n, "cell")),
+    };
+    page.indented(STATUS_WIDTH, &format!("{}{cells}", sums(&summary.checks, "check")));
     if runs.complete {
         let mut time = text::duration(summary.elapsed);
         if !summary.busy.is_zero() {
@@ -106,6 +110,15 @@ pub(super) fn write(page: &mut Page, runs: &Runs) {
             page.indented(STATUS_WIDTH, &format!("{untold} not started after the first that went wrong"))
         }
         (false, _) => page.indented(STATUS_WIDTH, &format!("broken off, {untold} not done")),
+    }
+}
+
+/// `3 checks, 486 cells`.
+pub(super) fn tried(checks: usize, cells: usize) -> String {
+    match (checks, cells) {
+        (checks, 0) => text::count(checks, "check"),
+        (0, cells) => text::count(cells, "cell"),
+        (checks, cells) => format!("{}, {}", text::count(checks, "check"), text::count(cells, "cell")),
     }
 }
 

@@ -34,10 +34,7 @@ fn read_as(fields: &Fields<'_>, api_version: &str, kind: &str, context: &Context
             let help = "write a Service with a selector, or an EndpointSlice";
             return document.error(format!("{kind} is not supported"), help);
         }
-        Treatment::Workload(workload) => {
-            let pods = workload::pods(document, workload, context).unwrap_or_default();
-            return pods.into_iter().for_each(|pod| keep(document, Object::Pod(pod), manifest));
-        }
+        Treatment::Workload(kind) => workload::workload(document, kind, context).map(Object::Workload),
         Treatment::Namespace => cluster::namespace(document, context).map(Object::Namespace),
         Treatment::Node => cluster::node(document, context).map(Object::Node),
         Treatment::Pod => pod::pod(document, context).map(Object::Pod),
@@ -50,13 +47,9 @@ fn read_as(fields: &Fields<'_>, api_version: &str, kind: &str, context: &Context
         }
     };
     if let Some(object) = object {
-        keep(document, object, manifest);
+        let source = Arc::clone(document.report().source());
+        manifest.objects.push(Located { object, source, span: document.node.span });
     }
-}
-
-fn keep(document: &Field<'_>, object: Object, manifest: &mut Manifest) {
-    let source = Arc::clone(document.report().source());
-    manifest.objects.push(Located { object, source, span: document.node.span });
 }
 
 /// What is done with a kind; reported and `None` if it is unknown where every kind is known.

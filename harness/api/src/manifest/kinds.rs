@@ -1,7 +1,7 @@
 //! Which kinds there are: those that are kept, those that make pods, and those that have nothing to do
 //! with the network.
 
-use super::workload::Workload;
+use crate::workload::WorkloadKind;
 
 /// What is done with an object of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) enum Treatment {
     EndpointSlice,
     NetworkPolicy,
     /// Becomes its pods.
-    Workload(Workload),
+    Workload(WorkloadKind),
     /// Has nothing to do with the network.
     PassOver,
     /// Changes what packets do in a way that is not supported.
@@ -41,7 +41,7 @@ pub(super) const GROUPS: &[Group] = &[
             ("Node", Treatment::Node),
             ("Pod", Treatment::Pod),
             ("Service", Treatment::Service),
-            ("ReplicationController", Treatment::Workload(Workload::ReplicationController)),
+            ("ReplicationController", Treatment::Workload(WorkloadKind::ReplicationController)),
             ("Endpoints", Refuse),
             ("Binding", PassOver),
             ("ComponentStatus", PassOver),
@@ -60,17 +60,17 @@ pub(super) const GROUPS: &[Group] = &[
         name: "apps",
         version: "v1",
         kinds: &[
-            ("Deployment", Treatment::Workload(Workload::Deployment)),
-            ("ReplicaSet", Treatment::Workload(Workload::ReplicaSet)),
-            ("StatefulSet", Treatment::Workload(Workload::StatefulSet)),
-            ("DaemonSet", Treatment::Workload(Workload::DaemonSet)),
+            ("Deployment", Treatment::Workload(WorkloadKind::Deployment)),
+            ("ReplicaSet", Treatment::Workload(WorkloadKind::ReplicaSet)),
+            ("StatefulSet", Treatment::Workload(WorkloadKind::StatefulSet)),
+            ("DaemonSet", Treatment::Workload(WorkloadKind::DaemonSet)),
             ("ControllerRevision", PassOver),
         ],
     },
     Group {
         name: "batch",
         version: "v1",
-        kinds: &[("Job", Treatment::Workload(Workload::Job)), ("CronJob", PassOver)],
+        kinds: &[("Job", Treatment::Workload(WorkloadKind::Job)), ("CronJob", PassOver)],
     },
     Group { name: "discovery.k8s.io", version: "v1", kinds: &[("EndpointSlice", Treatment::EndpointSlice)] },
     Group {

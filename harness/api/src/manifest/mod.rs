@@ -32,21 +32,19 @@ use std::sync::Arc;
 pub struct Context {
     /// The namespace of objects that name none.
     pub namespace: String,
-    /// The nodes, by name: a DaemonSet makes a pod on each.
-    pub nodes: Vec<String>,
 }
 
-/// The namespace `default`, and no nodes.
+/// The namespace `default`.
 impl Default for Context {
     fn default() -> Self {
-        Context { namespace: "default".to_owned(), nodes: Vec::new() }
+        Context { namespace: "default".to_owned() }
     }
 }
 
 /// What a manifest holds.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
-    /// The objects, in the order they are written; workloads as their pods.
+    /// The objects, in the order they are written.
     pub objects: Vec<Located>,
     /// The kinds of the objects that have nothing to do with the network, one for each object.
     pub passed_over: Vec<String>,

@@ -1,17 +1,13 @@
 //! Manifests held against tables of good and bad objects, which are the files of `testdata`.
 
 use super::*;
-use crate::core::Pod;
+use crate::workload::Workload;
 use crate::yaml::{Node, from_node, parse};
 use proptest::prelude::*;
 use serde::Deserialize;
 
 const STORED: &str = include_str!("testdata/stored.yaml");
 const REFUSED: &str = include_str!("testdata/refused.yaml");
-
-fn context() -> Context {
-    Context { nodes: vec!["node1".into(), "node2".into()], ..Context::default() }
-}
 
 #[derive(Deserialize)]
 struct Pair {
@@ -28,6 +24,7 @@ fn stored(object: &Object, node: &Node, source: &Arc<Source>) -> Object {
         Object::Service(_) => from_node(node, source).map(Object::Service),
         Object::EndpointSlice(_) => from_node(node, source).map(Object::EndpointSlice),
         Object::NetworkPolicy(_) => from_node(node, source).map(Object::NetworkPolicy),
+        Object::Workload(_) => panic!("workloads have a test of their own"),
     };
     read.unwrap_or_else(|errors| panic!("{errors}"))
 }
@@ -37,8 +34,8 @@ fn objects_are_stored_with_their_defaults() {
     let source = Source::new("stored.yaml", STORED);
     for document in parse(&source).unwrap() {
         let pair: Pair = from_node(&document, &source).unwrap_or_else(|errors| panic!("{errors}"));
-        let manifest =
-            read_manifest(&pair.written, &source, &context()).unwrap_or_else(|errors| panic!("{errors}"));
+        let manifest = read_manifest(&pair.written, &source, &Context::default())
+            .unwrap_or_else(|errors| panic!("{errors}"));
         let [located] = manifest.objects.as_slice() else { panic!("{}: {:?}", pair.case, manifest.objects) };
         assert_eq!(located.object, stored(&located.object, &pair.stored, &source), "{}", pair.case);
     }
@@ -50,7 +47,7 @@ fn bad_objects_are_refused_with_every_reason() {
     let report: Vec<String> = parse(&source)
         .unwrap()
         .iter()
-        .map(|document| match read_manifest(document, &source, &context()) {
+        .map(|document| match read_manifest(document, &source, &Context::default()) {
             Ok(manifest) => panic!("accepted: {:?}", manifest.objects),
             Err(errors) => errors.to_string(),
         })
@@ -61,15 +58,15 @@ fn bad_objects_are_refused_with_every_reason() {
 #[test]
 fn odd_objects_are_accepted_with_a_warning() {
     let source = Source::new("warned.yaml", include_str!("testdata/warned.yaml"));
-    let manifest = read_manifests(&source, &context()).unwrap_or_else(|errors| panic!("{errors}"));
+    let manifest = read_manifests(&source, &Context::default()).unwrap_or_else(|errors| panic!("{errors}"));
     let report: Vec<String> = manifest.warnings.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(report.join("\n\n"));
 }
 
 #[test]
-fn workloads_become_their_pods_and_lists_their_items() {
+fn workloads_keep_their_template_and_lists_become_their_items() {
     let source = Source::new("workloads.yaml", include_str!("testdata/workloads.yaml"));
-    let manifest = read_manifests(&source, &context()).unwrap_or_else(|errors| panic!("{errors}"));
+    let manifest = read_manifests(&source, &Context::default()).unwrap_or_else(|errors| panic!("{errors}"));
     let lines: Vec<String> = manifest
         .objects
         .iter()
@@ -81,8 +78,8 @@ fn workloads_become_their_pods_and_lists_their_items() {
                 text += &format!(" {namespace}/");
             }
             text += &format!(" {} {:?}", metadata.name, metadata.labels);
-            if let Object::Pod(Pod { node_name: Some(node), .. }) = &located.object {
-                text += &format!(" on {node}");
+            if let Object::Workload(Workload { pods, template, .. }) = &located.object {
+                text += &format!(": {pods:?} of {:?} on {:?}", template.metadata.labels, template.node_name);
             }
             text
         })
@@ -95,16 +92,16 @@ fn workloads_become_their_pods_and_lists_their_items() {
 #[test]
 fn the_errors_of_all_documents_are_reported() {
     let source = Source::new("x", "apiVersion: v1\n---\nkind: Pod\n");
-    assert_eq!(read_manifests(&source, &context()).unwrap_err().iter().count(), 2);
+    assert_eq!(read_manifests(&source, &Context::default()).unwrap_err().iter().count(), 2);
     let many = format!("{{apiVersion: v1, kind: List, items: [{}]}}", "1, ".repeat(100_000));
-    assert_eq!(read_manifests(&Source::new("x", many), &context()).unwrap_err().iter().count(), 100);
+    assert_eq!(read_manifests(&Source::new("x", many), &Context::default()).unwrap_err().iter().count(), 100);
 }
 
 #[test]
 fn a_byte_order_mark_moves_no_place() {
     let said = |mark: &str| {
         let text = format!("{mark}{{apiVersion: v1, kind: Pdo, metadata: {{name: a}}}}\n");
-        read_manifests(&Source::new("x", text), &context()).unwrap_err().to_string()
+        read_manifests(&Source::new("x", text), &Context::default()).unwrap_err().to_string()
     };
     assert!(said("").starts_with("x:1:24: "), "{}", said(""));
     assert_eq!(said("\u{feff}"), said(""));
@@ -114,18 +111,9 @@ fn a_byte_order_mark_moves_no_place() {
 fn the_namespace_of_the_context_is_the_default() {
     let source =
         Source::new("x", "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a}}");
-    let context = Context { namespace: "prod".into(), ..Context::default() };
+    let context = Context { namespace: "prod".into() };
     let manifest = read_manifests(&source, &context).unwrap();
     assert_eq!(manifest.objects[0].object.metadata().namespace.as_deref(), Some("prod"));
-}
-
-#[test]
-fn a_daemon_set_needs_nodes() {
-    let set = "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: a}, spec: {selector: {matchLabels: {a: b}}, \
-               template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a}]}}}}";
-    let manifest = read_manifests(&Source::new("x", set), &Context::default()).unwrap();
-    assert!(manifest.objects.is_empty());
-    assert!(manifest.warnings[0].to_string().contains("no node is known"));
 }
 
 /// Replaces the values at some places of a tree by others.
@@ -161,7 +149,7 @@ proptest! {
         let documents = parse(&source).unwrap();
         let mut node = documents[document.index(documents.len())].get("written").unwrap().clone();
         mutate(&mut node, &mut places, &values, &mut 0);
-        if let Err(errors) = read_manifest(&node, &source, &context()) {
+        if let Err(errors) = read_manifest(&node, &source, &Context::default()) {
             prop_assert!(errors.to_string().contains("error: "));
         }
     }

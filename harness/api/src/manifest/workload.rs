@@ -1,129 +1,91 @@
-//! The pods that a workload's controller makes: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job,
-//! ReplicationController.
-//!
-//! Their names are the same in every run: `NAME-0`, `NAME-1`, ... (a StatefulSet's from
-//! `ordinals.start`), and `NAME-NODE` for a DaemonSet.
+//! Workloads as written (Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, ReplicationController),
+//! defaulted and validated as the API server does. Their controllers make the pods later.
 
 use super::metadata::{MetadataRules, annotations, label_map, labels, object_meta};
 use super::pod::pod_spec;
 use super::selector::label_selector;
 use super::{Context, tables};
-use crate::core::Pod;
 use crate::meta::Labels;
 use crate::names;
 use crate::reader::{Field, Fields};
 use crate::selector::{LabelSelector, Operator};
+use crate::workload::{Workload, WorkloadKind, WorkloadPods};
 
 /// The most pods that one workload makes.
 const MAX_REPLICAS: u16 = 10_000;
 
-/// A kind of workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Workload {
-    Deployment,
-    ReplicaSet,
-    StatefulSet,
-    DaemonSet,
-    Job,
-    ReplicationController,
-}
-
-pub(super) fn pods(document: &Field<'_>, kind: Workload, context: &Context) -> Option<Vec<Pod>> {
+pub(super) fn workload(document: &Field<'_>, kind: WorkloadKind, context: &Context) -> Option<Workload> {
     let object = document.fields(tables::OBJECT)?;
     let metadata = object_meta(&object, MetadataRules::NAMESPACED, context);
     let spec = object.require("spec")?.fields(match kind {
-        Workload::Deployment => tables::DEPLOYMENT_SPEC,
-        Workload::ReplicaSet | Workload::ReplicationController => tables::REPLICA_SET_SPEC,
-        Workload::StatefulSet => tables::STATEFUL_SET_SPEC,
-        Workload::DaemonSet => tables::DAEMON_SET_SPEC,
-        Workload::Job => tables::JOB_SPEC,
+        WorkloadKind::Deployment => tables::DEPLOYMENT_SPEC,
+        WorkloadKind::ReplicaSet | WorkloadKind::ReplicationController => tables::REPLICA_SET_SPEC,
+        WorkloadKind::StatefulSet => tables::STATEFUL_SET_SPEC,
+        WorkloadKind::DaemonSet => tables::DAEMON_SET_SPEC,
+        WorkloadKind::Job => tables::JOB_SPEC,
     })?;
     let template = spec.require("template")?.fields(&["metadata", "spec"])?;
     let mut made = metadata.clone();
+    made.name.clear();
     (made.labels, made.annotations) = (Labels::new(), Labels::new());
     if let Some(metadata) = template.get("metadata").and_then(|field| field.fields(tables::OBJECT_META)) {
         made.labels = labels(&metadata);
         made.annotations = annotations(&metadata);
     }
     check_selector(&spec, kind, &made.labels);
-    let pod = pod_spec(made, &template);
-
-    let named = |suffix: String| {
-        let mut pod = pod.clone();
-        pod.metadata.name = format!("{}-{suffix}", metadata.name);
-        pod
-    };
-    let ordinals = |start: u32, count: u16| (start..start + u32::from(count)).map(move |n| n.to_string());
-    let pods: Vec<Pod> = match kind {
-        Workload::DaemonSet => {
+    let pods = match kind {
+        WorkloadKind::DaemonSet => {
             if template.field().node.get("spec").is_some_and(|spec| spec.get("nodeSelector").is_some()) {
                 let help = "a pod is made on every node";
                 template.field().warn("`nodeSelector` of a DaemonSet is not looked at", help);
             }
-            if context.nodes.is_empty() {
-                document.warn(
-                    "no node is known here, so this DaemonSet has no pods",
-                    "write the pods themselves",
-                );
-            }
-            let on = |node: &String| Pod { node_name: Some(node.clone()), ..named(node.clone()) };
-            context.nodes.iter().map(on).collect()
+            WorkloadPods::EveryNode
         }
-        Workload::StatefulSet => {
+        WorkloadKind::StatefulSet => {
             let ordinal = spec.get("ordinals").and_then(|field| field.fields(&["start"]));
             let start = ordinal
                 .and_then(|fields| fields.get("start"))
                 .and_then(|field| field.integer("first ordinal", 0..=u16::MAX));
-            let labelled = |ordinal: String| {
-                let mut pod = named(ordinal.clone());
-                let name = pod.metadata.name.clone();
-                pod.metadata.labels.insert("statefulset.kubernetes.io/pod-name".to_owned(), name);
-                pod.metadata.labels.insert("apps.kubernetes.io/pod-index".to_owned(), ordinal);
-                pod
-            };
-            ordinals(u32::from(start.unwrap_or(0)), count(&spec, "replicas")).map(labelled).collect()
+            let start = u32::from(start.unwrap_or(0));
+            WorkloadPods::Ordinals(start..start + count(&spec, "replicas"))
         }
-        Workload::Job => {
+        WorkloadKind::Job => {
             let suspended = spec.get("suspend").and_then(|field| field.boolean()) == Some(true);
-            let most = spec.get("completions").map(|_| count(&spec, "completions"));
-            let parallel = count(&spec, "parallelism").min(most.unwrap_or(u16::MAX));
-            let labelled = |ordinal| {
-                let mut pod = named(ordinal);
-                for key in ["batch.kubernetes.io/job-name", "job-name"] {
-                    pod.metadata.labels.insert(key.to_owned(), metadata.name.clone());
-                }
-                pod
-            };
-            ordinals(0, if suspended { 0 } else { parallel }).map(labelled).collect()
+            let most = spec.get("completions").map_or(u32::MAX, |_| count(&spec, "completions"));
+            let parallel = count(&spec, "parallelism").min(most);
+            WorkloadPods::Ordinals(0..if suspended { 0 } else { parallel })
         }
-        _ => ordinals(0, count(&spec, "replicas")).map(named).collect(),
+        _ => WorkloadPods::Ordinals(0..count(&spec, "replicas")),
     };
+    let template = pod_spec(made, &template);
+    let workload = Workload { metadata, kind, pods, template };
     // The last name is the longest. One that is wrong from the start was reported already.
-    if let Some(last) = pods.last()
-        && let Err(problem) = names::check_dns_subdomain(&last.metadata.name)
-        && names::check_dns_subdomain(&metadata.name).is_ok()
+    if let Some(last) = workload.pod_names(std::iter::empty()).last()
+        && let Err(problem) = names::check_dns_subdomain(last)
+        && names::check_dns_subdomain(&workload.metadata.name).is_ok()
     {
-        document.error(format!("its pod's name {} {problem}", last.metadata.name), "choose a shorter name");
+        document.error(format!("its pod's name {last} {problem}"), "choose a shorter name");
     }
-    Some(pods)
+    Some(workload)
 }
 
 /// A number of pods; 1 where none is written.
-fn count(spec: &Fields<'_>, name: &str) -> u16 {
-    spec.get(name).and_then(|field| field.integer("number of pods", 0..=MAX_REPLICAS)).unwrap_or(1)
+fn count(spec: &Fields<'_>, name: &str) -> u32 {
+    let written = spec.get(name).and_then(|field| field.integer("number of pods", 0..=MAX_REPLICAS));
+    u32::from(written.unwrap_or(1))
 }
 
 /// The API server refuses a workload whose selector does not match its own template.
-fn check_selector(spec: &Fields<'_>, kind: Workload, labels: &Labels) {
+fn check_selector(spec: &Fields<'_>, kind: WorkloadKind, labels: &Labels) {
     // A job's selector is made by the API server; a ReplicationController's is the template's labels.
-    let generated = matches!(kind, Workload::Job | Workload::ReplicationController);
+    let generated = matches!(kind, WorkloadKind::Job | WorkloadKind::ReplicationController);
     let field = if generated { spec.get("selector") } else { spec.require("selector") };
     let Some(field) = field else { return };
-    if kind == Workload::Job {
+    if kind == WorkloadKind::Job {
         return;
     }
     let selector = match kind {
-        Workload::ReplicationController => {
+        WorkloadKind::ReplicationController => {
             LabelSelector { match_labels: label_map(&field), ..LabelSelector::default() }
         }
         _ => label_selector(&field),

@@ -1,50 +1,41 @@
-//! `netproof explain`: why the flows of scenarios are allowed or denied, in full sentences.
+//! `netproof explain`: why the flows of scenarios, or of manifests, are allowed or denied, in full sentences.
 
-use super::load;
+use super::{Subject, bad_input, print, print_json};
 use crate::args::ExplainArguments;
 use crate::exit::Exit;
-use crate::outputs;
-use netproof_model::event::ScenarioId;
-use netproof_scenario::explain::{Explanation, Question, explain as explain_plan};
-use std::collections::BTreeSet;
+use netproof_scenario::explain::{Explanation, FORMAT, Question, Report, explain as explain_plan};
 use std::fmt::Write as _;
 
 pub fn explain(arguments: &ExplainArguments) -> Exit {
-    let loaded = match load(&arguments.selection, None) {
-        Ok(loaded) => loaded,
+    let subject = match Subject::load(&arguments.selection) {
+        Ok(subject) => subject,
         Err(exit) => return exit,
     };
-    if loaded.plans.is_empty() {
-        return super::nothing_matched(&loaded);
-    }
     let flow = arguments.flow.as_ref();
+    if subject.manifests && flow.is_none() {
+        return bad_input(
+            "error: manifests say nothing of flows\nhelp: name one: --flow \"pod/client -> service/web:80\"",
+        );
+    }
     let question = Question { step: arguments.step.as_deref(), flow, profile: arguments.profile };
-    let mut text = String::new();
-    // The variants of a scenario differ in where pods are and how they are wired: the first stands for all.
-    let mut seen = BTreeSet::new();
-    for plan in &loaded.plans {
-        if !seen.insert((&plan.id.suite, &plan.id.name)) {
-            continue;
-        }
+    let (mut text, mut explanations) = (String::new(), Vec::new());
+    for plan in subject.plans() {
         match explain_plan(plan, &question) {
-            Ok(explanations) => write(&mut text, &plan.id, &explanations),
-            Err(error) => {
-                outputs::complain(format_args!("error: {error}"));
-                return Exit::BadInput;
+            Ok(of_plan) => {
+                write(&mut text, &plan.id.to_string(), &of_plan);
+                explanations.extend(of_plan);
             }
+            Err(error) => return bad_input(format_args!("error: {error}")),
         }
     }
-    match outputs::print(&text) {
-        Ok(()) => Exit::AsExpected,
-        Err(error) => {
-            outputs::complain(format_args!("error: cannot write to standard output: {error}"));
-            Exit::NotDone
-        }
+    if arguments.json {
+        return print_json(&Report { format: FORMAT, explanations });
     }
+    print(&text)
 }
 
 /// The scenario run, its steps, their flows, and the derivation of each.
-fn write(text: &mut String, id: &ScenarioId, explanations: &[Explanation]) {
+fn write(text: &mut String, id: &str, explanations: &[Explanation]) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{id}");
     let mut step = None;
@@ -53,11 +44,9 @@ fn write(text: &mut String, id: &ScenarioId, explanations: &[Explanation]) {
             let _ = writeln!(text, "\n  {}", explanation.step);
             step = Some(&explanation.step);
         }
-        let family = explanation.family.map(|family| format!(" {family}")).unwrap_or_default();
-        let answer = explanation.answer.as_deref().unwrap_or("the API does not speak about it");
-        let _ = writeln!(text, "\n    {}{family}: {answer}", explanation.flow);
-        for line in explanation.derivation.lines() {
-            let _ = writeln!(text, "      {line}");
+        text.push('\n');
+        for line in explanation.to_string().lines() {
+            let _ = writeln!(text, "    {line}");
         }
     }
     text.push('\n');

@@ -5,8 +5,12 @@ use crate::args::ListArguments;
 use crate::exit::Exit;
 use crate::outputs;
 use netproof_model::Topology;
-use netproof_model::topology::{ExternalHost, Network, PerFamily, ServiceAddresses, TopologyNode};
+use netproof_model::topology::{
+    ExternalHost, Neighbours, Network, PerFamily, ServiceAddresses, TopologyNode,
+};
 use netproof_scenario::format;
+use netproof_scenario::plan::Plan;
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 
@@ -28,14 +32,17 @@ pub fn list(arguments: &ListArguments) -> Exit {
             }
         }
     } else {
-        let loaded = match load(selection, None) {
+        let loaded = match load(selection, None, &[]) {
             Ok(loaded) => loaded,
             Err(exit) => return exit,
         };
         if loaded.plans.is_empty() {
             return super::nothing_matched(&loaded);
         }
-        loaded.plans.iter().map(|plan| format!("{}\n", plan.id)).collect()
+        match arguments.tags {
+            true => with_tags(&loaded.plans),
+            false => loaded.plans.iter().map(|plan| format!("{}\n", plan.id)).collect(),
+        }
     };
     match outputs::print(&text) {
         Ok(()) => Exit::AsExpected,
@@ -44,6 +51,24 @@ pub fn list(arguments: &ListArguments) -> Exit {
             Exit::NotDone
         }
     }
+}
+
+/// A line for each run, with its tags; and below a line for each tag, with the number of its runs.
+fn with_tags(plans: &[Plan]) -> String {
+    let mut runs: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut text = String::new();
+    for plan in plans {
+        let tags: Vec<&str> = plan.tags.iter().map(String::as_str).collect();
+        tags.iter().for_each(|tag| *runs.entry(tag).or_default() += 1);
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}{}{}", plan.id, if tags.is_empty() { "" } else { "  " }, tags.join(" "));
+    }
+    let width = runs.keys().map(|tag| tag.len()).max().unwrap_or_default();
+    let _ = writeln!(text, "\n{:<width$}  runs", "tag");
+    for (tag, runs) in runs {
+        let _ = writeln!(text, "{tag:<width$}  {runs}");
+    }
+    text
 }
 
 /// A topology: its name and what it is for, and a line for each thing that it has.
@@ -60,6 +85,9 @@ fn describe(topology: &Topology) -> String {
     line("nodes", list_of(topology.nodes.iter().map(node)));
     line("wiring", topology.wiring.to_string());
     line("family", topology.family.to_string());
+    if topology.neighbours == Neighbours::Learned {
+        line("neighbours", "pods and nodes learn each other's link-layer address".to_owned());
+    }
     line("pods", both(&topology.ranges.pods));
     line("services", both(&topology.ranges.services));
     line("node addresses", both(&topology.ranges.nodes));

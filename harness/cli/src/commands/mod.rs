@@ -3,30 +3,125 @@
 pub mod doctor;
 pub mod explain;
 pub mod list;
+pub mod matrix;
 pub mod run;
 pub mod validate;
 
-use crate::args::Selection;
+use crate::args::{Choice, Selection};
 use crate::exit::Exit;
 use crate::outputs;
 use netproof_oracle::Profile;
-use netproof_scenario::format::{self, Loaded, NotApplicable, Options};
+use netproof_scenario::format::{self, Loaded, NotApplicable, Options, manifests};
+use netproof_scenario::plan::{MatrixDestination, Plan};
+use serde::Serialize;
+use std::collections::BTreeSet;
 
-/// Reads what was chosen, and holds it against the API if a profile says how to read that. What is wrong with it has been said when this fails.
-fn load(selection: &Selection, against: Option<Profile>) -> Result<Loaded, Exit> {
-    let choice = &selection.choice;
-    let options = Options {
+/// Reads what was chosen, and holds it against the API if a profile says how to read that; `destinations`, if
+/// there are any, are those of every matrix. What is wrong with it has been said when this fails.
+fn load(
+    selection: &Selection,
+    against: Option<Profile>,
+    destinations: &[MatrixDestination],
+) -> Result<Loaded, Exit> {
+    let destinations = destinations.iter().copied().collect();
+    let options = Options { against, destinations, ..options(&selection.choice) };
+    format::load(&selection.paths, &options).map_err(bad_input)
+}
+
+fn options(choice: &Choice) -> Options {
+    Options {
         root: choice.root.clone(),
         filter: choice.filter.clone(),
         topology: choice.topology.clone(),
         wiring: choice.wiring.map(Into::into),
         family: choice.family.map(Into::into),
-        against,
-    };
-    format::load(&selection.paths, &options).map_err(|diagnostics| {
-        outputs::complain(diagnostics);
-        Exit::BadInput
-    })
+        ..Options::default()
+    }
+}
+
+fn bad_input(what: impl std::fmt::Display) -> Exit {
+    outputs::complain(what);
+    Exit::BadInput
+}
+
+/// What a command is about that builds nothing: scenarios, or manifests as they are.
+struct Subject {
+    /// Of scenarios every variant; of manifests the one plan.
+    loaded: Loaded,
+    /// Whether it is manifests.
+    manifests: bool,
+}
+
+impl Subject {
+    /// Reads scenarios, or manifests where there is no scenario. What is wrong, and what a person should know
+    /// beside, is said.
+    fn load(selection: &Selection) -> Result<Subject, Exit> {
+        let manifests = !manifests::has_scenarios(&selection.paths);
+        let options = options(&selection.choice);
+        let loaded = match manifests {
+            true if selection.choice.filter.is_some() => {
+                return Err(bad_input("error: --filter chooses among scenarios, and these are manifests"));
+            }
+            true => manifests::load(&selection.paths, &options),
+            false => format::load(&selection.paths, &options),
+        };
+        let loaded = loaded.map_err(bad_input)?;
+        if loaded.plans.is_empty() {
+            return Err(nothing_matched(&loaded));
+        }
+        if manifests {
+            loaded.warnings.iter().for_each(outputs::complain);
+        }
+        passed_over(&loaded).iter().for_each(|note| outputs::complain(format_args!("note: {note}")));
+        if let Some(files) = files_passed_over(&loaded).filter(|_| manifests) {
+            outputs::complain(format_args!("note: {files}"));
+        }
+        if !loaded.implied_namespaces.is_empty() {
+            let names = loaded.implied_namespaces.join(", ");
+            outputs::complain(format_args!(
+                "note: no manifest declares these namespaces, so they have no labels but their name: {names}"
+            ));
+        }
+        Ok(Subject { loaded, manifests })
+    }
+
+    /// One plan of each scenario. Its variants differ in where pods are and how they are wired: the first
+    /// stands for all.
+    fn plans(&self) -> impl Iterator<Item = &Plan> {
+        let mut seen = BTreeSet::new();
+        self.loaded.plans.iter().filter(move |plan| seen.insert((&plan.id.suite, &plan.id.name)))
+    }
+}
+
+/// Files in which nothing looked like an object.
+fn files_passed_over(loaded: &Loaded) -> Option<String> {
+    match loaded.passed_over_files {
+        0 => None,
+        1 => Some("1 file has no object in it and was passed over".to_owned()),
+        files => Some(format!("{files} files have no object in them and were passed over")),
+    }
+}
+
+/// Writes a value as indented JSON.
+fn print_json(value: &impl Serialize) -> Exit {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(&(text + "\n")),
+        Err(error) => {
+            outputs::complain(format_args!("error: cannot write JSON: {error}"));
+            Exit::NotDone
+        }
+    }
+}
+
+/// Writes text.
+fn print(text: &str) -> Exit {
+    match outputs::print(text) {
+        Ok(()) => Exit::AsExpected,
+        Err(error) => {
+            outputs::complain(format_args!("error: cannot write to standard output: {error}"));
+            Exit::NotDone
+        }
+    }
 }
 
 /// Says that nothing is left to do, and why.

@@ -23,7 +23,7 @@ use std::thread;
 use std::time::Duration;
 
 pub fn run(arguments: &RunArguments, color: Color) -> Exit {
-    let loaded = match load(&arguments.selection, None) {
+    let loaded = match load(&arguments.selection, None, &arguments.destination) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
@@ -107,6 +107,7 @@ fn options(arguments: &RunArguments) -> RunOptions {
         seed: arguments.seed,
         fail_fast: arguments.fail_fast,
         timeout: arguments.timeout,
+        profile: arguments.profile,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::outputs;
 
 pub fn validate(arguments: &ValidateArguments) -> Exit {
-    let loaded = match load(&arguments.selection, Some(arguments.profile)) {
+    let loaded = match load(&arguments.selection, Some(arguments.profile), &[]) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

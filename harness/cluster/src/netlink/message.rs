@@ -1,7 +1,7 @@
 //! The requests that build a cluster, each as one netlink message with its flags.
 
 use ipnet::IpNet;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NlaBuffer, NlasIterator};
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NlaBuffer, NlasIterator};
 use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressScope, CacheInfo,
 };
@@ -13,7 +13,9 @@ use netlink_packet_route::link::{
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourHeader, NeighbourMessage, NeighbourState,
 };
-use netlink_packet_route::neighbour_table::NeighbourTableMessage;
+use netlink_packet_route::neighbour_table::{
+    NeighbourTableAttribute, NeighbourTableMessage, NeighbourTableParameter,
+};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags,
     RouteProtocol, RouteScope, RouteType,
@@ -101,9 +103,10 @@ pub(crate) fn new_vxlan(vxlan: End, local: IpAddr) -> Request {
     (Message::NewLink(link), NEW)
 }
 
-/// Makes a bridge port one that passes only what is addressed to it: nothing is learned or flooded, and
-/// ports exchange no frame among themselves, so that the only way from pod to pod is the node's IP stack.
-pub(crate) fn set_port(index: u32) -> Request {
+/// Makes a bridge port one that passes only what is addressed to it: nothing is learned or flooded, but,
+/// where neighbours are `asked` for, what the bridge itself sends to everybody; and ports exchange no frame
+/// among themselves, so that the only way from pod to pod is the node's IP stack.
+pub(crate) fn set_port(index: u32, asked: bool) -> Request {
     let mut link = LinkMessage::default();
     link.header.index = index;
     link.attributes.push(LinkAttribute::LinkInfo(vec![
@@ -111,8 +114,8 @@ pub(crate) fn set_port(index: u32) -> Request {
         LinkInfo::PortData(InfoPortData::BridgePort(vec![
             InfoBridgePort::Learning(false),
             InfoBridgePort::UnicastFlood(false),
-            InfoBridgePort::MulticastFlood(false),
-            InfoBridgePort::BroadcastFlood(false),
+            InfoBridgePort::MulticastFlood(asked),
+            InfoBridgePort::BroadcastFlood(asked),
             InfoBridgePort::Isolated(true),
         ])),
     ]));
@@ -190,6 +193,34 @@ pub(crate) fn del_neighbour(index: u32, address: IpAddr) -> Request {
     (Message::DelNeighbour(message), 0)
 }
 
+/// Forgets what was learned of a neighbour, if anything, so that it is asked for anew.
+pub(crate) fn forget_neighbour(index: u32, address: IpAddr) -> Request {
+    let mut message = NeighbourMessage::default();
+    message.header = neighbour_header(index, family(address), NeighbourState::None);
+    message.attributes.push(NeighbourAttribute::Destination(neighbour_address(address)));
+    (Message::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+/// Has a link ask three times within 0.3 s for a neighbour, and not within three seconds: then who sent a
+/// packet to it is told that nobody answers, before anybody has given up waiting.
+pub(crate) fn ask_quickly(index: u32, ipv6: bool) -> Request {
+    let (family, table) = match ipv6 {
+        false => (AddressFamily::Inet, "arp_cache"),
+        true => (AddressFamily::Inet6, "ndisc_cache"),
+    };
+    let mut message = NeighbourTableMessage::default();
+    message.header.family = family;
+    message.attributes = vec![
+        NeighbourTableAttribute::Name(table.into()),
+        NeighbourTableAttribute::Parms(vec![
+            NeighbourTableParameter::Ifindex(index),
+            NeighbourTableParameter::RetransTime(100),
+            NeighbourTableParameter::McastProbes(3),
+        ]),
+    ];
+    (Message::SetNeighbourTable(message), 0)
+}
+
 /// A static forwarding entry of a bridge: frames to `mac` leave by the port `index`.
 pub(crate) fn new_forwarding(index: u32, mac: Mac) -> Request {
     let mut message = NeighbourMessage::default();
@@ -230,6 +261,12 @@ pub(crate) enum Via {
 /// A route of a table (of the local one, if it is local); it replaces one with the same destination.
 pub(crate) fn new_route(table: u8, destination: IpNet, via: Via) -> Request {
     (Message::NewRoute(route(table, destination, via)), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+/// A route to this namespace itself by an address that several links may have.
+pub(crate) fn another_local_route(index: u32, address: IpAddr) -> Request {
+    let route = route(MAIN, address.into(), Via::Local { index });
+    (Message::NewRoute(route), NLM_F_CREATE | NLM_F_APPEND)
 }
 
 /// Removes the route that `new_route` made with the same arguments.

@@ -7,7 +7,7 @@
 //! permanent neighbour, and a route to its pods, whose preferred source is the node's own end.
 
 use super::planner::{Planner, mac};
-use super::{Forward, Hop, Interface, Overlay, Tables};
+use super::{Forward, Hop, Interface, Neighbour, Overlay, Tables};
 use crate::netlink::{ETHERNET_MTU, Mac};
 use netproof_model::{Family, Place, Wiring};
 use std::net::IpAddr;
@@ -53,7 +53,7 @@ impl Planner<'_> {
         let Some(Overlay { local: below, .. }) = self.overlay(peer) else { return };
         tables.forwarding.insert(end(peer), Forward::Peer(below));
         for address in self.tunnel_addresses(peer) {
-            tables.neighbours.insert((Interface::Overlay, address), end(peer));
+            tables.neighbours.insert((Interface::Overlay, address), Neighbour::Permanent(end(peer)));
             for range in self.pod_ranges(peer, Family::of(address)) {
                 if let Some(hop) = self.tunnel(node, peer, Family::of(address)) {
                     tables.routes.insert(range, hop);

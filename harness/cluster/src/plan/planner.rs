@@ -1,9 +1,10 @@
 //! From a snapshot to its plan: the router, the nodes, and who hangs on them.
 
-use super::{Address, Forward, Hop, Interface, Plan, Stack, Tables, Uplink, overlay};
+use super::{Address, Forward, Hop, Interface, Neighbour, Plan, Stack, Tables, Uplink, overlay};
 use crate::netlink::{ETHERNET_MTU, Mac};
 use ipnet::IpNet;
 use netproof_controlplane::{Snapshot, host_interface, router_interface};
+use netproof_model::topology::Neighbours;
 use netproof_model::{Family, NamespacedName, Place, Wiring};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -44,6 +45,7 @@ impl Planner<'_> {
             interface: Interface::Loopback,
             address,
             quiet: false,
+            asked: false,
         });
         let mut router = Stack { forwards: true, addresses: addresses.collect(), ..Stack::default() };
         let nodes = self.snapshot.topology.nodes.iter();
@@ -59,13 +61,13 @@ impl Planner<'_> {
             Stack { forwards: true, addresses: hosts(Interface::Uplink, &addresses), ..Stack::default() };
         let tables = &mut stack.tables;
         for gateway in self.router_addresses() {
-            tables.host(Interface::Uplink, gateway, uplink.gateway_mac, None);
+            tables.host(Interface::Uplink, gateway, Neighbour::Permanent(uplink.gateway_mac), None);
             tables.routes.insert(default_of(gateway), Hop::gateway(gateway));
         }
         let overlay = self.overlay(name);
         for other in self.snapshot.topology.nodes.iter().filter(|other| other.name != name) {
             for address in self.node_addresses(&other.name) {
-                tables.host(Interface::Uplink, address, uplink.gateway_mac, None);
+                tables.host(Interface::Uplink, address, Neighbour::Permanent(uplink.gateway_mac), None);
                 if overlay.is_none() {
                     let ranges = self.pod_ranges(&other.name, Family::of(address));
                     tables.routes.extend(ranges.into_iter().map(|range| (range, Hop::gateway(address))));
@@ -86,7 +88,11 @@ impl Planner<'_> {
                 interface: Interface::Bridge,
                 address,
                 quiet: true,
+                asked: self.learns(),
             }));
+        }
+        if self.learns() {
+            stack.addresses.extend(self.answering_addresses());
         }
         if let Some(overlay) = overlay {
             stack.addresses.extend(hosts(Interface::Overlay, &self.tunnel_addresses(name)));
@@ -105,7 +111,8 @@ impl Planner<'_> {
             .collect();
         let Some(router) = self.plan.stacks.get_mut(&Place::Router) else { return };
         for address in addresses {
-            router.tables.host(Interface::Port(place.clone()), address, uplink.mac, None);
+            let mac = Neighbour::Permanent(uplink.mac);
+            router.tables.host(Interface::Port(place.clone()), address, mac, None);
         }
         for (range, gateway) in ranges {
             let hop = Hop::Gateway { interface: Interface::Port(place.clone()), gateway, source: None };
@@ -135,6 +142,10 @@ impl Planner<'_> {
         let bridged = self.snapshot.topology.wiring == Wiring::Bridge;
         let mut link = uplink(&place, Place::node(node), host_interface(name), bridged);
         link.mtu = self.pod_mtu();
+        link.learned = self.learns();
+        if link.learned && !bridged && self.plan.families.contains(Family::Ipv6) {
+            link.port_address = Some(IpAddr::V6(GATEWAY_IPV6));
+        }
         let gateways = if bridged {
             link.gateway_mac = mac(0x0a, &link.above);
             self.bridge_addresses(node)
@@ -162,10 +173,11 @@ impl Planner<'_> {
             _ => Vec::new(),
         };
         let interface = if uplink.bridged { Interface::Bridge } else { Interface::Port(place.clone()) };
+        let known = if uplink.learned { Neighbour::Learned } else { Neighbour::Permanent };
         if let Some(above) = self.plan.stacks.get_mut(&uplink.above) {
             for address in addresses {
                 let source = sources.iter().copied().find(|source| same_family(*source, *address));
-                above.tables.host(interface.clone(), *address, uplink.mac, source);
+                above.tables.host(interface.clone(), *address, known(uplink.mac), source);
             }
             if uplink.bridged {
                 let port = Forward::Port(Interface::Port(place.clone()));
@@ -173,8 +185,11 @@ impl Planner<'_> {
             }
         }
         let mut stack = Stack { addresses: hosts(Interface::Uplink, addresses), ..Stack::default() };
+        for address in &mut stack.addresses {
+            address.asked = uplink.learned;
+        }
         for gateway in gateways {
-            stack.tables.neighbours.insert((Interface::Uplink, *gateway), uplink.gateway_mac);
+            stack.tables.neighbours.insert((Interface::Uplink, *gateway), known(uplink.gateway_mac));
             stack.tables.routes.insert(default_of(*gateway), Hop::gateway(*gateway));
         }
         stack.uplink = Some(uplink);
@@ -238,6 +253,27 @@ impl Planner<'_> {
         families.flat_map(|family| self.pod_ranges(node, *family)).map(first_host).collect()
     }
 
+    /// Whether pods and their nodes ask for each other.
+    fn learns(&self) -> bool {
+        self.snapshot.topology.neighbours == Neighbours::Learned
+    }
+
+    /// The addresses that a node needs to ask and to be asked, besides those that it has in any case and
+    /// those of its ports: in IPv4 the gateway's, which any interface answers for; in IPv6, where who asks
+    /// needs an address of the link, the bridge's.
+    fn answering_addresses(&self) -> Vec<Address> {
+        let bridged = self.snapshot.topology.wiring == Wiring::Bridge;
+        let quiet = |interface, address| Address { interface, address, quiet: true, asked: false };
+        let gateways = self.link_local_gateways().into_iter();
+        gateways
+            .filter_map(|gateway| match (gateway, bridged) {
+                (IpAddr::V4(_), false) => Some(quiet(Interface::Loopback, gateway)),
+                (IpAddr::V6(_), true) => Some(quiet(Interface::Bridge, gateway)),
+                _ => None,
+            })
+            .collect()
+    }
+
     fn link_local_gateways(&self) -> Vec<IpAddr> {
         let families = self.plan.families.list().iter();
         families
@@ -250,9 +286,9 @@ impl Planner<'_> {
 }
 
 impl Tables {
-    /// A host at the other end of a link: its route and its neighbour entry.
-    fn host(&mut self, interface: Interface, address: IpAddr, mac: Mac, source: Option<IpAddr>) {
-        self.neighbours.insert((interface.clone(), address), mac);
+    /// A host at the other end of a link: its route and how it is found.
+    fn host(&mut self, interface: Interface, address: IpAddr, found: Neighbour, source: Option<IpAddr>) {
+        self.neighbours.insert((interface.clone(), address), found);
         self.routes.insert(IpNet::from(address), Hop::Link { interface, source });
     }
 }
@@ -266,7 +302,17 @@ impl Hop {
 
 fn uplink(place: &Place, above: Place, port: String, bridged: bool) -> Uplink {
     let port_mac = mac(0x06, place);
-    Uplink { above, port, bridged, mac: mac(0x02, place), port_mac, gateway_mac: port_mac, mtu: ETHERNET_MTU }
+    Uplink {
+        above,
+        port,
+        bridged,
+        mac: mac(0x02, place),
+        port_mac,
+        gateway_mac: port_mac,
+        learned: false,
+        port_address: None,
+        mtu: ETHERNET_MTU,
+    }
 }
 
 /// A locally administered MAC address: `kind` tells a place's own interface from the port above it, from
@@ -288,7 +334,7 @@ fn fnv(text: &str) -> u64 {
 }
 
 fn hosts(interface: Interface, addresses: &[IpAddr]) -> Vec<Address> {
-    let host = |address| Address { interface: interface.clone(), address, quiet: false };
+    let host = |address| Address { interface: interface.clone(), address, quiet: false, asked: false };
     addresses.iter().copied().map(host).collect()
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![trial("health::refusals_and_resets_are_no_losses", refusals)];
+    trials.push(trial("health::a_pod_that_comes_back_is_no_loss", comes_back));
     for family in Family::ALL {
         trials.push(trial(format!("health::a_full_receive_buffer_is_a_loss::{family}"), move || {
             buffer(family)
@@ -61,6 +62,19 @@ fn refusals() {
         drop((listener, client));
     }
     cluster.full_health().unwrap();
+}
+
+/// A link drops what is sent while only one of its ends is up, and the link of a pod that comes back has the
+/// name of the one that went. (A bridge that speaks IPv6 sends into new ports; not into each.)
+fn comes_back() {
+    let mut world = World::new(topology(1, Wiring::Bridge, Families::Ipv6));
+    world.pod("stays", "node1");
+    let mut cluster = Cluster::build(&world.pod("returns", "node1")).unwrap();
+    for _ in 0..100 {
+        cluster.update(&world.delete("pod", "returns")).unwrap();
+        cluster.update(&world.pod("returns", "node1")).unwrap();
+        cluster.health().unwrap();
+    }
 }
 
 fn buffer(family: Family) {

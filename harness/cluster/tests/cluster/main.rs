@@ -3,6 +3,7 @@
 
 mod dns;
 mod health;
+mod neighbours;
 mod overlay;
 mod services;
 mod talk;
@@ -28,6 +29,7 @@ fn main() {
     trials.push(trial("doctor::this_machine_can_run_these_tests", move || doctor(sandbox)));
     trials.extend(dns::trials());
     trials.extend(health::trials());
+    trials.extend(neighbours::trials());
     trials.extend(overlay::trials());
     trials.extend(services::trials());
     trials.extend(wires::trials());

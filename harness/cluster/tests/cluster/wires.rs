@@ -338,6 +338,6 @@ fn address(snapshot: &Snapshot, place: &Place) -> IpAddr {
     snapshot.address_of(place, snapshot.topology.family.list()[0]).unwrap()
 }
 
-fn name(pod: &str) -> NamespacedName {
+pub fn name(pod: &str) -> NamespacedName {
     NamespacedName::new("default", pod)
 }

@@ -15,6 +15,7 @@ pub fn topology(nodes: usize, wiring: Wiring, family: Families) -> Topology {
         description: "a test's".into(),
         wiring,
         family,
+        neighbours: Default::default(),
         ranges: Ranges {
             pods: range("10.244.0.0/16", "fd00:10:244::/48"),
             services: range("10.96.0.0/16", "fd00:10:96::/112"),

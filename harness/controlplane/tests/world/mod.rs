@@ -15,7 +15,8 @@ use netproof_api::core::{
 };
 use netproof_api::networking::{NetworkPolicySpec, PolicyType};
 use netproof_api::{
-    LabelSelector, Labels, Namespace, NetworkPolicy, Object, ObjectMeta, Pod, Service, ServicePort,
+    LabelSelector, Labels, Namespace, NetworkPolicy, Object, ObjectMeta, Pod, Service, ServicePort, Workload,
+    WorkloadKind, WorkloadPods,
 };
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
 use netproof_model::topology::{ExternalHost, ListenPort, LoadBalancer, PerFamily, Ranges, TopologyNode};
@@ -32,6 +33,7 @@ pub fn topology(family: Families) -> Topology {
         description: String::new(),
         wiring: Wiring::Routed,
         family,
+        neighbours: Default::default(),
         ranges: Ranges {
             pods: range("10.244.0.0/16", "fd00:10:244::/48"),
             services: range("10.96.0.0/12", "fd00:10:96::/108"),
@@ -151,6 +153,17 @@ pub fn namespace(name: &str) -> Namespace {
     Namespace { metadata: ObjectMeta { name: name.into(), ..ObjectMeta::default() } }
 }
 
+/// A workload whose pods have the label `app: web`: so many, or one on each node for a DaemonSet.
+pub fn workload(kind: WorkloadKind, name: &str, count: u32) -> Workload {
+    let mut template = Pod { metadata: ObjectMeta::default(), ..pod("template") };
+    template.metadata.labels = labels(&[("app", "web")]);
+    let pods = match kind {
+        WorkloadKind::DaemonSet => WorkloadPods::EveryNode,
+        _ => WorkloadPods::Ordinals(0..count),
+    };
+    Workload { metadata: metadata(name), kind, pods, template }
+}
+
 pub fn on(node: &str, mut pod: Pod) -> Pod {
     pod.node_name = Some(node.into());
     pod
@@ -192,6 +205,12 @@ impl Applied for Namespace {
 impl Applied for NetworkPolicy {
     fn change(self) -> Change {
         Change::Apply(Object::NetworkPolicy(self))
+    }
+}
+
+impl Applied for Workload {
+    fn change(self) -> Change {
+        Change::Apply(Object::Workload(self))
     }
 }
 

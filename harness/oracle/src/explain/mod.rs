@@ -1,9 +1,10 @@
 //! Full sentences from a prediction: which way the flow takes, who decides about it, and why.
 
 mod mismatch;
+mod selected;
 
 use crate::oracle::Oracle;
-use crate::policy::{Entries, PolicyTrace, Reason, RuleTrace, Selection};
+use crate::policy::{Entries, PolicyTrace, Reason, RuleTrace, Selection, rules_of};
 use crate::prediction::{Alternative, Denial, Hop, PolicyDecision, Prediction, Server, SourceNat, Verdict};
 use crate::profile::Switches;
 use crate::proxy::{Masquerade, Refusal, ServiceStep};
@@ -11,7 +12,9 @@ use crate::services::ServiceAddress;
 use crate::truth::Truth;
 use crate::world::{Owner, name_of};
 use mismatch::{peer_mismatch, port_mismatch, unmet};
+use netproof_api::NetworkPolicy;
 use netproof_model::{Action, Direction, Place};
+use selected::{peer, pods_of_policy};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -95,11 +98,31 @@ impl Oracle<'_> {
 
     /// `denied`: an earlier hop has denied the packet, and this is where it would go.
     fn hop(&self, lines: &mut Lines, depth: usize, hop: &Hop, denied: bool) {
+        lines.add(depth, self.describe_hop(hop, denied));
+        for decision in &hop.decisions {
+            lines.add(depth + 1, self.describe_decision(decision));
+            for trace in decision.policies.iter().filter(|_| decision.rests_on_policies()) {
+                lines.add(depth + 2, self.describe_policy(decision, trace));
+                for rule in &trace.rules {
+                    let (sentence, reasons) = self.rule(decision, trace, rule);
+                    lines.add(depth + 3, sentence);
+                    reasons.iter().for_each(|reason| lines.add(depth + 4, format!("{reason}.")));
+                }
+            }
+        }
+        if let Some(sentence) = self.describe_source(hop, denied) {
+            lines.add(depth + 1, sentence);
+        }
+    }
+
+    /// Which way the packet takes at a hop, as a sentence. `denied`: an earlier hop has denied it, and this is
+    /// where it would go.
+    pub fn describe_hop(&self, hop: &Hop, denied: bool) -> String {
         let place = &hop.place;
         let verb = |does: &'static str, would: &'static str| if denied { would } else { does };
         match &hop.service {
             Some(ServiceStep::Translate { service, address, endpoint, choices, .. }) => {
-                let (leads, kind) = (verb("leads", "would lead"), address_kind(*address));
+                let (translates, kind) = (verb("translates", "would translate"), address_kind(*address));
                 let endpoint = SocketAddr::new(endpoint.0, endpoint.1);
                 let who = match self.world.owner(endpoint.ip()) {
                     Some(owner) => format!("{} at {endpoint}", place_of(owner)),
@@ -109,7 +132,7 @@ impl Oracle<'_> {
                     1 => "its only choice".to_owned(),
                     count => format!("one of {count} choices"),
                 };
-                lines.add(depth, format!("{place} {leads} {kind} of service/{service} to {who}, {choice}."));
+                format!("{place} {translates} {kind} of service/{service} to {who}, {choice}.")
             }
             Some(ServiceStep::Refuse { service, refusal }) => {
                 let refuses = match refusal.action() {
@@ -118,20 +141,21 @@ impl Oracle<'_> {
                 };
                 let service =
                     service.as_ref().map_or("no service".to_owned(), |name| format!("service/{name}"));
-                lines.add(depth, format!("{place} {refuses} it: {}.", refusal_text(*refusal, &service)));
+                format!("{place} {refuses} it: {}.", refusal_text(*refusal, &service))
             }
-            None => lines.add(depth, format!("It {} {place}.", verb("passes", "would pass"))),
-        }
-        for decision in &hop.decisions {
-            self.decision(lines, depth + 1, decision);
-        }
-        if let Some((address, why)) = hop.source {
-            let becomes = verb("becomes", "would become");
-            lines.add(depth + 1, format!("Its source {becomes} {address}: {}.", nat_text(why)));
+            None => format!("It {} {place}.", verb("passes", "would pass")),
         }
     }
 
-    fn decision(&self, lines: &mut Lines, depth: usize, decision: &PolicyDecision) {
+    /// What becomes of the packet's source at a hop, as a sentence; `None` where nothing does.
+    pub fn describe_source(&self, hop: &Hop, denied: bool) -> Option<String> {
+        let (address, why) = hop.source?;
+        let becomes = if denied { "would become" } else { "becomes" };
+        Some(format!("Its source {becomes} {address}: {}.", nat_text(why)))
+    }
+
+    /// A decision and what settled it, as a sentence.
+    pub fn describe_decision(&self, decision: &PolicyDecision) -> String {
         let PolicyDecision { pod, direction, packet, truth, reason, .. } = decision;
         let name = match direction {
             Direction::Ingress => "Ingress",
@@ -155,71 +179,84 @@ impl Oracle<'_> {
                 format!(", whatever its rules say: in the profile {name}, {switch} is {choice}")
             }
             Reason::Rules => match truth {
-                Truth::No => format!(": it is isolated for {direction}, and no rule matches"),
+                Truth::No => format!(": the pod is isolated for {direction}, and no rule matches"),
                 _ => String::new(),
             },
         };
-        lines.add(depth, format!("{name} of pod/{pod} {other} is {answer}{because}."));
-        // What settles a decision by itself makes the rules beside the point.
-        if matches!(reason, Reason::Rules | Reason::NotIsolated) {
-            for trace in &decision.policies {
-                self.policy(lines, depth + 1, decision, trace);
-            }
-        }
+        format!("{name} of pod/{pod} {other} is {answer}{because}.")
     }
 
-    fn policy(&self, lines: &mut Lines, depth: usize, decision: &PolicyDecision, trace: &PolicyTrace) {
+    /// Whether a policy of the pod's namespace isolates it, and why, as a sentence.
+    pub fn describe_policy(&self, decision: &PolicyDecision, trace: &PolicyTrace) -> String {
         let PolicyDecision { pod, direction, .. } = decision;
         let policy = format!("networkpolicy/{}", trace.policy);
         match &trace.selection {
-            Selection::Isolates if trace.rules.is_empty() => {
-                lines.add(
-                    depth,
-                    format!("{policy} selects pod/{pod} for {direction} and has no rule for it."),
-                );
-            }
             Selection::Isolates => {
-                lines.add(depth, format!("{policy} selects pod/{pod} for {direction}."));
-                for rule in &trace.rules {
-                    self.rule(lines, depth + 1, decision, rule);
-                }
+                let selected = match self.policy(trace) {
+                    Some(policy) => format!(" ({})", pods_of_policy(&policy.spec.pod_selector)),
+                    None => String::new(),
+                };
+                let no_rule = match trace.rules.as_slice() {
+                    [] => format!(" and has no {direction} rule"),
+                    _ => String::new(),
+                };
+                format!("{policy} selects pod/{pod} for {direction}{selected}{no_rule}.")
             }
             Selection::OtherDirection => {
-                lines
-                    .add(depth, format!("{policy} selects pod/{pod}, but its policyTypes lack {direction}."));
+                format!("{policy} selects pod/{pod}, but its policyTypes lack {direction}.")
             }
             Selection::NotSelected(missing) => {
-                lines.add(depth, format!("{policy} does not select pod/{pod}, which {}.", unmet(missing)));
+                format!("{policy} does not select pod/{pod}, which {}.", unmet(missing))
             }
         }
     }
 
-    fn rule(&self, lines: &mut Lines, depth: usize, decision: &PolicyDecision, rule: &RuleTrace) {
+    /// Whether a rule matches, and why, as a sentence.
+    pub fn describe_rule(&self, decision: &PolicyDecision, trace: &PolicyTrace, rule: &RuleTrace) -> String {
+        let (sentence, reasons) = self.rule(decision, trace, rule);
+        match reasons.as_slice() {
+            [] => sentence,
+            several => format!("{sentence} {}.", several.join("; ")),
+        }
+    }
+
+    /// The sentence, and the reasons that follow it where there are several.
+    fn rule(
+        &self,
+        decision: &PolicyDecision,
+        trace: &PolicyTrace,
+        rule: &RuleTrace,
+    ) -> (String, Vec<String>) {
         let PolicyDecision { direction, packet, .. } = decision;
         let (list, role) = match direction {
             Direction::Ingress => ("from", "source"),
             Direction::Egress => ("to", "destination"),
         };
         let name = format!("Rule {direction}[{}]", rule.index);
+        // Which rule it is that is traced, and whom its entries name.
+        let written = self.policy(trace).and_then(|policy| rules_of(policy, *direction).get(rule.index));
+        let named = |index: usize| {
+            let whom =
+                written.and_then(|rule| rule.peers.get(index)).map(|entry| format!(" ({})", peer(entry)));
+            format!("{list}[{index}]{} names the {role}", whom.unwrap_or_default())
+        };
         match rule.truth {
             Truth::Yes => {
                 let text = match (&rule.peers, &rule.ports) {
                     (Entries::Match { index: peer, .. }, Entries::Match { index: port, .. }) => {
-                        format!("{list}[{peer}] names the {role}, and ports[{port}] covers {}", packet.port)
+                        format!("{}, and ports[{port}] covers {}", named(*peer), packet.port)
                     }
                     (Entries::Match { index, .. }, _) => {
-                        format!("{list}[{index}] names the {role}, and the rule is for every port")
+                        format!("{}, and the rule is for every port", named(*index))
                     }
                     (_, Entries::Match { index, .. }) => {
                         format!("the rule is for every {role}, and ports[{index}] covers {}", packet.port)
                     }
                     _ => format!("the rule is for every {role} and every port"),
                 };
-                lines.add(depth, format!("{name} matches: {text}."));
+                (format!("{name} matches: {text}."), Vec::new())
             }
-            Truth::Either(switches) => {
-                lines.add(depth, format!("{name} may match: {}.", self.open(switches)));
-            }
+            Truth::Either(switches) => (format!("{name} may match: {}.", self.open(switches)), Vec::new()),
             Truth::No => {
                 let mut reasons = Vec::new();
                 match &rule.peers {
@@ -239,14 +276,16 @@ impl Oracle<'_> {
                     }));
                 }
                 match reasons.as_slice() {
-                    [only] => lines.add(depth, format!("{name} does not match: {only}.")),
-                    several => {
-                        lines.add(depth, format!("{name} does not match:"));
-                        several.iter().for_each(|reason| lines.add(depth + 1, format!("{reason}.")));
-                    }
+                    [only] => (format!("{name} does not match: {only}."), Vec::new()),
+                    _ => (format!("{name} does not match:"), reasons),
                 }
             }
         }
+    }
+
+    /// The policy of a trace.
+    fn policy(&self, trace: &PolicyTrace) -> Option<&NetworkPolicy> {
+        self.world.snapshot.network_policies.get(&trace.policy).map(AsRef::as_ref)
     }
 
     /// An address and whose it is.

@@ -45,6 +45,7 @@ impl World {
                 Wiring::ALL.into_iter().find(|wiring| wiring.to_string() == word).unwrap()
             }),
             family: words.value("family").map_or(Families::Ipv4, find),
+            neighbours: Default::default(),
             ranges: Ranges {
                 pods: range("10.244.0.0/16", "fd00:10:244::/48"),
                 services: range("10.96.0.0/12", "fd00:10:96::/108"),

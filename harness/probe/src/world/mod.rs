@@ -6,7 +6,7 @@ mod traffic;
 use crate::error::ProbeError;
 use crate::kept::{self, Connection};
 use crate::ledger::Ledger;
-use crate::stack::{self, Role, Site, Stack};
+use crate::stack::{self, Numbers, Role, Site, Stack};
 use crate::sys::{self, MAILBOX, Mailbox};
 use netproof_model::topology::ListenPort;
 use netproof_model::{Family, Place, Protocol, Token};
@@ -34,6 +34,9 @@ pub(crate) struct World {
     free: Vec<usize>,
     families: Vec<Family>,
     stacks: BTreeMap<Place, Stack>,
+    /// How far the stacks that are gone have counted: one that comes may have the address of one of them, and the
+    /// nodes still know its connections.
+    counted: Numbers,
     /// Open packet sockets, while a probe is traced.
     tracers: Vec<usize>,
     /// Connections that stay open between probes.
@@ -59,6 +62,7 @@ impl World {
             free: Vec::new(),
             families: Vec::new(),
             stacks: BTreeMap::new(),
+            counted: Numbers::default(),
             tracers: Vec::new(),
             kept: HashMap::new(),
             mailbox: Mailbox::new(),
@@ -84,6 +88,7 @@ impl World {
                     self.change_listeners(site, stack)?;
                 }
                 None => {
+                    self.counted.follow(&stack.numbers);
                     let listeners = stack.listeners.iter().map(|(_, key)| *key);
                     for key in stack.keys.into_iter().chain(listeners) {
                         self.close(key);
@@ -123,7 +128,7 @@ impl World {
                 listeners: Vec::new(),
                 sctp: BTreeSet::new(),
                 senders,
-                numbers: stack::Numbers::default(),
+                numbers: self.counted,
             };
             self.change_listeners(site, stack)?;
         }

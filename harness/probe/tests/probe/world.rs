@@ -49,6 +49,7 @@ impl World {
             description: String::new(),
             wiring,
             family: Families::Dual,
+            neighbours: Default::default(),
             ranges: Ranges {
                 pods: range("10.244.0.0/16", "fd00:10:244::/48"),
                 services: range("10.96.0.0/16", "fd00:10:96::/112"),

@@ -64,6 +64,28 @@ impl Problems {
         self.0.extend(diagnostics);
     }
 
+    /// Adds what was found in a scenario. In a case of a table, whose cases share their text, the first one
+    /// speaks for all; its path would not be one of the table.
+    pub fn extend_from(&mut self, case: Option<&str>, found: Problems) {
+        let Some(case) = case else {
+            return self.extend(found.0);
+        };
+        for mut diagnostic in found.0 {
+            let place = |it: &Diagnostic| it.source.as_ref().map(|source| source.name.clone());
+            let said = self.0.iter().any(|other| {
+                other.message == diagnostic.message
+                    && other.span == diagnostic.span
+                    && place(other) == place(&diagnostic)
+            });
+            if said {
+                continue;
+            }
+            diagnostic.path = None;
+            let note = diagnostic.note.take().map(|note| format!("\n{note}")).unwrap_or_default();
+            self.push(diagnostic.note(format!("in the case `{case}`{note}")));
+        }
+    }
+
     /// How many are errors.
     pub fn errors(&self) -> usize {
         self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()

@@ -4,7 +4,7 @@
 use super::document::{Document, Problems};
 use super::matrix;
 use super::refs;
-use super::types::{ExpectSpec, FlowSpec, LongFlow, StepSpec};
+use super::types::{ExpectSpec, FlowSpec, LongFlow, StepExpectations, StepSpec};
 use super::unions::{TextOr, TextOrList};
 use super::wish::Wish;
 use super::words::{FamilyName, ProtocolName};
@@ -50,8 +50,10 @@ impl Reader<'_> {
     /// Everything that a step expects, in the order it is written; `expect` before `matrix`.
     pub fn step(&mut self, step: &StepSpec) -> Vec<Written> {
         let mut all = Vec::new();
-        for expect in &step.expect {
-            self.expect(expect, &mut all);
+        if let Some(Spanned { value: StepExpectations::Flows(flows), .. }) = &step.expect {
+            for expect in flows {
+                self.expect(expect, &mut all);
+            }
         }
         for table in step.matrix.iter().flat_map(|tables| &tables.0) {
             self.matrix(table, &mut all);

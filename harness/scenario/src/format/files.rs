@@ -2,6 +2,7 @@
 //! no scenario reads beyond.
 
 use super::document::Problems;
+use super::refs::Wrong;
 use netproof_api::{Diagnostic, Source};
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
@@ -17,26 +18,33 @@ pub struct Found {
     pub named: bool,
 }
 
-/// Every file below the paths, each once, folders in the order of their names.
-pub fn find(paths: &[PathBuf], problems: &mut Problems) -> Vec<Found> {
-    let mut search = Search { seen: HashSet::new(), found: Vec::new() };
-    for path in paths {
-        if let Err(error) = search.path(path) {
-            let place = Source::new(path.display().to_string(), "");
-            let help = "name a scenario file, or a folder with scenarios in it";
-            problems.push(Diagnostic::error(format!("cannot read it: {error}")).in_source(&place).help(help));
-        }
-    }
-    search.found
-}
-
-struct Search {
+/// Finds every file once, however often and by whatever way it is named.
+pub struct Search {
+    wanted: fn(&Path) -> bool,
     /// Files and folders that were looked at, by their real paths: so links may lead in circles.
     seen: HashSet<PathBuf>,
     found: Vec<Found>,
 }
 
 impl Search {
+    /// In folders, for what `wanted` takes.
+    pub fn new(wanted: fn(&Path) -> bool) -> Search {
+        Search { wanted, seen: HashSet::new(), found: Vec::new() }
+    }
+
+    /// Every file below the paths that was not found before, folders in the order of their names.
+    pub fn find(&mut self, paths: &[PathBuf], problems: &mut Problems) -> Vec<Found> {
+        for path in paths {
+            if let Err(error) = self.path(path) {
+                let place = Source::new(path.display().to_string(), "");
+                let help = "name a scenario file, or a folder with scenarios in it";
+                let error = Diagnostic::error(format!("cannot read it: {error}"));
+                problems.push(error.in_source(&place).help(help));
+            }
+        }
+        std::mem::take(&mut self.found)
+    }
+
     fn path(&mut self, path: &Path) -> std::io::Result<()> {
         let real = path.canonicalize()?;
         if real.is_dir() {
@@ -66,7 +74,7 @@ impl Search {
             };
             if real.is_dir() && !hidden {
                 self.folder(top, &path, &real)?;
-            } else if real.is_file() && !hidden && is_yaml(&path) && self.seen.insert(real) {
+            } else if real.is_file() && !hidden && (self.wanted)(&path) && self.seen.insert(real) {
                 let suite = suite(&path, Some(top));
                 self.found.push(Found { path, suite, named: false });
             }
@@ -75,8 +83,14 @@ impl Search {
     }
 }
 
-fn is_yaml(path: &Path) -> bool {
+/// A file of YAML, by its ending.
+pub fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+}
+
+/// What `kubectl apply` reads of a folder.
+pub fn may_be_manifest(path: &Path) -> bool {
+    is_yaml(path) || path.extension().is_some_and(|ending| ending == "json")
 }
 
 /// The folders of a file below the nearest folder called `scenarios`, or else below the one that was
@@ -103,6 +117,45 @@ fn suite(file: &Path, top: Option<&Path>) -> String {
         (None, None) => above.len(),
     };
     above.get(start..).unwrap_or_default().join("::")
+}
+
+/// A path that a file in `folder` names, below the root.
+///
+/// # Errors
+/// It is absolute, does not exist, or is outside the root, symlinks followed.
+pub fn inside(root: &Path, folder: &Path, path: &str) -> Result<PathBuf, Wrong> {
+    if Path::new(path).is_absolute() {
+        let help = "write it relative to the file that it stands in".to_owned();
+        return Err((format!("`{path}` is an absolute path"), help));
+    }
+    let named = tidy(&folder.join(path));
+    let real = named.canonicalize().map_err(|error| {
+        let help = "paths are relative to the file that they stand in".to_owned();
+        (format!("cannot read {}: {error}", named.display()), help)
+    })?;
+    if !real.starts_with(root) {
+        let message =
+            format!("`{path}` leads to {}, which is outside the root {}", real.display(), root.display());
+        let help = "keep the file below the root, or name another root with `--root`".to_owned();
+        return Err((message, help));
+    }
+    Ok(named)
+}
+
+/// A path without `.` parts, and without `FOLDER/..` where it means the same: behind a symlink it does not.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidied = PathBuf::new();
+    for part in path.components() {
+        let up = part == Component::ParentDir
+            && matches!(tidied.components().next_back(), Some(Component::Normal(_)));
+        if up {
+            tidied.pop();
+        } else {
+            tidied.push(part);
+        }
+    }
+    let same = tidied.canonicalize().is_ok_and(|real| path.canonicalize().is_ok_and(|other| real == other));
+    if same { tidied } else { path.components().collect() }
 }
 
 /// The root of a scenario in `folder`: as given, or the git work tree, or the current folder.

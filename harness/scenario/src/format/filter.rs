@@ -6,12 +6,13 @@
 //!
 //! `and` binds tighter than `or`, `not` tighter than both. A WORD matches every run whose id
 //! (`recipes::deny-all::across-ipv6`) contains it. The keys are `suite`, `name` and `id`, which compare
-//! the whole; `variant`, which compares one of the variant's words; and otherwise the key of a label. A
+//! the whole; `variant`, which compares one of the variant's words; `tag`, which compares one of the tags; and
+//! otherwise the key of a label. A
 //! word or value with spaces, parentheses or `=`, or that is one of the three operators, is put in
 //! double quotes.
 
 use netproof_model::event::ScenarioId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A filter that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,19 +61,25 @@ impl Filter {
     }
 
     /// Whether a scenario run is chosen.
-    pub fn matches(&self, id: &ScenarioId, labels: &BTreeMap<String, String>) -> bool {
+    pub fn matches(
+        &self,
+        id: &ScenarioId,
+        labels: &BTreeMap<String, String>,
+        tags: &BTreeSet<String>,
+    ) -> bool {
         match self {
             Filter::Contains(word) => id.to_string().contains(word.as_str()),
             Filter::Equals(key, value) => match key.as_str() {
                 "id" => id.to_string() == *value,
                 "suite" => id.suite == *value,
                 "name" => id.name == *value,
+                "tag" => tags.contains(value),
                 "variant" => id.variant.contains(value) || id.variant_name() == *value,
                 label => labels.get(label) == Some(value),
             },
-            Filter::Or(left, right) => left.matches(id, labels) || right.matches(id, labels),
-            Filter::And(left, right) => left.matches(id, labels) && right.matches(id, labels),
-            Filter::Not(inner) => !inner.matches(id, labels),
+            Filter::Or(left, right) => left.matches(id, labels, tags) || right.matches(id, labels, tags),
+            Filter::And(left, right) => left.matches(id, labels, tags) && right.matches(id, labels, tags),
+            Filter::Not(inner) => !inner.matches(id, labels, tags),
         }
     }
 }
@@ -221,6 +228,7 @@ mod tests {
     #[test]
     fn expressions_choose() {
         let labels = BTreeMap::from([("source".to_owned(), "seed 004".to_owned())]);
+        let tags = BTreeSet::from(["egress".to_owned(), "named-port".to_owned()]);
         for (text, expected) in [
             ("deny", true),
             ("recipes::deny-all::across-ipv6", true),
@@ -232,6 +240,8 @@ mod tests {
             ("variant=ipv4", false),
             ("source=\"seed 004\"", true),
             ("source=seed", false),
+            ("tag=egress and tag=named-port", true),
+            ("tag=port", false),
             ("not allow", true),
             ("not not deny", true),
             ("allow or deny and ipv4", false),
@@ -240,7 +250,7 @@ mod tests {
             ("\"and\"", false),
         ] {
             let filter = Filter::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
-            assert_eq!(filter.matches(&id(), &labels), expected, "{text}");
+            assert_eq!(filter.matches(&id(), &labels, &tags), expected, "{text}");
         }
     }
 

@@ -4,14 +4,17 @@
 //! control plane, so that a mistake anywhere is found before anything is built. The way is one line:
 //! `files` -> `types` (as written) -> `objects`, `expect` (as meant) -> `walk` (as planned).
 
+mod cases;
 mod document;
 mod expect;
 mod expectation;
 mod files;
 mod filter;
+mod groups;
 mod library;
 mod lint;
-mod matrix;
+pub mod manifests;
+pub(crate) mod matrix;
 mod meanwhile;
 mod objects;
 mod ports;
@@ -19,8 +22,9 @@ pub(crate) mod refs;
 pub(crate) mod resolve;
 mod scenario;
 mod schema;
-mod serving;
+pub(crate) mod serving;
 mod short;
+mod suite;
 mod topology;
 mod tree;
 mod types;
@@ -34,9 +38,11 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{scenario_schema, topology_schema};
+pub use schema::{
+    case_table_schema, explanation_schema, matrix_schema, scenario_schema, suite_schema, topology_schema,
+};
 
-use crate::plan::Plan;
+use crate::plan::{MatrixDestination, Plan};
 use document::Problems;
 use filter::Filter;
 use lint::Lint;
@@ -46,7 +52,7 @@ use netproof_model::event::{Location, ScenarioId};
 use netproof_model::{Families, Wiring};
 use netproof_oracle::Profile;
 use scenario::Loader;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use walk::Scenario;
 
@@ -65,8 +71,10 @@ pub struct Options {
     /// Only scenario runs that this expression chooses.
     pub filter: Option<String>,
     /// Expectations that contradict the API are errors, at the points that it leaves open with this profile's
-    /// choices.
+    /// choices, unless a scenario names its own.
     pub against: Option<Profile>,
+    /// The destinations of every matrix, instead of what a scenario says, if there are any.
+    pub destinations: BTreeSet<MatrixDestination>,
 }
 
 /// What was read.
@@ -84,6 +92,8 @@ pub struct Loaded {
     pub passed_over_files: usize,
     /// Kinds of objects that have nothing to do with the network, with how many were passed over.
     pub passed_over: BTreeMap<String, usize>,
+    /// Namespaces that manifests are in and none declares; they exist, with the API server's label only.
+    pub implied_namespaces: Vec<String>,
     /// How many runs the filter left out.
     pub filtered_out: usize,
 }
@@ -113,8 +123,11 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
         let message = format!("the root cannot be read: {error}");
         return Err(Diagnostic::error(message).help("name an existing folder with `--root`").into());
     }
-    for found in files::find(paths, &mut problems) {
-        let scenarios = loader.file(&found, &mut loaded, &mut problems);
+    let mut search = files::Search::new(files::is_yaml);
+    let mut found = VecDeque::from(search.find(paths, &mut problems));
+    while let Some(file) = found.pop_front() {
+        let scenarios = loader.file(&file, &mut loaded, &mut problems);
+        let mut cases = Vec::new();
         for scenario in scenarios {
             let place = scenario.document.location(scenario.name.span);
             let name = (scenario.suite.clone(), scenario.name.value.clone());
@@ -126,7 +139,18 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
                 continue;
             }
             names.insert(name, place);
-            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut problems);
+            let mut found = Problems::default();
+            let before = loaded.plans.len();
+            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut found);
+            if scenario.case().is_some() {
+                cases.extend(before..loaded.plans.len());
+            }
+            problems.extend_from(scenario.case(), found);
+        }
+        groups::assign(&mut loaded.plans, &cases);
+        // What was named itself keeps the name that it was given.
+        if found.is_empty() {
+            found.extend(search.find(&loader.take_included(), &mut problems));
         }
     }
     if loaded.files == 0 && problems.errors() == 0 {
@@ -135,7 +159,10 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             [] => "no path was given".to_owned(),
             named => format!("there is no scenario at {}", named.join(", ")),
         };
-        problems.push(Diagnostic::error(message).help("a scenario is a YAML document with `kind: Scenario`"));
+        problems.push(
+            Diagnostic::error(message)
+                .help("a scenario is a YAML document with `kind: Scenario`, or `kind: CaseTable`"),
+        );
     }
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
     Ok(loaded)
@@ -165,7 +192,7 @@ fn plan(
     for (index, variant) in variants.iter().enumerate() {
         let id = scenario.id(variant);
         if let Some(filter) = filter
-            && !filter.matches(&id, &scenario.labels)
+            && !filter.matches(&id, &scenario.labels, &scenario.tags)
         {
             loaded.filtered_out += 1;
             continue;
@@ -176,7 +203,7 @@ fn plan(
             continue;
         }
         let mut found = Problems::default();
-        match walk::walk(scenario, variant, options.against, &mut lint, &mut found) {
+        match walk::walk(scenario, variant, options, &mut lint, &mut found) {
             Some(plan) => loaded.plans.push(plan),
             None => complete = false,
         }

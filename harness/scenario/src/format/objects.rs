@@ -2,6 +2,7 @@
 //! control plane takes, each with the place it was written at.
 
 use super::document::{self, Document, Problems};
+use super::files;
 use super::ports::listen_ports;
 use super::refs::{self, Wrong};
 use super::short::{Items, ShortForm};
@@ -16,7 +17,7 @@ use netproof_controlplane::{Change, ObjectRef};
 use netproof_model::flow::Source as FlowSource;
 use netproof_model::{NamespacedName, Topology};
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A change, and where it is written.
@@ -34,7 +35,7 @@ pub struct Placed {
 pub struct Reader<'a> {
     /// The scenario.
     pub document: &'a Document,
-    /// The namespace of what is written without one, and the nodes.
+    /// The namespace of what is written without one.
     pub context: &'a Context,
     /// What the cluster is built on.
     pub topology: &'a Topology,
@@ -156,10 +157,10 @@ impl Reader<'_> {
 
     /// The control plane would find it too, and know the pod's place only.
     fn check_node(&mut self, node: Option<&Spanned<String>>) {
-        let Some(node) = node.filter(|node| !self.context.nodes.contains(&node.value)) else {
+        let known: Vec<&str> = self.topology.nodes.iter().map(|node| node.name.as_str()).collect();
+        let Some(node) = node.filter(|node| !known.contains(&node.value.as_str())) else {
             return;
         };
-        let known: Vec<&str> = self.context.nodes.iter().map(String::as_str).collect();
         let error = self.document.error(node.span, format!("the topology has no node `{}`", node.value));
         self.problems.push(error.help(suggestion(&node.value, &known)));
     }
@@ -254,24 +255,7 @@ impl Reader<'_> {
 
     /// Reads a file inside the root.
     fn open(&self, path: &str) -> Result<Arc<Source>, Wrong> {
-        if Path::new(path).is_absolute() {
-            let help = "write it relative to the scenario".to_owned();
-            return Err((format!("`{path}` is an absolute path"), help));
-        }
-        let named = tidy(&self.folder.join(path));
-        let real = named.canonicalize().map_err(|error| {
-            let help = "paths are relative to the scenario".to_owned();
-            (format!("cannot read {}: {error}", named.display()), help)
-        })?;
-        if !real.starts_with(self.root) {
-            let message = format!(
-                "`{path}` leads to {}, which is outside the root {}",
-                real.display(),
-                self.root.display()
-            );
-            let help = "keep the file below the root, or name another root with `--root`".to_owned();
-            return Err((message, help));
-        }
+        let named = files::inside(self.root, self.folder, path)?;
         Source::read(&named).map_err(|errors| {
             let message = errors.iter().next().map_or_else(String::new, |error| error.message.clone());
             (format!("{}: {message}", named.display()), "name a YAML file of manifests".to_owned())
@@ -350,9 +334,4 @@ fn explain_item(mut error: Diagnostic) -> Diagnostic {
              `file:`, or a manifest with `apiVersion` and `kind`",
         ),
     }
-}
-
-/// A path without `.` parts; `..` stays, because it means something else behind a symlink.
-fn tidy(path: &Path) -> PathBuf {
-    path.components().collect()
 }

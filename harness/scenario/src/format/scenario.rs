@@ -1,16 +1,21 @@
 //! From a file to its scenarios: each document read, its topology found, its objects, changes and
 //! expectations read; and the warnings about selectors at the end.
 
+use super::cases::{self, Case, Table};
 use super::document::{Document, Problems};
 use super::files::{self, Found};
 use super::library::{self, Library};
 use super::lint::Lint;
 use super::objects::{Placed, Reader as ObjectReader};
-use super::types::{ScenarioFile, ScenarioSpec};
+use super::suite;
+use super::types::{
+    MatrixFields, MatrixSpec, ScenarioFile, ScenarioSpec, StepExpectations, StepSpec, check_tag,
+};
 use super::unions::TextOr;
 use super::walk::{ReadStep, Scenario};
-use super::words::{ApiVersion, ScenarioKind};
+use super::words::{ApiVersion, Off, OracleWord, ScenarioKind};
 use super::{Loaded, Options, expect, refs, variants};
+use crate::plan::{MatrixDestination, MatrixPlan};
 use netproof_api::manifest::Context;
 use netproof_api::source::Span;
 use netproof_api::suggest::{did_you_mean, suggestion};
@@ -24,17 +29,28 @@ use std::sync::Arc;
 
 /// The most characters of a step's name.
 const STEP_NAME_CHARACTERS: usize = 200;
+/// The kinds of documents that paths are searched for.
+const KINDS: [&str; 3] = ["Scenario", "CaseTable", "Suite"];
+/// After so many errors the rest of a table's cases are not looked at.
+const MAX_ERRORS_OF_A_TABLE: usize = 20;
 
 /// Reads files into scenarios, and keeps the topologies that it has met.
 pub struct Loader<'a> {
     options: &'a Options,
     library: Library,
+    /// What suites include and was not asked for yet.
+    included: Vec<PathBuf>,
 }
 
 impl<'a> Loader<'a> {
     /// With nothing read yet.
     pub fn new(options: &'a Options) -> Self {
-        Loader { options, library: Library::default() }
+        Loader { options, library: Library::default(), included: Vec::new() }
+    }
+
+    /// The files and folders that the suites include which were read since the last call.
+    pub fn take_included(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.included)
     }
 
     /// The scenarios of a file; those with a mistake are left out and reported.
@@ -58,8 +74,8 @@ impl<'a> Loader<'a> {
                 return Vec::new();
             }
         };
-        let has_scenario = documents.iter().any(is_scenario);
-        if !has_scenario && !found.named && documents.iter().all(|document| !is_misspelt(document)) {
+        let has_ours = documents.iter().any(|it| KINDS.iter().any(|kind| is_ours(it, kind)));
+        if !has_ours && !found.named && documents.iter().all(|document| !is_misspelt(document)) {
             loaded.passed_over_files += 1;
             return Vec::new();
         }
@@ -75,13 +91,46 @@ impl<'a> Loader<'a> {
             }
         };
         let place = Place { suite: &found.suite, folder, root: &root };
-        documents
-            .into_iter()
-            .filter_map(|root| {
-                let document = Document { source: Arc::clone(&source), root };
-                self.document(document, &place, loaded, problems)
-            })
-            .collect()
+        let mut scenarios = Vec::new();
+        for root in documents {
+            let document = Document { source: Arc::clone(&source), root };
+            if is_ours(&document.root, "CaseTable") {
+                scenarios.extend(self.table(&document, &place, loaded, problems));
+            } else if is_ours(&document.root, "Suite") {
+                self.included.extend(suite::included(&document, place.folder, place.root, problems));
+            } else {
+                scenarios.extend(self.document(document, &place, loaded, problems));
+            }
+        }
+        scenarios
+    }
+
+    /// The cases of a table. Cases have most of their text in common: where several are wrong, the rest would
+    /// say no more.
+    fn table(
+        &mut self,
+        document: &Document,
+        place: &Place<'_>,
+        loaded: &mut Loaded,
+        problems: &mut Problems,
+    ) -> Vec<Scenario> {
+        let Some(Table { name, cases }) = cases::read(document, problems) else {
+            return Vec::new();
+        };
+        let suite = if place.suite.is_empty() { name } else { format!("{}::{name}", place.suite) };
+        let place = Place { suite: &suite, ..*place };
+        let before = problems.errors();
+        let mut scenarios = Vec::new();
+        for Case { name, document } in cases {
+            if problems.errors() >= before + MAX_ERRORS_OF_A_TABLE {
+                break;
+            }
+            let mut found = Problems::default();
+            let scenario = self.document(document, &place, loaded, &mut found);
+            problems.extend_from(Some(&name), found);
+            scenarios.extend(scenario.map(|scenario| Scenario { is_case: true, ..scenario }));
+        }
+        scenarios
     }
 
     fn document(
@@ -91,7 +140,7 @@ impl<'a> Loader<'a> {
         loaded: &mut Loaded,
         problems: &mut Problems,
     ) -> Option<Scenario> {
-        if !is_scenario(&document.root) {
+        if !is_ours(&document.root, "Scenario") {
             problems.push(not_a_scenario(&document));
             return None;
         }
@@ -106,6 +155,9 @@ impl<'a> Loader<'a> {
             file;
         let before = problems.errors();
         problems.check_name(&document, &metadata.name, names::check_dns_subdomain);
+        for tag in &metadata.tags {
+            check_tag(&document, tag, problems);
+        }
         if let Some(namespace) = &spec.namespace {
             let errors = problems.errors();
             problems.check_name(&document, namespace, names::check_dns_label);
@@ -117,10 +169,8 @@ impl<'a> Loader<'a> {
         variants::check(&document, &spec, problems);
         check_steps(&document, &spec, problems);
         let topology = self.topology(&document, &spec, place, problems)?;
-        let context = Context {
-            namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned(),
-            nodes: topology.nodes.iter().map(|node| node.name.clone()).collect(),
-        };
+        let context =
+            Context { namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned() };
         let (initial, change_sets) = {
             let mut reader = ObjectReader {
                 document: &document,
@@ -146,19 +196,24 @@ impl<'a> Loader<'a> {
                 meanwhile: reader.meanwhile(step, change_sets.len()),
                 change_sets,
                 expectations: reader.step(step),
+                by_oracle: by_oracle(step),
             })
             .collect();
+        let matrix = matrix(&document, &spec, problems);
         let matches_nothing = matches_nothing(&document, &spec, &context.namespace, problems);
-        let is_silent = |step: &ReadStep| step.expectations.is_empty() && step.meanwhile.streams.is_empty();
-        if problems.errors() == before && steps.iter().all(is_silent) {
+        if problems.errors() == before && steps.iter().all(ReadStep::is_empty) {
             let error = document.error(spec.steps.span, "the scenario expects nothing");
-            problems.push(error.help("add `expect`, `matrix` or `meanwhile` to a step"));
+            problems.push(error.help(
+                "add `expect`, `matrix` or `meanwhile` to a step; `expect: oracle` is what the API says",
+            ));
         }
         let topology_span = spec.topology.as_ref().map_or(metadata.name.span, |topology| topology.span);
         (problems.errors() == before).then(|| Scenario {
             suite: place.suite.to_owned(),
             name: metadata.name,
+            is_case: false,
             labels: metadata.labels,
+            tags: metadata.tags.into_iter().map(|tag| tag.value).collect(),
             description: spec.description.trim().to_owned(),
             topology: Spanned { value: topology, span: topology_span },
             initial,
@@ -166,7 +221,8 @@ impl<'a> Loader<'a> {
             variants: spec.variants,
             requires: spec.requires,
             matches_nothing,
-            oracle_matrix: spec.matrix.is_none(),
+            matrix,
+            profile: spec.profile.map(|name| name.0),
             document,
         })
     }
@@ -210,18 +266,24 @@ struct Place<'a> {
     root: &'a PathBuf,
 }
 
-fn mentions_netproof(text: &str) -> bool {
-    text.contains("Scenario") || text.contains("netproof/")
+/// Whether a text may have a document of netproof's own.
+pub fn mentions_netproof(text: &str) -> bool {
+    KINDS.iter().any(|kind| text.contains(kind)) || text.contains("netproof/")
 }
 
 fn text<'a>(document: &'a Node, key: &str) -> &'a str {
     document.get(key).and_then(Node::as_str).unwrap_or_default()
 }
 
-/// A scenario, whatever its version; a `Scenario` of somebody else's API is none.
-fn is_scenario(document: &Node) -> bool {
+/// A document of this kind, whatever its version; a `Scenario` of somebody else's API is none.
+fn is_ours(document: &Node, kind: &str) -> bool {
     let ours = document.get("apiVersion").is_none() || text(document, "apiVersion").starts_with("netproof/");
-    ours && text(document, "kind") == "Scenario"
+    ours && text(document, "kind") == kind
+}
+
+/// A document of the format, or what is meant to be one.
+pub fn is_of_the_format(document: &Node) -> bool {
+    KINDS.iter().any(|kind| is_ours(document, kind)) || is_misspelt(document)
 }
 
 /// Ours by its version, and of no kind that we have.
@@ -233,7 +295,7 @@ fn not_a_scenario(document: &Document) -> Diagnostic {
     let kind = document.root.get("kind");
     match (kind, kind.and_then(Node::as_str)) {
         (Some(node), Some(kind)) => {
-            let help = match did_you_mean(kind, ["Scenario"]) {
+            let help = match did_you_mean(kind, KINDS) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "a scenario names the file of its manifests, `file: PATH`, in `objects`".to_owned(),
             };
@@ -270,6 +332,35 @@ fn check_steps(document: &Document, spec: &ScenarioSpec, problems: &mut Problems
             )));
         }
         problems.check_twice(document, &mut seen, &step.name, "step");
+    }
+}
+
+/// Where a step says that it expects what the API says.
+fn by_oracle(step: &StepSpec) -> Option<Span> {
+    let expect = step.expect.as_ref()?;
+    matches!(expect.value, StepExpectations::Oracle(OracleWord::Oracle)).then_some(expect.span)
+}
+
+/// The matrix of every step.
+fn matrix(document: &Document, spec: &ScenarioSpec, problems: &mut Problems) -> MatrixPlan {
+    match &spec.matrix {
+        None => MatrixPlan::default(),
+        Some(MatrixSpec::Off(Off::Off)) => {
+            for span in spec.steps.value.iter().filter_map(by_oracle) {
+                let error =
+                    document.error(span, "the step relies on a matrix that the scenario switches off");
+                problems.push(error.help("take `matrix: off` away, or list what the step expects"));
+            }
+            MatrixPlan::Off
+        }
+        Some(MatrixSpec::On(MatrixFields { destinations })) => {
+            if destinations.value.is_empty() {
+                let error = document.error(destinations.span, "the matrix has no destination");
+                problems.push(error.help("list some of pod-ip, service-ip and service-name, or write `off`"));
+            }
+            let destinations = destinations.value.iter().map(|it| MatrixDestination::from(it.value));
+            MatrixPlan::On { destinations: destinations.collect() }
+        }
     }
 }
 

@@ -1,7 +1,11 @@
-//! The JSON Schemas of the format (draft-07, which editors read), made from the types that read it.
+//! The JSON Schemas (draft-07, which editors read) of the format and of what commands write, made from the
+//! types that read and write them.
 
+use super::cases::{CaseTableFile, allow_placeholders};
+use super::suite::SuiteFile;
 use super::topology::TopologyFile;
 use super::types::ScenarioFile;
+use crate::explain::Report;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 
@@ -15,7 +19,32 @@ pub fn topology_schema() -> String {
     schema::<TopologyFile>()
 }
 
+/// The schema of a case table, as committed at `schema/case-table.json`.
+pub fn case_table_schema() -> String {
+    let mut schema = root::<CaseTableFile>();
+    allow_placeholders(&mut schema);
+    format!("{schema:#}\n")
+}
+
+/// The schema of a suite, as committed at `schema/suite.json`.
+pub fn suite_schema() -> String {
+    schema::<SuiteFile>()
+}
+
+/// The schema of what `explain --json` writes, as committed at `schema/explanation.json`.
+pub fn explanation_schema() -> String {
+    schema::<Report>()
+}
+
+/// The schema of what `matrix --json` writes, as committed at `schema/matrix.json`.
+pub fn matrix_schema() -> String {
+    schema::<crate::matrix::Report>()
+}
+
 fn schema<T: JsonSchema>() -> String {
-    let schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>();
-    format!("{:#}\n", schema.as_value())
+    format!("{:#}\n", root::<T>())
+}
+
+fn root<T: JsonSchema>() -> serde_json::Value {
+    SchemaSettings::draft07().into_generator().into_root_schema_for::<T>().to_value()
 }

@@ -1,9 +1,12 @@
 //! The format from the outside: good files become plans, bad ones diagnostics.
 
 mod bad;
+mod cases;
 mod contradictions;
+mod cyclonus;
 mod files;
 mod good;
+mod manifests;
 mod meanwhile;
 mod mutated;
 mod schemas;

@@ -5,7 +5,9 @@ mod network;
 mod ranges;
 
 use super::document::{Document, Problems};
-use super::words::{ApiVersion, FamiliesName, ServiceAddressesName, TopologyKind, WiringName};
+use super::words::{
+    ApiVersion, FamiliesName, NeighboursName, ServiceAddressesName, TopologyKind, WiringName,
+};
 use netproof_api::names;
 use netproof_api::yaml::Spanned;
 use netproof_model::topology::{ServiceAddresses, TopologyNode};
@@ -58,6 +60,9 @@ pub struct TopologySpec {
     /// The address families; `ipv4` if absent.
     #[serde(default)]
     pub family: Option<FamiliesName>,
+    /// How pods and their nodes find each other on their link; `permanent` if absent.
+    #[serde(default)]
+    pub neighbours: Option<NeighboursName>,
     /// The address ranges; those of `two-nodes` if absent.
     #[serde(default)]
     pub ranges: RangesSpec,
@@ -114,6 +119,7 @@ impl TopologySpec {
             description: self.description.clone(),
             wiring: self.wiring.map(Into::into).unwrap_or_default(),
             family: self.family.map(Into::into).unwrap_or_default(),
+            neighbours: self.neighbours.map(Into::into).unwrap_or_default(),
             ranges,
             nodes,
             networks,

@@ -1,13 +1,15 @@
 //! A scenario file as it is written: the types that YAML is read into and that the JSON Schema is made
 //! from. Nothing is resolved here.
 
+use super::document::{Document, Problems};
 use super::short::Items;
 use super::topology::TopologySpec;
 use super::unions::{OneOrMany, PortText, TextOr, TextOrList};
 use super::words::{
-    ApiVersion, ConnectionName, FamiliesName, FamilyName, NeverName, Off, OutcomeName, Placement,
-    ProtocolName, RejectionName, ScenarioKind, VerdictName, WiringName,
+    ApiVersion, ConnectionName, DestinationName, FamiliesName, FamilyName, NeverName, Off, OracleWord,
+    OutcomeName, Placement, ProfileName, ProtocolName, RejectionName, ScenarioKind, VerdictName, WiringName,
 };
+use netproof_api::names;
 use netproof_api::yaml::{Node, Spanned, Value};
 use schemars::JsonSchema;
 use serde::de::Error;
@@ -23,13 +25,13 @@ pub struct ScenarioFile {
     pub api_version: ApiVersion,
     /// `Scenario`.
     pub kind: ScenarioKind,
-    /// Name and labels.
+    /// Name, labels and tags.
     pub metadata: Metadata,
     /// The scenario.
     pub spec: ScenarioSpec,
 }
 
-/// Name and labels of a scenario.
+/// Name, labels and tags of a scenario.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
@@ -39,6 +41,15 @@ pub struct Metadata {
     /// Labels, which `--filter KEY=VALUE` chooses by.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Tags, which `--filter tag=NAME` chooses by: lower-case letters, digits and `-`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub tags: Vec<Spanned<String>>,
+}
+
+/// Reports a tag that is none.
+pub fn check_tag(document: &Document, tag: &Spanned<String>, problems: &mut Problems) {
+    problems.check_name(document, tag, names::check_dns_label);
 }
 
 /// What a scenario says.
@@ -74,9 +85,48 @@ pub struct ScenarioSpec {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub matches_nothing: Vec<Spanned<String>>,
-    /// `off`: flows that no step mentions are not checked against what the API says, either.
+    /// What every step tries beside the flows that it mentions, and holds against what the API says: the flows
+    /// between all pods and external hosts of the scenario and to its services. `off`: nothing.
     #[serde(default)]
-    pub matrix: Option<Off>,
+    pub matrix: Option<MatrixSpec>,
+    /// How to read what the API leaves open; that of the command line if absent.
+    #[serde(default)]
+    pub profile: Option<ProfileName>,
+}
+
+/// Whether every step tries a matrix, and of what.
+#[derive(Debug, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Matrix")]
+pub enum MatrixSpec {
+    /// None.
+    Off(Off),
+    /// One.
+    On(MatrixFields),
+}
+
+/// What the matrix of a step is addressed to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "MatrixDestinations")]
+pub struct MatrixFields {
+    /// The kinds of destinations; `pod-ip` and `service-ip` where no matrix is written.
+    #[schemars(with = "Vec<DestinationName>", length(min = 1))]
+    pub destinations: Spanned<Vec<Spanned<DestinationName>>>,
+}
+
+impl<'de> Deserialize<'de> for MatrixSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let node = Node::deserialize(deserializer)?;
+        match &node.value {
+            Value::String(_) => node.read().map(MatrixSpec::Off),
+            Value::Mapping(_) => node.read().map(MatrixSpec::On),
+            _ => Err(D::Error::custom(format!(
+                "`off` or `{{destinations: [...]}}` is wanted here, not {}",
+                node.describe()
+            ))),
+        }
+    }
 }
 
 /// What a scenario is run in every combination of.
@@ -145,10 +195,10 @@ pub struct StepSpec {
     #[serde(default)]
     #[schemars(with = "Vec<MeanwhileSpec>")]
     pub meanwhile: Vec<Spanned<MeanwhileSpec>>,
-    /// What must hold after the changes.
+    /// What must hold after the changes: a list, or `oracle`, what the API says of the matrix and no more.
     #[serde(default)]
-    #[schemars(with = "Vec<ExpectSpec>")]
-    pub expect: Vec<Spanned<ExpectSpec>>,
+    #[schemars(with = "Option<StepExpectations>")]
+    pub expect: Option<Spanned<StepExpectations>>,
     /// A table, or a list of tables. The first word is the port (`:80`, `:53/udp`, `:icmp`), then the
     /// destinations; each further line is a source and its cells: `.` allow, `X` deny, `D` drop, `R` reject,
     /// `r` refused, `-` not tried, `?` tried and not judged.
@@ -178,6 +228,31 @@ pub struct MeanwhileSpec {
     #[serde(default)]
     #[schemars(with = "Option<ConnectionName>")]
     pub connection: Option<Spanned<ConnectionName>>,
+}
+
+/// What a step expects.
+#[derive(Debug, JsonSchema)]
+#[serde(untagged)]
+pub enum StepExpectations {
+    /// What the API says of the step's matrix.
+    Oracle(OracleWord),
+    /// These flows.
+    #[schemars(with = "Vec<ExpectSpec>")]
+    Flows(Vec<Spanned<ExpectSpec>>),
+}
+
+impl<'de> Deserialize<'de> for StepExpectations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let node = Node::deserialize(deserializer)?;
+        match &node.value {
+            Value::String(_) => node.read().map(StepExpectations::Oracle),
+            Value::Sequence(_) => node.read().map(StepExpectations::Flows),
+            _ => Err(D::Error::custom(format!(
+                "a list of expectations or `oracle` is wanted here, not {}",
+                node.describe()
+            ))),
+        }
+    }
 }
 
 /// New values of labels by object, in the order they are written.

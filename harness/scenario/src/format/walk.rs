@@ -1,6 +1,7 @@
 //! One variant of a scenario, walked through on a control plane: every change is made, every flow of
 //! every step is resolved against the objects of that step, and what comes out is the plan.
 
+use super::Options;
 use super::document::{Document, Problems};
 use super::expect::Written;
 use super::expectation::Judge;
@@ -11,17 +12,23 @@ use super::topology;
 use super::types::{Requires, Variants};
 use super::variants::Variant;
 use super::words::Placement;
-use crate::plan::{Expectation, Plan, Step};
+use crate::plan::{Expectation, MatrixPlan, Plan, Step};
 use crate::prediction::{Answers, Kept};
+use crate::run::cells::Table;
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
-use netproof_api::{Diagnostic, Object};
+use netproof_api::{Diagnostic, Object, ObjectMeta, Source, WorkloadPods};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
+use netproof_model::Topology;
 use netproof_model::event::ScenarioId;
-use netproof_model::{NamespacedName, Topology};
+use netproof_model::topology::Neighbours;
 use netproof_oracle::Profile;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// The most places of a cluster whose neighbours are learned. A pod and its node remember each other, and the
+/// kernel's table holds 1024 entries of a family for all clusters of the machine, which run side by side.
+const MOST_LEARNED: usize = 50;
 
 /// A scenario as it was read, before a variant is chosen.
 pub struct Scenario {
@@ -31,8 +38,12 @@ pub struct Scenario {
     pub suite: String,
     /// Its name.
     pub name: Spanned<String>,
+    /// Whether it is a case of a table.
+    pub is_case: bool,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Its tags.
+    pub tags: BTreeSet<String>,
     /// Its description.
     pub description: String,
     /// Its topology, and where that is named.
@@ -47,8 +58,10 @@ pub struct Scenario {
     pub requires: Option<Spanned<Requires>>,
     /// Objects with a selector that is meant to match nothing.
     pub matches_nothing: Vec<Spanned<ObjectRef>>,
-    /// Whether the oracle's matrix is wanted.
-    pub oracle_matrix: bool,
+    /// The matrix that every step tries.
+    pub matrix: MatrixPlan,
+    /// How to read what the API leaves open, if the scenario says so.
+    pub profile: Option<Profile>,
 }
 
 /// A step as it was read.
@@ -61,6 +74,16 @@ pub struct ReadStep {
     pub meanwhile: Meanwhile,
     /// Its expectations.
     pub expectations: Vec<Written>,
+    /// Where it says that it expects what the API says of its matrix.
+    pub by_oracle: Option<Span>,
+}
+
+impl ReadStep {
+    /// Whether it expects nothing.
+    pub fn is_empty(&self) -> bool {
+        let expects = !self.expectations.is_empty() || self.by_oracle.is_some();
+        !expects && self.meanwhile.streams.is_empty()
+    }
 }
 
 impl Scenario {
@@ -72,6 +95,11 @@ impl Scenario {
             variant: variant.words.clone(),
         }
     }
+
+    /// The name of the case, if it is one.
+    pub fn case(&self) -> Option<&str> {
+        self.is_case.then_some(self.name.value.as_str())
+    }
 }
 
 /// Walks a variant; `None` if something is wrong, which is reported. `lint` sees every step. Expectations are
@@ -79,11 +107,12 @@ impl Scenario {
 pub fn walk(
     scenario: &Scenario,
     variant: &Variant,
-    against: Option<Profile>,
+    options: &Options,
     lint: &mut Lint,
     problems: &mut Problems,
 ) -> Option<Plan> {
     let document = &scenario.document;
+    let against = options.against.map(|profile| scenario.profile.unwrap_or(profile));
     let topology = topology::with_parameters(&scenario.topology, variant.wiring, variant.family);
     let mut control_plane = match ControlPlane::new(Arc::clone(&topology)) {
         Ok(control_plane) => control_plane,
@@ -92,11 +121,15 @@ pub fn walk(
             return None;
         }
     };
+    let matrix = match options.destinations.is_empty() {
+        true => scenario.matrix.clone(),
+        false => scenario.matrix.clone().to(&options.destinations),
+    };
     let before = problems.errors();
     let mut placer = Placer::new(variant.placement, &topology);
     let initial = placer.place(&scenario.initial);
     if let Err(error) = control_plane.apply(&initial) {
-        problems.push(refused(document, &scenario.initial, error));
+        problems.push(refused(&document.source, &scenario.initial, error));
         return None;
     }
     let mut places = count_places(&control_plane.snapshot());
@@ -108,7 +141,7 @@ pub fn walk(
         for round in 0..if step.meanwhile.repeats() { 2 } else { 1 } {
             for (placed, changes) in step.change_sets.iter().zip(&change_sets) {
                 if let Err(error) = control_plane.apply(changes) {
-                    let error = refused(document, placed, error);
+                    let error = refused(&document.source, placed, error);
                     problems.push(if round == 0 { error } else { refused_again(error) });
                     return None;
                 }
@@ -135,7 +168,15 @@ pub fn walk(
         let judge = Judge { document, snapshot: &snapshot, step: &step.name.value };
         let expectations = judge.expectations(&step.expectations, problems);
         if let Some(profile) = against {
-            contradictions(document, &Answers::new(&snapshot, profile), &expectations, &mut kept, problems);
+            contradictions(document, &snapshot, profile, &expectations, &mut kept, problems);
+        }
+        if let Some(span) = step.by_oracle
+            && Table::new(&snapshot, &scenario.matrix).is_empty()
+        {
+            let error = document.error(span, "the step relies on its matrix, which has no cell");
+            let help = "give a pod or an external host a port, or another pod to try it from; or list what the step \
+                expects";
+            problems.push(error.help(help));
         }
         let expectations = expectations.into_iter().map(|(_, expectation)| expectation).collect();
         let location = document.location(step.name.span);
@@ -143,30 +184,43 @@ pub fn walk(
         let name = step.name.value.clone();
         steps.push(Step { name, location, change_sets, rounds, streams, expectations });
     }
+    if topology.neighbours == Neighbours::Learned && places > MOST_LEARNED {
+        let message = format!("{places} pods, nodes and hosts are too many for `neighbours: learned`");
+        problems.push(document.error(scenario.topology.span, message).help(format!(
+            "the kernel's table of learned neighbours is small and the whole machine shares it: at most \
+             {MOST_LEARNED} with the router, or a topology with permanent neighbours"
+        )));
+    }
     (problems.errors() == before).then(|| Plan {
         id: scenario.id(variant),
         location: document.location(scenario.name.span),
         description: scenario.description.clone(),
         labels: scenario.labels.clone(),
+        tags: scenario.tags.clone(),
         topology,
         initial,
         steps,
         places,
-        oracle_matrix: scenario.oracle_matrix,
+        matrix,
+        profile: scenario.profile,
+        group: None,
     })
 }
 
 /// Reports every expectation of a step that contradicts the API.
 fn contradictions(
     document: &Document,
-    answers: &Answers<'_>,
+    snapshot: &Snapshot,
+    profile: Profile,
     expectations: &[(Span, Expectation)],
     kept: &mut Kept,
     problems: &mut Problems,
 ) {
+    let answers = Answers::new(snapshot, profile);
     for (span, expectation) in expectations {
         let Some(answer) = answers.answer(expectation, kept) else { continue };
-        if let Some(contradiction) = answer.contradiction(expectation) {
+        let verdict = answer.contradiction(expectation);
+        if let Some(contradiction) = verdict.or_else(|| answer.other_way(expectation, snapshot)) {
             let message = format!("the scenario contradicts the API: {contradiction}");
             let help = "correct the expectation or the objects; points that the API leaves open are read with \
                 `--profile`";
@@ -176,17 +230,17 @@ fn contradictions(
 }
 
 /// How many network stacks a cluster with these objects has, the router's among them.
-fn count_places(snapshot: &Snapshot) -> usize {
+pub fn count_places(snapshot: &Snapshot) -> usize {
     let pods = snapshot.pods.values().filter(|pod| !pod.host_network && !pod.phase.has_ended());
     pods.count() + snapshot.nodes.len() + snapshot.externals.len() + 1
 }
 
 /// The control plane refused a change: the error stands where the change is written.
-fn refused(document: &Document, placed: &[Placed], error: ChangeError) -> Diagnostic {
+pub fn refused(source: &Arc<Source>, placed: &[Placed], error: ChangeError) -> Diagnostic {
     let diagnostic = Diagnostic::error(error.message).help(error.help);
     match error.index.and_then(|index| placed.get(index)) {
         Some(placed) => diagnostic.at(&placed.source, placed.span),
-        None => diagnostic.in_source(&document.source),
+        None => diagnostic.in_source(source),
     }
 }
 
@@ -197,11 +251,11 @@ fn refused_again(error: Diagnostic) -> Diagnostic {
     Diagnostic { message, ..error }.help(help)
 }
 
-/// Puts pods that name no node where the placement wants them. A name keeps its node.
+/// Puts pods and workloads that name no node where the placement wants them. A name keeps its node.
 struct Placer<'a> {
     placement: Option<Placement>,
     topology: &'a Topology,
-    nodes: HashMap<NamespacedName, String>,
+    nodes: HashMap<ObjectRef, String>,
 }
 
 impl<'a> Placer<'a> {
@@ -215,23 +269,30 @@ impl<'a> Placer<'a> {
             .map(|placed| match &placed.change {
                 Change::Apply(Object::Pod(pod)) if pod.node_name.is_none() => {
                     let mut pod = pod.clone();
-                    let namespace = pod.metadata.namespace.as_deref().unwrap_or("default");
-                    let name = NamespacedName::new(namespace, pod.metadata.name.as_str());
-                    pod.node_name = self.node(name);
+                    pod.node_name = self.node("pod", &pod.metadata);
                     Change::Apply(Object::Pod(pod))
+                }
+                // All pods of a workload count as one here: it is workloads that are to be apart.
+                Change::Apply(Object::Workload(workload))
+                    if workload.pods != WorkloadPods::EveryNode && workload.template.node_name.is_none() =>
+                {
+                    let mut workload = workload.clone();
+                    workload.template.node_name = self.node(workload.kind.word(), &workload.metadata);
+                    Change::Apply(Object::Workload(workload))
                 }
                 change => change.clone(),
             })
             .collect()
     }
 
-    fn node(&mut self, name: NamespacedName) -> Option<String> {
+    fn node(&mut self, kind: &str, metadata: &ObjectMeta) -> Option<String> {
+        let object = ObjectRef::new(kind, metadata.namespace.as_deref(), &metadata.name);
         let nodes = &self.topology.nodes;
         let turn = match self.placement? {
             Placement::SameNode => 0,
             Placement::Across => self.nodes.len() % nodes.len().max(1),
         };
         let node = nodes.get(turn)?.name.clone();
-        Some(self.nodes.entry(name).or_insert(node).clone())
+        Some(self.nodes.entry(object).or_insert(node).clone())
     }
 }

@@ -1,10 +1,14 @@
 //! The words that the format offers a choice of, with what an editor says about each.
 
-use crate::plan::{Never, OutcomeWord, VerdictWord};
-use netproof_model::topology::ServiceAddresses;
+use crate::plan::{MatrixDestination, Never, OutcomeWord, VerdictWord};
+use netproof_api::suggest::did_you_mean;
+use netproof_model::topology::{Neighbours, ServiceAddresses};
 use netproof_model::{Families, Family, Rejection, Wiring};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use netproof_oracle::{PROFILES, Profile};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
 use std::fmt;
 
 /// How the pods of a node are joined to it.
@@ -26,6 +30,26 @@ impl From<WiringName> for Wiring {
             WiringName::Routed => Wiring::Routed,
             WiringName::Bridge => Wiring::Bridge,
             WiringName::Vxlan => Wiring::Vxlan,
+        }
+    }
+}
+
+/// How a pod and its node find each other on their link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Neighbours")]
+pub enum NeighboursName {
+    /// By entries that are given.
+    Permanent,
+    /// By ARP and IPv6 neighbour discovery, as in a real cluster; for few pods.
+    Learned,
+}
+
+impl From<NeighboursName> for Neighbours {
+    fn from(name: NeighboursName) -> Self {
+        match name {
+            NeighboursName::Permanent => Neighbours::Permanent,
+            NeighboursName::Learned => Neighbours::Learned,
         }
     }
 }
@@ -236,6 +260,70 @@ pub enum Off {
     Off,
 }
 
+/// Who says what to expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OracleWord {
+    /// The API: every cell of the step's matrix must be as it says.
+    Oracle,
+}
+
+/// What the cells of a matrix are addressed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "MatrixDestination")]
+pub enum DestinationName {
+    /// The addresses of pods and external hosts.
+    PodIp,
+    /// The cluster IPs of services.
+    ServiceIp,
+    /// The names of services, which the source resolves.
+    ServiceName,
+}
+
+impl From<DestinationName> for MatrixDestination {
+    fn from(name: DestinationName) -> Self {
+        match name {
+            DestinationName::PodIp => MatrixDestination::PodIp,
+            DestinationName::ServiceIp => MatrixDestination::ServiceIp,
+            DestinationName::ServiceName => MatrixDestination::ServiceName,
+        }
+    }
+}
+
+/// A profile of the oracle, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProfileName(pub Profile);
+
+impl<'de> Deserialize<'de> for ProfileName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Profile::named(&name).map(ProfileName).ok_or_else(|| {
+            let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
+            let help = match did_you_mean(&name, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", names.join(", ")),
+            };
+            D::Error::custom(format!("there is no profile `{name}`; {help}"))
+        })
+    }
+}
+
+impl JsonSchema for ProfileName {
+    fn schema_name() -> Cow<'static, str> {
+        "Profile".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
+        json_schema!({
+            "description": "What to read into the API where it leaves something open.",
+            "type": "string",
+            "enum": names,
+        })
+    }
+}
+
 /// What is spoken on a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -268,6 +356,20 @@ pub enum ApiVersion {
 pub enum ScenarioKind {
     /// A scenario.
     Scenario,
+}
+
+/// The kind of a case table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum CaseTableKind {
+    /// A case table.
+    CaseTable,
+}
+
+/// The kind of a suite document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum SuiteKind {
+    /// A suite.
+    Suite,
 }
 
 /// The kind of a topology document.

@@ -5,6 +5,7 @@ use super::judge::{Judgement, observed_word};
 use super::tries::Try;
 use crate::plan::{Expectation, Expected};
 use crate::prediction::Answer;
+use netproof_controlplane::Snapshot;
 use netproof_model::event::Status;
 
 /// Whether one try went as the API says.
@@ -15,7 +16,13 @@ pub(super) fn of_try(answer: &Answer, one: &Try<'_>) -> bool {
 
 /// Says which of the three answers differ, and fails a check that had passed if any do. `agree`: all tries
 /// went as the API says. What broke, and what is not judged, stays as it is.
-pub(super) fn of_three(expectation: &Expectation, answer: &Answer, agree: bool, judgement: &mut Judgement) {
+pub(super) fn of_three(
+    expectation: &Expectation,
+    answer: &Answer,
+    agree: bool,
+    snapshot: &Snapshot,
+    judgement: &mut Judgement,
+) {
     let contradiction = answer.contradiction(expectation);
     let failed = match judgement.status {
         Status::Passed if expectation.expected == Expected::Observe => return,
@@ -24,8 +31,14 @@ pub(super) fn of_three(expectation: &Expectation, answer: &Answer, agree: bool, 
         Status::Errored | Status::Skipped => return,
     };
     let message = match (contradiction, failed, agree) {
-        // Where the check failed, something else than the verdict is not as expected.
-        (None, _, true) => return,
+        // The verdict is right. Where the check failed, something else is not as expected.
+        (None, _, true) => match answer.other_way(expectation, snapshot) {
+            None => return,
+            Some(contradiction) if failed => format!("the scenario contradicts the API: {contradiction}"),
+            Some(contradiction) => {
+                format!("the scenario and the packets contradict the API: {contradiction}")
+            }
+        },
         (None, true, false) => {
             format!("the API agrees with the scenario, not with the packets: it says {answer}")
         }
@@ -51,7 +64,7 @@ pub(super) fn of_three(expectation: &Expectation, answer: &Answer, agree: bool, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::judge::tests::expectation;
+    use super::super::judge::tests::{expectation, snapshot};
     use super::*;
     use crate::prediction::{Course, Word};
     use netproof_model::Outcome;
@@ -111,7 +124,7 @@ mod tests {
             let courses = vec![Course { server: None, word }];
             let answer = Answer { courses, ..Answer::default() };
             let agree = answer.agrees(None, outcome, observed);
-            of_three(&expectation(expected.clone(), None), &answer, agree, &mut judgement);
+            of_three(&expectation(expected.clone(), None), &answer, agree, &snapshot(), &mut judgement);
             let said = match judgement.status {
                 Status::Passed => Ok(()),
                 _ => Err(judgement.messages.join("; ")),
@@ -121,7 +134,7 @@ mod tests {
         let mut errored =
             Judgement { status: Status::Errored, observed: "drop".into(), messages: vec!["lost".into()] };
         let answer = Answer { courses: vec![Course { server: None, word: deny() }], ..Answer::default() };
-        of_three(&expectation(Expected::Allow, None), &answer, true, &mut errored);
+        of_three(&expectation(Expected::Allow, None), &answer, true, &snapshot(), &mut errored);
         assert_eq!((errored.status, errored.messages.len()), (Status::Errored, 1));
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn policy_sees(decided: Decided<'_>, snapshot: &Snapshot) -> PolicySe
 }
 
 /// Whether an address is one that a name stands for.
-pub(super) fn covers(name: &AddressName, address: IpAddr, snapshot: &Snapshot) -> bool {
+pub(crate) fn covers(name: &AddressName, address: IpAddr, snapshot: &Snapshot) -> bool {
     match name {
         AddressName::Address(own) => *own == address,
         AddressName::Place(Place::Router) => is_router(address, snapshot),
@@ -78,7 +78,7 @@ pub(super) fn covers(name: &AddressName, address: IpAddr, snapshot: &Snapshot) -
 }
 
 /// An address with the name of what has it.
-pub(super) fn address_name(address: IpAddr, snapshot: &Snapshot) -> String {
+pub(crate) fn address_name(address: IpAddr, snapshot: &Snapshot) -> String {
     if let Some(node) = snapshot.nodes.values().find(|node| node.tunnel_addresses.contains(&address)) {
         return format!("{} ({address})", AddressName::Tunnel(node.metadata.name.clone()));
     }

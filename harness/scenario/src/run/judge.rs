@@ -64,15 +64,7 @@ pub(crate) fn judge(
     let observed = observed_word(outcome, denials).to_owned();
     // What is so without policy, too, needs no rule that explains it.
     let is_baseline = expectation.baseline.as_ref().is_some_and(|baseline| baseline.outcome.is(outcome));
-    if denials.is_empty() && outcome.is_denial() && !is_baseline {
-        let what = match outcome {
-            Outcome::Dropped => "the request was lost on the way",
-            Outcome::ReplyLost => "the answer was lost on the way",
-            Outcome::NotPermitted => "the source's own stack refused to send the request",
-            Outcome::NameServerUnreachable => "the name server gave no answer",
-            _ => "the request was rejected on the way",
-        };
-        let message = format!("{what}, and no rule of the enforcer or the proxy logged that it did that");
+    if let Some(message) = unexplained(outcome, denials).filter(|_| !is_baseline) {
         // A source that the server saw is known to be wrong, whatever became of the answer.
         let wrong = observation.seen_source.and_then(|_| wrong_source(expectation, observation, snapshot));
         let status = if wrong.is_some() { Status::Failed } else { Status::Errored };
@@ -104,6 +96,21 @@ pub(crate) fn judge(
         return Judgement { status: Status::Errored, observed, messages: unknown };
     }
     Judgement::new(observed, problems)
+}
+
+/// What to say of what looks like a denial and was logged by nobody: it is no verdict.
+pub(crate) fn unexplained(outcome: Outcome, denials: &[Denial]) -> Option<String> {
+    if !denials.is_empty() || !outcome.is_denial() {
+        return None;
+    }
+    let what = match outcome {
+        Outcome::Dropped => "the request was lost on the way",
+        Outcome::ReplyLost => "the answer was lost on the way",
+        Outcome::NotPermitted => "the source's own stack refused to send the request",
+        Outcome::NameServerUnreachable => "the name server gave no answer",
+        _ => "the request was rejected on the way",
+    };
+    Some(format!("{what}, and no rule of the enforcer or the proxy logged that it did that"))
 }
 
 /// Whether the outcome is the expected one; deciders and addresses apart.
@@ -149,7 +156,7 @@ fn wrong_decider(
 }
 
 /// Whether the decision is one that `wanted` names.
-fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
+pub(crate) fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
     match (wanted, decision) {
         (
             DecidedBy::Policy { policy, direction, rule },

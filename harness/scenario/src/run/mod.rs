@@ -4,24 +4,31 @@
 //! hands the finished run's events over in one piece.
 
 mod agreement;
+pub mod cells;
 mod changing;
 mod evidence;
 mod findings;
 mod judge;
 mod reaper;
+mod record;
 mod rehearsal;
+mod stage;
+mod states;
 mod stream;
 mod tries;
 mod walk;
 mod world;
 
+pub(crate) use evidence::{address_name, covers};
+pub(crate) use judge::decides;
 pub use netproof_enforcer::ProxyMode;
-pub use reaper::Reaper;
+pub use stage::Worlds;
 
 use crate::format::{Loaded, NotApplicable};
 use crate::plan::Plan;
 use netproof_cluster::doctor;
-use netproof_model::event::{Event, FORMAT, ScenarioOutcome, Status, Summary};
+use netproof_model::event::{Counts, Event, FORMAT, ScenarioOutcome, Status, Summary};
+use netproof_oracle::Profile;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -34,6 +41,9 @@ pub enum EnforcerChoice {
     Nftables,
     /// Nobody: every policy is ignored.
     None,
+    /// netproof's own, wrong in one way.
+    #[cfg(feature = "mutants")]
+    Mutant(&'static netproof_enforcer::mutants::Mutant),
 }
 
 impl EnforcerChoice {
@@ -42,6 +52,8 @@ impl EnforcerChoice {
         match self {
             EnforcerChoice::Nftables => "nftables",
             EnforcerChoice::None => "none",
+            #[cfg(feature = "mutants")]
+            EnforcerChoice::Mutant(mutant) => mutant.name,
         }
     }
 }
@@ -83,6 +95,16 @@ pub struct RunOptions {
     pub fail_fast: bool,
     /// The longest that one scenario run may take.
     pub timeout: Duration,
+    /// How to read what the API leaves open, for scenarios that do not say so themselves; the default is what our
+    /// own enforcer does.
+    pub profile: Option<Profile>,
+}
+
+impl RunOptions {
+    /// How a plan's flows are read where the API leaves something open.
+    pub(crate) fn profile_of(&self, plan: &Plan) -> Profile {
+        plan.profile.or(self.profile).unwrap_or(Profile::NETPROOF)
+    }
 }
 
 impl Default for RunOptions {
@@ -95,6 +117,7 @@ impl Default for RunOptions {
             seed: 0,
             fail_fast: false,
             timeout: Duration::from_secs(60),
+            profile: None,
         }
     }
 }
@@ -119,14 +142,14 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
     let stop = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel::<Vec<Event>>();
     let jobs = options.jobs.clamp(1, loaded.plans.len().max(1));
-    let reaper = Reaper::new(jobs);
+    let worlds = Worlds::new(jobs);
     std::thread::scope(|scope| {
         for _ in 0..jobs {
-            let (sender, next, stop, reaper) = (sender.clone(), &next, &stop, &reaper);
+            let (sender, next, stop, worlds) = (sender.clone(), &next, &stop, &worlds);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let Some(plan) = loaded.plans.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-                    let (events, result) = run_plan(plan, options, reaper);
+                    let (events, result) = run_plan(plan, options, worlds);
                     if options.fail_fast && !matches!(result.status, Status::Passed | Status::Skipped) {
                         stop.store(true, Ordering::Relaxed);
                     }
@@ -148,9 +171,9 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
     summary
 }
 
-/// Runs one plan, and leaves its world to the reaper. The events are those of the scenario run, from its
-/// start to its end.
-pub fn run_plan(plan: &Plan, options: &RunOptions, reaper: &Reaper) -> (Vec<Event>, ScenarioOutcome) {
+/// Runs one plan, in a world that a run of its group has left, or in one of its own. The events are those of
+/// the scenario run, from its start to its end.
+pub fn run_plan(plan: &Plan, options: &RunOptions, worlds: &Worlds) -> (Vec<Event>, ScenarioOutcome) {
     let begin = Instant::now();
     let mut events = vec![Event::ScenarioStarted {
         id: plan.id.clone(),
@@ -169,27 +192,23 @@ pub fn run_plan(plan: &Plan, options: &RunOptions, reaper: &Reaper) -> (Vec<Even
         return (events, result);
     }
     let mut walk = walk::Walk::new(plan, options);
-    let broke = walk.run(reaper).err();
-    let failed = walk.checks.iter().any(|check| check.status == Status::Failed);
-    let errored = walk.checks.iter().any(|check| check.status == Status::Errored);
+    let broke = walk.run(worlds).err();
     // A run that broke is no failed test: what broke it may be what failed its checks.
-    let status = if broke.is_some() {
-        Status::Errored
-    } else if failed {
-        Status::Failed
-    } else if errored {
-        Status::Errored
-    } else {
-        Status::Passed
+    let status = match walk.checks {
+        _ if broke.is_some() => Status::Errored,
+        Counts { failed: 1.., .. } => Status::Failed,
+        Counts { errored: 1.., .. } => Status::Errored,
+        counts if counts.total() == 0 && walk.cells == 0 => Status::Skipped,
+        _ => Status::Passed,
     };
+    let nothing = "no step names a flow, and no cell of a matrix has a destination that was asked for";
+    let nothing = (status == Status::Skipped).then(|| nothing.to_owned());
     let waited = walk.waited;
-    for check in std::mem::take(&mut walk.checks) {
-        events.push(Event::CheckFinished { id: plan.id.clone(), check: Box::new(check) });
-    }
+    events.append(&mut walk.events);
     drop(walk);
     let result = ScenarioOutcome {
         status,
-        message: broke.map(|error| error.to_string()),
+        message: broke.map(|error| error.to_string()).or(nothing),
         elapsed: begin.elapsed(),
         waited,
     };
@@ -207,6 +226,7 @@ impl Tally<'_> {
     fn event(&mut self, event: Event) {
         match &event {
             Event::CheckFinished { check, .. } => self.summary.checks.add(check.status),
+            Event::StepFinished { cells, .. } => self.summary.cells += cells.total,
             Event::ScenarioFinished { result, .. } => {
                 self.summary.scenarios.add(result.status);
                 self.summary.waited += result.waited;

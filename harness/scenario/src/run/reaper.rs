@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 /// A thread that drops the worlds of finished runs.
 #[derive(Debug)]
-pub struct Reaper {
+pub(super) struct Reaper {
     worlds: Option<SyncSender<World>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -18,7 +18,7 @@ pub struct Reaper {
 impl Reaper {
     /// Starts the thread. `runs` is how many runs there are at once: so many worlds may wait, one of each,
     /// before a run waits for its turn. It bounds the memory.
-    pub fn new(runs: usize) -> Reaper {
+    pub(super) fn new(runs: usize) -> Reaper {
         let (worlds, finished): (_, Receiver<World>) = sync_channel(runs);
         let thread = std::thread::spawn(move || finished.into_iter().for_each(drop));
         Reaper { worlds: Some(worlds), thread: Some(thread) }

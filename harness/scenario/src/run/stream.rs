@@ -239,6 +239,7 @@ fn blank(step: &Step, stream: &Stream) -> Check {
         expected: stream.never.to_string(),
         observed: String::new(),
         predicted: None,
+        derivation: Vec::new(),
         outcome: None,
         status: Status::Passed,
         messages: Vec::new(),

@@ -1,63 +1,108 @@
 //! The three walks over a plan: the rehearsal without policy, the run as written, and the clean-up.
 
-use super::judge::{self, Judgement};
-use super::reaper::Reaper;
+use super::cells::{Choice, Matrix};
+use super::judge;
+use super::record::Found;
 use super::rehearsal::{fresh_requests, is_rehearsed, judge_rehearsal};
+use super::stage::{Stage, Worlds};
+use super::states::{self, State, chosen};
 use super::tries::{Try, backend, expected_of, together, tries};
-use super::world::{HarnessError, World, is_policy, policies};
-use super::{ProxyMode, RunOptions, agreement, evidence, stream};
-use crate::plan::{Expectation, Plan, RequestPort, RequestTarget, Step};
+use super::world::{HarnessError, World, policies};
+use super::{ProxyChoice, ProxyMode, RunOptions, agreement, stream};
+use crate::plan::{Expectation, Plan, Request, RequestPort, RequestTarget, Step};
 use crate::prediction::{Answer, Answers, Kept};
-use netproof_controlplane::{Change, ControlPlane};
-use netproof_model::event::{Check, Denial, Phase, Status};
-use netproof_model::{Observation, Place, Sighting};
+use netproof_controlplane::Change;
+use netproof_model::event::{Counts, Event, Phase};
+use netproof_model::{Family, Observation};
 use netproof_oracle::Profile;
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// One scenario run under way.
 pub(crate) struct Walk<'a> {
-    plan: &'a Plan,
-    options: &'a RunOptions,
+    pub(super) plan: &'a Plan,
+    pub(super) options: &'a RunOptions,
+    pub(super) profile: Profile,
     begin: Instant,
-    pub(crate) checks: Vec<Check>,
-    pub(crate) waited: Duration,
+    /// What is told of the run so far.
+    pub(super) events: Vec<Event>,
+    pub(super) checks: Counts,
+    /// How many cells were tried.
+    pub(super) cells: usize,
+    pub(super) waited: Duration,
+    probes: usize,
 }
 
 /// All tries of each expectation of a step.
 type Tries = Vec<Vec<Observation>>;
 
+/// What is known of a step before anything is built.
+struct Foreseen {
+    state: State,
+    matrix: Option<Matrix>,
+    /// How many cells were rehearsed for it.
+    rehearsed: usize,
+}
+
 impl<'a> Walk<'a> {
     pub(crate) fn new(plan: &'a Plan, options: &'a RunOptions) -> Self {
-        Walk { plan, options, begin: Instant::now(), checks: Vec::new(), waited: Duration::ZERO }
+        Walk {
+            plan,
+            options,
+            profile: options.profile_of(plan),
+            begin: Instant::now(),
+            events: Vec::new(),
+            checks: Counts::default(),
+            cells: 0,
+            waited: Duration::ZERO,
+            probes: 0,
+        }
     }
 
-    /// All three walks. Checks that were made before an error stay.
-    pub(crate) fn run(&mut self, reaper: &Reaper) -> Result<(), HarnessError> {
-        let mut world = World::build(self.initial(true)?, self.options, self.seed())?;
-        let result = self.walk(&mut world);
-        reaper.take(world);
+    /// All three walks. What was told before an error stays.
+    pub(crate) fn run(&mut self, worlds: &Worlds) -> Result<(), HarnessError> {
+        let mut foreseen = self.foresee()?;
+        let mut stage = match worlds.take(self.plan) {
+            Some(stage) => stage,
+            None => {
+                let initial = states::initial(self.plan, true)?;
+                Stage::new(World::build(initial, self.options, self.seed())?)
+            }
+        };
+        let result = self.walk(&mut stage, &mut foreseen);
+        stage.probes += self.probes;
+        match result {
+            Ok(()) => worlds.keep(self.plan, stage),
+            Err(_) => worlds.discard(stage),
+        }
         result
     }
 
-    fn walk(&mut self, world: &mut World) -> Result<(), HarnessError> {
-        let rehearsed = self.rehearse(world)?;
+    fn walk(&mut self, stage: &mut Stage, foreseen: &mut [Foreseen]) -> Result<(), HarnessError> {
+        let rehearsed = self.rehearse(stage, foreseen)?;
         // A connection is kept from step to step, and not from walk to walk.
-        world.release();
-        world.restart(self.initial(false)?)?;
-        self.walk_steps(world)?;
-        world.release();
-        self.clean_up(world, &rehearsed)?;
-        world.release();
-        world.full_health()
+        stage.world.release();
+        stage.world.restart(states::initial(self.plan, false)?)?;
+        self.walk_steps(stage, foreseen)?;
+        stage.world.release();
+        self.clean_up(stage, foreseen, &rehearsed)?;
+        stage.world.release();
+        stage.world.full_health()
     }
 
-    /// The objects before the first step, with or without those of policy.
-    fn initial(&self, rehearsal: bool) -> Result<ControlPlane, HarnessError> {
-        let mut control = ControlPlane::new(self.plan.topology.clone())?;
-        control.apply(&chosen(&self.plan.initial, rehearsal))?;
-        Ok(control)
+    /// The objects of each step, and the cells that will be tried there.
+    fn foresee(&self) -> Result<Vec<Foreseen>, HarnessError> {
+        let choice = Choice {
+            profile: self.profile,
+            seed: self.options.seed,
+            services: self.options.proxy != ProxyChoice::None,
+            refusals: self.options.proxy_mode == ProxyMode::Nftables,
+        };
+        let foreseen = states::states(self.plan)?.into_iter().map(|state| {
+            let matrix = Matrix::new(self.plan, &state, &choice);
+            Foreseen { state, matrix, rehearsed: 0 }
+        });
+        Ok(foreseen.collect())
     }
 
     /// Each scenario run has tokens of its own, the same in every run with the same seed.
@@ -70,27 +115,40 @@ impl<'a> Walk<'a> {
     }
 
     /// What the flows of the last step did, which the clean-up compares with.
-    fn rehearse(&mut self, world: &mut World) -> Result<Tries, HarnessError> {
+    fn rehearse(&mut self, stage: &mut Stage, foreseen: &mut [Foreseen]) -> Result<Tries, HarnessError> {
+        // Where all is known from an earlier run of the group, nothing has to be moved.
+        let moves = self.plan.steps.iter().zip(&*foreseen).any(|(step, Foreseen { state, matrix, .. })| {
+            let (_, known) = stage.rehearsal(&state.bare);
+            let requests: Vec<_> = step.expectations.iter().map(rehearsal_request).collect();
+            let fresh = fresh_requests(&requests, &step.expectations, &known.flows);
+            !step.streams.is_empty()
+                || !fresh.is_empty()
+                || matrix.as_ref().is_some_and(|matrix| matrix.needs(&known.cells))
+        });
+        if moves {
+            stage.world.restart(states::initial(self.plan, true)?)?;
+        }
         let mut rehearsed = Tries::new();
-        // Steps that change nothing but policy share a state, and with it the rehearsal of a flow.
-        let mut known: HashMap<ProbeRequest, Vec<Observation>> = HashMap::new();
-        for step in &self.plan.steps {
-            self.rehearse_streams(world, step, 0)?;
-            for (index, changes) in step.change_sets.iter().enumerate() {
+        for (step, Foreseen { state, matrix, rehearsed: tried }) in self.plan.steps.iter().zip(foreseen) {
+            if moves {
+                self.rehearse_streams(&mut stage.world, step, 0)?;
+            }
+            for (index, changes) in step.change_sets.iter().enumerate().filter(|_| moves) {
                 let changes = chosen(changes, true);
                 if !changes.is_empty() {
-                    world.change(&changes)?;
-                    known.clear();
+                    stage.world.change(&changes)?;
                 }
-                self.rehearse_streams(world, step, index + 1)?;
+                self.rehearse_streams(&mut stage.world, step, index + 1)?;
             }
+            // Steps that change nothing but policy share a state, and with it the rehearsal of a flow.
+            let (world, known) = stage.rehearsal(&state.bare);
             let requests: Vec<_> = step.expectations.iter().map(rehearsal_request).collect();
-            let fresh = fresh_requests(&requests, &step.expectations, &known);
+            let fresh = fresh_requests(&requests, &step.expectations, &known.flows);
             let observations = self.probe(world, &fresh)?;
             for (request, observation) in fresh.into_iter().zip(observations) {
-                known.entry(request).or_default().push(observation);
+                known.flows.entry(request).or_default().push(observation);
             }
-            rehearsed = requests.iter().map(|it| known.get(it).cloned().unwrap_or_default()).collect();
+            rehearsed = requests.iter().map(|it| known.flows.get(it).cloned().unwrap_or_default()).collect();
             for ((expectation, request), tries) in step.expectations.iter().zip(&requests).zip(&rehearsed) {
                 if let Some(first) = tries.first().filter(|_| is_rehearsed(expectation)) {
                     let (observation, judgement) = judge_rehearsal(expectation, first, tries);
@@ -98,26 +156,40 @@ impl<'a> Walk<'a> {
                         Some(baseline) => baseline.outcome.to_string(),
                         None => "allow".to_owned(),
                     };
-                    let phase = Phase::Rehearsal;
-                    let denials = Vec::new();
-                    let found = Found { phase, expected, predicted: None, judgement, observation, denials };
-                    self.record(world, step, expectation, request, found)?;
+                    let found = Found {
+                        phase: Phase::Rehearsal,
+                        expected,
+                        predicted: None,
+                        derivation: String::new(),
+                        judgement,
+                        observation,
+                        denials: Vec::new(),
+                    };
+                    let request = moves.then_some(request);
+                    self.record(world, step, expectation.into(), request, found)?;
                 }
+            }
+            if let Some(matrix) = matrix {
+                *tried = self.rehearse_cells(world, state, matrix, &mut known.cells)?;
+                self.tell_rehearsal(step, state, matrix, &known.cells);
             }
         }
         Ok(rehearsed)
     }
 
-    fn walk_steps(&mut self, world: &mut World) -> Result<(), HarnessError> {
+    fn walk_steps(&mut self, stage: &mut Stage, foreseen: &[Foreseen]) -> Result<(), HarnessError> {
         let mut kept = Kept::default();
-        for step in &self.plan.steps {
-            self.make_changes(world, step)?;
+        for (step, Foreseen { state, matrix, rehearsed }) in self.plan.steps.iter().zip(foreseen) {
+            self.make_changes(&mut stage.world, step)?;
+            let (world, known) = stage.rehearsal(&state.bare);
             let tries = self.try_all(world, step, run_request)?;
-            let snapshot = world.snapshot();
-            let answers = Answers::new(&snapshot, Profile::NETPROOF);
+            let answers = Answers::new(&state.snapshot, self.profile);
             for (expectation, tries) in step.expectations.iter().zip(tries) {
                 let answer = answers.answer(expectation, &mut kept).filter(|it| self.speaks_of(it));
                 self.judge_step(world, step, expectation, answer.as_ref(), &tries)?;
+            }
+            if let Some(matrix) = matrix {
+                self.try_cells(world, step, state, matrix, (&known.cells, *rehearsed))?;
             }
         }
         Ok(())
@@ -132,8 +204,8 @@ impl<'a> Walk<'a> {
             }
             return Ok(());
         }
-        let checks = stream::run(world, step, Profile::NETPROOF, &|| self.check_time())?;
-        self.checks.extend(checks);
+        let checks = stream::run(world, step, self.profile, &|| self.check_time())?;
+        checks.into_iter().for_each(|check| self.check(check));
         Ok(())
     }
 
@@ -142,9 +214,9 @@ impl<'a> Walk<'a> {
         let streams = stream::rehearsed(step, made);
         let requests: Vec<ProbeRequest> = streams.iter().map(|it| stream::request(it)).collect();
         let observations = self.probe(world, &requests)?;
-        let checks =
-            streams.iter().zip(&observations).map(|(it, seen)| stream::judge_rehearsal(step, it, seen));
-        self.checks.extend(checks);
+        for (stream, observation) in streams.into_iter().zip(&observations) {
+            self.check(stream::judge_rehearsal(step, stream, observation));
+        }
         Ok(())
     }
 
@@ -203,17 +275,28 @@ impl<'a> Walk<'a> {
         };
         let Try { observation, denials, mut judgement, .. } = told;
         if let Some(answer) = answer {
-            agreement::of_three(expectation, answer, agree, &mut judgement);
+            agreement::of_three(expectation, answer, agree, &snapshot, &mut judgement);
         }
         let predicted = answer.map(ToString::to_string);
         let expected = expectation.expected.to_string();
-        let found = Found { phase: Phase::Run, expected, predicted, judgement, observation, denials };
+        let derivation = String::new();
+        let found =
+            Found { phase: Phase::Run, expected, predicted, derivation, judgement, observation, denials };
         let request = run_request(expectation);
-        self.record(world, step, expectation, &request, found)
+        self.record(world, step, expectation.into(), Some(&request), found)
     }
 
-    fn clean_up(&mut self, world: &mut World, rehearsed: &Tries) -> Result<(), HarnessError> {
-        let Some(step) = self.plan.steps.last() else { return Ok(()) };
+    fn clean_up(
+        &mut self,
+        stage: &mut Stage,
+        foreseen: &[Foreseen],
+        rehearsed: &Tries,
+    ) -> Result<(), HarnessError> {
+        let (Some(step), Some(Foreseen { state, matrix, .. })) = (self.plan.steps.last(), foreseen.last())
+        else {
+            return Ok(());
+        };
+        let (world, known) = stage.rehearsal(&state.bare);
         let leftover: Vec<Change> = policies(&world.snapshot()).into_iter().map(Change::Delete).collect();
         if leftover.is_empty() {
             return Ok(());
@@ -225,105 +308,38 @@ impl<'a> Walk<'a> {
             let expected = judge::outcomes(rehearsed);
             let Some(observation) = judge::told_of_cleanup(rehearsed, tries) else { continue };
             let denials = world.denials(observation);
-            let predicted = None;
-            let found = Found { phase: Phase::Cleanup, expected, predicted, judgement, observation, denials };
-            self.record(world, step, expectation, &rehearsal_request(expectation), found)?;
+            let found = Found {
+                phase: Phase::Cleanup,
+                expected,
+                predicted: None,
+                derivation: String::new(),
+                judgement,
+                observation,
+                denials,
+            };
+            let request = rehearsal_request(expectation);
+            self.record(world, step, expectation.into(), Some(&request), found)?;
         }
-        Ok(())
+        match matrix {
+            Some(matrix) => self.try_cells_afterwards(world, step, matrix, &known.cells),
+            None => Ok(()),
+        }
     }
 
-    fn probe(
+    pub(super) fn probe(
         &mut self,
         world: &mut World,
         requests: &[ProbeRequest],
     ) -> Result<Vec<Observation>, HarnessError> {
         self.check_time()?;
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.probes += requests.len();
         let observations = world.probe(requests)?;
         self.waited += observations.iter().map(|it| it.waited).sum::<Duration>();
         Ok(observations)
     }
-
-    /// Writes a check down; one that is not as expected is probed once more for the packet's path.
-    fn record(
-        &mut self,
-        world: &mut World,
-        step: &Step,
-        expectation: &Expectation,
-        request: &ProbeRequest,
-        found: Found<'_>,
-    ) -> Result<(), HarnessError> {
-        let Found { phase, expected, predicted, judgement, observation, denials } = found;
-        let snapshot = world.snapshot();
-        let (path, traced) = match judgement.status {
-            Status::Passed | Status::Skipped => (Vec::new(), Ok(())),
-            Status::Failed | Status::Errored => match trace(world, expectation, request, observation) {
-                Ok(path) => (path, Ok(())),
-                Err(error) => (Vec::new(), Err(error)),
-            },
-        };
-        let prefix = match phase {
-            Phase::Run => "",
-            Phase::Rehearsal => "rehearsal/",
-            Phase::Cleanup => "cleanup/",
-        };
-        let decided = evidence::decided(observation, &denials, &snapshot);
-        let policy_sees = decided.map(|it| evidence::policy_sees(it, &snapshot));
-        self.checks.push(Check {
-            name: format!("{prefix}{}", expectation.name),
-            location: expectation.location.clone(),
-            phase,
-            step: step.name.clone(),
-            flow: expectation.flow.to_string(),
-            family: Some(expectation.family),
-            expected,
-            observed: judgement.observed,
-            predicted,
-            outcome: Some(observation.outcome),
-            status: judgement.status,
-            messages: judgement.messages,
-            denials,
-            served_by: observation.served_by.clone(),
-            seen_source: observation.seen_source.map(|it| evidence::address_name(it, &snapshot)),
-            via: evidence::via(observation).map(|node| Place::node(node).to_string()),
-            policy_sees,
-            path,
-            elapsed: observation.elapsed,
-        });
-        traced
-    }
-}
-
-/// The path of a request, tried again until it ends as it did before: another try may go to another backend.
-fn trace(
-    world: &mut World,
-    expectation: &Expectation,
-    request: &ProbeRequest,
-    before: &Observation,
-) -> Result<Vec<Sighting>, HarnessError> {
-    let mut path = Vec::new();
-    for _ in 0..tries(expectation) {
-        let again = world.trace(request)?;
-        path = again.sightings;
-        if again.outcome == before.outcome && again.served_by == before.served_by {
-            break;
-        }
-    }
-    Ok(path)
-}
-
-/// What a check is written from.
-struct Found<'a> {
-    phase: Phase,
-    expected: String,
-    predicted: Option<String>,
-    judgement: Judgement,
-    observation: &'a Observation,
-    denials: Vec<Denial>,
-}
-
-/// The changes, with or without those of policy objects.
-fn chosen(changes: &[Change], rehearsal: bool) -> Vec<Change> {
-    changes.iter().filter(|change| !(rehearsal && is_policy(change))).cloned().collect()
 }
 
 /// The probe of an expectation in the run itself.
@@ -338,10 +354,14 @@ fn rehearsal_request(expectation: &Expectation) -> ProbeRequest {
 }
 
 fn request(expectation: &Expectation, patience: Patience) -> ProbeRequest {
-    let request = &expectation.request;
+    probe_of(&expectation.request, expectation.family, patience, expectation.keep)
+}
+
+/// The probe of a request of the plan.
+pub(super) fn probe_of(request: &Request, family: Family, patience: Patience, keep: bool) -> ProbeRequest {
     ProbeRequest {
         source: request.source.clone(),
-        family: expectation.family,
+        family,
         target: match &request.target {
             RequestTarget::Address(address) => Target::Address(*address),
             RequestTarget::Name { name, search, server, .. } => {
@@ -353,6 +373,6 @@ fn request(expectation: &Expectation, patience: Patience) -> ProbeRequest {
             RequestPort::Port { port, protocol } => ProbePort::Transport { port, protocol },
         },
         patience,
-        keep: expectation.keep,
+        keep,
     }
 }

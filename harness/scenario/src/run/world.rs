@@ -81,6 +81,10 @@ impl World {
         let enforcer: Box<dyn Enforcer> = match options.enforcer {
             EnforcerChoice::Nftables => Box::new(netproof_enforcer::nftables(&nodes)?),
             EnforcerChoice::None => Box::new(Nothing),
+            #[cfg(feature = "mutants")]
+            EnforcerChoice::Mutant(mutant) => {
+                Box::new(netproof_enforcer::mutants::MutatedEnforcer::new(&nodes, mutant)?)
+            }
         };
         let proxy: Box<dyn Proxy> = match options.proxy {
             ProxyChoice::Nftables => {

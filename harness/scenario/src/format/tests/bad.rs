@@ -32,6 +32,52 @@ fn documents() {
     ]));
 }
 
+/// The matrix of every step, the profile that it is read by, and a step that relies on it.
+#[test]
+fn matrices_of_steps() {
+    let topology = "  topology: two-nodes";
+    let mut report = report(&[
+        (topology, "  topology: two-nodes\n  matrix: [pod-ip]"),
+        (topology, "  topology: two-nodes\n  matrix: {}"),
+        (topology, "  topology: two-nodes\n  matrix: {destinations: []}"),
+        (topology, "  topology: two-nodes\n  matrix: {destinations: [pod-ip, service]}"),
+        (topology, "  topology: two-nodes\n  matrix: {destination: [pod-ip]}"),
+        (topology, "  topology: two-nodes\n  profile: strickt"),
+        (topology, "  topology: two-nodes\n  profile: romana"),
+        (topology, "  topology: two-nodes\n  profile: [strict]"),
+    ]);
+    let step = |expect: &str| {
+        let (head, _) = GOOD.split_once("      expect:").unwrap();
+        format!("{head}      expect: {expect}\n")
+    };
+    let off = |text: String| text.replace(topology, "  topology: two-nodes\n  matrix: off");
+    let nowhere = |text: String| {
+        let text = text.replace(topology, "  topology: {nodes: [{name: node1}]}");
+        let text = text.replace(", ports: [80, 53/udp, \"metrics:9100\"]", "");
+        text.replace("    - service: {name: web, selector: {app: web}, ports: [80]}\n", "")
+    };
+    for text in
+        [step("orakle"), step("{oracle: true}"), step("[]"), off(step("oracle")), nowhere(step("oracle"))]
+    {
+        report.push_str(&format!("{}\n\n\n", complaints(&text)));
+    }
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn learned_neighbours_are_few() {
+    let pods: String = (0..45).map(|i| format!("    - pod: {{name: p{i}}}\n")).collect();
+    let text = GOOD
+        .replace(
+            "  topology: two-nodes",
+            "  topology: {nodes: [{name: node1}, {name: node2}], neighbours: learned}",
+        )
+        .replace("  objects:\n", &format!("  objects:\n{pods}"));
+    insta::assert_snapshot!(complaints(&text));
+    let fewer = text.replace("    - pod: {name: p0}\n", "");
+    assert_eq!(load_text(&fewer).unwrap().plans[0].places, 50);
+}
+
 #[test]
 fn objects() {
     let pod = "- pod: {name: client}";

@@ -117,6 +117,32 @@ fn what_contradicts_the_api_says_so_and_nothing_else_does() {
             "flow: 'pod/client -> service/web', servedBy: [pod/open, pod/closed], verdict: {pod/open: allow, pod/closed: deny}",
             "pod/default/closed never answers, the API says".into(),
         ),
+        ("flow: pod/client -> pod/closed:80, verdict: deny, decidedBy: networkpolicy/closed", String::new()),
+        ("flow: pod/client -> pod/closed:80, verdict: deny, decidedBy: isolation", String::new()),
+        (
+            "flow: pod/client -> pod/closed:80, verdict: deny, decidedBy: networkpolicy/gagged",
+            "expected to be decided by networkpolicy/default/gagged, the API says by ingress isolation of \
+             pod/default/closed by networkpolicy/default/closed"
+                .into(),
+        ),
+        ("flow: 'pod/client -> service/empty', verdict: deny, decidedBy: isolation", "expected to be decided by isolation, the API says by service".into()),
+        ("flow: pod/client -> pod/open:80, verdict: allow, sees: pod/client", String::new()),
+        (
+            "flow: pod/client -> pod/open:80, verdict: allow, sees: node/node1",
+            "expected the server to see node/node1, the API says pod/default/client (10.244.1.3)".into(),
+        ),
+        (
+            "flow: pod/client -> pod/closed:80, verdict: deny, policySees: {source: node/node1}",
+            "expected policy to see node/node1 as the source, the API says pod/default/client (10.244.1.3)".into(),
+        ),
+        (
+            "flow: pod/client -> service/sole, verdict: deny, policySees: {destination: pod/open}",
+            "expected policy to see pod/default/open as the destination, the API says pod/default/closed (10.244.2.2)".into(),
+        ),
+        (
+            "flow: 'pod/client -> service/web', verdict: {pod/open: allow, pod/closed: deny}, via: node/node2",
+            "expected node/node2 to choose the backend, the API says node/node1 may".into(),
+        ),
         ("flow: 'external/internet -> pod/open', verdict: deny", "expected deny, the API says allow".into()),
         ("flow: 'pod/client -> ip/9.9.9.9:80', outcome: unreachable", String::new()),
         (

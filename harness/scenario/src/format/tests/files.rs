@@ -166,3 +166,55 @@ fn topologies_are_found_beside_and_above_the_scenario() {
     report.push_str(&folder.load("scenarios/a/far.yaml", &absent).unwrap_err());
     insta::assert_snapshot!(report);
 }
+
+const SUITE: &str = "\
+apiVersion: netproof/v1alpha1
+kind: Suite
+metadata: {name: all}
+spec:
+  description: Scenarios of other folders.
+  include: [../b, ../c/three.yaml]
+";
+
+#[test]
+fn a_suite_plays_what_stands_elsewhere_once_and_by_its_own_name() {
+    let folder = Folder::new(&[
+        ("scenarios/a/all.yaml", SUITE),
+        ("scenarios/a/one.yaml", GOOD),
+        ("scenarios/b/two.yaml", GOOD),
+        // Suites may include each other.
+        ("scenarios/b/back.yaml", &SUITE.replace("[../b, ../c/three.yaml]", "[../a/all.yaml, ../a]")),
+        ("scenarios/c/three.yaml", GOOD),
+        ("scenarios/c/four.yaml", &changed("{name: case}", "{name: four}")),
+    ]);
+    let load = |path| folder.load(path, &Options::default()).unwrap();
+    assert_eq!(ids(&load("scenarios/a")), ["a::case", "b::case", "c::case"]);
+    assert_eq!(ids(&load("scenarios/a/all.yaml")), ["b::case", "c::case", "a::case"]);
+    assert_eq!(ids(&load("scenarios")), ["a::case", "b::case", "c::four", "c::case"]);
+    // As if it had been named itself.
+    let location = &load("scenarios/a").plans[1].location;
+    assert!(location.file.ends_with("scenarios/b/two.yaml"), "{location}");
+}
+
+#[test]
+fn what_is_wrong_with_a_suite() {
+    let folder = Folder::new(&[("inside/scenarios/b/two.yaml", GOOD), ("outside.yaml", GOOD)]);
+    std::fs::create_dir_all(folder.path("inside/scenarios/c")).unwrap();
+    let mut report = String::new();
+    for (from, to) in [
+        ("../b, ../c/three.yaml", "../c, ../c/three.yaml, /etc, ../../../outside.yaml, ../b"),
+        ("[../b, ../c/three.yaml]", "[]"),
+        ("[../b, ../c/three.yaml]", "../b"),
+        ("include: ", "includes: "),
+        ("  description: Scenarios of other folders.\n", ""),
+        ("{name: all}", "{name: All}"),
+        ("kind: Suite", "kind: Sweet"),
+    ] {
+        std::fs::create_dir_all(folder.path("inside/scenarios/a")).unwrap();
+        std::fs::write(folder.path("inside/scenarios/a/all.yaml"), SUITE.replace(from, to)).unwrap();
+        let options = Options { root: Some(folder.path("inside")), ..Options::default() };
+        let errors = load(&[folder.path("inside/scenarios/a/all.yaml")], &options).expect_err(to);
+        report.push_str(&format!("{}\n\n\n", folder.without_path(&errors.to_string())));
+    }
+    insta::assert_snapshot!(report);
+}

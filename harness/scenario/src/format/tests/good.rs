@@ -210,6 +210,41 @@ fn the_example() {
     insta::assert_snapshot!(describe(&load_text(EXAMPLE).unwrap()));
 }
 
+/// What every step tries beside its expectations, and how it is read.
+#[test]
+fn matrices_and_profiles() {
+    use crate::plan::{MatrixDestination, MatrixPlan};
+    let topology = "  topology: two-nodes";
+    let plan = |words: &str, destinations: &[MatrixDestination]| {
+        let text = changed(topology, &format!("{topology}{words}"));
+        let folder = Folder::new(&[("scenario.yaml", &text)]);
+        let destinations = destinations.iter().copied().collect();
+        let options = Options { destinations, ..Options::default() };
+        folder.load("scenario.yaml", &options).unwrap().plans.remove(0)
+    };
+    let on = |destinations: &[MatrixDestination]| {
+        let destinations = destinations.iter().copied().collect();
+        MatrixPlan::On { destinations }
+    };
+    use MatrixDestination::{PodIp, ServiceIp, ServiceName};
+    let written = "\n  matrix: {destinations: [service-name, pod-ip]}";
+    for (words, asked, expected) in [
+        ("", &[][..], on(&[PodIp, ServiceIp])),
+        (written, &[], on(&[PodIp, ServiceName])),
+        (written, &[ServiceIp], on(&[ServiceIp])),
+        ("\n  matrix: off", &[], MatrixPlan::Off),
+        ("\n  matrix: off", &[PodIp], MatrixPlan::Off),
+    ] {
+        assert_eq!(plan(words, asked).matrix, expected, "{words} {asked:?}");
+    }
+    assert_eq!(plan("", &[]).profile, None);
+    let profile = plan("\n  profile: kube-router", &[]).profile.unwrap();
+    assert_eq!(profile.name, "kube-router");
+    let (head, _) = GOOD.split_once("      expect:").unwrap();
+    let loaded = load_text(&format!("{head}      expect: oracle\n")).unwrap();
+    assert!(loaded.plans[0].steps[0].expectations.is_empty());
+}
+
 /// Every form that the format has.
 pub(super) const EVERYTHING: &str = "\
 apiVersion: netproof/v1alpha1

@@ -25,6 +25,26 @@ fn topology() {
     check("topology.json", &topology_schema());
 }
 
+#[test]
+fn case_table() {
+    check("case-table.json", &case_table_schema());
+}
+
+#[test]
+fn explanation() {
+    check("explanation.json", &explanation_schema());
+}
+
+#[test]
+fn matrix() {
+    check("matrix.json", &matrix_schema());
+}
+
+#[test]
+fn suite() {
+    check("suite.json", &suite_schema());
+}
+
 /// Editors show descriptions: no field goes without.
 #[test]
 fn every_field_is_described() {
@@ -51,7 +71,14 @@ fn every_field_is_described() {
             _ => {}
         }
     }
-    for schema in [scenario_schema(), topology_schema()] {
+    for schema in [
+        scenario_schema(),
+        suite_schema(),
+        topology_schema(),
+        case_table_schema(),
+        explanation_schema(),
+        matrix_schema(),
+    ] {
         let mut missing = Vec::new();
         walk("", &serde_json::from_str(&schema).unwrap(), &mut missing);
         assert_eq!(missing, Vec::<String>::new());

@@ -21,6 +21,7 @@ pub(in crate::run) fn snapshot() -> Arc<Snapshot> {
         description: String::new(),
         wiring: Wiring::Routed,
         family: Families::Ipv4,
+        neighbours: Default::default(),
         ranges: Ranges {
             pods: range("10.244.0.0/16", "fd00:10:244::/48"),
             services: range("10.96.0.0/12", "fd00:10:96::/108"),

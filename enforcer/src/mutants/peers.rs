@@ -1,0 +1,145 @@
+//! Peers that are read wrongly: whose pods, which namespaces, and what none of them means.
+
+use super::{Site, rewrite};
+use crate::program::{Peers, Program};
+use netproof_api::{LabelSelector, NetworkPolicyPeer};
+use netproof_controlplane::Snapshot;
+use std::sync::Arc;
+
+pub(super) fn none_is_nobody(snapshot: &mut Snapshot) {
+    rewrite::rules(snapshot, |rule| {
+        if rule.peers.is_empty() {
+            rule.peers = vec![rewrite::nobody()];
+        }
+    });
+}
+
+pub(super) fn none_is_all_pods(snapshot: &mut Snapshot) {
+    rewrite::rules(snapshot, |rule| {
+        if rule.peers.is_empty() {
+            rule.peers = vec![pods(Some(LabelSelector::default()), None)];
+        }
+    });
+}
+
+pub(super) fn none_is_the_namespace(snapshot: &mut Snapshot) {
+    rewrite::rules(snapshot, |rule| {
+        if rule.peers.is_empty() {
+            rule.peers = vec![pods(None, Some(LabelSelector::default()))];
+        }
+    });
+}
+
+fn pods(namespaces: Option<LabelSelector>, pods: Option<LabelSelector>) -> NetworkPolicyPeer {
+    NetworkPolicyPeer::Pods { namespace_selector: namespaces, pod_selector: pods }
+}
+
+pub(super) fn nobody_is_anybody(program: &mut Program, _: &Site<'_>) {
+    for rule in program.policies.iter_mut().flat_map(|policy| &mut policy.rules) {
+        let nobody = matches!(&rule.peers, Peers::Of { pods, blocks }
+            if blocks.is_empty() && pods.as_ref().is_none_or(|pods| pods.is_empty()));
+        if nobody {
+            rule.peers = Peers::Any;
+        }
+    }
+}
+
+pub(super) fn pods_without_namespaces_are_of_all(snapshot: &mut Snapshot) {
+    rewrite::peers(snapshot, |peer| match peer {
+        NetworkPolicyPeer::Pods { namespace_selector: None, pod_selector } => {
+            vec![pods(Some(LabelSelector::default()), pod_selector)]
+        }
+        peer => vec![peer],
+    });
+}
+
+pub(super) fn all_namespaces_are_the_own(snapshot: &mut Snapshot) {
+    rewrite::peers(snapshot, |peer| match peer {
+        NetworkPolicyPeer::Pods { namespace_selector: Some(all), pod_selector }
+            if rewrite::is_empty(&all) =>
+        {
+            vec![pods(None, Some(pod_selector.unwrap_or_default()))]
+        }
+        peer => vec![peer],
+    });
+}
+
+pub(super) fn namespaces_or_pods(snapshot: &mut Snapshot) {
+    rewrite::peers(snapshot, |peer| match peer {
+        NetworkPolicyPeer::Pods { namespace_selector: Some(namespaces), pod_selector: Some(selector) } => {
+            vec![pods(Some(namespaces), None), pods(None, Some(selector))]
+        }
+        peer => vec![peer],
+    });
+}
+
+pub(super) fn pods_ignored_beside_namespaces(snapshot: &mut Snapshot) {
+    rewrite::peers(snapshot, |peer| match peer {
+        NetworkPolicyPeer::Pods { namespace_selector: Some(namespaces), .. } => {
+            vec![pods(Some(namespaces), None)]
+        }
+        peer => vec![peer],
+    });
+}
+
+pub(super) fn namespaces_ignored_beside_pods(snapshot: &mut Snapshot) {
+    rewrite::peers(snapshot, |peer| match peer {
+        NetworkPolicyPeer::Pods { pod_selector: Some(selector), .. } => vec![pods(None, Some(selector))],
+        peer => vec![peer],
+    });
+}
+
+pub(super) fn namespaces_alone_are_nobody(snapshot: &mut Snapshot) {
+    rewrite::peers(snapshot, |peer| match peer {
+        NetworkPolicyPeer::Pods { pod_selector: None, .. } => vec![rewrite::nobody()],
+        peer => vec![peer],
+    });
+}
+
+pub(super) fn first_only(snapshot: &mut Snapshot) {
+    rewrite::rules(snapshot, |rule| rule.peers.truncate(1));
+}
+
+pub(super) fn last_only(snapshot: &mut Snapshot) {
+    rewrite::rules(snapshot, |rule| {
+        let last = rule.peers.pop();
+        rule.peers = last.into_iter().collect();
+    });
+}
+
+pub(super) fn blocks_ignored_beside_pods(snapshot: &mut Snapshot) {
+    rewrite::rules(snapshot, |rule| {
+        if rule.peers.iter().any(|peer| matches!(peer, NetworkPolicyPeer::Pods { .. })) {
+            rule.peers.retain(|peer| matches!(peer, NetworkPolicyPeer::Pods { .. }));
+        }
+    });
+}
+
+/// How many members such an enforcer's sets hold.
+const ROOM: usize = 16;
+
+pub(super) fn sets_have_room_for_few(program: &mut Program, _: &Site<'_>) {
+    for rule in program.policies.iter_mut().flat_map(|policy| &mut policy.rules) {
+        if let Peers::Of { pods: Some(pods), .. } = &mut rule.peers {
+            *pods = std::mem::take(pods).into_iter().take(ROOM).collect();
+        }
+    }
+}
+
+/// The pods of the host network become peers like others. Without a node they are nobody's endpoint.
+pub(super) fn host_network_pods_are_peers(snapshot: &mut Snapshot) {
+    for pod in snapshot.pods.values_mut().filter(|pod| pod.host_network) {
+        let pod = Arc::make_mut(pod);
+        pod.host_network = false;
+        pod.node_name = None;
+    }
+}
+
+/// A pod that has ended stays in the sets of peers.
+pub(super) fn ended_pods_are_peers(snapshot: &mut Snapshot) {
+    for pod in snapshot.pods.values_mut().filter(|pod| pod.phase.has_ended()) {
+        let pod = Arc::make_mut(pod);
+        pod.phase = Default::default();
+        pod.node_name = None;
+    }
+}

@@ -1,0 +1,87 @@
+//! Workloads: objects whose controller makes pods from one template.
+
+use crate::core::Pod;
+use crate::meta::ObjectMeta;
+use std::ops::Range;
+
+/// A workload: apps/v1 Deployment, ReplicaSet, StatefulSet and DaemonSet, batch/v1 Job, v1
+/// ReplicationController.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Name, namespace, labels of the workload itself; its pods have those of the template.
+    pub metadata: ObjectMeta,
+    /// Which kind.
+    pub kind: WorkloadKind,
+    /// How many pods, and by which names.
+    pub pods: WorkloadPods,
+    /// What every pod is like. It has the workload's namespace and no name of its own.
+    pub template: Pod,
+}
+
+/// How many pods a workload has, and what their names end with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkloadPods {
+    /// One for each number: `NAME-0`, `NAME-1`, ...
+    Ordinals(Range<u32>),
+    /// One on each node: `NAME-NODE`.
+    EveryNode,
+}
+
+/// A kind of workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WorkloadKind {
+    /// apps/v1 Deployment.
+    Deployment,
+    /// apps/v1 ReplicaSet.
+    ReplicaSet,
+    /// apps/v1 StatefulSet.
+    StatefulSet,
+    /// apps/v1 DaemonSet.
+    DaemonSet,
+    /// batch/v1 Job.
+    Job,
+    /// v1 ReplicationController.
+    ReplicationController,
+}
+
+impl WorkloadKind {
+    /// All of them.
+    pub const ALL: [WorkloadKind; 6] = [
+        WorkloadKind::Deployment,
+        WorkloadKind::ReplicaSet,
+        WorkloadKind::StatefulSet,
+        WorkloadKind::DaemonSet,
+        WorkloadKind::Job,
+        WorkloadKind::ReplicationController,
+    ];
+
+    /// The kind in lower case, as references and messages write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            WorkloadKind::Deployment => "deployment",
+            WorkloadKind::ReplicaSet => "replicaset",
+            WorkloadKind::StatefulSet => "statefulset",
+            WorkloadKind::DaemonSet => "daemonset",
+            WorkloadKind::Job => "job",
+            WorkloadKind::ReplicationController => "replicationcontroller",
+        }
+    }
+
+    /// The kind of a word.
+    pub fn named(word: &str) -> Option<WorkloadKind> {
+        WorkloadKind::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+impl Workload {
+    /// The names of its pods on a cluster of these nodes.
+    pub fn pod_names<'a>(&self, nodes: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let name = &self.metadata.name;
+        match &self.pods {
+            WorkloadPods::Ordinals(ordinals) => {
+                ordinals.clone().map(|ordinal| format!("{name}-{ordinal}")).collect()
+            }
+            WorkloadPods::EveryNode => nodes.map(|node| format!("{name}-{node}")).collect(),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `netproof matrix`: who reaches whom, from what the API says (`--predict`) or from packets.
+
+use super::{Subject, bad_input, print, print_json};
+use crate::args::MatrixArguments;
+use crate::exit::Exit;
+use crate::outputs;
+use netproof_cluster::sandbox;
+use netproof_scenario::matrix::{self, Matrix, Question, Report, Unprobed};
+use netproof_scenario::plan::Plan;
+use netproof_scenario::run::RunOptions;
+
+pub fn matrix(arguments: &MatrixArguments) -> Exit {
+    let subject = match Subject::load(&arguments.selection) {
+        Ok(subject) => subject,
+        Err(exit) => return exit,
+    };
+    let question = Question {
+        step: arguments.step.clone(),
+        from: arguments.from.clone(),
+        to: arguments.to.clone(),
+        ports: arguments.ports.clone(),
+        services: arguments.services,
+        profile: arguments.profile,
+    };
+    let [plan] = subject.plans().collect::<Vec<_>>()[..] else {
+        let count = subject.plans().count();
+        return bad_input(format_args!(
+            "error: {count} scenarios are here, and a matrix is of one\nhelp: name its file, or choose it with --filter"
+        ));
+    };
+    let matrix = if arguments.predict {
+        matrix::predict(plan, &question).map_err(Unprobed::from)
+    } else {
+        probe(plan, &question, arguments)
+    };
+    let matrix = match matrix {
+        Ok(matrix) => matrix,
+        Err(error @ Unprobed::NotDone { .. }) => {
+            outputs::complain(format_args!(
+                "error: {error}\nhelp: --predict asks the API alone, and needs no cluster"
+            ));
+            return Exit::NotDone;
+        }
+        Err(error) => return bad_input(format_args!("error: {error}")),
+    };
+    let written = if arguments.json {
+        let report = Report {
+            passed_over: subject.loaded.passed_over.clone(),
+            implied_namespaces: subject.loaded.implied_namespaces.clone(),
+            ..Report::of(&matrix)
+        };
+        print_json(&report)
+    } else {
+        print(&matrix::text(&matrix, outputs::width(), arguments.full))
+    };
+    match written {
+        Exit::AsExpected if matrix.counts().differ > 0 => Exit::CheckFailed,
+        other => other,
+    }
+}
+
+/// In a sandbox: whoever calls this has started no thread.
+fn probe(plan: &Plan, question: &Question, arguments: &MatrixArguments) -> Result<Matrix, Unprobed> {
+    // What is wrong with the question is said on every machine.
+    matrix::predict(plan, question)?;
+    sandbox::enter()
+        .map_err(|error| Unprobed::NotDone { message: format!("cannot build clusters here: {error}") })?;
+    matrix::probe(plan, question, &RunOptions { enforcer: arguments.enforcer, ..RunOptions::default() })
+}

@@ -1,0 +1,259 @@
+//! Files and folders of plain manifests, without a scenario: read as `kubectl apply` reads them, and
+//! planned as one step that expects nothing.
+//!
+//! What a person applies to a cluster that has more in it is allowed for: a namespace that is used and not
+//! declared exists, and a Node that the topology lacks is passed over.
+
+use super::document::{self, Problems};
+use super::files::{self, Found};
+use super::library::{self, Library};
+use super::lint::Lint;
+use super::objects::Placed;
+use super::walk::{count_places, refused};
+use super::{Loaded, Options, topology};
+use crate::plan::{MatrixPlan, Plan, Step};
+use netproof_api::manifest::{Context, Located, read_manifest};
+use netproof_api::source::Span;
+use netproof_api::suggest::suggestion;
+use netproof_api::yaml::{Node, parse};
+use netproof_api::{Diagnostic, Diagnostics, Namespace, Object, ObjectMeta, Source};
+use netproof_controlplane::{Change, ControlPlane, ObjectRef, Snapshot};
+use netproof_model::Topology;
+use netproof_model::event::ScenarioId;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The name of the only step.
+pub const STEP: &str = "as written";
+
+/// Whether anything at or below the paths is a scenario, or another document of netproof's own that runs.
+pub fn has_scenarios(paths: &[PathBuf]) -> bool {
+    // What cannot be read is reported when it is read for good.
+    files::Search::new(files::is_yaml).find(paths, &mut Problems::default()).iter().any(|found| {
+        let Ok(source) = Source::read(&found.path) else { return false };
+        super::scenario::mentions_netproof(&source.text)
+            && parse(&source).is_ok_and(|documents| documents.iter().any(super::scenario::is_of_the_format))
+    })
+}
+
+/// Reads every manifest at or below the paths as the objects of one cluster.
+///
+/// # Errors
+/// Everything that is wrong with any of them.
+pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics> {
+    let name = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
+    let mut problems = Problems::default();
+    let mut texts = Vec::new();
+    for Found { path, named, .. } in files::Search::new(files::may_be_manifest).find(paths, &mut problems) {
+        match Source::read(&path) {
+            Ok(source) => texts.push((source, named)),
+            Err(errors) => problems.extend(errors),
+        }
+    }
+    read(name, texts, options, problems)
+}
+
+/// The manifests of one text, for tests.
+#[cfg(test)]
+pub(crate) fn of_text(text: &str, options: &Options) -> Result<Loaded, Diagnostics> {
+    let source = Source::new("objects.yaml", text);
+    read("objects.yaml".to_owned(), vec![(source, true)], options, Problems::default())
+}
+
+/// The texts, each with whether it was named itself, as the objects of one cluster.
+fn read(
+    name: String,
+    texts: Vec<(Arc<Source>, bool)>,
+    options: &Options,
+    mut problems: Problems,
+) -> Result<Loaded, Diagnostics> {
+    let mut loaded = Loaded::default();
+    let mut objects = Vec::new();
+    for (source, named) in texts {
+        text(&source, named, &mut objects, &mut loaded, &mut problems);
+    }
+    if objects.is_empty() && problems.errors() == 0 {
+        let message = format!("there is neither a scenario nor a manifest at {name}");
+        problems.push(Diagnostic::error(message).help("name files or folders of Kubernetes objects"));
+    }
+    let topology = topology_of(options, &mut problems);
+    if let Some(topology) = topology.filter(|_| problems.errors() == 0) {
+        objects.retain(|located| match &located.object {
+            Object::Node(node) if topology.node_index(&node.metadata.name).is_none() => {
+                *loaded.passed_over.entry("Node".to_owned()).or_default() += 1;
+                false
+            }
+            _ => true,
+        });
+        let id = ScenarioId { suite: String::new(), name, variant: Vec::new() };
+        loaded.plans.extend(plan(id, objects, topology, &mut loaded.implied_namespaces, &mut problems));
+    }
+    loaded.warnings = Diagnostics::check(problems.into_vec())?;
+    Ok(loaded)
+}
+
+/// The objects of a text. In a folder, a file in which nothing looks like an object is passed over: a chart's
+/// values, say.
+fn text(
+    source: &Arc<Source>,
+    named: bool,
+    objects: &mut Vec<Located>,
+    loaded: &mut Loaded,
+    problems: &mut Problems,
+) {
+    let documents = match parse(source) {
+        Ok(documents) => documents,
+        Err(errors) => return problems.extend(errors),
+    };
+    let is_object = |node: &Node| node.get("apiVersion").is_some() || node.get("kind").is_some();
+    if !named && !documents.iter().any(is_object) {
+        loaded.passed_over_files += 1;
+        return;
+    }
+    loaded.files += 1;
+    for node in documents {
+        match read_manifest(&node, source, &Context::default()) {
+            Ok(manifest) => {
+                problems.extend(manifest.warnings);
+                objects.extend(manifest.objects);
+                for kind in manifest.passed_over {
+                    *loaded.passed_over.entry(kind).or_default() += 1;
+                }
+            }
+            Err(errors) => problems.extend(errors),
+        }
+    }
+}
+
+/// The topology that the command line names, or else the usual one, with its wiring and families.
+fn topology_of(options: &Options, problems: &mut Problems) -> Option<Arc<Topology>> {
+    let name = options.topology.as_deref().unwrap_or(library::DEFAULT);
+    let here = Path::new(".");
+    let real = here.canonicalize().unwrap_or_else(|_| here.to_owned());
+    let root = files::root(options.root.as_deref(), here).unwrap_or_else(|_| real.clone());
+    let found = Library::default().find(name, &real, &root, problems).unwrap_or_else(|known| {
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let error = Diagnostic::error(format!("there is no topology `{name}`, which --topology names"));
+        problems.push(error.help(suggestion(name, &known)));
+        None
+    })?;
+    let (wiring, family) = (options.wiring.unwrap_or(found.wiring), options.family.unwrap_or(found.family));
+    Some(topology::with_parameters(&found, wiring, family))
+}
+
+/// One plan of all objects: namespaces first, whatever the order of the files.
+fn plan(
+    id: ScenarioId,
+    objects: Vec<Located>,
+    topology: Arc<Topology>,
+    implied: &mut Vec<String>,
+    problems: &mut Problems,
+) -> Option<Plan> {
+    let mut control_plane = match ControlPlane::new(topology.clone()) {
+        Ok(control_plane) => control_plane,
+        Err(error) => {
+            problems.push(Diagnostic::error(error.message).help(error.help));
+            return None;
+        }
+    };
+    check_twice(&objects, problems);
+    let own = control_plane.snapshot();
+    let mut declared: BTreeSet<&str> = own.namespaces.keys().map(String::as_str).collect();
+    declared.extend(objects.iter().filter_map(|located| match &located.object {
+        Object::Namespace(namespace) => Some(namespace.metadata.name.as_str()),
+        _ => None,
+    }));
+    let used = objects.iter().filter_map(|located| located.object.metadata().namespace.as_deref());
+    let missing: BTreeSet<&str> = used.filter(|namespace| !declared.contains(namespace)).collect();
+    implied.extend(missing.iter().map(|name| (*name).to_owned()));
+    let first = objects.first().map(|located| (located.source.clone(), located.span));
+    let (source, span) = first.unwrap_or_else(|| (Source::new("", ""), Span::default()));
+    let location = document::location(&source, Span::new(span.start, span.start));
+    let namespaces = missing.iter().map(|name| {
+        let metadata = ObjectMeta { name: (*name).to_owned(), ..ObjectMeta::default() };
+        let change = Change::Apply(Object::Namespace(Namespace { metadata }));
+        Placed { change, source: source.clone(), span }
+    });
+    let mut placed: Vec<Placed> = namespaces.collect();
+    let (mut first, mut rest) = (Vec::new(), Vec::new());
+    for Located { object, source, span } in objects {
+        let list = match &object {
+            Object::Namespace(_) => &mut first,
+            _ => &mut rest,
+        };
+        list.push(Placed { change: Change::Apply(object), source, span });
+    }
+    placed.append(&mut first);
+    placed.append(&mut rest);
+    let initial: Vec<Change> = placed.iter().map(|placed| placed.change.clone()).collect();
+    if let Err(error) = control_plane.apply(&initial) {
+        problems.push(refused(&source, &placed, error));
+        return None;
+    }
+    let snapshot = control_plane.snapshot();
+    warn(&snapshot, &placed, problems);
+    let step = Step {
+        name: STEP.to_owned(),
+        location: location.clone(),
+        change_sets: Vec::new(),
+        rounds: 1,
+        streams: Vec::new(),
+        expectations: Vec::new(),
+    };
+    Some(Plan {
+        id,
+        location,
+        description: String::new(),
+        labels: BTreeMap::new(),
+        tags: BTreeSet::new(),
+        topology,
+        initial,
+        steps: vec![step],
+        places: count_places(&snapshot),
+        matrix: MatrixPlan::default(),
+        profile: None,
+        group: None,
+    })
+}
+
+/// Refuses an object that is written twice: one of the two would be without effect.
+fn check_twice(objects: &[Located], problems: &mut Problems) {
+    let mut seen: HashMap<ObjectRef, &Located> = HashMap::new();
+    for located in objects {
+        let Located { object, source, span } = located;
+        let metadata = object.metadata();
+        let name = ObjectRef::new(object.kind(), metadata.namespace.as_deref(), &metadata.name);
+        if let Some(first) = seen.get(&name) {
+            let place = document::location(&first.source, first.span);
+            let error = Diagnostic::error(format!("{name} is written twice")).at(source, *span);
+            problems.push(error.help(format!("the first one is at {place}; keep one of them")));
+        } else {
+            seen.insert(name, located);
+        }
+    }
+}
+
+/// Warns of selectors that match nothing.
+fn warn(snapshot: &Snapshot, placed: &[Placed], problems: &mut Problems) {
+    let mut lint = Lint::default();
+    lint.step(snapshot);
+    for finding in lint.finish() {
+        let written = placed.iter().find(|placed| match &placed.change {
+            Change::Apply(object) => {
+                let metadata = object.metadata();
+                object.kind() == finding.object.kind
+                    && metadata.name == finding.object.name
+                    && metadata.namespace == finding.object.namespace
+            }
+            _ => false,
+        });
+        let message = format!("{} of {} matches no {}", finding.path, finding.object, finding.what);
+        let help = "correct it, or add what it is to match";
+        let warning = Diagnostic::warning(message).help(help);
+        problems.push(match written {
+            Some(placed) => warning.at(&placed.source, Span::new(placed.span.start, placed.span.start)),
+            None => warning,
+        });
+    }
+}

@@ -1,0 +1,175 @@
+//! The same cells, with packets: every cell becomes an expectation of what the API says, and the runner
+//! tries it, denials against a rehearsal without policy.
+
+use super::{Cell, Matrix, Observed, Question, Sign, Table, predict};
+use crate::explain::{NoAnswer, state_after};
+use crate::format::resolve;
+use crate::plan::{Expectation, Expected, MatrixPlan, OutcomeWord, Plan};
+use crate::run::{RunOptions, Worlds, run_plan};
+use netproof_controlplane::Snapshot;
+use netproof_model::event::{Check, Event, Phase, Status};
+use netproof_model::flow::Flow;
+use std::collections::HashMap;
+use thiserror::Error;
+
+/// The most cells that are probed.
+pub const MOST_PROBES: usize = 5_000;
+
+/// Why there is no matrix of packets.
+#[derive(Debug, Error)]
+pub enum Unprobed {
+    /// The question is wrong.
+    #[error(transparent)]
+    Question(#[from] NoAnswer),
+    /// There are more cells than are probed.
+    #[error(
+        "{cells} cells are more than the {MOST_PROBES} that are tried with packets\n\
+         help: choose some with --from, --to or --port, or ask the API alone with --predict"
+    )]
+    TooMany {
+        /// How many.
+        cells: usize,
+    },
+    /// The machine or the harness could not do it.
+    #[error("{message}")]
+    NotDone {
+        /// Why, with the remedy.
+        message: String,
+    },
+}
+
+/// Tries every cell that `predict` answers. The calling thread must be inside a sandbox
+/// (`netproof_cluster::sandbox`).
+///
+/// # Errors
+/// Those of `predict`; too many cells; or nothing could be tried.
+pub fn probe(plan: &Plan, question: &Question, options: &RunOptions) -> Result<Matrix, Unprobed> {
+    let mut matrix = predict(plan, question)?;
+    let cells = matrix.tables.iter().flat_map(|table| &table.cells).flatten();
+    let cells = cells.filter(|cell| cell.predicted != Sign::NotAsked).count();
+    if cells > MOST_PROBES {
+        return Err(Unprobed::TooMany { cells });
+    }
+    let (step, snapshot) = state_after(plan, question.step.as_deref())?;
+    let mut expectations = Vec::new();
+    for table in &matrix.tables {
+        for (source, cells) in table.sources.iter().zip(&table.cells) {
+            for (destination, cell) in table.destinations.iter().zip(cells) {
+                let flow = table.flow(source, destination);
+                expectations.extend(expectation(&snapshot, plan, &step.name, flow, cell));
+            }
+        }
+    }
+    let options = &RunOptions { profile: Some(plan.profile_or(question.profile)), ..options.clone() };
+    let (events, outcome) = run_plan(&with_cells(plan, &step.name, expectations), options, &Worlds::new(1));
+    if matches!(outcome.status, Status::Errored | Status::Skipped) {
+        let errored = events.iter().find_map(|event| match event {
+            Event::CheckFinished { check, .. } if check.status == Status::Errored => {
+                Some(format!("{}: {}", check.name, check.messages.join("; ")))
+            }
+            _ => None,
+        });
+        let message = outcome.message.or(errored).unwrap_or_else(|| "nothing could be tried".to_owned());
+        return Err(Unprobed::NotDone { message });
+    }
+    let mut seen: HashMap<(String, String), Observed> = HashMap::new();
+    for event in events {
+        if let Event::CheckFinished { check, .. } = event {
+            take(&mut seen, &check);
+        }
+    }
+    for table in &mut matrix.tables {
+        fill(table, &mut seen);
+    }
+    Ok(matrix)
+}
+
+/// The plan up to the step, which expects the cells and nothing else.
+fn with_cells(plan: &Plan, step: &str, expectations: Vec<Expectation>) -> Plan {
+    let mut steps = plan.steps.clone();
+    let last = steps.iter().position(|other| other.name == step).map_or(0, |position| position + 1);
+    steps.truncate(last);
+    for step in &mut steps {
+        step.rounds = 1;
+        step.streams.clear();
+        step.expectations.clear();
+    }
+    if let Some(last) = steps.last_mut() {
+        last.expectations = expectations;
+    }
+    Plan { steps, matrix: MatrixPlan::Off, profile: None, group: None, ..plan.clone() }
+}
+
+/// What is to come of a cell's flow; nothing where it is not asked.
+fn expectation(snapshot: &Snapshot, plan: &Plan, step: &str, flow: Flow, cell: &Cell) -> Option<Expectation> {
+    let expected = match cell.predicted {
+        Sign::Allow => Expected::Allow,
+        Sign::Deny => Expected::Deny,
+        Sign::Drop => Expected::Drop,
+        Sign::Reject => Expected::Reject,
+        Sign::Unreachable => Expected::Outcome(OutcomeWord::Unreachable),
+        Sign::Open | Sign::Varies => Expected::Observe,
+        Sign::NotAsked => return None,
+    };
+    let mut resolved = resolve::resolve(snapshot, &flow, true).ok()?;
+    let (family, request) = resolved.requests.pop()?;
+    Some(Expectation {
+        name: name(step, &flow),
+        location: plan.location.clone(),
+        step: step.to_owned(),
+        flow,
+        family,
+        request,
+        expected,
+        decided_by: None,
+        sees: None,
+        served_by: None,
+        backends: resolved.backends.into_iter().collect(),
+        sticky: resolved.sticks,
+        via: None,
+        policy_sees: None,
+        rejected_with: None,
+        resolves_to: None,
+        keep: false,
+        baseline: None,
+    })
+}
+
+/// Unique: the flow says its family.
+fn name(step: &str, flow: &Flow) -> String {
+    let family = flow.family.map(|family| format!(" {family}")).unwrap_or_default();
+    format!("{step}/{flow}{family}")
+}
+
+/// What a check of a cell saw; of those of the other walks, what they found wrong.
+fn take(seen: &mut HashMap<(String, String), Observed>, check: &Check) {
+    let key = (check.flow.clone(), check.family.map(|family| family.to_string()).unwrap_or_default());
+    let observed = seen.entry(key).or_insert_with(|| Observed { word: String::new(), differs: Vec::new() });
+    if check.phase == Phase::Run {
+        observed.word.clone_from(&check.observed);
+    }
+    if check.status == Status::Failed {
+        let walk = match check.phase {
+            Phase::Run => "",
+            Phase::Rehearsal => "without policy: ",
+            Phase::Cleanup => "after the policies: ",
+        };
+        observed.differs.extend(check.messages.iter().map(|message| format!("{walk}{message}")));
+        if check.messages.is_empty() {
+            observed.differs.push(format!("{walk}expected {}, observed {}", check.expected, check.observed));
+        }
+    }
+}
+
+fn fill(table: &mut Table, seen: &mut HashMap<(String, String), Observed>) {
+    let flows: Vec<Vec<String>> = table
+        .sources
+        .iter()
+        .map(|source| table.destinations.iter().map(|to| table.flow(source, to).to_string()).collect())
+        .collect();
+    for (cells, flows) in table.cells.iter_mut().zip(flows) {
+        for (cell, flow) in cells.iter_mut().zip(flows) {
+            cell.observed = seen.remove(&(flow, table.family.to_string()));
+        }
+    }
+}

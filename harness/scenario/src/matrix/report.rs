@@ -1,0 +1,218 @@
+//! The matrix as data, for programs: what `netproof matrix --json` writes.
+
+use super::{Cell, Matrix, Sign};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The version of the format. It changes when a reader could misread an older or newer one.
+pub const FORMAT: &str = "netproof.matrix/v1alpha1";
+
+/// What `netproof matrix --json` writes.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "netproof matrix")]
+pub struct Report {
+    /// The version of this format.
+    pub format: &'static str,
+    /// The scenario run, or the paths of the manifests.
+    pub scenario: String,
+    /// The step after which.
+    pub step: String,
+    /// The profile by which points that the API leaves open were read.
+    pub profile: String,
+    /// What the cluster has, its DNS left out.
+    pub objects: ObjectsReport,
+    /// Kinds of objects that have nothing to do with the network, with how many were passed over.
+    pub passed_over: BTreeMap<String, usize>,
+    /// Namespaces that manifests are in and none declares.
+    pub implied_namespaces: Vec<String>,
+    /// How many cells say what.
+    pub cells: CountsReport,
+    /// One for each port and family.
+    pub tables: Vec<TableReport>,
+}
+
+/// What a cluster has.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectsReport {
+    /// Pods with a network of their own.
+    pub pods: usize,
+    /// Pods in the network of their node, which stand in no table.
+    pub host_network_pods: usize,
+    /// Hosts outside the cluster.
+    pub externals: usize,
+    /// Services.
+    pub services: usize,
+    /// NetworkPolicies.
+    pub policies: usize,
+}
+
+/// How many cells say what.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CountsReport {
+    /// Allowed.
+    pub allowed: usize,
+    /// Denied, by policy or by a service proxy, or without a route.
+    pub denied: usize,
+    /// Left open by the API, or dependent on the backend.
+    pub open: usize,
+    /// Whose packets did otherwise; null where none were sent.
+    pub differ: Option<usize>,
+}
+
+/// Every source to every destination that serves one port.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TableReport {
+    /// The address family.
+    pub family: String,
+    /// The port, as flows write it: `80`, `53/udp`, `icmp`.
+    pub port: String,
+    /// The rows.
+    pub sources: Vec<String>,
+    /// The columns.
+    pub destinations: Vec<String>,
+    /// What the API says, row by row.
+    pub predicted: Vec<Vec<Word>>,
+    /// What the packets did, row by row, in the words of expectations; null where none were sent, and null in
+    /// a cell that was not asked.
+    pub observed: Option<Vec<Vec<Option<String>>>>,
+    /// Cells that the API leaves open, with the switches of the profile that would settle them.
+    pub open: Vec<OpenReport>,
+    /// Cells whose packets did otherwise than the API says.
+    pub differ: Vec<DifferenceReport>,
+}
+
+/// A cell in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// It gets through.
+    Allow,
+    /// Policy denies it.
+    Deny,
+    /// A service proxy drops it.
+    Drop,
+    /// A service proxy rejects it.
+    Reject,
+    /// The API leaves it open.
+    Either,
+    /// It depends on the backend that is chosen.
+    Varies,
+    /// No route leads there.
+    Unreachable,
+    /// Not asked: nothing of the cluster is between the two.
+    NotAsked,
+}
+
+/// A cell that the API leaves open.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenReport {
+    /// The source.
+    pub source: String,
+    /// The destination.
+    pub destination: String,
+    /// The switches.
+    pub switches: Vec<String>,
+}
+
+/// A cell whose packets did otherwise.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DifferenceReport {
+    /// The source.
+    pub source: String,
+    /// The destination.
+    pub destination: String,
+    /// Each thing that is not as predicted, one sentence each.
+    pub messages: Vec<String>,
+}
+
+impl From<Sign> for Word {
+    fn from(sign: Sign) -> Word {
+        match sign {
+            Sign::Allow => Word::Allow,
+            Sign::Deny => Word::Deny,
+            Sign::Drop => Word::Drop,
+            Sign::Reject => Word::Reject,
+            Sign::Open => Word::Either,
+            Sign::Varies => Word::Varies,
+            Sign::Unreachable => Word::Unreachable,
+            Sign::NotAsked => Word::NotAsked,
+        }
+    }
+}
+
+impl Report {
+    /// The report of a matrix; what was left out of the files is for the caller to add.
+    pub fn of(matrix: &Matrix) -> Report {
+        let (objects, counts) = (matrix.objects, matrix.counts());
+        let probed = matrix.tables.iter().any(|table| is_probed(&table.cells));
+        Report {
+            format: FORMAT,
+            scenario: matrix.scenario.clone(),
+            step: matrix.step.clone(),
+            profile: matrix.profile.to_owned(),
+            objects: ObjectsReport {
+                pods: objects.pods,
+                host_network_pods: objects.host_network_pods,
+                externals: objects.externals,
+                services: objects.services,
+                policies: objects.policies,
+            },
+            passed_over: BTreeMap::new(),
+            implied_namespaces: Vec::new(),
+            cells: CountsReport {
+                allowed: counts.allowed,
+                denied: counts.denied,
+                open: counts.open,
+                differ: probed.then_some(counts.differ),
+            },
+            tables: matrix.tables.iter().map(table_report).collect(),
+        }
+    }
+}
+
+fn is_probed(cells: &[Vec<Cell>]) -> bool {
+    cells.iter().flatten().any(|cell| cell.observed.is_some())
+}
+
+fn table_report(table: &super::Table) -> TableReport {
+    let (mut open, mut differ) = (Vec::new(), Vec::new());
+    for (source, cells) in table.sources.iter().zip(&table.cells) {
+        for (destination, cell) in table.destinations.iter().zip(cells) {
+            let (source, destination) = (source.to_string(), destination.to_string());
+            let switches: Vec<String> = cell.open.iter().map(|switch| switch.name().to_owned()).collect();
+            if let Some(observed) = cell.observed.as_ref().filter(|observed| !observed.differs.is_empty()) {
+                let messages = observed.differs.clone();
+                let (source, destination) = (source.clone(), destination.clone());
+                differ.push(DifferenceReport { source, destination, messages });
+            }
+            if !switches.is_empty() {
+                open.push(OpenReport { source, destination, switches });
+            }
+        }
+    }
+    let rows = |of: fn(&Cell) -> Option<String>| -> Vec<Vec<Option<String>>> {
+        table.cells.iter().map(|row| row.iter().map(of).collect()).collect()
+    };
+    TableReport {
+        family: table.family.to_string(),
+        port: table.port.to_string(),
+        sources: table.sources.iter().map(ToString::to_string).collect(),
+        destinations: table.destinations.iter().map(ToString::to_string).collect(),
+        predicted: table
+            .cells
+            .iter()
+            .map(|row| row.iter().map(|cell| Word::from(cell.predicted)).collect())
+            .collect(),
+        observed: is_probed(&table.cells)
+            .then(|| rows(|cell| cell.observed.as_ref().map(|observed| observed.word.clone()))),
+        open,
+        differ,
+    }
+}

@@ -1,0 +1,89 @@
+//! The parts of an expectation that are about a flow's way, against the API: who decides, which addresses
+//! policy and the server see, which node chooses the backend.
+//!
+//! Each must hold on every way that the flow may take, as a run asks it of every try.
+
+use crate::plan::{AddressName, DecidedBy, Expectation, PolicySees, RequestTarget};
+use crate::run::{address_name, covers, decides};
+use netproof_controlplane::Snapshot;
+use netproof_model::Place;
+use netproof_oracle::{Alternative, Denial, Packet, Prediction, ServiceStep, Verdict};
+use std::net::IpAddr;
+
+/// In what they contradict the API.
+pub(super) fn contradiction(
+    predictions: &[Prediction],
+    expectation: &Expectation,
+    snapshot: &Snapshot,
+) -> Option<String> {
+    // Of a name, the first prediction is the query's.
+    let query = usize::from(matches!(expectation.request.target, RequestTarget::Name { .. }));
+    let mut ways = predictions.iter().skip(query).flat_map(|prediction| &prediction.alternatives);
+    ways.find_map(|way| {
+        decider(way, expectation)
+            .or_else(|| chooser(way, expectation))
+            .or_else(|| seen_by_policy(way, expectation, snapshot))
+            .or_else(|| seen_by_server(way, expectation, snapshot))
+    })
+}
+
+/// Only a denial has one.
+fn decider(way: &Alternative, expectation: &Expectation) -> Option<String> {
+    let wanted = expectation.decided_by.as_ref()?;
+    let (fits, by) = match &way.verdict {
+        Verdict::Deny(Denial::Policy { .. }) => {
+            let deciders = way.denied_by()?.decided_by();
+            // Empty where the profile decides by itself, without a policy that could be named.
+            let by = deciders.first()?.to_string();
+            (deciders.iter().any(|decision| decides(wanted, decision)), by)
+        }
+        Verdict::Deny(Denial::Service { .. }) => {
+            (*wanted == DecidedBy::Service, DecidedBy::Service.to_string())
+        }
+        Verdict::Allow | Verdict::Either(_) | Verdict::Unreachable => return None,
+    };
+    (!fits).then(|| format!("expected to be decided by {wanted}, the API says by {by}"))
+}
+
+fn chooser(way: &Alternative, expectation: &Expectation) -> Option<String> {
+    let wanted = expectation.via.as_ref()?;
+    let chose = way.hops.iter().find(|hop| matches!(hop.service, Some(ServiceStep::Translate { .. })))?;
+    let Place::Node(node) = &chose.place else { return None };
+    (!wanted.contains(node)).then(|| {
+        let list: Vec<String> = wanted.iter().map(|node| format!("node/{node}")).collect();
+        format!("expected {} to choose the backend, the API says node/{node} may", list.join(" or "))
+    })
+}
+
+fn seen_by_policy(way: &Alternative, expectation: &Expectation, snapshot: &Snapshot) -> Option<String> {
+    let PolicySees { source, destination } = expectation.policy_sees.as_ref()?;
+    let packet = decided_on(way)?;
+    let ends = [("source", source, packet.source), ("destination", destination, packet.destination)];
+    let wrong = |(end, wanted, seen): (&str, &Option<AddressName>, IpAddr)| {
+        let wanted = wanted.as_ref().filter(|wanted| !covers(wanted, seen, snapshot))?;
+        let seen = address_name(seen, snapshot);
+        Some(format!("expected policy to see {wanted} as the {end}, the API says {seen}"))
+    };
+    ends.into_iter().find_map(wrong)
+}
+
+/// The packet that policy decides on: where it is denied, else on the last node of its way.
+fn decided_on(way: &Alternative) -> Option<Packet> {
+    match &way.verdict {
+        Verdict::Deny(Denial::Policy { .. }) => Some(way.denied_by()?.packet),
+        Verdict::Allow => {
+            let last = way.hops.iter().rfind(|hop| matches!(hop.place, Place::Node(_)))?;
+            Some(last.seen)
+        }
+        Verdict::Deny(Denial::Service { .. }) | Verdict::Either(_) | Verdict::Unreachable => None,
+    }
+}
+
+fn seen_by_server(way: &Alternative, expectation: &Expectation, snapshot: &Snapshot) -> Option<String> {
+    let wanted = expectation.sees.as_ref()?;
+    let server = way.server.as_ref().filter(|_| way.verdict == Verdict::Allow)?;
+    let seen = server.packet.source;
+    (!covers(wanted, seen, snapshot)).then(|| {
+        format!("expected the server to see {wanted}, the API says {}", address_name(seen, snapshot))
+    })
+}

@@ -1,0 +1,169 @@
+//! One cell: what the API says about it, held against what a probe saw.
+
+use super::super::judge::{observed_word, unexplained};
+use crate::prediction::{Answer, Answers, Word};
+use netproof_controlplane::Snapshot;
+use netproof_model::event::{Denial as Denied, ObservedCells, PredictedCells};
+use netproof_model::topology::ListenPort;
+use netproof_model::{Observation, Outcome, Place};
+use netproof_oracle::{Denial, PortProtocol};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Cell;
+
+/// A cell with what the API says about it.
+#[derive(Clone, Debug)]
+pub(in crate::run) struct Predicted {
+    pub(in crate::run) cell: Cell,
+    /// Without how it follows, which is asked for again where it is told.
+    pub(in crate::run) answer: Answer,
+    /// Servers among its courses where nobody listens.
+    silent: BTreeSet<Place>,
+}
+
+/// How a try of a cell compares with what the API says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    /// It went as the API says, or the API leaves it open.
+    Agrees,
+    /// It did not.
+    Differs,
+    /// A packet was lost, and nothing says to whom: no verdict.
+    Unexplained(String),
+}
+
+/// Who listens where.
+pub(super) type Listens = BTreeMap<Place, BTreeSet<ListenPort>>;
+
+impl Predicted {
+    /// `None` where the API does not speak about the cell.
+    pub(super) fn new(answers: &Answers<'_>, listens: &Listens, cell: Cell) -> Option<Predicted> {
+        let mut answer = answers.fresh(&cell.request)?;
+        let served = |place: &Place, port: PortProtocol| {
+            let listens = listens.get(place);
+            listens.is_some_and(|ports| {
+                ports.iter().any(|own| PortProtocol::new(own.port, own.protocol) == port)
+            })
+        };
+        // Of a name the first prediction is the query to the name server, which answers.
+        let queries = usize::from(matches!(cell.request.target, crate::plan::RequestTarget::Name { .. }));
+        let predictions = std::mem::take(&mut answer.predictions);
+        let servers = predictions.iter().skip(queries).flat_map(|it| &it.alternatives);
+        let silent = servers
+            .filter_map(|alternative| alternative.server.as_ref())
+            .filter(|server| !served(&server.place, server.packet.port))
+            .map(|server| server.place.clone())
+            .collect();
+        Some(Predicted { cell, answer, silent })
+    }
+
+    /// Whether policy denies it, for whichever backend: that must be rehearsed.
+    pub(super) fn is_denied(&self) -> bool {
+        self.answer.courses.iter().any(|course| denies(&course.word))
+    }
+
+    /// Whether an answer is what is to be waited for.
+    pub(super) fn is_answered(&self) -> bool {
+        self.answer.courses.iter().all(|course| course.word == Word::Allow)
+    }
+
+    /// Counts it.
+    pub(super) fn count(&self, counts: &mut PredictedCells) {
+        let open = self.answer.courses.iter().find_map(|course| match &course.word {
+            Word::Open(switches) => Some(switches.to_string()),
+            _ => None,
+        });
+        let all = |what: fn(&Word) -> bool| self.answer.courses.iter().all(|course| what(&course.word));
+        if let Some(switches) = open {
+            *counts.undefined.entry(switches).or_default() += 1;
+        } else if all(|word| *word == Word::Allow) && self.silent.is_empty() {
+            counts.allowed += 1;
+        } else if all(denies) {
+            counts.denied += 1;
+        } else {
+            counts.other += 1;
+        }
+    }
+
+    /// Holds a try against what the API says.
+    pub(super) fn compare(
+        &self,
+        observation: &Observation,
+        denials: &[Denied],
+        snapshot: &Snapshot,
+    ) -> Comparison {
+        let courses = &self.answer.courses;
+        let is_open = |word: &Word| matches!(word, Word::Open(_));
+        if courses.iter().all(|course| is_open(&course.word)) {
+            return Comparison::Agrees;
+        }
+        let outcome = observation.outcome;
+        if let Some(why) = unexplained(outcome, denials) {
+            return match courses.iter().any(|course| is_open(&course.word)) {
+                true => Comparison::Agrees,
+                false => Comparison::Unexplained(why),
+            };
+        }
+        let reached = self.reached(observation, denials, snapshot);
+        let word = observed_word(outcome, denials);
+        let mut candidates = courses.iter().filter(|course| match &reached {
+            Some(place) => course.server.as_ref() == Some(place),
+            // Any of them may have been it.
+            None => true,
+        });
+        let is_silent = |place: &Option<Place>| place.as_ref().is_some_and(|it| self.silent.contains(it));
+        let agrees = candidates.any(|course| match &course.word {
+            Word::Allow => match outcome {
+                Outcome::Connected => reached.is_some() && !is_silent(&course.server),
+                Outcome::Refused => is_silent(&course.server),
+                _ => false,
+            },
+            said @ Word::Deny(denial) => said.agrees(outcome, word) && is_by(denial, denials),
+            said => said.agrees(outcome, word),
+        });
+        if agrees { Comparison::Agrees } else { Comparison::Differs }
+    }
+
+    /// Who answered or refused, or to whom the packet that policy denied was addressed.
+    fn reached(&self, observation: &Observation, denials: &[Denied], snapshot: &Snapshot) -> Option<Place> {
+        if matches!(observation.outcome, Outcome::Connected | Outcome::Refused) {
+            return observation.served_by.clone();
+        }
+        // With one course there is nobody else whom it could have met.
+        if self.answer.courses.len() == 1 {
+            return None;
+        }
+        let denial = denials.first().filter(|denial| denial.decision.is_policy())?;
+        let place = snapshot.place_of_address(denial.packet.destination)?;
+        // Before DNAT a packet is addressed to the service.
+        let known = self.answer.courses.iter().any(|course| course.server.as_ref() == Some(&place));
+        known.then_some(place)
+    }
+}
+
+/// Counts what a try saw.
+pub(super) fn count_observed(counts: &mut ObservedCells, outcome: Outcome, denials: &[Denied]) {
+    match outcome {
+        Outcome::Connected => counts.allowed += 1,
+        _ if is_denial_by_policy(outcome, denials) => counts.denied += 1,
+        _ => counts.other += 1,
+    }
+}
+
+/// Whether policy denied a try. What nobody explains counts as well: it is told as such.
+pub(super) fn is_denial_by_policy(outcome: Outcome, denials: &[Denied]) -> bool {
+    outcome.is_denial() && denials.first().is_none_or(|denial| denial.decision.is_policy())
+}
+
+/// Whether policy denies.
+fn denies(word: &Word) -> bool {
+    matches!(word, Word::Deny(Denial::Policy { .. }) | Word::NameServerUnreachable)
+}
+
+/// Whether the evidence names the same kind of decision: policy, or the service proxy.
+fn is_by(denial: &Denial, denials: &[Denied]) -> bool {
+    denials.first().is_none_or(|found| match denial {
+        Denial::Policy { .. } => found.decision.is_policy(),
+        Denial::Service { .. } => found.decision.is_service(),
+    })
+}

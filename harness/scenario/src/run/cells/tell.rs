@@ -1,0 +1,233 @@
+//! Cells that are not as the API says, as checks: the first of them in full, the others as a number.
+
+use super::compare::{Comparison, Predicted};
+use super::{Cell, request};
+use crate::plan::Step;
+use crate::prediction::Answers;
+use crate::run::judge::{Judgement, observed_word, unexplained};
+use crate::run::record::{Found, Subject, prefix};
+use crate::run::states::State;
+use crate::run::walk::Walk;
+use crate::run::world::{HarnessError, World};
+use netproof_controlplane::Snapshot;
+use netproof_model::event::{Check, Denial, Phase, Status};
+use netproof_model::{Observation, Outcome};
+use netproof_probe::Patience;
+use std::time::Duration;
+
+/// So many cells of a step are told in full.
+const TOLD: usize = 20;
+
+/// A cell that is not as the API says.
+pub(super) struct Told<'a> {
+    pub(super) predicted: &'a Predicted,
+    pub(super) observation: &'a Observation,
+    pub(super) denials: Vec<Denial>,
+    pub(super) comparison: Comparison,
+}
+
+impl Walk<'_> {
+    /// Of the run itself.
+    pub(super) fn tell_cells(
+        &mut self,
+        world: &mut World,
+        step: &Step,
+        state: &State,
+        mut told: Vec<Told<'_>>,
+    ) -> Result<(), HarnessError> {
+        told.sort_by_key(|it| it.comparison != Comparison::Differs);
+        let answers = Answers::new(&state.snapshot, self.profile);
+        let rest = told.split_off(told.len().min(TOLD));
+        for Told { predicted, observation, denials, comparison } in told {
+            let observed = observed_word(observation.outcome, &denials).to_owned();
+            let says = predicted.answer.to_string();
+            let (status, message) = match comparison {
+                Comparison::Unexplained(why) => (Status::Errored, why),
+                _ => (Status::Failed, contradiction(predicted, observation, &observed)),
+            };
+            let derivation = answers.fresh(&predicted.cell.request).map(|answer| answers.explain(&answer));
+            let found = Found {
+                phase: Phase::Run,
+                expected: says.clone(),
+                predicted: Some(says),
+                derivation: derivation.unwrap_or_default(),
+                judgement: Judgement { status, observed, messages: vec![message] },
+                observation,
+                denials,
+            };
+            let patience = Patience::Settle;
+            let subject = self.subject(step, predicted);
+            self.record(world, step, subject, Some(&request(&predicted.cell, patience)), found)?;
+        }
+        let differing = rest.iter().filter(|it| it.comparison == Comparison::Differs).count();
+        self.tell_rest(step, Phase::Run, differing, rest.len() - differing);
+        Ok(())
+    }
+
+    /// Of the rehearsal: cells that did without policy something else than the API says.
+    pub(super) fn tell_wrong_rehearsals(
+        &mut self,
+        step: &Step,
+        bare: &Snapshot,
+        wrong: &[(&Predicted, &Observation)],
+    ) {
+        let answers = Answers::new(bare, self.profile);
+        let mut rest = (0, 0);
+        for (index, (predicted, observation)) in wrong.iter().enumerate() {
+            let lost = unexplained(observation.outcome, &[]);
+            if index >= TOLD {
+                *(if lost.is_some() { &mut rest.1 } else { &mut rest.0 }) += 1;
+                continue;
+            }
+            let observed = observed_word(observation.outcome, &[]).to_owned();
+            let answer = answers.fresh(&predicted.cell.request);
+            let says = answer.as_ref().map(ToString::to_string).unwrap_or_default();
+            let (status, message) = match lost {
+                Some(why) => (Status::Errored, format!("without policy, {why}")),
+                None => {
+                    let message = format!(
+                        "without policy the packets contradict the API: observed {observed}, the API says {says}; \
+                         so a deny would prove nothing"
+                    );
+                    (Status::Failed, message)
+                }
+            };
+            let derivation = answer.map(|answer| answers.explain(&answer)).unwrap_or_default();
+            let subject = self.subject(step, predicted);
+            self.check(Check {
+                name: format!("{}{}", prefix(Phase::Rehearsal), subject.name),
+                location: subject.location,
+                phase: Phase::Rehearsal,
+                step: step.name.clone(),
+                flow: subject.flow,
+                family: Some(subject.family),
+                expected: says.clone(),
+                observed,
+                predicted: Some(says),
+                derivation: derivation.lines().map(str::to_owned).collect(),
+                outcome: Some(observation.outcome),
+                status,
+                messages: vec![message],
+                denials: Vec::new(),
+                served_by: observation.served_by.clone(),
+                seen_source: None,
+                via: None,
+                policy_sees: None,
+                path: Vec::new(),
+                elapsed: observation.elapsed,
+            });
+        }
+        self.tell_rest(step, Phase::Rehearsal, rest.0, rest.1);
+    }
+
+    /// Of the clean-up: cells that policy denied and that do not connect now that there is none.
+    pub(super) fn tell_afterwards(
+        &mut self,
+        world: &mut World,
+        step: &Step,
+        wrong: &[(&Predicted, &Observation)],
+    ) -> Result<(), HarnessError> {
+        for (predicted, observation) in wrong.iter().take(TOLD) {
+            let denials = world.denials(observation);
+            let observed = observed_word(observation.outcome, &denials).to_owned();
+            let (status, message) = match unexplained(observation.outcome, &denials) {
+                Some(why) => (Status::Errored, format!("after the policies were removed, {why}")),
+                None => {
+                    let message = format!(
+                        "after the policies were removed, expected allow as before they were applied, observed \
+                         {observed}"
+                    );
+                    (Status::Failed, message)
+                }
+            };
+            let found = Found {
+                phase: Phase::Cleanup,
+                expected: "allow".to_owned(),
+                predicted: None,
+                derivation: String::new(),
+                judgement: Judgement { status, observed, messages: vec![message] },
+                observation,
+                denials,
+            };
+            let subject = self.subject(step, predicted);
+            let request = request(&predicted.cell, Patience::ForAnswer);
+            self.record(world, step, subject, Some(&request), found)?;
+        }
+        self.tell_rest(step, Phase::Cleanup, wrong.len().saturating_sub(TOLD), 0);
+        Ok(())
+    }
+
+    /// One check for all that are not told in full.
+    fn tell_rest(&mut self, step: &Step, phase: Phase, differing: usize, unexplained: usize) {
+        let cells = |n: usize| format!("{n} more cell{}", if n == 1 { "" } else { "s" });
+        let (status, count) = match (differing, unexplained) {
+            (0, 0) => return,
+            (0, n) => (Status::Errored, n),
+            (n, m) => (Status::Failed, n + m),
+        };
+        let mut messages = Vec::new();
+        if differing > 0 {
+            let how = match phase {
+                Phase::Run => "contradict the API in the same step",
+                Phase::Rehearsal => "contradict the API without policy",
+                Phase::Cleanup => "do not connect after the policies were removed",
+            };
+            messages.push(format!("{} {how}", cells(differing)));
+        }
+        if unexplained > 0 {
+            messages.push(format!("of {} nothing says who lost the packet", cells(unexplained)));
+        }
+        self.check(Check {
+            name: format!("{}{}/matrix/more", prefix(phase), step.name),
+            location: step.location.clone(),
+            phase,
+            step: step.name.clone(),
+            flow: cells(count),
+            family: None,
+            expected: "what the API says".to_owned(),
+            observed: "something else".to_owned(),
+            predicted: None,
+            derivation: Vec::new(),
+            outcome: None,
+            status,
+            messages,
+            denials: Vec::new(),
+            served_by: None,
+            seen_source: None,
+            via: None,
+            policy_sees: None,
+            path: Vec::new(),
+            elapsed: Duration::ZERO,
+        });
+    }
+
+    fn subject(&self, step: &Step, predicted: &Predicted) -> Subject {
+        let Cell { flow, family, .. } = &predicted.cell;
+        let suffix = match self.plan.topology.family.list() {
+            [_] => String::new(),
+            _ => format!(" {family}"),
+        };
+        Subject {
+            name: format!("{}/matrix/{flow}{suffix}", step.name),
+            location: step.location.clone(),
+            flow: flow.to_string(),
+            family: *family,
+            // Enough to meet the same backend again, most of the time.
+            tries: (4 * predicted.answer.courses.len()).min(16),
+        }
+    }
+}
+
+/// In what a cell contradicts the API.
+fn contradiction(predicted: &Predicted, observation: &Observation, observed: &str) -> String {
+    let said =
+        format!("the packets contradict the API: observed {observed}, the API says {}", predicted.answer);
+    let stranger = observation.served_by.as_ref().filter(|place| {
+        let names = |it: &crate::prediction::Course| it.server.as_ref() == Some(place);
+        observation.outcome == Outcome::Connected && !predicted.answer.courses.iter().any(names)
+    });
+    match stranger {
+        Some(place) => format!("{said}, and not that {place} answers"),
+        None => said,
+    }
+}

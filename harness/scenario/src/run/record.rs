@@ -1,0 +1,132 @@
+//! Writing checks down: what was found, with the packet's path where it is not as expected.
+
+use super::evidence;
+use super::judge::Judgement;
+use super::tries::tries;
+use super::walk::Walk;
+use super::world::{HarnessError, World};
+use crate::plan::{Expectation, Step};
+use netproof_model::event::{Check, Denial, Event, Location, Phase, Status};
+use netproof_model::{Family, Observation, Place, Sighting};
+use netproof_probe::{Patience, ProbeRequest};
+
+/// What a check is about.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    /// Unique in its walk: `STEP/FLOW`.
+    pub(super) name: String,
+    pub(super) location: Location,
+    pub(super) flow: String,
+    pub(super) family: Family,
+    /// So many tries meet every backend.
+    pub(super) tries: usize,
+}
+
+impl From<&Expectation> for Subject {
+    fn from(expectation: &Expectation) -> Self {
+        Subject {
+            name: expectation.name.clone(),
+            location: expectation.location.clone(),
+            flow: expectation.flow.to_string(),
+            family: expectation.family,
+            tries: tries(expectation),
+        }
+    }
+}
+
+/// What a check is written from.
+pub(super) struct Found<'a> {
+    pub(super) phase: Phase,
+    pub(super) expected: String,
+    pub(super) predicted: Option<String>,
+    /// How the prediction follows, a sentence a line; where that is told.
+    pub(super) derivation: String,
+    pub(super) judgement: Judgement,
+    pub(super) observation: &'a Observation,
+    pub(super) denials: Vec<Denial>,
+}
+
+impl Walk<'_> {
+    /// Writes a check down; one that is not as expected is probed once more for the packet's path, if there is a
+    /// request to do it with.
+    pub(super) fn record(
+        &mut self,
+        world: &mut World,
+        step: &Step,
+        subject: Subject,
+        request: Option<&ProbeRequest>,
+        found: Found<'_>,
+    ) -> Result<(), HarnessError> {
+        let Found { phase, expected, predicted, derivation, judgement, observation, denials } = found;
+        let snapshot = world.snapshot();
+        let (path, traced) = match (judgement.status, request) {
+            (Status::Passed | Status::Skipped, _) | (_, None) => (Vec::new(), Ok(())),
+            (Status::Failed | Status::Errored, Some(request)) => {
+                match trace(world, subject.tries, request, observation) {
+                    Ok(path) => (path, Ok(())),
+                    Err(error) => (Vec::new(), Err(error)),
+                }
+            }
+        };
+        let decided = evidence::decided(observation, &denials, &snapshot);
+        let policy_sees = decided.map(|it| evidence::policy_sees(it, &snapshot));
+        self.check(Check {
+            name: format!("{}{}", prefix(phase), subject.name),
+            location: subject.location,
+            phase,
+            step: step.name.clone(),
+            flow: subject.flow,
+            family: Some(subject.family),
+            expected,
+            observed: judgement.observed,
+            predicted,
+            derivation: derivation.lines().map(str::to_owned).collect(),
+            outcome: Some(observation.outcome),
+            status: judgement.status,
+            messages: judgement.messages,
+            denials,
+            served_by: observation.served_by.clone(),
+            seen_source: observation.seen_source.map(|it| evidence::address_name(it, &snapshot)),
+            via: evidence::via(observation).map(|node| Place::node(node).to_string()),
+            policy_sees,
+            path,
+            elapsed: observation.elapsed,
+        });
+        traced
+    }
+
+    /// Adds a check to what is told of the run.
+    pub(super) fn check(&mut self, check: Check) {
+        self.checks.add(check.status);
+        self.events.push(Event::CheckFinished { id: self.plan.id.clone(), check: Box::new(check) });
+    }
+}
+
+/// What the names of a walk's checks begin with.
+pub(super) fn prefix(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Run => "",
+        Phase::Rehearsal => "rehearsal/",
+        Phase::Cleanup => "cleanup/",
+    }
+}
+
+/// The path of a request, tried again until it ends as it did before: another try may go to another backend.
+/// Only the way is asked for, so nobody waits for an answer that did not come before.
+fn trace(
+    world: &mut World,
+    tries: usize,
+    request: &ProbeRequest,
+    before: &Observation,
+) -> Result<Vec<Sighting>, HarnessError> {
+    let mut path = Vec::new();
+    let request = ProbeRequest { patience: Patience::Settle, ..request.clone() };
+    for _ in 0..tries {
+        let again = world.trace(&request)?;
+        path = again.sightings;
+        if again.outcome == before.outcome && again.served_by == before.served_by {
+            break;
+        }
+    }
+    Ok(path)
+}
