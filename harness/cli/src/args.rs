@@ -1,5 +1,9 @@
 //! What may stand on the command line.
 
+mod fuzz;
+
+pub use fuzz::FuzzArguments;
+
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use netproof_model::flow::{Flow, FlowError};
@@ -52,6 +56,8 @@ pub enum Command {
     Validate(ValidateArguments),
     /// Say why flows are allowed or denied, from what the API says, without building anything.
     Explain(ExplainArguments),
+    /// Hold random clusters and policies against the API, with packets.
+    Fuzz(FuzzArguments),
     /// Show who reaches whom, in a scenario or with manifests, by packets or as the API says.
     Matrix(MatrixArguments),
     /// Show what this machine can do.

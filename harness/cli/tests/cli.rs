@@ -79,7 +79,7 @@ spec:
 
 #[test]
 fn help() {
-    for command in ["", "run", "list", "validate", "explain", "matrix", "doctor"] {
+    for command in ["", "run", "list", "validate", "explain", "matrix", "fuzz", "doctor"] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let name = if command.is_empty() { "help".to_owned() } else { format!("help_{command}") };
         insta::assert_snapshot!(name, run(&arguments));

@@ -90,15 +90,47 @@ impl<'a> Loader<'a> {
             }
         };
         let place = Place { suite: &found.suite, folder, root: &root };
+        self.documents(&source, documents, &place, loaded, problems)
+    }
+
+    /// The scenarios of a text, which stands nowhere and names no file.
+    pub fn text(
+        &mut self,
+        source: &Arc<Source>,
+        loaded: &mut Loaded,
+        problems: &mut Problems,
+    ) -> Vec<Scenario> {
+        match parse(source) {
+            Ok(documents) => {
+                loaded.files += 1;
+                let here = PathBuf::from(".");
+                let place = Place { suite: "", folder: &here, root: &here };
+                self.documents(source, documents, &place, loaded, problems)
+            }
+            Err(errors) => {
+                problems.extend(errors);
+                Vec::new()
+            }
+        }
+    }
+
+    fn documents(
+        &mut self,
+        source: &Arc<Source>,
+        documents: Vec<Node>,
+        place: &Place<'_>,
+        loaded: &mut Loaded,
+        problems: &mut Problems,
+    ) -> Vec<Scenario> {
         let mut scenarios = Vec::new();
         for root in documents {
-            let document = Document { source: Arc::clone(&source), root };
+            let document = Document { source: Arc::clone(source), root };
             if is_ours(&document.root, "CaseTable") {
-                scenarios.extend(self.table(&document, &place, loaded, problems));
+                scenarios.extend(self.table(&document, place, loaded, problems));
             } else if is_ours(&document.root, "Suite") {
                 self.included.extend(suite::included(&document, place.folder, place.root, problems));
             } else {
-                scenarios.extend(self.document(document, &place, loaded, problems));
+                scenarios.extend(self.document(document, place, loaded, problems));
             }
         }
         scenarios
