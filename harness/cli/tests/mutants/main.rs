@@ -8,6 +8,7 @@
 //! instead of seconds); `NETPROOF_MUTANTS=update` writes the table anew, and with it the page of the documentation.
 
 mod catch;
+mod fuzz;
 mod table;
 
 use catch::{Catch, catch};
@@ -22,10 +23,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The conformance suite: what mutants are held against.
-const SUITES: [&str; 2] = ["conformance", "semantics"];
+/// The conformance suites, with what they include: what mutants are held against.
+const SUITES: &str = "scenarios/conformance";
 
-/// Those of its parts that take longest, the longest last: they are tried last.
+/// Those of them that take longest, the longest last: they are tried last.
 const LONG: [&str; 3] = ["conformance::kubernetes-e2e", "conformance::cyclonus", "conformance::no-window"];
 
 /// What a run of the tests is for.
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         trial(&bench, "none", |bench| bench.unmutated()),
     ];
     trials.extend(MUTANTS.iter().map(|mutant| trial(&bench, mutant.name, |bench| bench.mutated(mutant))));
+    trials.extend(fuzz::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     let found = bench.found.lock().unwrap_or_else(PoisonError::into_inner);
     if bench.purpose == Purpose::Update
@@ -94,9 +96,9 @@ fn bench() -> Result<Bench, String> {
         Ok("update") => Purpose::Update,
         Ok(other) => return Err(format!("NETPROOF_MUTANTS={other}: expected `all` or `update`")),
     };
-    let folders = SUITES.map(|suite| root().join("scenarios").join(suite));
     let options = Options { root: Some(root()), ..Options::default() };
-    let Loaded { mut plans, .. } = format::load(&folders, &options).map_err(|error| error.to_string())?;
+    let Loaded { mut plans, .. } =
+        format::load(&[root().join(SUITES)], &options).map_err(|error| error.to_string())?;
     plans.sort_by_key(|plan| LONG.iter().position(|long| *long == plan.id.suite));
     let table = table::read().map_err(|error| format!("cannot read the table: {error}"))?;
     // A test of some mutants only leaves what the table says of the others.

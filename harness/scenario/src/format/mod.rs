@@ -10,10 +10,11 @@ mod expect;
 mod expectation;
 mod files;
 mod filter;
+mod groups;
 mod library;
 mod lint;
 pub mod manifests;
-mod matrix;
+pub(crate) mod matrix;
 mod meanwhile;
 mod objects;
 mod ports;
@@ -30,6 +31,7 @@ mod types;
 mod unions;
 mod variants;
 mod walk;
+mod warnings;
 mod wish;
 mod words;
 
@@ -37,7 +39,9 @@ mod words;
 mod tests;
 
 pub use library::topologies;
-pub use schema::{case_table_schema, explanation_schema, scenario_schema, suite_schema, topology_schema};
+pub use schema::{
+    case_table_schema, explanation_schema, matrix_schema, scenario_schema, suite_schema, topology_schema,
+};
 
 use crate::plan::{MatrixDestination, Plan};
 use document::Problems;
@@ -51,6 +55,7 @@ use netproof_oracle::Profile;
 use scenario::Loader;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 use walk::Scenario;
 
 /// What the command line says about loading.
@@ -65,6 +70,8 @@ pub struct Options {
     pub wiring: Option<Wiring>,
     /// The address families of every run, instead of what a scenario or its topology says.
     pub family: Option<Families>,
+    /// The namespace of manifests that name none; `default` if absent.
+    pub namespace: Option<String>,
     /// Only scenario runs that this expression chooses.
     pub filter: Option<String>,
     /// Expectations that contradict the API are errors, at the points that it leaves open with this profile's
@@ -124,6 +131,7 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
     let mut found = VecDeque::from(search.find(paths, &mut problems));
     while let Some(file) = found.pop_front() {
         let scenarios = loader.file(&file, &mut loaded, &mut problems);
+        let mut cases = Vec::new();
         for scenario in scenarios {
             let place = scenario.document.location(scenario.name.span);
             let name = (scenario.suite.clone(), scenario.name.value.clone());
@@ -136,9 +144,14 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             }
             names.insert(name, place);
             let mut found = Problems::default();
+            let before = loaded.plans.len();
             plan(&scenario, options, filter.as_ref(), &mut loaded, &mut found);
+            if scenario.case().is_some() {
+                cases.extend(before..loaded.plans.len());
+            }
             problems.extend_from(scenario.case(), found);
         }
+        groups::assign(&mut loaded.plans, &cases);
         // What was named itself keeps the name that it was given.
         if found.is_empty() {
             found.extend(search.find(&loader.take_included(), &mut problems));
@@ -154,6 +167,20 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             Diagnostic::error(message)
                 .help("a scenario is a YAML document with `kind: Scenario`, or `kind: CaseTable`"),
         );
+    }
+    loaded.warnings = Diagnostics::check(problems.into_vec())?;
+    Ok(loaded)
+}
+
+/// Reads the scenarios of a text that is in memory, and plans every variant of each. They are in no suite, and
+/// `options.filter` leaves none out.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(source: &Arc<Source>, options: &Options) -> Result<Loaded, Diagnostics> {
+    let (mut loaded, mut problems) = (Loaded::default(), Problems::default());
+    for scenario in Loader::new(options).text(source, &mut loaded, &mut problems) {
+        plan(&scenario, options, None, &mut loaded, &mut problems);
     }
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
     Ok(loaded)

@@ -4,7 +4,7 @@ use super::*;
 use std::fmt::Write as _;
 
 /// A table that is right, for cases to change one thing of.
-const TABLE: &str = "\
+pub(super) const TABLE: &str = "\
 apiVersion: netproof/v1alpha1
 kind: CaseTable
 metadata: {name: ports, labels: {team: net}, tags: [example]}
@@ -56,6 +56,29 @@ spec:
       steps:
         - {name: one, matrix: \":80 pod/web\\npod/third ?\"}
 ";
+
+/// Cases that start with the same objects, in the same variant, share worlds.
+#[test]
+fn cases_that_start_alike_are_a_group() {
+    let text = TABLE.replace("  scenario:\n", "  scenario:\n    variants: {family: [ipv4, ipv6]}\n");
+    let loaded = load_text(&text).unwrap();
+    let mut groups: BTreeMap<_, Vec<&Plan>> = BTreeMap::new();
+    for plan in &loaded.plans {
+        groups.entry(plan.group.clone()).or_default().push(plan);
+    }
+    let kind = |plan: &Plan| (plan.id.name.starts_with("pair-"), plan.id.variant.clone());
+    let sizes: Vec<usize> = groups.values().map(Vec::len).collect();
+    assert_eq!(sizes, [6, 6, 3, 3], "{groups:?}");
+    for (group, plans) in groups {
+        assert!(group.is_some());
+        let same = plans.iter().all(|plan| {
+            kind(plan) == kind(plans[0]) && std::sync::Arc::ptr_eq(&plan.topology, &plans[0].topology)
+        });
+        assert!(same, "{group:?}");
+    }
+    // A scenario that is no case of a table is alone, whatever it starts with.
+    assert_eq!(load_text(GOOD).unwrap().plans[0].group, None);
+}
 
 fn with(from: &str, to: &str) -> String {
     assert_eq!(TABLE.matches(from).count(), 1, "{from:?} must stand once in the table");

@@ -1,0 +1,27 @@
+//! Which cases of a table start alike: they are walked in worlds that they share.
+
+use crate::plan::Plan;
+use std::sync::Arc;
+
+/// Puts the runs of a file's cases, which are at these places of `plans`, into groups that have the same
+/// variant, the same topology and the same objects before their first step, and gives each group one topology. A
+/// run that starts like no other has no group.
+pub fn assign(plans: &mut [Plan], cases: &[usize]) {
+    let mut firsts: Vec<usize> = Vec::new();
+    for index in cases.iter().copied() {
+        let alike = firsts.iter().copied().find(|first| starts_alike(&plans[*first], &plans[index]));
+        let Some(first) = alike else {
+            firsts.push(index);
+            continue;
+        };
+        // Its first run names a group: no two runs have one id.
+        let name = plans[first].id.to_string();
+        plans[first].group = Some(name.clone());
+        plans[index].group = Some(name);
+        plans[index].topology = Arc::clone(&plans[first].topology);
+    }
+}
+
+fn starts_alike(a: &Plan, b: &Plan) -> bool {
+    a.id.variant == b.id.variant && a.topology == b.topology && a.initial == b.initial
+}
