@@ -120,7 +120,8 @@ pub struct RunArguments {
     #[arg(help_heading = "Running", long, value_name = "MODE", default_value = "nftables", value_parser = proxy_mode)]
     pub proxy_mode: ProxyMode,
     /// What to read into the API where it leaves something open, for scenarios that do not say so themselves:
-    /// netproof, strict, calico, cilium, kube-router, antrea or aws [default: netproof].
+    /// netproof, strict, calico, cilium, kube-router, antrea or aws [default: netproof; strict for an
+    /// enforcer of your own].
     #[arg(help_heading = "Running", long, value_name = "PROFILE", value_parser = profile)]
     pub profile: Option<Profile>,
     /// Address the matrix of every step to these, whatever the scenarios say: pod-ip, service-ip, service-name.

@@ -102,21 +102,6 @@ pub(crate) fn judge(
     Judgement::new(observed, problems)
 }
 
-/// What to say of what looks like a denial and was logged by nobody: it is no verdict.
-pub(crate) fn unexplained(outcome: Outcome, denials: &[Denial]) -> Option<String> {
-    if !denials.is_empty() || !outcome.is_denial() {
-        return None;
-    }
-    let what = match outcome {
-        Outcome::Dropped => "the request was lost on the way",
-        Outcome::ReplyLost => "the answer was lost on the way",
-        Outcome::NotPermitted => "the source's own stack refused to send the request",
-        Outcome::NameServerUnreachable => "the name server gave no answer",
-        _ => "the request was rejected on the way",
-    };
-    Some(format!("{what}, and no rule of the enforcer or the proxy logged that it did that"))
-}
-
 /// What an enforcer that gives no evidence would have to say for a verdict.
 fn undecided(expected: &Expected, outcome: Outcome, denials: &[Denial]) -> Option<String> {
     if !is_unsaid(denials) {
@@ -147,6 +132,21 @@ pub(crate) fn unchecked_decider(
     let passed = judgement.status == Status::Passed;
     let unchecked = passed && expectation.decided_by.is_some() && is_unsaid(denials);
     unchecked.then_some("who decided is not checked: the enforcer gives no evidence of its decisions")
+}
+
+/// What to say of what looks like a denial and was logged by nobody: it is no verdict.
+pub(crate) fn unexplained(outcome: Outcome, denials: &[Denial]) -> Option<String> {
+    if !denials.is_empty() || !outcome.is_denial() {
+        return None;
+    }
+    let what = match outcome {
+        Outcome::Dropped => "the request was lost on the way",
+        Outcome::ReplyLost => "the answer was lost on the way",
+        Outcome::NotPermitted => "the source's own stack refused to send the request",
+        Outcome::NameServerUnreachable => "the name server gave no answer",
+        _ => "the request was rejected on the way",
+    };
+    Some(format!("{what}, and no rule of the enforcer or the proxy logged that it did that"))
 }
 
 /// Whether the outcome is the expected one; deciders and addresses apart.

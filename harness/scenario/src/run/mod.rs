@@ -43,11 +43,11 @@ pub enum EnforcerChoice {
     Nftables,
     /// Nobody: every policy is ignored.
     None,
+    /// Processes of a command, one on each node.
+    Exec(ExecCommand),
     /// netproof's own, wrong in one way.
     #[cfg(feature = "mutants")]
     Mutant(&'static netproof_enforcer::mutants::Mutant),
-    /// Processes of a command, one on each node.
-    Exec(ExecCommand),
 }
 
 impl EnforcerChoice {
@@ -56,9 +56,9 @@ impl EnforcerChoice {
         match self {
             EnforcerChoice::Nftables => "nftables".into(),
             EnforcerChoice::None => "none".into(),
+            EnforcerChoice::Exec(command) => format!("exec:{command}").into(),
             #[cfg(feature = "mutants")]
             EnforcerChoice::Mutant(mutant) => mutant.name.into(),
-            EnforcerChoice::Exec(command) => format!("exec:{command}").into(),
         }
     }
 
@@ -66,10 +66,8 @@ impl EnforcerChoice {
     /// another makes of it.
     pub fn profile(&self) -> Profile {
         match self {
-            EnforcerChoice::Nftables | EnforcerChoice::None => Profile::NETPROOF,
-            #[cfg(feature = "mutants")]
-            EnforcerChoice::Mutant(_) => Profile::NETPROOF,
             EnforcerChoice::Exec(_) => Profile::STRICT,
+            _ => Profile::NETPROOF,
         }
     }
 }
@@ -113,15 +111,15 @@ pub struct RunOptions {
     pub fail_fast: bool,
     /// The longest that one scenario run may take.
     pub timeout: Duration,
-    /// How to read what the API leaves open, for scenarios that do not say so themselves; the default is what our
-    /// own enforcer does.
+    /// How to read what the API leaves open, for scenarios that do not say so themselves; the default is the
+    /// enforcer's ([`EnforcerChoice::profile`]).
     pub profile: Option<Profile>,
 }
 
 impl RunOptions {
     /// How a plan's flows are read where the API leaves something open.
     pub(crate) fn profile_of(&self, plan: &Plan) -> Profile {
-        plan.profile.or(self.profile).unwrap_or(self.enforcer.profile())
+        plan.profile.or(self.profile).unwrap_or_else(|| self.enforcer.profile())
     }
 }
 

@@ -9,6 +9,7 @@ use crate::plan::{Expectation, Step};
 use netproof_model::event::{Check, Denial, Event, Location, Phase, Status};
 use netproof_model::{Family, Observation, Place, Sighting};
 use netproof_probe::{Patience, ProbeRequest};
+use std::time::Duration;
 
 /// What a check is about.
 #[derive(Clone, Debug)]
@@ -93,6 +94,23 @@ impl Walk<'_> {
             elapsed: observation.elapsed,
         });
         traced
+    }
+
+    /// Says of the check that was written down last that it was not checked who decided, as a check of its own:
+    /// all else was, and was as expected.
+    pub(super) fn skip_decider(&mut self, expectation: &Expectation, why: &str) {
+        let Some(Event::CheckFinished { check, .. }) = self.events.last() else { return };
+        let skipped = Check {
+            name: format!("{} decidedBy", check.name),
+            expected: expectation.decided_by.iter().map(|it| format!("decided by {it}")).collect(),
+            observed: String::new(),
+            predicted: None,
+            status: Status::Skipped,
+            messages: vec![why.to_owned()],
+            elapsed: Duration::ZERO,
+            ..(**check).clone()
+        };
+        self.check(skipped);
     }
 
     /// Adds a check to what is told of the run.

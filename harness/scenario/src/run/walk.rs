@@ -12,7 +12,7 @@ use super::{ProxyChoice, ProxyMode, RunOptions, agreement, stream};
 use crate::plan::{Expectation, Plan, Request, RequestPort, RequestTarget, Step};
 use crate::prediction::{Answer, Answers, Kept};
 use netproof_controlplane::Change;
-use netproof_model::event::{Check, Counts, Event, Phase, Status};
+use netproof_model::event::{Counts, Event, Phase};
 use netproof_model::{Family, Observation};
 use netproof_oracle::Profile;
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
@@ -285,9 +285,8 @@ impl<'a> Walk<'a> {
         let found =
             Found { phase: Phase::Run, expected, predicted, derivation, judgement, observation, denials };
         self.record(world, step, expectation.into(), Some(&request), found)?;
-        if let (Some(why), Some(Event::CheckFinished { check, .. })) = (unchecked, self.events.last()) {
-            let skipped = decider_skipped(check, expectation, why);
-            self.check(skipped);
+        if let Some(why) = unchecked {
+            self.skip_decider(expectation, why);
         }
         Ok(())
     }
@@ -345,20 +344,6 @@ impl<'a> Walk<'a> {
         let observations = world.probe(requests)?;
         self.waited += observations.iter().map(|it| it.waited).sum::<Duration>();
         Ok(observations)
-    }
-}
-
-/// That it was not checked who decided, as a check of its own: all else was, and was as expected.
-fn decider_skipped(checked: &Check, expectation: &Expectation, why: &str) -> Check {
-    Check {
-        name: format!("{} decidedBy", checked.name),
-        expected: expectation.decided_by.iter().map(|it| format!("decided by {it}")).collect(),
-        observed: String::new(),
-        predicted: None,
-        status: Status::Skipped,
-        messages: vec![why.to_owned()],
-        elapsed: Duration::ZERO,
-        ..checked.clone()
     }
 }
 

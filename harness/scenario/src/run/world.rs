@@ -83,12 +83,12 @@ impl World {
         let enforcer: Box<dyn Enforcer> = match &options.enforcer {
             EnforcerChoice::Nftables => Box::new(netproof_enforcer::nftables(&nodes)?),
             EnforcerChoice::None => Box::new(Nothing),
+            EnforcerChoice::Exec(command) => {
+                Box::new(ExecEnforcer::new(&nodes, command, options.enforcer_timeout)?)
+            }
             #[cfg(feature = "mutants")]
             EnforcerChoice::Mutant(mutant) => {
                 Box::new(netproof_enforcer::mutants::MutatedEnforcer::new(&nodes, mutant)?)
-            }
-            EnforcerChoice::Exec(command) => {
-                Box::new(ExecEnforcer::new(&nodes, command, options.enforcer_timeout)?)
             }
         };
         let proxy: Box<dyn Proxy> = match options.proxy {
