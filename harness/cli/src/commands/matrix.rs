@@ -65,5 +65,9 @@ fn probe(plan: &Plan, question: &Question, arguments: &MatrixArguments) -> Resul
     matrix::predict(plan, question)?;
     sandbox::enter()
         .map_err(|error| Unprobed::NotDone { message: format!("cannot build clusters here: {error}") })?;
-    matrix::probe(plan, question, &RunOptions { enforcer: arguments.enforcer, ..RunOptions::default() })
+    matrix::probe(
+        plan,
+        question,
+        &RunOptions { enforcer: arguments.enforcer.clone(), ..RunOptions::default() },
+    )
 }

@@ -2,6 +2,7 @@
 
 pub mod doctor;
 pub mod explain;
+pub mod fuzz;
 pub mod list;
 pub mod matrix;
 pub mod run;
