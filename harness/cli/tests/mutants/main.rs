@@ -8,6 +8,7 @@
 //! instead of seconds); `NETPROOF_MUTANTS=update` writes the table anew, and with it the page of the documentation.
 
 mod catch;
+mod fuzz;
 mod table;
 
 use catch::{Catch, catch};
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         trial(&bench, "none", |bench| bench.unmutated()),
     ];
     trials.extend(MUTANTS.iter().map(|mutant| trial(&bench, mutant.name, |bench| bench.mutated(mutant))));
+    trials.extend(fuzz::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     let found = bench.found.lock().unwrap_or_else(PoisonError::into_inner);
     if bench.purpose == Purpose::Update

@@ -21,7 +21,8 @@ mod world;
 
 pub(crate) use evidence::{address_name, covers};
 pub(crate) use judge::decides;
-pub use netproof_enforcer::ProxyMode;
+pub use netproof_enforcer::exec::DEFAULT_PATIENCE;
+pub use netproof_enforcer::{ExecCommand, ProxyMode};
 pub use stage::Worlds;
 
 use crate::format::{Loaded, NotApplicable};
@@ -29,12 +30,13 @@ use crate::plan::Plan;
 use netproof_cluster::doctor;
 use netproof_model::event::{Counts, Event, FORMAT, ScenarioOutcome, Status, Summary};
 use netproof_oracle::Profile;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// Who turns policy objects into packet rules.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum EnforcerChoice {
     /// netproof's own, on nftables.
     #[default]
@@ -44,16 +46,30 @@ pub enum EnforcerChoice {
     /// netproof's own, wrong in one way.
     #[cfg(feature = "mutants")]
     Mutant(&'static netproof_enforcer::mutants::Mutant),
+    /// Processes of a command, one on each node.
+    Exec(ExecCommand),
 }
 
 impl EnforcerChoice {
     /// As `--enforcer` names it.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> Cow<'static, str> {
         match self {
-            EnforcerChoice::Nftables => "nftables",
-            EnforcerChoice::None => "none",
+            EnforcerChoice::Nftables => "nftables".into(),
+            EnforcerChoice::None => "none".into(),
             #[cfg(feature = "mutants")]
-            EnforcerChoice::Mutant(mutant) => mutant.name,
+            EnforcerChoice::Mutant(mutant) => mutant.name.into(),
+            EnforcerChoice::Exec(command) => format!("exec:{command}").into(),
+        }
+    }
+
+    /// How the API is read where it leaves something open: as our enforcer does; nothing is known of what
+    /// another makes of it.
+    pub fn profile(&self) -> Profile {
+        match self {
+            EnforcerChoice::Nftables | EnforcerChoice::None => Profile::NETPROOF,
+            #[cfg(feature = "mutants")]
+            EnforcerChoice::Mutant(_) => Profile::NETPROOF,
+            EnforcerChoice::Exec(_) => Profile::STRICT,
         }
     }
 }
@@ -83,6 +99,8 @@ impl ProxyChoice {
 pub struct RunOptions {
     /// The policy enforcer.
     pub enforcer: EnforcerChoice,
+    /// How long an enforcer that is a command may take for each generation.
+    pub enforcer_timeout: Duration,
     /// The service proxy.
     pub proxy: ProxyChoice,
     /// Which of kube-proxy's modes the proxy follows.
@@ -103,7 +121,7 @@ pub struct RunOptions {
 impl RunOptions {
     /// How a plan's flows are read where the API leaves something open.
     pub(crate) fn profile_of(&self, plan: &Plan) -> Profile {
-        plan.profile.or(self.profile).unwrap_or(Profile::NETPROOF)
+        plan.profile.or(self.profile).unwrap_or(self.enforcer.profile())
     }
 }
 
@@ -111,6 +129,7 @@ impl Default for RunOptions {
     fn default() -> Self {
         RunOptions {
             enforcer: EnforcerChoice::default(),
+            enforcer_timeout: DEFAULT_PATIENCE,
             proxy: ProxyChoice::default(),
             proxy_mode: ProxyMode::default(),
             jobs: 1,
@@ -131,7 +150,7 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
         format: FORMAT.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         seed: options.seed,
-        enforcer: options.enforcer.name().to_owned(),
+        enforcer: options.enforcer.name().into_owned(),
         proxy: options.proxy.name().to_owned(),
         scenarios: loaded.plans.iter().map(|plan| plan.id.clone()).collect(),
     });

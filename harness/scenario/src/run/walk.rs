@@ -12,7 +12,7 @@ use super::{ProxyChoice, ProxyMode, RunOptions, agreement, stream};
 use crate::plan::{Expectation, Plan, Request, RequestPort, RequestTarget, Step};
 use crate::prediction::{Answer, Answers, Kept};
 use netproof_controlplane::Change;
-use netproof_model::event::{Counts, Event, Phase};
+use netproof_model::event::{Check, Counts, Event, Phase, Status};
 use netproof_model::{Family, Observation};
 use netproof_oracle::Profile;
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
@@ -259,8 +259,9 @@ impl<'a> Walk<'a> {
         tries: &[Observation],
     ) -> Result<(), HarnessError> {
         let snapshot = world.snapshot();
+        let request = run_request(expectation);
         let judge_one = |observation| {
-            let denials = world.denials(observation);
+            let denials = world.denials(&request, observation);
             let backend = backend(expectation, observation, &denials, &snapshot);
             let judgement = match expected_of(expectation, backend.as_ref()) {
                 Ok(expected) => judge::judge(expectation, &expected, observation, &denials, &snapshot),
@@ -280,10 +281,15 @@ impl<'a> Walk<'a> {
         let predicted = answer.map(ToString::to_string);
         let expected = expectation.expected.to_string();
         let derivation = String::new();
+        let unchecked = judge::unchecked_decider(expectation, &judgement, &denials);
         let found =
             Found { phase: Phase::Run, expected, predicted, derivation, judgement, observation, denials };
-        let request = run_request(expectation);
-        self.record(world, step, expectation.into(), Some(&request), found)
+        self.record(world, step, expectation.into(), Some(&request), found)?;
+        if let (Some(why), Some(Event::CheckFinished { check, .. })) = (unchecked, self.events.last()) {
+            let skipped = decider_skipped(check, expectation, why);
+            self.check(skipped);
+        }
+        Ok(())
     }
 
     fn clean_up(
@@ -304,10 +310,11 @@ impl<'a> Walk<'a> {
         world.change(&leftover)?;
         let tries = self.try_all(world, step, rehearsal_request)?;
         for ((expectation, tries), rehearsed) in step.expectations.iter().zip(&tries).zip(rehearsed) {
-            let judgement = judge::judge_cleanup(rehearsed, tries);
+            let judgement = judge::judge_cleanup(rehearsed, tries, world.explains());
             let expected = judge::outcomes(rehearsed);
             let Some(observation) = judge::told_of_cleanup(rehearsed, tries) else { continue };
-            let denials = world.denials(observation);
+            let request = rehearsal_request(expectation);
+            let denials = world.denials(&request, observation);
             let found = Found {
                 phase: Phase::Cleanup,
                 expected,
@@ -317,7 +324,6 @@ impl<'a> Walk<'a> {
                 observation,
                 denials,
             };
-            let request = rehearsal_request(expectation);
             self.record(world, step, expectation.into(), Some(&request), found)?;
         }
         match matrix {
@@ -342,9 +348,24 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// That it was not checked who decided, as a check of its own: all else was, and was as expected.
+fn decider_skipped(checked: &Check, expectation: &Expectation, why: &str) -> Check {
+    Check {
+        name: format!("{} decidedBy", checked.name),
+        expected: expectation.decided_by.iter().map(|it| format!("decided by {it}")).collect(),
+        observed: String::new(),
+        predicted: None,
+        status: Status::Skipped,
+        messages: vec![why.to_owned()],
+        elapsed: Duration::ZERO,
+        ..checked.clone()
+    }
+}
+
 /// The probe of an expectation in the run itself.
 fn run_request(expectation: &Expectation) -> ProbeRequest {
-    let patience = if expectation.expected.is_denial() { Patience::Settle } else { Patience::ForAnswer };
+    let denial = expectation.expected.is_denial() || judge::expects_denial(expectation);
+    let patience = if denial { Patience::Settle } else { Patience::ForAnswer };
     request(expectation, patience)
 }
 

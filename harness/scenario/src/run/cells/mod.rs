@@ -110,12 +110,12 @@ impl Walk<'_> {
         let observations = self.probe(world, &requests)?;
         let answers = Answers::new(&state.bare, self.profile);
         let listens = netproof_probe::listens(&state.bare);
-        for (predicted, observation) in fresh.iter().zip(observations) {
+        for ((predicted, request), observation) in fresh.iter().zip(&requests).zip(observations) {
             let rehearsed = match observation.outcome {
                 Outcome::Connected => Rehearsed::Connected,
                 _ => {
                     let bare = Predicted::new(&answers, &listens, predicted.cell.clone());
-                    let denials = world.denials(&observation);
+                    let denials = world.denials(request, &observation);
                     match bare.map(|it| it.compare(&observation, &denials, &state.bare)) {
                         Some(Comparison::Agrees) => Rehearsed::AsTheApiSays,
                         _ => Rehearsed::Wrong(Box::new(observation)),
@@ -171,8 +171,8 @@ impl Walk<'_> {
         cells.rehearsed.tried = tried;
         cells.rehearsed.shared = denied.saturating_sub(tried);
         let mut told: Vec<Told<'_>> = Vec::new();
-        for (predicted, observation) in matrix.cells.iter().zip(&observations) {
-            let denials: Vec<Denial> = world.denials(observation);
+        for ((predicted, request), observation) in matrix.cells.iter().zip(&requests).zip(&observations) {
+            let denials: Vec<Denial> = world.denials(request, observation);
             predicted.count(&mut cells.predicted);
             count_observed(&mut cells.observed, observation.outcome, &denials);
             let comparison = predicted.compare(observation, &denials, &state.snapshot);
@@ -205,7 +205,7 @@ impl Walk<'_> {
     }
 
     /// Tries cells that policy denied in the last step once more, now that there is none: some of them, if there
-    /// are many.
+    /// are many. Those that some backends would refuse are left out: which one answers is a matter of chance.
     pub(super) fn try_cells_afterwards(
         &mut self,
         world: &mut World,
@@ -215,7 +215,7 @@ impl Walk<'_> {
     ) -> Result<(), HarnessError> {
         let connected: Vec<&Predicted> = matrix
             .denied()
-            .filter(|it| matches!(known.get(&it.cell.number), Some(Rehearsed::Connected)))
+            .filter(|it| matches!(known.get(&it.cell.number), Some(Rehearsed::Connected)) && it.is_served())
             .collect();
         let stride = connected.len().div_ceil(MOST_AFTERWARDS).max(1);
         let chosen: Vec<&Predicted> = connected.into_iter().step_by(stride).collect();

@@ -128,7 +128,8 @@ impl Walk<'_> {
         wrong: &[(&Predicted, &Observation)],
     ) -> Result<(), HarnessError> {
         for (predicted, observation) in wrong.iter().take(TOLD) {
-            let denials = world.denials(observation);
+            let request = request(&predicted.cell, Patience::ForAnswer);
+            let denials = world.denials(&request, observation);
             let observed = observed_word(observation.outcome, &denials).to_owned();
             let (status, message) = match unexplained(observation.outcome, &denials) {
                 Some(why) => (Status::Errored, format!("after the policies were removed, {why}")),
@@ -150,7 +151,6 @@ impl Walk<'_> {
                 denials,
             };
             let subject = self.subject(step, predicted);
-            let request = request(&predicted.cell, Patience::ForAnswer);
             self.record(world, step, subject, Some(&request), found)?;
         }
         self.tell_rest(step, Phase::Cleanup, wrong.len().saturating_sub(TOLD), 0);
