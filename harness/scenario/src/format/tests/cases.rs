@@ -62,7 +62,7 @@ spec:
 fn cases_that_start_alike_are_a_group() {
     let text = TABLE.replace("  scenario:\n", "  scenario:\n    variants: {family: [ipv4, ipv6]}\n");
     let loaded = load_text(&text).unwrap();
-    let mut groups: std::collections::BTreeMap<_, Vec<&Plan>> = std::collections::BTreeMap::new();
+    let mut groups: BTreeMap<_, Vec<&Plan>> = BTreeMap::new();
     for plan in &loaded.plans {
         groups.entry(plan.group.clone()).or_default().push(plan);
     }
