@@ -15,15 +15,18 @@ pub(crate) fn object_part(kind: &str, name: &NamespacedName, part: &str) -> Stri
     shorten(format!("{kind}/{name}/{part}"))
 }
 
+/// The same for the same text in every run (FNV-1a).
+pub(crate) fn hash(text: &str) -> u64 {
+    let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
+}
+
 /// A name cut to what the kernel holds, still unlike any other.
 fn shorten(name: String) -> String {
     if name.len() <= LONGEST {
         return name;
     }
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in name.bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
+    let hash = hash(&name);
     let beginning: String = name.chars().take_while(char::is_ascii).take(LONGEST - 17).collect();
     format!("{beginning}-{hash:016x}")
 }

@@ -143,10 +143,12 @@ fn unreachable_from_the_router(snapshot: &Snapshot) -> Table {
     let vips = vips.filter(|address| address.is_ipv4() && !of_a_node(address)).map(IpNet::from);
     let services: Vec<IpNet> = vips.chain([topology.ranges.services.ipv4]).collect();
     let services = disjoint(&services, Family::Ipv4).into_iter().map(|part| vec![part]);
-    table.sets.insert("services".into(), Set::intervals(&[KeyType::Ipv4]).with(services));
+    let services = Set::intervals(&[KeyType::Ipv4]).with(services);
+    let services_set = services.name("services".into());
+    table.sets.insert(services_set.clone(), services);
     let back = Rule::new([
         Statement::Match(vec![Field::InputInterface], Test::In("nodes".into())),
-        Statement::Match(vec![Field::DestinationV4], Test::In("services".into())),
+        Statement::Match(vec![Field::DestinationV4], Test::In(services_set)),
         Statement::Unreachable,
     ]);
     if let Some(chain) = table.chains.get_mut("prerouting") {
@@ -287,9 +289,10 @@ impl Balancing {
         if ranges.is_empty() {
             return vec![Rule::new(any)];
         }
-        let set = names::object("source-ranges", name);
         let elements = disjoint(&ranges, self.family).into_iter().map(|part| vec![part]);
-        self.table.sets.insert(set.clone(), Set::intervals(&[source.key_type()]).with(elements));
+        let ranges = Set::intervals(&[source.key_type()]).with(elements);
+        let set = ranges.name(names::object("source-ranges", name));
+        self.table.sets.insert(set.clone(), ranges);
         let allowed = Statement::Match(vec![source], Test::In(set));
         let [of_protocol, any] = any;
         vec![Rule::new([allowed, of_protocol, any]), Rule::new([Statement::Verdict(Verdict::Drop)])]

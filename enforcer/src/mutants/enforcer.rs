@@ -35,7 +35,7 @@ impl MutatedEnforcer {
                 selectors::evaluate(&mut received, |selector, labels, _| holds(selector, labels));
             }
             Fault::Memory(wrong) => wrong(&mut received, &self.before),
-            Fault::Program(_) | Fault::Ruleset(_) => {}
+            Fault::Program(_) | Fault::Ruleset(_) | Fault::Window(_) => {}
         }
         received
     }
@@ -61,8 +61,14 @@ impl Enforcer for MutatedEnforcer {
                 wrong(&mut program, &site);
             }
             let mut ruleset = render(&program, &received.topology, &mut self.agents.numbers);
-            if let Fault::Ruleset(wrong) = self.mutant.fault {
-                wrong(&mut ruleset, &site);
+            match self.mutant.fault {
+                Fault::Ruleset(wrong) => wrong(&mut ruleset, &site),
+                Fault::Window(wrong) => {
+                    let mut passing = ruleset.clone();
+                    wrong(&mut passing, &site);
+                    self.agents.apply(&node, passing)?;
+                }
+                Fault::Objects(_) | Fault::Selectors(_) | Fault::Memory(_) | Fault::Program(_) => {}
             }
             self.agents.apply(&node, ruleset)?;
         }

@@ -68,6 +68,8 @@ enum Fault {
     Program(fn(&mut Program, &Site<'_>)),
     /// It makes this ruleset of the program of a node.
     Ruleset(fn(&mut Ruleset, &Site<'_>)),
+    /// It makes the right ruleset, but this one is in force for a moment before it.
+    Window(fn(&mut Ruleset, &Site<'_>)),
 }
 
 /// For whom a program or a ruleset is made.

@@ -1,6 +1,6 @@
 //! The table of all mutants.
 
-use super::Fault::{Memory, Objects, Program, Ruleset, Selectors};
+use super::Fault::{Memory, Objects, Program, Ruleset, Selectors, Window};
 use super::{
     Fault, Mutant, blocks, isolation, nodes, packets, peers, ports, selectors, services, time, union,
 };
@@ -144,6 +144,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("deleted-policies-stay", "A deleted policy stays in force", Memory(time::deleted_policies_stay)),
     mutant("one-change-behind", "A change of policies takes effect with the next change", Memory(time::one_change_behind)),
     mutant("policy-before-its-pods", "A policy that selects no pod when it comes is forgotten", Memory(time::policies_before_their_pods_are_forgotten)),
+    mutant("open-while-changing", "Policies are taken away for the moment in which one changes", Window(packets::all_is_open)),
+    mutant("closed-while-changing", "Isolated pods are closed for the moment in which a policy changes", Window(packets::isolated_is_closed)),
 
     // Packets.
     mutant("replies-policed", "Replies need a policy's leave, too", Ruleset(packets::replies_are_policed)),
@@ -153,6 +155,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("ipv6-closed", "An isolated pod has no IPv6 at all", Ruleset(packets::ipv6_is_closed)),
     mutant("udp-open", "Policies do not apply to UDP", Program(nodes::udp_is_open)),
     mutant("sctp-open", "Policies do not apply to SCTP", Program(nodes::sctp_is_open)),
+    mutant("neighbours-policed", "Neighbour discovery needs a policy's leave", Ruleset(packets::neighbours_are_policed)),
     mutant("own-pod-policed", "A pod needs a policy's leave to reach itself through its service", Ruleset(packets::own_pod_is_policed)),
     mutant("own-node-policed", "A node needs a policy's leave to reach its own pods", Ruleset(packets::node_is_policed)),
     mutant("policy-before-dnat", "Egress policies see the address of the service, not of the pod", Ruleset(packets::egress_before_dnat)),

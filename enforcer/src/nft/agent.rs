@@ -4,7 +4,7 @@
 //! but the base chains under the names of a new epoch, by several transactions to which nothing refers
 //! yet; a last, small one makes the base chains refer to it; then the old epoch is removed.
 
-use super::diff::{build, demolish, difference, leftovers, repoint, same_shape, undo};
+use super::diff::{build, demolish, difference, leftovers, repoint, same_shape, sets_made, undo};
 use super::encode::{Epoch, Message, Operation, encode};
 use super::kernel::{Kernel, KernelError};
 use super::ruleset::{Ruleset, Table, TableId};
@@ -109,7 +109,8 @@ impl Agent {
     }
 
     /// From what the kernel has under the names of this epoch to `new`, by one transaction for the
-    /// switch; `None`, and nothing done, where it would be too large for that.
+    /// switch; `None`, and nothing done, where it would be too large for that. What was made ahead of a switch
+    /// that failed is a leftover.
     fn change(
         &mut self,
         held: &Ruleset,
@@ -121,7 +122,15 @@ impl Agent {
         if size(&switch) > self.kernel.limit() {
             return Ok(None);
         }
-        self.commit(switch, report)?;
+        let ahead = messages(&way.ahead, self.epoch);
+        if size(&ahead) > self.kernel.limit() {
+            return Ok(None);
+        }
+        self.commit(ahead, report)?;
+        if let Err(error) = self.commit(switch, report) {
+            merge_all(&mut self.leftover, sets_made(&way.ahead));
+            return Err(error);
+        }
         let (done, result) = self.commit_in_parts(&way.tidy, self.epoch, report);
         Ok(Some(Tidied { leftover: leftovers(way.tidy.get(done..).unwrap_or_default()), result }))
     }
@@ -281,6 +290,14 @@ fn merge(into: &mut Ruleset, from: Ruleset) {
             held.chains.extend(table.chains);
         }
     }
+}
+
+/// The same, tables included that `into` does not have.
+fn merge_all(into: &mut Ruleset, from: Ruleset) {
+    for id in from.tables.keys() {
+        into.tables.entry(*id).or_default();
+    }
+    merge(into, from);
 }
 
 /// Puts `come` in the place of `gone`.

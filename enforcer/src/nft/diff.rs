@@ -7,6 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The way from a ruleset to another, in logical names.
 #[derive(Debug, Default)]
 pub(super) struct Difference<'a> {
+    /// What comes before, because the kernel does not do it in the same instant as the rest: what a set of
+    /// ranges holds can be found only a moment after the transaction that fills it has taken effect (it has
+    /// an array or a copy that is searched, which is replaced last). Nothing refers to it yet.
+    pub(super) ahead: Vec<Operation<'a>>,
     /// What makes the new ruleset live: one transaction.
     pub(super) switch: Vec<Operation<'a>>,
     /// What removes that to which nothing refers any more, afterwards. Kernels before 6.2 notice late
@@ -67,8 +71,14 @@ fn table_difference<'a>(id: TableId, old: &'a Table, new: &'a Table, difference:
         }
     }
     for (name, set) in &new.sets {
-        let kept = old.sets.get(name).filter(|_| !renewed.contains_key(name.as_str()));
-        set_difference(id, name, kept, set, difference);
+        match old.sets.get(name).filter(|_| !renewed.contains_key(name.as_str())) {
+            Some(kept) => elements_difference(id, name, kept, set, difference),
+            // In a table of which nothing is in force there is nothing to keep.
+            None if set.interval && !renewed.contains_key(name.as_str()) && !old.chains.is_empty() => {
+                difference.ahead.extend(new_set(id, name, set));
+            }
+            None => difference.switch.extend(new_set(id, name, set)),
+        }
     }
     for (name, chain) in &new.chains {
         if !old.chains.contains_key(name) || rewritten_chains.contains(name.as_str()) {
@@ -103,21 +113,20 @@ fn sets_of(rule: &Rule) -> impl Iterator<Item = &str> {
     })
 }
 
-fn set_difference<'a>(
+/// Makes a set and fills it.
+fn new_set<'a>(id: TableId, name: &'a str, set: &'a Set) -> impl Iterator<Item = Operation<'a>> {
+    let elements: Vec<_> = set.elements.iter().map(|(element, data)| (element, data.as_ref())).collect();
+    let filled = (!set.elements.is_empty()).then_some(Operation::AddElements(id, name, set, elements));
+    std::iter::once(Operation::AddSet(id, name, set)).chain(filled)
+}
+
+fn elements_difference<'a>(
     id: TableId,
     name: &'a str,
-    old: Option<&'a Set>,
+    old: &'a Set,
     new: &'a Set,
     difference: &mut Difference<'a>,
 ) {
-    let Some(old) = old else {
-        difference.switch.push(Operation::AddSet(id, name, new));
-        let elements: Vec<_> = new.elements.iter().map(|(element, data)| (element, data.as_ref())).collect();
-        if !elements.is_empty() {
-            difference.switch.push(Operation::AddElements(id, name, new, elements));
-        }
-        return;
-    };
     let gone: Vec<_> = old
         .elements
         .iter()
@@ -163,6 +172,17 @@ fn tidy<'a>(
     }
 }
 
+/// The sets that operations have made.
+pub(super) fn sets_made(done: &[Operation<'_>]) -> Ruleset {
+    let mut made = Ruleset::default();
+    for operation in done {
+        if let Operation::AddSet(id, name, set) = operation {
+            made.tables.entry(*id).or_default().sets.insert((*name).to_owned(), (*set).clone());
+        }
+    }
+    made
+}
+
 /// What operations that remove things, and that were not carried out, leave in the kernel.
 pub(super) fn leftovers(undone: &[Operation<'_>]) -> Ruleset {
     let mut left = Ruleset::default();
@@ -191,11 +211,9 @@ pub(super) fn build<'a>(old: &Ruleset, new: &'a Ruleset) -> Vec<Operation<'a>> {
         let held = old.tables.get(id).unwrap_or(&NO_TABLE);
         let chains = || table.chains.iter().filter(|(_, chain)| chain.base.is_none());
         operations.extend(chains().map(|(name, chain)| Operation::AddChain(*id, name, chain)));
-        let mut sets = Difference::default();
         for (name, set) in table.sets.iter().filter(|(name, set)| !remembered(set, held.sets.get(*name))) {
-            set_difference(*id, name, None, set, &mut sets);
+            operations.extend(new_set(*id, name, set));
         }
-        operations.append(&mut sets.switch);
         for (name, chain) in chains() {
             operations.extend(chain.rules.iter().map(|rule| Operation::AddRule(*id, name, chain, rule)));
         }
@@ -263,4 +281,60 @@ pub(super) fn demolish<'a>(old: &'a Ruleset, new: &Ruleset) -> Vec<Operation<'a>
         operations.extend(chains().map(|(name, chain)| Operation::DeleteChain(*id, name, chain)));
     }
     operations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nft::{Base, ChainType, Field, KeyType, Part, TableFamily, Verdict};
+    use netproof_model::Hook;
+
+    const TABLE: TableId = TableId { family: TableFamily::Inet, name: "t" };
+
+    /// One rule that accepts these ranges.
+    fn ruleset(ranges: &[[&str; 2]]) -> Ruleset {
+        let address = |text: &str| text.parse::<std::net::IpAddr>().unwrap().into();
+        let elements = ranges.iter().map(|[first, last]| vec![Part::Range(address(first), address(last))]);
+        let set = Set::intervals(&[KeyType::Ipv4]).with(elements);
+        let name = set.name("blocks".into());
+        let found = Statement::Match(vec![Field::SourceV4], Test::In(name.clone()));
+        let rules = vec![Rule::new([found, Statement::Verdict(Verdict::Accept)])];
+        let base = Base { chain_type: ChainType::Filter, hook: Hook::Forward, priority: 0 };
+        let chains = BTreeMap::from([("forward".to_owned(), Chain { base: Some(base), rules })]);
+        let table = Table { sets: BTreeMap::from([(name, set)]), chains };
+        Ruleset { tables: BTreeMap::from([(TABLE, table)]) }
+    }
+
+    fn words(operations: &[Operation<'_>]) -> Vec<&'static str> {
+        let word = |operation: &Operation<'_>| match operation {
+            Operation::AddTable(..) => "add table",
+            Operation::DeleteTable(..) => "delete table",
+            Operation::AddChain(..) => "add chain",
+            Operation::FlushChain(..) => "flush chain",
+            Operation::DeleteChain(..) => "delete chain",
+            Operation::AddRule(..) => "add rule",
+            Operation::AddSet(..) => "add set",
+            Operation::DeleteSet(..) => "delete set",
+            Operation::AddElements(..) => "add elements",
+            Operation::DeleteElements(..) => "delete elements",
+        };
+        operations.iter().map(word).collect()
+    }
+
+    /// A rule never refers to a set of ranges that the same transaction fills, or empties.
+    #[test]
+    fn ranges_are_there_before_the_rules_that_refer_to_them() {
+        let (old, new) = (ruleset(&[["10.0.0.1", "10.0.0.9"]]), ruleset(&[["10.0.0.1", "10.0.0.7"]]));
+        let way = difference(&old, &new);
+        assert_eq!(words(&way.ahead), ["add set", "add elements"]);
+        assert_eq!(words(&way.switch), ["flush chain", "add rule"]);
+        assert_eq!(words(&way.tidy), ["delete set"]);
+        let made = sets_made(&way.ahead);
+        assert_eq!(made.tables[&TABLE].sets, new.tables[&TABLE].sets);
+        // Where nothing is in force, one transaction does.
+        let none = Ruleset::default();
+        let way = difference(&none, &new);
+        assert!(way.ahead.is_empty() && way.tidy.is_empty());
+        assert_eq!(words(&way.switch), ["add table", "add chain", "add set", "add elements", "add rule"]);
+    }
 }

@@ -3,6 +3,7 @@
 //! Only what policy and proxy need of nftables, in nftables' words. Names are logical: the kernel may
 //! hold them with a suffix (see [`Agent`](super::Agent)).
 
+use crate::names;
 use netproof_model::{Family, Hook, Protocol};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -310,8 +311,9 @@ pub enum DataType {
 pub struct Set {
     /// The fields of the key.
     pub key: Vec<KeyType>,
-    /// Whether elements may be ranges. Such a set never changes in place: it is made anew, together
-    /// with the rules that refer to it.
+    /// Whether elements may be ranges. Such a set never changes in place: another is made, and the rules that
+    /// refer to it with it. So that the other can be filled before any rule refers to it, each has a name of
+    /// its own ([`Set::name`]).
     pub interval: bool,
     /// Of a map: what its elements have.
     pub data: Option<DataType>,
@@ -346,6 +348,15 @@ impl Set {
     /// An empty map to values of these types.
     pub fn data_map(key: &[KeyType], data: &[KeyType]) -> Set {
         Set { data: Some(DataType::Values(data.to_vec())), ..Set::new(key) }
+    }
+
+    /// The set's name: of a set of ranges one that others of the kind have only if they hold the same.
+    pub fn name(&self, kind: String) -> String {
+        if !self.interval {
+            return kind;
+        }
+        let elements: Vec<_> = self.elements.keys().collect();
+        format!("{kind}-{:08x}", names::hash(&format!("{elements:?}")) as u32)
     }
 
     /// With these elements.

@@ -305,7 +305,7 @@ impl RuleWriter<'_, '_> {
             Some(Family::Ipv4) => "-v4",
             Some(Family::Ipv6) => "-v6",
         };
-        let name = format!("rule{}-{kind}{family}", self.number);
+        let name = set.name(format!("rule{}-{kind}{family}", self.number));
         self.renderer.table.sets.insert(name.clone(), set);
         name
     }

@@ -281,9 +281,10 @@ impl Renderer<'_> {
             // A node may have the load balancer's address as its own, and then that is its source.
             ranges.extend(port.load_balancer_ips.iter().copied().map(IpNet::from));
         }
-        let set = names::object("source-ranges", &port.service);
         let elements = disjoint(&ranges, self.family).into_iter().map(|part| vec![part]);
-        self.table.sets.insert(set.clone(), Set::intervals(&[self.source.key_type()]).with(elements));
+        let ranges = Set::intervals(&[self.source.key_type()]).with(elements);
+        let set = ranges.name(names::object("source-ranges", &port.service));
+        self.table.sets.insert(set.clone(), ranges);
         let allowed = Statement::Match(vec![self.source], Test::In(set));
         let reason = "the source is not in loadBalancerSourceRanges";
         let refusal = self.refusal(&port.service, reason, Action::Drop);

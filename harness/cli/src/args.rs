@@ -1,5 +1,9 @@
 //! What may stand on the command line.
 
+mod fuzz;
+
+pub use fuzz::FuzzArguments;
+
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use netproof_model::flow::{Flow, FlowError};
@@ -52,6 +56,8 @@ pub enum Command {
     Validate(ValidateArguments),
     /// Say why flows are allowed or denied, from what the API says, without building anything.
     Explain(ExplainArguments),
+    /// Hold random clusters and policies against the API, with packets.
+    Fuzz(FuzzArguments),
     /// Show who reaches whom, in a scenario or with manifests, by packets or as the API says.
     Matrix(MatrixArguments),
     /// Show what this machine can do.
@@ -177,13 +183,16 @@ pub struct ExplainArguments {
     /// This flow, whatever the steps expect: pod/client -> service/web:80. Manifests need one.
     #[arg(help_heading = "Explaining", long, value_name = "FLOW", value_parser = flow)]
     pub flow: Option<Flow>,
+    /// The namespace of names in --flow that have none, and of manifests that name none.
+    #[arg(help_heading = "Explaining", long, short, value_name = "NAME", default_value = "default", value_parser = namespace)]
+    pub namespace: String,
     /// Write JSON, with every decision as data.
     #[arg(help_heading = "Explaining", long)]
     pub json: bool,
     /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
-    /// kube-router, antrea or aws.
-    #[arg(help_heading = "Explaining", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
-    pub profile: Profile,
+    /// kube-router, antrea or aws [default: what the scenario says, else netproof].
+    #[arg(help_heading = "Explaining", long, value_name = "PROFILE", value_parser = profile)]
+    pub profile: Option<Profile>,
 }
 
 /// `netproof matrix`.
@@ -207,13 +216,19 @@ pub struct MatrixArguments {
     /// Only these ports: 80, 53/udp, metrics/tcp, icmp [default: all that the destinations serve].
     #[arg(help_heading = "Asking", long = "port", value_name = "PORT", value_delimiter = ',')]
     pub ports: Vec<PortChoice>,
+    /// The namespace of manifests that name none.
+    #[arg(help_heading = "Asking", long, short, value_name = "NAME", default_value = "default", value_parser = namespace)]
+    pub namespace: String,
     /// Services as destinations as well, at their cluster IPs.
     #[arg(help_heading = "Asking", long)]
     pub services: bool,
     /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
-    /// kube-router, antrea or aws. Packets meet netproof's own enforcer.
-    #[arg(help_heading = "Asking", long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
-    pub profile: Profile,
+    /// kube-router, antrea or aws [default: what the scenario says, else netproof].
+    #[arg(help_heading = "Asking", long, value_name = "PROFILE", value_parser = profile)]
+    pub profile: Option<Profile>,
+    /// Whose packets to ask: nftables, or none (services run, and every policy is ignored).
+    #[arg(help_heading = "Asking", long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer, conflicts_with = "predict")]
+    pub enforcer: EnforcerChoice,
     /// Show each pod by itself, also where many behave alike.
     #[arg(help_heading = "Showing", long)]
     pub full: bool,
@@ -315,6 +330,10 @@ fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
 
 fn flow(text: &str) -> Result<Flow, String> {
     text.parse().map_err(|error: FlowError| format!("{}; {}", error.message, error.help))
+}
+
+fn namespace(name: &str) -> Result<String, String> {
+    netproof_api::names::check_dns_label(name).map(|()| name.to_owned())
 }
 
 fn profile(name: &str) -> Result<Profile, String> {

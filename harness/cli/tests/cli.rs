@@ -79,7 +79,7 @@ spec:
 
 #[test]
 fn help() {
-    for command in ["", "run", "list", "validate", "explain", "doctor"] {
+    for command in ["", "run", "list", "validate", "explain", "matrix", "fuzz", "doctor"] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let name = if command.is_empty() { "help".to_owned() } else { format!("help_{command}") };
         insta::assert_snapshot!(name, run(&arguments));
@@ -107,6 +107,97 @@ fn explain_gives_the_reason_that_a_reader_of_the_recipe_would_give() {
     insta::assert_snapshot!(
         "explain_one_flow",
         run(&["explain", &deny, "--flow", "pod/client -> service/web", "--family", "dual"])
+    );
+}
+
+/// The manifests of the documentation.
+fn shop() -> String {
+    format!("{}/../../docs/examples/shop", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What the command says of the shop, without the place where the repository is.
+fn of_shop(command: &[&str], arguments: &[&str]) -> String {
+    run(&[command, &[&shop()], arguments].concat()).replace(&shop(), "shop")
+}
+
+#[test]
+fn manifests_are_explained_without_a_scenario() {
+    let flow = "pod/shop/frontend-0 -> service/shop/cart";
+    insta::assert_snapshot!("explain_manifests", of_shop(&["explain"], &["--flow", flow]));
+    let json = netproof(&["explain", &shop(), "--flow", flow, "--json"]).output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["format"], "netproof.explanation/v1alpha1");
+    let explanation = &json["explanations"][0];
+    assert_eq!((&explanation["answer"], &explanation["profile"]), (&"allow".into(), &"netproof".into()));
+    let decisions = &explanation["ways"][0]["hops"][0]["decisions"];
+    assert_eq!(decisions[0]["reason"], "not-isolated", "the default");
+    assert_eq!(decisions[1]["decidedBy"][0], "networkpolicy/shop/cart-from-frontend#ingress[0]");
+    let rule = &decisions[1]["policies"][0]["rules"][0];
+    assert_eq!(rule["matches"], "yes");
+    assert!(
+        rule["sentence"].as_str().unwrap().contains("(pods with app=frontend in the policy's namespace)")
+    );
+}
+
+#[test]
+fn matrix_predicts_without_a_sandbox() {
+    insta::assert_snapshot!("matrix_predict", of_shop(&["matrix"], &["--predict", "--services"]));
+    let json = netproof(&["matrix", &shop(), "--predict", "--json", "--to", "redis-*"]).output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["format"], "netproof.matrix/v1alpha1");
+    assert_eq!(json["passedOver"]["ConfigMap"], 1);
+    assert_eq!(json["impliedNamespaces"], serde_json::json!(["shop"]));
+    assert_eq!(json["cells"], serde_json::json!({"allowed": 6, "denied": 8, "open": 0, "differ": null}));
+    let table = &json["tables"][0];
+    assert_eq!((&table["port"], &table["observed"]), (&"6379".into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn wrong_questions_about_manifests_end_with_2() {
+    for (command, arguments, expected) in [
+        ("explain", &[][..], "manifests say nothing of flows"),
+        ("explain", &["--flow", "pod/shop/cart -> pod/shop/redis-0"], "did you mean pod/shop/cart-0?"),
+        ("explain", &["--flow", "pod/shop/cart-0 -> pod/shop/redis-0", "--filter", "a"], "--filter chooses"),
+        ("matrix", &["--from", "frontent-0"], "did you mean `pod/shop/frontend-0`?"),
+        ("matrix", &["--port", "81"], "the destinations serve 443/tcp"),
+        ("matrix", &["--step", "x"], "its steps are: as written"),
+        ("matrix", &["--topology", "x"], "there is no topology `x`"),
+        ("matrix", &["--predict", "--enforcer", "none"], "cannot be used with"),
+        ("matrix", &["--from", "a/b/c/d"], "write [KIND/][NAMESPACE/]NAME"),
+    ] {
+        let said = of_shop(&[command], arguments);
+        assert!(said.starts_with("exit code 2\n") && said.contains(expected), "{arguments:?}: {said}");
+    }
+    let folder = Folder::with(&[("values.yaml", "replicas: 2")]);
+    let said = folder.run(&["matrix", "."]);
+    assert!(
+        said.starts_with("exit code 2\n") && said.contains("neither a scenario nor a manifest"),
+        "{said}"
+    );
+    let bare = Folder::with(&[(
+        "web.yaml",
+        "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: a, ports: [{containerPort: 80}]}]}}",
+    )]);
+    let said = bare.run(&["matrix", ".", "--predict", "-n", "shop", "--from", "shop", "--to", "shop"]);
+    assert!(said.starts_with("exit code 0\n") && said.contains("pod/shop/web  ."), "{said}");
+    let said = bare.run(&["explain", ".", "-n", "shop", "--flow", "pod/web -> pod/web:80"]);
+    assert!(
+        said.starts_with("exit code 0\n") && said.contains("pod/shop/web -> pod/shop/web:80: allow"),
+        "{said}"
+    );
+    let two = Folder::with(&[("a.yaml", GOOD), ("b.yaml", &GOOD.replace("name: deny-all", "name: other"))]);
+    let said = two.run(&["matrix", ".", "--predict"]);
+    assert!(said.starts_with("exit code 2\n") && said.contains("a matrix is of one"), "{said}");
+}
+
+#[test]
+fn a_matrix_of_a_scenario_is_of_its_last_step_or_the_named_one() {
+    let recipe = recipe("deny-all-traffic-to-an-application");
+    let of =
+        |arguments: &[&str]| run(&[&["matrix", &recipe, "--predict", "--port", "80"], arguments].concat());
+    insta::assert_snapshot!(
+        "matrix_of_a_scenario",
+        [of(&[]), of(&["--to", "web", "--step", "deny all"])].concat()
     );
 }
 
@@ -158,6 +249,9 @@ fn bad_usage_ends_with_2() {
         &["validate", "a", "--profile", "romana"],
         &["explain"],
         &["explain", "a", "--flow", "pod/a"],
+        &["matrix"],
+        &["matrix", "a", "--port", "0"],
+        &["matrix", "a", "--namespace", "A"],
         &["doctor", "--frobnicate"],
     ] {
         assert!(run(arguments).starts_with("exit code 2\n"), "{arguments:?}: {}", run(arguments));

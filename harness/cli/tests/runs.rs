@@ -70,6 +70,44 @@ fn without_an_enforcer_each_expected_deny_fails_and_nothing_else() {
     assert!(denials > 100, "only {denials} denials: too few to mean anything");
 }
 
+/// Every cell of the matrix, tried with packets, and what comes of it where nobody enforces policy.
+#[test]
+fn a_matrix_of_packets_is_what_the_api_says_and_shows_what_is_not() {
+    let matrix = |arguments: &[&str]| {
+        let all = [&["matrix", "docs/examples/shop", "--services", "--json"], arguments].concat();
+        let output = output(&mut netproof(&all));
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        (output.status.code(), json)
+    };
+    for choice in [&[][..], &["--wiring", "bridge", "--family", "dual"]] {
+        let (code, json) = matrix(choice);
+        assert_eq!((code, &json["cells"]["differ"]), (Some(0), &0.into()), "{json:#}");
+    }
+    let (_, with) = matrix(&[]);
+    let (code, without) = matrix(&["--enforcer", "none"]);
+    assert_eq!(code, Some(1));
+    let cells = |json: &serde_json::Value, what: &str| -> Vec<String> {
+        let tables = json["tables"].as_array().expect("tables");
+        tables
+            .iter()
+            .flat_map(|table| table[what].as_array().expect("rows").iter())
+            .flat_map(|row| row.as_array().expect("cells").iter().map(ToString::to_string))
+            .collect()
+    };
+    let denied = cells(&without, "predicted").iter().filter(|word| *word == "\"deny\"").count();
+    assert_eq!(without["cells"]["differ"], denied, "each deny of a policy, and nothing else");
+    assert!(denied > 20, "{denied}");
+    assert_eq!(cells(&with, "predicted"), cells(&without, "predicted"));
+    for (predicted, observed) in cells(&with, "predicted").iter().zip(cells(&with, "observed")) {
+        let expected = match predicted.as_str() {
+            "\"deny\"" => "\"drop\"",
+            "\"not-asked\"" => "null",
+            other => other,
+        };
+        assert_eq!(observed, expected);
+    }
+}
+
 #[test]
 fn two_runs_at_once_do_not_disturb_each_other() {
     let start = || {

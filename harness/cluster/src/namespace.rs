@@ -122,6 +122,12 @@ impl Namespace {
             let request = netlink::set_port(index, uplink.learned);
             netlink.queue(request, || format!("set the bridge port {}", uplink.port));
         }
+        if uplink.learned {
+            // On a bridge it is the bridge that asks.
+            ask_quickly(bridge.unwrap_or(index), self.ipv6, |request| {
+                netlink.queue(request, || format!("set how {} asks for its neighbour", uplink.port));
+            });
+        }
         if let Some(address) = uplink.port_address {
             let added = netlink::new_address(index, address, true);
             let route = netlink::another_local_route(index, address);
@@ -155,6 +161,11 @@ impl Namespace {
                 requests.push((netlink::no_link_local(UPLINK), "set up IPv6 of eth0".into()));
             }
             requests.push((netlink::up(UPLINK), "bring eth0 up".into()));
+        }
+        if stack.uplink.as_ref().is_some_and(|uplink| uplink.learned) {
+            ask_quickly(UPLINK, self.ipv6, |request| {
+                requests.push((request, "set how eth0 asks for its neighbour".into()));
+            });
         }
         // After eth0, which is therefore the first to be asked for a source address where an interface
         // has none of its own.
@@ -336,6 +347,13 @@ fn changed<'a, K: Ord, V: PartialEq>(
     new: &'a BTreeMap<K, V>,
 ) -> impl Iterator<Item = (&'a K, &'a V)> {
     new.iter().filter(|(key, value)| old.get(key) != Some(value))
+}
+
+/// The requests that make a link ask quickly for neighbours, in each family that there is.
+fn ask_quickly(index: u32, ipv6: bool, mut request: impl FnMut(Request)) {
+    for family in [Some(false), ipv6.then_some(true)].into_iter().flatten() {
+        request(netlink::ask_quickly(index, family));
+    }
 }
 
 fn inside<T>(

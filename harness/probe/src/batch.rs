@@ -25,6 +25,9 @@ const MOST_OPEN: usize = 1024;
 /// How many undecided probes may wait for the kernel: it puts off 1,000 packets (`netdev_max_backlog`) and
 /// loses the rest.
 const MOST_WAITING: usize = 256;
+/// How many queries may wait for a name server, which answers on a thread of its own: where memory is short,
+/// its socket holds some 270 (`net.core.rmem_default`) and loses the rest.
+const MOST_ASKING: usize = 128;
 /// How long a denial of which there is no sign is waited for.
 const SETTLE: Duration = Duration::from_millis(50);
 /// How long a name server that received the query may take.
@@ -73,6 +76,12 @@ impl<'a> Batch<'a> {
             }
             self.launch(&mut flights)?;
             open.extend(self.look(flights, Moment::Sent)?);
+            if open.iter().filter(|flight| flight.asks_a_name_server()).count() >= MOST_ASKING {
+                let (asking, others) = open.into_iter().partition(Flight::asks_a_name_server);
+                open = others;
+                handled = handled.min(open.len());
+                self.settle(asking)?;
+            }
             if open.len() >= MOST_OPEN {
                 self.settle(std::mem::take(&mut open))?;
                 handled = 0;

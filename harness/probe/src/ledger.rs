@@ -18,6 +18,9 @@ pub(crate) struct Ledger {
     /// Probes that were judged lost without having been seen anywhere.
     unseen: HashSet<Token>,
     late: Option<ProbeError>,
+    /// What rules logged of neighbour discovery. It is asked once for all packets that wait for the answer,
+    /// and again only some time later, so this is kept from batch to batch.
+    discovery: Vec<LogRecord>,
 }
 
 impl Ledger {
@@ -71,6 +74,15 @@ impl Ledger {
         self.late.take()
     }
 
+    /// The rules that denied IPv6 neighbour discovery, if any did: without it requests are lost where no rule
+    /// sees them.
+    pub(crate) fn denied_discovery(&self, family: Family) -> &[LogRecord] {
+        match family {
+            Family::Ipv4 => &[],
+            Family::Ipv6 => &self.discovery,
+        }
+    }
+
     fn find(&mut self, token: Token) -> Option<&mut Evidence> {
         let slot = *self.slots.get(&token)?;
         self.evidence.get_mut(slot)
@@ -79,9 +91,18 @@ impl Ledger {
     /// A rule on `node`, or its observer, logged a packet.
     pub(crate) fn logged(&mut self, node: &str, logged: &Logged) {
         let token = logged.packet.token;
-        let Some(evidence) = self.find(token) else { return };
-        let node = node.to_owned();
         let (hook, packet) = (logged.hook, logged.packet.addresses);
+        let node = node.to_owned();
+        if logged.packet.kind == Kind::Discovery {
+            if let Reason::Denied(number) = logged.reason {
+                let record = LogRecord { node, number, hook, packet, token: None };
+                if !self.discovery.contains(&record) {
+                    self.discovery.push(record);
+                }
+            }
+            return;
+        }
+        let Some(evidence) = self.find(token) else { return };
         let number = match logged.reason {
             Reason::Denied(number) => number,
             Reason::Passed { translated } => {
@@ -98,7 +119,7 @@ impl Ledger {
         match logged.packet.kind {
             Kind::Request => evidence.request_logged = true,
             Kind::Answer | Kind::Refusal | Kind::Error { .. } => evidence.answer_logged = true,
-            Kind::Stream => {}
+            Kind::Stream | Kind::Discovery => {}
         }
         let record = LogRecord { node, number, hook, packet, token: Some(token) };
         if !evidence.logs.contains(&record) {
@@ -136,7 +157,7 @@ impl Ledger {
                     evidence.error.get_or_insert(IcmpError { family, kind, code });
                 }
             }
-            Kind::Stream => {}
+            Kind::Stream | Kind::Discovery => {}
         }
     }
 
@@ -163,7 +184,7 @@ impl Ledger {
 mod tests {
     use super::*;
     use crate::packet;
-    use crate::packet::tests::{ipv4, tcp_header};
+    use crate::packet::tests::{ipv4, ipv6_packet, tcp_header};
     use crate::verdict::Awaited;
 
     #[test]
@@ -204,6 +225,29 @@ mod tests {
         let evidence = ledger.of(0);
         assert_eq!((evidence.sightings.len(), evidence.logs.len(), evidence.passages.len()), (1, 1, 1));
         assert!(ledger.of(0).request_logged && ledger.is_seen(0));
+    }
+
+    /// A question that a rule denies is nobody's, and explains what is lost in its family.
+    #[test]
+    fn denied_neighbour_discovery_is_remembered() {
+        let mut solicitation = vec![135, 0, 0, 0, 0, 0, 0, 0];
+        solicitation.extend([0xfe; 16]);
+        let packet = packet::parse(&ipv6_packet(58, &solicitation)).unwrap();
+        assert_eq!(packet.kind, Kind::Discovery);
+        let mut ledger = Ledger::default();
+        ledger.begin(1);
+        ledger.expect(packet.token, 0);
+        let hook = netproof_model::Hook::Input;
+        for reason in [Reason::Passed { translated: false }, Reason::Denied(3), Reason::Denied(3)] {
+            ledger.logged("node1", &Logged { reason, hook, packet });
+            ledger.delivered(&Place::node("node1"), &packet, || "eth0".into());
+        }
+        ledger.begin(1);
+        let numbers: Vec<u32> = ledger.denied_discovery(Family::Ipv6).iter().map(|log| log.number).collect();
+        assert_eq!(numbers, [3]);
+        assert!(ledger.denied_discovery(Family::Ipv4).is_empty());
+        let evidence = ledger.of(0);
+        assert!(!evidence.request_logged && evidence.logs.is_empty() && evidence.sightings.is_empty());
     }
 
     /// Only requests pass; that they do is no denial, and the order is that of the way.

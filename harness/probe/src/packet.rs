@@ -25,6 +25,9 @@ pub(crate) enum Kind {
         /// Its code.
         code: u8,
     },
+    /// A question or an answer of IPv6 neighbour discovery. It belongs to no probe, and its token means
+    /// nothing.
+    Discovery,
 }
 
 /// A packet that was read.
@@ -131,6 +134,7 @@ fn icmp(protocol: u8, data: &[u8]) -> Option<(Kind, Token)> {
     match (protocol, kind) {
         (ICMP, 8) | (ICMPV6, 128) => Some((Kind::Request, Token(word(data, 8)?))),
         (ICMP, 0) | (ICMPV6, 129) => Some((Kind::Answer, Token(word(data, 8)?))),
+        (ICMPV6, 135 | 136) => Some((Kind::Discovery, Token(0))),
         (ICMP, 3 | 11 | 12) | (ICMPV6, 1..=4) => {
             let (header, rest) = ip_header(data.get(8..)?)?;
             Some((Kind::Error { kind, code }, quoted_token(header.protocol, rest)?))
@@ -241,7 +245,7 @@ pub(crate) mod tests {
     }
 
     /// An IPv6 packet from fd00::1 to fd00::2 with a hop-by-hop header and hop limit 62.
-    fn ipv6_packet(protocol: u8, rest: &[u8]) -> Vec<u8> {
+    pub(crate) fn ipv6_packet(protocol: u8, rest: &[u8]) -> Vec<u8> {
         let mut packet = vec![0x60, 0, 0, 0, 0, 0, 0, 62];
         packet.extend_from_slice(&"fd00::1".parse::<Ipv6Addr>().unwrap().octets());
         packet.extend_from_slice(&"fd00::2".parse::<Ipv6Addr>().unwrap().octets());

@@ -48,6 +48,14 @@ pub struct Plan {
     pub group: Option<String>,
 }
 
+impl Plan {
+    /// How to read what the API leaves open: as was asked for, else as the scenario says, else as our own
+    /// enforcer does.
+    pub(crate) fn profile_or(&self, asked: Option<Profile>) -> Profile {
+        asked.or(self.profile).unwrap_or(Profile::NETPROOF)
+    }
+}
+
 /// Changes, then expectations.
 #[derive(Clone, Debug)]
 pub struct Step {

@@ -10,7 +10,7 @@ use netproof_scenario::plan::Plan;
 use netproof_scenario::run::RunOptions;
 
 pub fn matrix(arguments: &MatrixArguments) -> Exit {
-    let subject = match Subject::load(&arguments.selection) {
+    let subject = match Subject::load(&arguments.selection, &arguments.namespace) {
         Ok(subject) => subject,
         Err(exit) => return exit,
     };
@@ -31,7 +31,7 @@ pub fn matrix(arguments: &MatrixArguments) -> Exit {
     let matrix = if arguments.predict {
         matrix::predict(plan, &question).map_err(Unprobed::from)
     } else {
-        probe(plan, &question)
+        probe(plan, &question, arguments)
     };
     let matrix = match matrix {
         Ok(matrix) => matrix,
@@ -60,10 +60,10 @@ pub fn matrix(arguments: &MatrixArguments) -> Exit {
 }
 
 /// In a sandbox: whoever calls this has started no thread.
-fn probe(plan: &Plan, question: &Question) -> Result<Matrix, Unprobed> {
+fn probe(plan: &Plan, question: &Question, arguments: &MatrixArguments) -> Result<Matrix, Unprobed> {
     // What is wrong with the question is said on every machine.
     matrix::predict(plan, question)?;
     sandbox::enter()
         .map_err(|error| Unprobed::NotDone { message: format!("cannot build clusters here: {error}") })?;
-    matrix::probe(plan, question, &RunOptions::default())
+    matrix::probe(plan, question, &RunOptions { enforcer: arguments.enforcer, ..RunOptions::default() })
 }

@@ -8,6 +8,7 @@
 //! instead of seconds); `NETPROOF_MUTANTS=update` writes the table anew, and with it the page of the documentation.
 
 mod catch;
+mod fuzz;
 mod table;
 
 use catch::{Catch, catch};
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         trial(&bench, "none", |bench| bench.unmutated()),
     ];
     trials.extend(MUTANTS.iter().map(|mutant| trial(&bench, mutant.name, |bench| bench.mutated(mutant))));
+    trials.extend(fuzz::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     let found = bench.found.lock().unwrap_or_else(PoisonError::into_inner);
     if bench.purpose == Purpose::Update
@@ -136,9 +138,9 @@ impl Bench {
         if self.purpose == Purpose::Count {
             return self.count(mutant);
         }
-        let named = self.table.get(mutant.name);
-        // A world has its enforcer: no other mutant may meet it.
+        // Runs that share a world share its enforcer.
         let worlds = Worlds::new(1);
+        let named = self.table.get(mutant.name);
         let plan = named.and_then(|case| self.plans.iter().find(|plan| plan.id.to_string() == *case));
         if let Some(caught) = plan.and_then(|plan| catch(mutant, plan, &worlds)) {
             println!("{}: {caught}", mutant.name);

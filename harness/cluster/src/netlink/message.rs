@@ -13,7 +13,9 @@ use netlink_packet_route::link::{
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourHeader, NeighbourMessage, NeighbourState,
 };
-use netlink_packet_route::neighbour_table::NeighbourTableMessage;
+use netlink_packet_route::neighbour_table::{
+    NeighbourTableAttribute, NeighbourTableMessage, NeighbourTableParameter,
+};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop, RouteNextHopFlags,
     RouteProtocol, RouteScope, RouteType,
@@ -197,6 +199,26 @@ pub(crate) fn forget_neighbour(index: u32, address: IpAddr) -> Request {
     message.header = neighbour_header(index, family(address), NeighbourState::None);
     message.attributes.push(NeighbourAttribute::Destination(neighbour_address(address)));
     (Message::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+/// Has a link ask three times within 0.3 s for a neighbour, and not within three seconds: then who sent a
+/// packet to it is told that nobody answers, before anybody has given up waiting.
+pub(crate) fn ask_quickly(index: u32, ipv6: bool) -> Request {
+    let (family, table) = match ipv6 {
+        false => (AddressFamily::Inet, "arp_cache"),
+        true => (AddressFamily::Inet6, "ndisc_cache"),
+    };
+    let mut message = NeighbourTableMessage::default();
+    message.header.family = family;
+    message.attributes = vec![
+        NeighbourTableAttribute::Name(table.into()),
+        NeighbourTableAttribute::Parms(vec![
+            NeighbourTableParameter::Ifindex(index),
+            NeighbourTableParameter::RetransTime(100),
+            NeighbourTableParameter::McastProbes(3),
+        ]),
+    ];
+    (Message::SetNeighbourTable(message), 0)
 }
 
 /// A static forwarding entry of a bridge: frames to `mac` leave by the port `index`.

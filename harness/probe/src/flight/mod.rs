@@ -143,11 +143,16 @@ impl<'a> Flight<'a> {
     pub(crate) fn finish(mut self, outcome: Outcome, waited: Duration, ledger: &mut Ledger) -> Observation {
         self.socket = None;
         let evidence = std::mem::take(ledger.of(self.index));
-        if outcome != Outcome::Connected && evidence.sightings.is_empty() {
-            ledger.judged_lost(self.token);
-        }
         let mut logs = self.logs;
         logs.extend(evidence.logs.iter().cloned());
+        if matches!(outcome, Outcome::Dropped | Outcome::ReplyLost) && logs.is_empty() {
+            logs.extend_from_slice(ledger.denied_discovery(self.request.family));
+        }
+        // What waits for an answer about a neighbour may still be sent when one comes.
+        let waits = logs.iter().any(|log| log.token.is_none());
+        if outcome != Outcome::Connected && evidence.sightings.is_empty() && !waits {
+            ledger.judged_lost(self.token);
+        }
         let served_by = verdict::served_by(&evidence).cloned();
         let seen_source = evidence.sightings.last().map(|sighting| sighting.packet.source);
         let (sightings, passages) = verdict::path(evidence);

@@ -23,10 +23,12 @@ use thiserror::Error;
 pub struct Question<'a> {
     /// Only this step, if one is named.
     pub step: Option<&'a str>,
-    /// This flow, in the namespace `default` where it names none, instead of those that the steps expect something of.
+    /// This flow, instead of those that the steps expect something of.
     pub flow: Option<&'a Flow>,
-    /// How to read what the API leaves open.
-    pub profile: Profile,
+    /// The namespace of the flow's names that have none.
+    pub namespace: &'a str,
+    /// How to read what the API leaves open; as the plan says, else as our own enforcer does, if absent.
+    pub profile: Option<Profile>,
 }
 
 /// Why there is no explanation, and no matrix.
@@ -88,7 +90,7 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>,
     }
     let mut control = ControlPlane::new(plan.topology.clone()).map_err(NoAnswer::Refused)?;
     control.apply(&plan.initial).map_err(NoAnswer::Refused)?;
-    let flow = question.flow.map(|flow| refs::flow_in(flow.clone(), "default"));
+    let flow = question.flow.map(|flow| refs::flow_in(flow.clone(), question.namespace));
     let mut kept = Kept::default();
     let mut explanations = Vec::new();
     for step in &plan.steps {
@@ -96,10 +98,11 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>,
             control.apply(changes).map_err(NoAnswer::Refused)?;
         }
         let snapshot = control.snapshot();
-        let answers = Answers::new(&snapshot, question.profile);
+        let answers = Answers::new(&snapshot, plan.profile_or(question.profile));
         let mut add = |flow: &Flow, family: Family, answer: Option<Answer>| {
             explanations.push(Explanation {
                 scenario: plan.id.to_string(),
+                profile: plan.profile_or(question.profile).name.to_owned(),
                 step: step.name.clone(),
                 flow: flow.to_string(),
                 family: (plan.topology.family.list().len() > 1).then(|| family.to_string()),

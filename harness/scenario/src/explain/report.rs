@@ -19,8 +19,6 @@ pub const FORMAT: &str = "netproof.explanation/v1alpha1";
 pub struct Report {
     /// The version of this format.
     pub format: &'static str,
-    /// The profile by which points that the API leaves open were read.
-    pub profile: String,
     /// One for each flow of each step, in their order.
     pub explanations: Vec<Explanation>,
 }
@@ -31,6 +29,8 @@ pub struct Report {
 pub struct Explanation {
     /// The scenario run, or the paths of the manifests.
     pub scenario: String,
+    /// The profile by which points that the API leaves open were read.
+    pub profile: String,
     /// The step's name.
     pub step: String,
     /// The flow, its port filled in.

@@ -42,15 +42,40 @@ pub fn has_scenarios(paths: &[PathBuf]) -> bool {
 /// # Errors
 /// Everything that is wrong with any of them.
 pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics> {
+    let name = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
     let mut problems = Problems::default();
+    let mut texts = Vec::new();
+    for Found { path, named, .. } in files::Search::new(files::may_be_manifest).find(paths, &mut problems) {
+        match Source::read(&path) {
+            Ok(source) => texts.push((source, named)),
+            Err(errors) => problems.extend(errors),
+        }
+    }
+    read(name, texts, options, problems)
+}
+
+/// The manifests of one text, for tests.
+#[cfg(test)]
+pub(crate) fn of_text(text: &str, options: &Options) -> Result<Loaded, Diagnostics> {
+    let source = Source::new("objects.yaml", text);
+    read("objects.yaml".to_owned(), vec![(source, true)], options, Problems::default())
+}
+
+/// The texts, each with whether it was named itself, as the objects of one cluster.
+fn read(
+    name: String,
+    texts: Vec<(Arc<Source>, bool)>,
+    options: &Options,
+    mut problems: Problems,
+) -> Result<Loaded, Diagnostics> {
     let mut loaded = Loaded::default();
     let mut objects = Vec::new();
-    for found in files::Search::new(files::may_be_manifest).find(paths, &mut problems) {
-        file(&found, &mut objects, &mut loaded, &mut problems);
+    let context = Context { namespace: options.namespace.clone().unwrap_or_else(|| "default".to_owned()) };
+    for (source, named) in texts {
+        text(&source, named, &context, &mut objects, &mut loaded, &mut problems);
     }
     if objects.is_empty() && problems.errors() == 0 {
-        let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        let message = format!("there is neither a scenario nor a manifest at {}", named.join(", "));
+        let message = format!("there is neither a scenario nor a manifest at {name}");
         problems.push(Diagnostic::error(message).help("name files or folders of Kubernetes objects"));
     }
     let topology = topology_of(options, &mut problems);
@@ -62,33 +87,35 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             }
             _ => true,
         });
-        let id = ScenarioId {
-            suite: String::new(),
-            name: paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" "),
-            variant: Vec::new(),
-        };
+        let id = ScenarioId { suite: String::new(), name, variant: Vec::new() };
         loaded.plans.extend(plan(id, objects, topology, &mut loaded.implied_namespaces, &mut problems));
     }
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
     Ok(loaded)
 }
 
-/// The objects of a file. In a folder, a file in which nothing looks like an object is passed over: a
-/// chart's values, say.
-fn file(found: &Found, objects: &mut Vec<Located>, loaded: &mut Loaded, problems: &mut Problems) {
-    let documents = Source::read(&found.path).and_then(|source| Ok((parse(&source)?, source)));
-    let (documents, source) = match documents {
-        Ok(read) => read,
+/// The objects of a text. In a folder, a file in which nothing looks like an object is passed over: a chart's
+/// values, say.
+fn text(
+    source: &Arc<Source>,
+    named: bool,
+    context: &Context,
+    objects: &mut Vec<Located>,
+    loaded: &mut Loaded,
+    problems: &mut Problems,
+) {
+    let documents = match parse(source) {
+        Ok(documents) => documents,
         Err(errors) => return problems.extend(errors),
     };
     let is_object = |node: &Node| node.get("apiVersion").is_some() || node.get("kind").is_some();
-    if !found.named && !documents.iter().any(is_object) {
+    if !named && !documents.iter().any(is_object) {
         loaded.passed_over_files += 1;
         return;
     }
     loaded.files += 1;
     for node in documents {
-        match read_manifest(&node, &source, &Context::default()) {
+        match read_manifest(&node, source, context) {
             Ok(manifest) => {
                 problems.extend(manifest.warnings);
                 objects.extend(manifest.objects);

@@ -112,7 +112,7 @@ impl States {
             for (name, before) in one {
                 if let Some(after) = other.get(&name).filter(|after| **after != before) {
                     let message = format!(
-                        "each time that the changes are made gives {name} other addresses or ports: {before}, \
+                        "each round of the changes gives {name} other addresses or ports: {before}, \
                          then {after}"
                     );
                     return Err((message, "give it its own: `ip`, `clusterIP`, `nodePort`".to_owned()));

@@ -36,6 +36,11 @@ pub fn explanation_schema() -> String {
     schema::<Report>()
 }
 
+/// The schema of what `matrix --json` writes, as committed at `schema/matrix.json`.
+pub fn matrix_schema() -> String {
+    schema::<crate::matrix::Report>()
+}
+
 fn schema<T: JsonSchema>() -> String {
     format!("{:#}\n", root::<T>())
 }

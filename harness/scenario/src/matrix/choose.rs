@@ -291,10 +291,14 @@ fn no_match(option: &str, selector: &Selector, places: &[Place], snapshot: Optio
     let services = snapshot.iter().flat_map(|snapshot| snapshot.services.keys());
     let mut known: Vec<String> = places.iter().map(ToString::to_string).collect();
     known.extend(services.map(|name| format!("service/{name}")));
-    let bare: Vec<&str> =
-        known.iter().map(|name| name.split_once('/').map_or("", |(_, rest)| rest)).collect();
-    let near = did_you_mean(&selector.text, known.iter().map(String::as_str))
-        .or_else(|| did_you_mean(&selector.text, bare));
+    // As it may be written: whole, without its kind, and by its name alone.
+    let forms = |name: &str| -> Vec<String> {
+        let parts: Vec<&str> = name.split('/').collect();
+        (0..parts.len()).map(|from| parts[from..].join("/")).collect()
+    };
+    let all: Vec<String> = known.iter().flat_map(|name| forms(name)).collect();
+    let near = did_you_mean(&selector.text, all.iter().map(String::as_str))
+        .and_then(|near| known.iter().find(|name| forms(name).iter().any(|form| form == near)));
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there are {}", known.join(", ")),

@@ -37,8 +37,8 @@ pub struct Question {
     pub ports: Vec<PortChoice>,
     /// Services as destinations, too.
     pub services: bool,
-    /// How to read what the API leaves open.
-    pub profile: Profile,
+    /// How to read what the API leaves open; as the plan says, else as our own enforcer does, if absent.
+    pub profile: Option<Profile>,
 }
 
 /// Who reaches whom.
@@ -152,7 +152,7 @@ impl Sign {
             Sign::Open => "left open by the API",
             Sign::Varies => "depends on the backend",
             Sign::Unreachable => "no route",
-            Sign::NotAsked => "not of the cluster",
+            Sign::NotAsked => "outside the cluster",
         }
     }
 }
@@ -204,6 +204,18 @@ impl Cell {
         Cell { predicted, open: Switches::default(), observed: None }
     }
 
+    /// The sign; after it `!` where the packets did otherwise, and what they did where the API leaves it open.
+    fn shown(&self) -> (char, Option<char>) {
+        let observed = self.observed.as_ref().filter(|_| matches!(self.predicted, Sign::Open | Sign::Varies));
+        let did = observed.map(|observed| match observed.word.as_str() {
+            "allow" => '.',
+            "drop" => 'D',
+            "reject" => 'R',
+            _ => 'r',
+        });
+        (self.predicted.sign(), if self.differs() { Some('!') } else { did })
+    }
+
     /// Whether the packets did otherwise than the API says.
     pub fn differs(&self) -> bool {
         self.observed.as_ref().is_some_and(|observed| !observed.differs.is_empty())
@@ -217,7 +229,8 @@ impl Cell {
 pub fn predict(plan: &Plan, question: &Question) -> Result<Matrix, NoAnswer> {
     let (step, snapshot) = crate::explain::state_after(plan, question.step.as_deref())?;
     let chosen = Chosen::new(plan, &snapshot, question)?;
-    let answers = Answers::new(&snapshot, question.profile);
+    let profile = plan.profile_or(question.profile);
+    let answers = Answers::new(&snapshot, profile);
     let mut tables = Vec::new();
     for family in snapshot.topology.family.list() {
         tables.extend(family_tables(&snapshot, &answers, &chosen, *family));
@@ -227,7 +240,7 @@ pub fn predict(plan: &Plan, question: &Question) -> Result<Matrix, NoAnswer> {
         return Err(NoAnswer::NothingLeft { scenario, help: chosen.hint(&snapshot) });
     }
     let objects = chosen.objects(&snapshot);
-    Ok(Matrix { scenario, step: step.name.clone(), profile: question.profile.name, objects, tables })
+    Ok(Matrix { scenario, step: step.name.clone(), profile: profile.name, objects, tables })
 }
 
 /// The tables of one family: places without an address of it stand in none.

@@ -60,6 +60,7 @@ pub fn probe(plan: &Plan, question: &Question, options: &RunOptions) -> Result<M
             }
         }
     }
+    let options = &RunOptions { profile: Some(plan.profile_or(question.profile)), ..options.clone() };
     let (events, outcome) = run_plan(&with_cells(plan, &step.name, expectations), options, &Worlds::new(1));
     if matches!(outcome.status, Status::Errored | Status::Skipped) {
         let errored = events.iter().find_map(|event| match event {
@@ -88,11 +89,15 @@ fn with_cells(plan: &Plan, step: &str, expectations: Vec<Expectation>) -> Plan {
     let mut steps = plan.steps.clone();
     let last = steps.iter().position(|other| other.name == step).map_or(0, |position| position + 1);
     steps.truncate(last);
-    steps.iter_mut().for_each(|step| step.expectations.clear());
+    for step in &mut steps {
+        step.rounds = 1;
+        step.streams.clear();
+        step.expectations.clear();
+    }
     if let Some(last) = steps.last_mut() {
         last.expectations = expectations;
     }
-    Plan { steps, matrix: MatrixPlan::Off, ..plan.clone() }
+    Plan { steps, matrix: MatrixPlan::Off, profile: None, group: None, ..plan.clone() }
 }
 
 /// What is to come of a cell's flow; nothing where it is not asked.

@@ -3,6 +3,7 @@
 use super::{Cell, Matrix, Sign};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The version of the format. It changes when a reader could misread an older or newer one.
 pub const FORMAT: &str = "netproof.matrix/v1alpha1";
@@ -23,7 +24,7 @@ pub struct Report {
     /// What the cluster has, its DNS left out.
     pub objects: ObjectsReport,
     /// Kinds of objects that have nothing to do with the network, with how many were passed over.
-    pub passed_over: std::collections::BTreeMap<String, usize>,
+    pub passed_over: BTreeMap<String, usize>,
     /// Namespaces that manifests are in and none declares.
     pub implied_namespaces: Vec<String>,
     /// How many cells say what.
@@ -163,7 +164,7 @@ impl Report {
                 services: objects.services,
                 policies: objects.policies,
             },
-            passed_over: std::collections::BTreeMap::new(),
+            passed_over: BTreeMap::new(),
             implied_namespaces: Vec::new(),
             cells: CountsReport {
                 allowed: counts.allowed,

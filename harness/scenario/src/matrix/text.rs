@@ -1,7 +1,7 @@
 //! The matrix as a person reads it, and as scenarios write it: tables of signs, cut where the page ends, large
 //! ones by groups of what behaves alike; then what the signs mean, and the sums.
 
-use super::groups::{Group, Groups};
+use super::groups::{self, Group};
 use super::{Cell, Matrix, Sign, Table};
 use netproof_model::Family;
 use netproof_oracle::Switches;
@@ -20,8 +20,8 @@ pub fn text(matrix: &Matrix, width: Option<usize>, full: bool) -> String {
     for (families, tables) in by_family(matrix) {
         let many = tables.iter().any(|table| table.sources.len().max(table.destinations.len()) > MANY);
         let groups = match many && !full {
-            true => Groups::of(&tables),
-            false => Groups::each(&tables),
+            true => groups::alike(&tables),
+            false => groups::each(&tables),
         };
         if let Some(families) = families {
             // Writing to a string cannot fail, here and below.
@@ -57,19 +57,19 @@ fn by_family(matrix: &Matrix) -> Vec<(Option<String>, Vec<&Table>)> {
     }
 }
 
-fn table(text: &mut String, table: &Table, groups: &Groups, width: Option<usize>) {
+fn table(text: &mut String, table: &Table, groups: &[Group], width: Option<usize>) {
     let positions = |names: Vec<String>| -> HashMap<String, usize> {
         names.into_iter().enumerate().map(|(index, name)| (name, index)).collect()
     };
     let rows = positions(table.sources.iter().map(ToString::to_string).collect());
     let columns = positions(table.destinations.iter().map(ToString::to_string).collect());
+    let sources: Vec<&Group> = groups.iter().filter(|group| group.is_row()).collect();
     let here: Vec<&Group> = groups
-        .columns
         .iter()
         .filter(|group| group.names.first().is_some_and(|name| columns.contains_key(name)))
         .collect();
     let corner = format!(":{}", table.port);
-    let first = groups.rows.iter().map(|group| group.label().len()).chain([corner.len()]).max().unwrap_or(0);
+    let first = sources.iter().map(|group| group.label().len()).chain([corner.len()]).max().unwrap_or(0);
     let mut rest = here.as_slice();
     while !rest.is_empty() {
         let mut used = first;
@@ -85,7 +85,7 @@ fn table(text: &mut String, table: &Table, groups: &Groups, width: Option<usize>
             let _ = write!(text, "  {label}");
         });
         text.push('\n');
-        for row in &groups.rows {
+        for row in &sources {
             let mut line = format!("{:first$}", row.label());
             for (column, label) in block.iter().zip(&labels) {
                 let cell = cell(table, row, column, &rows, &columns);
@@ -113,28 +113,20 @@ fn cell<'t>(
     table.cells.get(*rows.get(from)?)?.get(*columns.get(to)?)
 }
 
-/// The sign, with a mark where packets did otherwise.
 fn sign(cell: &Cell) -> String {
-    let mark = if cell.differs() { "!" } else { "" };
-    format!("{}{mark}", cell.predicted.sign())
+    let (sign, mark) = cell.shown();
+    std::iter::once(sign).chain(mark).collect()
 }
 
 /// Whom the names of groups stand for.
-fn alike(text: &mut String, groups: &Groups) {
-    let several: BTreeSet<Vec<String>> = groups
-        .rows
-        .iter()
-        .chain(&groups.columns)
-        .filter(|group| group.names.len() > 1)
-        .map(|group| group.names.clone())
-        .collect();
+fn alike(text: &mut String, groups: &[Group]) {
+    let several: Vec<&Group> = groups.iter().filter(|group| group.names.len() > 1).collect();
     if several.is_empty() {
         return;
     }
     text.push_str("\nAlike (--full shows each):\n");
-    for names in several {
-        let (first, more) = names.split_first().map_or(("", &[][..]), |(first, more)| (first.as_str(), more));
-        let _ = writeln!(text, "  {first}+{}: {}", more.len(), names.join(", "));
+    for group in several {
+        let _ = writeln!(text, "  {}: {}", group.label(), group.short_names().join(", "));
     }
 }
 
@@ -145,6 +137,12 @@ fn legend(text: &mut String, matrix: &Matrix) {
         used.iter().map(|sign| format!("`{}` {}", sign.sign(), sign.meaning())).collect();
     if cells().any(Cell::differs) {
         meanings.push("`!` the packets did otherwise".into());
+    }
+    if cells().any(|cell| cell.shown().1.is_some_and(|mark| mark != '!')) {
+        meanings.push(
+            "after `?` or `~` what the packets did: `.` got through, `D` dropped, `R` rejected, `r` else"
+                .into(),
+        );
     }
     let _ = writeln!(text, "\n{}", meanings.join(", "));
     let open = cells().fold(Switches::default(), |all, cell| all.union(cell.open));

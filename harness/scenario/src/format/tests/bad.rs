@@ -145,7 +145,7 @@ fn steps() {
         label("external/internet: {a: b}"),
         "- name: one\n      changes: [{label: {pod/web: {a: b}}}]".to_owned(),
         "- name: zero\n      changes: [{remove: [pod/web]}]\n    - name: one".to_owned(),
-        "- name: zero\n      changes: [{delete: [pod/web], apply: []}]\n    - name: one".to_owned(),
+        "- name: zero\n      changes: [{delete: [pod/web], apply: [{pod: {name: web}}]}, {}]\n    - name: one".to_owned(),
         "- name: zero\n      apply: [{pod: {name: web, ports: [81]}}]\n    - name: one".to_owned(),
         "- name: zero\n      apply: [{pod: {name: web, node: node2}}]\n    - name: one".to_owned(),
         "- name: one\n    - name: one".to_owned(),

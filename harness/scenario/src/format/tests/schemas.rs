@@ -36,6 +36,11 @@ fn explanation() {
 }
 
 #[test]
+fn matrix() {
+    check("matrix.json", &matrix_schema());
+}
+
+#[test]
 fn suite() {
     check("suite.json", &suite_schema());
 }
@@ -66,9 +71,14 @@ fn every_field_is_described() {
             _ => {}
         }
     }
-    for schema in
-        [scenario_schema(), suite_schema(), topology_schema(), case_table_schema(), explanation_schema()]
-    {
+    for schema in [
+        scenario_schema(),
+        suite_schema(),
+        topology_schema(),
+        case_table_schema(),
+        explanation_schema(),
+        matrix_schema(),
+    ] {
         let mut missing = Vec::new();
         walk("", &serde_json::from_str(&schema).unwrap(), &mut missing);
         assert_eq!(missing, Vec::<String>::new());

@@ -209,3 +209,136 @@ fn told(observation: &Observation, change: Option<Moment>, denials: &[Denial]) -
     };
     format!("probe {}, {when}: {what}", observation.token)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::judge::tests::observation;
+    use super::*;
+    use crate::claim::Contradiction;
+    use netproof_model::observation::{LogRecord, PacketAddresses, Sighting};
+    use netproof_model::{Hook, Place, Protocol, Token};
+
+    fn packet() -> PacketAddresses {
+        PacketAddresses {
+            source: "10.244.1.2".parse().unwrap(),
+            destination: "10.244.1.3".parse().unwrap(),
+            protocol: Protocol::Tcp,
+            source_port: 1000,
+            destination_port: 80,
+        }
+    }
+
+    fn denied() -> Observation {
+        let log =
+            LogRecord { node: "node1".into(), number: 1, hook: Hook::Forward, packet: packet(), token: None };
+        Observation { logs: vec![log], ..observation(Outcome::Dropped) }
+    }
+
+    /// The server got the request.
+    fn received(outcome: Outcome) -> Observation {
+        let place = Place::pod("default", "web");
+        let sighting = Sighting { place, interface: "eth0".into(), packet: packet(), token: Token(7) };
+        Observation { sightings: vec![sighting], ..observation(outcome) }
+    }
+
+    fn agrees() -> Claim {
+        Claim { says: "deny".into(), contradiction: None }
+    }
+
+    fn during() -> Option<Moment> {
+        Some(Moment { number: 2, generation: 4, since: Duration::from_micros(310), under_way: true })
+    }
+
+    /// A stream whose probes, all but some, are as they should be.
+    fn judged(never: Never, fine: (usize, &Observation), others: &[(Observation, Option<Moment>)]) -> Judged {
+        let mut tally = Tally::new(never);
+        for _ in 0..fine.0 {
+            tally.add(fine.1.clone(), during());
+        }
+        for (observation, change) in others {
+            tally.add(observation.clone(), *change);
+        }
+        tally.judge(&agrees(), 100, true, &|_| Vec::new())
+    }
+
+    #[test]
+    fn one_probe_is_enough_to_fail() {
+        let good = judged(Never::Allow, (300, &denied()), &[]);
+        assert_eq!((good.status, good.messages.len()), (Status::Passed, 0));
+        assert_eq!(good.observed, "none of 300 probes got through while 100 changes were made");
+        // That the request was received is enough, whatever became of the answer.
+        for outcome in [Outcome::Connected, Outcome::ReplyLost, Outcome::Refused, Outcome::Dropped] {
+            let bad = judged(Never::Allow, (300, &denied()), &[(received(outcome), during())]);
+            assert_eq!((bad.status, bad.outcome), (Status::Failed, Some(outcome)));
+        }
+        let connected = observation(Outcome::Connected);
+        let good = judged(Never::Cut, (300, &connected), &[]);
+        assert_eq!(good.observed, "all 300 probes were answered while 100 changes were made");
+        assert_eq!(good.status, Status::Passed);
+        for bad in [
+            denied(),
+            received(Outcome::ReplyLost),
+            observation(Outcome::NoAnswer),
+            observation(Outcome::Refused),
+        ] {
+            assert_eq!(judged(Never::Cut, (300, &connected), &[(bad, None)]).status, Status::Failed);
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_window() {
+        let since = Duration::from_millis(4);
+        let after = Some(Moment { number: 3, generation: 5, since, under_way: false });
+        let got = [
+            (received(Outcome::ReplyLost), during()),
+            (
+                Observation { served_by: Some(Place::pod("default", "web")), ..received(Outcome::Connected) },
+                after,
+            ),
+            (received(Outcome::Connected), None),
+            (received(Outcome::Connected), None),
+        ];
+        insta::assert_snapshot!(judged(Never::Allow, (300, &denied()), &got).messages.join("\n"));
+        let lost = [(observation(Outcome::Dropped), during())];
+        insta::assert_snapshot!(
+            judged(Never::Cut, (300, &observation(Outcome::Connected)), &lost).messages.join("\n")
+        );
+    }
+
+    #[test]
+    fn what_proves_nothing_is_no_pass() {
+        let few = judged(Never::Allow, (ENOUGH - 1, &denied()), &[(denied(), None), (denied(), None)]);
+        assert_eq!(few.status, Status::Errored);
+        insta::assert_snapshot!(few.messages.join("\n"));
+        let lost = judged(Never::Allow, (300, &observation(Outcome::Dropped)), &[]);
+        assert_eq!(lost.status, Status::Errored);
+        insta::assert_snapshot!(lost.messages.join("\n"));
+        let mut tally = Tally::new(Never::Allow);
+        (0..300).for_each(|_| tally.add(observation(Outcome::Dropped), during()));
+        // An enforcer that gives no evidence is believed.
+        assert_eq!(tally.judge(&agrees(), 1, false, &|_| Vec::new()).status, Status::Passed);
+        let contradiction = Contradiction { state: 1, says: "allow".into(), derivation: String::new() };
+        let claim = Claim { says: "deny, then allow".into(), contradiction: Some(contradiction) };
+        let wrong = tally.judge(&claim, 1, false, &|_| Vec::new());
+        assert_eq!(wrong.status, Status::Failed);
+        insta::assert_snapshot!(wrong.messages.join("\n"));
+    }
+
+    #[test]
+    fn a_probe_belongs_to_the_change_that_had_begun() {
+        let log = Log::default();
+        let before = Instant::now();
+        log.begin(3);
+        let first = Instant::now();
+        log.end();
+        let between = Instant::now();
+        log.begin(4);
+        let second = Instant::now();
+        let of = |time| log.at(time).map(|moment| (moment.number, moment.generation, moment.under_way));
+        assert_eq!(log.len(), 2);
+        assert_eq!(of(before), None);
+        assert_eq!(of(first), Some((1, 3, true)));
+        assert_eq!(of(between), Some((1, 3, false)));
+        assert_eq!(of(second), Some((2, 4, true)));
+    }
+}

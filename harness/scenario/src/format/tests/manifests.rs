@@ -1,0 +1,99 @@
+//! Manifests without a scenario: what they become, what is allowed for, and what is refused.
+
+use super::*;
+use crate::format::manifests;
+
+const WEB: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, ports: [{containerPort: 80}]}]}
+";
+
+#[test]
+fn a_folder_is_one_cluster() {
+    let folder = Folder::new(&[
+        ("b/web.yaml", WEB),
+        (
+            "b/list.json",
+            r#"{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Secret"}]}"#,
+        ),
+        (
+            "a.yaml",
+            "{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: dev}, spec: {containers: [{name: a}]}}",
+        ),
+        ("z.yaml", "{apiVersion: v1, kind: Namespace, metadata: {name: dev, labels: {team: a}}}"),
+        ("node.yaml", "{apiVersion: v1, kind: Node, metadata: {name: ip-10-0-0-1}}"),
+        ("values.yaml", "replicas: 2"),
+        ("README.md", "# not read"),
+    ]);
+    let loaded =
+        manifests::load(&[folder.path("")], &Options::default()).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(loaded.implied_namespaces, ["shop"]);
+    let passed_over: Vec<(&str, usize)> =
+        loaded.passed_over.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
+    assert_eq!(passed_over, [("Node", 1), ("Secret", 1)]);
+    assert_eq!((loaded.files, loaded.passed_over_files), (5, 1));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let [plan] = &loaded.plans[..] else { panic!("one plan") };
+    let mut control = netproof_controlplane::ControlPlane::new(plan.topology.clone()).unwrap();
+    let snapshot = control.apply(&plan.initial).unwrap();
+    let pods: Vec<String> = snapshot.pods.keys().map(ToString::to_string).collect();
+    assert_eq!(pods, ["dev/a", "kube-system/coredns", "shop/web-0"]);
+    assert_eq!(snapshot.namespaces["dev"].metadata.labels["team"], "a", "declared after its pod");
+    assert!(!manifests::has_scenarios(&[folder.path("")]));
+}
+
+#[test]
+fn a_folder_with_a_scenario_is_scenarios() {
+    let folder = Folder::new(&[("web.yaml", WEB), ("scenario.yaml", GOOD)]);
+    assert!(manifests::has_scenarios(&[folder.path("")]));
+}
+
+#[test]
+fn wrong_manifests_say_where_and_why() {
+    let policy = |api_version: &str, selector: &str| {
+        format!(
+            "{{apiVersion: {api_version}, kind: NetworkPolicy, metadata: {{name: a, namespace: shop}}, spec: {{podSelector: {selector}}}}}"
+        )
+    };
+    let wrong = [
+        format!("{WEB}---\n{WEB}"),
+        format!(
+            "{WEB}---\n{{apiVersion: v1, kind: Pod, metadata: {{name: web-0, namespace: shop}}, spec: {{containers: [{{name: a}}]}}}}"
+        ),
+        WEB.replace("labels: {app: web}", "labels: {app: wep}"),
+        WEB.replace("containerPort: 80", "containerport: 80"),
+        WEB.replace("containers: [", "nodeName: node7, containers: ["),
+        policy("projectcalico.org/v3", "{}"),
+        policy("networking.k8s.io/v1beta1", "{}"),
+        "replicas: 2".to_owned(),
+        "{apiVersion: v1, kind: Secret}".to_owned(),
+        "a: [".to_owned(),
+    ];
+    let all: Vec<String> = wrong
+        .iter()
+        .map(|text| match manifests::of_text(text, &Options::default()) {
+            Ok(loaded) => panic!("accepted {text}: {:?}", loaded.plans),
+            Err(errors) => errors.to_string(),
+        })
+        .collect();
+    insta::assert_snapshot!(all.join("\n\n----\n\n"));
+    let nowhere = Options { topology: Some("two-node".into()), ..Options::default() };
+    let error = manifests::of_text(WEB, &nowhere).unwrap_err().to_string();
+    assert!(error.contains("did you mean `two-nodes`"), "{error}");
+}
+
+#[test]
+fn selectors_that_match_nothing_are_warned_of() {
+    let text = format!(
+        "{WEB}---\n{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: a, namespace: shop}}, spec: {{podSelector: {{matchLabels: {{app: wep}}}}}}}}"
+    );
+    let loaded = manifests::of_text(&text, &Options::default()).unwrap();
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(warnings.join("\n"));
+}
