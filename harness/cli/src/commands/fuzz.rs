@@ -221,7 +221,8 @@ impl<'a> Report<'a> {
     }
 
     fn summary(&self, seconds: f64) -> String {
-        let Totals { cases, pairs, cells, allowed, denied, other, undefined, unproven, skipped, .. } = &self.totals;
+        let Totals { cases, pairs, cells, allowed, denied, other, undefined, unproven, skipped, .. } =
+            &self.totals;
         let mut text = format!(
             "{pairs} pairs of cluster and policies in {cases} clusters, {cells} cells: {allowed} allowed, {denied} denied, \
              {other} other, {undefined} undefined\n"

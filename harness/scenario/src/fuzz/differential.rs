@@ -2,9 +2,9 @@
 
 use super::case::Case;
 use super::generate::{Fixed, generate};
+use super::random::Random;
 use super::shrink::{Limits, shrink};
 use super::text::{About, text};
-use super::random::Random;
 use super::trial::{Finding, Trial, try_text};
 use super::visits::{self, Visit};
 use crate::run::{RunOptions, Worlds};

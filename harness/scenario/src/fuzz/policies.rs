@@ -132,8 +132,13 @@ fn selector<const N: usize>(random: &mut Random, from: &[(&str, &str); N]) -> Se
 
 fn requirement<const N: usize>(random: &mut Random, from: &[(&str, &str); N]) -> Requirement {
     let (key, value) = random.pick(from);
-    let operator =
-        random.pick(&[Operator::In, Operator::NotIn, Operator::NotIn, Operator::Exists, Operator::DoesNotExist]);
+    let operator = random.pick(&[
+        Operator::In,
+        Operator::NotIn,
+        Operator::NotIn,
+        Operator::Exists,
+        Operator::DoesNotExist,
+    ]);
     let values = match operator {
         Operator::Exists | Operator::DoesNotExist => Vec::new(),
         Operator::In | Operator::NotIn => {

@@ -77,9 +77,7 @@ impl Smaller for Peer {
     fn smaller(&self) -> Vec<Self> {
         match self {
             Peer::Pods(pods) => pods.smaller().into_iter().map(Peer::Pods).collect(),
-            Peer::Namespaces(namespaces) => {
-                namespaces.smaller().into_iter().map(Peer::Namespaces).collect()
-            }
+            Peer::Namespaces(namespaces) => namespaces.smaller().into_iter().map(Peer::Namespaces).collect(),
             Peer::PodsOfNamespaces(namespaces, pods) => {
                 let mut all = vec![Peer::Pods(pods.clone()), Peer::Namespaces(namespaces.clone())];
                 let less = namespaces.smaller().into_iter();

@@ -162,7 +162,9 @@ impl Lines {
 
     /// The objects that are new or not as before, except where only labels are.
     fn applied(&mut self, level: usize, before: &State, after: &State) {
-        for (name, labels) in after.namespaces.iter().filter(|(name, _)| !before.namespaces.contains_key(*name)) {
+        for (name, labels) in
+            after.namespaces.iter().filter(|(name, _)| !before.namespaces.contains_key(*name))
+        {
             // That one exists from the start.
             if name == "default" {
                 continue;
@@ -284,9 +286,8 @@ fn short_pod(name: &NamespacedName, pod: &Pod) -> String {
 
 fn short_service(name: &NamespacedName, service: &Service) -> String {
     let NamespacedName { namespace, name } = name;
-    let port = |it: &ServicePort| {
-        quoted(&format!("{}:{}{}", it.number, it.target, protocol_suffix(it.protocol)))
-    };
+    let port =
+        |it: &ServicePort| quoted(&format!("{}:{}{}", it.number, it.target, protocol_suffix(it.protocol)));
     let ports = list(service.ports.iter().map(port));
     let kind = if service.node_port { ", type: NodePort" } else { "" };
     let selector = mapping(&service.selector);
@@ -346,7 +347,8 @@ fn selector(selector: &Selector) -> String {
             Operator::Exists => "Exists",
             Operator::DoesNotExist => "DoesNotExist",
         };
-        let values = (!values.is_empty()).then(|| format!(", values: {}", list(values.iter().map(|it| quoted(it)))));
+        let values =
+            (!values.is_empty()).then(|| format!(", values: {}", list(values.iter().map(|it| quoted(it)))));
         format!("{{key: {}, operator: {word}{}}}", quoted(key), values.unwrap_or_default())
     };
     let expressions = selector.expressions.as_ref();

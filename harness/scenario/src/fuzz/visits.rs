@@ -6,15 +6,15 @@ use super::text::{About, Expected, flow_port, text};
 use crate::format::{Options, load_text};
 use crate::plan::Plan;
 use crate::prediction::{Answer, Answers};
-use netproof_model::Place;
-use netproof_model::topology::ListenPort;
-use netproof_oracle::PortProtocol;
-use std::collections::BTreeSet;
 use netproof_api::Source;
 use netproof_controlplane::{ChangeError, ControlPlane};
+use netproof_model::Place;
+use netproof_model::topology::ListenPort;
 use netproof_model::{Families, NamespacedName};
+use netproof_oracle::PortProtocol;
 use netproof_oracle::Profile;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// So many are tried in a state.
@@ -90,7 +90,8 @@ fn of_state(cluster: &Cluster, state: &State, random: &mut Random) -> Vec<Visit>
     for _ in 0..OF_A_STATE {
         let Some((name, pod)) = random.choose(&pods) else { break };
         let (one, node) = (End::Pod((*name).clone()), End::Node(random.below(cluster.nodes)));
-        let served = |random: &mut Random| random.choose(&pod.ports).map(|port| flow_port(port.number, port.protocol));
+        let served =
+            |random: &mut Random| random.choose(&pod.ports).map(|port| flow_port(port.number, port.protocol));
         let visit = match random.weighted([25, 20, 15, 10, 10, 20]) {
             0 => served(random).map(|port| (node, one, port)),
             1 => random.choose(&pods).map(|(other, _)| (one, End::Pod((*other).clone()), "icmp".to_owned())),
@@ -100,7 +101,11 @@ fn of_state(cluster: &Cluster, state: &State, random: &mut Random) -> Vec<Visit>
                     Some(name) => End::External((*name).clone()),
                     None => node,
                 };
-                Some(if random.chance(50) { (host, one, "icmp".to_owned()) } else { (one, host, "icmp".to_owned()) })
+                Some(if random.chance(50) {
+                    (host, one, "icmp".to_owned())
+                } else {
+                    (one, host, "icmp".to_owned())
+                })
             }
             4 => {
                 let agent = random.choose(&agents).map(|(name, _)| End::Pod((*name).clone()));
@@ -136,10 +141,12 @@ pub(super) fn expectations(
     visits: &[Vec<Visit>],
     profile: Profile,
 ) -> BTreeMap<usize, Vec<Expected>> {
-    let mut about = About { name: "visits".to_owned(), description: "Visits.".to_owned(), ..About::default() };
+    let mut about =
+        About { name: "visits".to_owned(), description: "Visits.".to_owned(), ..About::default() };
     for (index, (state, visits)) in case.states.iter().zip(visits).enumerate() {
         let possible = visits.iter().filter(|visit| visit.is_possible(&case.cluster, state));
-        let unjudged = |visit: &Visit| Expected { flow: visit.to_string(), family: None, line: "verdict: allow".into() };
+        let unjudged =
+            |visit: &Visit| Expected { flow: visit.to_string(), family: None, line: "verdict: allow".into() };
         about.expectations.insert(index, possible.map(unjudged).collect());
     }
     // What is wrong with a case is said when it is tried.
@@ -150,11 +157,7 @@ pub(super) fn expectations(
     answers(plan, profile, dual).unwrap_or_default()
 }
 
-fn answers(
-    plan: &Plan,
-    profile: Profile,
-    dual: bool,
-) -> Result<BTreeMap<usize, Vec<Expected>>, ChangeError> {
+fn answers(plan: &Plan, profile: Profile, dual: bool) -> Result<BTreeMap<usize, Vec<Expected>>, ChangeError> {
     let mut control = ControlPlane::new(plan.topology.clone())?;
     control.apply(&plan.initial)?;
     let mut all = BTreeMap::new();

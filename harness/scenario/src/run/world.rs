@@ -164,8 +164,8 @@ impl World {
     }
 
     /// Probes once more, with a witness in every namespace.
-    pub(crate) fn trace(&mut self, request: &ProbeRequest) -> Result<Observation, HarnessError> {
-        Ok(self.prober.trace(&self.cluster, request)?)
+    pub(crate) fn trace(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, HarnessError> {
+        Ok(self.prober.trace(&self.cluster, requests)?)
     }
 
     /// What the rules that logged a probe's packets stand for, in the order of the packet's way.
