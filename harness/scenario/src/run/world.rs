@@ -166,8 +166,8 @@ impl World {
     }
 
     /// Probes once more, with a witness in every namespace.
-    pub(crate) fn trace(&mut self, request: &ProbeRequest) -> Result<Observation, HarnessError> {
-        Ok(self.prober.trace(&self.cluster, request)?)
+    pub(crate) fn trace(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, HarnessError> {
+        Ok(self.prober.trace(&self.cluster, requests)?)
     }
 
     /// Whether every packet that the enforcer denies leaves evidence.

@@ -8,6 +8,9 @@ mod compare;
 mod table;
 mod tell;
 
+#[cfg(test)]
+mod tests;
+
 pub use table::{Cell, Table};
 
 use super::states::State;
