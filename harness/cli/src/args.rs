@@ -1,5 +1,9 @@
 //! What may stand on the command line.
 
+mod fuzz;
+
+pub use fuzz::FuzzArguments;
+
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use netproof_model::flow::{Flow, FlowError};
@@ -52,6 +56,8 @@ pub enum Command {
     Validate(ValidateArguments),
     /// Say why flows are allowed or denied, from what the API says, without building anything.
     Explain(ExplainArguments),
+    /// Hold random clusters and policies against the API, with packets.
+    Fuzz(FuzzArguments),
     /// Show who reaches whom, in a scenario or with manifests, by packets or as the API says.
     Matrix(MatrixArguments),
     /// Show what this machine can do.
@@ -182,6 +188,9 @@ pub struct ExplainArguments {
     /// This flow, whatever the steps expect: pod/client -> service/web:80. Manifests need one.
     #[arg(help_heading = "Explaining", long, value_name = "FLOW", value_parser = flow)]
     pub flow: Option<Flow>,
+    /// The namespace of names in --flow that have none, and of manifests that name none.
+    #[arg(help_heading = "Explaining", long, short, value_name = "NAME", default_value = "default", value_parser = namespace)]
+    pub namespace: String,
     /// Write JSON, with every decision as data.
     #[arg(help_heading = "Explaining", long)]
     pub json: bool,
@@ -212,6 +221,9 @@ pub struct MatrixArguments {
     /// Only these ports: 80, 53/udp, metrics/tcp, icmp [default: all that the destinations serve].
     #[arg(help_heading = "Asking", long = "port", value_name = "PORT", value_delimiter = ',')]
     pub ports: Vec<PortChoice>,
+    /// The namespace of manifests that name none.
+    #[arg(help_heading = "Asking", long, short, value_name = "NAME", default_value = "default", value_parser = namespace)]
+    pub namespace: String,
     /// Services as destinations as well, at their cluster IPs.
     #[arg(help_heading = "Asking", long)]
     pub services: bool,
@@ -332,6 +344,10 @@ fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
 
 fn flow(text: &str) -> Result<Flow, String> {
     text.parse().map_err(|error: FlowError| format!("{}; {}", error.message, error.help))
+}
+
+fn namespace(name: &str) -> Result<String, String> {
+    netproof_api::names::check_dns_label(name).map(|()| name.to_owned())
 }
 
 fn profile(name: &str) -> Result<Profile, String> {

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Command::List(arguments) => commands::list::list(&arguments),
         Command::Validate(arguments) => commands::validate::validate(&arguments),
         Command::Explain(arguments) => commands::explain::explain(&arguments),
+        Command::Fuzz(arguments) => commands::fuzz::fuzz(&arguments),
         Command::Matrix(arguments) => commands::matrix::matrix(&arguments),
         Command::Doctor => commands::doctor::doctor(),
     };

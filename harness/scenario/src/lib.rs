@@ -5,6 +5,7 @@
 mod claim;
 pub mod explain;
 pub mod format;
+pub mod fuzz;
 pub mod matrix;
 pub mod plan;
 pub mod prediction;

@@ -10,7 +10,7 @@ use netproof_scenario::plan::Plan;
 use netproof_scenario::run::RunOptions;
 
 pub fn matrix(arguments: &MatrixArguments) -> Exit {
-    let subject = match Subject::load(&arguments.selection) {
+    let subject = match Subject::load(&arguments.selection, &arguments.namespace) {
         Ok(subject) => subject,
         Err(exit) => return exit,
     };

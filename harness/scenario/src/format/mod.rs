@@ -31,6 +31,7 @@ mod types;
 mod unions;
 mod variants;
 mod walk;
+mod warnings;
 mod wish;
 mod words;
 
@@ -54,6 +55,7 @@ use netproof_oracle::Profile;
 use scenario::Loader;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 use walk::Scenario;
 
 /// What the command line says about loading.
@@ -68,6 +70,8 @@ pub struct Options {
     pub wiring: Option<Wiring>,
     /// The address families of every run, instead of what a scenario or its topology says.
     pub family: Option<Families>,
+    /// The namespace of manifests that name none; `default` if absent.
+    pub namespace: Option<String>,
     /// Only scenario runs that this expression chooses.
     pub filter: Option<String>,
     /// Expectations that contradict the API are errors, at the points that it leaves open with this profile's
@@ -163,6 +167,20 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             Diagnostic::error(message)
                 .help("a scenario is a YAML document with `kind: Scenario`, or `kind: CaseTable`"),
         );
+    }
+    loaded.warnings = Diagnostics::check(problems.into_vec())?;
+    Ok(loaded)
+}
+
+/// Reads the scenarios of a text that is in memory, and plans every variant of each. They are in no suite, and
+/// `options.filter` leaves none out.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(source: &Arc<Source>, options: &Options) -> Result<Loaded, Diagnostics> {
+    let (mut loaded, mut problems) = (Loaded::default(), Problems::default());
+    for scenario in Loader::new(options).text(source, &mut loaded, &mut problems) {
+        plan(&scenario, options, None, &mut loaded, &mut problems);
     }
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
     Ok(loaded)

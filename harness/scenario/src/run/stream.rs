@@ -70,7 +70,7 @@ pub(super) fn run(
     // Where the prober broke, the changes broke off for that reason.
     probed?;
     changed?;
-    let evidence = world.gives_evidence();
+    let evidence = world.explains();
     let elapsed = begin.elapsed();
     let tallies = conductor.tallies;
     let told = step.streams.iter().zip(&requests).zip(&claims).zip(&tallies);

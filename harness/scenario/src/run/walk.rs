@@ -2,7 +2,7 @@
 
 use super::cells::{Choice, Matrix};
 use super::judge;
-use super::record::Found;
+use super::record::{Found, Way};
 use super::rehearsal::{fresh_requests, is_rehearsed, judge_rehearsal};
 use super::stage::{Stage, Worlds};
 use super::states::{self, State, chosen};
@@ -165,8 +165,8 @@ impl<'a> Walk<'a> {
                         observation,
                         denials: Vec::new(),
                     };
-                    let request = moves.then_some(request);
-                    self.record(world, step, expectation.into(), request, found)?;
+                    let way = if moves { Way::Again(request) } else { Way::Known(Vec::new()) };
+                    self.record(world, step, expectation.into(), way, found)?;
                 }
             }
             if let Some(matrix) = matrix {
@@ -284,7 +284,7 @@ impl<'a> Walk<'a> {
         let unchecked = judge::unchecked_decider(expectation, &judgement, &denials);
         let found =
             Found { phase: Phase::Run, expected, predicted, derivation, judgement, observation, denials };
-        self.record(world, step, expectation.into(), Some(&request), found)?;
+        self.record(world, step, expectation.into(), Way::Again(&request), found)?;
         if let Some(why) = unchecked {
             self.skip_decider(expectation, why);
         }
@@ -323,7 +323,7 @@ impl<'a> Walk<'a> {
                 observation,
                 denials,
             };
-            self.record(world, step, expectation.into(), Some(&request), found)?;
+            self.record(world, step, expectation.into(), Way::Again(&request), found)?;
         }
         match matrix {
             Some(matrix) => self.try_cells_afterwards(world, step, matrix, &known.cells),

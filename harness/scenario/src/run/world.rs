@@ -134,11 +134,6 @@ impl World {
         Ok(states)
     }
 
-    /// Whether the enforcer says of each packet that it denies who decided that.
-    pub(super) fn gives_evidence(&self) -> bool {
-        self.snapshot().nodes.keys().any(|node| self.enforcer.identities(node).is_some())
-    }
-
     /// Starts over from another control plane, on the same topology.
     pub(crate) fn restart(&mut self, control: ControlPlane) -> Result<(), HarnessError> {
         self.control = control;
@@ -171,8 +166,8 @@ impl World {
     }
 
     /// Probes once more, with a witness in every namespace.
-    pub(crate) fn trace(&mut self, request: &ProbeRequest) -> Result<Observation, HarnessError> {
-        Ok(self.prober.trace(&self.cluster, request)?)
+    pub(crate) fn trace(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, HarnessError> {
+        Ok(self.prober.trace(&self.cluster, requests)?)
     }
 
     /// Whether every packet that the enforcer denies leaves evidence.

@@ -4,7 +4,7 @@ use super::*;
 use std::fmt::Write as _;
 
 /// A table that is right, for cases to change one thing of.
-const TABLE: &str = "\
+pub(super) const TABLE: &str = "\
 apiVersion: netproof/v1alpha1
 kind: CaseTable
 metadata: {name: ports, labels: {team: net}, tags: [example]}
@@ -71,9 +71,9 @@ fn cases_that_start_alike_are_a_group() {
     assert_eq!(sizes, [6, 6, 3, 3], "{groups:?}");
     for (group, plans) in groups {
         assert!(group.is_some());
-        let same = plans.iter().all(|plan| {
-            kind(plan) == kind(plans[0]) && std::sync::Arc::ptr_eq(&plan.topology, &plans[0].topology)
-        });
+        let same = plans
+            .iter()
+            .all(|plan| kind(plan) == kind(plans[0]) && Arc::ptr_eq(&plan.topology, &plans[0].topology));
         assert!(same, "{group:?}");
     }
     // A scenario that is no case of a table is alone, whatever it starts with.

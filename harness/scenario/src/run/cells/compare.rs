@@ -67,6 +67,11 @@ impl Predicted {
         self.answer.courses.iter().all(|course| course.word == Word::Allow)
     }
 
+    /// Whether somebody listens wherever it may lead.
+    pub(super) fn is_served(&self) -> bool {
+        self.silent.is_empty()
+    }
+
     /// Counts it.
     pub(super) fn count(&self, counts: &mut PredictedCells) {
         let open = self.answer.courses.iter().find_map(|course| match &course.word {
@@ -76,7 +81,7 @@ impl Predicted {
         let all = |what: fn(&Word) -> bool| self.answer.courses.iter().all(|course| what(&course.word));
         if let Some(switches) = open {
             *counts.undefined.entry(switches).or_default() += 1;
-        } else if all(|word| *word == Word::Allow) && self.silent.is_empty() {
+        } else if all(|word| *word == Word::Allow) && self.is_served() {
             counts.allowed += 1;
         } else if all(denies) {
             counts.denied += 1;

@@ -1,0 +1,53 @@
+//! The command line of `netproof fuzz`.
+
+use super::{FamilyName, WiringName, duration, enforcer, jobs, profile};
+use clap::Args;
+use netproof_oracle::Profile;
+use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_SEED};
+use netproof_scenario::run::EnforcerChoice;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `netproof fuzz`.
+#[derive(Debug, Args)]
+pub struct FuzzArguments {
+    /// Begin no cluster after so many seconds [default: 60, unless --pairs is given].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub seconds: Option<u64>,
+    /// Try so many pairs of cluster and policies.
+    #[arg(long, value_name = "N", value_parser = pairs)]
+    pub pairs: Option<NonZeroUsize>,
+    /// The seed of every random choice; the same seed makes the same clusters and policies.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
+    /// The folder where a scenario file is written for each failure.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// Wire every cluster in this way [default: any].
+    #[arg(long, value_name = "WIRING")]
+    pub wiring: Option<WiringName>,
+    /// Use these address families [default: any].
+    #[arg(long, value_name = "FAMILY")]
+    pub family: Option<FamilyName>,
+    /// Who enforces policy, as for `run`.
+    #[arg(long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer)]
+    pub enforcer: EnforcerChoice,
+    /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
+    /// kube-router, antrea or aws.
+    #[arg(long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
+    pub profile: Profile,
+    /// How many clusters at once [default: the number of processors].
+    #[arg(long, short, value_name = "N", value_parser = jobs, allow_negative_numbers = true)]
+    pub jobs: Option<NonZeroUsize>,
+    /// The longest that one cluster may take: 90s, 500ms, 2m.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+    /// Print what was done as a JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn pairs(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "write a whole number from 1".to_owned())
+}

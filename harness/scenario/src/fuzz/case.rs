@@ -1,0 +1,163 @@
+//! A case: a cluster, and the states that its objects pass through. What changes from one state to the next is
+//! no part of it: the text is written from their differences, so that whatever is left out, the rest is valid.
+
+use super::policy::Policy;
+use netproof_api::core::TransportProtocol;
+use netproof_model::{Families, NamespacedName, Wiring};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Labels, by key.
+pub type Labels = BTreeMap<String, String>;
+
+/// A cluster and its states.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// What stays.
+    pub cluster: Cluster,
+    /// The objects, state by state; each is one pair of cluster and policies. At least one.
+    pub states: Vec<State>,
+}
+
+/// Nodes and wires, and who is outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// How pods are joined to their node.
+    pub wiring: Wiring,
+    /// The address families.
+    pub family: Families,
+    /// How many nodes there are, at least one.
+    pub nodes: usize,
+    /// Whether nodes masquerade what their pods send out.
+    pub nat_outgoing: bool,
+    /// Hosts outside the cluster, by name.
+    pub externals: BTreeMap<String, External>,
+}
+
+/// A host outside the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct External {
+    /// Where it is: the last part of its addresses.
+    pub host: u8,
+    /// Where it listens.
+    pub ports: Vec<PodPort>,
+}
+
+/// All objects at one time. The namespaces of all other objects are among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Labels of namespaces.
+    pub namespaces: BTreeMap<String, Labels>,
+    /// Pods. No two have the same address.
+    pub pods: BTreeMap<NamespacedName, Pod>,
+    /// Services.
+    pub services: BTreeMap<NamespacedName, Service>,
+    /// Policies.
+    pub policies: BTreeMap<NamespacedName, Policy>,
+}
+
+/// A pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its node, from 0.
+    pub node: usize,
+    /// The last part of its addresses, unique among the pods of its node.
+    pub host: u8,
+    /// Its container ports, on which it listens.
+    pub ports: Vec<PodPort>,
+    /// Whether it lives in its node's network.
+    pub host_network: bool,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// Another number is another pod of the same name.
+    pub incarnation: usize,
+}
+
+/// A port of a pod or of a host outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodPort {
+    /// Its name, unique in the pod.
+    pub name: Option<String>,
+    /// Its number.
+    pub number: u16,
+    /// Its protocol.
+    pub protocol: TransportProtocol,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its selector.
+    pub selector: Labels,
+    /// Its ports.
+    pub ports: Vec<ServicePort>,
+    /// Whether it has node ports, too.
+    pub node_port: bool,
+}
+
+/// A port of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Its number, unique in the service for each protocol.
+    pub number: u16,
+    /// Its protocol.
+    pub protocol: TransportProtocol,
+    /// The port of the pods, a number or a name.
+    pub target: String,
+}
+
+impl Cluster {
+    /// The names of the nodes.
+    pub fn node_names(&self) -> impl Iterator<Item = String> {
+        (0..self.nodes).map(node_name)
+    }
+
+    /// The addresses of nodes and hosts outside.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let nodes = (0..self.nodes).flat_map(node_addresses);
+        nodes.chain(self.externals.values().flat_map(External::addresses)).collect()
+    }
+}
+
+/// The name of a node.
+pub fn node_name(node: usize) -> String {
+    format!("node{}", node + 1)
+}
+
+/// The addresses of a node in the default ranges: those of the router come first.
+fn node_addresses(node: usize) -> [IpAddr; 2] {
+    let host = node.saturating_add(2) as u8;
+    [
+        Ipv4Addr::new(172, 18, 0, host).into(),
+        Ipv6Addr::new(0xfd00, 0x172, 0x18, 0, 0, 0, 0, host.into()).into(),
+    ]
+}
+
+impl External {
+    /// Its addresses, one of each family.
+    pub fn addresses(&self) -> [IpAddr; 2] {
+        [
+            Ipv4Addr::new(198, 51, 100, self.host).into(),
+            Ipv6Addr::new(0x2001, 0xdb8, 0x51, 0, 0, 0, 0, self.host.into()).into(),
+        ]
+    }
+}
+
+impl Pod {
+    /// Its addresses, one of each family, from its node's part of the default ranges.
+    pub fn addresses(&self) -> [IpAddr; 2] {
+        let node = self.node.saturating_add(1) as u8;
+        [
+            Ipv4Addr::new(10, 244, node, self.host).into(),
+            Ipv6Addr::new(0xfd00, 0x10, 0x244, node.into(), 0, 0, 0, self.host.into()).into(),
+        ]
+    }
+
+    /// Whether it must be another pod: what cannot be changed differs.
+    pub fn is_another(&self, before: &Pod) -> bool {
+        let fixed = |pod: &Pod| (pod.node, pod.host, pod.host_network, pod.incarnation);
+        fixed(self) != fixed(before) || self.ports != before.ports
+    }
+}
