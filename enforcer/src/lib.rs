@@ -14,6 +14,7 @@
 
 mod agents;
 mod conntrack;
+pub mod exec;
 mod identities;
 #[cfg(feature = "mutants")]
 pub mod mutants;
@@ -26,6 +27,7 @@ pub mod proxy;
 pub mod surroundings;
 
 pub use conntrack::ConntrackError;
+pub use exec::{ExecCommand, ExecEnforcer};
 pub use identities::Numbers;
 pub use nft::{NFLOG_GROUP, NFLOG_PREFIX};
 pub use options::{EnforcerError, NodeHandle, Options, ProxyMode, ProxyOptions};
@@ -44,6 +46,18 @@ pub trait Enforcer: Send {
 
     /// Programs the snapshot, and returns when its generation is in force on every node.
     fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError>;
+
+    /// Whether what it programmed last is still looked after; an error if not. To be asked after probing,
+    /// before what was seen counts.
+    fn check(&mut self) -> Result<(), EnforcerError> {
+        Ok(())
+    }
+
+    /// Whether every packet that it denies leaves evidence, so that one that vanishes without any was
+    /// lost, and not denied.
+    fn explains(&self) -> bool {
+        true
+    }
 
     /// What the numbers in a node's evidence stand for; `None` for an unknown node, and from an enforcer
     /// that gives no evidence.

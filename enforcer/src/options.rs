@@ -1,6 +1,7 @@
 //! What an enforcer is made with, and how it fails.
 
 use crate::conntrack::ConntrackError;
+use crate::exec::ExecError;
 use crate::nft::{DEFAULT_SEND_BUFFER, KernelError};
 use netproof_model::NamespacedName;
 use std::io;
@@ -82,6 +83,15 @@ pub enum EnforcerError {
         /// What went wrong.
         #[source]
         source: KernelError,
+    },
+    /// A node's process that enforces policy is of no use.
+    #[error("node {node}: the enforcer {source}")]
+    Exec {
+        /// The node.
+        node: String,
+        /// What went wrong.
+        #[source]
+        source: ExecError,
     },
     /// A health check's port could not be served.
     #[error(

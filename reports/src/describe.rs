@@ -184,6 +184,11 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_shows_how_the_apis_answer_follows() {
+        insta::assert_snapshot!(rows(&testing::failing_cell()));
+    }
+
+    #[test]
     fn passed_checks_in_one_line() {
         assert_eq!(
             passed(&testing::passed("a", "b")),

@@ -1,8 +1,8 @@
 //! Events made by hand, for the tests of every reporter.
 
 use netproof_model::event::{
-    Check, Counts, Denial, Event, FORMAT, Location, Phase, PolicySees, ScenarioId, ScenarioOutcome, Status,
-    Summary,
+    Cells, Check, Counts, Denial, Event, FORMAT, Location, ObservedCells, Phase, PolicySees, PredictedCells,
+    RehearsedCells, ScenarioId, ScenarioOutcome, Status, Summary,
 };
 use netproof_model::observation::PacketAddresses;
 use netproof_model::{
@@ -200,6 +200,26 @@ fn outcome(status: Status, message: Option<&str>, millis: u64) -> ScenarioOutcom
     }
 }
 
+/// A cell of a matrix that policy should have denied.
+pub(crate) fn failing_cell() -> Check {
+    Check {
+        name: "deny all/matrix/pod/default/other -> pod/default/web:80".into(),
+        location: at("limit-traffic", 17),
+        step: "deny all".into(),
+        flow: "pod/default/other -> pod/default/web:80".into(),
+        expected: "deny".into(),
+        observed: "allow".into(),
+        predicted: Some("deny".into()),
+        derivation: vec![
+            "On node1 ingress policy of pod/default/web denies it:".into(),
+            "  networkpolicy/default/web-deny-all isolates it, and has no rule.".into(),
+        ],
+        status: Status::Failed,
+        messages: vec!["the packets contradict the API: observed allow, the API says deny".into()],
+        ..passed("deny all", "pod/other -> pod/web:80")
+    }
+}
+
 /// The events of one scenario run.
 pub(crate) fn scenario(
     id: &ScenarioId,
@@ -217,6 +237,35 @@ pub(crate) fn scenario(
         checks.into_iter().map(|check| Event::CheckFinished { id: id.clone(), check: Box::new(check) }),
     );
     events.push(Event::ScenarioFinished { id: id.clone(), result: outcome(status, message, millis) });
+    events
+}
+
+/// The same with the matrix of a step, of which some cells contradict the API.
+fn with_matrix(mut events: Vec<Event>, differing: usize) -> Vec<Event> {
+    let id = match events.last() {
+        Some(Event::ScenarioFinished { id, .. }) => id.clone(),
+        other => panic!("{other:?} is not the end of a scenario run"),
+    };
+    let cells = Cells {
+        total: 486,
+        predicted: PredictedCells {
+            allowed: 300,
+            denied: 180,
+            other: 0,
+            undefined: [("ip-block-and-pods".to_owned(), 6)].into(),
+        },
+        observed: ObservedCells { allowed: 306 + differing, denied: 180 - differing, other: 0 },
+        differing,
+        unexplained: 0,
+        unproven: 0,
+        rehearsed: RehearsedCells { tried: 40, shared: 140 },
+        sampled: None,
+        profile: "strict".into(),
+        elapsed: Duration::from_millis(20),
+    };
+    let location = at(&id.name, 17);
+    let step = Event::StepFinished { id, step: "deny all".into(), location, cells: Box::new(cells) };
+    events.insert(events.len() - 1, step);
     events
 }
 
@@ -281,18 +330,22 @@ pub(crate) fn mixed_run() -> Vec<Event> {
     run(
         extra,
         vec![
-            scenario(&id("limit-traffic", &["across"]), with_skips, Status::Passed, None, 42),
-            scenario(
-                &id("deny-all", &["across", "ipv6"]),
-                vec![
-                    passed("before", "pod/client -> service/web:80"),
-                    failing_deny(),
-                    failing_allow(),
-                    lost(),
-                ],
-                Status::Failed,
-                None,
-                31,
+            with_matrix(scenario(&id("limit-traffic", &["across"]), with_skips, Status::Passed, None, 42), 0),
+            with_matrix(
+                scenario(
+                    &id("deny-all", &["across", "ipv6"]),
+                    vec![
+                        passed("before", "pod/client -> service/web:80"),
+                        failing_deny(),
+                        failing_allow(),
+                        lost(),
+                        failing_cell(),
+                    ],
+                    Status::Failed,
+                    None,
+                    31,
+                ),
+                1,
             ),
             scenario(&id("limit-traffic", &["same-node"]), two_checks(), Status::Passed, None, 40),
             scenario(

@@ -79,18 +79,6 @@ pub(super) fn all_is_open(ruleset: &mut Ruleset, site: &Site<'_>) {
     ipv6_is_open(ruleset, site);
 }
 
-/// Of the messages on a pod's link only what a policy allows reaches its node.
-pub(super) fn neighbours_are_policed(ruleset: &mut Ruleset, _: &Site<'_>) {
-    let chain = table(ruleset).and_then(|table| table.chains.get_mut("input-egress"));
-    if let Some(chain) = chain {
-        let of_a_type = |rule: &Rule| {
-            matches!(rule.statements.first(),
-            Some(Statement::Match(fields, _)) if fields.as_slice() == [Field::Icmpv6Type])
-        };
-        chain.rules.retain(|rule| !of_a_type(rule));
-    }
-}
-
 pub(super) fn own_pod_is_policed(ruleset: &mut Ruleset, _: &Site<'_>) {
     let chains = table(ruleset).into_iter().flat_map(|table| &mut table.chains);
     for (_, chain) in chains.filter(|(name, _)| is_of_a_pod(name)) {

@@ -155,7 +155,6 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("ipv6-closed", "An isolated pod has no IPv6 at all", Ruleset(packets::ipv6_is_closed)),
     mutant("udp-open", "Policies do not apply to UDP", Program(nodes::udp_is_open)),
     mutant("sctp-open", "Policies do not apply to SCTP", Program(nodes::sctp_is_open)),
-    mutant("neighbours-policed", "Neighbour discovery needs a policy's leave", Ruleset(packets::neighbours_are_policed)),
     mutant("own-pod-policed", "A pod needs a policy's leave to reach itself through its service", Ruleset(packets::own_pod_is_policed)),
     mutant("own-node-policed", "A node needs a policy's leave to reach its own pods", Ruleset(packets::node_is_policed)),
     mutant("policy-before-dnat", "Egress policies see the address of the service, not of the pod", Ruleset(packets::egress_before_dnat)),

@@ -116,7 +116,7 @@ fn sets_of(rule: &Rule) -> impl Iterator<Item = &str> {
 /// Makes a set and fills it.
 fn new_set<'a>(id: TableId, name: &'a str, set: &'a Set) -> impl Iterator<Item = Operation<'a>> {
     let elements: Vec<_> = set.elements.iter().map(|(element, data)| (element, data.as_ref())).collect();
-    let filled = (!elements.is_empty()).then(|| Operation::AddElements(id, name, set, elements));
+    let filled = (!set.elements.is_empty()).then_some(Operation::AddElements(id, name, set, elements));
     std::iter::once(Operation::AddSet(id, name, set)).chain(filled)
 }
 

@@ -12,7 +12,7 @@ use netproof_oracle::{PROFILES, Profile};
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
 use netproof_scenario::matrix::{PortChoice, Selector};
 use netproof_scenario::plan::MatrixDestination;
-use netproof_scenario::run::{EnforcerChoice, ProxyChoice, ProxyMode};
+use netproof_scenario::run::{EnforcerChoice, ExecCommand, ProxyChoice, ProxyMode};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -106,9 +106,13 @@ pub struct Choice {
 pub struct RunArguments {
     #[command(flatten)]
     pub selection: Selection,
-    /// Who enforces policy: nftables, or none (services run, and every policy is ignored).
+    /// Who enforces policy: nftables, none (services run, and every policy is ignored), or exec:COMMAND, an
+    /// enforcer of your own that is started on every node (see docs/test-your-own-enforcer.md).
     #[arg(help_heading = "Running", long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer)]
     pub enforcer: EnforcerChoice,
+    /// How long an enforcer of your own may take to program a change [default: 10s].
+    #[arg(help_heading = "Running", long, value_name = "DURATION", value_parser = duration)]
+    pub enforcer_timeout: Option<Duration>,
     /// Who turns services into packet rules: nftables, or none.
     #[arg(help_heading = "Running", long, value_name = "PROXY", default_value = DEFAULT_PROXY, value_parser = proxy)]
     pub proxy: ProxyChoice,
@@ -116,7 +120,8 @@ pub struct RunArguments {
     #[arg(help_heading = "Running", long, value_name = "MODE", default_value = "nftables", value_parser = proxy_mode)]
     pub proxy_mode: ProxyMode,
     /// What to read into the API where it leaves something open, for scenarios that do not say so themselves:
-    /// netproof, strict, calico, cilium, kube-router, antrea or aws [default: netproof].
+    /// netproof, strict, calico, cilium, kube-router, antrea or aws [default: netproof; strict for an
+    /// enforcer of your own].
     #[arg(help_heading = "Running", long, value_name = "PROFILE", value_parser = profile)]
     pub profile: Option<Profile>,
     /// Address the matrix of every step to these, whatever the scenarios say: pod-ip, service-ip, service-name.
@@ -183,6 +188,9 @@ pub struct ExplainArguments {
     /// This flow, whatever the steps expect: pod/client -> service/web:80. Manifests need one.
     #[arg(help_heading = "Explaining", long, value_name = "FLOW", value_parser = flow)]
     pub flow: Option<Flow>,
+    /// The namespace of names in --flow that have none, and of manifests that name none.
+    #[arg(help_heading = "Explaining", long, short, value_name = "NAME", default_value = "default", value_parser = namespace)]
+    pub namespace: String,
     /// Write JSON, with every decision as data.
     #[arg(help_heading = "Explaining", long)]
     pub json: bool,
@@ -213,6 +221,9 @@ pub struct MatrixArguments {
     /// Only these ports: 80, 53/udp, metrics/tcp, icmp [default: all that the destinations serve].
     #[arg(help_heading = "Asking", long = "port", value_name = "PORT", value_delimiter = ',')]
     pub ports: Vec<PortChoice>,
+    /// The namespace of manifests that name none.
+    #[arg(help_heading = "Asking", long, short, value_name = "NAME", default_value = "default", value_parser = namespace)]
+    pub namespace: String,
     /// Services as destinations as well, at their cluster IPs.
     #[arg(help_heading = "Asking", long)]
     pub services: bool,
@@ -220,7 +231,8 @@ pub struct MatrixArguments {
     /// kube-router, antrea or aws [default: what the scenario says, else netproof].
     #[arg(help_heading = "Asking", long, value_name = "PROFILE", value_parser = profile)]
     pub profile: Option<Profile>,
-    /// Whose packets to ask: nftables, or none (services run, and every policy is ignored).
+    /// Whose packets to ask: nftables, none (services run, and every policy is ignored), or exec:COMMAND, an
+    /// enforcer of your own.
     #[arg(help_heading = "Asking", long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer, conflicts_with = "predict")]
     pub enforcer: EnforcerChoice,
     /// Show each pod by itself, also where many behave alike.
@@ -279,6 +291,9 @@ impl RunArguments {
     /// The arguments that a repetition of one scenario run needs as well, and that no event tells.
     pub fn to_repeat(&self) -> Vec<String> {
         let mut arguments = self.selection.choice.to_repeat();
+        if let Some(timeout) = self.enforcer_timeout {
+            arguments.extend(["--enforcer-timeout".to_owned(), format!("{}s", timeout.as_secs_f64())]);
+        }
         if self.proxy_mode != ProxyMode::default() {
             arguments.extend(["--proxy-mode".to_owned(), self.proxy_mode.name().to_owned()]);
         }
@@ -314,16 +329,26 @@ fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
     match name {
         "nftables" => Ok(EnforcerChoice::Nftables),
         "none" => Ok(EnforcerChoice::None),
-        "iptables" => Err("the iptables enforcer is not built yet; there are nftables and none".into()),
-        _ if name.starts_with("exec:") => {
-            Err("enforcers of your own (exec:COMMAND) are not built yet; there are nftables and none".into())
+        "iptables" => {
+            Err("the iptables enforcer is not built yet; there are nftables, none and exec:COMMAND".into())
         }
-        _ => Err("there is no such enforcer; there are nftables and none".into()),
+        _ => match name.strip_prefix("exec:") {
+            Some(command) => {
+                let command = ExecCommand::parse(command)?;
+                command.find()?;
+                Ok(EnforcerChoice::Exec(command))
+            }
+            None => Err("there is no such enforcer; there are nftables, none and exec:COMMAND".into()),
+        },
     }
 }
 
 fn flow(text: &str) -> Result<Flow, String> {
     text.parse().map_err(|error: FlowError| format!("{}; {}", error.message, error.help))
+}
+
+fn namespace(name: &str) -> Result<String, String> {
+    netproof_api::names::check_dns_label(name).map(|()| name.to_owned())
 }
 
 fn profile(name: &str) -> Result<Profile, String> {
@@ -413,7 +438,7 @@ mod tests {
     #[test]
     fn what_is_not_built_yet_says_so() {
         for (text, expected) in
-            [("iptables", "not built yet"), ("exec:./agent", "not built yet"), ("x", "no such")]
+            [("iptables", "not built yet"), ("exec:./no-agent", "no file ./no-agent"), ("x", "no such")]
         {
             assert!(enforcer(text).unwrap_err().contains(expected), "{text}");
         }

@@ -3,12 +3,11 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
+mod pages;
+
+use pages::root;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
 
 /// The README and every page for users.
 fn pages() -> Vec<PathBuf> {
@@ -49,63 +48,12 @@ fn every_scenario_of_the_documentation_passes() {
     assert!(found >= 3, "only {found} examples found: is the documentation read at all?");
 }
 
-/// Durations differ from run to run, and nothing else may.
-fn without_times(text: &str) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for line in text.trim().lines() {
-        let mut parts: Vec<&str> = line.split_whitespace().collect();
-        for i in 1..parts.len() {
-            let unit = parts[i].trim_end_matches([',', ')', ';']);
-            let number = parts[i - 1].trim_start_matches('(');
-            if ["µs", "ms", "s", "min", "%"].contains(&unit) && number.parse::<f64>().is_ok() {
-                parts[i - 1] = "N";
-                parts[i] = "unit";
-            }
-        }
-        words.push(parts.join(" "));
-    }
-    words.join("\n")
-}
-
-/// The page with the output below each `<!-- run: COMMAND -->` replaced by `output(COMMAND)`.
-fn with_outputs(page: &str, mut output: impl FnMut(&str) -> String) -> String {
-    let mut lines = page.lines().peekable();
-    let mut result = String::new();
-    while let Some(line) = lines.next() {
-        result.push_str(line);
-        result.push('\n');
-        let command = line.strip_prefix("<!-- run: netproof ").and_then(|it| it.strip_suffix(" -->"));
-        if let Some(command) = command {
-            while lines.peek().is_some_and(|next| next.is_empty() || next.starts_with("    ")) {
-                lines.next();
-            }
-            result.push('\n');
-            for line in output(command).trim_end().lines() {
-                result.push_str(if line.is_empty() { "" } else { "    " });
-                result.push_str(line);
-                result.push('\n');
-            }
-            result.push('\n');
-        }
-    }
-    result
-}
-
 #[test]
 fn the_output_that_the_documentation_shows_is_real() {
     for page in pages() {
-        let text = std::fs::read_to_string(&page).expect("the page");
-        let real = with_outputs(&text, |command| {
+        pages::check(&page, "<!-- run: netproof ", |command| {
             let arguments: Vec<&str> = command.split(' ').collect();
-            format!("$ netproof {command}\n{}", netproof(&root(), &arguments).1)
+            netproof(&root(), &arguments).1
         });
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(&page, &real).expect("the page is written");
-        } else if without_times(&text) != without_times(&real) {
-            let shown = without_times(&text);
-            let differs = without_times(&real);
-            let at = shown.lines().zip(differs.lines()).find(|(a, b)| a != b);
-            panic!("{}: the output differs (UPDATE_DOCS=1 rewrites it): {at:#?}", page.display());
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
-use netproof_model::event::{Check, Event, Phase, Status};
+use netproof_model::event::{Cells, Check, Event, Phase, Status};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -41,6 +41,19 @@ fn checks(file: &str) -> BTreeMap<(String, String), Check> {
     checks
 }
 
+/// The matrix of every step of a run's `--json` file.
+fn matrices(file: &str) -> BTreeMap<(String, String), Cells> {
+    let text = std::fs::read_to_string(file).expect("the events file");
+    let mut matrices = BTreeMap::new();
+    for line in text.lines() {
+        if let Event::StepFinished { id, step, cells, .. } = serde_json::from_str(line).expect("an event") {
+            let name = (id.to_string(), step);
+            assert!(matrices.insert(name.clone(), *cells).is_none(), "{name:?} stands twice");
+        }
+    }
+    matrices
+}
+
 #[test]
 fn without_an_enforcer_each_expected_deny_fails_and_nothing_else() {
     let scratch = tempfile::tempdir().expect("a scratch folder");
@@ -50,7 +63,10 @@ fn without_an_enforcer_each_expected_deny_fails_and_nothing_else() {
     let run = output(&mut netproof(&["run", "scenarios", "--enforcer", "none", "--json", &without]));
     assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stdout));
 
-    let (with, without) = (checks(&with), checks(&without));
+    without_an_enforcer_each_denied_cell_differs(&matrices(&with), &matrices(&without));
+    let (with, mut without) = (checks(&with), checks(&without));
+    // The cells that differ are checks, and were counted above.
+    without.retain(|(_, name), _| !name.contains("/matrix/"));
     assert_eq!(with.keys().collect::<Vec<_>>(), without.keys().collect::<Vec<_>>());
     let mut denials = 0;
     for (name, check) in &without {
@@ -68,6 +84,25 @@ fn without_an_enforcer_each_expected_deny_fails_and_nothing_else() {
         }
     }
     assert!(denials > 100, "only {denials} denials: too few to mean anything");
+}
+
+/// What policy denied and connected without it is what differs, and nothing else does.
+fn without_an_enforcer_each_denied_cell_differs(
+    with: &BTreeMap<(String, String), Cells>,
+    without: &BTreeMap<(String, String), Cells>,
+) {
+    assert_eq!(with.keys().collect::<Vec<_>>(), without.keys().collect::<Vec<_>>());
+    let mut denied = 0;
+    for (name, cells) in without {
+        let enforced = &with[name];
+        assert_eq!((cells.total, &cells.predicted), (enforced.total, &enforced.predicted), "{name:?}");
+        assert_eq!((enforced.differing, enforced.unexplained, cells.unexplained), (0, 0, 0), "{name:?}");
+        denied += cells.predicted.denied;
+        // Where it depends on the endpoint, so does what becomes of it.
+        let possible = cells.predicted.denied..=cells.predicted.denied + cells.predicted.other;
+        assert!(possible.contains(&cells.differing), "{name:?}: {cells:#?}");
+    }
+    assert!(denied > 1_000, "only {denied} cells are denied: too few to mean anything");
 }
 
 /// Every cell of the matrix, tried with packets, and what comes of it where nobody enforces policy.

@@ -106,12 +106,14 @@ pub enum Decision {
         /// Where the packet came from, as far as the rule knows.
         endpoint: Option<Place>,
     },
+    /// The policy enforcer, which gives no evidence of its decisions: it denied what nobody else did.
+    Unsaid,
 }
 
 impl Decision {
     /// Whether a policy decided, and not the proxy or the check of source addresses.
     pub fn is_policy(&self) -> bool {
-        matches!(self, Decision::Rule { .. } | Decision::Isolation { .. })
+        matches!(self, Decision::Rule { .. } | Decision::Isolation { .. } | Decision::Unsaid)
     }
 
     /// Whether the service proxy decided.
@@ -136,6 +138,7 @@ impl fmt::Display for Decision {
             Decision::UnknownService => f.write_str("no service has the address"),
             Decision::Spoofed { endpoint: Some(place) } => write!(f, "source address check of {place}"),
             Decision::Spoofed { endpoint: None } => f.write_str("source address check"),
+            Decision::Unsaid => f.write_str("the enforcer, which does not say by which rule"),
         }
     }
 }

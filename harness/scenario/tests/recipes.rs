@@ -1,8 +1,6 @@
 //! The reasons that `netproof explain` gives for each recipe, one snapshot a recipe: read aloud, they are what
 //! a reader of the recipe would say.
 
-#![expect(clippy::panic, reason = "a test says what went wrong by panicking")]
-
 use netproof_scenario::explain::{Question, explain};
 use netproof_scenario::format::{Options, load};
 use std::path::Path;
@@ -36,7 +34,8 @@ fn every_recipe_is_explained() {
         for step in
             plan.steps.iter().filter(|step| step.expectations.iter().any(|it| it.decided_by.is_some()))
         {
-            let question = Question { step: Some(&step.name), flow: None, profile: None };
+            let question =
+                Question { step: Some(&step.name), flow: None, namespace: "default", profile: None };
             let explanations = explain(plan, &question).unwrap_or_else(|error| panic!("{error}"));
             text.push_str(&format!("{}\n", step.name));
             for explanation in explanations {

@@ -7,7 +7,7 @@ use netproof_scenario::explain::{Explanation, FORMAT, Question, Report, explain 
 use std::fmt::Write as _;
 
 pub fn explain(arguments: &ExplainArguments) -> Exit {
-    let subject = match Subject::load(&arguments.selection) {
+    let subject = match Subject::load(&arguments.selection, &arguments.namespace) {
         Ok(subject) => subject,
         Err(exit) => return exit,
     };
@@ -17,7 +17,12 @@ pub fn explain(arguments: &ExplainArguments) -> Exit {
             "error: manifests say nothing of flows\nhelp: name one: --flow \"pod/client -> service/web:80\"",
         );
     }
-    let question = Question { step: arguments.step.as_deref(), flow, profile: arguments.profile };
+    let question = Question {
+        step: arguments.step.as_deref(),
+        flow,
+        namespace: &arguments.namespace,
+        profile: arguments.profile,
+    };
     let (mut text, mut explanations) = (String::new(), Vec::new());
     for plan in subject.plans() {
         match explain_plan(plan, &question) {

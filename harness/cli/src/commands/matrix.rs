@@ -10,7 +10,7 @@ use netproof_scenario::plan::Plan;
 use netproof_scenario::run::RunOptions;
 
 pub fn matrix(arguments: &MatrixArguments) -> Exit {
-    let subject = match Subject::load(&arguments.selection) {
+    let subject = match Subject::load(&arguments.selection, &arguments.namespace) {
         Ok(subject) => subject,
         Err(exit) => return exit,
     };
@@ -65,5 +65,9 @@ fn probe(plan: &Plan, question: &Question, arguments: &MatrixArguments) -> Resul
     matrix::predict(plan, question)?;
     sandbox::enter()
         .map_err(|error| Unprobed::NotDone { message: format!("cannot build clusters here: {error}") })?;
-    matrix::probe(plan, question, &RunOptions { enforcer: arguments.enforcer, ..RunOptions::default() })
+    matrix::probe(
+        plan,
+        question,
+        &RunOptions { enforcer: arguments.enforcer.clone(), ..RunOptions::default() },
+    )
 }

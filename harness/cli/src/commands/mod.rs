@@ -56,9 +56,9 @@ struct Subject {
 impl Subject {
     /// Reads scenarios, or manifests where there is no scenario. What is wrong, and what a person should know
     /// beside, is said.
-    fn load(selection: &Selection) -> Result<Subject, Exit> {
+    fn load(selection: &Selection, namespace: &str) -> Result<Subject, Exit> {
         let manifests = !manifests::has_scenarios(&selection.paths);
-        let options = options(&selection.choice);
+        let options = Options { namespace: Some(namespace.to_owned()), ..options(&selection.choice) };
         let loaded = match manifests {
             true if selection.choice.filter.is_some() => {
                 return Err(bad_input("error: --filter chooses among scenarios, and these are manifests"));

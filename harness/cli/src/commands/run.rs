@@ -13,7 +13,7 @@ use netproof_api::Diagnostic;
 use netproof_cluster::sandbox;
 use netproof_model::event::{Counts, Event, FORMAT, Location, ScenarioOutcome, Status, Summary};
 use netproof_scenario::format::Loaded;
-use netproof_scenario::run::{self, RunOptions};
+use netproof_scenario::run::{self, DEFAULT_PATIENCE, RunOptions};
 use nix::sys::signal::Signal;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -100,7 +100,8 @@ fn reports_collide(arguments: &RunArguments, loaded: &Loaded) -> Option<String> 
 fn options(arguments: &RunArguments) -> RunOptions {
     let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     RunOptions {
-        enforcer: arguments.enforcer,
+        enforcer: arguments.enforcer.clone(),
+        enforcer_timeout: arguments.enforcer_timeout.unwrap_or(DEFAULT_PATIENCE),
         proxy: arguments.proxy,
         proxy_mode: arguments.proxy_mode,
         jobs: arguments.jobs.unwrap_or_else(processors).get(),
@@ -198,7 +199,7 @@ fn report_nothing_done(loaded: &Loaded, options: &RunOptions, why: &str, outputs
         format: FORMAT.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         seed: options.seed,
-        enforcer: options.enforcer.name().to_owned(),
+        enforcer: options.enforcer.name().into_owned(),
         proxy: options.proxy.name().to_owned(),
         scenarios: loaded.plans.iter().map(|plan| plan.id.clone()).collect(),
     });

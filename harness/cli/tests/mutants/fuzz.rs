@@ -17,7 +17,7 @@ const SOME: [&str; 2] = ["not-in-needs-the-key", "excepts-shared-in-a-rule"];
 
 pub fn trials() -> Vec<Trial> {
     let all = std::env::var("NETPROOF_FUZZ").is_ok_and(|value| value == "all");
-    let mut trials = vec![Trial::test("fuzz::none", || nothing_is_found())];
+    let mut trials = vec![Trial::test("fuzz::none", nothing_is_found)];
     let mutants = MUTANTS.iter().filter(|mutant| all || SOME.contains(&mutant.name));
     trials.extend(mutants.map(|mutant| Trial::test(format!("fuzz::{}", mutant.name), || is_found(mutant))));
     trials

@@ -23,8 +23,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The suites that mutants are held against.
-const SUITES: [&str; 4] = ["conformance", "semantics", "defaults", "recipes"];
+/// The conformance suites, with what they include: what mutants are held against.
+const SUITES: &str = "scenarios/conformance";
+
+/// Those of them that take longest, the longest last: they are tried last.
+const LONG: [&str; 3] = ["conformance::kubernetes-e2e", "conformance::cyclonus", "conformance::no-window"];
 
 /// What a run of the tests is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,9 +96,10 @@ fn bench() -> Result<Bench, String> {
         Ok("update") => Purpose::Update,
         Ok(other) => return Err(format!("NETPROOF_MUTANTS={other}: expected `all` or `update`")),
     };
-    let folders = SUITES.map(|suite| root().join("scenarios").join(suite));
     let options = Options { root: Some(root()), ..Options::default() };
-    let Loaded { plans, .. } = format::load(&folders, &options).map_err(|error| error.to_string())?;
+    let Loaded { mut plans, .. } =
+        format::load(&[root().join(SUITES)], &options).map_err(|error| error.to_string())?;
+    plans.sort_by_key(|plan| LONG.iter().position(|long| *long == plan.id.suite));
     let table = table::read().map_err(|error| format!("cannot read the table: {error}"))?;
     // A test of some mutants only leaves what the table says of the others.
     let found = Mutex::new(table.clone());

@@ -23,8 +23,10 @@ use thiserror::Error;
 pub struct Question<'a> {
     /// Only this step, if one is named.
     pub step: Option<&'a str>,
-    /// This flow, in the namespace `default` where it names none, instead of those that the steps expect something of.
+    /// This flow, instead of those that the steps expect something of.
     pub flow: Option<&'a Flow>,
+    /// The namespace of the flow's names that have none.
+    pub namespace: &'a str,
     /// How to read what the API leaves open; as the plan says, else as our own enforcer does, if absent.
     pub profile: Option<Profile>,
 }
@@ -88,7 +90,7 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>,
     }
     let mut control = ControlPlane::new(plan.topology.clone()).map_err(NoAnswer::Refused)?;
     control.apply(&plan.initial).map_err(NoAnswer::Refused)?;
-    let flow = question.flow.map(|flow| refs::flow_in(flow.clone(), "default"));
+    let flow = question.flow.map(|flow| refs::flow_in(flow.clone(), question.namespace));
     let mut kept = Kept::default();
     let mut explanations = Vec::new();
     for step in &plan.steps {

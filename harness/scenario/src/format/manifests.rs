@@ -70,8 +70,9 @@ fn read(
 ) -> Result<Loaded, Diagnostics> {
     let mut loaded = Loaded::default();
     let mut objects = Vec::new();
+    let context = Context { namespace: options.namespace.clone().unwrap_or_else(|| "default".to_owned()) };
     for (source, named) in texts {
-        text(&source, named, &mut objects, &mut loaded, &mut problems);
+        text(&source, named, &context, &mut objects, &mut loaded, &mut problems);
     }
     if objects.is_empty() && problems.errors() == 0 {
         let message = format!("there is neither a scenario nor a manifest at {name}");
@@ -98,6 +99,7 @@ fn read(
 fn text(
     source: &Arc<Source>,
     named: bool,
+    context: &Context,
     objects: &mut Vec<Located>,
     loaded: &mut Loaded,
     problems: &mut Problems,
@@ -113,7 +115,7 @@ fn text(
     }
     loaded.files += 1;
     for node in documents {
-        match read_manifest(&node, source, &Context::default()) {
+        match read_manifest(&node, source, context) {
             Ok(manifest) => {
                 problems.extend(manifest.warnings);
                 objects.extend(manifest.objects);

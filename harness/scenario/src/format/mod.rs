@@ -31,6 +31,7 @@ mod types;
 mod unions;
 mod variants;
 mod walk;
+mod warnings;
 mod wish;
 mod words;
 
@@ -69,6 +70,8 @@ pub struct Options {
     pub wiring: Option<Wiring>,
     /// The address families of every run, instead of what a scenario or its topology says.
     pub family: Option<Families>,
+    /// The namespace of manifests that name none; `default` if absent.
+    pub namespace: Option<String>,
     /// Only scenario runs that this expression chooses.
     pub filter: Option<String>,
     /// Expectations that contradict the API are errors, at the points that it leaves open with this profile's

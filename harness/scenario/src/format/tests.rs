@@ -6,6 +6,7 @@ mod contradictions;
 mod cyclonus;
 mod files;
 mod good;
+mod kubernetes_e2e;
 mod manifests;
 mod meanwhile;
 mod mutated;

@@ -4,14 +4,14 @@
 //! their cells with themselves left out: a pod always reaches itself. Groups are made of all tables of a
 //! family together, so that a name stands for the same pods everywhere.
 
-use super::{Sign, Table};
+use super::Table;
 use std::collections::{BTreeSet, HashMap};
 
 /// Where a name stands: among the rows (`true`) or the columns, of which table.
 type Role = (bool, usize);
 
 /// What a name says, by role and position of the other; it has no cell with itself.
-type Signature = HashMap<(Role, usize), (Sign, bool)>;
+type Signature = HashMap<(Role, usize), (char, Option<char>)>;
 
 /// Names that behave alike, in their order; at least one.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub(super) fn each(tables: &[&Table]) -> Vec<Group> {
             groups.len() - 1
         });
     }
-    let mut add = |name: &str, role: Role, other: usize, said: Option<(Sign, bool)>| {
+    let mut add = |name: &str, role: Role, other: usize, said: Option<(char, Option<char>)>| {
         if let Some(group) = positions.get(name).and_then(|position| groups.get_mut(*position)) {
             group.roles.insert(role);
             group.signature.extend(said.map(|said| ((role, other), said)));
@@ -70,7 +70,7 @@ pub(super) fn each(tables: &[&Table]) -> Vec<Group> {
         let destinations: Vec<String> = table.destinations.iter().map(ToString::to_string).collect();
         for (row, (source, cells)) in sources.iter().zip(&table.cells).enumerate() {
             for (column, (destination, cell)) in destinations.iter().zip(cells).enumerate() {
-                let said = (source != destination).then_some((cell.predicted, cell.differs()));
+                let said = (source != destination).then(|| cell.shown());
                 add(source, (true, index), column, said);
                 add(destination, (false, index), row, said);
             }

@@ -204,6 +204,18 @@ impl Cell {
         Cell { predicted, open: Switches::default(), observed: None }
     }
 
+    /// The sign; after it `!` where the packets did otherwise, and what they did where the API leaves it open.
+    fn shown(&self) -> (char, Option<char>) {
+        let observed = self.observed.as_ref().filter(|_| matches!(self.predicted, Sign::Open | Sign::Varies));
+        let did = observed.map(|observed| match observed.word.as_str() {
+            "allow" => '.',
+            "drop" => 'D',
+            "reject" => 'R',
+            _ => 'r',
+        });
+        (self.predicted.sign(), if self.differs() { Some('!') } else { did })
+    }
+
     /// Whether the packets did otherwise than the API says.
     pub fn differs(&self) -> bool {
         self.observed.as_ref().is_some_and(|observed| !observed.differs.is_empty())

@@ -178,6 +178,18 @@ fn wrong_questions_are_answered_with_a_suggestion() {
     insta::assert_snapshot!(wrong.join("\n\n"));
 }
 
+#[test]
+fn what_packets_do_with_open_points_is_shown() {
+    let question = Question { profile: Some(Profile::STRICT), ports: choices(&["icmp"]), ..question() };
+    let mut matrix = asked(&shop(), &Options::default(), &question).unwrap();
+    for (word, cell) in ["allow", "drop", "reject", "unreachable"].iter().zip(&mut matrix.tables[0].cells[1])
+    {
+        cell.predicted = Sign::Open;
+        cell.observed = Some(Observed { word: (*word).to_owned(), differs: Vec::new() });
+    }
+    insta::assert_snapshot!(text(&matrix, None, false));
+}
+
 /// What packets do otherwise is marked, listed and counted.
 #[test]
 fn differences_are_marked() {

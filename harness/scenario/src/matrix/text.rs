@@ -113,10 +113,9 @@ fn cell<'t>(
     table.cells.get(*rows.get(from)?)?.get(*columns.get(to)?)
 }
 
-/// The sign, with a mark where packets did otherwise.
 fn sign(cell: &Cell) -> String {
-    let mark = if cell.differs() { "!" } else { "" };
-    format!("{}{mark}", cell.predicted.sign())
+    let (sign, mark) = cell.shown();
+    std::iter::once(sign).chain(mark).collect()
 }
 
 /// Whom the names of groups stand for.
@@ -138,6 +137,12 @@ fn legend(text: &mut String, matrix: &Matrix) {
         used.iter().map(|sign| format!("`{}` {}", sign.sign(), sign.meaning())).collect();
     if cells().any(Cell::differs) {
         meanings.push("`!` the packets did otherwise".into());
+    }
+    if cells().any(|cell| cell.shown().1.is_some_and(|mark| mark != '!')) {
+        meanings.push(
+            "after `?` or `~` what the packets did: `.` got through, `D` dropped, `R` rejected, `r` else"
+                .into(),
+        );
     }
     let _ = writeln!(text, "\n{}", meanings.join(", "));
     let open = cells().fold(Switches::default(), |all, cell| all.union(cell.open));

@@ -5,8 +5,9 @@ use crate::plan::AddressName;
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, PolicySees};
 use netproof_model::observation::PacketAddresses;
-use netproof_model::{Hook, Observation, Outcome, Passage, Place};
-use std::net::IpAddr;
+use netproof_model::{Action, Decision, Family, Hook, Observation, Outcome, Passage, Place};
+use netproof_probe::{ProbePort, ProbeRequest, Target};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The node that chose the backend, if one did and was observed.
 pub(super) fn via(observation: &Observation) -> Option<&str> {
@@ -44,6 +45,43 @@ pub(super) fn decided<'o>(
     let input = passage.clone().find(|passage| passage.hook == Hook::Input);
     let passage = input.or_else(|| passage.clone().next()).or(passages.last())?;
     Some(Decided { node: &passage.node, hook: passage.hook, packet: passage.packet })
+}
+
+/// A denial by an enforcer that gives no evidence: where the request was about to meet policy for the last
+/// time. If that was nowhere, it was denied where it came from or before it met a hook: the source port is 0
+/// then, and a node that is not known is `?`.
+pub(super) fn unsaid(request: &ProbeRequest, observation: &Observation, snapshot: &Snapshot) -> Denial {
+    let decision = Decision::Unsaid;
+    let action = match observation.outcome {
+        Outcome::Rejected(_) => Action::Reject,
+        _ => Action::Drop,
+    };
+    if let Some(Passage { node, hook, packet, .. }) = observation.passages.last() {
+        return Denial { decision, action, node: node.clone(), hook: *hook, packet: *packet };
+    }
+    let unspecified = match request.family {
+        Family::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let asked = match request.target {
+        Target::Address(address) => Some(address),
+        Target::Name { .. } => None,
+    };
+    let destination = observation.destination.or(asked);
+    let place = destination.and_then(|address| snapshot.place_of_address(address));
+    let node = node_of(&request.source, snapshot).or(place.as_ref().and_then(|it| node_of(it, snapshot)));
+    let hook = if matches!(request.source, Place::Node(_)) { Hook::Output } else { Hook::Prerouting };
+    let packet = PacketAddresses {
+        source: snapshot.address_of(&request.source, request.family).unwrap_or(unspecified),
+        destination: destination.unwrap_or(unspecified),
+        protocol: request.port.protocol(),
+        source_port: 0,
+        destination_port: match request.port {
+            ProbePort::Transport { port, .. } => port,
+            ProbePort::Icmp => 0,
+        },
+    };
+    Denial { decision, action, node: node.unwrap_or("?").to_owned(), hook, packet }
 }
 
 /// The node that a place is on.
@@ -91,7 +129,7 @@ pub(crate) fn address_name(address: IpAddr, snapshot: &Snapshot) -> String {
 
 /// The router has the first address of the nodes' range.
 fn is_router(address: IpAddr, snapshot: &Snapshot) -> bool {
-    let range = snapshot.topology.ranges.nodes.get(netproof_model::Family::of(address));
+    let range = snapshot.topology.ranges.nodes.get(Family::of(address));
     let first = match range.network() {
         IpAddr::V4(network) => IpAddr::from((u32::from(network).wrapping_add(1)).to_be_bytes()),
         IpAddr::V6(network) => IpAddr::from((u128::from(network).wrapping_add(1)).to_be_bytes()),
@@ -103,7 +141,7 @@ fn is_router(address: IpAddr, snapshot: &Snapshot) -> bool {
 mod tests {
     use super::super::judge::tests::{observation, snapshot};
     use super::*;
-    use netproof_model::{Action, Decision, Protocol, Token};
+    use netproof_model::{Protocol, Token};
 
     const POD: &str = "10.244.1.2";
     const NODE: &str = "172.18.0.2";
@@ -157,6 +195,47 @@ mod tests {
             assert_eq!(super::decided(&dropped, &denials, &snapshot).unwrap().node, "node3");
         }
         assert_eq!(decided(&observation(Outcome::Connected), &[], &snapshot), None);
+    }
+
+    #[test]
+    fn a_denial_that_nobody_explains_is_where_the_request_was_last() {
+        let snapshot = snapshot();
+        let request = |source: Place, target| ProbeRequest {
+            source,
+            family: Family::Ipv4,
+            target,
+            port: ProbePort::Transport { port: 80, protocol: netproof_model::flow::FlowProtocol::Tcp },
+            patience: netproof_probe::Patience::Settle,
+            keep: false,
+        };
+        let address = |text: &str| Target::Address(text.parse().unwrap());
+        let dropped = observation(Outcome::Dropped);
+        let said = |request: &ProbeRequest, observation: &Observation| {
+            let Denial { decision, action, node, hook, packet } = unsaid(request, observation, &snapshot);
+            assert_eq!(decision, Decision::Unsaid);
+            let PacketAddresses { source, source_port, destination, destination_port, .. } = packet;
+            format!("{action:?} {node} {hook} {source}:{source_port} {destination}:{destination_port}")
+        };
+        let dns = Place::pod("kube-system", "coredns");
+        let passage = |node: &str| Passage {
+            node: node.into(),
+            hook: Hook::Forward,
+            translated: false,
+            packet: packet(POD),
+            token: Token(1),
+        };
+        let passed = Observation { passages: vec![passage("node1"), passage("node2")], ..dropped.clone() };
+        let from_pod = request(dns, address(NODE));
+        assert_eq!(said(&from_pod, &passed), "Drop node2 forward 172.18.0.9:1000 10.244.1.2:80");
+        // Before any hook: on the node that it came from, or else on that it was sent to.
+        assert_eq!(said(&from_pod, &dropped), "Drop node1 prerouting 10.244.1.2:0 172.18.0.2:80");
+        let rejected = observation(Outcome::Rejected(netproof_model::Rejection::TcpReset));
+        let from_node = request(Place::node("node1"), address(POD));
+        assert_eq!(said(&from_node, &rejected), "Reject node1 output 172.18.0.2:0 10.244.1.2:80");
+        let outside = request(Place::External("internet".into()), address(POD));
+        assert_eq!(said(&outside, &dropped), "Drop node1 prerouting 0.0.0.0:0 10.244.1.2:80");
+        let outside = request(Place::External("internet".into()), address("10.96.0.10"));
+        assert_eq!(said(&outside, &dropped), "Drop ? prerouting 0.0.0.0:0 10.96.0.10:80");
     }
 
     #[test]

@@ -52,7 +52,8 @@ pub(crate) fn expects_denial(expectation: &Expectation) -> bool {
 /// Judges an expectation of the run itself.
 ///
 /// Every rule that drops or rejects logs, and without an enforcer there is none: what looks like a denial
-/// and was logged by nobody is no verdict, unless the server saw another source than expected.
+/// and was logged by nobody is no verdict, unless the server saw another source than expected. (Of an enforcer
+/// that logs nothing it is a denial: [`World::denials`](super::world::World::denials).)
 pub(crate) fn judge(
     expectation: &Expectation,
     expected: &Expected,
@@ -69,6 +70,9 @@ pub(crate) fn judge(
         let wrong = observation.seen_source.and_then(|_| wrong_source(expectation, observation, snapshot));
         let status = if wrong.is_some() { Status::Failed } else { Status::Errored };
         return Judgement { status, observed, messages: wrong.into_iter().chain([message]).collect() };
+    }
+    if let Some(message) = undecided(expected, outcome, denials) {
+        return Judgement { status: Status::Errored, observed, messages: vec![message] };
     }
     let mut problems = Vec::new();
     let mut unknown = Vec::new();
@@ -96,6 +100,38 @@ pub(crate) fn judge(
         return Judgement { status: Status::Errored, observed, messages: unknown };
     }
     Judgement::new(observed, problems)
+}
+
+/// What an enforcer that gives no evidence would have to say for a verdict.
+fn undecided(expected: &Expected, outcome: Outcome, denials: &[Denial]) -> Option<String> {
+    if !is_unsaid(denials) {
+        return None;
+    }
+    match expected {
+        Expected::Drop | Expected::Reject if outcome == Outcome::NotPermitted => Some(format!(
+            "expected {expected}, but the source's own stack refused to send, which looks the same for a drop and a \
+             reject, and the enforcer does not say which it was"
+        )),
+        Expected::PerBackend(_) => {
+            Some("denied before a backend was chosen, or nothing says which, and backends differ".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn is_unsaid(denials: &[Denial]) -> bool {
+    denials.first().is_some_and(|denial| denial.decision == Decision::Unsaid)
+}
+
+/// Why it is not checked who decided, where all else is as expected.
+pub(crate) fn unchecked_decider(
+    expectation: &Expectation,
+    judgement: &Judgement,
+    denials: &[Denial],
+) -> Option<&'static str> {
+    let passed = judgement.status == Status::Passed;
+    let unchecked = passed && expectation.decided_by.is_some() && is_unsaid(denials);
+    unchecked.then_some("who decided is not checked: the enforcer gives no evidence of its decisions")
 }
 
 /// What to say of what looks like a denial and was logged by nobody: it is no verdict.
@@ -155,7 +191,7 @@ fn wrong_decider(
     }
 }
 
-/// Whether the decision is one that `wanted` names.
+/// Whether the decision is one that `wanted` names, or may be.
 pub(crate) fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
     match (wanted, decision) {
         (
@@ -167,6 +203,7 @@ pub(crate) fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
             Decision::Isolation { policies, direction: at, .. },
         ) => policies.contains(policy) && direction.is_none_or(|it| it == *at),
         (DecidedBy::Isolation, Decision::Isolation { .. }) => true,
+        (DecidedBy::Policy { .. } | DecidedBy::Isolation, Decision::Unsaid) => true,
         (DecidedBy::Service, decision) => decision.is_service(),
         _ => false,
     }
@@ -203,8 +240,8 @@ pub(crate) fn judge_rehearsal(baseline: Option<&Baseline>, observation: &Observa
 
 /// Judges a flow after the policies were removed: it must behave as it did in the rehearsal, whichever
 /// backends its tries reached. A packet that was not lost then and is lost now, by no rule, says nothing of
-/// the policies.
-pub(crate) fn judge_cleanup(rehearsed: &[Observation], tries: &[Observation]) -> Judgement {
+/// the policies, unless the enforcer leaves no evidence of what it denies (`explains` is false).
+pub(crate) fn judge_cleanup(rehearsed: &[Observation], tries: &[Observation], explains: bool) -> Judgement {
     let (before, observed) = (outcomes(rehearsed), outcomes(tries));
     let problem = (before != observed).then(|| {
         format!("after the policies were removed, expected {before} as before they were applied, observed {observed}")
@@ -214,7 +251,7 @@ pub(crate) fn judge_cleanup(rehearsed: &[Observation], tries: &[Observation]) ->
         lost && it.logs.is_empty() && !rehearsed.iter().any(|before| before.outcome == it.outcome)
     };
     let judgement = Judgement::new(observed, problem.into_iter().collect());
-    if judgement.status == Status::Failed && tries.iter().any(vanished) {
+    if explains && judgement.status == Status::Failed && tries.iter().any(vanished) {
         let mut messages = judgement.messages;
         messages.push("no rule of the enforcer or the proxy logged that it did that".to_owned());
         return Judgement { status: Status::Errored, messages, ..judgement };

@@ -21,7 +21,8 @@ mod world;
 
 pub(crate) use evidence::{address_name, covers};
 pub(crate) use judge::decides;
-pub use netproof_enforcer::ProxyMode;
+pub use netproof_enforcer::exec::DEFAULT_PATIENCE;
+pub use netproof_enforcer::{ExecCommand, ProxyMode};
 pub use stage::Worlds;
 
 use crate::format::{Loaded, NotApplicable};
@@ -29,18 +30,21 @@ use crate::plan::Plan;
 use netproof_cluster::doctor;
 use netproof_model::event::{Counts, Event, FORMAT, ScenarioOutcome, Status, Summary};
 use netproof_oracle::Profile;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// Who turns policy objects into packet rules.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum EnforcerChoice {
     /// netproof's own, on nftables.
     #[default]
     Nftables,
     /// Nobody: every policy is ignored.
     None,
+    /// Processes of a command, one on each node.
+    Exec(ExecCommand),
     /// netproof's own, wrong in one way.
     #[cfg(feature = "mutants")]
     Mutant(&'static netproof_enforcer::mutants::Mutant),
@@ -48,12 +52,22 @@ pub enum EnforcerChoice {
 
 impl EnforcerChoice {
     /// As `--enforcer` names it.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> Cow<'static, str> {
         match self {
-            EnforcerChoice::Nftables => "nftables",
-            EnforcerChoice::None => "none",
+            EnforcerChoice::Nftables => "nftables".into(),
+            EnforcerChoice::None => "none".into(),
+            EnforcerChoice::Exec(command) => format!("exec:{command}").into(),
             #[cfg(feature = "mutants")]
-            EnforcerChoice::Mutant(mutant) => mutant.name,
+            EnforcerChoice::Mutant(mutant) => mutant.name.into(),
+        }
+    }
+
+    /// How the API is read where it leaves something open: as our enforcer does; nothing is known of what
+    /// another makes of it.
+    pub fn profile(&self) -> Profile {
+        match self {
+            EnforcerChoice::Exec(_) => Profile::STRICT,
+            _ => Profile::NETPROOF,
         }
     }
 }
@@ -83,6 +97,8 @@ impl ProxyChoice {
 pub struct RunOptions {
     /// The policy enforcer.
     pub enforcer: EnforcerChoice,
+    /// How long an enforcer that is a command may take for each generation.
+    pub enforcer_timeout: Duration,
     /// The service proxy.
     pub proxy: ProxyChoice,
     /// Which of kube-proxy's modes the proxy follows.
@@ -95,15 +111,15 @@ pub struct RunOptions {
     pub fail_fast: bool,
     /// The longest that one scenario run may take.
     pub timeout: Duration,
-    /// How to read what the API leaves open, for scenarios that do not say so themselves; the default is what our
-    /// own enforcer does.
+    /// How to read what the API leaves open, for scenarios that do not say so themselves; the default is the
+    /// enforcer's ([`EnforcerChoice::profile`]).
     pub profile: Option<Profile>,
 }
 
 impl RunOptions {
     /// How a plan's flows are read where the API leaves something open.
     pub(crate) fn profile_of(&self, plan: &Plan) -> Profile {
-        plan.profile.or(self.profile).unwrap_or(Profile::NETPROOF)
+        plan.profile.or(self.profile).unwrap_or_else(|| self.enforcer.profile())
     }
 }
 
@@ -111,6 +127,7 @@ impl Default for RunOptions {
     fn default() -> Self {
         RunOptions {
             enforcer: EnforcerChoice::default(),
+            enforcer_timeout: DEFAULT_PATIENCE,
             proxy: ProxyChoice::default(),
             proxy_mode: ProxyMode::default(),
             jobs: 1,
@@ -131,7 +148,7 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
         format: FORMAT.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         seed: options.seed,
-        enforcer: options.enforcer.name().to_owned(),
+        enforcer: options.enforcer.name().into_owned(),
         proxy: options.proxy.name().to_owned(),
         scenarios: loaded.plans.iter().map(|plan| plan.id.clone()).collect(),
     });

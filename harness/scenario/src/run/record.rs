@@ -9,6 +9,7 @@ use crate::plan::{Expectation, Step};
 use netproof_model::event::{Check, Denial, Event, Location, Phase, Status};
 use netproof_model::{Family, Observation, Place, Sighting};
 use netproof_probe::{Patience, ProbeRequest};
+use std::time::Duration;
 
 /// What a check is about.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub(super) struct Subject {
     pub(super) location: Location,
     pub(super) flow: String,
     pub(super) family: Family,
-    /// So many tries meet every backend.
+    /// So many tries are made to find its way.
     pub(super) tries: usize,
 }
 
@@ -34,6 +35,14 @@ impl From<&Expectation> for Subject {
     }
 }
 
+/// How the path of a packet is known that did not do as expected.
+pub(super) enum Way<'a> {
+    /// By this request, made once more.
+    Again(&'a ProbeRequest),
+    /// It has been found out, or cannot be.
+    Known(Vec<Sighting>),
+}
+
 /// What a check is written from.
 pub(super) struct Found<'a> {
     pub(super) phase: Phase,
@@ -47,21 +56,21 @@ pub(super) struct Found<'a> {
 }
 
 impl Walk<'_> {
-    /// Writes a check down; one that is not as expected is probed once more for the packet's path, if there is a
-    /// request to do it with.
+    /// Writes a check down, one that is not as expected with the packet's path.
     pub(super) fn record(
         &mut self,
         world: &mut World,
         step: &Step,
         subject: Subject,
-        request: Option<&ProbeRequest>,
+        way: Way<'_>,
         found: Found<'_>,
     ) -> Result<(), HarnessError> {
         let Found { phase, expected, predicted, derivation, judgement, observation, denials } = found;
         let snapshot = world.snapshot();
-        let (path, traced) = match (judgement.status, request) {
-            (Status::Passed | Status::Skipped, _) | (_, None) => (Vec::new(), Ok(())),
-            (Status::Failed | Status::Errored, Some(request)) => {
+        let (path, traced) = match (judgement.status, way) {
+            (Status::Passed | Status::Skipped, _) => (Vec::new(), Ok(())),
+            (Status::Failed | Status::Errored, Way::Known(path)) => (path, Ok(())),
+            (Status::Failed | Status::Errored, Way::Again(request)) => {
                 match trace(world, subject.tries, request, observation) {
                     Ok(path) => (path, Ok(())),
                     Err(error) => (Vec::new(), Err(error)),
@@ -95,6 +104,23 @@ impl Walk<'_> {
         traced
     }
 
+    /// Says of the check that was written down last that it was not checked who decided, as a check of its own:
+    /// all else was, and was as expected.
+    pub(super) fn skip_decider(&mut self, expectation: &Expectation, why: &str) {
+        let Some(Event::CheckFinished { check, .. }) = self.events.last() else { return };
+        let skipped = Check {
+            name: format!("{} decidedBy", check.name),
+            expected: expectation.decided_by.iter().map(|it| format!("decided by {it}")).collect(),
+            observed: String::new(),
+            predicted: None,
+            status: Status::Skipped,
+            messages: vec![why.to_owned()],
+            elapsed: Duration::ZERO,
+            ..(**check).clone()
+        };
+        self.check(skipped);
+    }
+
     /// Adds a check to what is told of the run.
     pub(super) fn check(&mut self, check: Check) {
         self.checks.add(check.status);
@@ -120,12 +146,13 @@ fn trace(
     before: &Observation,
 ) -> Result<Vec<Sighting>, HarnessError> {
     let mut path = Vec::new();
-    let request = ProbeRequest { patience: Patience::Settle, ..request.clone() };
+    let request = [ProbeRequest { patience: Patience::Settle, ..request.clone() }];
     for _ in 0..tries {
-        let again = world.trace(&request)?;
-        path = again.sightings;
-        if again.outcome == before.outcome && again.served_by == before.served_by {
-            break;
+        for again in world.trace(&request)? {
+            path = again.sightings;
+            if again.outcome == before.outcome && again.served_by == before.served_by {
+                return Ok(path);
+            }
         }
     }
     Ok(path)

@@ -70,14 +70,14 @@ pub(super) fn run(
     // Where the prober broke, the changes broke off for that reason.
     probed?;
     changed?;
-    let evidence = world.gives_evidence();
+    let evidence = world.explains();
     let elapsed = begin.elapsed();
     let tallies = conductor.tallies;
-    let told = step.streams.iter().zip(&claims).zip(&tallies);
+    let told = step.streams.iter().zip(&requests).zip(&claims).zip(&tallies);
     let changes = shared.log.len();
     Ok(told
-        .map(|((stream, claim), tally)| {
-            let judged = tally.judge(claim, changes, evidence, &|seen| world.denials(seen));
+        .map(|(((stream, request), claim), tally)| {
+            let judged = tally.judge(claim, changes, evidence, &|seen| world.denials(request, seen));
             Check { elapsed, ..judged.check(step, stream, claim) }
         })
         .collect())

@@ -2,7 +2,7 @@
 
 use super::cells::{Choice, Matrix};
 use super::judge;
-use super::record::Found;
+use super::record::{Found, Way};
 use super::rehearsal::{fresh_requests, is_rehearsed, judge_rehearsal};
 use super::stage::{Stage, Worlds};
 use super::states::{self, State, chosen};
@@ -165,8 +165,8 @@ impl<'a> Walk<'a> {
                         observation,
                         denials: Vec::new(),
                     };
-                    let request = moves.then_some(request);
-                    self.record(world, step, expectation.into(), request, found)?;
+                    let way = if moves { Way::Again(request) } else { Way::Known(Vec::new()) };
+                    self.record(world, step, expectation.into(), way, found)?;
                 }
             }
             if let Some(matrix) = matrix {
@@ -259,8 +259,9 @@ impl<'a> Walk<'a> {
         tries: &[Observation],
     ) -> Result<(), HarnessError> {
         let snapshot = world.snapshot();
+        let request = run_request(expectation);
         let judge_one = |observation| {
-            let denials = world.denials(observation);
+            let denials = world.denials(&request, observation);
             let backend = backend(expectation, observation, &denials, &snapshot);
             let judgement = match expected_of(expectation, backend.as_ref()) {
                 Ok(expected) => judge::judge(expectation, &expected, observation, &denials, &snapshot),
@@ -280,10 +281,14 @@ impl<'a> Walk<'a> {
         let predicted = answer.map(ToString::to_string);
         let expected = expectation.expected.to_string();
         let derivation = String::new();
+        let unchecked = judge::unchecked_decider(expectation, &judgement, &denials);
         let found =
             Found { phase: Phase::Run, expected, predicted, derivation, judgement, observation, denials };
-        let request = run_request(expectation);
-        self.record(world, step, expectation.into(), Some(&request), found)
+        self.record(world, step, expectation.into(), Way::Again(&request), found)?;
+        if let Some(why) = unchecked {
+            self.skip_decider(expectation, why);
+        }
+        Ok(())
     }
 
     fn clean_up(
@@ -304,10 +309,11 @@ impl<'a> Walk<'a> {
         world.change(&leftover)?;
         let tries = self.try_all(world, step, rehearsal_request)?;
         for ((expectation, tries), rehearsed) in step.expectations.iter().zip(&tries).zip(rehearsed) {
-            let judgement = judge::judge_cleanup(rehearsed, tries);
+            let judgement = judge::judge_cleanup(rehearsed, tries, world.explains());
             let expected = judge::outcomes(rehearsed);
             let Some(observation) = judge::told_of_cleanup(rehearsed, tries) else { continue };
-            let denials = world.denials(observation);
+            let request = rehearsal_request(expectation);
+            let denials = world.denials(&request, observation);
             let found = Found {
                 phase: Phase::Cleanup,
                 expected,
@@ -317,8 +323,7 @@ impl<'a> Walk<'a> {
                 observation,
                 denials,
             };
-            let request = rehearsal_request(expectation);
-            self.record(world, step, expectation.into(), Some(&request), found)?;
+            self.record(world, step, expectation.into(), Way::Again(&request), found)?;
         }
         match matrix {
             Some(matrix) => self.try_cells_afterwards(world, step, matrix, &known.cells),
@@ -344,7 +349,8 @@ impl<'a> Walk<'a> {
 
 /// The probe of an expectation in the run itself.
 fn run_request(expectation: &Expectation) -> ProbeRequest {
-    let patience = if expectation.expected.is_denial() { Patience::Settle } else { Patience::ForAnswer };
+    let denial = expectation.expected.is_denial() || judge::expects_denial(expectation);
+    let patience = if denial { Patience::Settle } else { Patience::ForAnswer };
     request(expectation, patience)
 }
 

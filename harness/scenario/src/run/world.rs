@@ -2,12 +2,12 @@
 //! from one change set to the next.
 
 use super::changing::Changing;
-use super::{EnforcerChoice, ProxyChoice, RunOptions};
+use super::{EnforcerChoice, ProxyChoice, RunOptions, evidence};
 use netproof_api::Object;
 use netproof_cluster::{Cluster, ClusterError};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
 use netproof_enforcer::{
-    Enforcer, EnforcerError, NodeHandle, Nothing, Options, Proxy, ProxyOptions, Surroundings,
+    Enforcer, EnforcerError, ExecEnforcer, NodeHandle, Nothing, Options, Proxy, ProxyOptions, Surroundings,
 };
 use netproof_model::event::Denial;
 use netproof_model::{Observation, Place};
@@ -26,6 +26,8 @@ pub(crate) enum HarnessError {
     Cluster(#[from] ClusterError),
     #[error("cannot program the nodes: {0}")]
     Enforcer(#[from] EnforcerError),
+    #[error("what was probed proves nothing: {0}")]
+    EnforcerGone(#[source] EnforcerError),
     #[error("cannot probe: {0}")]
     Probe(#[from] ProbeError),
     #[error("the run took longer than {} s (--timeout)", .0.as_secs_f64())]
@@ -78,9 +80,12 @@ impl World {
         let nodes: Vec<NodeHandle<'_>> = snapshot.nodes.keys().filter_map(handle).collect();
         let router = cluster.netns(&Place::Router).map(|netns| netns.fd());
         let surroundings = Surroundings::new(&nodes, router, &Options::default())?;
-        let enforcer: Box<dyn Enforcer> = match options.enforcer {
+        let enforcer: Box<dyn Enforcer> = match &options.enforcer {
             EnforcerChoice::Nftables => Box::new(netproof_enforcer::nftables(&nodes)?),
             EnforcerChoice::None => Box::new(Nothing),
+            EnforcerChoice::Exec(command) => {
+                Box::new(ExecEnforcer::new(&nodes, command, options.enforcer_timeout)?)
+            }
             #[cfg(feature = "mutants")]
             EnforcerChoice::Mutant(mutant) => {
                 Box::new(netproof_enforcer::mutants::MutatedEnforcer::new(&nodes, mutant)?)
@@ -129,11 +134,6 @@ impl World {
         Ok(states)
     }
 
-    /// Whether the enforcer says of each packet that it denies who decided that.
-    pub(super) fn gives_evidence(&self) -> bool {
-        self.snapshot().nodes.keys().any(|node| self.enforcer.identities(node).is_some())
-    }
-
     /// Starts over from another control plane, on the same topology.
     pub(crate) fn restart(&mut self, control: ControlPlane) -> Result<(), HarnessError> {
         self.control = control;
@@ -146,9 +146,11 @@ impl World {
         changing.settle_on(snapshot, &mut |sites, families| Ok(prober.attach(sites, families)?))
     }
 
-    /// Probes; counters that mean "not policy" must not have moved meanwhile.
+    /// Probes; meanwhile the enforcer must have been there, and counters that mean "not policy" must not have
+    /// moved.
     pub(crate) fn probe(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, HarnessError> {
         let observations = self.prober.probe(requests)?;
+        self.enforcer.check().map_err(HarnessError::EnforcerGone)?;
         self.cluster.health()?;
         Ok(observations)
     }
@@ -164,12 +166,18 @@ impl World {
     }
 
     /// Probes once more, with a witness in every namespace.
-    pub(crate) fn trace(&mut self, request: &ProbeRequest) -> Result<Observation, HarnessError> {
-        Ok(self.prober.trace(&self.cluster, request)?)
+    pub(crate) fn trace(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, HarnessError> {
+        Ok(self.prober.trace(&self.cluster, requests)?)
     }
 
-    /// What the rules that logged a probe's packets stand for, in the order of the packet's way.
-    pub(crate) fn denials(&self, observation: &Observation) -> Vec<Denial> {
+    /// Whether every packet that the enforcer denies leaves evidence.
+    pub(crate) fn explains(&self) -> bool {
+        self.enforcer.explains()
+    }
+
+    /// What the rules that logged a probe's packets stand for, in the order of the packet's way. From an
+    /// enforcer that gives no evidence, what nobody explains is a denial of its own.
+    pub(crate) fn denials(&self, request: &ProbeRequest, observation: &Observation) -> Vec<Denial> {
         let identity = |node: &str, number: u32| {
             let tables = [self.enforcer.identities(node), self.proxy.identities(node)];
             tables.into_iter().flatten().find_map(|table| table.get(&number)).cloned()
@@ -188,6 +196,9 @@ impl World {
             if !denials.contains(&denial) {
                 denials.push(denial);
             }
+        }
+        if denials.is_empty() && observation.outcome.is_denial() && !self.explains() {
+            denials.push(evidence::unsaid(request, observation, &self.snapshot()));
         }
         denials
     }

@@ -4,7 +4,7 @@ use super::*;
 use std::fmt::Write as _;
 
 /// A table that is right, for cases to change one thing of.
-const TABLE: &str = "\
+pub(super) const TABLE: &str = "\
 apiVersion: netproof/v1alpha1
 kind: CaseTable
 metadata: {name: ports, labels: {team: net}, tags: [example]}

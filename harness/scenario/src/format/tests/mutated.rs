@@ -4,9 +4,9 @@ use super::*;
 use proptest::prelude::*;
 
 /// Pieces that mean something somewhere.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 28] = [
     "pod/", "service/", "node/", ":80", "/udp", " -> ", "*", "&a ", "*a", "[", "{", "]", "}", "- ", ": ",
-    "|\n", "\n", "  ", "null", "🦀", "\u{0}", "-1", "99999", "#",
+    "|\n", "\n", "  ", "null", "🦀", "\u{0}", "-1", "99999", "#", "$(", "$(base)", "like: ", "[0]",
 ];
 
 proptest! {
@@ -16,14 +16,25 @@ proptest! {
     fn a_mutated_scenario_is_a_plan_or_an_error(
         edits in prop::collection::vec((0..4000usize, 0..40usize, 0..PIECES.len(), any::<bool>()), 1..4),
     ) {
-        let mut text: Vec<char> = good::EVERYTHING.chars().collect();
-        for (at, length, piece, keep) in edits {
-            let at = at % text.len();
-            let end = if keep { at } else { (at + length).min(text.len()) };
-            text.splice(at..end, PIECES[piece].chars());
-        }
-        let text: String = text.into_iter().collect();
         // Both ways are fine: what matters is to come back.
-        let _ = load_text(&text);
+        let _ = load_text(&mutated(good::EVERYTHING, edits));
     }
+
+    #[test]
+    fn a_mutated_case_table_is_plans_or_an_error(
+        edits in prop::collection::vec((0..4000usize, 0..40usize, 0..PIECES.len(), any::<bool>()), 1..4),
+    ) {
+        let _ = load_text(&mutated(cases::TABLE, edits));
+    }
+}
+
+/// A text with pieces put in, or in the place of others.
+fn mutated(text: &str, edits: Vec<(usize, usize, usize, bool)>) -> String {
+    let mut text: Vec<char> = text.chars().collect();
+    for (at, length, piece, keep) in edits {
+        let at = at % text.len();
+        let end = if keep { at } else { (at + length).min(text.len()) };
+        text.splice(at..end, PIECES[piece].chars());
+    }
+    text.into_iter().collect()
 }

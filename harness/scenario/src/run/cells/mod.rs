@@ -8,6 +8,9 @@ mod compare;
 mod table;
 mod tell;
 
+#[cfg(test)]
+mod tests;
+
 pub use table::{Cell, Table};
 
 use super::states::State;
@@ -110,12 +113,12 @@ impl Walk<'_> {
         let observations = self.probe(world, &requests)?;
         let answers = Answers::new(&state.bare, self.profile);
         let listens = netproof_probe::listens(&state.bare);
-        for (predicted, observation) in fresh.iter().zip(observations) {
+        for ((predicted, request), observation) in fresh.iter().zip(&requests).zip(observations) {
             let rehearsed = match observation.outcome {
                 Outcome::Connected => Rehearsed::Connected,
                 _ => {
                     let bare = Predicted::new(&answers, &listens, predicted.cell.clone());
-                    let denials = world.denials(&observation);
+                    let denials = world.denials(request, &observation);
                     match bare.map(|it| it.compare(&observation, &denials, &state.bare)) {
                         Some(Comparison::Agrees) => Rehearsed::AsTheApiSays,
                         _ => Rehearsed::Wrong(Box::new(observation)),
@@ -171,8 +174,8 @@ impl Walk<'_> {
         cells.rehearsed.tried = tried;
         cells.rehearsed.shared = denied.saturating_sub(tried);
         let mut told: Vec<Told<'_>> = Vec::new();
-        for (predicted, observation) in matrix.cells.iter().zip(&observations) {
-            let denials: Vec<Denial> = world.denials(observation);
+        for ((predicted, request), observation) in matrix.cells.iter().zip(&requests).zip(&observations) {
+            let denials: Vec<Denial> = world.denials(request, observation);
             predicted.count(&mut cells.predicted);
             count_observed(&mut cells.observed, observation.outcome, &denials);
             let comparison = predicted.compare(observation, &denials, &state.snapshot);

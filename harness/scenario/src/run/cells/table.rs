@@ -167,7 +167,7 @@ impl Table {
     }
 
     /// At most so many numbers, in their order, and how many kinds of cells there are.
-    fn sample(&self, oracle: &Oracle<'_>, seed: u64, most: usize) -> (Vec<usize>, usize) {
+    pub(super) fn sample(&self, oracle: &Oracle<'_>, seed: u64, most: usize) -> (Vec<usize>, usize) {
         let classes = self.classes(oracle);
         let class = |place: &Place, family| classes.get(&(place.clone(), family)).copied();
         let mut kinds = HashSet::new();
@@ -213,7 +213,7 @@ impl Table {
     }
 
     /// The cell of a number that has one.
-    fn cell(&self, number: usize) -> Cell {
+    pub(super) fn cell(&self, number: usize) -> Cell {
         let (source, target) = self.ends(number);
         let named = |name: &NamespacedName| ObjectName {
             namespace: Some(name.namespace.clone()),

@@ -5,14 +5,14 @@ use super::{Cell, request};
 use crate::plan::Step;
 use crate::prediction::Answers;
 use crate::run::judge::{Judgement, observed_word, unexplained};
-use crate::run::record::{Found, Subject, prefix};
+use crate::run::record::{Found, Subject, Way, prefix};
 use crate::run::states::State;
 use crate::run::walk::Walk;
 use crate::run::world::{HarnessError, World};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Check, Denial, Phase, Status};
-use netproof_model::{Observation, Outcome};
-use netproof_probe::Patience;
+use netproof_model::{Observation, Outcome, Sighting};
+use netproof_probe::{Patience, ProbeRequest};
 use std::time::Duration;
 
 /// So many cells of a step are told in full.
@@ -38,7 +38,8 @@ impl Walk<'_> {
         told.sort_by_key(|it| it.comparison != Comparison::Differs);
         let answers = Answers::new(&state.snapshot, self.profile);
         let rest = told.split_off(told.len().min(TOLD));
-        for Told { predicted, observation, denials, comparison } in told {
+        let (paths, traced) = paths(world, told.iter().map(|it| &it.predicted.cell));
+        for (Told { predicted, observation, denials, comparison }, path) in told.into_iter().zip(paths) {
             let observed = observed_word(observation.outcome, &denials).to_owned();
             let says = predicted.answer.to_string();
             let (status, message) = match comparison {
@@ -55,13 +56,12 @@ impl Walk<'_> {
                 observation,
                 denials,
             };
-            let patience = Patience::Settle;
             let subject = self.subject(step, predicted);
-            self.record(world, step, subject, Some(&request(&predicted.cell, patience)), found)?;
+            self.record(world, step, subject, Way::Known(path), found)?;
         }
         let differing = rest.iter().filter(|it| it.comparison == Comparison::Differs).count();
         self.tell_rest(step, Phase::Run, differing, rest.len() - differing);
-        Ok(())
+        traced
     }
 
     /// Of the rehearsal: cells that did without policy something else than the API says.
@@ -127,8 +127,11 @@ impl Walk<'_> {
         step: &Step,
         wrong: &[(&Predicted, &Observation)],
     ) -> Result<(), HarnessError> {
-        for (predicted, observation) in wrong.iter().take(TOLD) {
-            let denials = world.denials(observation);
+        let told = &wrong[..wrong.len().min(TOLD)];
+        let (paths, traced) = paths(world, told.iter().map(|(predicted, _)| &predicted.cell));
+        for ((predicted, observation), path) in told.iter().zip(paths) {
+            let request = request(&predicted.cell, Patience::ForAnswer);
+            let denials = world.denials(&request, observation);
             let observed = observed_word(observation.outcome, &denials).to_owned();
             let (status, message) = match unexplained(observation.outcome, &denials) {
                 Some(why) => (Status::Errored, format!("after the policies were removed, {why}")),
@@ -150,11 +153,10 @@ impl Walk<'_> {
                 denials,
             };
             let subject = self.subject(step, predicted);
-            let request = request(&predicted.cell, Patience::ForAnswer);
-            self.record(world, step, subject, Some(&request), found)?;
+            self.record(world, step, subject, Way::Known(path), found)?;
         }
-        self.tell_rest(step, Phase::Cleanup, wrong.len().saturating_sub(TOLD), 0);
-        Ok(())
+        self.tell_rest(step, Phase::Cleanup, wrong.len() - told.len(), 0);
+        traced
     }
 
     /// One check for all that are not told in full.
@@ -212,9 +214,24 @@ impl Walk<'_> {
             location: step.location.clone(),
             flow: flow.to_string(),
             family: *family,
-            // Enough to meet the same backend again, most of the time.
-            tries: (4 * predicted.answer.courses.len()).min(16),
+            tries: 1,
         }
+    }
+}
+
+/// The paths of cells, all tried once more; what keeps them from being found is told after the cells.
+fn paths<'c>(
+    world: &mut World,
+    cells: impl Iterator<Item = &'c Cell>,
+) -> (Vec<Vec<Sighting>>, Result<(), HarnessError>) {
+    // Only the way is asked for, so nobody waits for an answer that did not come before.
+    let requests: Vec<ProbeRequest> = cells.map(|cell| request(cell, Patience::Settle)).collect();
+    if requests.is_empty() {
+        return (Vec::new(), Ok(()));
+    }
+    match world.trace(&requests) {
+        Ok(observations) => (observations.into_iter().map(|it| it.sightings).collect(), Ok(())),
+        Err(error) => (vec![Vec::new(); requests.len()], Err(error)),
     }
 }
 

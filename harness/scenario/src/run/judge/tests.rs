@@ -110,6 +110,10 @@ fn spoofed() -> Denial {
     denial(Decision::Spoofed { endpoint: None }, Action::Drop)
 }
 
+fn unsaid(action: Action) -> Denial {
+    denial(Decision::Unsaid, action)
+}
+
 fn policy(name: &str, rule: Option<usize>) -> Option<DecidedBy> {
     let policy = PolicyRef::network_policy("default", name);
     Some(DecidedBy::Policy { policy, direction: None, rule })
@@ -163,6 +167,52 @@ fn an_outcome_is_held_against_the_expectation() {
             judge(&expectation, &expectation.expected, &observation(outcome), &denials, &snapshot);
         assert_eq!(judgement.status, status, "{expectation:?} {outcome:?}: {judgement:?}");
     }
+}
+
+/// Expected, decided by whom, outcome, of an enforcer that gives no evidence: the status, and whether it is
+/// not checked who decided.
+#[test]
+fn without_evidence_silence_is_a_denial_and_nobody_knows_whose() {
+    use Status::{Errored, Failed, Passed};
+    let reset = Outcome::Rejected(Rejection::TcpReset);
+    let table = [
+        (Expected::Deny, None, Outcome::Dropped, Passed, false),
+        (Expected::Deny, policy("deny", None), Outcome::Dropped, Passed, true),
+        (Expected::Deny, policy("deny", Some(0)), reset, Passed, true),
+        (Expected::Deny, Some(DecidedBy::Isolation), Outcome::NotPermitted, Passed, true),
+        (Expected::Drop, policy("deny", None), reset, Failed, false),
+        (Expected::Reject, None, reset, Passed, false),
+        (Expected::Reject, None, Outcome::Dropped, Failed, false),
+        (Expected::Allow, None, Outcome::Dropped, Failed, false),
+        (Expected::Allow, None, reset, Failed, false),
+        (Expected::Allow, None, Outcome::ReplyLost, Failed, false),
+        // The request arrived: it was not denied.
+        (Expected::Deny, policy("deny", None), Outcome::ReplyLost, Failed, false),
+        // The proxy says what it denies, and no policy is nobody's denial.
+        (Expected::Reject, Some(DecidedBy::Service), reset, Failed, false),
+        (Expected::Deny, Some(DecidedBy::Default), Outcome::Dropped, Failed, false),
+        // A node's own stack refuses to send for both.
+        (Expected::Deny, None, Outcome::NotPermitted, Passed, false),
+        (Expected::Drop, None, Outcome::NotPermitted, Errored, false),
+        (Expected::Reject, None, Outcome::NotPermitted, Errored, false),
+        // Of backends that differ, it is not known which one was asked.
+        (Expected::PerBackend(Default::default()), None, Outcome::Dropped, Errored, false),
+    ];
+    let snapshot = snapshot();
+    for (expected, decided_by, outcome, status, unchecked) in table {
+        let action = if outcome == reset { Action::Reject } else { Action::Drop };
+        let (expectation, denials) = (expectation(expected, decided_by), [unsaid(action)]);
+        let judgement =
+            judge(&expectation, &expectation.expected, &observation(outcome), &denials, &snapshot);
+        assert_eq!(judgement.status, status, "{expectation:?} {outcome:?}: {judgement:?}");
+        let why = unchecked_decider(&expectation, &judgement, &denials);
+        assert_eq!(why.is_some(), unchecked, "{expectation:?} {outcome:?}: {judgement:?}");
+    }
+    // Who decided is checked where somebody says it.
+    let expectation = expectation(Expected::Deny, policy("deny", None));
+    let passed =
+        judge(&expectation, &Expected::Deny, &observation(Outcome::Dropped), &[isolation()], &snapshot);
+    assert_eq!(unchecked_decider(&expectation, &passed, &[isolation()]), None);
 }
 
 #[test]
@@ -303,7 +353,7 @@ fn the_clean_up_must_end_where_the_rehearsal_was() {
     let dropped = Observation { logs: vec![log], ..lost.clone() };
     let status = |before: &[&Observation], after: &[&Observation]| {
         let own = |all: &[&Observation]| all.iter().map(|it| (*it).clone()).collect::<Vec<_>>();
-        judge_cleanup(&own(before), &own(after)).status
+        judge_cleanup(&own(before), &own(after), true).status
     };
     assert_eq!(status(&[&connected], &[&connected]), Status::Passed);
     assert_eq!(status(&[&connected], &[&dropped]), Status::Failed);
@@ -316,6 +366,8 @@ fn the_clean_up_must_end_where_the_rehearsal_was() {
     assert_eq!(status(&[&connected], &[&lost]), Status::Errored);
     assert_eq!(status(&[&lost], &[&lost]), Status::Passed);
     assert_eq!(status(&[&lost], &[&connected]), Status::Failed);
+    // It is one where the enforcer never leaves a trace.
+    assert_eq!(judge_cleanup(&[connected], &[lost], false).status, Status::Failed);
 }
 
 #[test]

@@ -1,0 +1,329 @@
+//! Enforcers that are not ours (`--enforcer exec:COMMAND`): the example passes, a wrong one fails, one that
+//! breaks is an error, and nothing of any is left. Each is a shell command, or the example itself, which this
+//! program becomes when it is started as `agent`.
+
+#![expect(clippy::expect_used, reason = "a test says what went wrong by panicking")]
+
+#[path = "../../../enforcer/examples/agent.rs"]
+mod agent;
+mod pages;
+
+use libtest_mimic::{Arguments, Trial};
+use netproof_enforcer::exec::{INTERFACE_ANNOTATION, TUNNEL_ADDRESSES_ANNOTATION};
+use netproof_model::event::{Check, Event, Status};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use pages::root;
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, ExitCode, Output, Stdio};
+
+const PAGE: &str = "docs/test-your-own-enforcer.md";
+
+/// A scenario with denials, and one run of it.
+const SCENARIO: [&str; 3] =
+    ["scenarios/recipes/deny-all-traffic-to-an-application.yaml", "--filter", "across-routed-ipv4"];
+
+fn main() -> ExitCode {
+    let name = std::env::args_os().next().unwrap_or_default();
+    if Path::new(&name).file_name().is_some_and(|name| name == "agent") {
+        return match agent::main() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let trial = |name: &str, test: fn()| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    };
+    let trials = vec![
+        trial("the_example_passes", the_example_passes),
+        trial("who_decided_is_a_visible_skip", who_decided_is_a_visible_skip),
+        trial("one_that_enforces_nothing_fails_each_deny", one_that_enforces_nothing_fails_each_deny),
+        trial("a_wrong_one_fails_the_case_that_shows_it", a_wrong_one_fails_the_case_that_shows_it),
+        trial("one_that_breaks_is_an_error", one_that_breaks_is_an_error),
+        trial("a_command_that_is_none_is_bad_usage", a_command_that_is_none_is_bad_usage),
+        trial("it_sees_its_node_and_nothing_else", it_sees_its_node_and_nothing_else),
+        trial("nothing_outlives_a_kill", nothing_outlives_a_kill),
+        trial("the_page_shows_what_happens", the_page_shows_what_happens),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// A folder with the programs of the documentation: `agent` and `echo-agent`.
+struct Programs(tempfile::TempDir);
+
+impl Programs {
+    fn new() -> Programs {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let this = std::env::current_exe().expect("this program has a path");
+        symlink(this, folder.path().join("agent")).expect("the example gets its name");
+        let page = fs::read_to_string(root().join(PAGE)).expect("the page");
+        let script = page.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next());
+        let path = folder.path().join("echo-agent");
+        fs::write(&path, script.expect("the page has a script")).expect("the script is written");
+        fs::set_permissions(path, Permissions::from_mode(0o755)).expect("the script is made executable");
+        Programs(folder)
+    }
+
+    /// `netproof run` with such an enforcer.
+    fn run(&self, enforcer: &str, arguments: &[&str]) -> Command {
+        self.netproof(&[&["run", "--enforcer", &format!("exec:{enforcer}")], arguments].concat())
+    }
+
+    fn netproof(&self, arguments: &[&str]) -> Command {
+        let mut path = OsString::from(self.0.path());
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        let built = || env!("CARGO_BIN_EXE_netproof").into();
+        let mut command = Command::new(std::env::var_os("NETPROOF_BINARY").unwrap_or_else(built));
+        command.current_dir(root()).args(arguments).env("PATH", path).env("COLUMNS", "100");
+        command
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.path().join(name).to_string_lossy().into_owned()
+    }
+}
+
+/// Both streams of output, as a person sees them.
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn output(command: &mut Command) -> (Option<i32>, String) {
+    let output = command.output().expect("the binary starts");
+    (output.status.code(), text(&output))
+}
+
+fn checks(file: &str) -> Vec<Check> {
+    let text = fs::read_to_string(file).expect("the events file");
+    let events = text.lines().map(|line| serde_json::from_str(line).expect("an event"));
+    events
+        .filter_map(|event| match event {
+            Event::CheckFinished { check, .. } => Some(*check),
+            _ => None,
+        })
+        .collect()
+}
+
+fn the_example_passes() {
+    let programs = Programs::new();
+    // Each wiring and each family.
+    let arguments = ["scenarios/recipes", "scenarios/defaults", "--filter", "routed-ipv4 or bridge-ipv6"];
+    let (code, text) = output(&mut programs.run("agent", &arguments));
+    assert_eq!(code, Some(0), "{text}");
+}
+
+fn who_decided_is_a_visible_skip() {
+    let programs = Programs::new();
+    let json = programs.file("events.jsonl");
+    let (code, text) = output(programs.run("agent", &SCENARIO).args(["--json", &json]));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("skipped: who decided is not checked"), "{text}");
+    let checks = checks(&json);
+    let skipped: Vec<&Check> = checks.iter().filter(|check| check.status == Status::Skipped).collect();
+    assert!(!skipped.is_empty());
+    for check in skipped {
+        // The verdict itself is a check of its own, and was made.
+        let verdict = check.name.strip_suffix(" decidedBy").expect("the name says what is skipped");
+        let verdict = checks.iter().find(|other| other.name == verdict).expect("the verdict's own check");
+        assert_eq!((verdict.status, verdict.expected.as_str()), (Status::Passed, "deny"), "{verdict:#?}");
+        assert!(check.expected.starts_with("decided by "), "{check:#?}");
+    }
+    let (code, text) = output(programs.run("agent", &SCENARIO).arg("--require-all"));
+    assert_eq!(code, Some(1), "{text}");
+}
+
+fn one_that_enforces_nothing_fails_each_deny() {
+    let programs = Programs::new();
+    let json = programs.file("events.jsonl");
+    let arguments = ["scenarios/recipes", "--filter", "routed-ipv4", "--json", &json];
+    let (code, text) = output(&mut programs.run("echo-agent", &arguments));
+    assert_eq!(code, Some(1), "{text}");
+    let mut denials = 0;
+    for check in checks(&json) {
+        let denied = check.expected.contains("deny") || check.expected == "name-server-unreachable";
+        let expected = if denied { Status::Failed } else { Status::Passed };
+        assert_eq!(check.status, expected, "{check:#?}");
+        denials += usize::from(denied);
+    }
+    assert!(denials > 30, "only {denials} denials: too few to mean anything");
+}
+
+/// What the example is told is falsified on its way: that makes a wrong enforcer.
+fn a_wrong_one_fails_the_case_that_shows_it() {
+    let programs = Programs::new();
+    for (fault, scenario) in [
+        ("s/,.except.:\\[[^]]*\\]//g", "semantics::except-is-not-a-deny"),
+        ("s/,.Egress.\\]/]/g", "semantics::policy-types"),
+    ] {
+        let wrong = format!("sh -c 'sed -u {} | agent'", format_args!("\"{}\"", fault.replace('"', "\\\"")));
+        let filter = format!("\"{scenario}\" and same-node-ipv4");
+        let arguments = ["scenarios/semantics", "--filter", &filter];
+        let (code, text) = output(&mut programs.run(&wrong, &arguments));
+        assert_eq!(code, Some(1), "{fault}: {text}");
+        assert!(text.contains(&format!("FAIL   {scenario}")), "{fault}: {text}");
+        let (code, text) = output(&mut programs.run("agent", &arguments));
+        assert_eq!(code, Some(0), "{fault}: {text}");
+    }
+}
+
+fn one_that_breaks_is_an_error() {
+    let programs = Programs::new();
+    let acknowledge = "n=0; ack() { n=$((n + 1)); echo \"{\\\"generation\\\": $n}\"; }";
+    let table = [
+        ("exit 7", "ended (exit status 7)"),
+        ("echo last words >&2; exit 0", "it wrote last to standard error: last words"),
+        // In the middle of a run, before an answer and after one.
+        ("while read -r x; do [ $n = 2 ] && kill -9 $$; ack; done", "exit status 137, which is signal 9"),
+        ("read -r x; ack; read -r x; ack; exit 3", "ended (exit status 3)"),
+        ("read -r x; sleep 1000", "gave no answer to generation 1 within 0.3 s"),
+        ("sleep 1000", "gave no answer to generation 1 within 0.3 s"),
+        ("read -r x; ack; read -r x; sleep 1000", "gave no answer to generation 2 within 0.3 s"),
+        ("read -r x; printf '{\"generation\": 1}'; sleep 1000", "and a line end"),
+        ("exec >&-; read -r x; sleep 1000", "gave no answer to generation 1"),
+        ("read -r x; echo ready; read -r x", "answered generation 1 with `ready`: expected value"),
+        ("read -r x; echo; read -r x", "answered generation 1 with ``"),
+        ("read -r x; echo '{\"generation\": 2}'; read -r x", "that is generation 2"),
+        ("read -r x; echo '{}'; read -r x", "neither a generation nor an error"),
+        ("read -r x; echo '{\"generation\": 1, \"ok\": true}'; read -r x", "unknown field `ok`"),
+        ("read -r x; ack; ack; while read -r x; do ack; done", "generation 2"),
+        (
+            "read -r x; echo '{\"error\": \"no nft here\"}'; read -r x",
+            "could not program generation 1: no nft here",
+        ),
+        ("echo '{\"error\": \"no nft here\"}'; read -r x", "could not program generation 1: no nft here"),
+        ("read -r x; yes | tr -d '\\n'", "answered generation 1 with `yyyyyyyy"),
+        ("read -r x; printf '\\377\\033[2J\\n'; read -r x", "\\u{1b}[2J"),
+    ];
+    let path = programs.file("agent.sh");
+    for (script, expected) in table {
+        fs::write(&path, format!("{acknowledge}\n{script}\n")).expect("the script is written");
+        let mut run = programs.run(&format!("sh {path}"), &SCENARIO);
+        let (code, text) = output(run.args(["--enforcer-timeout", "300ms"]));
+        assert_eq!(code, Some(3), "{script}: {text}");
+        assert!(text.contains(expected), "{script}: expected {expected:?} in {text}");
+        assert!(text.contains("node node"), "{script}: {text}");
+    }
+}
+
+fn a_command_that_is_none_is_bad_usage() {
+    let programs = Programs::new();
+    for (command, expected) in [
+        ("no-such-program --flag", "there is no program no-such-program in the folders of PATH"),
+        ("./no-such-program", "there is no file ./no-such-program"),
+        ("README.md", "write ./README.md for the file in the current folder"),
+        ("./README.md", "./README.md is not executable"),
+        ("", "the command is missing"),
+        ("agent 'a", "a quote is not closed"),
+        ("agent | tee log", "exec:sh -c"),
+    ] {
+        let (code, text) = output(&mut programs.run(command, &SCENARIO));
+        assert_eq!(code, Some(2), "{command}: {text}");
+        assert!(text.contains(expected), "{command}: {text}");
+    }
+    // It can be executed, and is no program after all.
+    let path = programs.file("no-interpreter");
+    fs::write(&path, "#!/no/such/interpreter\n").expect("the file is written");
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("it is made executable");
+    let (code, text) = output(&mut programs.run(&path, &SCENARIO));
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("cannot be started: cannot start the program"), "{text}");
+}
+
+fn it_sees_its_node_and_nothing_else() {
+    let programs = Programs::new();
+    let script = programs.file("look.sh");
+    // `ls` has the folder open that it lists.
+    let look = "read -r x\n\
+                files=$(ls /proc/self/fd | tr '\\n' ' ')\n\
+                links=$(tail -n +3 /proc/self/net/dev | cut -d: -f1 | sort | tr -d ' ' | cut -c1-3 | uniq | tr '\\n' ' ')\n\
+                echo x >/run/xtables.lock && run=$(ls /run)\n\
+                [ -w /proc/sys/net/ipv4/ip_forward ] && net=rw\n\
+                [ -w /proc/sys/kernel/printk_delay ] || kernel=ro\n\
+                echo \"{\\\"error\\\": \\\"$NETPROOF_NODE, files $files, links $links, run $run, sysctls $net $kernel, pid $$\\\"}\"\n\
+                read -r x\n";
+    fs::write(&script, look).expect("the script is written");
+    let (code, text) = output(&mut programs.run(&format!("sh {script}"), &SCENARIO));
+    assert_eq!(code, Some(3), "{text}");
+    let node = text.split("node ").nth(1).and_then(|rest| rest.split(':').next());
+    let node = node.expect("the error names its node");
+    let seen = format!("generation 1: {node}, files 0 1 2 3 , links ");
+    for expected in [&seen, " eth ", " np", ", run xtables.lock, sysctls rw ro, pid 2;"] {
+        assert!(text.contains(expected), "expected {expected:?} in {text}");
+    }
+    assert!(
+        !Path::new("/run/xtables.lock").exists()
+            || fs::read("/run/xtables.lock").is_ok_and(|it| it != b"x\n")
+    );
+}
+
+/// What an enforcer starts, however it hides, ends with a netproof that is killed.
+fn nothing_outlives_a_kill() {
+    let programs = Programs::new();
+    let (fifo, script) = (programs.file("fifo"), programs.file("agent.sh"));
+    mkfifo(fifo.as_str(), Mode::S_IRWXU).expect("a fifo");
+    // Each process has the writing end open, so that the reading end tells when the last has ended.
+    let hide = format!(
+        "exec 9>{fifo}\ntrap '' HUP TERM PIPE\n(setsid sleep 1000 >/dev/null 2>&1 </dev/null &)\nsleep 1000 &\n\
+         echo up >&9\nwhile read -r x; do :; done\nsleep 1000\n"
+    );
+    fs::write(&script, hide).expect("the script is written");
+    for _ in 0..3 {
+        let mut told = OpenOptions::new()
+            .read(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(&fifo)
+            .expect("the fifo opens");
+        let mut netproof = programs.run(&format!("sh {script}"), &SCENARIO);
+        let mut netproof =
+            netproof.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
+        let mut up = Vec::new();
+        while up.len() < "up\nup\n".len() {
+            assert!(read_more(&mut told, &mut up), "both are up before they end");
+        }
+        netproof.kill().expect("it is there");
+        netproof.wait().expect("it ends");
+        while read_more(&mut told, &mut up) {}
+        assert_eq!(up, b"up\nup\n");
+    }
+}
+
+/// Waits for what comes; false at the end, when nobody has the other end open any more.
+fn read_more(from: &mut fs::File, into: &mut Vec<u8>) -> bool {
+    let mut polled = [PollFd::new(from.as_fd(), PollFlags::POLLIN)];
+    let ready = poll(&mut polled, PollTimeout::from(30_000u16)).expect("the fifo can be polled");
+    assert!(ready > 0, "something is still there after half a minute");
+    let mut buffer = [0; 64];
+    let read = from.read(&mut buffer).expect("the fifo can be read");
+    into.extend_from_slice(&buffer[..read]);
+    read > 0
+}
+
+fn the_page_shows_what_happens() {
+    let programs = Programs::new();
+    let page = root().join(PAGE);
+    pages::check(&page, "<!-- run with the agents: netproof ", |command| {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        output(&mut programs.netproof(&arguments)).1
+    });
+    let text = fs::read_to_string(&page).expect("the page");
+    for word in [INTERFACE_ANNOTATION, TUNNEL_ADDRESSES_ANNOTATION, "NETPROOF_NODE", "--enforcer-timeout"] {
+        assert!(text.contains(word), "the page does not tell of {word}");
+    }
+    for line in text.lines().filter(|line| line.starts_with("    {\"")) {
+        let parsed = serde_json::from_str::<serde_json::Value>(line.trim());
+        assert!(parsed.is_ok(), "an example of the page is no JSON: {line}: {parsed:?}");
+    }
+}

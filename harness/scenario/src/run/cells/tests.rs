@@ -1,0 +1,230 @@
+//! Which cells there are, how too many are chosen from, and what a try of one proves.
+
+use super::compare::{Comparison, Predicted, count_observed};
+use super::*;
+use crate::plan::MatrixDestination::{PodIp, ServiceIp, ServiceName};
+use crate::run::judge::tests::observation;
+use netproof_controlplane::{Change, ControlPlane, Snapshot};
+use netproof_model::event::{ObservedCells, PredictedCells};
+use netproof_model::observation::PacketAddresses;
+use netproof_model::topology::{ExternalHost, ListenPort};
+use netproof_model::{
+    Action, Decision, Direction, Hook, NamespacedName, Place, PolicyRef, Protocol, Rejection,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+fn pod(name: &str, ports: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, labels: {{app: {name}}}}}, \
+         spec: {{containers: [{{name: main, image: none, ports: [{ports}]}}]}}}}"
+    )
+}
+
+fn applied(text: &str) -> Change {
+    let source = netproof_api::Source::new("objects", text);
+    let context = netproof_api::manifest::Context::default();
+    let read = netproof_api::manifest::read_manifests(&source, &context).unwrap();
+    Change::Apply(read.objects[0].object.clone())
+}
+
+/// `web` serves two ports, `idle` none; a service of two endpoints, one of which does not listen.
+fn cluster(extra: &[String]) -> Arc<Snapshot> {
+    let topology = crate::run::judge::tests::snapshot().topology.clone();
+    let mut control = ControlPlane::new(topology).unwrap();
+    let port = |number: u16, protocol: &str| format!("{{containerPort: {number}, protocol: {protocol}}}");
+    let mut changes = vec![
+        applied(&pod("web", &[port(80, "TCP"), port(53, "UDP")].join(", "))),
+        applied(&pod("idle", "")),
+        applied(
+            "{apiVersion: v1, kind: Service, metadata: {name: web}, \
+             spec: {selector: {app: web}, ports: [{port: 8080, targetPort: 80}]}}",
+        ),
+        Change::ApplyExternal(ExternalHost {
+            name: "outside".into(),
+            addresses: vec!["203.0.113.10".parse().unwrap()],
+            ports: vec![ListenPort { port: 443, protocol: Protocol::Tcp }],
+            dns: Vec::new(),
+        }),
+    ];
+    changes.extend(extra.iter().map(|text| applied(text)));
+    control.apply(&changes).unwrap()
+}
+
+fn on(destinations: &[crate::plan::MatrixDestination]) -> MatrixPlan {
+    MatrixPlan::On { destinations: destinations.iter().copied().collect() }
+}
+
+fn all_cells(snapshot: &Snapshot, plan: &MatrixPlan) -> Vec<Cell> {
+    let (cells, sampled) = Table::new(snapshot, plan).choose(&Oracle::new(snapshot, Profile::NETPROOF), 0);
+    assert_eq!(sampled, None);
+    cells
+}
+
+#[test]
+fn the_cells_are_those_of_the_scenarios_own_places() {
+    let snapshot = cluster(&[]);
+    let flows = |plan: &MatrixPlan| -> Vec<String> {
+        all_cells(&snapshot, plan).iter().map(|cell| cell.flow.to_string()).collect()
+    };
+    assert_eq!(
+        flows(&on(&[PodIp])),
+        [
+            "pod/default/idle -> pod/default/web:53/udp",
+            "pod/default/idle -> pod/default/web:80",
+            "pod/default/idle -> external/outside:443",
+            "pod/default/web -> pod/default/web:53/udp",
+            "pod/default/web -> pod/default/web:80",
+            "pod/default/web -> external/outside:443",
+            "external/outside -> pod/default/web:53/udp",
+            "external/outside -> pod/default/web:80",
+        ]
+    );
+    assert_eq!(
+        flows(&on(&[ServiceIp])),
+        [
+            "pod/default/idle -> service/default/web:8080",
+            "pod/default/web -> service/default/web:8080",
+            "external/outside -> service/default/web:8080",
+        ]
+    );
+    // Nobody outside asks the cluster's DNS.
+    let by_name = ["pod/default/idle -> dns/web.default:8080", "pod/default/web -> dns/web.default:8080"];
+    assert_eq!(flows(&on(&[ServiceName])), by_name);
+    assert!(Table::new(&snapshot, &MatrixPlan::Off).is_empty());
+}
+
+#[test]
+fn of_too_many_cells_one_of_each_kind_is_chosen_and_the_rest_by_the_seed() {
+    let more: Vec<String> = (0..60).map(|i| pod(&format!("p{i}"), "{containerPort: 80}")).collect();
+    let deny = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: deny}, \
+                spec: {podSelector: {matchLabels: {app: p7}}, ingress: []}}";
+    let snapshot = cluster(&[more, vec![deny.to_owned()]].concat());
+    let oracle = Oracle::new(&snapshot, Profile::NETPROOF);
+    let table = Table::new(&snapshot, &on(&[PodIp]));
+    let of = all_cells(&snapshot, &on(&[PodIp])).len();
+    let (numbers, kinds) = table.sample(&oracle, 0, 100);
+    assert!(kinds < 60 && of > 3_700, "{kinds} kinds of {of}");
+    assert_eq!(numbers.len(), 100);
+    assert_eq!(table.sample(&oracle, 0, 100), (numbers.clone(), kinds), "the seed decides");
+    assert_ne!(table.sample(&oracle, 1, 100).0, numbers);
+    let flows: BTreeSet<String> = numbers.iter().map(|number| table.cell(*number).flow.to_string()).collect();
+    assert!(flows.iter().any(|flow| flow.contains("-> pod/default/p7:80")), "{flows:?}");
+    assert!(flows.iter().any(|flow| flow.starts_with("external/outside ->")));
+    // More kinds than may be tried: so many of them.
+    assert_eq!(table.sample(&oracle, 0, 5).0.len(), 5);
+}
+
+fn by_proxy() -> Decision {
+    Decision::Service { service: NamespacedName::new("default", "empty"), reason: "no endpoints".into() }
+}
+
+fn denial(decision: Decision, destination: &str) -> Denial {
+    let packet = PacketAddresses {
+        source: "10.244.1.9".parse().unwrap(),
+        destination: destination.parse().unwrap(),
+        protocol: Protocol::Tcp,
+        source_port: 1000,
+        destination_port: 80,
+    };
+    Denial { decision, action: Action::Drop, node: "node1".into(), hook: Hook::Forward, packet }
+}
+
+/// The policy, the flow, what a probe saw, and whether that is what the API says.
+#[test]
+fn a_try_is_held_against_every_course() {
+    let isolation = || Decision::Isolation {
+        endpoint: Place::pod("default", "web"),
+        direction: Direction::Ingress,
+        policies: vec![PolicyRef::network_policy("default", "deny")],
+    };
+    let deny = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: deny}, \
+                spec: {podSelector: {matchLabels: {app: web}}, ingress: []}}";
+    let empty = "{apiVersion: v1, kind: Service, metadata: {name: empty}, spec: {ports: [{port: 80}]}}";
+    let deaf = "{apiVersion: v1, kind: Service, metadata: {name: deaf}, \
+                spec: {selector: {app: idle}, ports: [{port: 80}]}}";
+    let (web, idle) = (Place::pod("default", "web"), Place::pod("default", "idle"));
+    let answered =
+        |place: &Place| Observation { served_by: Some(place.clone()), ..observation(Outcome::Connected) };
+    let refused = Observation { served_by: Some(idle.clone()), ..observation(Outcome::Refused) };
+    let lost = || observation(Outcome::Dropped);
+    let policy = || vec![denial(isolation(), "10.244.1.3")];
+    let no_endpoints = || vec![denial(by_proxy(), "10.96.0.9")];
+    let rejected = || observation(Outcome::Rejected(Rejection::TcpReset));
+    use Comparison::{Agrees, Differs};
+    let unexplained = || Comparison::Unexplained(String::new());
+    let (to_web, to_empty, to_deaf) =
+        ("idle -> pod/default/web:80", "service/default/empty:80", "service/default/deaf:80");
+    let table: Vec<(&str, &str, Observation, Vec<Denial>, Comparison)> = vec![
+        ("", to_web, answered(&web), vec![], Agrees),
+        ("", to_web, answered(&idle), vec![], Differs),
+        ("", to_web, lost(), policy(), Differs),
+        ("", to_web, lost(), vec![], unexplained()),
+        ("", to_web, observation(Outcome::Refused), vec![], Differs),
+        ("", to_web, observation(Outcome::Unreachable), vec![], Differs),
+        (deny, to_web, lost(), policy(), Agrees),
+        (deny, to_web, answered(&web), vec![], Differs),
+        (deny, to_web, lost(), vec![], unexplained()),
+        (deny, to_web, lost(), no_endpoints(), Differs),
+        (empty, to_empty, rejected(), no_endpoints(), Agrees),
+        (empty, to_empty, rejected(), policy(), Differs),
+        (empty, to_empty, answered(&web), vec![], Differs),
+        // Nobody listens there: that is what must be seen.
+        (deaf, to_deaf, refused, vec![], Agrees),
+        (deaf, to_deaf, answered(&idle), vec![], Differs),
+    ];
+    for (extra, flow, seen, denials, expected) in table {
+        let extra: Vec<String> =
+            [extra].iter().filter(|it| !it.is_empty()).map(ToString::to_string).collect();
+        let snapshot = cluster(&extra);
+        let answers = Answers::new(&snapshot, Profile::NETPROOF);
+        let listens = netproof_probe::listens(&snapshot);
+        let cells = all_cells(&snapshot, &MatrixPlan::default());
+        let cell = cells.into_iter().find(|cell| cell.flow.to_string().ends_with(flow)).unwrap();
+        let predicted = Predicted::new(&answers, &listens, cell).unwrap();
+        let mut found = predicted.compare(&seen, &rejecting(denials, &seen), &snapshot);
+        if let Comparison::Unexplained(why) = &mut found {
+            assert!(why.contains("no rule"), "{why}");
+            why.clear();
+        }
+        assert_eq!(found, expected, "{flow} {:?} under {extra:?}", seen.outcome);
+    }
+}
+
+/// What rejects says so.
+fn rejecting(denials: Vec<Denial>, seen: &Observation) -> Vec<Denial> {
+    let action = if seen.outcome == Outcome::Dropped { Action::Drop } else { Action::Reject };
+    denials.into_iter().map(|denial| Denial { action, ..denial }).collect()
+}
+
+#[test]
+fn cells_are_counted_by_what_the_api_says_and_by_what_was_seen() {
+    let block = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: block}, \
+                 spec: {podSelector: {matchLabels: {app: web}}, \
+                 ingress: [{from: [{ipBlock: {cidr: 10.244.0.0/16}}]}]}}";
+    let snapshot = cluster(&[block.to_owned()]);
+    let answers = Answers::new(&snapshot, Profile::STRICT);
+    let listens = netproof_probe::listens(&snapshot);
+    let mut counts = PredictedCells::default();
+    for cell in all_cells(&snapshot, &on(&[PodIp, ServiceIp])) {
+        let predicted = Predicted::new(&answers, &listens, cell).unwrap();
+        predicted.count(&mut counts);
+    }
+    // To itself, and out; from outside it is denied; whether the block matches idle's address is open.
+    let undefined: Vec<(&str, usize)> =
+        counts.undefined.iter().map(|(switches, count)| (switches.as_str(), *count)).collect();
+    assert_eq!((counts.allowed, counts.denied, counts.other), (4, 2, 1), "{undefined:?}");
+    assert_eq!(undefined.iter().map(|(_, count)| count).sum::<usize>(), 4, "{undefined:?}");
+    assert!(undefined.iter().any(|(switches, _)| switches.contains("ip-block-and-pods")), "{undefined:?}");
+    let mut observed = ObservedCells::default();
+    let service = by_proxy();
+    for (outcome, denials) in [
+        (Outcome::Connected, vec![]),
+        (Outcome::Dropped, vec![]),
+        (Outcome::Dropped, vec![denial(service, "10.96.0.9")]),
+        (Outcome::Refused, vec![]),
+    ] {
+        count_observed(&mut observed, outcome, &denials);
+    }
+    assert_eq!((observed.allowed, observed.denied, observed.other), (1, 1, 2));
+}
