@@ -34,9 +34,9 @@ pub struct FuzzArguments {
     #[arg(long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer)]
     pub enforcer: EnforcerChoice,
     /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
-    /// kube-router, antrea or aws.
-    #[arg(long, value_name = "PROFILE", default_value = Profile::NETPROOF.name, value_parser = profile)]
-    pub profile: Profile,
+    /// kube-router, antrea or aws [default: netproof, or strict for an enforcer that is not ours].
+    #[arg(long, value_name = "PROFILE", value_parser = profile)]
+    pub profile: Option<Profile>,
     /// How many clusters at once [default: the number of processors].
     #[arg(long, short, value_name = "N", value_parser = jobs, allow_negative_numbers = true)]
     pub jobs: Option<NonZeroUsize>,
@@ -46,6 +46,13 @@ pub struct FuzzArguments {
     /// Print what was done as a JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+impl FuzzArguments {
+    /// How to read what the API leaves open.
+    pub fn profile(&self) -> Profile {
+        self.profile.unwrap_or_else(|| self.enforcer.profile())
+    }
 }
 
 fn pairs(text: &str) -> Result<NonZeroUsize, String> {

@@ -68,7 +68,7 @@ fn options(arguments: &FuzzArguments) -> FuzzOptions {
         },
         run: RunOptions {
             enforcer: arguments.enforcer.clone(),
-            profile: Some(arguments.profile),
+            profile: Some(arguments.profile()),
             jobs: arguments.jobs.unwrap_or_else(processors).get(),
             seed: arguments.seed,
             timeout: arguments.timeout,
@@ -208,7 +208,7 @@ impl<'a> Report<'a> {
         if self.arguments.json {
             let done = Done {
                 seed: self.arguments.seed,
-                profile: self.arguments.profile.name,
+                profile: self.arguments.profile().name,
                 seconds,
                 totals: &self.totals,
                 disagreements: &self.disagreements,
@@ -237,7 +237,7 @@ impl<'a> Report<'a> {
             "{seconds:.1} s ({:.1} ms a pair), seed {}, profile {}\n",
             seconds * 1e3 / (*pairs).max(1) as f64,
             self.arguments.seed,
-            self.arguments.profile.name
+            self.arguments.profile().name
         ));
         let mut list = |what: &str, files: &[String]| {
             if !files.is_empty() {

@@ -7,7 +7,7 @@ use super::shrink::{Limits, shrink};
 use super::text::{About, text};
 use super::trial::{Finding, Trial, try_text};
 use super::visits::{self, Visit};
-use crate::run::{RunOptions, Worlds};
+use crate::run::{EnforcerChoice, RunOptions, Worlds};
 use netproof_model::Families;
 use netproof_model::event::Cells;
 use netproof_oracle::Profile;
@@ -42,6 +42,11 @@ pub struct FuzzOptions {
 }
 
 impl FuzzOptions {
+    /// How what the API leaves open is read.
+    fn profile(&self) -> Profile {
+        self.run.profile.unwrap_or_else(|| self.run.enforcer.profile())
+    }
+
     /// The command that makes and tries the cases up to the one of a number.
     fn command(&self, number: usize) -> String {
         let mut command = format!("netproof fuzz --seed {} --pairs {}", self.seed, (number + 1) * STATES);
@@ -52,6 +57,11 @@ impl FuzzOptions {
         };
         option("--wiring", self.fixed.wiring.map(|wiring| wiring.to_string()));
         option("--family", self.fixed.family.map(|family| family.to_string()));
+        let enforcer = &self.run.enforcer;
+        let is_ours = *enforcer == EnforcerChoice::default();
+        option("--enforcer", (!is_ours).then(|| format!("'{}'", enforcer.name())));
+        let usual = self.profile().name == enforcer.profile().name;
+        option("--profile", (!usual).then(|| self.profile().name.to_owned()));
         command
     }
 }
@@ -211,8 +221,8 @@ impl Worker<'_> {
     }
 
     fn with_visits(&self, case: &Case, visits: &[Vec<Visit>]) -> About {
-        let profile = self.options.run.profile.unwrap_or(Profile::NETPROOF);
-        About { expectations: visits::expectations(case, visits, profile), ..self.about() }
+        let expectations = visits::expectations(case, visits, self.options.profile());
+        About { expectations, ..self.about() }
     }
 
     /// Makes a case that failed smaller, and a scenario of what remains.
