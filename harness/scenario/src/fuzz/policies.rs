@@ -71,8 +71,17 @@ fn rules(random: &mut Random, around: &Surroundings) -> Option<Vec<Rule>> {
 fn rule(random: &mut Random, around: &Surroundings) -> Rule {
     let peers = random.weighted([18, 7, 40, 22, 13]).checked_sub(1);
     let ports = random.weighted([35, 7, 33, 15, 10]).checked_sub(1);
+    let mut peers: Option<Vec<Peer>> =
+        peers.map(|count| (0..count).map(|_| peer(random, around)).collect());
+    if let Some(peers) = &mut peers
+        && let Some(over) = peers.iter().find_map(|peer| over_the_hole(random, peer))
+        && random.chance(40)
+    {
+        let at = random.between(0, peers.len());
+        peers.insert(at, over);
+    }
     Rule {
-        peers: peers.map(|count| (0..count).map(|_| peer(random, around)).collect()),
+        peers,
         ports: ports.map(|count| (0..count).map(|_| port_entry(random, around)).collect()),
     }
 }
@@ -196,6 +205,14 @@ fn hole(random: &mut Random, around: &Surroundings, cidr: IpNet) -> Option<IpNet
     };
     let beside = beside.filter(|next| random.chance(15) && cidr.contains(next));
     Some(beside.map_or(hole, |next| range(next, length)))
+}
+
+/// Another block, over the first hole of one: what one block leaves out another one of the rule may let in.
+fn over_the_hole(random: &mut Random, peer: &Peer) -> Option<Peer> {
+    let Peer::Block(cidr, Some(holes)) = peer else { return None };
+    let hole = holes.first()?;
+    let length = random.between(cidr.prefix_len().saturating_sub(8).into(), hole.prefix_len().into());
+    Some(Peer::Block(range(hole.addr(), length as u8).trunc(), None))
 }
 
 fn full_length(address: IpAddr) -> u8 {

@@ -51,8 +51,8 @@ impl Shrinking<'_> {
         !states.is_empty() && self.accept(Case { states, ..self.case.clone() })
     }
 
-    /// Leaves out states: all but the one where it fails, or those after it and, by ever smaller pieces, those
-    /// before.
+    /// Leaves out states: all but the one where it fails, or those after it and, by ever smaller pieces, whatever
+    /// else.
     fn states(&mut self, state: usize) {
         let only = self.case.states.get(state).cloned();
         if self.accept_states(only.into_iter().collect()) {
@@ -62,7 +62,7 @@ impl Shrinking<'_> {
         let mut piece = self.case.states.len() / 2;
         while piece > 0 {
             let mut start = 0;
-            while start + piece < self.case.states.len() {
+            while start + piece <= self.case.states.len() {
                 let mut states = self.case.states.clone();
                 states.drain(start..start + piece);
                 if !self.accept_states(states) {
