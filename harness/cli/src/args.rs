@@ -231,7 +231,8 @@ pub struct MatrixArguments {
     /// kube-router, antrea or aws [default: what the scenario says, else netproof].
     #[arg(help_heading = "Asking", long, value_name = "PROFILE", value_parser = profile)]
     pub profile: Option<Profile>,
-    /// Whose packets to ask: nftables, or none (services run, and every policy is ignored).
+    /// Whose packets to ask: nftables, none (services run, and every policy is ignored), or exec:COMMAND, an
+    /// enforcer of your own.
     #[arg(help_heading = "Asking", long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer, conflicts_with = "predict")]
     pub enforcer: EnforcerChoice,
     /// Show each pod by itself, also where many behave alike.

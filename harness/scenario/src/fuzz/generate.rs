@@ -258,12 +258,20 @@ impl Generator {
     fn set_service(&mut self, state: &mut State) {
         let mut ports: Vec<ServicePort> = Vec::new();
         for _ in 0..self.random.weighted([0, 70, 30]) {
-            let target = match self.random.chance(40) {
-                true => PORT_NAMES[self.random.below(PORT_NAMES.len() - 1)].to_owned(),
-                false => self.random.pick(&[80, 81, 8080]).to_string(),
+            // What some pod serves, more often than not.
+            let served: Vec<&PodPort> = state.pods.values().flat_map(|pod| &pod.ports).collect();
+            let (target, protocol) = match self.random.choose(&served) {
+                Some(port) if self.random.chance(75) => {
+                    let name = port.name.clone().filter(|_| self.random.chance(50));
+                    (name.unwrap_or_else(|| port.number.to_string()), port.protocol)
+                }
+                _ => {
+                    let name = PORT_NAMES[self.random.below(PORT_NAMES.len() - 1)];
+                    (name.to_owned(), protocol(&mut self.random))
+                }
             };
             let number = self.random.pick(&[80, 81, 8080, 7000]);
-            let port = ServicePort { number, protocol: protocol(&mut self.random), target };
+            let port = ServicePort { number, protocol, target };
             if !ports.iter().any(|it| (it.number, it.protocol) == (port.number, port.protocol)) {
                 ports.push(port);
             }

@@ -10,7 +10,13 @@ fn every_scenario_of_the_repository_loads() {
     let loaded = load(&[repository().join("scenarios")], &Options::default());
     let loaded = loaded.unwrap_or_else(|errors| panic!("{errors}"));
     assert!(!loaded.plans.is_empty());
-    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    // One is about blocks that are written by an address in them (point 30), which is warned of.
+    let meant = |it: &Diagnostic| {
+        let file = it.source.as_ref().map_or("", |source| source.name.as_str());
+        file.ends_with("points/overlapping-blocks.yaml") && it.message.contains("has host bits set")
+    };
+    let warnings = loaded.warnings.iter().filter(|warning| !meant(warning));
+    let warnings: Vec<String> = warnings.map(ToString::to_string).collect();
     assert_eq!(warnings.join("\n\n"), "");
 }
 
