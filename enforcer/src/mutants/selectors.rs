@@ -223,14 +223,11 @@ pub(super) fn namespace_name_is_unknown(selector: &LabelSelector, labels: &Label
 }
 
 #[cfg(test)]
-#[path = "../../tests/world/mod.rs"]
-mod world;
-
-#[cfg(test)]
 mod tests {
     use super::*;
     use crate::program::Compiler;
     use crate::program::selector::matches;
+    use crate::world;
 
     /// What a mutant's selectors do wrong is what its evaluation says, and nothing else.
     #[test]
