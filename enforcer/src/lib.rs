@@ -25,6 +25,9 @@ pub mod policy;
 pub mod program;
 pub mod proxy;
 pub mod surroundings;
+#[cfg(test)]
+#[path = "../tests/world/mod.rs"]
+mod world;
 
 pub use conntrack::ConntrackError;
 pub use exec::{ExecCommand, ExecEnforcer};

@@ -67,8 +67,8 @@ fn event(kind: &str, object: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::world::{World, namespace, pod, policy, service};
     use super::*;
+    use crate::world::{World, namespace, pod, policy, service};
     use netproof_model::{Families, Wiring};
 
     /// `ADDED Pod/default/a`, ... in order.

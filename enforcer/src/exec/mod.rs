@@ -13,9 +13,6 @@ mod init;
 mod json;
 mod process;
 mod talk;
-#[cfg(test)]
-#[path = "../../tests/world/mod.rs"]
-mod world;
 
 pub use command::ExecCommand;
 pub use error::{ExecError, LastWords};

@@ -221,3 +221,49 @@ pub(super) fn namespace_name_is_unknown(selector: &LabelSelector, labels: &Label
     labels.remove(NAMESPACE_NAME);
     all(selector, &labels, right)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::Compiler;
+    use crate::program::selector::matches;
+    use crate::world;
+
+    /// What a mutant's selectors do wrong is what its evaluation says, and nothing else.
+    #[test]
+    fn selectors_that_are_evaluated_rightly_change_nothing() {
+        for case in world::cases::policies() {
+            let mut rewritten = case.snapshot.as_ref().clone();
+            evaluate(&mut rewritten, |selector, labels, _| matches(selector, labels));
+            let mut none = case.snapshot.as_ref().clone();
+            evaluate(&mut none, |_, _, _| false);
+            for node in ["node1", "node2"] {
+                let program = |snapshot: &Snapshot| Compiler::new(snapshot).node(node);
+                assert_eq!(program(&rewritten), program(&case.snapshot), "{} {node}", case.name);
+                assert!(program(&none).policies.is_empty(), "{} {node}", case.name);
+            }
+        }
+    }
+
+    #[test]
+    fn operators_are_as_the_enforcer_has_them() {
+        let labels = |pairs: &[(&str, &str)]| -> Labels {
+            pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+        };
+        for operator in [Operator::In, Operator::NotIn, Operator::Exists, Operator::DoesNotExist] {
+            let requirement =
+                Requirement { key: "app".into(), operator, values: vec!["web".into(), "".into()] };
+            let selector =
+                LabelSelector { match_labels: Labels::new(), match_expressions: vec![requirement] };
+            for labels in
+                [labels(&[]), labels(&[("app", "web")]), labels(&[("app", "")]), labels(&[("app", "db")])]
+            {
+                assert_eq!(
+                    all(&selector, &labels, right),
+                    matches(&selector, &labels),
+                    "{operator:?} {labels:?}"
+                );
+            }
+        }
+    }
+}

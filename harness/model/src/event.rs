@@ -184,7 +184,8 @@ pub struct Cells {
     pub predicted: PredictedCells,
     /// What the packets did.
     pub observed: ObservedCells,
-    /// How many differ from what the API says; the first of them are checks of their own.
+    /// How many differ from what the API says; the first of them are checks of their own, unless the step names
+    /// the flow and its check has failed.
     pub differing: usize,
     /// How many have no verdict, because nothing says who lost the packet; likewise.
     pub unexplained: usize,

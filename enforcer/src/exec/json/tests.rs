@@ -25,9 +25,8 @@ fn read(value: &Value) -> Object {
 }
 
 fn snapshot() -> Snapshot {
-    (*crate::exec::world::World::new(netproof_model::Families::Dual, netproof_model::Wiring::Routed)
-        .snapshot())
-    .clone()
+    (*crate::world::World::new(netproof_model::Families::Dual, netproof_model::Wiring::Routed).snapshot())
+        .clone()
 }
 
 /// Takes out an annotation that netproof has added.

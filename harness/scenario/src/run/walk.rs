@@ -1,6 +1,6 @@
 //! The three walks over a plan: the rehearsal without policy, the run as written, and the clean-up.
 
-use super::cells::{Choice, Matrix};
+use super::cells::{Before, Choice, Matrix};
 use super::judge;
 use super::record::{Found, Way};
 use super::rehearsal::{fresh_requests, is_rehearsed, judge_rehearsal};
@@ -184,12 +184,18 @@ impl<'a> Walk<'a> {
             let (world, known) = stage.rehearsal(&state.bare);
             let tries = self.try_all(world, step, run_request)?;
             let answers = Answers::new(&state.snapshot, self.profile);
+            let mut told = Vec::new();
             for (expectation, tries) in step.expectations.iter().zip(tries) {
                 let answer = answers.answer(expectation, &mut kept).filter(|it| self.speaks_of(it));
+                let passed = self.checks.passed;
                 self.judge_step(world, step, expectation, answer.as_ref(), &tries)?;
+                if self.checks.passed == passed {
+                    told.push(&expectation.request);
+                }
             }
             if let Some(matrix) = matrix {
-                self.try_cells(world, step, state, matrix, (&known.cells, *rehearsed))?;
+                let before = Before { rehearsed: &known.cells, tried: *rehearsed, told: &told };
+                self.try_cells(world, step, state, matrix, &before)?;
             }
         }
         Ok(())

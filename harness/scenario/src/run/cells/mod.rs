@@ -16,7 +16,7 @@ pub use table::{Cell, Table};
 use super::states::State;
 use super::walk::Walk;
 use super::world::{HarnessError, World};
-use crate::plan::{MatrixPlan, Plan, Step};
+use crate::plan::{MatrixPlan, Plan, Request, Step};
 use crate::prediction::Answers;
 use compare::{Comparison, Listens, Predicted, count_observed, is_denial_by_policy};
 use netproof_model::event::{Cells, Denial, Event, SampledCells};
@@ -80,6 +80,17 @@ impl Matrix {
     pub(super) fn needs(&self, known: &HashMap<usize, Rehearsed>) -> bool {
         self.denied().any(|it| !known.contains_key(&it.cell.number))
     }
+}
+
+/// What is known of a step before its cells are tried.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before<'a> {
+    /// What the cells that policy denies did without it.
+    pub(super) rehearsed: &'a HashMap<usize, Rehearsed>,
+    /// How many of them were tried for this step.
+    pub(super) tried: usize,
+    /// The flows that the step names and that have failed: they are not told once more.
+    pub(super) told: &'a [&'a Request],
 }
 
 /// What chooses the cells of a run beside its plan.
@@ -153,8 +164,9 @@ impl Walk<'_> {
         step: &Step,
         state: &State,
         matrix: &Matrix,
-        (known, tried): (&HashMap<usize, Rehearsed>, usize),
+        before: &Before<'_>,
     ) -> Result<(), HarnessError> {
+        let Before { rehearsed: known, tried, told: told_already } = *before;
         let begin = Instant::now();
         let requests: Vec<ProbeRequest> = matrix
             .cells
@@ -193,7 +205,9 @@ impl Walk<'_> {
                 Comparison::Differs => cells.differing += 1,
                 Comparison::Unexplained(_) => cells.unexplained += 1,
             }
-            told.push(Told { predicted, observation, denials, comparison });
+            if !told_already.contains(&&predicted.cell.request) {
+                told.push(Told { predicted, observation, denials, comparison });
+            }
         }
         cells.elapsed = begin.elapsed();
         self.cells += cells.total;
