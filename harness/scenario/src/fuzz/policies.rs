@@ -71,8 +71,7 @@ fn rules(random: &mut Random, around: &Surroundings) -> Option<Vec<Rule>> {
 fn rule(random: &mut Random, around: &Surroundings) -> Rule {
     let peers = random.weighted([18, 7, 40, 22, 13]).checked_sub(1);
     let ports = random.weighted([35, 7, 33, 15, 10]).checked_sub(1);
-    let mut peers: Option<Vec<Peer>> =
-        peers.map(|count| (0..count).map(|_| peer(random, around)).collect());
+    let mut peers: Option<Vec<Peer>> = peers.map(|count| (0..count).map(|_| peer(random, around)).collect());
     if let Some(peers) = &mut peers
         && let Some(over) = peers.iter().find_map(|peer| over_the_hole(random, peer))
         && random.chance(40)
@@ -80,10 +79,7 @@ fn rule(random: &mut Random, around: &Surroundings) -> Rule {
         let at = random.between(0, peers.len());
         peers.insert(at, over);
     }
-    Rule {
-        peers,
-        ports: ports.map(|count| (0..count).map(|_| port_entry(random, around)).collect()),
-    }
+    Rule { peers, ports: ports.map(|count| (0..count).map(|_| port_entry(random, around)).collect()) }
 }
 
 fn peer(random: &mut Random, around: &Surroundings) -> Peer {
