@@ -221,15 +221,11 @@ impl<'a> Report<'a> {
     }
 
     fn summary(&self, seconds: f64) -> String {
-        let Totals { cases, pairs, cells, allowed, denied, other, undefined, unproven, skipped, .. } =
-            &self.totals;
+        let Totals { cases, pairs, cells, allowed, denied, other, undefined, skipped, .. } = &self.totals;
         let mut text = format!(
             "{pairs} pairs of cluster and policies in {cases} clusters, {cells} cells: {allowed} allowed, {denied} denied, \
              {other} other, {undefined} undefined\n"
         );
-        if *unproven > 0 {
-            text.push_str(&format!("{unproven} of those denied do not connect without policy either\n"));
-        }
         if let Some(lacks) = self.totals.lacks.as_ref() {
             text.push_str(&format!("{skipped} clusters were skipped: {lacks}\n"));
         }
