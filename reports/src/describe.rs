@@ -91,6 +91,10 @@ pub(crate) fn passed(check: &Check) -> String {
     if let Some(predicted) = &check.predicted {
         words.push_str(&format!("; the API says {predicted}"));
     }
+    // That it is not what the scenario expects, where the API leaves that open.
+    for message in &check.messages {
+        words.push_str(&format!("; {message}"));
+    }
     words
 }
 

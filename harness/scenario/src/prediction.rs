@@ -269,10 +269,22 @@ impl Answer {
     /// Whether a try that met `backend` (if it is known) went as the API says. `observed` is the outcome in
     /// the words of expectations.
     pub fn agrees(&self, backend: Option<&Place>, outcome: Outcome, observed: &str) -> bool {
-        let of_backend = |course: &&Course| course.server.as_ref() == backend;
+        self.courses_to(backend).any(|course| course.word.agrees(outcome, observed))
+    }
+
+    /// The switches that would settle a try that met `backend` (if it is known), if the API leaves it open.
+    pub fn open(&self, backend: Option<&Place>) -> Option<Switches> {
+        self.courses_to(backend).find_map(|course| match course.word {
+            Word::Open(switches) => Some(switches),
+            _ => None,
+        })
+    }
+
+    /// What may become of a try that met `backend`; all courses where it is not known.
+    fn courses_to<'a>(&'a self, backend: Option<&'a Place>) -> impl Iterator<Item = &'a Course> {
+        let of_backend = move |course: &&Course| course.server.as_ref() == backend;
         let known = backend.is_some() && self.courses.iter().any(|course| of_backend(&course));
-        let mut courses = self.courses.iter().filter(|course| !known || of_backend(course));
-        courses.any(|course| course.word.agrees(outcome, observed))
+        self.courses.iter().filter(move |course| !known || of_backend(course))
     }
 
     /// Whether a service proxy's refusal is part of the answer.

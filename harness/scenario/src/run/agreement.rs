@@ -1,17 +1,36 @@
 //! The three answers held against each other: what the scenario expects, what the API says, what the packets
 //! did. Any two that differ fail the check.
 
-use super::judge::{Judgement, observed_word};
+use super::judge::{self, Judgement, observed_word};
 use super::tries::Try;
 use crate::plan::{Expectation, Expected};
 use crate::prediction::Answer;
 use netproof_controlplane::Snapshot;
+use netproof_model::Place;
 use netproof_model::event::Status;
 
 /// Whether one try went as the API says.
 pub(super) fn of_try(answer: &Answer, one: &Try<'_>) -> bool {
     let outcome = one.observation.outcome;
     answer.agrees(one.backend.as_ref(), outcome, observed_word(outcome, &one.denials))
+}
+
+/// Where the API leaves the verdict on a try open, that is no failure, whatever the scenario expects of it: the
+/// check says so, with the names of the switches that would settle it.
+pub(super) fn leave_open(
+    answer: &Answer,
+    backend: Option<&Place>,
+    expected: &Expected,
+    judgement: &mut Judgement,
+) {
+    let mismatch = judge::mismatch(expected, &judgement.observed);
+    if judgement.status == Status::Failed
+        && judgement.messages.first() == Some(&mismatch)
+        && let Some(switches) = answer.open(backend)
+    {
+        judgement.status = Status::Passed;
+        judgement.messages = vec![format!("undefined: {mismatch}, and the API leaves it open ({switches})")];
+    }
 }
 
 /// Says which of the three answers differ, and fails a check that had passed if any do. `agree`: all tries
@@ -47,7 +66,7 @@ pub(super) fn of_three(
         }
         (Some(contradiction), _, true) => {
             // That the packets are not as the scenario expects is no failure of theirs.
-            let mismatch = format!("expected {}, observed {}", expectation.expected, judgement.observed);
+            let mismatch = judge::mismatch(&expectation.expected, &judgement.observed);
             judgement.messages.retain(|message| *message != mismatch);
             format!("the scenario contradicts the API, with which the packets agree: {contradiction}")
         }
@@ -68,7 +87,7 @@ mod tests {
     use super::*;
     use crate::prediction::{Course, Word};
     use netproof_model::Outcome;
-    use netproof_oracle::Denial;
+    use netproof_oracle::{Denial, Switch, Switches};
 
     /// What is expected, what was observed, what the API says; whether the check passes, and what is said.
     #[test]
@@ -136,5 +155,32 @@ mod tests {
         let answer = Answer { courses: vec![Course { server: None, word: deny() }], ..Answer::default() };
         of_three(&expectation(Expected::Allow, None), &answer, true, &snapshot(), &mut errored);
         assert_eq!((errored.status, errored.messages.len()), (Status::Errored, 1));
+    }
+
+    /// A verdict that the API leaves open is no failure; whatever else is not as expected is one.
+    #[test]
+    fn what_is_open_fails_nothing() {
+        let open = || Word::Open(Switches::of(Switch::Sctp));
+        let deny = || Word::Deny(Denial::Policy { action: None });
+        let wrong = "expected deny, observed allow";
+        let seen = "expected the server to see node/node1";
+        for (word, message, expected) in [
+            (
+                open(),
+                wrong,
+                (
+                    Status::Passed,
+                    "undefined: expected deny, observed allow, and the API leaves it open (sctp)",
+                ),
+            ),
+            (open(), seen, (Status::Failed, seen)),
+            (deny(), wrong, (Status::Failed, wrong)),
+        ] {
+            let answer = Answer { courses: vec![Course { server: None, word }], ..Answer::default() };
+            let messages = vec![message.to_owned()];
+            let mut judgement = Judgement { status: Status::Failed, observed: "allow".into(), messages };
+            leave_open(&answer, None, &Expected::Deny, &mut judgement);
+            assert_eq!((judgement.status, judgement.messages.join("; ").as_str()), expected);
+        }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) fn judge(
     let mut problems = Vec::new();
     let mut unknown = Vec::new();
     if !matches(expected, outcome, &observed) {
-        problems.push(format!("expected {expected}, observed {observed}"));
+        problems.push(mismatch(expected, &observed));
         if outcome == Outcome::NameServerUnreachable && expected.is_denial() {
             problems.push(
                 "the name could not be resolved, so the destination was never tried; \
@@ -100,6 +100,11 @@ pub(crate) fn judge(
         return Judgement { status: Status::Errored, observed, messages: unknown };
     }
     Judgement::new(observed, problems)
+}
+
+/// That the verdict or outcome is another than the expected one.
+pub(super) fn mismatch(expected: &Expected, observed: &str) -> String {
+    format!("expected {expected}, observed {observed}")
 }
 
 /// What an enforcer that gives no evidence would have to say for a verdict.

@@ -270,7 +270,15 @@ impl<'a> Walk<'a> {
             let denials = world.denials(&request, observation);
             let backend = backend(expectation, observation, &denials, &snapshot);
             let judgement = match expected_of(expectation, backend.as_ref()) {
-                Ok(expected) => judge::judge(expectation, &expected, observation, &denials, &snapshot),
+                Ok(expected) => {
+                    let mut judgement =
+                        judge::judge(expectation, &expected, observation, &denials, &snapshot);
+                    // A scenario that names its profile means what that settles.
+                    if let Some(answer) = answer.filter(|_| self.plan.profile.is_none()) {
+                        agreement::leave_open(answer, backend.as_ref(), &expected, &mut judgement);
+                    }
+                    judgement
+                }
                 Err(stranger) => stranger,
             };
             Try { observation, denials, backend, judgement }
