@@ -2,7 +2,7 @@
 //! objects on its standard input and answers on its standard output.
 //!
 //! A change is one line of JSON to every node, `{"generation": N, "events": [...]}`, with what a watch of the
-//! Kubernetes API would have said ([`events`]); each process answers `{"generation": N}` when it is in force
+//! Kubernetes API would have said (`events.rs`); each process answers `{"generation": N}` when it is in force
 //! there, or `{"error": "..."}`. Whatever else becomes of it is an error and never a verdict: no answer in
 //! time, an answer that means nothing, its end.
 

@@ -211,8 +211,8 @@ pub struct MatrixArguments {
     /// The state after this step [default: the last].
     #[arg(help_heading = "Asking", long, value_name = "NAME")]
     pub step: Option<String>,
-    /// Only these sources: a namespace or a name, or [KIND/][NAMESPACE/]NAME, where * stands for anything.
-    /// KIND is pod, external, node or namespace.
+    /// Only these sources: a namespace, or NAME, KIND/NAME, NAMESPACE/NAME or KIND/NAMESPACE/NAME, where *
+    /// stands for anything. KIND is pod, external, node or namespace.
     #[arg(help_heading = "Asking", long, value_name = "WHO", value_delimiter = ',')]
     pub from: Vec<Selector>,
     /// Only these destinations, likewise; KIND may be service, too.
