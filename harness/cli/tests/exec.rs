@@ -148,7 +148,9 @@ fn who_decided_is_a_visible_skip() {
 fn one_that_enforces_nothing_fails_each_deny() {
     let programs = Programs::new();
     let json = programs.file("events.jsonl");
-    let arguments = ["scenarios/recipes", "--filter", "routed-ipv4", "--json", &json];
+    // By the profile that leaves nothing open: what is open fails nobody.
+    let arguments =
+        ["scenarios/recipes", "--filter", "routed-ipv4", "--profile", "netproof", "--json", &json];
     let (code, text) = output(&mut programs.run("echo-agent", &arguments));
     assert_eq!(code, Some(1), "{text}");
     let mut denials = 0;
