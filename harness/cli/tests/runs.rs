@@ -229,7 +229,7 @@ fn busy_processors_change_no_verdict() {
         }
         let suites = if asked_soak_runs().is_some() { &SUITES[..] } else { &SUITES[..1] };
         let verdicts = || {
-            let run = output(netproof(&["run", "--json", &file]).args(suites));
+            let run = output(netproof(&["run", "--wiring", "routed", "--json", &file]).args(suites));
             let checks = checks(&file);
             let verdicts: Vec<_> =
                 checks.into_iter().map(|(name, check)| (name, check.status, check.observed)).collect();
