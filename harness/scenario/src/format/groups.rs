@@ -4,7 +4,7 @@ use crate::plan::Plan;
 use std::sync::Arc;
 
 /// Puts the runs of a file's cases, which are at these places of `plans`, into groups that have the same
-/// variant, the same topology and the same objects before their first step, and gives each group one topology. A
+/// variant, topology, matrix, profile and objects before their first step, and gives each group one topology. A
 /// run that starts like no other has no group.
 pub fn assign(plans: &mut [Plan], cases: &[usize]) {
     let mut firsts: Vec<usize> = Vec::new();
@@ -22,6 +22,12 @@ pub fn assign(plans: &mut [Plan], cases: &[usize]) {
     }
 }
 
+/// What they tried without policy is shared too: by the cells' numbers, which depend on the matrix, and held
+/// against the API as the profile reads it.
 fn starts_alike(a: &Plan, b: &Plan) -> bool {
-    a.id.variant == b.id.variant && a.topology == b.topology && a.initial == b.initial
+    a.id.variant == b.id.variant
+        && a.topology == b.topology
+        && a.initial == b.initial
+        && a.matrix == b.matrix
+        && a.profile == b.profile
 }
