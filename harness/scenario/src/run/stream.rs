@@ -3,6 +3,10 @@
 //!
 //! The prober is with the other thread then. Where the stacks of the cluster change, this thread sends it the
 //! new ones and waits until it has attached them.
+//!
+//! The first round of changes waits for the streams: a probe of each has to meet what every change has made
+//! before the next one. So what a stream says does not hang on which thread the kernel favours. The rounds
+//! after it are made at full speed.
 
 mod tally;
 
@@ -47,22 +51,18 @@ pub(super) fn run(
         shared: &shared,
         orders,
         answer,
-        owes_answer: false,
+        owed: None,
         tallies: step.streams.iter().map(|stream| Tally::new(stream.never)).collect(),
-        has_begun: false,
     };
     let (prober, mut changing) = world.apart();
     let (probed, changed) = std::thread::scope(|scope| {
         let (conductor, requests) = (&mut conductor, &requests);
         let probing = scope.spawn(move || prober.stream(requests, conductor));
-        let mut attach = |sites: Vec<Site>, families: &[Family]| {
-            let stacks = Stacks { sites, families: families.to_vec() };
-            order.send(stacks).map_err(|_| ended())?;
+        let ask = |wish: Order| {
+            order.send(wish).map_err(|_| ended())?;
             answers.recv().map_err(|_| ended())
         };
-        // The first answer says that every stream has begun.
-        let began = answers.recv().map_err(|_| ended());
-        let changed = began.and_then(|()| make(&mut changing, step, &shared, &mut attach, check_time));
+        let changed = make(&mut changing, step, &shared, &ask, check_time);
         shared.stop.store(true, Ordering::Relaxed);
         let probed = probing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (probed, changed)
@@ -88,9 +88,13 @@ fn make(
     changing: &mut Changing<'_>,
     step: &Step,
     shared: &Shared,
-    attach: &mut Attach<'_>,
+    ask: &dyn Fn(Order) -> Result<(), HarnessError>,
     check_time: &dyn Fn() -> Result<(), HarnessError>,
 ) -> Result<(), HarnessError> {
+    let attach: &mut Attach<'_> =
+        &mut |sites, families| ask(Order::Attach { sites, families: families.to_vec() });
+    // What there is before the first change.
+    ask(Order::Meet)?;
     for round in 1..=step.rounds + MORE_ROUNDS {
         for changes in &step.change_sets {
             check_time()?;
@@ -98,6 +102,9 @@ fn make(
             let changed = changing.change(changes, attach);
             shared.log.end();
             changed?;
+            if round == 1 {
+                ask(Order::Meet)?;
+            }
         }
         if round >= step.rounds && shared.least.load(Ordering::Relaxed) >= ENOUGH {
             break;
@@ -124,34 +131,54 @@ struct Shared {
     least: AtomicUsize,
 }
 
-/// The network stacks that there are from now on.
-struct Stacks {
-    sites: Vec<Site>,
-    families: Vec<Family>,
+/// What this thread wants of the other, which answers when it is done.
+enum Order {
+    /// These are the network stacks from now on.
+    Attach { sites: Vec<Site>, families: Vec<Family> },
+    /// A probe of each stream has to meet what the last change has made.
+    Meet,
+}
+
+/// An answer that the other thread has not given yet.
+enum Owed {
+    /// When it has attached what it was told to.
+    Attached,
+    /// When a probe of each stream has met what so many changes have made.
+    Met(usize),
 }
 
 /// Directs the other thread.
 struct Conductor<'s> {
     shared: &'s Shared,
-    orders: Receiver<Stacks>,
+    orders: Receiver<Order>,
     answer: Sender<()>,
-    owes_answer: bool,
+    owed: Option<Owed>,
     tallies: Vec<Tally>,
-    has_begun: bool,
 }
 
 impl Streaming for Conductor<'_> {
     fn turn(&mut self) -> Turn {
-        if std::mem::take(&mut self.owes_answer) {
-            self.tell();
+        let is_due = match self.owed {
+            None => false,
+            Some(Owed::Attached) => true,
+            Some(Owed::Met(changes)) => self.tallies.iter().all(|tally| tally.has_met(changes)),
+        };
+        if is_due {
+            self.owed = None;
+            // Nobody listens any more only where the changes broke off, and then the stream ends as well.
+            let _ = self.answer.send(());
         }
         if self.shared.stop.load(Ordering::Relaxed) {
             return Turn::Stop;
         }
         match self.orders.try_recv() {
-            Ok(Stacks { sites, families }) => {
-                self.owes_answer = true;
+            Ok(Order::Attach { sites, families }) => {
+                self.owed = Some(Owed::Attached);
                 Turn::Attach { sites, families }
+            }
+            Ok(Order::Meet) => {
+                self.owed = Some(Owed::Met(self.shared.log.len()));
+                Turn::Go
             }
             Err(TryRecvError::Empty) => Turn::Go,
             Err(TryRecvError::Disconnected) => Turn::Stop,
@@ -163,19 +190,8 @@ impl Streaming for Conductor<'_> {
         if let Some(tally) = self.tallies.get_mut(probe.request) {
             tally.add(probe.observation, change);
         }
-        if !self.has_begun && self.tallies.iter().all(|tally| tally.probes > 0) {
-            self.has_begun = true;
-            self.tell();
-        }
         let least = self.tallies.iter().map(|tally| tally.during).min().unwrap_or_default();
         self.shared.least.store(least, Ordering::Relaxed);
-    }
-}
-
-impl Conductor<'_> {
-    /// Nobody listens any more only where the changes broke off, and then the stream ends as well.
-    fn tell(&self) {
-        let _ = self.answer.send(());
     }
 }
 
@@ -250,5 +266,44 @@ fn blank(step: &Step, stream: &Stream) -> Check {
         policy_sees: None,
         path: Vec::new(),
         elapsed: Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judge::tests::observation;
+    use super::*;
+    use netproof_model::Outcome;
+
+    #[test]
+    fn it_is_answered_when_a_probe_of_each_stream_has_met_the_change() {
+        let shared = Shared::default();
+        let (order, orders) = channel();
+        let (answer, answers) = channel();
+        let tallies = vec![Tally::new(Never::Allow), Tally::new(Never::Allow)];
+        let mut conductor = Conductor { shared: &shared, orders, answer, owed: None, tallies };
+        let probe = |request, sent| Streamed {
+            request,
+            sent,
+            decided: Instant::now(),
+            observation: observation(Outcome::Dropped),
+        };
+        let before = Instant::now();
+        shared.log.begin(1);
+        let under_way = Instant::now();
+        shared.log.end();
+        order.send(Order::Meet).unwrap();
+        let mut is_answered = |request, sent| {
+            conductor.turn();
+            conductor.done(probe(request, sent));
+            conductor.turn();
+            answers.try_recv().is_ok()
+        };
+        assert!(!is_answered(0, before));
+        assert!(!is_answered(1, under_way));
+        assert!(!is_answered(1, Instant::now()));
+        assert!(is_answered(0, Instant::now()));
+        // Once.
+        assert!(!is_answered(0, Instant::now()));
     }
 }

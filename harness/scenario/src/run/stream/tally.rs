@@ -78,6 +78,8 @@ pub(super) struct Tally {
     pub(super) probes: usize,
     /// Those that were sent while a change was being made.
     pub(super) during: usize,
+    /// The last change whose result a probe met; 0 is what there was before the first.
+    met: Option<usize>,
     /// Those that a rule logged.
     logged: usize,
     /// Those to which happened what never must.
@@ -97,12 +99,15 @@ pub(super) struct Judged {
 
 impl Tally {
     pub(super) fn new(never: Never) -> Self {
-        Tally { never, probes: 0, during: 0, logged: 0, wrong: 0, shown: Vec::new() }
+        Tally { never, probes: 0, during: 0, met: None, logged: 0, wrong: 0, shown: Vec::new() }
     }
 
     pub(super) fn add(&mut self, observation: Observation, change: Option<Moment>) {
         self.probes += 1;
         self.during += usize::from(change.is_some_and(|change| change.under_way));
+        if change.is_none_or(|change| !change.under_way) {
+            self.met = self.met.max(Some(change.map_or(0, |change| change.number)));
+        }
         self.logged += usize::from(!observation.logs.is_empty());
         if is_wrong(self.never, &observation) {
             self.wrong += 1;
@@ -110,6 +115,11 @@ impl Tally {
                 self.shown.push((observation, change));
             }
         }
+    }
+
+    /// Whether a probe was sent when the last of so many changes was in force.
+    pub(super) fn has_met(&self, changes: usize) -> bool {
+        self.met.is_some_and(|met| met >= changes)
     }
 
     /// Judges the stream. `evidence`: the enforcer says of each packet that it denies who decided that.
@@ -322,6 +332,23 @@ mod tests {
         let wrong = tally.judge(&claim, 1, false, &|_| Vec::new());
         assert_eq!(wrong.status, Status::Failed);
         insta::assert_snapshot!(wrong.messages.join("\n"));
+    }
+
+    #[test]
+    fn what_a_change_has_made_is_met_when_it_is_in_force() {
+        let mut tally = Tally::new(Never::Allow);
+        let at = |number, under_way| Moment { number, generation: 1, since: Duration::ZERO, under_way };
+        let mut met = |moment| {
+            tally.add(denied(), moment);
+            [0, 1, 2].map(|changes| tally.has_met(changes))
+        };
+        assert_eq!(met(Some(at(1, true))), [false, false, false]);
+        assert_eq!(met(None), [true, false, false]);
+        assert_eq!(met(Some(at(1, false))), [true, true, false]);
+        assert_eq!(met(Some(at(2, true))), [true, true, false]);
+        assert_eq!(met(Some(at(2, false))), [true, true, true]);
+        // An answer that comes late takes nothing back.
+        assert_eq!(met(Some(at(1, false))), [true, true, true]);
     }
 
     #[test]
