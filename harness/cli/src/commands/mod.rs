@@ -74,6 +74,7 @@ impl Subject {
             loaded.warnings.iter().for_each(outputs::complain);
         }
         passed_over(&loaded).iter().for_each(|note| outputs::complain(format_args!("note: {note}")));
+        loaded.notes.iter().for_each(|note| outputs::complain(format_args!("note: {note}")));
         if let Some(files) = files_passed_over(&loaded).filter(|_| manifests) {
             outputs::complain(format_args!("note: {files}"));
         }
