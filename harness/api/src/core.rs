@@ -103,7 +103,7 @@ pub struct Pod {
     #[serde(default)]
     pub pod_ips: Vec<IpAddr>,
     /// `status.hostIPs`: the addresses that its node had where the pod comes from.
-    #[serde(skip)]
+    #[serde(default)]
     pub host_ips: Vec<IpAddr>,
     /// `status.phase`; Running where none is written.
     #[serde(default)]

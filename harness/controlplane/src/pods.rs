@@ -68,7 +68,9 @@ impl Draft {
         pod: &Pod,
         node: &Node,
     ) -> Result<Vec<IpAddr>, ChangeError> {
-        if let Some(given) = pod.pod_ips.iter().find(|given| !node.addresses.contains(given)) {
+        let families = self.snapshot.topology.family;
+        let mut given = pod.pod_ips.iter().filter(|given| families.contains(Family::of(**given)));
+        if let Some(given) = given.find(|given| !node.addresses.contains(given)) {
             return Err(ChangeError::new(
                 format!("pod/{name} is in its node's network and cannot have {given}"),
                 format!("leave the address out: it has those of {}", node.metadata.name),

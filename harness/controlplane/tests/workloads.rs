@@ -130,7 +130,7 @@ fn a_daemon_runs_where_its_node_selector_says() {
     let mut cluster = cluster(Families::Ipv4);
     let mut daemon = workload(WorkloadKind::DaemonSet, "x", 1);
     daemon.pods = WorkloadPods::Nodes(labels(&[("disk", "fast"), ("kubernetes.io/os", "linux")]));
-    let snapshot = apply(&mut cluster, [daemon.change()]);
+    let snapshot = apply(&mut cluster, [daemon.clone().change()]);
     assert_eq!(pods(&snapshot, "default"), "");
     let snapshot = apply(&mut cluster, [label("node/node2", "disk", Some("fast"))]);
     assert_eq!(pods(&snapshot, "default"), "x-node2@node2=10.244.2.2");

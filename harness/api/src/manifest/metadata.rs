@@ -53,7 +53,7 @@ pub(super) fn object_meta(object: &Fields<'_>, rules: MetadataRules, context: &C
 /// Whose controller made the object: at most one owner is it.
 fn controller(metadata: &Fields<'_>) -> Option<Controller> {
     let owners = metadata.items("ownerReferences").into_iter();
-    let mut owners = owners.filter_map(|owner| owner.fields(tables::OWNER_REFERENCE));
+    let mut owners = owners.filter_map(|owner| owner.mapping());
     let owner =
         owners.find(|owner| owner.get("controller").and_then(|field| field.boolean()).unwrap_or_default())?;
     let text = |name| owner.require(name).and_then(|field| field.string()).map(str::to_owned);

@@ -20,10 +20,6 @@ pub(super) const OBJECT_META: &[&str] = &[
     "managedFields",
 ];
 
-/// meta/v1 OwnerReference.
-pub(super) const OWNER_REFERENCE: &[&str] =
-    &["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
-
 /// An object with metadata, spec and status.
 pub(super) const OBJECT: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
 
