@@ -12,8 +12,9 @@ const TEMPLATE_HASH: &str = "pod-template-hash";
 /// Namespace, kind in lower case, name.
 type Reference = (String, String, String);
 
-/// Takes away workloads whose pods, or whose own workload, are there as well, and the EndpointSlices of
-/// services that select pods: the control plane makes those anew. How many of each.
+/// Takes away workloads whose pods are there, or the workload that made them, and the EndpointSlices of
+/// services that select pods: the control plane makes those anew. How many workloads have their pods there
+/// already, and how many slices there were.
 pub(super) fn take_away(objects: &mut Vec<Located>) -> (usize, usize) {
     let owners = owners_of_pods(objects);
     let workloads: HashSet<Reference> = objects
@@ -29,9 +30,9 @@ pub(super) fn take_away(objects: &mut Vec<Located>) -> (usize, usize) {
         match &located.object {
             Object::Workload(_) => {
                 let is_made = controller(metadata).is_some_and(|owner| workloads.contains(&owner));
-                let done = is_made || owners.contains(&reference(metadata, located.object.kind()));
-                idle += usize::from(done);
-                !done
+                let has_pods = owners.contains(&reference(metadata, located.object.kind()));
+                idle += usize::from(has_pods && !is_made);
+                !has_pods && !is_made
             }
             Object::EndpointSlice(_) => {
                 let service = metadata.labels.get(SERVICE_NAME_LABEL).cloned().unwrap_or_default();
