@@ -22,7 +22,7 @@ struct Said<'a> {
     nodes: Vec<&'a Node>,
     pods: Vec<&'a Pod>,
     services: Vec<&'a Service>,
-    /// Every node that something runs on, by name.
+    /// Every node that something runs on, or is to run on, by name.
     named: BTreeSet<&'a str>,
 }
 
@@ -87,7 +87,7 @@ impl<'a> Said<'a> {
             match &located.object {
                 Object::Node(node) => said.nodes.push(node),
                 Object::Pod(pod) => {
-                    said.named.extend(pod.node_name.as_deref());
+                    said.named.extend(pod.node_name.as_deref().filter(|_| !pod.phase.has_ended()));
                     said.pods.push(pod);
                 }
                 Object::Service(service) => said.services.push(service),
@@ -170,7 +170,7 @@ impl<'a> Said<'a> {
             let is_last = family == Family::Ipv4 && *address == range.broadcast();
             range.contains(address) && offset >= FIRST_OF_A_POD && !is_last
         };
-        let of_pods = self.own_network().all(|pod| {
+        let of_pods = self.own_network().filter(|pod| !pod.phase.has_ended()).all(|pod| {
             let mut addresses = pod.pod_ips.iter().filter(|address| Family::of(**address) == family);
             match pod.node_name.as_deref() == Some(node) {
                 true => addresses.all(usable),

@@ -191,7 +191,8 @@ fn made_already(objects: &mut Vec<Located>) -> Option<String> {
     (!notes.is_empty()).then(|| notes.join("; "))
 }
 
-/// Passes over Nodes that the topology lacks. One that fits has their addresses, too.
+/// Passes over Nodes that the topology lacks. One that fits has their addresses, and every node but those that
+/// only pods which have ended were on.
 fn nodes_of_topology(
     objects: &mut Vec<Located>,
     topology: &Topology,
@@ -199,11 +200,19 @@ fn nodes_of_topology(
     passed_over: &mut BTreeMap<String, usize>,
 ) {
     objects.retain_mut(|located| {
-        let Object::Node(node) = &mut located.object else { return true };
+        let is_there = |name: &str| topology.node_index(name).is_some();
+        let node = match &mut located.object {
+            Object::Node(node) => node,
+            Object::Pod(pod) if fits && pod.phase.has_ended() => {
+                pod.node_name = pod.node_name.take().filter(|name| is_there(name));
+                return true;
+            }
+            _ => return true,
+        };
         if fits {
             (node.addresses, node.pod_cidrs) = (Vec::new(), Vec::new());
         }
-        let is_there = topology.node_index(&node.metadata.name).is_some();
+        let is_there = is_there(&node.metadata.name);
         if !is_there {
             *passed_over.entry("Node".to_owned()).or_default() += 1;
         }
