@@ -161,7 +161,7 @@ fn manifests_come_from_standard_input() {
     };
     let json = asked(&["matrix", "-", "--predict", "--json", "--to", "web-*", "--port", "8080"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
-    assert_eq!(json["scenario"], "-");
+    assert_eq!(json["scenario"], "standard input");
     assert_eq!(json["notes"].as_array().unwrap().len(), 2);
     assert_eq!(json["objects"]["hostNetworkPods"], 2);
     let flow = "pod/monitoring/prometheus-0 -> service/shop/web";
@@ -170,7 +170,8 @@ fn manifests_come_from_standard_input() {
     assert!(said.contains("from[0] (addresses in 10.42.1.0/24) names the source"), "{said}");
     let said = run(&["matrix", "-", "--predict"]);
     assert!(
-        said.starts_with("exit code 2\n") && said.contains("neither a scenario nor a manifest at -"),
+        said.starts_with("exit code 2\n")
+            && said.contains("standard input:1:1: error: the document is empty"),
         "{said}"
     );
 }

@@ -52,15 +52,19 @@ const STANDARD_INPUT: &str = "-";
 /// # Errors
 /// Everything that is wrong with any of them.
 pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics> {
-    let name = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
+    let is_input = |path: &PathBuf| path.as_os_str() == STANDARD_INPUT;
+    let names = paths.iter().map(|path| match is_input(path) {
+        true => "standard input".to_owned(),
+        false => path.display().to_string(),
+    });
+    let name = names.collect::<Vec<_>>().join(" ");
     let mut problems = Problems::default();
     let mut texts = Vec::new();
     let mut add = |source: Result<Arc<Source>, Diagnostics>, named: bool| match source {
         Ok(source) => texts.push((source, named)),
         Err(errors) => problems.extend(errors),
     };
-    let (input, paths): (Vec<_>, Vec<_>) =
-        paths.iter().cloned().partition(|path| path.as_os_str() == STANDARD_INPUT);
+    let (input, paths): (Vec<PathBuf>, Vec<PathBuf>) = paths.iter().cloned().partition(is_input);
     if !input.is_empty() {
         add(Source::standard_input(), true);
     }
