@@ -364,8 +364,7 @@ fn trace(family: Family) {
     // Untraced again.
     assert_eq!(world.probe(request(target, tcp(80))).sightings.len(), 1);
     world.rules("node2", "forward", "log prefix \"netproof:3\" group 4790 drop");
-    let probed =
-        world.prober.trace(&world.cluster, |prober| prober.probe(&[request(target, tcp(80))]));
+    let probed = world.prober.trace(&world.cluster, |prober| prober.probe(&[request(target, tcp(80))]));
     let seen = probed.unwrap().remove(0);
     assert_eq!(seen.outcome, Outcome::Dropped);
     assert_eq!((path(&seen).len(), seen.served_by.as_ref()), (3, None), "{seen:#?}");

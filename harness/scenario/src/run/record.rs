@@ -19,6 +19,8 @@ pub(super) struct Subject {
     pub(super) location: Location,
     pub(super) flow: String,
     pub(super) family: Family,
+    /// How many cells of a matrix it is.
+    pub(super) cells: usize,
     /// So many tries are made to find its way.
     pub(super) tries: usize,
 }
@@ -30,6 +32,7 @@ impl From<&Expectation> for Subject {
             location: expectation.location.clone(),
             flow: expectation.flow.to_string(),
             family: expectation.family,
+            cells: 0,
             tries: tries(expectation),
         }
     }
@@ -67,13 +70,11 @@ impl Walk<'_> {
             let Found { phase, judgement, observation, denials, .. } = found;
             let decided = evidence::decided(observation, &denials, &snapshot);
             let policy_sees = decided.map(|it| evidence::policy_sees(it, &snapshot));
+            let Subject { name, location, flow, family, cells, .. } = found.subject;
+            let name = format!("{}{name}", prefix(phase));
             let check = Check {
-                name: format!("{}{}", prefix(phase), found.subject.name),
-                location: found.subject.location,
-                phase,
-                step: step.name.clone(),
-                flow: found.subject.flow,
-                family: Some(found.subject.family),
+                cells,
+                family: Some(family),
                 expected: found.expected,
                 observed: judgement.observed,
                 predicted: found.predicted,
@@ -88,6 +89,7 @@ impl Walk<'_> {
                 policy_sees,
                 path,
                 elapsed: observation.elapsed,
+                ..Check::new(name, location, phase, &step.name, flow)
             };
             let skipped = found.unchecked.map(|(expectation, why)| skipped_decider(&check, expectation, why));
             self.check(check);

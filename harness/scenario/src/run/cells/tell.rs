@@ -13,7 +13,6 @@ use netproof_controlplane::Snapshot;
 use netproof_model::event::{Check, Denial, Phase, Status};
 use netproof_model::{Observation, Outcome};
 use netproof_probe::Patience;
-use std::time::Duration;
 
 /// So many cells of a step are told in full.
 const TOLD: usize = 20;
@@ -95,14 +94,11 @@ impl Walk<'_> {
                 }
             };
             let derivation = answer.map(|answer| answers.explain(&answer)).unwrap_or_default();
-            let subject = self.subject(step, predicted);
+            let Subject { name, location, flow, family, cells, .. } = self.subject(step, predicted);
+            let name = format!("{}{name}", prefix(Phase::Rehearsal));
             self.check(Check {
-                name: format!("{}{}", prefix(Phase::Rehearsal), subject.name),
-                location: subject.location,
-                phase: Phase::Rehearsal,
-                step: step.name.clone(),
-                flow: subject.flow,
-                family: Some(subject.family),
+                cells,
+                family: Some(family),
                 expected: says.clone(),
                 observed,
                 predicted: Some(says),
@@ -110,13 +106,9 @@ impl Walk<'_> {
                 outcome: Some(observation.outcome),
                 status,
                 messages: vec![message],
-                denials: Vec::new(),
                 served_by: observation.served_by.clone(),
-                seen_source: None,
-                via: None,
-                policy_sees: None,
-                path: Vec::new(),
                 elapsed: observation.elapsed,
+                ..Check::new(name, location, Phase::Rehearsal, &step.name, flow)
             });
         }
         self.tell_rest(step, Phase::Rehearsal, rest.0, rest.1);
@@ -183,27 +175,14 @@ impl Walk<'_> {
         if unexplained > 0 {
             messages.push(format!("of {} nothing says who lost the packet", cells(unexplained)));
         }
+        let name = format!("{}{}/matrix/more", prefix(phase), step.name);
         self.check(Check {
-            name: format!("{}{}/matrix/more", prefix(phase), step.name),
-            location: step.location.clone(),
-            phase,
-            step: step.name.clone(),
-            flow: cells(count),
-            family: None,
+            cells: count,
             expected: "what the API says".to_owned(),
             observed: "something else".to_owned(),
-            predicted: None,
-            derivation: Vec::new(),
-            outcome: None,
             status,
             messages,
-            denials: Vec::new(),
-            served_by: None,
-            seen_source: None,
-            via: None,
-            policy_sees: None,
-            path: Vec::new(),
-            elapsed: Duration::ZERO,
+            ..Check::new(name, step.location.clone(), phase, &step.name, cells(count))
         });
     }
 
@@ -218,6 +197,7 @@ impl Walk<'_> {
             location: step.location.clone(),
             flow: flow.to_string(),
             family: *family,
+            cells: 1,
             tries: 1,
         }
     }
