@@ -20,9 +20,9 @@ pub(crate) struct Waits {
 }
 
 const PATIENT: Waits = Waits { repeat: Duration::from_secs(1), answer: Duration::from_secs(3) };
-/// Like a settle window, and once more the same for the second try. The packets that the kernel has put off are
-/// waited for besides, so it is enough wherever a machine answers and not a person.
-const BRIEF: Waits = Waits { repeat: Duration::from_millis(50), answer: Duration::from_millis(100) };
+/// As long as a denial of which there is no sign is waited for. The packets that the kernel has put off are waited
+/// for besides.
+const BRIEF: Waits = Waits { repeat: Duration::from_millis(20), answer: Duration::from_millis(50) };
 
 /// What is left of the patience of everybody who probes for one run.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ mod tests {
         grace.spend(BRIEF);
         insta::assert_snapshot!(
             grace.notice().unwrap(),
-            @"so many answers did not come that they were waited for 100 ms and no longer 3 s, 1 times after the first 8"
+            @"so many answers did not come that they were waited for 50 ms and no longer 3 s, 1 times after the first 8"
         );
     }
 }

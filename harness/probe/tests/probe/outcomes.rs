@@ -67,6 +67,14 @@ fn cases() -> Vec<Case> {
             true,
         ),
         case(
+            "reply rejected",
+            Some(("node2", "forward", "CLIENT reject with icmpx type port-unreachable")),
+            &every,
+            Outcome::ReplyLost,
+            None,
+            true,
+        ),
+        case(
             "rejected by reset",
             forward("TARGET log prefix \"netproof:7\" group 4790 meta l4proto tcp reject with tcp reset"),
             &[tcp(80), http(80)],
