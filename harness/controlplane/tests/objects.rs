@@ -282,7 +282,7 @@ fn what_is_refused_says_why_and_what_to_do() {
 
 #[test]
 fn a_topology_that_cannot_work_is_refused() {
-    let with = |change: fn(&mut netproof_model::Topology)| {
+    let with = |change: fn(&mut Topology)| {
         let mut topology = topology(Families::Dual);
         change(&mut topology);
         ControlPlane::new(Arc::new(topology)).expect_err("refused").message

@@ -54,6 +54,7 @@ fn meta() -> impl Strategy<Value = ObjectMeta> {
         namespace: Some(namespace),
         labels,
         annotations,
+        controller: None,
     })
 }
 
@@ -151,6 +152,7 @@ fn pod_strategy() -> impl Strategy<Value = Pod> {
                 service_account: "default".into(),
                 containers: vec![Container { name: "main".into(), ports: ports.collect() }],
                 pod_ips: ips.into_iter().take(if dual { 2 } else { 1 }).collect(),
+                host_ips: Vec::new(),
                 phase,
                 ready,
                 terminating: ending,
