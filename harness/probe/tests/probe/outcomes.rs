@@ -67,6 +67,14 @@ fn cases() -> Vec<Case> {
             true,
         ),
         case(
+            "reply rejected",
+            Some(("node2", "forward", "CLIENT reject with icmpx type port-unreachable")),
+            &every,
+            Outcome::ReplyLost,
+            None,
+            true,
+        ),
+        case(
             "rejected by reset",
             forward("TARGET log prefix \"netproof:7\" group 4790 meta l4proto tcp reject with tcp reset"),
             &[tcp(80), http(80)],
@@ -353,7 +361,8 @@ fn trace(family: Family) {
     };
     let (cluster, prober) = (&world.cluster, &mut world.prober);
     for port in [tcp(80), udp(80), sctp(80), http(80), ICMP] {
-        let seen = prober.trace(cluster, &[request(target, port)]).unwrap().remove(0);
+        let probed = prober.trace(cluster, |prober| prober.probe(&[request(target, port)]));
+        let seen = probed.unwrap().remove(0);
         assert_eq!(seen.outcome, Outcome::Connected);
         let path = path(&seen);
         assert_eq!(path.first().unwrap(), "node/node1 pod", "{seen:#?}");
@@ -363,7 +372,8 @@ fn trace(family: Family) {
     // Untraced again.
     assert_eq!(world.probe(request(target, tcp(80))).sightings.len(), 1);
     world.rules("node2", "forward", "log prefix \"netproof:3\" group 4790 drop");
-    let seen = world.prober.trace(&world.cluster, &[request(target, tcp(80))]).unwrap().remove(0);
+    let probed = world.prober.trace(&world.cluster, |prober| prober.probe(&[request(target, tcp(80))]));
+    let seen = probed.unwrap().remove(0);
     assert_eq!(seen.outcome, Outcome::Dropped);
     assert_eq!((path(&seen).len(), seen.served_by.as_ref()), (3, None), "{seen:#?}");
     assert_eq!(path(&seen)[2], "node/node2 eth0");

@@ -81,7 +81,7 @@ impl World {
         ];
         let snapshot = control_plane.apply(&pods.map(|pod| Change::Apply(Object::Pod(pod)))).unwrap();
         let cluster = Cluster::build(&snapshot).unwrap();
-        let mut prober = Prober::new(1).unwrap();
+        let mut prober = Prober::new(1, Arc::default()).unwrap();
         prober.sync(&cluster, &snapshot).unwrap();
         World { control_plane, cluster, prober }
     }
