@@ -6,7 +6,7 @@ use crate::prediction::{Answer, Answers, Kept};
 use netproof_controlplane::{ChangeError, ControlPlane, Snapshot};
 use netproof_model::Place;
 use netproof_model::topology::ListenPort;
-use netproof_oracle::{PortProtocol, Profile, Server, Verdict};
+use netproof_oracle::{Alternative, Hop, PortProtocol, Profile, Server, ServiceStep, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Of each step's expectations, whatever they say, those that the API has a word for, with it.
@@ -42,7 +42,12 @@ pub(super) fn expectations(
 fn lines(expectation: &Expectation, answer: &Answer, snapshot: &Snapshot) -> Option<Vec<String>> {
     let servers = servers(expectation, answer);
     let listens = netproof_probe::listens(snapshot);
-    if !servers.iter().all(|server| is_served(server, &listens)) {
+    let ways = || answer.predictions.iter().flat_map(|prediction| &prediction.alternatives);
+    // What policy denies must connect without it; the rest is for the matrix.
+    let leads_nowhere = |way: &Alternative| way.server.is_none() && way.denied_by().is_some();
+    if !servers.iter().all(|server| is_served(server, &listens))
+        || ways().any(|way| leads_nowhere(way) || !comes_back(way))
+    {
         return None;
     }
     let mut lines = vec![line(&answer.to_string())?];
@@ -52,8 +57,7 @@ fn lines(expectation: &Expectation, answer: &Answer, snapshot: &Snapshot) -> Opt
     if answer.is_refused() {
         lines.push("decidedBy: service".to_owned());
     }
-    let ways = answer.predictions.iter().flat_map(|prediction| &prediction.alternatives);
-    let all_allowed = ways.into_iter().all(|way| way.verdict == Verdict::Allow);
+    let all_allowed = ways().all(|way| way.verdict == Verdict::Allow);
     if let [server] = servers.as_slice()
         && all_allowed
         && !expectation.keep
@@ -77,7 +81,18 @@ fn servers<'a>(expectation: &Expectation, answer: &'a Answer) -> Vec<&'a Server>
     servers
 }
 
-/// Whether somebody listens there: the rest is for the matrix.
+/// Whether the answer passes the node that translated the request. One that the sender asked from elsewhere
+/// (a pod asks another node for a service whose traffic policy is Local) may lead it on as it is, and the answer
+/// goes straight to a sender that does not know who answers; so it does in any cluster.
+fn comes_back(way: &Alternative) -> bool {
+    let translates = |hop: &Hop| matches!(hop.service, Some(ServiceStep::Translate { .. }));
+    match way.hops.iter().position(translates) {
+        Some(first @ 1..) => first + 1 == way.hops.len() || way.hops.iter().any(|hop| hop.source.is_some()),
+        _ => true,
+    }
+}
+
+/// Whether somebody listens there.
 fn is_served(server: &Server, listens: &BTreeMap<Place, BTreeSet<ListenPort>>) -> bool {
     let own = listens.get(&server.place).into_iter().flatten();
     let mut ports = own.map(|own| PortProtocol::new(own.port, own.protocol));
