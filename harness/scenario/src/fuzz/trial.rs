@@ -1,7 +1,7 @@
 //! One case, tried: written, read, run, and what came of it.
 
+use super::answers;
 use super::text::Expected;
-use super::visits;
 use crate::format::{Options, load_text};
 use crate::run::{RunOptions, Worlds, run_plan};
 use netproof_api::Source;
@@ -107,8 +107,8 @@ impl Finding {
             return None;
         }
         let says = check.predicted.as_deref()?;
-        let line = visits::line(says)?;
-        Some(Expected { flow: check.flow.clone(), family: check.family.filter(|_| dual), line })
+        let lines = vec![answers::line(says)?];
+        Some(Expected { flow: check.flow.clone(), family: check.family.filter(|_| dual), lines })
     }
 }
 
