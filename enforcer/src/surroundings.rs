@@ -106,14 +106,16 @@ pub fn of_a_node(topology: &Topology) -> Ruleset {
     }
     for family in topology.family.list().iter().filter(|_| topology.nat_outgoing) {
         let (source, destination) = addresses(*family);
-        let pods = part_of(*topology.ranges.pods.get(*family));
-        let rule = Rule::new([
-            Statement::Match(vec![source], Test::Is(pods.clone())),
-            Statement::Match(vec![destination], Test::IsNot(pods)),
-            Statement::Masquerade,
-        ]);
+        let pods: Vec<_> = topology.pod_ranges(*family).map(part_of).collect();
+        let rules = pods.iter().map(|own| {
+            let from_a_pod = Statement::Match(vec![source], Test::Is(own.clone()));
+            let elsewhere = |pods: &_| Statement::Match(vec![destination], Test::IsNot(Part::clone(pods)));
+            let leaves = pods.iter().map(elsewhere);
+            Rule::new(std::iter::once(from_a_pod).chain(leaves).chain([Statement::Masquerade]))
+        });
         let mut table = Table::default();
-        hook(&mut table, "postrouting", ChainType::Nat, Hook::Postrouting, SOURCE_NAT, vec![rule]);
+        let rules = rules.collect();
+        hook(&mut table, "postrouting", ChainType::Nat, Hook::Postrouting, SOURCE_NAT, rules);
         ruleset.tables.insert(TableId { family: table_family(*family), name: "netproof-nat" }, table);
     }
     ruleset

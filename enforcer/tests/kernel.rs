@@ -5,7 +5,7 @@
 mod kernel_support;
 mod world;
 
-use kernel_support::node::{Fate, Node, PATIENCE, connect, within};
+use kernel_support::node::{Fate, Node, PATIENCE, connect, received, within};
 use kernel_support::{dump, in_namespace_of_our_own, new_netns, policy_rules};
 use libtest_mimic::{Arguments, Failed, Trial};
 use netproof_api::Service;
@@ -20,6 +20,7 @@ use netproof_enforcer::{
 };
 use netproof_model::topology::{LoadBalancer, PerFamily};
 use netproof_model::{Families, NamespacedName, Topology, Wiring};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -255,10 +256,9 @@ fn a_spoofed_source_is_dropped() -> Result<(), Failed> {
     let witness = node.udp("default/web", node.address("default/web"), 53);
     let own = node.udp("default/client", node.address("default/client"), 1000);
     let spoofed = node.udp("default/client", api, 1001);
-    let mut seen = [0; 8];
-    let mut arrives = |socket: &std::net::UdpSocket| -> bool {
+    let arrives = |socket: &std::net::UdpSocket| -> bool {
         socket.send_to(b"hello", witness.local_addr().unwrap()).unwrap();
-        witness.recv(&mut seen).is_ok()
+        received(&witness)
     };
     assert!(arrives(&own) && arrives(&spoofed), "without the check both arrive");
     nftables(&handle(&node))?.program(&world.snapshot())?;
@@ -436,6 +436,9 @@ fn a_client_keeps_its_endpoint() -> Result<(), Failed> {
     // Which of the two pods answered.
     let chosen = || -> Result<usize, Failed> {
         let stream = within(node.pod("default/client"), || TcpStream::connect_timeout(&address, PATIENCE))??;
+        // The client's last packet may still be under way.
+        let mut sockets = listeners.each_ref().map(|it| PollFd::new(it.as_fd(), PollFlags::POLLIN));
+        poll(&mut sockets, PollTimeout::try_from(PATIENCE)?)?;
         let accepted = listeners.iter().position(|listener| listener.accept().is_ok());
         drop(stream);
         Ok(accepted.ok_or("nobody accepted")?)
@@ -490,8 +493,7 @@ fn datagrams_follow_the_endpoints() -> Result<(), Failed> {
     let client = node.udp("default/client", node.address("default/client"), 1000);
     let send = || {
         client.send_to(b"hello", "10.96.0.50:53").unwrap();
-        let mut seen = [0; 8];
-        [web.recv(&mut seen).is_ok(), api.recv(&mut seen).is_ok()]
+        [&web, &api].map(received)
     };
     assert_eq!(send(), [true, false]);
     // A second endpoint changes nothing for a flow that has the first.

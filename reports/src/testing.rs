@@ -36,27 +36,16 @@ pub(crate) fn run_started(scenarios: &[ScenarioId]) -> Event {
 
 /// A flow that was expected to be allowed, and was.
 pub(crate) fn passed(step: &str, flow: &str) -> Check {
+    let name = format!("{step}/{flow}");
     Check {
-        name: format!("{step}/{flow}"),
-        location: at("limit-traffic", 21),
-        phase: Phase::Run,
-        step: step.into(),
-        flow: flow.into(),
         family: Some(Family::Ipv4),
         expected: "allow".into(),
         observed: "allow".into(),
-        predicted: None,
-        derivation: Vec::new(),
         outcome: Some(Outcome::Connected),
-        status: Status::Passed,
-        messages: Vec::new(),
-        denials: Vec::new(),
         served_by: Some(Place::pod("default", "web")),
         seen_source: Some("pod/default/client".into()),
-        via: None,
-        policy_sees: None,
-        path: Vec::new(),
         elapsed: Duration::from_micros(312),
+        ..Check::new(name, at("limit-traffic", 21), Phase::Run, step, flow.into())
     }
 }
 
@@ -207,6 +196,7 @@ pub(crate) fn failing_cell() -> Check {
         location: at("limit-traffic", 17),
         step: "deny all".into(),
         flow: "pod/default/other -> pod/default/web:80".into(),
+        cells: 1,
         expected: "deny".into(),
         observed: "allow".into(),
         predicted: Some("deny".into()),

@@ -212,7 +212,8 @@ impl Renderer<'_> {
         let to_cluster_ip = Statement::Match(vec![self.destination], own);
         let mut statements = vec![to_cluster_ip];
         if !self.options.masquerade_all {
-            statements.push(Statement::Match(vec![self.source], Test::IsNot(self.pods())));
+            let elsewhere = |pods| Statement::Match(vec![self.source], Test::IsNot(pods));
+            statements.extend(self.pods().map(elsewhere));
         }
         statements.push(mark());
         Rule::new(statements).comment(comment(port))
@@ -240,8 +241,10 @@ impl Renderer<'_> {
                 rules.push(Rule::new([cluster()]));
             }
             TrafficPolicy::Local => {
-                let from_a_pod = Statement::Match(vec![self.source], Test::Is(self.pods()));
-                rules.push(Rule::new([from_a_pod, cluster()]).comment(comment(port)));
+                for pods in self.pods() {
+                    let from_a_pod = Statement::Match(vec![self.source], Test::Is(pods));
+                    rules.push(Rule::new([from_a_pod, cluster()]).comment(comment(port)));
+                }
                 rules.push(Rule::new([Statement::FromThisNode, mark()]));
                 rules.push(Rule::new([Statement::FromThisNode, cluster()]));
                 if port.local.is_empty() {
@@ -330,8 +333,8 @@ impl Renderer<'_> {
         Rule::new([Statement::Log(number), end]).comment(format!("{number} {comment}"))
     }
 
-    fn pods(&self) -> Part {
-        part_of(*self.topology.ranges.pods.get(self.family))
+    fn pods(&self) -> impl Iterator<Item = Part> {
+        self.topology.pod_ranges(self.family).map(part_of)
     }
 
     pub(super) fn chain(&mut self, name: &str, rules: Vec<Rule>) {

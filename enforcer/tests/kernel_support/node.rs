@@ -3,7 +3,11 @@
 use super::new_netns;
 use netproof_controlplane::{Snapshot, host_interface};
 use netproof_model::NamespacedName;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, socket};
+use nlink::LinkCond;
 use nlink::netlink::addr::Ipv4Address;
 use nlink::netlink::link::VethLink;
 use nlink::netlink::route::Ipv4Route;
@@ -12,14 +16,17 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 
-/// How long an answer may take. A test that expects a drop waits this long.
-pub const PATIENCE: Duration = Duration::from_millis(200);
+/// How long something may take that must come: on a machine that is busy, any time.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the socket of a connection is watched before the kernel is asked whether packets are under way: when it
+/// has none, nothing will come.
+const SILENCE: u8 = 50;
 
 /// A node and its pods.
 pub struct Node {
@@ -79,7 +86,7 @@ impl Node {
         within(self.pod(name), || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))).unwrap().unwrap()
     }
 
-    /// A UDP socket in a pod that never waits.
+    /// A UDP socket in a pod that never waits ([`received`]).
     pub fn udp(&self, name: &str, address: Ipv4Addr, port: u16) -> UdpSocket {
         let socket = within(self.pod(name), || UdpSocket::bind((address, port))).unwrap().unwrap();
         socket.set_nonblocking(true).unwrap();
@@ -96,14 +103,58 @@ impl Node {
     }
 }
 
-/// Tries a connection from a namespace; the listener tells what it saw.
+/// Tries a connection from a namespace; the listener tells what it saw. What is not answered was dropped when the
+/// kernel has no packet under way any more.
 pub fn connect(from: &File, to: (Ipv4Addr, u16), listener: &TcpListener) -> Fate {
-    let stream = within(from, || TcpStream::connect_timeout(&SocketAddr::from(to), PATIENCE)).unwrap();
-    match stream {
-        Ok(_stream) => Fate::Connected(listener.accept().unwrap().1.ip()),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Fate::Refused,
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => Fate::Dropped,
+    let stream = match within(from, || begin_to_connect(to)).unwrap() {
+        Ok(stream) => stream,
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Fate::Refused,
         Err(error) => panic!("{error}"),
+    };
+    if !is_ready(&stream, PollFlags::POLLOUT, SILENCE.into()) {
+        deliver_all();
+        if !is_ready(&stream, PollFlags::POLLOUT, PollTimeout::ZERO) {
+            return Fate::Dropped;
+        }
+    }
+    match stream.take_error().unwrap() {
+        None => Fate::Connected(listener.accept().unwrap().1.ip()),
+        Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => Fate::Refused,
+        Some(error) => panic!("{error}"),
+    }
+}
+
+/// Sends a connection's first packet, and does not wait for the answer.
+fn begin_to_connect(to: (Ipv4Addr, u16)) -> io::Result<TcpStream> {
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_NONBLOCK, None)?;
+    let address = SockaddrIn::from(SocketAddrV4::new(to.0, to.1));
+    match nix::sys::socket::connect(socket.as_raw_fd(), &address) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket.into()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Whether something is to be had of a socket.
+fn is_ready(socket: &impl AsFd, what: PollFlags, within: PollTimeout) -> bool {
+    let mut sockets = [PollFd::new(socket.as_fd(), what)];
+    poll(&mut sockets, within).unwrap() > 0
+}
+
+/// What a socket has received, once everything that was sent has been delivered.
+pub fn received(socket: &UdpSocket) -> bool {
+    deliver_all();
+    socket.recv(&mut [0; 8]).is_ok()
+}
+
+/// Waits until the kernel has delivered what it has put off: it delivers a packet before the call that sent it
+/// returns, unless it has too much to do; then it leaves that to a thread of its own.
+fn deliver_all() {
+    let (began, mut left) = (Instant::now(), true);
+    while left && began.elapsed() < PATIENCE {
+        std::thread::yield_now();
+        let statistics = std::fs::read_to_string("/proc/net/softnet_stat").unwrap();
+        let mut waiting = statistics.lines().filter_map(|line| line.split_whitespace().nth(11));
+        left = waiting.any(|packets| packets.bytes().any(|digit| digit != b'0'));
     }
 }
 
@@ -133,7 +184,11 @@ async fn wire(
     pod.set_link_up("lo").await?;
     pod.set_link_up("eth0").await?;
     pod.add_address(Ipv4Address::new("eth0", address, 32)).await?;
-    pod.add_route(Ipv4Route::default_route().gateway(GATEWAY).dev("eth0").onlink()).await
+    pod.add_route(Ipv4Route::default_route().gateway(GATEWAY).dev("eth0").onlink()).await?;
+    // A worker of the kernel opens the queue of a link that has come up. It drops what is sent before.
+    node.wait_link(interface.as_str(), LinkCond::OperUp, PATIENCE).await?;
+    pod.wait_link("eth0", LinkCond::OperUp, PATIENCE).await?;
+    Ok(())
 }
 
 fn v4(address: IpAddr) -> Option<Ipv4Addr> {

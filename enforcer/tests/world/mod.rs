@@ -36,11 +36,12 @@ impl World {
             neighbours: Default::default(),
             ranges: Ranges {
                 pods: range("10.244.0.0/16", "fd00:10:244::/48"),
+                other_pods: Vec::new(),
                 services: range("10.96.0.0/12", "fd00:10:96::/108"),
                 nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
             },
             nodes: ["node1", "node2"]
-                .map(|name| TopologyNode { name: name.into(), labels: Default::default() })
+                .map(|name| TopologyNode { name: name.into(), ..TopologyNode::default() })
                 .into(),
             nat_outgoing: false,
             advertised: Default::default(),

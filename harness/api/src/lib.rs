@@ -24,7 +24,7 @@ pub use crate::core::{
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use manifest::{Context, Located, Manifest, read_manifest, read_manifests};
-pub use meta::{Labels, ObjectMeta};
+pub use meta::{Controller, Labels, ObjectMeta};
 pub use networking::{
     Cidr, IpBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, PolicyType,
 };

@@ -22,4 +22,16 @@ pub struct ObjectMeta {
     /// Annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// Whose controller made the object, as `ownerReferences` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller: Option<Controller>,
+}
+
+/// The entry of `ownerReferences` that says `controller: true`: an object of the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Controller {
+    /// Its kind, as manifests write it.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
 }

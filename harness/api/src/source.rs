@@ -77,8 +77,31 @@ impl Source {
             let file = File::open(path).map_err(cannot_read)?;
             file.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(cannot_read)?;
         }
-        if metadata.len() > MAX_SOURCE_BYTES as u64 || bytes.len() > MAX_SOURCE_BYTES {
+        if metadata.len() > MAX_SOURCE_BYTES as u64 {
             return Err(refuse(too_large(), "split it into several files"));
+        }
+        Source::of_bytes(name, bytes)
+    }
+
+    /// Reads standard input to its end, by the rules for files.
+    pub fn standard_input() -> Result<Arc<Source>, Diagnostics> {
+        let name = "standard input";
+        let mut bytes = Vec::new();
+        let most = MAX_SOURCE_BYTES as u64 + 1;
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(|error| {
+            let source = Source::new(name, "");
+            Diagnostic::error(format!("cannot read it: {error}"))
+                .in_source(&source)
+                .help("name a file instead")
+        })?;
+        Source::of_bytes(name.to_owned(), bytes)
+    }
+
+    fn of_bytes(name: String, bytes: Vec<u8>) -> Result<Arc<Source>, Diagnostics> {
+        if bytes.len() > MAX_SOURCE_BYTES {
+            let source = Source::new(name, "");
+            let help = "split it into several files";
+            return Err(Diagnostic::error(too_large()).in_source(&source).help(help).into());
         }
         match String::from_utf8(bytes) {
             Ok(text) => Ok(Source::new(name, text)),

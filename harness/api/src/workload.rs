@@ -1,7 +1,7 @@
 //! Workloads: objects whose controller makes pods from one template.
 
 use crate::core::Pod;
-use crate::meta::ObjectMeta;
+use crate::meta::{Labels, ObjectMeta};
 use std::ops::Range;
 
 /// A workload: apps/v1 Deployment, ReplicaSet, StatefulSet and DaemonSet, batch/v1 Job, v1
@@ -23,8 +23,8 @@ pub struct Workload {
 pub enum WorkloadPods {
     /// One for each number: `NAME-0`, `NAME-1`, ...
     Ordinals(Range<u32>),
-    /// One on each node: `NAME-NODE`.
-    EveryNode,
+    /// One on each node that has these labels, the `nodeSelector` of a DaemonSet: `NAME-NODE`.
+    Nodes(Labels),
 }
 
 /// A kind of workload.
@@ -74,14 +74,14 @@ impl WorkloadKind {
 }
 
 impl Workload {
-    /// The names of its pods on a cluster of these nodes.
+    /// The names of its pods; of a DaemonSet those on these nodes.
     pub fn pod_names<'a>(&self, nodes: impl Iterator<Item = &'a str>) -> Vec<String> {
         let name = &self.metadata.name;
         match &self.pods {
             WorkloadPods::Ordinals(ordinals) => {
                 ordinals.clone().map(|ordinal| format!("{name}-{ordinal}")).collect()
             }
-            WorkloadPods::EveryNode => nodes.map(|node| format!("{name}-{node}")).collect(),
+            WorkloadPods::Nodes(_) => nodes.map(|node| format!("{name}-{node}")).collect(),
         }
     }
 }

@@ -67,7 +67,8 @@ pub enum Command {
 /// Which scenarios, and in which variants.
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// Scenario files, or folders to search for them; `explain` and `matrix` take manifests as well.
+    /// Scenario files, or folders to search for them; `explain` and `matrix` take manifests as well, and `-`
+    /// for those on standard input.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]

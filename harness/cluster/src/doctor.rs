@@ -253,7 +253,7 @@ mod tests {
             wiring,
             family,
             neighbours: Default::default(),
-            ranges: Ranges { pods: range, services: range, nodes: range },
+            ranges: Ranges { pods: range, other_pods: Vec::new(), services: range, nodes: range },
             nodes: Vec::new(),
             networks: Vec::new(),
             externals: Vec::new(),

@@ -253,8 +253,10 @@ impl Draft {
                 None => metadata.labels.remove(key),
             };
         }
-        if object.kind == "pod" {
-            self.touched.pod(&name.namespace, &metadata.labels);
+        match object.kind.as_str() {
+            "pod" => self.touched.pod(&name.namespace, &metadata.labels),
+            "node" => self.follow_node_labels()?,
+            _ => {}
         }
         Ok(())
     }

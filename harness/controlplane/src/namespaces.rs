@@ -75,7 +75,7 @@ impl Draft {
         metadata.annotations.clone_from(&node.metadata.annotations);
         Arc::make_mut(current).metadata = metadata;
         self.touched.node(name);
-        Ok(())
+        self.follow_node_labels()
     }
 
     /// The error for a node that the topology lacks.

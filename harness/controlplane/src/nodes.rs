@@ -27,7 +27,7 @@ pub(crate) fn pod_range(topology: &Topology, family: Family, index: usize) -> Op
     part(*topology.ranges.pods.get(family), node_prefix(family), index as u128 + 1)
 }
 
-/// Refuses ranges that are of the wrong family or overlap.
+/// Refuses ranges that are of the wrong family or overlap, and given addresses where services have theirs.
 pub(crate) fn check_ranges(topology: &Topology) -> Result<(), ChangeError> {
     for family in topology.family.list() {
         let ranges = all_ranges(topology, *family);
@@ -41,7 +41,7 @@ pub(crate) fn check_ranges(topology: &Topology) -> Result<(), ChangeError> {
         }
         for (i, (what, range)) in ranges.iter().enumerate() {
             for (other, with) in &ranges[..i] {
-                if range.contains(with) || with.contains(range) {
+                if overlap(range, with) {
                     return Err(ChangeError::new(
                         format!("the ranges of {other} ({with}) and {what} ({range}) overlap"),
                         "give each a range of its own",
@@ -49,8 +49,22 @@ pub(crate) fn check_ranges(topology: &Topology) -> Result<(), ChangeError> {
                 }
             }
         }
+        let services = topology.ranges.services.get(*family);
+        let given = topology.nodes.iter().flat_map(|node| &node.addresses).copied().map(IpNet::from);
+        let others = topology.ranges.other_pods.iter().copied();
+        if let Some(range) = others.chain(given).find(|range| overlap(range, services)) {
+            return Err(ChangeError::new(
+                format!("{range}, of pods or of a node, and the range of services, {services}, overlap"),
+                "no address can be a service's and somebody else's",
+            ));
+        }
     }
     Ok(())
+}
+
+/// Whether two ranges have an address in common.
+pub(crate) fn overlap(one: &IpNet, other: &IpNet) -> bool {
+    one.contains(other) || other.contains(one)
 }
 
 /// The cluster's ranges in one family, by their name in a topology.
@@ -86,12 +100,31 @@ pub(crate) fn nodes(topology: &Topology) -> Result<Vec<Node>, ChangeError> {
         let mut complete = Node { metadata: metadata(&node.name, &node.labels), ..Node::default() };
         for family in topology.family.list() {
             let range = *topology.ranges.nodes.get(*family);
+            let given = node.addresses.iter().copied().find(|given| Family::of(*given) == *family);
             // The router has the first address.
-            let address = nth(range, index as u128 + 2).ok_or_else(|| too_small("nodes", range, topology))?;
+            let address = given.or_else(|| nth(range, index as u128 + 2));
+            let address = address.ok_or_else(|| too_small("nodes", range, topology))?;
+            if let Some(other) = nodes.iter().find(|other| other.addresses.contains(&address)) {
+                return Err(ChangeError::new(
+                    format!("the nodes `{}` and `{}` both have {address}", other.metadata.name, node.name),
+                    "give each node addresses of its own",
+                ));
+            }
             complete.addresses.push(address);
             let pods = *topology.ranges.pods.get(*family);
-            let part =
-                pod_range(topology, *family, index).ok_or_else(|| too_small("pods", pods, topology))?;
+            let given = node.pod_ranges.iter().copied().find(|given| Family::of(given.addr()) == *family);
+            let part = given.or_else(|| pod_range(topology, *family, index));
+            let part = part.ok_or_else(|| too_small("pods", pods, topology))?;
+            let shares = |other: &&Node| other.pod_cidrs.iter().any(|with| overlap(with, &part));
+            if let Some(other) = nodes.iter().find(shares) {
+                return Err(ChangeError::new(
+                    format!(
+                        "the pod ranges of the nodes `{}` and `{}` overlap at {part}",
+                        other.metadata.name, node.name
+                    ),
+                    "give the pods of each node a range of their own",
+                ));
+            }
             complete.pod_cidrs.push(part);
             if topology.wiring == Wiring::Vxlan {
                 let end = nth(part, GATEWAY_OFFSET).ok_or_else(|| too_small("pods", pods, topology))?;

@@ -5,6 +5,7 @@ use crate::change::ChangeError;
 use crate::control_plane::{Draft, given_addresses};
 use crate::namespaces::check_unicast;
 use crate::nodes::GATEWAY_OFFSET;
+use ipnet::IpNet;
 use netproof_api::core::{ContainerPort, PodPhase};
 use netproof_api::{Node, Pod};
 use netproof_model::{Family, NamespacedName};
@@ -25,6 +26,7 @@ impl Draft {
         if let Some(previous) = &previous {
             check_unchanged(&name, previous, &pod)?;
         }
+        pod.host_ips.clone_from(&node.addresses);
         pod.pod_ips = match pod.host_network {
             true => self.host_addresses(&name, &pod, &node)?,
             false => self.pod_addresses(&name, &pod, previous.as_deref(), &node)?,
@@ -67,7 +69,9 @@ impl Draft {
         pod: &Pod,
         node: &Node,
     ) -> Result<Vec<IpAddr>, ChangeError> {
-        if let Some(given) = pod.pod_ips.iter().find(|given| !node.addresses.contains(given)) {
+        let families = self.snapshot.topology.family;
+        let mut given = pod.pod_ips.iter().filter(|given| families.contains(Family::of(**given)));
+        if let Some(given) = given.find(|given| !node.addresses.contains(given)) {
             return Err(ChangeError::new(
                 format!("pod/{name} is in its node's network and cannot have {given}"),
                 format!("leave the address out: it has those of {}", node.metadata.name),
@@ -146,15 +150,22 @@ impl Draft {
         given: IpAddr,
     ) -> Result<IpAddr, ChangeError> {
         let family = Family::of(given);
-        let range = *self.snapshot.topology.ranges.pods.get(family);
         check_unicast(&format!("pod/{name}"), given)?;
-        if !range.contains(&given) {
+        let ranges: Vec<IpNet> = self.snapshot.topology.pod_ranges(family).collect();
+        if !ranges.iter().any(|range| range.contains(&given)) {
+            let ranges: Vec<String> = ranges.iter().map(ToString::to_string).collect();
             return Err(ChangeError::new(
-                format!("{given} of pod/{name} is not in the cluster's range of pods, {range}"),
+                format!("{given} of pod/{name} is not in the cluster's range of pods, {}", ranges.join(", ")),
                 "give it an address of that range, or none",
             ));
         }
         for node in self.snapshot.nodes.values() {
+            if node.has_address(given) {
+                return Err(ChangeError::new(
+                    format!("{given} of pod/{name} is the address of node/{}", node.metadata.name),
+                    "give it another address, or none; a pod in its node's network says `hostNetwork: true`",
+                ));
+            }
             for part in node.pod_cidrs.iter().filter(|part| part.contains(&given)) {
                 let offset = number(given) - number(part.network());
                 if offset <= GATEWAY_OFFSET || number(given) > last_host(*part) {

@@ -2,11 +2,12 @@
 //! becomes of them when the workload changes.
 //!
 //! Names and nodes are the same in every run: the pods of a workload are `NAME-0`, `NAME-1`, ... and run on
-//! the topology's nodes in turn, those of a DaemonSet are `NAME-NODE`.
+//! the topology's nodes in turn, those of a DaemonSet are `NAME-NODE`, on the nodes that its `nodeSelector`
+//! takes.
 
 use crate::change::ChangeError;
 use crate::control_plane::Draft;
-use netproof_api::{ObjectMeta, Pod, Workload, WorkloadKind, WorkloadPods};
+use netproof_api::{Node, ObjectMeta, Pod, Workload, WorkloadKind, WorkloadPods};
 use netproof_model::NamespacedName;
 use std::collections::BTreeSet;
 
@@ -45,7 +46,7 @@ impl Draft {
         let mut workload = workload.clone();
         let name = self.name_in_namespace(workload.kind.word(), &mut workload.metadata)?;
         let reference: WorkloadRef = (workload.kind, name.clone());
-        let nodes: Vec<String> = self.snapshot.topology.nodes.iter().map(|node| node.name.clone()).collect();
+        let nodes = self.nodes_for(&workload.pods);
         let names = workload.pod_names(nodes.iter().map(String::as_str)).into_iter();
         let wanted: Vec<NamespacedName> =
             names.map(|pod| NamespacedName::new(name.namespace.as_str(), pod)).collect();
@@ -75,6 +76,29 @@ impl Draft {
             self.make_pod(&workload, pod, nodes.get(turn % nodes.len().max(1)))?;
         }
         self.books.workloads.insert(reference, Owned { workload, pods: wanted.into_iter().collect() });
+        Ok(())
+    }
+
+    /// The nodes that its pods run on, in the order of the topology.
+    fn nodes_for(&self, pods: &WorkloadPods) -> Vec<String> {
+        let takes = |node: &Node| match pods {
+            WorkloadPods::Ordinals(_) => true,
+            WorkloadPods::Nodes(selector) => {
+                selector.iter().all(|(key, value)| node.metadata.labels.get(key) == Some(value))
+            }
+        };
+        let nodes =
+            self.snapshot.topology.nodes.iter().filter_map(|node| self.snapshot.nodes.get(&node.name));
+        nodes.filter(|node| takes(node)).map(|node| node.metadata.name.clone()).collect()
+    }
+
+    /// Moves the pods of DaemonSets to where they belong after a node's labels have changed.
+    pub(crate) fn follow_node_labels(&mut self) -> Result<(), ChangeError> {
+        let daemons = self.books.workloads.values().map(|owned| &owned.workload);
+        let daemons = daemons.filter(|workload| matches!(workload.pods, WorkloadPods::Nodes(_)));
+        for workload in daemons.cloned().collect::<Vec<_>>() {
+            self.apply_workload(&workload)?;
+        }
         Ok(())
     }
 
@@ -134,7 +158,7 @@ impl Draft {
             }
             _ => {}
         }
-        if workload.pods == WorkloadPods::EveryNode || pod.node_name.is_none() {
+        if matches!(workload.pods, WorkloadPods::Nodes(_)) || pod.node_name.is_none() {
             pod.node_name = node.cloned();
         }
         self.apply_pod(&pod)

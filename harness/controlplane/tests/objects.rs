@@ -5,7 +5,7 @@ mod world;
 use netproof_api::core::PodPhase;
 use netproof_controlplane::{Change, ControlPlane, ObjectRef};
 use netproof_model::topology::ListenPort;
-use netproof_model::{Families, Family, Place, Protocol};
+use netproof_model::{Families, Family, Place, Protocol, Topology};
 use std::sync::Arc;
 use world::*;
 
@@ -282,7 +282,7 @@ fn what_is_refused_says_why_and_what_to_do() {
 
 #[test]
 fn a_topology_that_cannot_work_is_refused() {
-    let with = |change: fn(&mut netproof_model::Topology)| {
+    let with = |change: fn(&mut Topology)| {
         let mut topology = topology(Families::Dual);
         change(&mut topology);
         ControlPlane::new(Arc::new(topology)).expect_err("refused").message
@@ -393,4 +393,41 @@ fn references_print_as_they_are_written() {
         assert_eq!(reference(text).to_string(), text);
     }
     assert_eq!(ObjectRef::new("pod", Some("a"), "b").to_string(), "pod/a/b");
+}
+
+/// Nodes with addresses and ranges of their own: those are kept, and the others get theirs as usual.
+#[test]
+fn given_addresses_of_nodes_and_pods_may_lie_anywhere() {
+    let mut topology = topology(Families::Ipv4);
+    topology.ranges.other_pods = vec!["10.0.0.0/16".parse().unwrap(), "fd00::/48".parse().unwrap()];
+    topology.nodes[1].addresses = vec!["fd00::9".parse().unwrap(), "10.0.12.7".parse().unwrap()];
+    topology.nodes[1].pod_ranges = vec!["10.0.64.0/26".parse().unwrap()];
+    let mut cluster = ControlPlane::new(Arc::new(topology.clone())).unwrap();
+    let pods = [at(&["10.0.12.9"], pod("flat")), on("node2", pod("own")), on("node1", pod("usual"))];
+    let snapshot = apply(&mut cluster, pods.map(|pod| pod.change()));
+    let nodes: Vec<String> =
+        snapshot.nodes.values().map(|node| format!("{:?} {:?}", node.addresses, node.pod_cidrs)).collect();
+    assert_eq!(nodes, ["[172.18.0.2] [10.244.1.0/24]", "[10.0.12.7] [10.0.64.0/26]"]);
+    let address = |pod: &str| snapshot.pods[&name(pod)].pod_ips[0].to_string();
+    assert_eq!(["flat", "own", "usual"].map(address), ["10.0.12.9", "10.0.64.2", "10.244.1.3"]);
+    let refused = cluster.apply(&[at(&["10.0.12.7"], pod("new")).change()]).unwrap_err();
+    assert_eq!(refused.message, "10.0.12.7 of pod/default/new is the address of node/node2");
+
+    let wrong = |change: &dyn Fn(&mut Topology)| {
+        let mut topology = topology.clone();
+        change(&mut topology);
+        ControlPlane::new(Arc::new(topology)).unwrap_err().message
+    };
+    assert_eq!(
+        wrong(&|it| it.nodes[0].addresses = it.nodes[1].addresses.clone()),
+        "the nodes `node1` and `node2` both have 10.0.12.7"
+    );
+    assert_eq!(
+        wrong(&|it| it.nodes[1].pod_ranges = vec!["10.244.1.0/25".parse().unwrap()]),
+        "the pod ranges of the nodes `node1` and `node2` overlap at 10.244.1.0/25"
+    );
+    assert_eq!(
+        wrong(&|it| it.nodes[0].addresses = vec!["10.96.0.1".parse().unwrap()]),
+        "10.96.0.1/32, of pods or of a node, and the range of services, 10.96.0.0/12, overlap"
+    );
 }

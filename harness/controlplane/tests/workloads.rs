@@ -124,3 +124,21 @@ fn names_that_are_taken_are_refused() {
         "job/none/web is in namespace `none`, which does not exist"
     );
 }
+
+#[test]
+fn a_daemon_runs_where_its_node_selector_says() {
+    let mut cluster = cluster(Families::Ipv4);
+    let mut daemon = workload(WorkloadKind::DaemonSet, "x", 1);
+    daemon.pods = WorkloadPods::Nodes(labels(&[("disk", "fast"), ("kubernetes.io/os", "linux")]));
+    let snapshot = apply(&mut cluster, [daemon.clone().change()]);
+    assert_eq!(pods(&snapshot, "default"), "");
+    let snapshot = apply(&mut cluster, [label("node/node2", "disk", Some("fast"))]);
+    assert_eq!(pods(&snapshot, "default"), "x-node2@node2=10.244.2.2");
+    let snapshot = apply(&mut cluster, [label("node/node1", "disk", Some("fast"))]);
+    assert_eq!(pods(&snapshot, "default"), "x-node1@node1=10.244.1.3 x-node2@node2=10.244.2.2");
+    let snapshot = apply(&mut cluster, [label("node/node2", "disk", Some("slow"))]);
+    assert_eq!(pods(&snapshot, "default"), "x-node1@node1=10.244.1.3");
+    daemon.pods = WorkloadPods::Nodes(labels(&[]));
+    let snapshot = apply(&mut cluster, [daemon.change()]);
+    assert_eq!(pods(&snapshot, "default"), "x-node1@node1=10.244.1.3 x-node2@node2=10.244.2.3");
+}

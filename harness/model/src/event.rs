@@ -136,6 +136,8 @@ pub struct Check {
     pub step: String,
     /// The flow, with its port filled in.
     pub flow: String,
+    /// How many cells of the step's matrix the check stands for; 0 where the scenario names the flow.
+    pub cells: usize,
     /// The family that was tried; absent where the flow resolved nothing.
     pub family: Option<Family>,
     /// What was expected, in the words of the scenario format: `deny`, `allow`, `refused`, ...
@@ -169,6 +171,35 @@ pub struct Check {
     #[serde(with = "crate::seconds")]
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub elapsed: Duration,
+}
+
+impl Check {
+    /// A check of a flow of which nothing is known yet.
+    pub fn new(name: String, location: Location, phase: Phase, step: &str, flow: String) -> Self {
+        Check {
+            name,
+            location,
+            phase,
+            step: step.to_owned(),
+            flow,
+            cells: 0,
+            family: None,
+            expected: String::new(),
+            observed: String::new(),
+            predicted: None,
+            derivation: Vec::new(),
+            outcome: None,
+            status: Status::Passed,
+            messages: Vec::new(),
+            denials: Vec::new(),
+            served_by: None,
+            seen_source: None,
+            via: None,
+            policy_sees: None,
+            path: Vec::new(),
+            elapsed: Duration::ZERO,
+        }
+    }
 }
 
 /// What became of the matrix of one step: the flows between the scenario's own pods and external hosts, and to

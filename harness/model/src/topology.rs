@@ -122,11 +122,14 @@ impl<T> PerFamily<T> {
     }
 }
 
-/// The address ranges of a cluster. None overlaps another.
+/// The address ranges of a cluster: where addresses come from that are not given. None overlaps another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ranges {
-    /// Pods; each node gets a part of it (a /24 of IPv4, a /64 of IPv6).
+    /// Pods; each node without a range of its own gets a part of it (a /24 of IPv4, a /64 of IPv6).
     pub pods: PerFamily<IpNet>,
+    /// Where pods have addresses besides: those of nodes with ranges of their own, and given ones. Nodes may
+    /// have addresses there, too.
+    pub other_pods: Vec<IpNet>,
     /// ClusterIPs of services.
     pub services: PerFamily<IpNet>,
     /// The nodes themselves. The router has the first address, nodes follow from the second on.
@@ -134,12 +137,17 @@ pub struct Ranges {
 }
 
 /// A node of a topology.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopologyNode {
     /// Its name.
     pub name: String,
     /// Labels that it has besides `kubernetes.io/hostname`.
     pub labels: BTreeMap<String, String>,
+    /// Its addresses, at most one of each family; where there is none, it gets one of the nodes' range.
+    pub addresses: Vec<IpAddr>,
+    /// What its pods get their addresses from, at most one of each family and within `Ranges::other_pods`;
+    /// where there is none, it gets a part of the pods' range.
+    pub pod_ranges: Vec<IpNet>,
 }
 
 /// A host outside the cluster, reached through the router.
@@ -249,6 +257,12 @@ impl Topology {
     /// The position of a node, from which its addresses follow.
     pub fn node_index(&self, name: &str) -> Option<usize> {
         self.nodes.iter().position(|node| node.name == name)
+    }
+
+    /// The ranges that the addresses of pods are in, in one family.
+    pub fn pod_ranges(&self, family: Family) -> impl Iterator<Item = IpNet> {
+        let others = self.ranges.other_pods.iter().filter(move |range| Family::of(range.addr()) == family);
+        std::iter::once(self.ranges.pods.get(family)).chain(others).copied()
     }
 
     /// The network that an address outside the cluster is in: one whose range has it, or else the default

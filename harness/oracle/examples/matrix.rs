@@ -84,11 +84,12 @@ fn cluster(
         neighbours: Default::default(),
         ranges: Ranges {
             pods: range("10.0.0.0/9"),
+            other_pods: Vec::new(),
             services: range("10.128.0.0/12"),
             nodes: range("172.18.0.0/16"),
         },
         nodes: (0..=pods / PODS_ON_A_NODE)
-            .map(|number| TopologyNode { name: format!("node{number}"), labels: Labels::new() })
+            .map(|number| TopologyNode { name: format!("node{number}"), ..TopologyNode::default() })
             .collect(),
         externals: Vec::new(),
         nat_outgoing: false,

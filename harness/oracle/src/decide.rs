@@ -55,8 +55,8 @@ pub(crate) struct Crossing<'a> {
 
 /// Every decision of policy about a packet on a node, egress before ingress.
 ///
-/// "For a connection from a source pod to a destination pod to be allowed, both the egress policy on the
-/// source pod and the ingress policy on the destination pod need to allow the connection."
+/// A connection between two pods needs both: the source's egress policies and the destination's ingress
+/// policies (concepts, "The two sorts of pod isolation").
 pub(crate) fn decide(world: &World<'_>, profile: &Profile, crossing: &Crossing<'_>) -> Vec<PolicyDecision> {
     let own = match (crossing.origin, crossing.target) {
         (Origin::Pod(from), Target::Pod(to)) => name_of(from) == name_of(to),
@@ -95,8 +95,8 @@ pub(crate) fn decide(world: &World<'_>, profile: &Profile, crossing: &Crossing<'
         }
     }
     match (crossing.target, crossing.origin) {
-        // "When a pod is isolated for ingress, the only allowed connections into the pod are those from
-        // the pod's node and those allowed by the ingress list".
+        // What comes from the node that the pod runs on is let in however the pod is isolated (concepts,
+        // the same section).
         (Target::Pod(pod), Origin::Node) => {
             let Ruling { policies, .. } = rules(pod, Direction::Ingress);
             add(pod, Direction::Ingress, Ruling { truth: Truth::Yes, reason: Reason::OwnNode, policies });
@@ -160,7 +160,7 @@ fn to_own_node(profile: &Profile, ruling: Ruling) -> Ruling {
     }
 }
 
-/// "From the pod's node" is that node alone; whether another one is like any other source is open.
+/// The node that may always is the pod's own alone; whether another one is like any other source is open.
 fn from_another_node(profile: &Profile, ruling: Ruling) -> Ruling {
     let switch = Switch::NodeToPodOnAnotherNode;
     match profile.node_to_pod_on_another_node {
@@ -180,8 +180,8 @@ fn masqueraded_here(profile: &Profile, ruling: Ruling) -> Ruling {
     }
 }
 
-/// What policies that select hostNetwork pods say about the traffic of their node: "NetworkPolicy
-/// behaviour for hostNetwork pods is undefined", either ignored or applied to all of the node's traffic.
+/// What policies that select hostNetwork pods say about the traffic of their node. The concepts leave it
+/// undefined: such pods are passed over, or the policies are those of all of the node's traffic.
 fn host_pods<'a>(
     world: &World<'a>,
     profile: &Profile,

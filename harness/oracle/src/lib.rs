@@ -7,9 +7,9 @@
 //! [`Oracle::explain`] makes sentences of it. [`Oracle::matrix`] answers for all pairs of many endpoints at
 //! once.
 //!
-//! Quotations in comments are from the documentation of the API types (networking.k8s.io/v1, meta/v1) and
-//! of the concepts; where they leave the answer open, a switch of the [`Profile`] has it, and the
-//! three-valued [`Truth`] says so.
+//! Comments name the field of the API types (networking.k8s.io/v1, meta/v1) or the page of the concepts whose
+//! rule the code below them is; where these leave the answer open, a switch of the [`Profile`] has it, and
+//! the three-valued [`Truth`] says so.
 
 mod decide;
 mod explain;

@@ -94,8 +94,8 @@ pub(crate) fn names(
         Direction::Egress => match entry {
             // A selector means the pods behind a service, whose own address is no pod's.
             NetworkPolicyPeer::Pods { .. } => seen,
-            // "In the case of egress, this means that connections from pods to Service IPs that get
-            // rewritten to cluster-external IPs may or may not be subject to ipBlock-based policies."
+            // An ipBlock may be held against the service's address or against what it is rewritten to: the
+            // concepts leave it open.
             NetworkPolicyPeer::IpBlock(block) => match profile.policy_and_dnat {
                 PolicyAndDnat::After => seen,
                 PolicyAndDnat::Before => in_block(world, profile, block, before),
@@ -156,7 +156,7 @@ fn selects(
 ) -> Result<(), PeerMismatch> {
     let namespace = namespace_of(pod);
     match namespace_selector {
-        // "Otherwise it selects the pods matching podSelector in the policy's own namespace."
+        // `namespaceSelector` absent: the pods of the policy's own namespace.
         None if namespace != policy_namespace => {
             return Err(PeerMismatch::OtherNamespace {
                 own: policy_namespace.to_owned(),
@@ -164,17 +164,15 @@ fn selects(
             });
         }
         None => {}
-        // "namespaceSelector selects namespaces using cluster-scoped labels. This field follows standard
-        // label selector semantics; if present but empty, it selects all namespaces."
+        // `namespaceSelector` present: it is held against the labels of the pod's namespace, and an empty one
+        // means all namespaces.
         Some(selector) => {
             if let Some(unmet) = unmet(selector, world.namespace_labels(namespace)) {
                 return Err(PeerMismatch::Namespace { namespace: namespace.to_owned(), unmet });
             }
         }
     }
-    // "If podSelector is also set, then the NetworkPolicyPeer as a whole selects the pods matching
-    // podSelector in the namespaces selected by namespaceSelector. Otherwise it selects all pods in the
-    // namespaces selected by namespaceSelector."
+    // `podSelector` in the same entry: both must match. Absent, the namespace is enough.
     match pod_selector.and_then(|selector| unmet(selector, &pod.metadata.labels)) {
         Some(unmet) => Err(PeerMismatch::Pod { pod: format!("{namespace}/{}", pod.metadata.name), unmet }),
         None => Ok(()),
@@ -186,8 +184,7 @@ fn in_block(world: &World<'_>, profile: &Profile, block: &IpBlock, address: IpAd
     if !block.cidr.net().contains(&address) {
         return Err(PeerMismatch::OutsideBlock { address, cidr: block.cidr });
     }
-    // "except is a slice of CIDRs that should not be included within an ipBlock": of this one, and no
-    // more than that.
+    // `except`: holes in this block, and no more than that; another entry may have the address.
     if let Some(except) = block.except.iter().find(|except| except.net().contains(&address)) {
         return Err(PeerMismatch::Excepted { address, except: *except });
     }

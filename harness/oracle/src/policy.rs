@@ -139,16 +139,14 @@ pub(crate) fn rule_on(
         .iter()
         .map(|policy| trace(world, profile, policy, pod, direction, sight))
         .collect();
-    // "By default, a pod is non-isolated for egress [ingress]; all outbound [inbound] connections are
-    // allowed. A pod is isolated for egress [ingress] if there is any NetworkPolicy that both selects the
-    // pod and has "Egress" ["Ingress"] in its policyTypes."
+    // Each direction by itself: a pod is isolated if some policy of its namespace selects it and has the
+    // direction in `policyTypes`. A pod that is not isolated is open.
     let mut isolating = policies.iter().filter(|trace| trace.selection == Selection::Isolates).peekable();
     if isolating.peek().is_none() {
         return Ruling { truth: Truth::Yes, reason: Reason::NotIsolated, policies };
     }
-    // "Network policies do not conflict; they are additive. If any policy or policies apply to a given pod
-    // for a given direction, the connections allowed in that direction from that pod is the union of what
-    // the applicable policies allow. Thus, order of evaluation does not affect the policy result."
+    // Policies only add to each other: what any rule of any policy that isolates the pod allows is allowed,
+    // in whatever order they are read.
     let by_rules =
         isolating.flat_map(|trace| &trace.rules).fold(Truth::No, |truth, rule| truth.or(rule.truth));
     // The API speaks of TCP, UDP and SCTP; what it means for ICMP is open.
@@ -202,8 +200,7 @@ pub(crate) fn has_type(policy: &NetworkPolicy, direction: Direction) -> bool {
 }
 
 fn selection(policy: &NetworkPolicy, pod: &Pod, direction: Direction) -> Selection {
-    // "podSelector selects the pods to which this NetworkPolicy object applies": pods of the policy's own
-    // namespace, all of them if the selector is empty.
+    // `spec.podSelector`: the pods of the policy's own namespace that it matches, all of them if it is empty.
     if let Some(unmet) = unmet(&policy.spec.pod_selector, &pod.metadata.labels) {
         return Selection::NotSelected(unmet);
     }
@@ -213,7 +210,7 @@ fn selection(policy: &NetworkPolicy, pod: &Pod, direction: Direction) -> Selecti
     Selection::Isolates
 }
 
-/// "The traffic must match both ports and from [to]."
+/// A rule allows what both its `from` (or `to`) and its `ports` match.
 fn rule_trace(
     world: &World<'_>,
     profile: &Profile,
@@ -222,12 +219,10 @@ fn rule_trace(
     rule: &NetworkPolicyRule,
     sight: Sight<'_>,
 ) -> RuleTrace {
-    // "Items in this list are combined using a logical OR operation. If this field is empty or missing,
-    // this rule matches all sources [destinations] (traffic not restricted by source [destination])."
+    // `from`, `to`: one of the entries is enough; empty or absent means everybody.
     let peers =
         Entries::collect(rule.peers.iter().map(|entry| names(world, profile, namespace, entry, sight.peer)));
-    // "Each item in this list is combined using a logical OR. If this field is empty or missing, this rule
-    // matches all ports (traffic not restricted by port)."
+    // `ports`: one of the entries is enough; empty or absent means every port of every protocol.
     let ports = Entries::collect(
         rule.ports.iter().map(|entry| covers(profile, entry, sight.port, sight.destination)),
     );

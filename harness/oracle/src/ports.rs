@@ -59,8 +59,8 @@ pub(crate) fn covers(
     let PortProtocol::Port { number, protocol } = port else {
         return Err(PortMismatch::NoPorts);
     };
-    // "protocol represents the protocol (TCP, UDP, or SCTP) which traffic must match. If not specified,
-    // this field defaults to TCP." Defaulting has filled it in.
+    // `protocol`: one of TCP, UDP and SCTP, the only one that the entry covers. Without it the entry is of
+    // TCP, never of all; defaulting has filled it in.
     if entry.protocol != protocol {
         return Err(PortMismatch::Protocol { protocol: entry.protocol });
     }
@@ -70,7 +70,7 @@ pub(crate) fn covers(
         _ => Truth::Yes,
     };
     let at_number = match &entry.port {
-        // "If this field is not provided, this matches all port names and numbers."
+        // `port` absent: every port of the protocol.
         None => Truth::Yes,
         Some(IntOrString::Int(first)) => in_range(profile, *first, entry.end_port, number)?,
         Some(IntOrString::String(name)) => named(name, protocol, number, destination)?,
@@ -82,8 +82,7 @@ fn in_range(profile: &Profile, first: u16, last: Option<u16>, number: u16) -> Re
     if number == first {
         return Ok(Truth::Yes);
     }
-    // "endPort indicates that the range of ports from port to endPort if set, inclusive, should be
-    // allowed by the policy."
+    // `endPort`: a range that begins with `port` and has both of its ends.
     let in_range = last.is_some_and(|last| first <= number && number <= last);
     match profile.end_port {
         EndPort::Supported if in_range => Ok(Truth::Yes),
@@ -92,8 +91,7 @@ fn in_range(profile: &Profile, first: u16, last: Option<u16>, number: u16) -> Re
     }
 }
 
-/// "port represents the port on the given protocol. This can either be a numerical or named port on a
-/// pod": of the pod that the packet goes to, looked up by name and protocol.
+/// `port` as a name: a port of the pod that the packet goes to, looked up by name and protocol.
 fn named(
     name: &str,
     protocol: TransportProtocol,

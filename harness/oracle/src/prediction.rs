@@ -187,8 +187,7 @@ impl Denial {
 
 impl Verdict {
     /// What becomes of a connection that was allowed when it was opened, given the verdict on a new one
-    /// like it. (Replies need no verdict of their own: "if a connection is allowed, reply traffic is
-    /// implicitly allowed".)
+    /// like it. (Replies need no verdict of their own: those of an allowed connection are allowed.)
     ///
     /// A refusal by the proxy concerns new connections only.
     #[must_use]

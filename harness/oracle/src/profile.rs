@@ -114,8 +114,8 @@ choices! {
     }
 }
 choices! {
-    /// Which source of a packet that a node masquerades an ingress rule is held against. "It is not defined
-    /// whether this happens before or after NetworkPolicy processing".
+    /// Which source of a packet that a node masquerades an ingress rule is held against. The
+    /// concepts do not say whether policy comes before masquerade or after it.
     PolicyAndMasquerade {
         /// That of another node which masqueraded it; the pod's own node does so after policy.
         After = "after-other-nodes",

@@ -11,39 +11,50 @@ pub struct Unmet {
     pub found: Option<String>,
 }
 
-/// The first requirement of the selector that the labels do not meet; `None` if it matches.
-///
-/// "The result of matchLabels and matchExpressions are ANDed. An empty label selector matches all
-/// objects."
+/// One of the requirements that a selector consists of.
+enum Part<'a> {
+    /// An entry of `matchLabels`.
+    Label(&'a str, &'a str),
+    /// An element of `matchExpressions`.
+    Expression(&'a Requirement),
+}
+
+/// The first requirement of the selector that the labels do not meet; `None` if it matches. An entry of
+/// `matchLabels` counts as `In` with that one value.
 pub(crate) fn unmet(selector: &LabelSelector, labels: &Labels) -> Option<Unmet> {
-    // "A single {key,value} in the matchLabels map is equivalent to an element of matchExpressions, whose
-    // key field is "key", the operator is "In", and the values array contains only "value"."
-    let equal = selector.match_labels.iter().map(|(key, value)| Requirement {
-        key: key.clone(),
-        operator: Operator::In,
-        values: vec![value.clone()],
-    });
-    equal
-        .chain(selector.match_expressions.iter().cloned())
-        .find(|requirement| !met(requirement, labels))
-        .map(|requirement| Unmet { found: labels.get(&requirement.key).cloned(), requirement })
+    let requirement = match first_unmet(selector, labels)? {
+        Part::Expression(requirement) => requirement.clone(),
+        Part::Label(key, value) => {
+            Requirement { key: key.to_owned(), operator: Operator::In, values: vec![value.to_owned()] }
+        }
+    };
+    Some(Unmet { found: labels.get(&requirement.key).cloned(), requirement })
 }
 
 /// Whether the selector matches.
 pub(crate) fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
-    selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
-        && selector.match_expressions.iter().all(|requirement| met(requirement, labels))
+    first_unmet(selector, labels).is_none()
 }
 
-fn met(requirement: &Requirement, labels: &Labels) -> bool {
-    let value = labels.get(&requirement.key);
-    match requirement.operator {
-        // The label must be there, with one of the values. An empty value is a value.
-        Operator::In => value.is_some_and(|value| requirement.values.contains(value)),
-        // An object without the label has none of the values, so it matches.
-        Operator::NotIn => value.is_none_or(|value| !requirement.values.contains(value)),
-        Operator::Exists => value.is_some(),
-        Operator::DoesNotExist => value.is_none(),
+/// Requirements are ANDed: one that is not met is enough, and a selector without any matches every object.
+fn first_unmet<'a>(selector: &'a LabelSelector, labels: &Labels) -> Option<Part<'a>> {
+    let equal = selector.match_labels.iter().map(|(key, value)| Part::Label(key, value));
+    equal.chain(selector.match_expressions.iter().map(Part::Expression)).find(|part| match part {
+        Part::Label(key, value) => labels.get(*key).is_none_or(|found| found != value),
+        Part::Expression(requirement) => !met(requirement, labels),
+    })
+}
+
+/// Two facts about the object decide: whether it has the label, and whether it has it with a listed value (an
+/// empty value is a value). Each operator is one of them or its opposite, so `NotIn` holds without the label.
+fn met(Requirement { key, operator, values }: &Requirement, labels: &Labels) -> bool {
+    let has_key = labels.contains_key(key);
+    let has_listed_value = values.iter().any(|value| labels.get(key) == Some(value));
+    match operator {
+        Operator::In => has_listed_value,
+        Operator::NotIn => !has_listed_value,
+        Operator::Exists => has_key,
+        Operator::DoesNotExist => !has_key,
     }
 }
 

@@ -41,7 +41,7 @@ impl<'a> Walk<'_, 'a> {
     /// From a pod with a network of its own.
     pub(crate) fn start_at_pod(&mut self, pod: &'a Pod, packet: Packet) {
         let journey = Journey::new(packet);
-        // "A pod cannot block access to itself": the packet never leaves the pod.
+        // No policy keeps a pod from itself: the packet never leaves the pod.
         if packet.destination.is_loopback() || pod.pod_ips.contains(&packet.destination) {
             return self.served(journey, Place::Pod(name_of(pod)));
         }

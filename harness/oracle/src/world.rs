@@ -98,9 +98,9 @@ impl<'a> World<'a> {
         self.snapshot.namespaces.get(namespace).map_or(&self.no_labels, |object| &object.metadata.labels)
     }
 
-    /// Whether the address is in the cluster's range of pods.
+    /// Whether the address is in one of the cluster's ranges of pods.
     pub(crate) fn is_pod_address(&self, address: IpAddr) -> bool {
-        self.snapshot.topology.ranges.pods.get(Family::of(address)).contains(&address)
+        self.snapshot.topology.pod_ranges(Family::of(address)).any(|range| range.contains(&address))
     }
 
     /// The address that a node's masquerade gives what goes to `destination`.

@@ -7,6 +7,7 @@ pub use stream::{Streamed, Streaming, Turn};
 
 use crate::error::ProbeError;
 use crate::flight::{Flight, Next};
+use crate::grace::{Grace, Waits};
 use crate::ledger::Ledger;
 use crate::request::{Patience, ProbeRequest};
 use crate::token::Tokens;
@@ -20,6 +21,9 @@ use std::time::{Duration, Instant};
 /// How many probes are sent before the evidence is drained. The smallest receive buffer holds 256 log
 /// messages, and a probe leaves a few at most.
 const CHUNK: usize = 64;
+/// The same while probes are traced: a tracer receives every packet that comes to its node, an answered TCP probe
+/// alone leaves four, and four more inside an overlay's.
+const TRACED: usize = 16;
 /// How many undecided probes may hold a socket.
 const MOST_OPEN: usize = 1024;
 /// How many undecided probes may wait for the kernel: it puts off 1,000 packets (`netdev_max_backlog`) and
@@ -32,9 +36,6 @@ const MOST_ASKING: usize = 128;
 const SETTLE: Duration = Duration::from_millis(50);
 /// How long a name server that received the query may take.
 const NAME_SERVER: Duration = Duration::from_secs(1);
-/// How long an expected answer is waited for, and when the request is sent once more.
-const ANSWER: Duration = Duration::from_secs(3);
-const REPEAT: Duration = Duration::from_secs(1);
 
 /// How long packets that the kernel has put off are waited for, and how long at a time.
 const BACKLOG: Duration = Duration::from_secs(5);
@@ -45,6 +46,7 @@ pub(crate) struct Batch<'a> {
     pub world: &'a mut World,
     pub ledger: &'a mut Ledger,
     pub tokens: &'a mut Tokens,
+    pub grace: &'a Grace,
     pub observations: Vec<Option<Observation>>,
 }
 
@@ -66,7 +68,7 @@ impl<'a> Batch<'a> {
         order.sort_by_key(|index| &requests[*index].source);
         let mut open = Vec::new();
         let mut handled = 0;
-        for chunk in order.chunks(CHUNK) {
+        for chunk in order.chunks(if self.world.is_tracing() { TRACED } else { CHUNK }) {
             let mut flights = Vec::with_capacity(chunk.len());
             for index in chunk {
                 let request = &requests[*index];
@@ -191,9 +193,9 @@ impl<'a> Batch<'a> {
         // of its own: let it have its turn.
         std::thread::yield_now();
         let mut open = self.look(flights, Moment::Drained)?;
-        let began = Instant::now();
-        let mut shared = true;
-        while let Some(next) = open.iter().map(|flight| self.due(flight, began)).min() {
+        let (began, waits) = (Instant::now(), self.grace.waits());
+        let (mut told, mut in_vain) = (Duration::ZERO, false);
+        while let Some(next) = open.iter().map(|flight| self.due(flight, began, waits)).min() {
             let now = Instant::now();
             if now < next {
                 for flight in open.iter_mut().filter(|flight| !flight.watched) {
@@ -209,7 +211,7 @@ impl<'a> Batch<'a> {
             self.catch_up()?;
             open = self.look(open, Moment::Drained)?;
             let (due, rest): (Vec<_>, Vec<_>) =
-                open.into_iter().partition(|flight| self.due(flight, began) <= now);
+                open.into_iter().partition(|flight| self.due(flight, began, waits) <= now);
             open = rest;
             for mut flight in due {
                 if flight.request.patience == Patience::ForAnswer && !flight.repeated {
@@ -219,9 +221,10 @@ impl<'a> Batch<'a> {
                 }
                 match self.advance(&mut flight, Moment::Over)? {
                     Next::Decided(outcome) => {
-                        // The wait was one for all of them: it is told once.
-                        let waited = if shared { began.elapsed() } else { Duration::ZERO };
-                        shared = false;
+                        // The wait was one for all of them: no moment of it is told twice.
+                        let waited = began.elapsed() - told;
+                        told += waited;
+                        in_vain |= flight.request.patience == Patience::ForAnswer;
                         self.finish(flight, outcome, waited);
                     }
                     // The answer has come at the last moment: the next packet has its own time.
@@ -233,21 +236,24 @@ impl<'a> Batch<'a> {
                 }
             }
         }
+        if in_vain {
+            self.grace.spend(waits);
+        }
         Ok(())
     }
 
     /// When something is to be done about a flight of which nothing is heard. The wait is one for all
     /// that were under way when it began; what was sent later (to the next name, or to an address that
     /// has just been learnt) has the same time for itself.
-    fn due(&self, flight: &Flight<'_>, began: Instant) -> Instant {
+    fn due(&self, flight: &Flight<'_>, began: Instant, waits: Waits) -> Instant {
         let patience = match flight.request.patience {
-            Patience::ForAnswer if flight.repeated => ANSWER,
-            Patience::ForAnswer => REPEAT,
-            Patience::Settle if flight.asks_a_name_server() && self.ledger.is_seen(flight.index) => {
-                NAME_SERVER
-            }
+            Patience::ForAnswer if !flight.repeated => waits.repeat,
+            Patience::ForAnswer => waits.answer,
             Patience::Settle => SETTLE,
         };
+        let is_asked = || flight.asks_a_name_server() && self.ledger.is_seen(flight.index);
+        let ends = flight.request.patience == Patience::Settle || flight.repeated;
+        let patience = if ends && is_asked() { patience.max(NAME_SERVER) } else { patience };
         flight.launched.max(began) + patience
     }
 

@@ -20,6 +20,7 @@ mod dns;
 mod error;
 mod filter;
 mod flight;
+mod grace;
 mod kept;
 mod ledger;
 mod nflog;
@@ -37,6 +38,7 @@ mod world;
 
 pub use batch::{Streamed, Streaming, Turn};
 pub use error::ProbeError;
+pub use grace::Grace;
 pub use prober::{Prober, listens, sites};
 pub use request::{Patience, ProbePort, ProbeRequest, Target};
 pub use stack::Site;

@@ -143,18 +143,18 @@ fn icmp(protocol: u8, data: &[u8]) -> Option<(Kind, Token)> {
     }
 }
 
-/// The token of the packet that an ICMP error quotes: it may be cut off after eight bytes.
+/// The token of the packet that an ICMP error quotes: it may be cut off after eight bytes. `None` of an answer: that
+/// it did not arrive says nothing of the request.
 fn quoted_token(protocol: u8, data: &[u8]) -> Option<Token> {
+    let request = |word| match word {
+        Word::Request(token) => Some(token),
+        Word::Answer(_) => None,
+    };
     match protocol {
-        TCP => match message(data) {
-            Some(Word::Request(token) | Word::Answer(token)) => Some(token),
-            None => Some(Token(word(data, 4)?)),
-        },
-        UDP => match token::read_word(word(data, 8)?) {
-            Word::Request(token) | Word::Answer(token) => Some(token),
-        },
-        ICMP | ICMPV6 => Some(Token(word(data, 8)?)),
-        SCTP => Some(Token(word(data, 16)?)),
+        TCP => message(data).map_or_else(|| Some(Token(word(data, 4)?)), request),
+        UDP => request(token::read_word(word(data, 8)?)),
+        ICMP | ICMPV6 => matches!(data.first()?, 8 | 128).then_some(Token(word(data, 8)?)),
+        SCTP => (*data.get(12)? == sctp::INIT).then_some(Token(word(data, 16)?)),
         _ => None,
     }
 }
@@ -319,6 +319,26 @@ pub(crate) mod tests {
         for (name, bytes, kind) in cases {
             let packet = parse(&bytes).unwrap_or_else(|| panic!("{name} was not read"));
             assert_eq!((packet.kind, packet.token), (kind, token), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_error_about_an_answer_is_not_one_about_the_request() {
+        let token = Token(0x1234_5678);
+        let quoting = |packet: Vec<u8>| ipv4(ICMP, &[vec![3, 3, 0, 0, 0, 0, 0, 0], packet].concat());
+        let mut reply = echo_request(Family::Ipv4, 9, &token.0.to_be_bytes());
+        reply[0] = 0;
+        let (_, message) = kept::answer(&kept::message(token), "x\n").unwrap();
+        let init = sctp::init(40_000, 80, token);
+        let init_answer = sctp::answer(&init, |_| true, "pod/a/b", "10.0.0.1:0".parse().unwrap()).unwrap();
+        assert!(parse(&quoting(ipv4(UDP, &udp(token.0)))).is_some());
+        for answer in [
+            ipv4(UDP, &udp(token::answer_word(token.0))),
+            ipv4(ICMP, &reply),
+            ipv4(TCP, &segment(&message)),
+            ipv4(SCTP, &init_answer),
+        ] {
+            assert_eq!(parse(&quoting(answer)), None);
         }
     }
 

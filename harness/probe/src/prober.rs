@@ -1,7 +1,8 @@
-//! The prober: knows the cluster's stacks, makes batches of probes, and traces one.
+//! The prober: knows the cluster's stacks, makes batches of probes, and traces some.
 
 use crate::batch::{Batch, Streaming};
 use crate::error::ProbeError;
+use crate::grace::Grace;
 use crate::ledger::Ledger;
 use crate::request::ProbeRequest;
 use crate::stack::Site;
@@ -21,12 +22,14 @@ pub struct Prober {
     world: World,
     ledger: Ledger,
     tokens: Tokens,
+    grace: Arc<Grace>,
 }
 
 impl Prober {
-    /// A prober that knows no cluster yet. The seed gives the tokens.
-    pub fn new(seed: u64) -> Result<Prober, ProbeError> {
-        Ok(Prober { world: World::new()?, ledger: Ledger::default(), tokens: Tokens::new(seed) })
+    /// A prober that knows no cluster yet. The seed gives the tokens; the grace is shared with the other probers
+    /// of a run.
+    pub fn new(seed: u64, grace: Arc<Grace>) -> Result<Prober, ProbeError> {
+        Ok(Prober { world: World::new()?, ledger: Ledger::default(), tokens: Tokens::new(seed), grace })
     }
 
     /// Opens listeners, witnesses and log readers for what came, and closes them for what went.
@@ -51,8 +54,8 @@ impl Prober {
     /// that was judged lost has arrived since. No observation is to be believed then.
     pub fn probe(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, ProbeError> {
         self.check_late()?;
-        let (world, ledger, tokens) = (&mut self.world, &mut self.ledger, &mut self.tokens);
-        let observations = Batch { world, ledger, tokens, observations: Vec::new() }.run(requests)?;
+        let Prober { world, ledger, tokens, grace } = self;
+        let observations = Batch { world, ledger, tokens, grace, observations: Vec::new() }.run(requests)?;
         self.check_late()?;
         Ok(observations)
     }
@@ -68,8 +71,8 @@ impl Prober {
         streaming: &mut dyn Streaming,
     ) -> Result<(), ProbeError> {
         self.check_late()?;
-        let (world, ledger, tokens) = (&mut self.world, &mut self.ledger, &mut self.tokens);
-        Batch { world, ledger, tokens, observations: Vec::new() }.stream(requests, streaming)?;
+        let Prober { world, ledger, tokens, grace } = self;
+        Batch { world, ledger, tokens, grace, observations: Vec::new() }.stream(requests, streaming)?;
         self.check_late()
     }
 
@@ -78,19 +81,20 @@ impl Prober {
         self.world.release();
     }
 
-    /// Makes probes with a witness on the way, in every node and the router: the sightings of the observations
-    /// show their paths. Closing the witnesses takes the kernel some 12 ms each, however many probes there were.
-    pub fn trace(
+    /// Lets `probing` make probes with a witness on the way, in every node and the router: the sightings of their
+    /// observations show their paths. Closing the witnesses takes the kernel some 12 ms each, however many probes
+    /// there were.
+    pub fn trace<T>(
         &mut self,
         cluster: &Cluster,
-        requests: &[ProbeRequest],
-    ) -> Result<Vec<Observation>, ProbeError> {
+        probing: impl FnOnce(&mut Prober) -> Result<T, ProbeError>,
+    ) -> Result<T, ProbeError> {
         let passed = cluster.places().filter(|(place, _)| matches!(place, Place::Node(_) | Place::Router));
         let places: Vec<_> = passed.map(|(place, netns)| (place.clone(), Arc::clone(netns))).collect();
         let traced = self.world.trace(&places);
-        let observations = traced.and_then(|()| self.probe(requests));
+        let probed = traced.and_then(|()| probing(self));
         self.world.stop_tracing();
-        observations
+        probed
     }
 
     /// Reads what has come since, and reports what came too late.

@@ -73,7 +73,7 @@ impl ProbePort {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Patience {
     /// An answer is expected: wait up to three seconds, with one more try on the way, unless there is
-    /// evidence of a drop.
+    /// evidence of a drop; less where the run has waited so too often in vain ([`crate::Grace`]).
     ForAnswer,
     /// A denial is expected: one short settle window, shared by the batch.
     Settle,

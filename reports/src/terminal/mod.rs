@@ -7,21 +7,25 @@ mod progress;
 mod runs;
 mod style;
 mod summary;
+mod troubles;
 
 use crate::describe::{self, Row};
 use crate::{DEFAULT_SEED, Reporter, Rerun, text};
 use groups::{Group, Groups};
-use netproof_model::event::{Event, Location, ScenarioId, Status};
+use netproof_model::event::{Check, Event, Location, ScenarioId, Status};
 use page::{Page, STATUS_WIDTH};
 use progress::Progress;
 use runs::{FinishedRun, Runs};
 use std::io::{self, Write};
 use style::{Palette, Style};
-use summary::Troubles;
+use summary::Wrong;
+use troubles::Trouble;
 
-/// So many checks of one scenario run are shown in full; the others stand in the summary. When an
-/// enforcer is broken, a hundred checks fail for one reason.
+/// So many things that went wrong in one scenario run are shown in full; the others stand in the summary. When
+/// an enforcer is broken, a hundred checks fail for one reason.
 const SHOWN_IN_FULL: usize = 5;
+/// So many scenario runs are told in full; of the others stands in the summary what went wrong.
+const TOLD_IN_FULL: usize = 10;
 
 /// How the terminal report looks.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +51,9 @@ pub struct Terminal<W: Write> {
     groups: Groups,
     /// Variants that do not apply for the same reason, gathered while they come one after another.
     not_applicable: Option<(Vec<ScenarioId>, String)>,
-    troubles: Troubles,
+    wrong: Wrong,
+    /// How many runs have been told in full.
+    told: usize,
     progress: Progress,
     finished: bool,
 }
@@ -64,7 +70,8 @@ impl<W: Write> Terminal<W> {
             runs: Runs::default(),
             groups: Groups::default(),
             not_applicable: None,
-            troubles: Troubles::default(),
+            wrong: Wrong::default(),
+            told: 0,
             progress: Progress::none(),
             finished: false,
         }
@@ -131,7 +138,7 @@ impl<W: Write> Terminal<W> {
         if let Some(group) = group.filter(|_| !self.options.verbose) {
             self.group(&group);
         }
-        self.troubles.add(run, &self.rerun);
+        self.wrong.add(run, &self.rerun);
     }
 
     fn group(&mut self, group: &Group) {
@@ -164,34 +171,29 @@ impl<W: Write> Terminal<W> {
     /// A scenario run that failed, or that has no verdict.
     fn trouble(&mut self, run: &FinishedRun, word: &str) {
         let style = Style::of(run.result.status);
-        let mut parts = Vec::new();
-        for (status, what) in [(Status::Failed, "failed"), (Status::Errored, "without a verdict")] {
-            let n = run.with(status).count();
-            if n > 0 {
-                parts.push(format!("{n} {what}"));
-            }
-        }
-        let checks = text::count(run.checks.len(), "check");
-        let of = if parts.is_empty() { checks } else { format!("{} of {checks}", parts.join(", ")) };
         let time = text::duration(run.result.elapsed);
-        self.page.status(style, word, &format!("{} ({of}, {time})", run.id));
+        self.page.status(style, word, &format!("{} ({}, {time})", run.id, troubles::count(run)));
         if self.options.verbose {
             self.list_checks(run);
         }
-        let failed = run.with(Status::Failed).chain(run.with(Status::Errored));
+        if self.told == TOLD_IN_FULL && !self.options.verbose {
+            return;
+        }
+        self.told += 1;
+        let each = self.options.verbose;
+        let failed = troubles::of(run, Status::Failed, each);
+        let troubles = failed.into_iter().chain(troubles::of(run, Status::Errored, each));
         let (mut shown, mut more) = (0, 0);
-        for check in failed {
+        for trouble in troubles {
             if shown == SHOWN_IN_FULL && !self.options.verbose {
                 more += 1;
                 continue;
             }
             shown += 1;
-            self.page.blank();
-            let sign = if check.status == Status::Errored { "no verdict: " } else { "" };
-            self.page.painted(STATUS_WIDTH, Style::Strong, &format!("{sign}{}", check.name));
-            let mut rows = describe::check(check);
-            rows.push(Row::whole("run alone", self.rerun.command(&check.location, &run.id)));
-            self.page.rows(STATUS_WIDTH + 2, &rows);
+            match trouble {
+                Trouble::Check(check) => self.check(run, check),
+                Trouble::Cells(cells) => self.cells(run, &cells),
+            }
         }
         if more > 0 {
             self.page.blank();
@@ -211,6 +213,32 @@ impl<W: Write> Terminal<W> {
             self.page.rows(STATUS_WIDTH + 2, &rows);
         }
         self.page.blank();
+        if self.told == TOLD_IN_FULL && !self.options.verbose {
+            let line = "What goes wrong from here on is in the summary; -v shows it in full.";
+            self.page.indented(0, line);
+            self.page.blank();
+        }
+    }
+
+    fn check(&mut self, run: &FinishedRun, check: &Check) {
+        self.page.blank();
+        let sign = if check.status == Status::Errored { "no verdict: " } else { "" };
+        self.page.painted(STATUS_WIDTH, Style::Strong, &format!("{sign}{}", check.name));
+        let mut rows = describe::check(check);
+        rows.push(Row::whole("run alone", self.rerun.command(&check.location, &run.id)));
+        self.page.rows(STATUS_WIDTH + 2, &rows);
+    }
+
+    /// Cells of one matrix: all in short, and the first in full.
+    fn cells(&mut self, run: &FinishedRun, cells: &[&Check]) {
+        self.page.blank();
+        self.page.painted(STATUS_WIDTH, Style::Strong, &troubles::title(cells));
+        for line in troubles::list(cells) {
+            self.page.indented(STATUS_WIDTH + 2, &line);
+        }
+        if let [first, ..] = cells {
+            self.check(run, first);
+        }
     }
 
     fn list_checks(&mut self, run: &FinishedRun) {
@@ -271,7 +299,7 @@ impl<W: Write> Reporter for Terminal<W> {
                 self.group(&group);
             }
         }
-        self.troubles.write(&mut self.page);
+        self.wrong.write(&mut self.page);
         summary::write(&mut self.page, &self.runs);
         self.progress.end();
         self.write()

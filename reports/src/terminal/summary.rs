@@ -3,32 +3,33 @@
 use super::page::{Page, STATUS_WIDTH};
 use super::runs::{FinishedRun, Runs};
 use super::style::Style;
-use crate::{Rerun, describe, text};
+use super::troubles::{self, Trouble};
+use crate::{Rerun, text};
 use netproof_model::event::{Counts, Status};
 
 /// What went wrong, gathered for the end.
 #[derive(Debug, Default)]
-pub(super) struct Troubles {
-    failures: Vec<Trouble>,
-    errors: Vec<Trouble>,
+pub(super) struct Wrong {
+    failures: Vec<WrongRun>,
+    errors: Vec<WrongRun>,
 }
 
 /// One scenario run with its checks that failed, or that have no verdict.
 #[derive(Debug)]
-struct Trouble {
+struct WrongRun {
     run: String,
     lines: Vec<String>,
     command: Option<String>,
 }
 
-impl Troubles {
+impl Wrong {
     pub(super) fn add(&mut self, run: &FinishedRun, rerun: &Rerun) {
         let list = |status: Status| -> Vec<String> {
-            run.with(status).map(|check| format!("{}: {}", check.name, describe::headline(check))).collect()
+            troubles::of(run, status, false).iter().map(Trouble::line).collect()
         };
         let command = run.location.as_ref().map(|location| rerun.command(location, &run.id));
         let trouble =
-            |lines: Vec<String>| Trouble { run: run.id.to_string(), lines, command: command.clone() };
+            |lines: Vec<String>| WrongRun { run: run.id.to_string(), lines, command: command.clone() };
         let failed = list(Status::Failed);
         if !failed.is_empty() {
             self.failures.push(trouble(failed));
@@ -53,13 +54,13 @@ impl Troubles {
     }
 }
 
-fn section(page: &mut Page, style: Style, title: &str, troubles: &[Trouble]) {
+fn section(page: &mut Page, style: Style, title: &str, troubles: &[WrongRun]) {
     if troubles.is_empty() {
         return;
     }
     page.blank();
     page.painted(0, style, title);
-    for Trouble { run, lines, command } in troubles {
+    for WrongRun { run, lines, command } in troubles {
         page.painted(2, Style::Strong, run);
         for line in lines {
             page.indented(4, &text::one_line(line));

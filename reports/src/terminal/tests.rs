@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::testing;
+use netproof_model::event::Phase;
 use proptest::prelude::*;
 
 fn shown(events: &[Event], options: TerminalOptions) -> String {
@@ -89,6 +90,53 @@ fn many_failures_are_shown_in_part_and_listed_in_whole() {
             shown.contains(&format!("client{n} -> service/web:80: expected deny, observed allow")),
             "{shown}"
         );
+    }
+}
+
+/// A cell between these, of a scenario run's matrix.
+fn cell(from: &str, to: &str, port: &str) -> Check {
+    let flow = format!("{from} -> {to}:{port}");
+    Check { name: format!("deny all/matrix/{flow}"), flow, ..testing::failing_cell() }
+}
+
+/// Five checks' worth of cells that failed, some without a verdict, and one check that is not a cell.
+fn run_with_cells(name: &str) -> (ScenarioId, Vec<Event>) {
+    let id = testing::id(name, &[]);
+    let lost = |port| Check {
+        status: Status::Errored,
+        messages: vec!["nothing says who lost the packet".into()],
+        ..cell("pod/client", "pod/db", port)
+    };
+    let checks = vec![
+        testing::failing_deny(),
+        cell("pod/client", "pod/web", "80"),
+        cell("pod/client", "pod/web", "53/udp"),
+        cell("pod/other", "pod/web", "80"),
+        Check { cells: 30, flow: "30 more cells".into(), ..cell("", "", "") },
+        lost("80"),
+        lost("53/udp"),
+        Check { phase: Phase::Rehearsal, ..cell("pod/client", "pod/alone", "80") },
+    ];
+    let run = testing::scenario(&id, checks, Status::Failed, None, 7);
+    (id, run)
+}
+
+#[test]
+fn cells_that_fail_together_are_told_together() {
+    let (_, run) = run_with_cells("deny-all");
+    insta::assert_snapshot!(shown(&testing::run(Vec::new(), vec![run]), plain()));
+}
+
+#[test]
+fn only_the_first_runs_are_told_in_full() {
+    let runs = (1..=12).map(|n| run_with_cells(&format!("deny-all-{n}")).1);
+    let shown = shown(&testing::run(Vec::new(), runs.collect()), plain());
+    assert_eq!(shown.matches("written at").count(), 10 * 4, "{shown}");
+    assert_eq!(shown.matches("in the summary; -v").count(), 1, "{shown}");
+    for n in 1..=12 {
+        let name = format!("deny-all-{n}");
+        // Its line, and in the summary its name and how to run it.
+        assert!(shown.lines().filter(|line| line.contains(&name)).count() >= 3, "{shown}");
     }
 }
 

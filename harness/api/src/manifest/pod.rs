@@ -31,7 +31,8 @@ pub(super) fn pod(document: &Field<'_>, context: &Context) -> Option<Pod> {
         pod.terminating = true;
     }
     if let Some(status) = object.get("status").and_then(|field| field.fields(tables::POD_STATUS)) {
-        pod.pod_ips = pod_ips(&status);
+        pod.pod_ips = addresses(&status, "podIPs", "podIP", "a pod");
+        pod.host_ips = addresses(&status, "hostIPs", "hostIP", "a node");
         pod.phase = status.text("phase").and_then(|field| field.word("phase", PHASES)).unwrap_or_default();
         pod.ready = status.items("conditions").iter().all(|condition| !says_unready(condition));
     }
@@ -136,25 +137,26 @@ impl Containers {
     }
 }
 
-/// `podIPs`, and `podIP`, which is its first.
-fn pod_ips(status: &Fields<'_>) -> Vec<IpAddr> {
+/// A list of addresses such as `podIPs`, and the field that is its first: at most one of each family.
+fn addresses(status: &Fields<'_>, list: &str, first: &str, whose: &str) -> Vec<IpAddr> {
     let mut addresses: Vec<IpAddr> = Vec::new();
-    for item in status.items("podIPs") {
+    for item in status.items(list) {
         let field = item.fields(&["ip"]).and_then(|fields| fields.require("ip"));
         let Some(field) = field else { continue };
         let Some(address) = scalars::address(&field) else { continue };
         if addresses.iter().any(|other| other.is_ipv4() == address.is_ipv4()) {
-            field.error("two addresses of one family", "a pod has at most one IPv4 and one IPv6 address");
+            let help = format!("{whose} has at most one IPv4 and one IPv6 address");
+            field.error("two addresses of one family", help);
         }
         addresses.push(address);
     }
-    if let Some(field) = status.text("podIP")
+    if let Some(field) = status.text(first)
         && let Some(address) = scalars::address(&field)
     {
         match addresses.first() {
             None => addresses.push(address),
-            Some(first) if *first != address => {
-                field.error(format!("`podIP` is not the first of `podIPs`, {first}"), "make them the same");
+            Some(other) if *other != address => {
+                field.error(format!("`{first}` is not the first of `{list}`, {other}"), "make them the same");
             }
             Some(_) => {}
         }

@@ -155,7 +155,8 @@ fn ingress_entry(item: &Field<'_>) -> Option<LoadBalancerIngress> {
     let Some(ip) = fields.text("ip") else {
         let help = "write the address that it stands for: `ip: ...`";
         match (fields.text("hostname"), mode) {
-            (Some(field), _) => field.error("a load balancer that has only a name is not supported", help),
+            // Nodes know entries with an address only (pkg/proxy, BaseServicePortInfo).
+            (Some(field), _) => field.warn("the name of a load balancer leads nowhere here", help),
             (None, Some(field)) => field.error("`ipMode` without `ip`", help),
             (None, None) => fields.missing("ip"),
         }

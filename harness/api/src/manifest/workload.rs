@@ -27,20 +27,14 @@ pub(super) fn workload(document: &Field<'_>, kind: WorkloadKind, context: &Conte
     let template = spec.require("template")?.fields(&["metadata", "spec"])?;
     let mut made = metadata.clone();
     made.name.clear();
-    (made.labels, made.annotations) = (Labels::new(), Labels::new());
+    (made.labels, made.annotations, made.controller) = (Labels::new(), Labels::new(), None);
     if let Some(metadata) = template.get("metadata").and_then(|field| field.fields(tables::OBJECT_META)) {
         made.labels = labels(&metadata);
         made.annotations = annotations(&metadata);
     }
     check_selector(&spec, kind, &made.labels);
     let pods = match kind {
-        WorkloadKind::DaemonSet => {
-            if template.field().node.get("spec").is_some_and(|spec| spec.get("nodeSelector").is_some()) {
-                let help = "a pod is made on every node";
-                template.field().warn("`nodeSelector` of a DaemonSet is not looked at", help);
-            }
-            WorkloadPods::EveryNode
-        }
+        WorkloadKind::DaemonSet => WorkloadPods::Nodes(node_selector(&template)),
         WorkloadKind::StatefulSet => {
             let ordinal = spec.get("ordinals").and_then(|field| field.fields(&["start"]));
             let start = ordinal
@@ -51,9 +45,10 @@ pub(super) fn workload(document: &Field<'_>, kind: WorkloadKind, context: &Conte
         }
         WorkloadKind::Job => {
             let suspended = spec.get("suspend").and_then(|field| field.boolean()) == Some(true);
+            let idle = suspended || has_finished(&object);
             let most = spec.get("completions").map_or(u32::MAX, |_| count(&spec, "completions"));
             let parallel = count(&spec, "parallelism").min(most);
-            WorkloadPods::Ordinals(0..if suspended { 0 } else { parallel })
+            WorkloadPods::Ordinals(0..if idle { 0 } else { parallel })
         }
         _ => WorkloadPods::Ordinals(0..count(&spec, "replicas")),
     };
@@ -67,6 +62,30 @@ pub(super) fn workload(document: &Field<'_>, kind: WorkloadKind, context: &Conte
         document.error(format!("its pod's name {last} {problem}"), "choose a shorter name");
     }
     Some(workload)
+}
+
+/// The labels of the nodes that a DaemonSet's pods run on.
+fn node_selector(template: &Fields<'_>) -> Labels {
+    // What is no mapping is reported where the rest of it is read.
+    let spec = template.get("spec").filter(|field| !field.node.entries().is_empty());
+    let Some(spec) = spec.and_then(|field| field.mapping()) else { return Labels::new() };
+    let affinity = spec.field().node.get("affinity").and_then(|affinity| affinity.get("nodeAffinity"));
+    if affinity.is_some_and(|it| it.get("requiredDuringSchedulingIgnoredDuringExecution").is_some()) {
+        let help = "its pods are made on every node that its `nodeSelector` takes";
+        template.field().warn("the node affinity of a DaemonSet is not looked at", help);
+    }
+    spec.get("nodeSelector").map(|field| label_map(&field)).unwrap_or_default()
+}
+
+/// Whether a job's status says that it is over, well or badly: it makes no more pods.
+fn has_finished(object: &Fields<'_>) -> bool {
+    let status = object.get("status").filter(|field| !field.node.entries().is_empty());
+    let status = status.and_then(|field| field.mapping());
+    let conditions = status.map(|status| status.items("conditions")).unwrap_or_default();
+    conditions.iter().any(|condition| {
+        let is = |name, word| condition.node.get(name).and_then(|node| node.as_str()) == Some(word);
+        (is("type", "Complete") || is("type", "Failed")) && is("status", "True")
+    })
 }
 
 /// A number of pods; 1 where none is written.

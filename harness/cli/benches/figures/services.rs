@@ -64,7 +64,7 @@ fn packet(services: usize) -> (Duration, Duration) {
     let changes: Vec<_> = (0..services).flat_map(|n| worlds::service(n, vec![server])).collect();
     let snapshot = bench.apply(&changes);
     bench.proxy.program(&snapshot).expect("programmed");
-    let mut prober = Prober::new(1).expect("a prober");
+    let mut prober = Prober::new(1, Arc::default()).expect("a prober");
     prober.sync(&bench.cluster, &snapshot).expect("listeners");
 
     let to_services: Vec<IpAddr> = (0..PROBES)

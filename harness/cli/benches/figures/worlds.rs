@@ -27,11 +27,12 @@ pub fn topology(nodes: usize) -> Arc<Topology> {
         neighbours: Default::default(),
         ranges: Ranges {
             pods: range("10.244.0.0/16", "fd00:10:244::/48"),
+            other_pods: Vec::new(),
             services: range("10.96.0.0/12", "fd00:10:96::/108"),
             nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
         },
         nodes: (1..=nodes)
-            .map(|n| TopologyNode { name: format!("node{n}"), labels: BTreeMap::new() })
+            .map(|n| TopologyNode { name: format!("node{n}"), ..TopologyNode::default() })
             .collect(),
         nat_outgoing: false,
         advertised: Default::default(),

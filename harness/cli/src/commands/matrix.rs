@@ -47,6 +47,7 @@ pub fn matrix(arguments: &MatrixArguments) -> Exit {
         let report = Report {
             passed_over: subject.loaded.passed_over.clone(),
             implied_namespaces: subject.loaded.implied_namespaces.clone(),
+            notes: subject.loaded.notes.clone(),
             ..Report::of(&matrix)
         };
         print_json(&report)

@@ -11,11 +11,12 @@ pub mod validate;
 use crate::args::{Choice, Selection};
 use crate::exit::Exit;
 use crate::outputs;
+use netproof_api::Diagnostic;
 use netproof_oracle::Profile;
 use netproof_scenario::format::{self, Loaded, NotApplicable, Options, manifests};
 use netproof_scenario::plan::{MatrixDestination, Plan};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads what was chosen, and holds it against the API if a profile says how to read that; `destinations`, if
 /// there are any, are those of every matrix. What is wrong with it has been said when this fails.
@@ -71,9 +72,10 @@ impl Subject {
             return Err(nothing_matched(&loaded));
         }
         if manifests {
-            loaded.warnings.iter().for_each(outputs::complain);
+            warn(&loaded.warnings);
         }
         passed_over(&loaded).iter().for_each(|note| outputs::complain(format_args!("note: {note}")));
+        loaded.notes.iter().for_each(|note| outputs::complain(format_args!("note: {note}")));
         if let Some(files) = files_passed_over(&loaded).filter(|_| manifests) {
             outputs::complain(format_args!("note: {files}"));
         }
@@ -93,6 +95,29 @@ impl Subject {
         self.loaded.plans.iter().filter(move |plan| seen.insert((&plan.id.suite, &plan.id.name)))
     }
 }
+
+/// Says warnings, of those with the same advice the first few: an export has hundreds of pods, and what is odd
+/// about one is odd about all of its workload.
+fn warn(warnings: &[Diagnostic]) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for warning in warnings {
+        let count = counts.entry(warning.help.as_deref().unwrap_or_default()).or_default();
+        *count += 1;
+        if *count <= MOST_ALIKE {
+            outputs::complain(warning);
+        }
+    }
+    for (help, count) in counts {
+        match count.saturating_sub(MOST_ALIKE) {
+            0 => {}
+            1 => outputs::complain(format_args!("note: 1 more warning with the help: {help}")),
+            more => outputs::complain(format_args!("note: {more} more warnings with the help: {help}")),
+        }
+    }
+}
+
+/// How many warnings with the same advice are said.
+const MOST_ALIKE: usize = 3;
 
 /// Files in which nothing looked like an object.
 fn files_passed_over(loaded: &Loaded) -> Option<String> {

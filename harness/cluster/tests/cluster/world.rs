@@ -18,11 +18,12 @@ pub fn topology(nodes: usize, wiring: Wiring, family: Families) -> Topology {
         neighbours: Default::default(),
         ranges: Ranges {
             pods: range("10.244.0.0/16", "fd00:10:244::/48"),
+            other_pods: Vec::new(),
             services: range("10.96.0.0/16", "fd00:10:96::/112"),
             nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
         },
         nodes: (1..=nodes)
-            .map(|i| TopologyNode { name: format!("node{i}"), labels: Default::default() })
+            .map(|i| TopologyNode { name: format!("node{i}"), ..TopologyNode::default() })
             .collect(),
         nat_outgoing: false,
         advertised: Default::default(),

@@ -36,11 +36,16 @@ pub fn topology(family: Families) -> Topology {
         neighbours: Default::default(),
         ranges: Ranges {
             pods: range("10.244.0.0/16", "fd00:10:244::/48"),
+            other_pods: Vec::new(),
             services: range("10.96.0.0/12", "fd00:10:96::/108"),
             nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
         },
         nodes: ["node1", "node2"]
-            .map(|name| TopologyNode { name: name.into(), labels: labels(&[("zone", name)]) })
+            .map(|name| TopologyNode {
+                name: name.into(),
+                labels: labels(&[("zone", name)]),
+                ..TopologyNode::default()
+            })
             .into(),
         nat_outgoing: false,
         advertised: Default::default(),
@@ -158,7 +163,7 @@ pub fn workload(kind: WorkloadKind, name: &str, count: u32) -> Workload {
     let mut template = Pod { metadata: ObjectMeta::default(), ..pod("template") };
     template.metadata.labels = labels(&[("app", "web")]);
     let pods = match kind {
-        WorkloadKind::DaemonSet => WorkloadPods::EveryNode,
+        WorkloadKind::DaemonSet => WorkloadPods::Nodes(Labels::new()),
         _ => WorkloadPods::Ordinals(0..count),
     };
     Workload { metadata: metadata(name), kind, pods, template }

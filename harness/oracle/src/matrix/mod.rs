@@ -78,7 +78,7 @@ impl Matrix {
     pub fn cell(&self, source: usize, destination: usize, port: usize) -> Option<Cell> {
         let (from, to) = (self.class_of(source)?, self.class_of(destination)?);
         let plane = self.planes.get(port)?;
-        // "A pod cannot block access to itself", and nothing is between a host and itself.
+        // No policy keeps a pod from itself, and nothing is between a host and itself.
         if self.first[source] == self.first[destination] && !self.is_single[from] {
             return Some(Cell::Allow);
         }

@@ -48,6 +48,7 @@ impl World {
             neighbours: Default::default(),
             ranges: Ranges {
                 pods: range("10.244.0.0/16", "fd00:10:244::/48"),
+                other_pods: Vec::new(),
                 services: range("10.96.0.0/12", "fd00:10:96::/108"),
                 nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
             },
@@ -55,6 +56,7 @@ impl World {
                 .map(|number| TopologyNode {
                     name: format!("node{number}"),
                     labels: labels(&format!("topology.kubernetes.io/zone=zone{number}")),
+                    ..TopologyNode::default()
                 })
                 .collect(),
             externals: vec![external("internet", "203.0.113.10,2001:db8:113::10")],

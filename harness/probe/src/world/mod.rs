@@ -368,6 +368,11 @@ impl World {
         Ok(())
     }
 
+    /// Whether there are tracers.
+    pub(crate) fn is_tracing(&self) -> bool {
+        !self.tracers.is_empty()
+    }
+
     /// Closes the tracers: while there are any, the kernel copies every packet for them.
     pub(crate) fn stop_tracing(&mut self) {
         for key in std::mem::take(&mut self.tracers) {

@@ -7,7 +7,7 @@ use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::topology::{ExternalHost, ListenPort, PerFamily, Ranges, TopologyNode};
 use netproof_model::{Families, Family, NamespacedName, Observation, Place, Protocol, Topology, Wiring};
-use netproof_probe::{Patience, ProbePort, ProbeRequest, Prober, Target};
+use netproof_probe::{Grace, Patience, ProbePort, ProbeRequest, Prober, Target};
 use std::io::Write;
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
@@ -41,6 +41,10 @@ pub fn pod(name: &str, node: &str, ports: &[(u16, TransportProtocol)]) -> Pod {
 
 impl World {
     pub fn new(wiring: Wiring) -> World {
+        World::with_grace(wiring, Arc::default())
+    }
+
+    pub fn with_grace(wiring: Wiring, grace: Arc<Grace>) -> World {
         use TransportProtocol::{Sctp, Tcp, Udp};
         let range =
             |ipv4: &str, ipv6: &str| PerFamily { ipv4: ipv4.parse().unwrap(), ipv6: ipv6.parse().unwrap() };
@@ -52,11 +56,12 @@ impl World {
             neighbours: Default::default(),
             ranges: Ranges {
                 pods: range("10.244.0.0/16", "fd00:10:244::/48"),
+                other_pods: Vec::new(),
                 services: range("10.96.0.0/16", "fd00:10:96::/112"),
                 nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
             },
             nodes: ["node1", "node2"]
-                .map(|name| TopologyNode { name: name.into(), labels: Default::default() })
+                .map(|name| TopologyNode { name: name.into(), ..TopologyNode::default() })
                 .into(),
             nat_outgoing: false,
             advertised: Default::default(),
@@ -80,7 +85,7 @@ impl World {
         ];
         let snapshot = control_plane.apply(&pods.map(|pod| Change::Apply(Object::Pod(pod)))).unwrap();
         let cluster = Cluster::build(&snapshot).unwrap();
-        let mut prober = Prober::new(1).unwrap();
+        let mut prober = Prober::new(1, grace).unwrap();
         prober.sync(&cluster, &snapshot).unwrap();
         World { control_plane, cluster, prober }
     }

@@ -98,6 +98,8 @@ pub struct Loaded {
     pub passed_over: BTreeMap<String, usize>,
     /// Namespaces that manifests are in and none declares; they exist, with the API server's label only.
     pub implied_namespaces: Vec<String>,
+    /// Of manifests: what was taken over from them, or not made again, a sentence each.
+    pub notes: Vec<String>,
     /// How many runs the filter left out.
     pub filtered_out: usize,
 }

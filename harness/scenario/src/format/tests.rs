@@ -4,6 +4,7 @@ mod bad;
 mod cases;
 mod contradictions;
 mod cyclonus;
+mod exports;
 mod files;
 mod good;
 mod kubernetes_e2e;

@@ -190,7 +190,7 @@ impl TopologySpec {
                     problems.check_name(document, value, names::check_label_value);
                     labels.insert(key.value.clone(), value.value.clone());
                 }
-                TopologyNode { name: node.name.value.clone(), labels }
+                TopologyNode { name: node.name.value.clone(), labels, ..TopologyNode::default() }
             })
             .collect()
     }

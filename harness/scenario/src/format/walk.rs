@@ -274,7 +274,8 @@ impl<'a> Placer<'a> {
                 }
                 // All pods of a workload count as one here: it is workloads that are to be apart.
                 Change::Apply(Object::Workload(workload))
-                    if workload.pods != WorkloadPods::EveryNode && workload.template.node_name.is_none() =>
+                    if matches!(workload.pods, WorkloadPods::Ordinals(_))
+                        && workload.template.node_name.is_none() =>
                 {
                     let mut workload = workload.clone();
                     workload.template.node_name = self.node(workload.kind.word(), &workload.metadata);

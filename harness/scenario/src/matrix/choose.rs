@@ -5,6 +5,7 @@ use super::{Objects, Question};
 use crate::explain::NoAnswer;
 use crate::format::serving::{self, Port};
 use crate::plan::Plan;
+use netproof_api::Pod;
 use netproof_api::suggest::did_you_mean;
 use netproof_controlplane::{ControlPlane, Snapshot};
 use netproof_model::flow::{Destination, FlowPort, FlowProtocol, ObjectName, PortRef, parse_port};
@@ -159,7 +160,7 @@ impl Chosen {
             pods: bare.pods.keys().cloned().collect(),
             services: bare.services.keys().cloned().collect(),
         };
-        let pods = snapshot.pods.iter().filter(|(_, pod)| !pod.host_network && !pod.phase.has_ended());
+        let pods = snapshot.pods.iter().filter(|(_, pod)| !pod.host_network && is_there(pod));
         let pods = pods.map(|(name, _)| Place::Pod(name.clone()));
         let externals = snapshot.externals.keys().map(|name| Place::External(name.clone()));
         let nodes = snapshot.nodes.keys().map(|name| Place::Node(name.clone()));
@@ -274,9 +275,8 @@ impl Chosen {
 
     /// What the cluster has, its DNS left out.
     pub(super) fn objects(&self, snapshot: &Snapshot) -> Objects {
-        let pods = || {
-            snapshot.pods.iter().filter(|(name, pod)| !self.own.pods.contains(name) && !pod.phase.has_ended())
-        };
+        let pods =
+            || snapshot.pods.iter().filter(|(name, pod)| !self.own.pods.contains(name) && is_there(pod));
         Objects {
             pods: pods().filter(|(_, pod)| !pod.host_network).count(),
             host_network_pods: pods().filter(|(_, pod)| pod.host_network).count(),
@@ -286,6 +286,14 @@ impl Chosen {
         }
     }
 }
+
+/// Whether a pod has a network: one that has ended has none any more, and one that waits has none yet.
+fn is_there(pod: &Pod) -> bool {
+    !pod.phase.has_ended() && !pod.pod_ips.is_empty()
+}
+
+/// How many names a help lists.
+const MOST_NAMES: usize = 20;
 
 fn no_match(option: &str, selector: &Selector, places: &[Place], snapshot: Option<&Snapshot>) -> NoAnswer {
     let services = snapshot.iter().flat_map(|snapshot| snapshot.services.keys());
@@ -301,7 +309,10 @@ fn no_match(option: &str, selector: &Selector, places: &[Place], snapshot: Optio
         .and_then(|near| known.iter().find(|name| forms(name).iter().any(|form| form == near)));
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are {}", known.join(", ")),
+        None => match known.len().checked_sub(MOST_NAMES) {
+            None | Some(0) => format!("there are {}", known.join(", ")),
+            Some(more) => format!("there are {} and {more} more", known[..MOST_NAMES].join(", ")),
+        },
     };
     NoAnswer::NoMatch { option: option.to_owned(), selector: selector.text.clone(), help }
 }

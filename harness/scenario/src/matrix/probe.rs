@@ -4,7 +4,7 @@
 use super::{Cell, Matrix, Observed, Question, Sign, Table, predict};
 use crate::explain::{NoAnswer, state_after};
 use crate::format::resolve;
-use crate::plan::{Expectation, Expected, MatrixPlan, OutcomeWord, Plan};
+use crate::plan::{DecidedBy, Expectation, Expected, MatrixPlan, OutcomeWord, Plan};
 use crate::run::{RunOptions, Worlds, run_plan};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Check, Event, Phase, Status};
@@ -121,7 +121,7 @@ fn expectation(snapshot: &Snapshot, plan: &Plan, step: &str, flow: Flow, cell: &
         family,
         request,
         expected,
-        decided_by: None,
+        decided_by: matches!(cell.predicted, Sign::Drop | Sign::Reject).then_some(DecidedBy::Service),
         sees: None,
         served_by: None,
         backends: resolved.backends.into_iter().collect(),

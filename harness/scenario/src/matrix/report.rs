@@ -27,6 +27,8 @@ pub struct Report {
     pub passed_over: BTreeMap<String, usize>,
     /// Namespaces that manifests are in and none declares.
     pub implied_namespaces: Vec<String>,
+    /// Of manifests: what was taken over from them, or not made again, a sentence each.
+    pub notes: Vec<String>,
     /// How many cells say what.
     pub cells: CountsReport,
     /// One for each port and family.
@@ -166,6 +168,7 @@ impl Report {
             },
             passed_over: BTreeMap::new(),
             implied_namespaces: Vec::new(),
+            notes: Vec::new(),
             cells: CountsReport {
                 allowed: counts.allowed,
                 denied: counts.denied,

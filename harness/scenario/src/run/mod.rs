@@ -182,6 +182,9 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
             events.into_iter().for_each(|event| tally.event(event));
         }
     });
+    if let Some(message) = worlds.grace().notice() {
+        tally.event(Event::Warning { location: None, message });
+    }
     tally.summary.elapsed = begin.elapsed();
     let summary = tally.summary.clone();
     tally.event(Event::RunFinished { summary: summary.clone() });

@@ -4,7 +4,7 @@ use super::evidence;
 use super::judge::Judgement;
 use super::tries::tries;
 use super::walk::Walk;
-use super::world::{HarnessError, World};
+use super::world::{HarnessError, Sought, World};
 use crate::plan::{Expectation, Step};
 use netproof_model::event::{Check, Denial, Event, Location, Phase, Status};
 use netproof_model::{Family, Observation, Place, Sighting};
@@ -19,6 +19,8 @@ pub(super) struct Subject {
     pub(super) location: Location,
     pub(super) flow: String,
     pub(super) family: Family,
+    /// How many cells of a matrix it is.
+    pub(super) cells: usize,
     /// So many tries are made to find its way.
     pub(super) tries: usize,
 }
@@ -30,21 +32,15 @@ impl From<&Expectation> for Subject {
             location: expectation.location.clone(),
             flow: expectation.flow.to_string(),
             family: expectation.family,
+            cells: 0,
             tries: tries(expectation),
         }
     }
 }
 
-/// How the path of a packet is known that did not do as expected.
-pub(super) enum Way<'a> {
-    /// By this request, made once more.
-    Again(&'a ProbeRequest),
-    /// It has been found out, or cannot be.
-    Known(Vec<Sighting>),
-}
-
 /// What a check is written from.
 pub(super) struct Found<'a> {
+    pub(super) subject: Subject,
     pub(super) phase: Phase,
     pub(super) expected: String,
     pub(super) predicted: Option<String>,
@@ -53,72 +49,53 @@ pub(super) struct Found<'a> {
     pub(super) judgement: Judgement,
     pub(super) observation: &'a Observation,
     pub(super) denials: Vec<Denial>,
+    /// What finds out the packet's path, made once more; `None` where the world has moved on.
+    pub(super) request: Option<ProbeRequest>,
+    /// Why it was not checked who decided, as the expectation wants it.
+    pub(super) unchecked: Option<(&'a Expectation, &'static str)>,
 }
 
 impl Walk<'_> {
-    /// Writes a check down, one that is not as expected with the packet's path.
+    /// Writes the checks of a step down, those that are not as expected with the packet's path. The paths of all
+    /// of them are found out together; what keeps them from being found is told after the checks.
     pub(super) fn record(
         &mut self,
         world: &mut World,
         step: &Step,
-        subject: Subject,
-        way: Way<'_>,
-        found: Found<'_>,
+        found: Vec<Found<'_>>,
     ) -> Result<(), HarnessError> {
-        let Found { phase, expected, predicted, derivation, judgement, observation, denials } = found;
+        let (paths, traced) = paths(world, &found);
         let snapshot = world.snapshot();
-        let (path, traced) = match (judgement.status, way) {
-            (Status::Passed | Status::Skipped, _) => (Vec::new(), Ok(())),
-            (Status::Failed | Status::Errored, Way::Known(path)) => (path, Ok(())),
-            (Status::Failed | Status::Errored, Way::Again(request)) => {
-                match trace(world, subject.tries, request, observation) {
-                    Ok(path) => (path, Ok(())),
-                    Err(error) => (Vec::new(), Err(error)),
-                }
-            }
-        };
-        let decided = evidence::decided(observation, &denials, &snapshot);
-        let policy_sees = decided.map(|it| evidence::policy_sees(it, &snapshot));
-        self.check(Check {
-            name: format!("{}{}", prefix(phase), subject.name),
-            location: subject.location,
-            phase,
-            step: step.name.clone(),
-            flow: subject.flow,
-            family: Some(subject.family),
-            expected,
-            observed: judgement.observed,
-            predicted,
-            derivation: derivation.lines().map(str::to_owned).collect(),
-            outcome: Some(observation.outcome),
-            status: judgement.status,
-            messages: judgement.messages,
-            denials,
-            served_by: observation.served_by.clone(),
-            seen_source: observation.seen_source.map(|it| evidence::address_name(it, &snapshot)),
-            via: evidence::via(observation).map(|node| Place::node(node).to_string()),
-            policy_sees,
-            path,
-            elapsed: observation.elapsed,
-        });
+        for (found, path) in found.into_iter().zip(paths) {
+            let Found { phase, judgement, observation, denials, .. } = found;
+            let decided = evidence::decided(observation, &denials, &snapshot);
+            let policy_sees = decided.map(|it| evidence::policy_sees(it, &snapshot));
+            let Subject { name, location, flow, family, cells, .. } = found.subject;
+            let name = format!("{}{name}", prefix(phase));
+            let check = Check {
+                cells,
+                family: Some(family),
+                expected: found.expected,
+                observed: judgement.observed,
+                predicted: found.predicted,
+                derivation: found.derivation.lines().map(str::to_owned).collect(),
+                outcome: Some(observation.outcome),
+                status: judgement.status,
+                messages: judgement.messages,
+                denials,
+                served_by: observation.served_by.clone(),
+                seen_source: observation.seen_source.map(|it| evidence::address_name(it, &snapshot)),
+                via: evidence::via(observation).map(|node| Place::node(node).to_string()),
+                policy_sees,
+                path,
+                elapsed: observation.elapsed,
+                ..Check::new(name, location, phase, &step.name, flow)
+            };
+            let skipped = found.unchecked.map(|(expectation, why)| skipped_decider(&check, expectation, why));
+            self.check(check);
+            skipped.into_iter().for_each(|check| self.check(check));
+        }
         traced
-    }
-
-    /// Says of the check that was written down last that it was not checked who decided, as a check of its own:
-    /// all else was, and was as expected.
-    pub(super) fn skip_decider(&mut self, expectation: &Expectation, why: &str) {
-        let Some(Event::CheckFinished { check, .. }) = self.events.last() else { return };
-        let skipped = Check {
-            name: format!("{} decidedBy", check.name),
-            expected: expectation.decided_by.iter().map(|it| format!("decided by {it}")).collect(),
-            observed: String::new(),
-            predicted: None,
-            status: Status::Skipped,
-            messages: vec![why.to_owned()],
-            elapsed: Duration::ZERO,
-            ..(**check).clone()
-        };
-        self.check(skipped);
     }
 
     /// Adds a check to what is told of the run.
@@ -137,23 +114,41 @@ pub(super) fn prefix(phase: Phase) -> &'static str {
     }
 }
 
-/// The path of a request, tried again until it ends as it did before: another try may go to another backend.
-/// Only the way is asked for, so nobody waits for an answer that did not come before.
-fn trace(
-    world: &mut World,
-    tries: usize,
-    request: &ProbeRequest,
-    before: &Observation,
-) -> Result<Vec<Sighting>, HarnessError> {
-    let mut path = Vec::new();
-    let request = [ProbeRequest { patience: Patience::Settle, ..request.clone() }];
-    for _ in 0..tries {
-        for again in world.trace(&request)? {
-            path = again.sightings;
-            if again.outcome == before.outcome && again.served_by == before.served_by {
-                return Ok(path);
-            }
-        }
+/// That it was not checked who decided, as a check of its own: all else was, and was as expected.
+fn skipped_decider(check: &Check, expectation: &Expectation, why: &str) -> Check {
+    Check {
+        name: format!("{} decidedBy", check.name),
+        expected: expectation.decided_by.iter().map(|it| format!("decided by {it}")).collect(),
+        observed: String::new(),
+        predicted: None,
+        status: Status::Skipped,
+        messages: vec![why.to_owned()],
+        elapsed: Duration::ZERO,
+        ..check.clone()
     }
-    Ok(path)
+}
+
+/// The paths of what is not as expected; none of the rest.
+fn paths(world: &mut World, found: &[Found<'_>]) -> (Vec<Vec<Sighting>>, Result<(), HarnessError>) {
+    let wrong = found.iter().enumerate().filter(|(_, it)| {
+        matches!(it.judgement.status, Status::Failed | Status::Errored) && it.request.is_some()
+    });
+    let (indices, sought): (Vec<usize>, Vec<Sought<'_>>) = wrong
+        .flat_map(|(index, it)| {
+            // Only the way is asked for, so nobody waits for an answer that did not come before.
+            let request = ProbeRequest { patience: Patience::Settle, ..it.request.clone()? };
+            Some((index, Sought { request, before: it.observation, tries: it.subject.tries }))
+        })
+        .unzip();
+    let mut paths = vec![Vec::new(); found.len()];
+    if sought.is_empty() {
+        return (paths, Ok(()));
+    }
+    match world.trace(&sought) {
+        Ok(ways) => {
+            indices.into_iter().zip(ways).for_each(|(index, way)| paths[index] = way);
+            (paths, Ok(()))
+        }
+        Err(error) => (paths, Err(error)),
+    }
 }

@@ -7,7 +7,7 @@ use super::world::World;
 use crate::plan::Plan;
 use netproof_controlplane::Snapshot;
 use netproof_model::Observation;
-use netproof_probe::ProbeRequest;
+use netproof_probe::{Grace, ProbeRequest};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -49,13 +49,15 @@ impl Stage {
     }
 }
 
-/// Worlds between the runs of their groups, and the end of worlds that nobody needs any more.
+/// Worlds between the runs of their groups, the patience that they share, and the end of worlds that nobody needs
+/// any more.
 #[derive(Debug)]
 pub struct Worlds {
     /// By group, the one that has waited longest first.
     waiting: Mutex<Vec<(String, Stage)>>,
     /// So many may wait.
     most: usize,
+    grace: Arc<Grace>,
     reaper: Reaper,
 }
 
@@ -68,7 +70,12 @@ impl std::fmt::Debug for Stage {
 impl Worlds {
     /// `runs` is how many runs there are at once.
     pub fn new(runs: usize) -> Worlds {
-        Worlds { waiting: Mutex::default(), most: runs, reaper: Reaper::new(runs) }
+        Worlds { waiting: Mutex::default(), most: runs, grace: Arc::default(), reaper: Reaper::new(runs) }
+    }
+
+    /// The patience that all worlds share.
+    pub(super) fn grace(&self) -> Arc<Grace> {
+        Arc::clone(&self.grace)
     }
 
     /// A world in which a run of the same group has ended, if one waits.

@@ -15,7 +15,7 @@ use super::judge;
 use super::world::{HarnessError, World};
 use crate::claim::{self, Claim};
 use crate::plan::{Never, RequestPort, RequestTarget, Step, Stream};
-use netproof_model::event::{Check, Phase, Status};
+use netproof_model::event::{Check, Phase};
 use netproof_model::{Family, Observation};
 use netproof_oracle::Profile;
 use netproof_probe::{
@@ -24,7 +24,7 @@ use netproof_probe::{
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tally::{Log, Tally};
 
 /// So many probes of each stream must have been sent while a change was being made.
@@ -245,27 +245,11 @@ pub(super) fn judge_rehearsal(step: &Step, stream: &Stream, observation: &Observ
 
 /// A check of a stream of which nothing is known yet.
 fn blank(step: &Step, stream: &Stream) -> Check {
+    let (name, location) = (stream.name.clone(), stream.location.clone());
     Check {
-        name: stream.name.clone(),
-        location: stream.location.clone(),
-        phase: Phase::Run,
-        step: step.name.clone(),
-        flow: stream.flow.to_string(),
         family: Some(stream.family),
         expected: stream.never.to_string(),
-        observed: String::new(),
-        predicted: None,
-        derivation: Vec::new(),
-        outcome: None,
-        status: Status::Passed,
-        messages: Vec::new(),
-        denials: Vec::new(),
-        served_by: None,
-        seen_source: None,
-        via: None,
-        policy_sees: None,
-        path: Vec::new(),
-        elapsed: Duration::ZERO,
+        ..Check::new(name, location, Phase::Run, &step.name, stream.flow.to_string())
     }
 }
 

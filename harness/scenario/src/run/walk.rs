@@ -2,7 +2,7 @@
 
 use super::cells::{Before, Choice, Matrix};
 use super::judge;
-use super::record::{Found, Way};
+use super::record::Found;
 use super::rehearsal::{fresh_requests, is_rehearsed, judge_rehearsal};
 use super::stage::{Stage, Worlds};
 use super::states::{self, State, chosen};
@@ -12,7 +12,7 @@ use super::{ProxyChoice, ProxyMode, RunOptions, agreement, stream};
 use crate::plan::{Expectation, Plan, Request, RequestPort, RequestTarget, Step};
 use crate::prediction::{Answer, Answers, Kept};
 use netproof_controlplane::Change;
-use netproof_model::event::{Counts, Event, Phase};
+use netproof_model::event::{Counts, Event, Phase, Status};
 use netproof_model::{Family, Observation};
 use netproof_oracle::Profile;
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
@@ -66,7 +66,7 @@ impl<'a> Walk<'a> {
             Some(stage) => stage,
             None => {
                 let initial = states::initial(self.plan, true)?;
-                Stage::new(World::build(initial, self.options, self.seed())?)
+                Stage::new(World::build(initial, self.options, self.seed(), worlds.grace())?)
             }
         };
         let result = self.walk(&mut stage, &mut foreseen);
@@ -149,14 +149,16 @@ impl<'a> Walk<'a> {
                 known.flows.entry(request).or_default().push(observation);
             }
             rehearsed = requests.iter().map(|it| known.flows.get(it).cloned().unwrap_or_default()).collect();
-            for ((expectation, request), tries) in step.expectations.iter().zip(&requests).zip(&rehearsed) {
-                if let Some(first) = tries.first().filter(|_| is_rehearsed(expectation)) {
-                    let (observation, judgement) = judge_rehearsal(expectation, first, tries);
+            let judged = step.expectations.iter().zip(requests).zip(&rehearsed);
+            let found = judged.filter(|((expectation, _), _)| is_rehearsed(expectation)).filter_map(
+                |((expectation, request), tries)| {
+                    let (observation, judgement) = judge_rehearsal(expectation, tries.first()?, tries);
                     let expected = match &expectation.baseline {
                         Some(baseline) => baseline.outcome.to_string(),
                         None => "allow".to_owned(),
                     };
-                    let found = Found {
+                    Some(Found {
+                        subject: expectation.into(),
                         phase: Phase::Rehearsal,
                         expected,
                         predicted: None,
@@ -164,11 +166,13 @@ impl<'a> Walk<'a> {
                         judgement,
                         observation,
                         denials: Vec::new(),
-                    };
-                    let way = if moves { Way::Again(request) } else { Way::Known(Vec::new()) };
-                    self.record(world, step, expectation.into(), way, found)?;
-                }
-            }
+                        request: moves.then_some(request),
+                        unchecked: None,
+                    })
+                },
+            );
+            let found = found.collect();
+            self.record(world, step, found)?;
             if let Some(matrix) = matrix {
                 *tried = self.rehearse_cells(world, state, matrix, &mut known.cells)?;
                 self.tell_rehearsal(step, state, matrix, &known.cells);
@@ -184,15 +188,15 @@ impl<'a> Walk<'a> {
             let (world, known) = stage.rehearsal(&state.bare);
             let tries = self.try_all(world, step, run_request)?;
             let answers = Answers::new(&state.snapshot, self.profile);
-            let mut told = Vec::new();
-            for (expectation, tries) in step.expectations.iter().zip(tries) {
+            let judged = step.expectations.iter().zip(&tries).filter_map(|(expectation, tries)| {
                 let answer = answers.answer(expectation, &mut kept).filter(|it| self.speaks_of(it));
-                let passed = self.checks.passed;
-                self.judge_step(world, step, expectation, answer.as_ref(), &tries)?;
-                if self.checks.passed == passed {
-                    told.push(&expectation.request);
-                }
-            }
+                let found = self.judge_step(world, expectation, answer.as_ref(), tries)?;
+                Some((expectation, found))
+            });
+            let judged: Vec<_> = judged.collect();
+            let told = judged.iter().filter(|(_, found)| found.judgement.status != Status::Passed);
+            let told: Vec<&Request> = told.map(|(expectation, _)| &expectation.request).collect();
+            self.record(world, step, judged.into_iter().map(|(_, found)| found).collect())?;
             if let Some(matrix) = matrix {
                 let before = Before { rehearsed: &known.cells, tried: *rehearsed, told: &told };
                 self.try_cells(world, step, state, matrix, &before)?;
@@ -255,15 +259,15 @@ impl<'a> Walk<'a> {
         Ok(counts.map(|count| observations.by_ref().take(count).collect()).collect())
     }
 
-    /// Judges all tries of one expectation, and holds the three answers against each other.
-    fn judge_step(
-        &mut self,
-        world: &mut World,
-        step: &Step,
-        expectation: &Expectation,
+    /// Judges all tries of one expectation, and holds the three answers against each other. `None` without any
+    /// try.
+    fn judge_step<'t>(
+        &self,
+        world: &World,
+        expectation: &'t Expectation,
         answer: Option<&Answer>,
-        tries: &[Observation],
-    ) -> Result<(), HarnessError> {
+        tries: &'t [Observation],
+    ) -> Option<Found<'t>> {
         let snapshot = world.snapshot();
         let request = run_request(expectation);
         let judge_one = |observation| {
@@ -285,24 +289,23 @@ impl<'a> Walk<'a> {
         };
         let tries: Vec<Try<'_>> = tries.iter().map(judge_one).collect();
         let agree = answer.is_none_or(|answer| tries.iter().all(|it| agreement::of_try(answer, it)));
-        let Some(told) = together(expectation, tries) else {
-            return Ok(());
-        };
-        let Try { observation, denials, mut judgement, .. } = told;
+        let Try { observation, denials, mut judgement, .. } = together(expectation, tries)?;
         if let Some(answer) = answer {
             agreement::of_three(expectation, answer, agree, &snapshot, &mut judgement);
         }
-        let predicted = answer.map(ToString::to_string);
-        let expected = expectation.expected.to_string();
-        let derivation = String::new();
         let unchecked = judge::unchecked_decider(expectation, &judgement, &denials);
-        let found =
-            Found { phase: Phase::Run, expected, predicted, derivation, judgement, observation, denials };
-        self.record(world, step, expectation.into(), Way::Again(&request), found)?;
-        if let Some(why) = unchecked {
-            self.skip_decider(expectation, why);
-        }
-        Ok(())
+        Some(Found {
+            subject: expectation.into(),
+            phase: Phase::Run,
+            expected: expectation.expected.to_string(),
+            predicted: answer.map(ToString::to_string),
+            derivation: String::new(),
+            judgement,
+            observation,
+            denials,
+            request: Some(request),
+            unchecked: unchecked.map(|why| (expectation, why)),
+        })
     }
 
     fn clean_up(
@@ -322,23 +325,27 @@ impl<'a> Walk<'a> {
         }
         world.change(&leftover)?;
         let tries = self.try_all(world, step, rehearsal_request)?;
-        for ((expectation, tries), rehearsed) in step.expectations.iter().zip(&tries).zip(rehearsed) {
+        let judged = step.expectations.iter().zip(&tries).zip(rehearsed);
+        let found = judged.filter_map(|((expectation, tries), rehearsed)| {
             let judgement = judge::judge_cleanup(rehearsed, tries, world.explains());
-            let expected = judge::outcomes(rehearsed);
-            let Some(observation) = judge::told_of_cleanup(rehearsed, tries) else { continue };
+            let observation = judge::told_of_cleanup(rehearsed, tries)?;
             let request = rehearsal_request(expectation);
             let denials = world.denials(&request, observation);
-            let found = Found {
+            Some(Found {
+                subject: expectation.into(),
                 phase: Phase::Cleanup,
-                expected,
+                expected: judge::outcomes(rehearsed),
                 predicted: None,
                 derivation: String::new(),
                 judgement,
                 observation,
                 denials,
-            };
-            self.record(world, step, expectation.into(), Way::Again(&request), found)?;
-        }
+                request: Some(request),
+                unchecked: None,
+            })
+        });
+        let found = found.collect();
+        self.record(world, step, found)?;
         match matrix {
             Some(matrix) => self.try_cells_afterwards(world, step, matrix, &known.cells),
             None => Ok(()),

@@ -10,8 +10,8 @@ use netproof_enforcer::{
     Enforcer, EnforcerError, ExecEnforcer, NodeHandle, Nothing, Options, Proxy, ProxyOptions, Surroundings,
 };
 use netproof_model::event::Denial;
-use netproof_model::{Observation, Place};
-use netproof_probe::{ProbeError, ProbeRequest, Prober};
+use netproof_model::{Observation, Place, Sighting};
+use netproof_probe::{Grace, ProbeError, ProbeRequest, Prober};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -53,6 +53,15 @@ pub(crate) fn policies(snapshot: &Snapshot) -> Vec<ObjectRef> {
     snapshot.network_policies.keys().map(|name| reference("networkpolicy", name)).collect()
 }
 
+/// A probe whose path is sought.
+pub(crate) struct Sought<'o> {
+    pub(crate) request: ProbeRequest,
+    /// What it did before.
+    pub(crate) before: &'o Observation,
+    /// So often it is made at most.
+    pub(crate) tries: usize,
+}
+
 /// A built cluster with everything that runs in it.
 pub(crate) struct World {
     // Dropped in this order: sockets before the namespaces that they live in.
@@ -70,6 +79,7 @@ impl World {
         control: ControlPlane,
         options: &RunOptions,
         seed: u64,
+        grace: Arc<Grace>,
     ) -> Result<World, HarnessError> {
         let snapshot = control.snapshot();
         let cluster = Cluster::build(&snapshot)?;
@@ -98,7 +108,8 @@ impl World {
             }
             ProxyChoice::None => Box::new(Nothing),
         };
-        let mut world = World { prober: Prober::new(seed)?, enforcer, proxy, surroundings, cluster, control };
+        let prober = Prober::new(seed, grace)?;
+        let mut world = World { prober, enforcer, proxy, surroundings, cluster, control };
         world.settle_on(&snapshot)?;
         Ok(world)
     }
@@ -165,9 +176,30 @@ impl World {
         Ok(self.cluster.full_health()?)
     }
 
-    /// Probes once more, with a witness in every namespace.
-    pub(crate) fn trace(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, HarnessError> {
-        Ok(self.prober.trace(&self.cluster, requests)?)
+    /// The paths of these probes, made once more with a witness in every namespace: again and again until each
+    /// ends as it did before, since another try may go to another backend.
+    pub(crate) fn trace(&mut self, sought: &[Sought<'_>]) -> Result<Vec<Vec<Sighting>>, HarnessError> {
+        let mut paths = vec![Vec::new(); sought.len()];
+        let mut open: Vec<usize> = (0..sought.len()).collect();
+        let mut tries = 0;
+        self.prober.trace(&self.cluster, |prober| {
+            while !open.is_empty() {
+                let requests: Vec<ProbeRequest> =
+                    open.iter().map(|index| sought[*index].request.clone()).collect();
+                let observations = prober.probe(&requests)?;
+                tries += 1;
+                open = (open.iter().zip(observations))
+                    .filter_map(|(index, again)| {
+                        let Sought { before, tries: most, .. } = &sought[*index];
+                        let same = again.outcome == before.outcome && again.served_by == before.served_by;
+                        paths[*index] = again.sightings;
+                        (!same && tries < *most).then_some(*index)
+                    })
+                    .collect();
+            }
+            Ok(())
+        })?;
+        Ok(paths)
     }
 
     /// Whether every packet that the enforcer denies leaves evidence.

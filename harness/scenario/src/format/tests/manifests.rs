@@ -36,7 +36,7 @@ fn a_folder_is_one_cluster() {
     assert_eq!(loaded.implied_namespaces, ["shop"]);
     let passed_over: Vec<(&str, usize)> =
         loaded.passed_over.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
-    assert_eq!(passed_over, [("Node", 1), ("Secret", 1)]);
+    assert_eq!(passed_over, [("Secret", 1)]);
     assert_eq!((loaded.files, loaded.passed_over_files), (5, 1));
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     let [plan] = &loaded.plans[..] else { panic!("one plan") };
@@ -68,7 +68,6 @@ fn wrong_manifests_say_where_and_why() {
         ),
         WEB.replace("labels: {app: web}", "labels: {app: wep}"),
         WEB.replace("containerPort: 80", "containerport: 80"),
-        WEB.replace("containers: [", "nodeName: node7, containers: ["),
         policy("projectcalico.org/v3", "{}"),
         policy("networking.k8s.io/v1beta1", "{}"),
         "replicas: 2".to_owned(),
@@ -83,6 +82,12 @@ fn wrong_manifests_say_where_and_why() {
         })
         .collect();
     insta::assert_snapshot!(all.join("\n\n----\n\n"));
+    // The nodes are those that the manifests name, unless a topology is asked for.
+    let elsewhere = WEB.replace("containers: [", "nodeName: node7, containers: [");
+    assert!(manifests::of_text(&elsewhere, &Options::default()).is_ok());
+    let named = Options { topology: Some("two-nodes".into()), ..Options::default() };
+    let error = manifests::of_text(&elsewhere, &named).unwrap_err().to_string();
+    assert!(error.contains("there is no node `node7` in topology `two-nodes`"), "{error}");
     let nowhere = Options { topology: Some("two-node".into()), ..Options::default() };
     let error = manifests::of_text(WEB, &nowhere).unwrap_err().to_string();
     assert!(error.contains("did you mean `two-nodes`"), "{error}");

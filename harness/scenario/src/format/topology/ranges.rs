@@ -80,6 +80,7 @@ impl RangesSpec {
         let mut read = |what, spec: &RangeSpec, default| spec.read(what, default, claims, document, problems);
         Ranges {
             pods: read("pods", &self.pods, defaults([10, 244], 16, [0x10, 0x244], 48)),
+            other_pods: Vec::new(),
             services: read("services", &self.services, defaults([10, 96], 12, [0x10, 0x96], 108)),
             nodes: read("nodes", &self.nodes, defaults([172, 18], 24, [0x172, 0x18], 64)),
         }

@@ -5,15 +5,14 @@ use super::{Cell, request};
 use crate::plan::Step;
 use crate::prediction::Answers;
 use crate::run::judge::{Judgement, observed_word, unexplained};
-use crate::run::record::{Found, Subject, Way, prefix};
+use crate::run::record::{Found, Subject, prefix};
 use crate::run::states::State;
 use crate::run::walk::Walk;
 use crate::run::world::{HarnessError, World};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Check, Denial, Phase, Status};
-use netproof_model::{Observation, Outcome, Sighting};
-use netproof_probe::{Patience, ProbeRequest};
-use std::time::Duration;
+use netproof_model::{Observation, Outcome};
+use netproof_probe::Patience;
 
 /// So many cells of a step are told in full.
 const TOLD: usize = 20;
@@ -38,8 +37,7 @@ impl Walk<'_> {
         told.sort_by_key(|it| it.comparison != Comparison::Differs);
         let answers = Answers::new(&state.snapshot, self.profile);
         let rest = told.split_off(told.len().min(TOLD));
-        let (paths, traced) = paths(world, told.iter().map(|it| &it.predicted.cell));
-        for (Told { predicted, observation, denials, comparison }, path) in told.into_iter().zip(paths) {
+        let found = told.into_iter().map(|Told { predicted, observation, denials, comparison }| {
             let observed = observed_word(observation.outcome, &denials).to_owned();
             let says = predicted.answer.to_string();
             let (status, message) = match comparison {
@@ -47,7 +45,8 @@ impl Walk<'_> {
                 _ => (Status::Failed, contradiction(predicted, observation, &observed)),
             };
             let derivation = answers.fresh(&predicted.cell.request).map(|answer| answers.explain(&answer));
-            let found = Found {
+            Found {
+                subject: self.subject(step, predicted),
                 phase: Phase::Run,
                 expected: says.clone(),
                 predicted: Some(says),
@@ -55,10 +54,12 @@ impl Walk<'_> {
                 judgement: Judgement { status, observed, messages: vec![message] },
                 observation,
                 denials,
-            };
-            let subject = self.subject(step, predicted);
-            self.record(world, step, subject, Way::Known(path), found)?;
-        }
+                request: Some(request(&predicted.cell, Patience::Settle)),
+                unchecked: None,
+            }
+        });
+        let found = found.collect();
+        let traced = self.record(world, step, found);
         let differing = rest.iter().filter(|it| it.comparison == Comparison::Differs).count();
         self.tell_rest(step, Phase::Run, differing, rest.len() - differing);
         traced
@@ -93,14 +94,11 @@ impl Walk<'_> {
                 }
             };
             let derivation = answer.map(|answer| answers.explain(&answer)).unwrap_or_default();
-            let subject = self.subject(step, predicted);
+            let Subject { name, location, flow, family, cells, .. } = self.subject(step, predicted);
+            let name = format!("{}{name}", prefix(Phase::Rehearsal));
             self.check(Check {
-                name: format!("{}{}", prefix(Phase::Rehearsal), subject.name),
-                location: subject.location,
-                phase: Phase::Rehearsal,
-                step: step.name.clone(),
-                flow: subject.flow,
-                family: Some(subject.family),
+                cells,
+                family: Some(family),
                 expected: says.clone(),
                 observed,
                 predicted: Some(says),
@@ -108,13 +106,9 @@ impl Walk<'_> {
                 outcome: Some(observation.outcome),
                 status,
                 messages: vec![message],
-                denials: Vec::new(),
                 served_by: observation.served_by.clone(),
-                seen_source: None,
-                via: None,
-                policy_sees: None,
-                path: Vec::new(),
                 elapsed: observation.elapsed,
+                ..Check::new(name, location, Phase::Rehearsal, &step.name, flow)
             });
         }
         self.tell_rest(step, Phase::Rehearsal, rest.0, rest.1);
@@ -128,8 +122,7 @@ impl Walk<'_> {
         wrong: &[(&Predicted, &Observation)],
     ) -> Result<(), HarnessError> {
         let told = &wrong[..wrong.len().min(TOLD)];
-        let (paths, traced) = paths(world, told.iter().map(|(predicted, _)| &predicted.cell));
-        for ((predicted, observation), path) in told.iter().zip(paths) {
+        let found = told.iter().map(|(predicted, observation)| {
             let request = request(&predicted.cell, Patience::ForAnswer);
             let denials = world.denials(&request, observation);
             let observed = observed_word(observation.outcome, &denials).to_owned();
@@ -143,7 +136,8 @@ impl Walk<'_> {
                     (Status::Failed, message)
                 }
             };
-            let found = Found {
+            Found {
+                subject: self.subject(step, predicted),
                 phase: Phase::Cleanup,
                 expected: "allow".to_owned(),
                 predicted: None,
@@ -151,10 +145,12 @@ impl Walk<'_> {
                 judgement: Judgement { status, observed, messages: vec![message] },
                 observation,
                 denials,
-            };
-            let subject = self.subject(step, predicted);
-            self.record(world, step, subject, Way::Known(path), found)?;
-        }
+                request: Some(request),
+                unchecked: None,
+            }
+        });
+        let found = found.collect();
+        let traced = self.record(world, step, found);
         self.tell_rest(step, Phase::Cleanup, wrong.len() - told.len(), 0);
         traced
     }
@@ -179,27 +175,14 @@ impl Walk<'_> {
         if unexplained > 0 {
             messages.push(format!("of {} nothing says who lost the packet", cells(unexplained)));
         }
+        let name = format!("{}{}/matrix/more", prefix(phase), step.name);
         self.check(Check {
-            name: format!("{}{}/matrix/more", prefix(phase), step.name),
-            location: step.location.clone(),
-            phase,
-            step: step.name.clone(),
-            flow: cells(count),
-            family: None,
+            cells: count,
             expected: "what the API says".to_owned(),
             observed: "something else".to_owned(),
-            predicted: None,
-            derivation: Vec::new(),
-            outcome: None,
             status,
             messages,
-            denials: Vec::new(),
-            served_by: None,
-            seen_source: None,
-            via: None,
-            policy_sees: None,
-            path: Vec::new(),
-            elapsed: Duration::ZERO,
+            ..Check::new(name, step.location.clone(), phase, &step.name, cells(count))
         });
     }
 
@@ -214,24 +197,9 @@ impl Walk<'_> {
             location: step.location.clone(),
             flow: flow.to_string(),
             family: *family,
+            cells: 1,
             tries: 1,
         }
-    }
-}
-
-/// The paths of cells, all tried once more; what keeps them from being found is told after the cells.
-fn paths<'c>(
-    world: &mut World,
-    cells: impl Iterator<Item = &'c Cell>,
-) -> (Vec<Vec<Sighting>>, Result<(), HarnessError>) {
-    // Only the way is asked for, so nobody waits for an answer that did not come before.
-    let requests: Vec<ProbeRequest> = cells.map(|cell| request(cell, Patience::Settle)).collect();
-    if requests.is_empty() {
-        return (Vec::new(), Ok(()));
-    }
-    match world.trace(&requests) {
-        Ok(observations) => (observations.into_iter().map(|it| it.sightings).collect(), Ok(())),
-        Err(error) => (vec![Vec::new(); requests.len()], Err(error)),
     }
 }
 

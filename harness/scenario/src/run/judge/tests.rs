@@ -24,10 +24,11 @@ pub(in crate::run) fn snapshot() -> Arc<Snapshot> {
         neighbours: Default::default(),
         ranges: Ranges {
             pods: range("10.244.0.0/16", "fd00:10:244::/48"),
+            other_pods: Vec::new(),
             services: range("10.96.0.0/12", "fd00:10:96::/108"),
             nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
         },
-        nodes: vec![TopologyNode { name: "node1".into(), labels: Default::default() }],
+        nodes: vec![TopologyNode { name: "node1".into(), ..TopologyNode::default() }],
         nat_outgoing: false,
         advertised: Default::default(),
         load_balancer: None,

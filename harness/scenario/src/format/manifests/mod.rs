@@ -2,7 +2,11 @@
 //! planned as one step that expects nothing.
 //!
 //! What a person applies to a cluster that has more in it is allowed for: a namespace that is used and not
-//! declared exists, and a Node that the topology lacks is passed over.
+//! declared exists. So is what a cluster exports: the nodes and addresses that it says are those of the
+//! topology ([`fit`]), unless another one is asked for, and what controllers made stands for itself ([`made`]).
+
+mod fit;
+mod made;
 
 use super::document::{self, Problems};
 use super::files::{self, Found};
@@ -16,10 +20,13 @@ use netproof_api::manifest::{Context, Located, read_manifest};
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
 use netproof_api::yaml::{Node, parse};
-use netproof_api::{Diagnostic, Diagnostics, Namespace, Object, ObjectMeta, Source};
+use netproof_api::{
+    Diagnostic, Diagnostics, Namespace, Object, ObjectMeta, Pod, Service, Source, WorkloadPods,
+};
+use netproof_controlplane::well_known::{DNS_NAMESPACE, DNS_POD, DNS_SERVICE};
 use netproof_controlplane::{Change, ControlPlane, ObjectRef, Snapshot};
-use netproof_model::Topology;
 use netproof_model::event::ScenarioId;
+use netproof_model::{NamespacedName, Topology};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,21 +44,57 @@ pub fn has_scenarios(paths: &[PathBuf]) -> bool {
     })
 }
 
-/// Reads every manifest at or below the paths as the objects of one cluster.
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Reads every manifest at or below the paths, or from standard input (`-`), as the objects of one cluster.
 ///
 /// # Errors
 /// Everything that is wrong with any of them.
 pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics> {
-    let name = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
+    let is_input = |path: &PathBuf| path.as_os_str() == STANDARD_INPUT;
+    let names = paths.iter().map(|path| match is_input(path) {
+        true => "standard input".to_owned(),
+        false => path.display().to_string(),
+    });
+    let name = names.collect::<Vec<_>>().join(" ");
     let mut problems = Problems::default();
     let mut texts = Vec::new();
-    for Found { path, named, .. } in files::Search::new(files::may_be_manifest).find(paths, &mut problems) {
-        match Source::read(&path) {
-            Ok(source) => texts.push((source, named)),
-            Err(errors) => problems.extend(errors),
+    let mut add = |source: Result<Arc<Source>, Diagnostics>, named: bool| match source {
+        Ok(source) => texts.push((source, named)),
+        Err(errors) => problems.extend(errors),
+    };
+    let (input, paths): (Vec<PathBuf>, Vec<PathBuf>) = paths.iter().cloned().partition(is_input);
+    if !input.is_empty() {
+        add(Source::standard_input(), true);
+    }
+    let mut unreadable = Problems::default();
+    let found = files::Search::new(files::may_be_manifest).find(&paths, &mut unreadable);
+    let ingredients: Vec<&Path> =
+        found.iter().filter_map(|found| unrendered(&found.path)?.0.parent()).collect();
+    for Found { path, named, .. } in &found {
+        if let Some((path, error)) = unrendered(path) {
+            unreadable.push(error.in_source(&Source::new(path.display().to_string(), "")));
+        } else if !ingredients.iter().any(|folder| path.starts_with(folder)) {
+            add(Source::read(path), *named);
         }
     }
+    problems.extend(unreadable.into_vec());
     read(name, texts, options, problems)
+}
+
+/// The file that says that its folder is to be rendered before anything is applied, and that error.
+fn unrendered(path: &Path) -> Option<(&Path, Diagnostic)> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (what, command) = match path.file_name()?.to_str()? {
+        "kustomization.yaml" | "kustomization.yml" => ("a kustomization", "kubectl kustomize"),
+        "Chart.yaml" => ("a Helm chart", "helm template"),
+        _ => return None,
+    };
+    let message =
+        format!("this folder is {what}: what is applied is made of its files, and is not what they say");
+    let help = format!("render it, and read the result: {command} {} | netproof matrix -", folder.display());
+    Some((path, Diagnostic::error(message).help(help)))
 }
 
 /// The manifests of one text, for tests.
@@ -78,17 +121,24 @@ fn read(
         let message = format!("there is neither a scenario nor a manifest at {name}");
         problems.push(Diagnostic::error(message).help("name files or folders of Kubernetes objects"));
     }
-    let topology = topology_of(options, &mut problems);
-    if let Some(topology) = topology.filter(|_| problems.errors() == 0) {
-        objects.retain(|located| match &located.object {
-            Object::Node(node) if topology.node_index(&node.metadata.name).is_none() => {
-                *loaded.passed_over.entry("Node".to_owned()).or_default() += 1;
-                false
+    if let Some(named) = topology_of(options, &mut problems).filter(|_| problems.errors() == 0) {
+        loaded.notes.extend(made_already(&mut objects));
+        let (wiring, family) = (options.wiring.unwrap_or(named.wiring), options.family);
+        let fit = match options.topology {
+            Some(_) => None,
+            None => fit::topology(&named, &objects, wiring, family),
+        };
+        let (fits, implied) = (fit.is_some(), &mut loaded.implied_namespaces);
+        let topology = match fit {
+            Some((topology, note)) => {
+                loaded.notes.push(note);
+                Arc::new(topology)
             }
-            _ => true,
-        });
+            None => topology::with_parameters(&named, wiring, family.unwrap_or(named.family)),
+        };
+        nodes_of_topology(&mut objects, &topology, fits, &mut loaded.passed_over);
         let id = ScenarioId { suite: String::new(), name, variant: Vec::new() };
-        loaded.plans.extend(plan(id, objects, topology, &mut loaded.implied_namespaces, &mut problems));
+        loaded.plans.extend(plan(id, objects, topology, fits, implied, &mut problems));
     }
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
     Ok(loaded)
@@ -128,20 +178,86 @@ fn text(
     }
 }
 
-/// The topology that the command line names, or else the usual one, with its wiring and families.
+/// What is not made again, and a sentence about it, if there is anything.
+fn made_already(objects: &mut Vec<Located>) -> Option<String> {
+    let (workloads, slices) = made::take_away(objects);
+    let workloads = match workloads {
+        0 => None,
+        1 => Some("1 workload makes no pods, as its pods are here".to_owned()),
+        many => Some(format!("{many} workloads make no pods, as their pods are here")),
+    };
+    let slices = match slices {
+        0 => None,
+        1 => Some("1 EndpointSlice is made anew from its service and pods".to_owned()),
+        many => Some(format!("{many} EndpointSlices are made anew from their services and pods")),
+    };
+    let notes: Vec<String> = workloads.into_iter().chain(slices).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
+}
+
+/// Passes over Nodes that the topology lacks. One that fits has their addresses, and every node but those that
+/// only pods which have ended were on.
+fn nodes_of_topology(
+    objects: &mut Vec<Located>,
+    topology: &Topology,
+    fits: bool,
+    passed_over: &mut BTreeMap<String, usize>,
+) {
+    objects.retain_mut(|located| {
+        let is_there = |name: &str| topology.node_index(name).is_some();
+        let node = match &mut located.object {
+            Object::Node(node) => node,
+            Object::Pod(pod) if fits && pod.phase.has_ended() => {
+                pod.node_name = pod.node_name.take().filter(|name| is_there(name));
+                return true;
+            }
+            _ => return true,
+        };
+        if fits {
+            (node.addresses, node.pod_cidrs) = (Vec::new(), Vec::new());
+        }
+        let is_there = is_there(&node.metadata.name);
+        if !is_there {
+            *passed_over.entry("Node".to_owned()).or_default() += 1;
+        }
+        is_there
+    });
+}
+
+/// In a topology that fits, the cluster's DNS must have no address that an object has: the changes that take
+/// it away before the objects come, and those that bring it back afterwards, unless they have one of their own.
+fn own_dns(own: &Snapshot, objects: &[Located]) -> (Vec<Change>, Vec<Change>) {
+    let reference = |kind: &str, name: &str| ObjectRef::new(kind, Some(DNS_NAMESPACE), name);
+    let delete = [reference("pod", DNS_POD), reference("service", DNS_SERVICE)].map(Change::Delete);
+    let theirs = objects.iter().any(|Located { object, .. }| {
+        let metadata = object.metadata();
+        object.kind() == "service"
+            && (metadata.namespace.as_deref(), metadata.name.as_str()) == (Some(DNS_NAMESPACE), DNS_SERVICE)
+    });
+    let mut back = Vec::new();
+    if !theirs {
+        let name = |name| NamespacedName::new(DNS_NAMESPACE, name);
+        let pod = own.pods.get(&name(DNS_POD)).map(|pod| Pod { pod_ips: Vec::new(), ..Pod::clone(pod) });
+        let service = own.services.get(&name(DNS_SERVICE));
+        let service = service.map(|it| Service { cluster_ips: Vec::new(), ..Service::clone(it) });
+        back.extend(pod.map(Object::Pod).map(Change::Apply));
+        back.extend(service.map(Object::Service).map(Change::Apply));
+    }
+    (delete.into(), back)
+}
+
+/// The topology that the command line names, or else the usual one.
 fn topology_of(options: &Options, problems: &mut Problems) -> Option<Arc<Topology>> {
     let name = options.topology.as_deref().unwrap_or(library::DEFAULT);
     let here = Path::new(".");
     let real = here.canonicalize().unwrap_or_else(|_| here.to_owned());
     let root = files::root(options.root.as_deref(), here).unwrap_or_else(|_| real.clone());
-    let found = Library::default().find(name, &real, &root, problems).unwrap_or_else(|known| {
+    Library::default().find(name, &real, &root, problems).unwrap_or_else(|known| {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let error = Diagnostic::error(format!("there is no topology `{name}`, which --topology names"));
         problems.push(error.help(suggestion(name, &known)));
         None
-    })?;
-    let (wiring, family) = (options.wiring.unwrap_or(found.wiring), options.family.unwrap_or(found.family));
-    Some(topology::with_parameters(&found, wiring, family))
+    })
 }
 
 /// One plan of all objects: namespaces first, whatever the order of the files.
@@ -149,6 +265,7 @@ fn plan(
     id: ScenarioId,
     objects: Vec<Located>,
     topology: Arc<Topology>,
+    fits: bool,
     implied: &mut Vec<String>,
     problems: &mut Problems,
 ) -> Option<Plan> {
@@ -178,16 +295,22 @@ fn plan(
         Placed { change, source: source.clone(), span }
     });
     let mut placed: Vec<Placed> = namespaces.collect();
-    let (mut first, mut rest) = (Vec::new(), Vec::new());
+    let (delete, back) = if fits { own_dns(&own, &objects) } else { Default::default() };
+    let of_netproof = |change| Placed { change, source: source.clone(), span };
+    placed.extend(delete.into_iter().map(of_netproof));
+    // What has an address comes before what gets one.
+    let (mut first, mut second, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for Located { object, source, span } in objects {
         let list = match &object {
             Object::Namespace(_) => &mut first,
+            Object::Pod(pod) if !pod.pod_ips.is_empty() => &mut second,
+            Object::Service(service) if !service.cluster_ips.is_empty() => &mut second,
             _ => &mut rest,
         };
         list.push(Placed { change: Change::Apply(object), source, span });
     }
-    placed.append(&mut first);
-    placed.append(&mut rest);
+    placed.extend(first.into_iter().chain(second).chain(rest));
+    placed.extend(back.into_iter().map(of_netproof));
     let initial: Vec<Change> = placed.iter().map(|placed| placed.change.clone()).collect();
     if let Err(error) = control_plane.apply(&initial) {
         problems.push(refused(&source, &placed, error));
@@ -195,6 +318,7 @@ fn plan(
     }
     let snapshot = control_plane.snapshot();
     warn(&snapshot, &placed, problems);
+    warn_of_idle(&snapshot, &placed, problems);
     let step = Step {
         name: STEP.to_owned(),
         location: location.clone(),
@@ -257,5 +381,24 @@ fn warn(snapshot: &Snapshot, placed: &[Placed], problems: &mut Problems) {
             Some(placed) => warning.at(&placed.source, Span::new(placed.span.start, placed.span.start)),
             None => warning,
         });
+    }
+}
+
+/// Warns of DaemonSets whose `nodeSelector` takes no node.
+fn warn_of_idle(snapshot: &Snapshot, placed: &[Placed], problems: &mut Problems) {
+    for Placed { change, source, span } in placed {
+        let Change::Apply(Object::Workload(workload)) = change else { continue };
+        let WorkloadPods::Nodes(selector) = &workload.pods else { continue };
+        let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
+        let name = &workload.metadata.name;
+        let is_there = |pod: String| snapshot.pods.contains_key(&NamespacedName::new(namespace, pod));
+        if workload.pod_names(snapshot.nodes.keys().map(String::as_str)).into_iter().any(is_there) {
+            continue;
+        }
+        let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let message = format!("daemonset/{namespace}/{name} has no pods: no node has {}", labels.join(","));
+        let help = "add Nodes with these labels to the manifests, or name a topology that has them";
+        let warning = Diagnostic::warning(message).help(help);
+        problems.push(warning.at(source, Span::new(span.start, span.start)));
     }
 }
