@@ -59,10 +59,12 @@ pub(super) fn of_three(
             }
         },
         (None, true, false) => {
-            format!("the API agrees with the scenario, not with the packets: it says {answer}")
+            let says = answer.against(&judgement.observed);
+            format!("the API agrees with the scenario, not with the packets: it says {says}")
         }
         (None, false, false) => {
-            format!("the packets contradict the API: observed {}, the API says {answer}", judgement.observed)
+            let says = answer.against(&judgement.observed);
+            format!("the packets contradict the API: observed {}, the API says {says}", judgement.observed)
         }
         (Some(contradiction), _, true) => {
             // That the packets are not as the scenario expects is no failure of theirs.
@@ -86,13 +88,14 @@ mod tests {
     use super::super::judge::tests::{expectation, snapshot};
     use super::*;
     use crate::prediction::{Course, Word};
-    use netproof_model::Outcome;
+    use netproof_model::{Action, Outcome};
     use netproof_oracle::{Denial, Switch, Switches};
 
     /// What is expected, what was observed, what the API says; whether the check passes, and what is said.
     #[test]
     fn any_two_answers_that_differ_fail_and_the_message_says_which() {
         let deny = || Word::Deny(Denial::Policy { action: None });
+        let reject = || Word::Deny(Denial::Policy { action: Some(Action::Reject) });
         let table = [
             (Expected::Allow, "allow", Word::Allow, Ok(())),
             (Expected::Deny, "drop", deny(), Ok(())),
@@ -110,6 +113,19 @@ mod tests {
                 Word::Allow,
                 Err("the scenario contradicts the API, with which the packets agree: \
                      expected deny, the API says allow"),
+            ),
+            (
+                Expected::Deny,
+                "drop",
+                reject(),
+                Err("the packets contradict the API: observed drop, the API says reject"),
+            ),
+            (
+                Expected::Deny,
+                "allow",
+                reject(),
+                Err("expected deny, observed allow; \
+                     the API agrees with the scenario, not with the packets: it says deny"),
             ),
             (
                 Expected::Allow,
