@@ -15,12 +15,13 @@ pub(super) fn of_try(answer: &Answer, one: &Try<'_>) -> bool {
     answer.agrees(one.backend.as_ref(), outcome, observed_word(outcome, &one.denials))
 }
 
-/// Where the API leaves the verdict on a try open, that is no failure, whatever the scenario expects of it: the
-/// check says so, with the names of the switches that would settle it.
+/// Where the API leaves the verdict on a try open, that is no failure, whatever the scenario expects of it, unless it
+/// names its own profile (`is_meant`). The check says so, with the names of the switches that would settle it.
 pub(super) fn leave_open(
     answer: &Answer,
     backend: Option<&Place>,
     expected: &Expected,
+    is_meant: bool,
     judgement: &mut Judgement,
 ) {
     let mismatch = judge::mismatch(expected, &judgement.observed);
@@ -28,6 +29,13 @@ pub(super) fn leave_open(
         && judgement.messages.first() == Some(&mismatch)
         && let Some(switches) = answer.open(backend)
     {
+        if is_meant {
+            judgement.messages.push(format!(
+                "the API leaves it open ({switches}); what a scenario with a profile of its own expects counts all the \
+                 same"
+            ));
+            return;
+        }
         judgement.status = Status::Passed;
         judgement.messages = vec![format!("undefined: {mismatch}, and the API leaves it open ({switches})")];
     }
@@ -180,22 +188,27 @@ mod tests {
         let deny = || Word::Deny(Denial::Policy { action: None });
         let wrong = "expected deny, observed allow";
         let seen = "expected the server to see node/node1";
-        for (word, message, expected) in [
+        let meant = "expected deny, observed allow; the API leaves it open (sctp); what a scenario with a profile of its \
+             own expects counts all the same";
+        for (word, message, is_meant, expected) in [
+            (open(), wrong, true, (Status::Failed, meant)),
             (
                 open(),
                 wrong,
+                false,
                 (
                     Status::Passed,
                     "undefined: expected deny, observed allow, and the API leaves it open (sctp)",
                 ),
             ),
-            (open(), seen, (Status::Failed, seen)),
-            (deny(), wrong, (Status::Failed, wrong)),
+            (open(), seen, false, (Status::Failed, seen)),
+            (deny(), wrong, false, (Status::Failed, wrong)),
+            (deny(), wrong, true, (Status::Failed, wrong)),
         ] {
             let answer = Answer { courses: vec![Course { server: None, word }], ..Answer::default() };
             let messages = vec![message.to_owned()];
             let mut judgement = Judgement { status: Status::Failed, observed: "allow".into(), messages };
-            leave_open(&answer, None, &Expected::Deny, &mut judgement);
+            leave_open(&answer, None, &Expected::Deny, is_meant, &mut judgement);
             assert_eq!((judgement.status, judgement.messages.join("; ").as_str()), expected);
         }
     }
