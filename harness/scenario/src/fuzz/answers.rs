@@ -74,7 +74,9 @@ fn leads_nowhere(answer: &Answer) -> bool {
 /// Whether somebody answers, whichever way the request takes.
 fn connects(expectation: &Expectation, answer: &Answer, listens: &Listens) -> bool {
     let gets_through = |way: &Alternative| way.server.is_some() && comes_back(way);
-    ways(answer).all(gets_through) && servers(expectation, answer).iter().all(|it| is_served(it, listens))
+    answer.unknown_name.is_none()
+        && ways(answer).all(gets_through)
+        && servers(expectation, answer).iter().all(|server| is_served(server, listens))
 }
 
 fn ways(answer: &Answer) -> impl Iterator<Item = &Alternative> {

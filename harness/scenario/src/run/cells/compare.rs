@@ -1,6 +1,7 @@
 //! One cell: what the API says about it, held against what a probe saw.
 
 use super::super::judge::{observed_word, unexplained};
+use crate::plan::{Request, RequestTarget};
 use crate::prediction::{Answer, Answers, Word};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial as Denied, ObservedCells, PredictedCells};
@@ -8,6 +9,7 @@ use netproof_model::topology::ListenPort;
 use netproof_model::{Observation, Outcome, Place};
 use netproof_oracle::{Denial, PortProtocol};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::Cell;
 
@@ -45,11 +47,21 @@ impl Predicted {
                 ports.iter().any(|own| PortProtocol::new(own.port, own.protocol) == port)
             })
         };
-        // Of a name the first prediction is the query to the name server, which answers.
-        let queries = usize::from(matches!(cell.request.target, crate::plan::RequestTarget::Name { .. }));
-        let predictions = std::mem::take(&mut answer.predictions);
-        let servers = predictions.iter().skip(queries).flat_map(|it| &it.alternatives);
-        let silent = servers
+        let mut predictions = std::mem::take(&mut answer.predictions);
+        if let RequestTarget::Name { addresses, .. } = &cell.request.target {
+            // The first one is the query to the name server, which answers. Where that is denied, nothing is said of
+            // the rest of the way, which is open again when the policies are removed.
+            predictions = predictions.split_off(predictions.len().min(1));
+            if predictions.is_empty() {
+                let to = |address: &IpAddr| RequestTarget::Address(*address);
+                let direct = |address| Request { target: to(address), ..cell.request.clone() };
+                let asked = addresses.iter().filter_map(|address| answers.fresh(&direct(address)));
+                predictions.extend(asked.flat_map(|answer| answer.predictions));
+            }
+        }
+        let silent = predictions
+            .iter()
+            .flat_map(|prediction| &prediction.alternatives)
             .filter_map(|alternative| alternative.server.as_ref())
             .filter(|server| !served(&server.place, server.packet.port))
             .map(|server| server.place.clone())

@@ -228,3 +228,24 @@ fn cells_are_counted_by_what_the_api_says_and_by_what_was_seen() {
     }
     assert_eq!((observed.allowed, observed.denied, observed.other), (1, 1, 2));
 }
+
+#[test]
+fn who_does_not_listen_is_known_of_a_name_that_policy_hides() {
+    let policy = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: hidden}, \
+                  spec: {podSelector: {matchLabels: {app: idle}}, policyTypes: [Egress]}}";
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: nobody}, \
+                   spec: {selector: {app: idle}, ports: [{port: 80}]}}";
+    let snapshot = cluster(&[policy.to_owned(), service.to_owned()]);
+    let answers = Answers::new(&snapshot, Profile::NETPROOF);
+    let listens = netproof_probe::listens(&snapshot);
+    let cells = all_cells(&snapshot, &on(&[ServiceName])).into_iter();
+    let from_idle = cells.filter(|cell| cell.request.source.to_string() == "pod/default/idle");
+    let told: Vec<(String, bool, bool)> = from_idle
+        .map(|cell| {
+            let predicted = Predicted::new(&answers, &listens, cell).unwrap();
+            (predicted.cell.flow.to_string(), predicted.is_denied(), predicted.is_served())
+        })
+        .collect();
+    let flow = |name: &str, port| format!("pod/default/idle -> dns/{name}.default:{port}");
+    assert_eq!(told, [(flow("nobody", 80), true, false), (flow("web", 8080), true, true)]);
+}
