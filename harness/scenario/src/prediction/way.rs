@@ -62,8 +62,7 @@ fn rejection(way: &Alternative, expectation: &Expectation) -> Option<String> {
     let wanted = expectation.rejected_with?;
     let Verdict::Deny(denial) = &way.verdict else { return None };
     let is_dropped = denial.action() == Some(Action::Drop);
-    is_dropped
-        .then(|| format!("expected to be rejected with {}, the API says drop", rejection_word(wanted)))
+    is_dropped.then(|| format!("expected to be rejected with {}, the API says drop", rejection_word(wanted)))
 }
 
 fn chooser(way: &Alternative, expectation: &Expectation) -> Option<String> {

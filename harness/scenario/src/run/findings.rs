@@ -120,9 +120,9 @@ fn names(expectation: &Expectation, observation: &Observation, snapshot: &Snapsh
     }
     match other_addresses(wanted, resolved, snapshot) {
         None => Finding::Right,
-        Some((wanted, resolved)) => Finding::Wrong(format!(
-            "expected the name to resolve to {wanted}, it resolved to {resolved}"
-        )),
+        Some((wanted, resolved)) => {
+            Finding::Wrong(format!("expected the name to resolve to {wanted}, it resolved to {resolved}"))
+        }
     }
 }
 
