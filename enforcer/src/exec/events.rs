@@ -15,11 +15,10 @@ use std::sync::Arc;
 /// went and came.
 pub(super) fn between(before: Option<&Snapshot>, after: &Snapshot) -> Vec<Value> {
     let mut changes = Changes::default();
-    let pod = |pod: &Pod| json::pod(pod, after);
     let is_another_pod = |old: &Pod, new: &Pod| old.node_name != new.node_name || old.pod_ips != new.pod_ips;
     changes.add(before.map(|it| &it.namespaces), &after.namespaces, json::namespace, |_, _| false);
     changes.add(before.map(|it| &it.nodes), &after.nodes, json::node, |_, _| false);
-    changes.add(before.map(|it| &it.pods), &after.pods, pod, is_another_pod);
+    changes.add(before.map(|it| &it.pods), &after.pods, json::pod, is_another_pod);
     changes.add(before.map(|it| &it.services), &after.services, json::service, |_, _| false);
     let slices = before.map(|it| &it.endpoint_slices);
     changes.add(slices, &after.endpoint_slices, json::endpoint_slice, |_, _| false);

@@ -9,7 +9,7 @@ use netproof_api::{
     ContainerPort, Endpoint, EndpointSlice, Namespace, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
     Node, ObjectMeta, Pod, Service, ServicePort,
 };
-use netproof_controlplane::{Snapshot, host_interface};
+use netproof_controlplane::host_interface;
 use netproof_model::NamespacedName;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -40,8 +40,7 @@ pub(super) fn node(node: &Node) -> Value {
     object("v1", "Node", metadata, [("spec", spec), ("status", json!({"addresses": addresses}))])
 }
 
-/// `snapshot` knows the addresses of its node.
-pub(super) fn pod(pod: &Pod, snapshot: &Snapshot) -> Value {
+pub(super) fn pod(pod: &Pod) -> Value {
     let mut metadata = metadata(&pod.metadata);
     if !pod.host_network {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
@@ -74,9 +73,7 @@ pub(super) fn pod(pod: &Pod, snapshot: &Snapshot) -> Value {
     let ready = if pod.ready { "True" } else { "False" };
     let conditions = json!([{"type": "Ready", "status": ready}]);
     let mut status = fields([("phase", json!(pod.phase)), ("conditions", conditions)]);
-    let node = pod.node_name.as_ref().and_then(|name| snapshot.nodes.get(name));
-    let host_ips = node.map(|node| node.addresses.as_slice()).unwrap_or_default();
-    for (one, all, ips) in [("podIP", "podIPs", pod.pod_ips.as_slice()), ("hostIP", "hostIPs", host_ips)] {
+    for (one, all, ips) in [("podIP", "podIPs", &pod.pod_ips), ("hostIP", "hostIPs", &pod.host_ips)] {
         insert(&mut status, one, &ips.first());
         status.insert(all.into(), ips.iter().map(|ip| json!({"ip": ip})).collect());
     }

@@ -102,7 +102,7 @@ pub struct Pod {
     /// `status.podIPs`, the primary family first. Filled in by the control plane; may be given.
     #[serde(default)]
     pub pod_ips: Vec<IpAddr>,
-    /// `status.hostIPs`: the addresses that its node had where the pod comes from.
+    /// `status.hostIPs`: its node's addresses. Filled in by the control plane, whatever is given.
     #[serde(default)]
     pub host_ips: Vec<IpAddr>,
     /// `status.phase`; Running where none is written.

@@ -155,6 +155,45 @@ fn matrix_predicts_without_a_sandbox() {
     assert_eq!((&table["port"], &table["observed"]), (&"6379".into(), &serde_json::Value::Null));
 }
 
+/// What a cluster exports, on standard input.
+#[test]
+fn manifests_come_from_standard_input() {
+    let export = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/export/cluster.yaml");
+    let asked = |arguments: &[&str]| {
+        netproof(arguments).stdin(std::fs::File::open(export).unwrap()).output().unwrap()
+    };
+    let json = asked(&["matrix", "-", "--predict", "--json", "--to", "web-*", "--port", "8080"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["scenario"], "standard input");
+    assert_eq!(json["notes"].as_array().unwrap().len(), 2);
+    assert_eq!(json["objects"]["hostNetworkPods"], 2);
+    let flow = "pod/monitoring/prometheus-0 -> service/shop/web";
+    let said = shown(&asked(&["explain", "-", "--flow", flow]));
+    assert!(said.starts_with("exit code 0\n"), "{said}");
+    assert!(said.contains("from[0] (addresses in 10.42.1.0/24) names the source"), "{said}");
+    let said = run(&["matrix", "-", "--predict"]);
+    assert!(
+        said.starts_with("exit code 2\n")
+            && said.contains("standard input:1:1: error: the document is empty"),
+        "{said}"
+    );
+}
+
+/// What is odd about one pod is odd about all of its workload.
+#[test]
+fn warnings_that_are_alike_are_told_once() {
+    let pod = |number: usize| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: a{number}}}, \
+             spec: {{containers: [{{name: a, ports: [{{containerPort: 80, hostPort: 80}}]}}]}}}}\n"
+        )
+    };
+    let folder = Folder::with(&[("pods.yaml", &(0..6).map(pod).collect::<String>())]);
+    let said = folder.run(&["matrix", ".", "--predict"]);
+    assert_eq!(said.matches("nothing serves `hostPort` here").count(), 3, "{said}");
+    assert!(said.contains("note: 3 more warnings with the help: reach the pod by its own address"), "{said}");
+}
+
 #[test]
 fn wrong_questions_about_manifests_end_with_2() {
     for (command, arguments, expected) in [

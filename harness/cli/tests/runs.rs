@@ -152,6 +152,21 @@ fn a_matrix_of_packets_is_what_the_api_says_and_shows_what_is_not() {
     }
 }
 
+/// Whatever addresses a cluster exports, packets do with them what the API says, in every wiring.
+#[test]
+fn an_exported_cluster_is_built_with_its_own_addresses() {
+    let tests = "harness/scenario/src/format/tests/exports";
+    for export in ["docs/examples/export", &format!("{tests}/flat.yaml"), &format!("{tests}/dual.json")] {
+        for wiring in ["routed", "bridge", "vxlan"] {
+            let matrix = output(&mut netproof(&["matrix", export, "--services", "--wiring", wiring]));
+            let text = String::from_utf8_lossy(&matrix.stdout);
+            let errors = String::from_utf8_lossy(&matrix.stderr);
+            assert_eq!(matrix.status.code(), Some(0), "{export} {wiring}: {text}{errors}");
+            assert!(text.contains(", the packets did the same"), "{export} {wiring}: {text}");
+        }
+    }
+}
+
 #[test]
 fn two_runs_at_once_do_not_disturb_each_other() {
     let start = || {

@@ -26,6 +26,7 @@ impl Draft {
         if let Some(previous) = &previous {
             check_unchanged(&name, previous, &pod)?;
         }
+        pod.host_ips.clone_from(&node.addresses);
         pod.pod_ips = match pod.host_network {
             true => self.host_addresses(&name, &pod, &node)?,
             false => self.pod_addresses(&name, &pod, previous.as_deref(), &node)?,

@@ -139,7 +139,7 @@ impl<'a> Walk<'_, 'a> {
             Target::Node => None,
             Target::Pod(_) | Target::Elsewhere => masquerade
                 .or_else(|| self.nat_outgoing(&seen))
-                .and_then(|why| Some((self.world.node_source(node, seen.destination)?, why))),
+                .and_then(|why| Some((self.world.masquerade_source(node, seen.destination)?, why))),
         };
         if let Some((address, _)) = source {
             journey.sender.get_or_insert(seen.source);

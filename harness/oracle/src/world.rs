@@ -103,7 +103,24 @@ impl<'a> World<'a> {
         self.snapshot.topology.pod_ranges(Family::of(address)).any(|range| range.contains(&address))
     }
 
-    /// The address by which a node sends, and masquerades, what goes to `destination`.
+    /// The address that a node's masquerade gives what goes to `destination`.
+    pub(crate) fn masquerade_source(&self, node: &Node, destination: IpAddr) -> Option<IpAddr> {
+        let own_pod = self.pod_at(destination).is_some_and(|pod| self.is_local(pod, node));
+        let tunnel = node.tunnel_addresses.iter().copied().find(IpAddr::is_ipv6);
+        match tunnel.filter(|_| own_pod && destination.is_ipv6()) {
+            // Of IPv6 a masquerade asks no route for its preferred source. Where the way out has no address, as
+            // that to a pod, it takes the one that has most bits in common with the destination (RFC 6724, rule
+            // 8): the end of the overlay is in the range of the node's pods.
+            Some(tunnel) => Some(tunnel),
+            None => self.node_source(node, destination),
+        }
+    }
+
+    fn is_local(&self, pod: &Pod, node: &Node) -> bool {
+        pod.node_name.as_deref() == Some(&node.metadata.name)
+    }
+
+    /// The address by which a node sends what goes to `destination`.
     pub(crate) fn node_source(&self, node: &Node, destination: IpAddr) -> Option<IpAddr> {
         let family = Family::of(destination);
         let of_family =
@@ -115,11 +132,10 @@ impl<'a> World<'a> {
         let Some(pod) = self.pod_at(destination) else {
             return own;
         };
-        let is_local = pod.node_name.as_deref() == Some(&node.metadata.name);
         match self.snapshot.topology.wiring {
             // Between nodes packets to pods travel in the overlay, whose end has an address of its own. (So
             // has a bridge; that one is set up so that the kernel never chooses it as a source.)
-            Wiring::Vxlan if !is_local => of_family(&node.tunnel_addresses).or(own),
+            Wiring::Vxlan if !self.is_local(pod, node) => of_family(&node.tunnel_addresses).or(own),
             _ => own,
         }
     }

@@ -30,6 +30,10 @@ fn read_as(fields: &Fields<'_>, api_version: &str, kind: &str, context: &Context
             manifest.passed_over.push(kind.to_owned());
             return;
         }
+        Treatment::Refuse if is_made(document) => {
+            manifest.passed_over.push(kind.to_owned());
+            return;
+        }
         Treatment::Refuse => {
             let help = "write a Service with a selector, or an EndpointSlice";
             return document.error(format!("{kind} is not supported"), help);
@@ -50,6 +54,18 @@ fn read_as(fields: &Fields<'_>, api_version: &str, kind: &str, context: &Context
         let source = Arc::clone(document.report().source());
         manifest.objects.push(Located { object, source, span: document.node.span });
     }
+}
+
+/// Whether Endpoints are what a cluster makes of its services and pods: their EndpointSlices stand for them.
+/// (`pkg/controller/endpoint`; those of the API server say that nobody is to make slices of them.)
+fn is_made(document: &Field<'_>) -> bool {
+    const MARKS: [(&str, &str); 3] = [
+        ("annotations", "endpoints.kubernetes.io/last-change-trigger-time"),
+        ("labels", "endpoints.kubernetes.io/managed-by"),
+        ("labels", "endpointslice.kubernetes.io/skip-mirror"),
+    ];
+    let metadata = document.node.get("metadata");
+    MARKS.iter().any(|(list, mark)| metadata.and_then(|it| it.get(list)?.get(mark)).is_some())
 }
 
 /// What is done with a kind; reported and `None` if it is unknown where every kind is known.

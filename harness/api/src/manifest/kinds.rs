@@ -42,6 +42,7 @@ pub(super) const GROUPS: &[Group] = &[
             ("Pod", Treatment::Pod),
             ("Service", Treatment::Service),
             ("ReplicationController", Treatment::Workload(WorkloadKind::ReplicationController)),
+            // Unless a cluster made them.
             ("Endpoints", Refuse),
             ("Binding", PassOver),
             ("ComponentStatus", PassOver),

@@ -66,7 +66,9 @@ pub(super) fn workload(document: &Field<'_>, kind: WorkloadKind, context: &Conte
 
 /// The labels of the nodes that a DaemonSet's pods run on.
 fn node_selector(template: &Fields<'_>) -> Labels {
-    let Some(spec) = template.get("spec").and_then(|field| field.mapping()) else { return Labels::new() };
+    // What is no mapping is reported where the rest of it is read.
+    let spec = template.get("spec").filter(|field| !field.node.entries().is_empty());
+    let Some(spec) = spec.and_then(|field| field.mapping()) else { return Labels::new() };
     let affinity = spec.field().node.get("affinity").and_then(|affinity| affinity.get("nodeAffinity"));
     if affinity.is_some_and(|it| it.get("requiredDuringSchedulingIgnoredDuringExecution").is_some()) {
         let help = "its pods are made on every node that its `nodeSelector` takes";
@@ -77,7 +79,8 @@ fn node_selector(template: &Fields<'_>) -> Labels {
 
 /// Whether a job's status says that it is over, well or badly: it makes no more pods.
 fn has_finished(object: &Fields<'_>) -> bool {
-    let status = object.get("status").and_then(|field| field.mapping());
+    let status = object.get("status").filter(|field| !field.node.entries().is_empty());
+    let status = status.and_then(|field| field.mapping());
     let conditions = status.map(|status| status.items("conditions")).unwrap_or_default();
     conditions.iter().any(|condition| {
         let is = |name, word| condition.node.get(name).and_then(|node| node.as_str()) == Some(word);

@@ -4,7 +4,8 @@ use crate::world::{World, client, dns, http, request, sctp, tcp, udp, web};
 use crate::{trial, trial_with_rules};
 use libtest_mimic::Trial;
 use netproof_model::{Family, Hook, Outcome, Place, Rejection, Stage, Wiring};
-use netproof_probe::{Patience, ProbePort};
+use netproof_probe::{Grace, Patience, ProbePort, ProbeRequest};
+use std::sync::Arc;
 use std::time::Duration;
 
 const ICMP: ProbePort = ProbePort::Icmp;
@@ -184,7 +185,7 @@ fn check(case: &Case, family: Family) {
 }
 
 pub fn trials() -> Vec<Trial> {
-    let mut trials = Vec::new();
+    let mut trials = vec![trial_with_rules("patience ends", patience_ends)];
     for family in Family::ALL {
         for case in cases() {
             let name = format!("{} over {family}", case.name);
@@ -228,6 +229,30 @@ fn known_drops_do_not_wait(family: Family) {
         let seen = world.probe(request);
         assert_eq!((seen.outcome, seen.waited), (Outcome::Dropped, Duration::ZERO), "{seen:#?}");
     }
+}
+
+/// Where answers are lost again and again, they are waited for briefly; every moment of waiting is told once.
+fn patience_ends() {
+    let grace = Arc::new(Grace::default());
+    let wait = || {
+        let mut world = World::with_grace(Wiring::Routed, Arc::clone(&grace));
+        world.rules("node1", "forward", "drop");
+        let brief = request(world.address(&web(), Family::Ipv4), tcp(80));
+        let patient = ProbeRequest { patience: Patience::ForAnswer, ..brief.clone() };
+        let seen = world.prober.probe(&[patient, brief]).unwrap();
+        assert!(seen.iter().all(|seen| seen.outcome == Outcome::Dropped), "{seen:#?}");
+        seen.iter().map(|seen| seen.waited).sum::<Duration>()
+    };
+    std::thread::scope(|scope| {
+        let waits: Vec<_> = (0..8).map(|_| scope.spawn(wait)).collect();
+        for waited in waits.into_iter().map(|thread| thread.join().unwrap()) {
+            assert!(waited >= Duration::from_secs(3), "{waited:?}");
+        }
+    });
+    assert_eq!(grace.notice(), None);
+    let waited = wait();
+    assert!(waited >= Duration::from_millis(50) && waited < Duration::from_secs(2), "{waited:?}");
+    assert!(grace.notice().is_some());
 }
 
 /// A node's own OUTPUT rules: datagrams and echoes are refused by the system call.

@@ -7,7 +7,7 @@ use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::topology::{ExternalHost, ListenPort, PerFamily, Ranges, TopologyNode};
 use netproof_model::{Families, Family, NamespacedName, Observation, Place, Protocol, Topology, Wiring};
-use netproof_probe::{Patience, ProbePort, ProbeRequest, Prober, Target};
+use netproof_probe::{Grace, Patience, ProbePort, ProbeRequest, Prober, Target};
 use std::io::Write;
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
@@ -41,6 +41,10 @@ pub fn pod(name: &str, node: &str, ports: &[(u16, TransportProtocol)]) -> Pod {
 
 impl World {
     pub fn new(wiring: Wiring) -> World {
+        World::with_grace(wiring, Arc::default())
+    }
+
+    pub fn with_grace(wiring: Wiring, grace: Arc<Grace>) -> World {
         use TransportProtocol::{Sctp, Tcp, Udp};
         let range =
             |ipv4: &str, ipv6: &str| PerFamily { ipv4: ipv4.parse().unwrap(), ipv6: ipv6.parse().unwrap() };
@@ -81,7 +85,7 @@ impl World {
         ];
         let snapshot = control_plane.apply(&pods.map(|pod| Change::Apply(Object::Pod(pod)))).unwrap();
         let cluster = Cluster::build(&snapshot).unwrap();
-        let mut prober = Prober::new(1, Arc::default()).unwrap();
+        let mut prober = Prober::new(1, grace).unwrap();
         prober.sync(&cluster, &snapshot).unwrap();
         World { control_plane, cluster, prober }
     }

@@ -216,13 +216,13 @@ impl Worker<'_> {
     }
 
     fn try_case(&self, case: &Case, visits: &[Vec<Visit>]) -> Trial {
-        let text = text(case, &self.with_visits(case, visits));
-        try_text(&self.name(), &text, &self.options.run, self.worlds)
-    }
-
-    fn with_visits(&self, case: &Case, visits: &[Vec<Visit>]) -> About {
-        let expectations = visits::expectations(case, visits, self.options.profile());
-        About { expectations, ..self.about() }
+        match visits::expectations(case, visits, self.options.profile()) {
+            Ok(expectations) => {
+                let text = text(case, &About { expectations, ..self.about() });
+                try_text(&self.name(), &text, &self.options.run, self.worlds)
+            }
+            Err(why) => Trial { findings: vec![Finding::Invalid(why)], ..Trial::default() },
+        }
     }
 
     /// Makes a case that failed smaller, and a scenario of what remains.
@@ -242,7 +242,10 @@ impl Worker<'_> {
         // Once more: this is what is kept.
         let mut is_repeatable = fails(&case);
         let found = found.unwrap_or(finding);
-        let about = self.with_visits(&case, &visits::in_every_state(&case, visit));
+        let visits = visits::in_every_state(&case, visit);
+        // Without them, where it is they that are wrong.
+        let expectations = visits::expectations(&case, &visits, self.options.profile()).unwrap_or_default();
+        let about = About { expectations, ..self.about() };
         let mut written = text(&case, &about);
         // The flow by itself says it best, if it fails by itself.
         let dual = case.cluster.family == Families::Dual;

@@ -1,41 +1,17 @@
 //! Random clusters and random changes. Everything is drawn from small vocabularies, so that selectors match some
 //! and not all, and what is next to a boundary is met as often as what is inside.
 
-use super::case::{Case, Cluster, External, Labels, Pod, PodPort, Service, ServicePort, State};
+use super::case::{
+    Case, Cluster, External, Labels, Life, Pod, PodPort, Service, ServiceKind, ServicePort, State,
+};
 use super::policies::{self, Surroundings};
 use super::random::Random;
-use netproof_api::core::TransportProtocol;
+use super::vocabulary::{
+    FIRST_OF_HOSTS, HOSTS, LONGEST_NAME, NAMESPACE_LABELS, NAMESPACES, POD_LABELS, PODS, POLICIES,
+    PORT_NAMES, SERVICES, labels, number_of, pod_ports, protocol, relabel,
+};
 use netproof_model::{Families, NamespacedName, Wiring};
 use std::collections::BTreeMap;
-
-/// Namespaces. `x` with `y-p0` and `x-y` with `p0` are one name to who joins them carelessly.
-const NAMESPACES: [&str; 3] = ["default", "x", "x-y"];
-const PODS: [&str; 8] = ["p0", "p1", "p2", "y-p0", "y-p1", "p3", "p4", "p5"];
-const POLICIES: [&str; 6] = ["n0", "n1", "n2", "y-n0", "y-n1", "p0"];
-const SERVICES: [&str; 3] = ["s0", "y-s0", "s1"];
-
-/// Labels of pods, some of namespaces, too, and an empty value, which is not an absent key.
-pub const POD_LABELS: [(&str, &str); 8] = [
-    ("app", "a"),
-    ("app", "b"),
-    ("app", ""),
-    ("role", "x"),
-    ("role", "z"),
-    ("tier", ""),
-    ("example.com/team", "a"),
-    ("example.com/team", "b"),
-];
-/// Labels of namespaces besides their name's.
-pub const NAMESPACE_LABELS: [(&str, &str); 6] =
-    [("env", "prod"), ("env", "dev"), ("env", ""), ("app", "a"), ("role", "x"), ("example.com/team", "b")];
-
-/// Port numbers, next to each other and at the ends.
-const NUMBERS: [u16; 8] = [80, 81, 82, 8080, 1, 65535, 5000, 5001];
-/// Names of ports. No pod has the last.
-pub const PORT_NAMES: [&str; 4] = ["web", "dns", "alt", "absent"];
-
-/// The last parts of addresses: on both sides of the boundaries between ranges.
-const HOSTS: [u8; 12] = [62, 63, 64, 65, 66, 95, 96, 127, 128, 129, 191, 192];
 
 /// What the command line fixes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,11 +25,18 @@ pub struct Fixed {
 /// The case of a number under a seed, with so many states.
 pub fn generate(seed: u64, number: usize, states: usize, fixed: Fixed) -> Case {
     let mut random = Random::of_case(seed, number);
-    let mut generator = Generator { cluster: cluster(&mut random, fixed), random };
+    let cluster = cluster(&mut random, fixed);
+    let (policies, pods) = match random.weighted([86, 11, 3]) {
+        0 => (6, 7),
+        // Many policies on few pods, and many pods.
+        1 => (14, 4),
+        _ => (4, 22),
+    };
+    let mut generator = Generator { cluster, random, policies, pods };
     let mut state = generator.first();
     let mut all = vec![state.clone()];
     while all.len() < states {
-        let changes = 1 + generator.random.weighted([60, 30, 10]);
+        let changes = 1 + generator.random.weighted([57, 28, 9, 0, 0, 0, 6]);
         (0..changes).for_each(|_| generator.change(&mut state));
         // A few more, where these changed nothing or took each other back.
         for _ in 0..8 {
@@ -71,6 +54,7 @@ fn cluster(random: &mut Random, fixed: Fixed) -> Cluster {
     let (wiring, family) = (random.pick(&Wiring::ALL), random.pick(&Families::ALL));
     let nodes = 1 + random.weighted([15, 60, 25]);
     let nat_outgoing = random.chance(25);
+    let (advertised, load_balancer, names) = (random.chance(25), random.chance(45), random.chance(30));
     let mut externals = BTreeMap::new();
     for index in 0..random.weighted([15, 60, 25]) {
         let host = HOSTS[(random.below(HOSTS.len() / 2) * 2 + index) % HOSTS.len()];
@@ -82,69 +66,39 @@ fn cluster(random: &mut Random, fixed: Fixed) -> Cluster {
         family: fixed.family.unwrap_or(family),
         nodes,
         nat_outgoing,
+        advertised,
+        load_balancer,
+        names,
         externals,
     }
-}
-
-/// So many ports at most, at least one.
-fn pod_ports(random: &mut Random, most: usize) -> Vec<PodPort> {
-    let mut ports: Vec<PodPort> = Vec::new();
-    for _ in 0..random.between(1, most) {
-        let port = PodPort {
-            name: random.chance(60).then(|| PORT_NAMES[random.below(PORT_NAMES.len() - 1)].to_owned()),
-            number: if random.chance(50) { random.pick(&[80, 81]) } else { random.pick(&NUMBERS) },
-            protocol: protocol(random),
-        };
-        let taken = |it: &PodPort| {
-            (it.number, it.protocol) == (port.number, port.protocol)
-                || (port.name.is_some() && it.name == port.name)
-        };
-        if !ports.iter().any(taken) {
-            ports.push(port);
-        }
-    }
-    ports
-}
-
-/// TCP more often than others.
-pub fn protocol(random: &mut Random) -> TransportProtocol {
-    random.pick(&[
-        TransportProtocol::Tcp,
-        TransportProtocol::Tcp,
-        TransportProtocol::Tcp,
-        TransportProtocol::Udp,
-        TransportProtocol::Udp,
-        TransportProtocol::Sctp,
-    ])
-}
-
-/// So many labels at most; a key stands once.
-pub fn labels<const N: usize>(random: &mut Random, from: &[(&str, &str); N], most: usize) -> Labels {
-    let count = random.between(0, most);
-    (0..count).map(|_| random.pick(from)).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 struct Generator {
     cluster: Cluster,
     random: Random,
+    /// So many policies at most.
+    policies: usize,
+    /// So many pods at most.
+    pods: usize,
 }
 
 impl Generator {
     fn first(&mut self) -> State {
         let mut state = State::default();
         for name in NAMESPACES {
-            if name == "default" || self.random.chance(75) {
+            if name == NAMESPACES[0] || self.random.chance(65) {
                 let own = labels(&mut self.random, &NAMESPACE_LABELS, 2);
                 state.namespaces.insert(name.to_owned(), own);
             }
         }
-        for _ in 0..self.random.between(3, 6) {
+        for _ in 0..self.random.between(self.pods / 2, self.pods - 1) {
             self.add_pod(&mut state, None);
         }
         for _ in 0..self.random.weighted([15, 45, 30, 10]) {
             self.set_service(&mut state);
         }
-        for _ in 0..self.random.weighted([10, 35, 30, 25]) {
+        let most = self.policies / 2;
+        for _ in 0..self.random.between(0, most).max(self.random.between(0, most)) {
             self.add_policy(&mut state);
         }
         state
@@ -152,7 +106,7 @@ impl Generator {
 
     /// One change, or none where there is nothing to change.
     fn change(&mut self, state: &mut State) {
-        match self.random.weighted([26, 20, 16, 12, 6, 5, 4, 4, 3, 2, 2]) {
+        match self.random.weighted([26, 20, 13, 12, 6, 5, 4, 6, 3, 3, 3, 2, 3]) {
             0 => self.add_policy(state),
             1 => self.replace_policy(state),
             2 => {
@@ -177,7 +131,7 @@ impl Generator {
                 // Another pod of the same name: here or there, with the same address or another.
                 if let Some((name, old)) = self.take_pod(state) {
                     let address = self.random.chance(50).then_some((old.node, old.host));
-                    if let Some(pod) = self.pod(state, address) {
+                    if let Some(pod) = self.pod(state, &name, address) {
                         state.pods.insert(name, Pod { incarnation: old.incarnation + 1, ..pod });
                     }
                 }
@@ -189,17 +143,54 @@ impl Generator {
                 }
             }
             7 => self.set_service(state),
-            8 if state.pods.len() < 7 => self.add_pod(state, None),
+            8 if state.pods.len() < self.pods => self.add_pod(state, None),
             8 => {
                 self.take_pod(state);
             }
             9 => {
                 let pod = self.one(&state.pods).and_then(|name| state.pods.get_mut(&name));
                 if let Some(pod) = pod {
-                    pod.ready = !pod.ready;
+                    match self.random.chance(30) && pod.life == Life::Runs {
+                        true => pod.life = Life::Terminates,
+                        false => pod.ready = !pod.ready,
+                    }
                 }
             }
-            _ => state.policies.clear(),
+            10 => {
+                // A pod ends, and another one gets its address, or not.
+                if let Some((name, old)) = self.take_pod(state) {
+                    let address = (old.node, old.host);
+                    state.pods.insert(name, Pod { life: Life::Ended, ..old });
+                    if self.random.chance(60) {
+                        self.add_pod(state, Some(address));
+                    }
+                }
+            }
+            11 => state.policies.clear(),
+            _ => self.namespace_comes_or_goes(state),
+        }
+    }
+
+    /// A namespace comes, with a pod, or goes with all that is in it, if a pod with a network of its own stays.
+    fn namespace_comes_or_goes(&mut self, state: &mut State) {
+        let name = NAMESPACES[self.random.between(1, NAMESPACES.len() - 1)];
+        if state.namespaces.contains_key(name) {
+            let here = |it: &NamespacedName| it.namespace == name;
+            if state.pods.iter().any(|(pod, it)| !here(pod) && it.has_own_network()) {
+                state.namespaces.remove(name);
+                state.pods.retain(|it, _| !here(it));
+                state.services.retain(|it, _| !here(it));
+                state.policies.retain(|it, _| !here(it));
+            }
+            return;
+        }
+        let own = labels(&mut self.random, &NAMESPACE_LABELS, 2);
+        state.namespaces.insert(name.to_owned(), own);
+        let pod = NamespacedName::new(name, self.random.pick(&PODS));
+        if state.pods.len() < self.pods
+            && let Some(new) = self.pod(state, &pod, None)
+        {
+            state.pods.insert(pod, new);
         }
     }
 
@@ -208,34 +199,46 @@ impl Generator {
         self.random.choose(&names).map(|name| (*name).clone())
     }
 
-    /// A name in one of the namespaces.
+    /// A name in one of the namespaces, most often in the one that stays, so that something is together.
     fn name(&mut self, state: &State, name: &str) -> Option<NamespacedName> {
         let namespaces: Vec<&String> = state.namespaces.keys().collect();
-        self.random.choose(&namespaces).map(|namespace| NamespacedName::new(namespace.as_str(), name))
+        match self.random.chance(25) {
+            true => Some(NamespacedName::new(NAMESPACES[0], name)),
+            false => {
+                self.random.choose(&namespaces).map(|namespace| NamespacedName::new(namespace.as_str(), name))
+            }
+        }
     }
 
-    /// A pod with this node and address, or with free ones.
-    fn pod(&mut self, state: &State, address: Option<(usize, u8)>) -> Option<Pod> {
-        let free = |node: usize| {
-            let taken = |host: u8| state.pods.values().any(|pod| (pod.node, pod.host) == (node, host));
-            HOSTS.into_iter().filter(|host| !taken(*host)).collect::<Vec<u8>>()
+    /// A pod of a name with this node and address, or with others if these are not free.
+    fn pod(&mut self, state: &State, name: &NamespacedName, address: Option<(usize, u8)>) -> Option<Pod> {
+        let is_free = |address: &(usize, u8)| {
+            let others = state.pods.values().filter(|pod| pod.life != Life::Ended);
+            others.into_iter().all(|pod| (pod.node, pod.host) != *address)
         };
-        let (node, host) = match address {
+        let free = |node| HOSTS.into_iter().filter(|host| is_free(&(node, *host))).collect::<Vec<u8>>();
+        let (node, host) = match address.filter(is_free) {
             Some(address) => address,
             None => {
                 let node = self.random.below(self.cluster.nodes);
                 (node, *self.random.choose(&free(node))?)
             }
         };
-        let host_network = self.random.chance(8) && state.pods.values().any(|pod| !pod.host_network);
+        let host_network = self.random.chance(10) && state.pods.values().any(Pod::has_own_network);
+        let mut ports = pod_ports(&mut self.random, 3);
+        if host_network {
+            // Pods in one network cannot listen on one port.
+            ports.truncate(1);
+            ports.iter_mut().for_each(|port| port.number = FIRST_OF_HOSTS + number_of(name, &PODS));
+        }
         Some(Pod {
             labels: labels(&mut self.random, &POD_LABELS, 3),
             node,
             host,
-            // Pods in one network cannot listen on one port.
-            ports: if host_network { Vec::new() } else { pod_ports(&mut self.random, 3) },
+            ports,
             host_network,
             ready: self.random.chance(92),
+            life: Life::Runs,
             incarnation: 0,
         })
     }
@@ -243,25 +246,47 @@ impl Generator {
     /// Takes a pod away, if another one with a network of its own stays: something must be there to be tried.
     fn take_pod(&mut self, state: &mut State) -> Option<(NamespacedName, Pod)> {
         let name = self.one(&state.pods)?;
-        let stays = state.pods.iter().any(|(other, pod)| *other != name && !pod.host_network);
+        let stays = state.pods.iter().any(|(other, pod)| *other != name && pod.has_own_network());
         if stays { state.pods.remove_entry(&name) } else { None }
     }
 
     fn add_pod(&mut self, state: &mut State, address: Option<(usize, u8)>) {
         let name = self.random.pick(&PODS);
         let name = self.name(state, name).filter(|name| !state.pods.contains_key(name));
-        if let (Some(name), Some(pod)) = (name, self.pod(state, address)) {
+        if let Some(name) = name
+            && let Some(pod) = self.pod(state, &name, address)
+        {
             state.pods.insert(name, pod);
         }
     }
 
     fn set_service(&mut self, state: &mut State) {
+        let name = self.random.pick(&SERVICES);
+        let name = match self.one(&state.pods) {
+            Some(pod) if self.random.chance(80) => NamespacedName::new(pod.namespace, name),
+            _ => match self.name(state, name) {
+                Some(name) => name,
+                None => return,
+            },
+        };
+        // A label of some pod there, more often than not: several services then lead to the same pods.
+        let here =
+            || state.pods.iter().filter(|(pod, _)| pod.namespace == name.namespace).map(|(_, pod)| pod);
+        let known: Vec<(&String, &String)> = here().flat_map(|pod| &pod.labels).collect();
+        let (key, value) = match self.random.choose(&known) {
+            Some((key, value)) if self.random.chance(80) => ((*key).clone(), (*value).clone()),
+            _ => {
+                let (key, value) = self.random.pick(&POD_LABELS);
+                (key.to_owned(), value.to_owned())
+            }
+        };
+        let behind = here().filter(|pod| pod.labels.get(&key) == Some(&value));
+        let served: Vec<&PodPort> = behind.flat_map(|pod| &pod.ports).collect();
         let mut ports: Vec<ServicePort> = Vec::new();
         for _ in 0..self.random.weighted([0, 70, 30]) {
-            // What some pod serves, more often than not.
-            let served: Vec<&PodPort> = state.pods.values().flat_map(|pod| &pod.ports).collect();
+            // What some of its pods serves, more often than not.
             let (target, protocol) = match self.random.choose(&served) {
-                Some(port) if self.random.chance(75) => {
+                Some(port) if self.random.chance(85) => {
                     let name = port.name.clone().filter(|_| self.random.chance(50));
                     (name.unwrap_or_else(|| port.number.to_string()), port.protocol)
                 }
@@ -276,21 +301,35 @@ impl Generator {
                 ports.push(port);
             }
         }
-        let (key, value) = self.random.pick(&POD_LABELS);
-        let selector = Labels::from([(key.to_owned(), value.to_owned())]);
-        let node_port = self.random.chance(20);
-        let name = self.random.pick(&SERVICES);
-        if let Some(name) = self.name(state, name) {
-            state.services.insert(name, Service { selector, ports, node_port });
-        }
+        let local = self.random.chance(40);
+        let kind = match self.random.weighted([46, 12, 18, 24]) {
+            0 => ServiceKind::ClusterIp,
+            1 => ServiceKind::Headless,
+            2 => ServiceKind::NodePort { local },
+            _ => ServiceKind::LoadBalancer { local },
+        };
+        let service = Service {
+            selector: Labels::from([(key, value)]),
+            ports,
+            kind,
+            internal_local: self.random.chance(15),
+            publish_not_ready: self.random.chance(10),
+            // There are few enough names.
+            host: number_of(&name, &SERVICES) as u8,
+        };
+        state.services.insert(name, service);
     }
 
     fn add_policy(&mut self, state: &mut State) {
-        if state.policies.len() >= 6 {
+        if state.policies.len() >= self.policies {
             return self.replace_policy(state);
         }
-        let name = self.random.pick(&POLICIES);
-        if let Some(name) = self.name(state, name) {
+        let name = match self.random.chance(88) {
+            true => self.random.pick(&POLICIES).to_owned(),
+            // They differ in the end, or in length.
+            false => "n".repeat(LONGEST_NAME - 1) + self.random.pick(&["", "0", "1"]),
+        };
+        if let Some(name) = self.name(state, &name) {
             let policy = policies::policy(&mut self.random, &Surroundings::new(&self.cluster, state));
             state.policies.insert(name, policy);
         }
@@ -306,19 +345,5 @@ impl Generator {
             _ => policies::policy(&mut self.random, &Surroundings::new(&self.cluster, state)),
         };
         state.policies.insert(name, new);
-    }
-}
-
-/// Another value, or none, for a key; or a key more.
-fn relabel<const N: usize>(random: &mut Random, labels: &mut Labels, from: &[(&str, &str); N]) {
-    let keys: Vec<String> = labels.keys().cloned().collect();
-    match random.choose(&keys) {
-        Some(key) if random.chance(50) => {
-            labels.remove(key);
-        }
-        _ => {
-            let (key, value) = random.pick(from);
-            labels.insert(key.to_owned(), value.to_owned());
-        }
     }
 }

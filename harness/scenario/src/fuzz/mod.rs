@@ -6,9 +6,11 @@
 //! one pair of cluster and policies, and its whole matrix is tried. Of a case that fails everything is left out
 //! that it fails without (`shrink`), and what remains is a file to keep.
 
+mod answers;
 mod case;
 mod differential;
 mod generate;
+mod objects;
 mod policies;
 mod policy;
 mod random;
@@ -17,6 +19,7 @@ mod smaller;
 mod text;
 mod trial;
 mod visits;
+mod vocabulary;
 
 #[cfg(test)]
 mod tests;

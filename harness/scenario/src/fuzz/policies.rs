@@ -1,9 +1,9 @@
 //! Random policies, over everything that the API lets one write.
 
 use super::case::{Cluster, Labels, State};
-use super::generate::{NAMESPACE_LABELS, POD_LABELS, PORT_NAMES, labels, protocol};
 use super::policy::{Peer, Policy, PortEntry, PortName, Requirement, Rule, Selector};
 use super::random::Random;
+use super::vocabulary::{NAMESPACE_LABELS, POD_LABELS, PORT_NAMES, labels, protocol};
 use ipnet::IpNet;
 use netproof_api::core::TransportProtocol;
 use netproof_api::networking::PolicyType;
@@ -13,12 +13,16 @@ use std::net::IpAddr;
 /// The label that every namespace has.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
+/// Where the cluster's DNS is.
+const DNS_NAMESPACE: &str = "kube-system";
+
 /// What there is for policies to speak about.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
     addresses: Vec<IpAddr>,
     ports: Vec<(u16, TransportProtocol)>,
     namespaces: Vec<String>,
+    names: bool,
 }
 
 impl Surroundings {
@@ -26,6 +30,8 @@ impl Surroundings {
     pub fn new(cluster: &Cluster, state: &State) -> Surroundings {
         let pods = state.pods.values().flat_map(|pod| pod.addresses());
         let mut addresses: Vec<IpAddr> = pods.chain(cluster.addresses()).collect();
+        // Policy sees none of them where it stands behind the proxy: a trap.
+        addresses.extend(state.services.values().flat_map(|service| service.addresses()));
         let in_use = |address: &IpAddr| cluster.family.contains(netproof_model::Family::of(*address));
         addresses.retain(in_use);
         let pods = state.pods.values().flat_map(|pod| &pod.ports);
@@ -37,7 +43,8 @@ impl Surroundings {
         Surroundings {
             addresses,
             ports: served.chain(called).collect(),
-            namespaces: state.namespaces.keys().cloned().collect(),
+            namespaces: state.namespaces.keys().cloned().chain([DNS_NAMESPACE.to_owned()]).collect(),
+            names: cluster.names,
         }
     }
 }
@@ -52,12 +59,26 @@ pub fn policy(random: &mut Random, around: &Surroundings) -> Policy {
         4 => Some(vec![PolicyType::Egress, PolicyType::Ingress]),
         _ => Some(Vec::new()),
     };
-    Policy {
-        pods: pod_selector(random),
-        types,
-        ingress: rules(random, around),
-        egress: rules(random, around),
+    let pods = pod_selector(random);
+    let (ingress, mut egress) = (rules(random, around), rules(random, around));
+    // Names are no use to pods that do not reach the name server.
+    if around.names
+        && random.chance(60)
+        && let Some(rules) = &mut egress
+    {
+        rules.push(to_name_server(random));
     }
+    Policy { pods, types, ingress, egress }
+}
+
+/// A rule for queries, or for nearly all of them.
+fn to_name_server(random: &mut Random) -> Rule {
+    let labels = Labels::from([(NAME_LABEL.to_owned(), DNS_NAMESPACE.to_owned())]);
+    let peer = Peer::Namespaces(Selector { labels: Some(labels), expressions: None });
+    let protocol = random.pick(&[TransportProtocol::Udp, TransportProtocol::Udp, TransportProtocol::Tcp]);
+    let port = PortEntry { protocol: Some(protocol), port: Some(PortName::Number(53)), end: None };
+    let port = random.chance(80).then(|| vec![port]);
+    Rule { peers: random.chance(60).then(|| vec![peer]), ports: port }
 }
 
 fn rules(random: &mut Random, around: &Surroundings) -> Option<Vec<Rule>> {
@@ -70,7 +91,11 @@ fn rules(random: &mut Random, around: &Surroundings) -> Option<Vec<Rule>> {
 
 fn rule(random: &mut Random, around: &Surroundings) -> Rule {
     let peers = random.weighted([18, 7, 40, 22, 13]).checked_sub(1);
-    let ports = random.weighted([35, 7, 33, 15, 10]).checked_sub(1);
+    // Long lists, too.
+    let ports = match random.weighted([35, 7, 32, 15, 9, 2]) {
+        5 => Some(random.between(14, 18)),
+        count => count.checked_sub(1),
+    };
     let mut peers: Option<Vec<Peer>> = peers.map(|count| (0..count).map(|_| peer(random, around)).collect());
     if let Some(peers) = &mut peers
         && let Some(over) = peers.iter().find_map(|peer| over_the_hole(random, peer))

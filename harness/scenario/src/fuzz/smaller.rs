@@ -1,6 +1,6 @@
 //! What is left of a thing without one of its parts.
 
-use super::case::{Cluster, External, Pod, PodPort, Service, ServicePort};
+use super::case::{Cluster, External, Life, Pod, PodPort, Service, ServiceKind, ServicePort};
 use super::policy::{Peer, Policy, PortEntry, Requirement, Rule, Selector};
 use ipnet::IpNet;
 use netproof_api::networking::PolicyType;
@@ -42,15 +42,33 @@ fields!(Policy { ingress, egress, types, pods });
 fields!(Rule { peers, ports });
 fields!(Selector { expressions, labels });
 fields!(PodPort { name });
-fields!(Service { ports, selector, node_port });
-fields!(Pod { labels, ports, host_network });
-fields!(Cluster { externals, nat_outgoing });
+fields!(Service { ports, selector, kind, internal_local, publish_not_ready });
+fields!(Pod { labels, ports, host_network, life });
+fields!(Cluster { externals, nat_outgoing, advertised, load_balancer, names });
 fields!(External { ports });
 atoms!(ServicePort);
 
 impl Smaller for bool {
     fn smaller(&self) -> Vec<Self> {
         if *self { vec![false] } else { Vec::new() }
+    }
+}
+
+impl Smaller for Life {
+    fn smaller(&self) -> Vec<Self> {
+        if *self == Life::Runs { Vec::new() } else { vec![Life::Runs] }
+    }
+}
+
+impl Smaller for ServiceKind {
+    fn smaller(&self) -> Vec<Self> {
+        let less = match *self {
+            ServiceKind::ClusterIp => return Vec::new(),
+            ServiceKind::Headless | ServiceKind::NodePort { local: false } => None,
+            ServiceKind::NodePort { local: true } => Some(ServiceKind::NodePort { local: false }),
+            ServiceKind::LoadBalancer { local } => Some(ServiceKind::NodePort { local }),
+        };
+        std::iter::once(ServiceKind::ClusterIp).chain(less).collect()
     }
 }
 

@@ -2,13 +2,19 @@
 
 use super::case::Case;
 use super::generate::{Fixed, generate};
+use super::random::Random;
 use super::text::{About, text};
+use super::visits;
 use crate::format::{Options, load_text};
 use netproof_api::Source;
+use netproof_oracle::Profile;
+
+fn about() -> About {
+    About { name: "case".into(), description: "A case.".into(), ..About::default() }
+}
 
 fn written(seed: u64, number: usize, states: usize) -> String {
-    let about = About { name: "case".into(), description: "A case.".into(), ..About::default() };
-    text(&generate(seed, number, states, Fixed::default()), &about)
+    text(&generate(seed, number, states, Fixed::default()), &about())
 }
 
 #[test]
@@ -51,6 +57,21 @@ fn nothing_is_never_drawn() {
         "hostNetwork",
         "ready: false",
         "type: NodePort",
+        "type: LoadBalancer",
+        "clusterIP: None",
+        "externalTrafficPolicy: Local",
+        "internalTrafficPolicy: Local",
+        "publishNotReadyAddresses: true",
+        "terminating: true",
+        "phase: Succeeded",
+        "advertised: [cluster-ips]",
+        "loadBalancer: {}",
+        "service-name",
+        "namespace: \"0\"",
+        "namespace/x]",
+        "nnn0, namespace",
+        "port: 53",
+        "10.96.64.",
         "external:",
         "/sctp",
         "/udp",
@@ -92,7 +113,44 @@ fn nothing_is_never_drawn() {
         "delete: [networkpolicy/",
         ":web\"",
         "web:80",
+        "web:900",
     ] {
         assert!(all.contains(words), "no case has {words:?}");
+    }
+}
+
+/// Beside the matrix: what leads to services from everywhere, and what is kept. Every file is valid with it.
+#[test]
+fn every_way_is_gone() {
+    let mut all = String::new();
+    for number in 0..30 {
+        let case = generate(1, number, 12, Fixed::default());
+        let visits = visits::choose(&case, &mut Random::of_case(2, number));
+        let expectations = visits::expectations(&case, &visits, Profile::NETPROOF).unwrap();
+        assert!(expectations.values().any(|of_a_state| !of_a_state.is_empty()), "case {number} goes nowhere");
+        let about = About { expectations, ..about() };
+        let text = text(&case, &about);
+        let loaded = load_text(&Source::new("case.yaml", text.as_str()), &Options::default());
+        loaded.unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        all += &text;
+    }
+    for words in [
+        "flow: node/",
+        "-> node/",
+        ":icmp",
+        "flow: external/e0 -> nodeport/",
+        "flow: external/e0 -> loadbalancer/",
+        "-> loadbalancer/",
+        "flow: node/node1 -> service/",
+        "-> dns/",
+        ":900",
+        "/udp\n",
+        "verdict: deny",
+        "decidedBy: service",
+        "connection: keep",
+        "sees: ip/172",
+        "sees: ip/198",
+    ] {
+        assert!(all.contains(words), "no flow has {words:?}");
     }
 }

@@ -1,10 +1,12 @@
 //! A case as the text of a scenario file. Each state becomes a step with the changes that lead to it.
 
-use super::case::{Case, Labels, Pod, PodPort, Service, ServicePort, State, node_name};
-use super::policy::{Peer, Policy, PortEntry, PortName, Requirement, Rule, Selector};
-use netproof_api::core::TransportProtocol;
+use super::case::{Case, Cluster, Labels, Life, Pod, Service, State};
+use super::objects::{
+    ended_pod, label_changes, list, mapping, peer, pod_port, port_entry, quoted, selector, short_pod,
+    short_service,
+};
+use super::policy::{Policy, Rule};
 use netproof_api::networking::PolicyType;
-use netproof_api::selector::Operator;
 use netproof_model::{Family, NamespacedName};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -29,22 +31,24 @@ pub struct Expected {
     pub flow: String,
     /// The family, where there are two.
     pub family: Option<Family>,
-    /// A line: `verdict: deny`.
-    pub line: String,
+    /// Lines: `verdict: deny`, `sees: ip/10.244.1.62`.
+    pub lines: Vec<String>,
 }
 
 /// The text of a case.
 pub fn text(case: &Case, about: &About) -> String {
-    let mut lines = Lines::default();
+    let mut lines = Lines::of(&case.cluster);
     lines.add(0, "# yaml-language-server: $schema=../../harness/scenario/schema/scenario.json");
     lines.add(0, "apiVersion: netproof/v1alpha1");
     lines.add(0, "kind: Scenario");
     lines.add(0, format!("metadata: {{name: {}}}", about.name));
     lines.add(0, "spec:");
     lines.add(1, format!("description: {}", quoted(&about.description)));
-    lines.cluster(case);
+    lines.cluster();
     if about.only_expectations {
         lines.add(1, "matrix: off");
+    } else if case.cluster.names {
+        lines.add(1, "matrix: {destinations: [pod-ip, service-ip, service-name]}");
     }
     let nothing = State::default();
     let without_policies = match case.states.first() {
@@ -56,7 +60,7 @@ pub fn text(case: &Case, about: &About) -> String {
         let ports = list(external.ports.iter().map(pod_port));
         format!("external: {{name: {name}, addresses: {}, ports: {ports}}}", list(addresses))
     });
-    let mut objects = Lines::default();
+    let mut objects = Lines::of(&case.cluster);
     externals.for_each(|external| objects.item(2, [external]));
     objects.applied(2, &nothing, &without_policies);
     lines.field(1, "objects", objects);
@@ -68,10 +72,10 @@ pub fn text(case: &Case, about: &About) -> String {
         match about.expectations.get(&index) {
             Some(all) if !all.is_empty() => {
                 lines.add(3, "expect:");
-                for Expected { flow, family, line } in all {
+                for Expected { flow, family, lines: says } in all {
                     let family = family.map(|family| format!("family: {family}"));
-                    let fields = [Some(format!("flow: {flow}")), family, Some(line.clone())];
-                    lines.item(4, fields.into_iter().flatten());
+                    let flow = std::iter::once(format!("flow: {flow}"));
+                    lines.item(4, flow.chain(family).chain(says.iter().cloned()));
                 }
             }
             // The other states lead there.
@@ -80,17 +84,23 @@ pub fn text(case: &Case, about: &About) -> String {
         }
         before = state;
     }
-    lines.0
+    lines.text
 }
 
-/// Lines of YAML; a level of indentation is two spaces.
-#[derive(Default)]
-struct Lines(String);
+/// Lines of YAML about the objects of a cluster; a level of indentation is two spaces.
+struct Lines<'a> {
+    cluster: &'a Cluster,
+    text: String,
+}
 
-impl Lines {
+impl<'a> Lines<'a> {
+    fn of(cluster: &'a Cluster) -> Lines<'a> {
+        Lines { cluster, text: String::new() }
+    }
+
     fn add(&mut self, level: usize, line: impl Display) {
         // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "{:1$}{line}", "", level * 2);
+        let _ = writeln!(self.text, "{:1$}{line}", "", level * 2);
     }
 
     /// An item of a list whose dash is at `level`: a mapping of these lines.
@@ -103,14 +113,14 @@ impl Lines {
 
     /// A list, or nothing where it has no item.
     fn field(&mut self, level: usize, name: &str, items: Lines) {
-        if !items.0.is_empty() {
+        if !items.text.is_empty() {
             self.add(level, format!("{name}:"));
-            self.0.push_str(&items.0);
+            self.text.push_str(&items.text);
         }
     }
 
-    fn cluster(&mut self, case: &Case) {
-        let cluster = &case.cluster;
+    fn cluster(&mut self) {
+        let cluster = self.cluster;
         self.add(1, "topology:");
         self.add(2, format!("wiring: {}", cluster.wiring));
         self.add(2, format!("family: {}", cluster.family));
@@ -119,26 +129,32 @@ impl Lines {
         if cluster.nat_outgoing {
             self.add(2, "natOutgoing: true");
         }
+        if cluster.advertised {
+            self.add(2, "advertised: [cluster-ips]");
+        }
+        if cluster.load_balancer {
+            self.add(2, "loadBalancer: {}");
+        }
     }
 
-    /// What leads from one state to the next. Where pods go they go first, so that their addresses are free.
+    /// What leads from one state to the next. Where pods and services go they go first, so that their addresses
+    /// are free. A namespace takes along what is in it.
     fn changes(&mut self, before: &State, after: &State) {
-        let mut deleted: Vec<String> = gone("networkpolicy", &before.policies, &after.policies);
-        deleted.extend(gone("service", &before.services, &after.services));
-        let another = |name: &&NamespacedName| match (before.pods.get(*name), after.pods.get(*name)) {
-            (Some(before), Some(after)) => after.is_another(before),
-            (before, _) => before.is_some(),
-        };
-        deleted.extend(before.pods.keys().filter(another).map(|name| format!("pod/{name}")));
         let (old, new) = (&before.namespaces, &after.namespaces);
+        let stays = |name: &NamespacedName| new.contains_key(&name.namespace);
+        let never = |_: &Policy, _: &Policy| false;
+        let mut deleted = gone("networkpolicy", (&before.policies, &after.policies), stays, never);
+        let policies = deleted.len();
+        deleted.extend(gone("service", (&before.services, &after.services), stays, Service::is_another));
+        deleted.extend(gone("pod", (&before.pods, &after.pods), stays, Pod::is_another));
         deleted.extend(old.keys().filter(|it| !new.contains_key(*it)).map(|it| format!("namespace/{it}")));
         let labelled = labelled(before, after);
         // At once, where no address changes hands.
-        if !deleted.iter().any(|name| name.starts_with("pod/")) {
-            let mut applied = Lines::default();
+        if deleted.len() == policies {
+            let mut applied = Lines::of(self.cluster);
             applied.applied(4, before, after);
             self.field(3, "apply", applied);
-            let mut labels = Lines::default();
+            let mut labels = Lines::of(self.cluster);
             labelled.iter().for_each(|line| labels.add(4, line));
             self.field(3, "label", labels);
             if !deleted.is_empty() {
@@ -148,11 +164,11 @@ impl Lines {
         }
         self.add(3, "changes:");
         self.item(4, [format!("delete: {}", list(deleted))]);
-        let mut applied = Lines::default();
+        let mut applied = Lines::of(self.cluster);
         applied.applied(6, before, after);
-        if !applied.0.is_empty() {
+        if !applied.text.is_empty() {
             self.item(4, ["apply:".to_owned()]);
-            self.0.push_str(&applied.0);
+            self.text.push_str(&applied.text);
         }
         if !labelled.is_empty() {
             self.item(4, ["label:".to_owned()]);
@@ -169,17 +185,24 @@ impl Lines {
             if name == "default" {
                 continue;
             }
-            self.item(level, [format!("namespace: {{name: {name}, labels: {}}}", mapping(labels))]);
+            self.item(level, [format!("namespace: {{name: {}, labels: {}}}", quoted(name), mapping(labels))]);
         }
-        for (name, pod) in &after.pods {
-            let same = before.pods.get(name).is_some_and(|it| !pod.is_another(it) && it.ready == pod.ready);
-            if !same {
-                self.item(level, [format!("pod: {{{}}}", short_pod(name, pod))]);
+        // Those that have ended leave their addresses to the others.
+        let (ended, others): (Vec<_>, Vec<_>) =
+            after.pods.iter().partition(|(_, pod)| pod.life == Life::Ended);
+        for (name, pod) in ended.into_iter().chain(others) {
+            if !before.pods.get(name).is_some_and(|it| pod.is_as(it)) {
+                let one = match pod.life {
+                    Life::Ended => ended_pod(name, pod),
+                    Life::Runs | Life::Terminates => format!("pod: {{{}}}", short_pod(name, pod)),
+                };
+                self.item(level, [one]);
             }
         }
         for (name, service) in &after.services {
             if before.services.get(name) != Some(service) {
-                self.item(level, [format!("service: {{{}}}", short_service(name, service))]);
+                let short = short_service(name, service, self.cluster);
+                self.item(level, [format!("service: {{{short}}}")]);
             }
         }
         for (name, policy) in &after.policies {
@@ -194,7 +217,7 @@ impl Lines {
         let head = [
             "apiVersion: networking.k8s.io/v1".to_owned(),
             "kind: NetworkPolicy".to_owned(),
-            format!("metadata: {{name: {name}, namespace: {namespace}}}"),
+            format!("metadata: {{name: {}, namespace: {}}}", quoted(name), quoted(namespace)),
             "spec:".to_owned(),
             format!("  podSelector: {}", selector(&policy.pods)),
         ];
@@ -231,12 +254,17 @@ impl Lines {
     }
 }
 
+/// What goes of one kind, and what gives way to another one of its name; of those whose namespace stays.
 fn gone<V>(
     kind: &str,
-    before: &BTreeMap<NamespacedName, V>,
-    after: &BTreeMap<NamespacedName, V>,
+    (before, after): (&BTreeMap<NamespacedName, V>, &BTreeMap<NamespacedName, V>),
+    stays: impl Fn(&NamespacedName) -> bool,
+    is_another: impl Fn(&V, &V) -> bool,
 ) -> Vec<String> {
-    before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{kind}/{name}")).collect()
+    let goes = |(name, old): &(&NamespacedName, &V)| {
+        stays(name) && after.get(*name).is_none_or(|new| is_another(new, old))
+    };
+    before.iter().filter(goes).map(|(name, _)| format!("{kind}/{name}")).collect()
 }
 
 /// Lines for the objects whose labels change, and of pods nothing else.
@@ -251,133 +279,10 @@ fn labelled(before: &State, after: &State) -> Vec<String> {
         }
     }
     for (name, pod) in &after.pods {
-        let old = before.pods.get(name).filter(|it| !pod.is_another(it) && it.ready == pod.ready);
+        let old = before.pods.get(name).filter(|it| pod.is_as(it));
         if let Some(old) = old.filter(|old| old.labels != pod.labels) {
             lines.push(format!("pod/{name}: {}", label_changes(&old.labels, &pod.labels)));
         }
     }
     lines
-}
-
-fn label_changes(old: &Labels, new: &Labels) -> String {
-    let gone = old.keys().filter(|key| !new.contains_key(*key)).map(|key| format!("{}: null", quoted(key)));
-    let set = new.iter().filter(|(key, value)| old.get(*key) != Some(value));
-    let set = set.map(|(key, value)| format!("{}: {}", quoted(key), quoted(value)));
-    braces(gone.chain(set))
-}
-
-fn short_pod(name: &NamespacedName, pod: &Pod) -> String {
-    let NamespacedName { namespace, name } = name;
-    let node = node_name(pod.node);
-    let mut text =
-        format!("name: {name}, namespace: {namespace}, labels: {}, node: {node}", mapping(&pod.labels));
-    if pod.host_network {
-        text.push_str(", hostNetwork: true");
-    } else {
-        let addresses = pod.addresses().map(|address| quoted(&address.to_string()));
-        text.push_str(&format!(", ip: {}", list(addresses)));
-    }
-    text.push_str(&format!(", ports: {}", list(pod.ports.iter().map(pod_port))));
-    if !pod.ready {
-        text.push_str(", ready: false");
-    }
-    text
-}
-
-fn short_service(name: &NamespacedName, service: &Service) -> String {
-    let NamespacedName { namespace, name } = name;
-    let port =
-        |it: &ServicePort| quoted(&format!("{}:{}{}", it.number, it.target, protocol_suffix(it.protocol)));
-    let ports = list(service.ports.iter().map(port));
-    let kind = if service.node_port { ", type: NodePort" } else { "" };
-    let selector = mapping(&service.selector);
-    format!("name: {name}, namespace: {namespace}{kind}, selector: {selector}, ports: {ports}")
-}
-
-fn pod_port(port: &PodPort) -> String {
-    let name = port.name.as_ref().map(|name| format!("{name}:")).unwrap_or_default();
-    quoted(&format!("{name}{}", flow_port(port.number, port.protocol)))
-}
-
-/// A port as flows name it: `80`, `53/udp`.
-pub fn flow_port(number: u16, protocol: TransportProtocol) -> String {
-    format!("{number}{}", protocol_suffix(protocol))
-}
-
-fn protocol_suffix(protocol: TransportProtocol) -> &'static str {
-    match protocol {
-        TransportProtocol::Tcp => "",
-        TransportProtocol::Udp => "/udp",
-        TransportProtocol::Sctp => "/sctp",
-    }
-}
-
-fn peer(peer: &Peer) -> String {
-    match peer {
-        Peer::Pods(pods) => format!("{{podSelector: {}}}", selector(pods)),
-        Peer::Namespaces(namespaces) => format!("{{namespaceSelector: {}}}", selector(namespaces)),
-        Peer::PodsOfNamespaces(namespaces, pods) => {
-            format!("{{namespaceSelector: {}, podSelector: {}}}", selector(namespaces), selector(pods))
-        }
-        Peer::Block(cidr, except) => {
-            let range = |range: &ipnet::IpNet| quoted(&range.to_string());
-            let except = except.as_ref().map(|all| format!(", except: {}", list(all.iter().map(range))));
-            format!("{{ipBlock: {{cidr: {}{}}}}}", range(cidr), except.unwrap_or_default())
-        }
-    }
-}
-
-fn port_entry(entry: &PortEntry) -> String {
-    let protocol = entry.protocol.map(|protocol| format!("protocol: {protocol}"));
-    let port = entry.port.as_ref().map(|port| match port {
-        PortName::Number(number) => format!("port: {number}"),
-        PortName::Name(name) => format!("port: {}", quoted(name)),
-    });
-    let end = entry.end.map(|end| format!("endPort: {end}"));
-    braces([protocol, port, end].into_iter().flatten())
-}
-
-fn selector(selector: &Selector) -> String {
-    let labels = selector.labels.as_ref().map(|labels| format!("matchLabels: {}", mapping(labels)));
-    let requirement = |it: &Requirement| {
-        let Requirement { key, operator, values } = it;
-        let word = match operator {
-            Operator::In => "In",
-            Operator::NotIn => "NotIn",
-            Operator::Exists => "Exists",
-            Operator::DoesNotExist => "DoesNotExist",
-        };
-        let values =
-            (!values.is_empty()).then(|| format!(", values: {}", list(values.iter().map(|it| quoted(it)))));
-        format!("{{key: {}, operator: {word}{}}}", quoted(key), values.unwrap_or_default())
-    };
-    let expressions = selector.expressions.as_ref();
-    let expressions =
-        expressions.map(|all| format!("matchExpressions: {}", list(all.iter().map(requirement))));
-    braces([labels, expressions].into_iter().flatten())
-}
-
-fn mapping(labels: &Labels) -> String {
-    braces(labels.iter().map(|(key, value)| format!("{}: {}", quoted(key), quoted(value))))
-}
-
-fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
-    format!("[{}]", joined(items))
-}
-
-fn braces<T: Display>(items: impl IntoIterator<Item = T>) -> String {
-    format!("{{{}}}", joined(items))
-}
-
-fn joined<T: Display>(items: impl IntoIterator<Item = T>) -> String {
-    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// A string as YAML reads it back: plain where nothing in it means anything.
-fn quoted(text: &str) -> String {
-    const WORDS: [&str; 7] = ["true", "false", "null", "yes", "no", "on", "off"];
-    let plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-./".contains(&byte))
-        && !WORDS.contains(&text.to_ascii_lowercase().as_str());
-    if plain { text.to_owned() } else { format!("{text:?}") }
 }

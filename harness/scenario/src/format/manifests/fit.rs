@@ -16,13 +16,16 @@ use std::net::IpAddr;
 /// The first addresses of a node's range are the network's and its gateway's.
 const FIRST_OF_A_POD: u128 = 2;
 
+/// How many ranges are tried for a spare one.
+const MOST_STEPS: u128 = 4096;
+
 /// What the manifests say about places.
 struct Said<'a> {
     /// In the order in which they are written.
     nodes: Vec<&'a Node>,
     pods: Vec<&'a Pod>,
     services: Vec<&'a Service>,
-    /// Every node that something runs on, by name.
+    /// Every node that something runs on, or is to run on, by name.
     named: BTreeSet<&'a str>,
 }
 
@@ -48,30 +51,31 @@ pub(super) fn topology(
     if !said.nodes.is_empty() || !said.named.is_empty() {
         topology.nodes = said.topology_nodes(topology.family);
     }
-    let others = said.pod_ranges(&topology);
-    let mut taken: Vec<IpNet> = others.clone();
+    let other_pods = said.pod_ranges(&topology);
+    let mut taken: Vec<IpNet> = other_pods.clone();
     taken.extend(topology.nodes.iter().flat_map(|node| &node.addresses).copied().map(IpNet::from));
     taken.extend(said.services.iter().flat_map(|service| outside(service)).map(IpNet::from));
-    let count = topology.nodes.len();
-    let mut fit = |usual: &PerFamily<IpNet>, given: &[IpAddr], size: fn(usize, IpNet) -> u8| {
-        let mut of = |family: Family, usual: IpNet| {
-            let range =
-                services(given, family, &taken).unwrap_or_else(|| spare(usual, size(count, usual), &taken));
-            taken.push(range);
-            range
-        };
-        PerFamily { ipv4: of(Family::Ipv4, usual.ipv4), ipv6: of(Family::Ipv6, usual.ipv6) }
-    };
     let cluster_ips: Vec<IpAddr> =
-        said.services.iter().flat_map(|it| it.cluster_ips.iter().copied()).collect();
-    let ranges = &usual.ranges;
-    topology.ranges = Ranges {
-        services: fit(&ranges.services, &cluster_ips, |_, usual| usual.prefix_len()),
-        // The first part is left out, and so are the network's address and the router's.
-        pods: fit(&ranges.pods, &[], |nodes, usual| for_parts(nodes + 1, usual, node_part(usual))),
-        nodes: fit(&ranges.nodes, &[], |nodes, usual| for_parts(nodes + 3, usual, usual.max_prefix_len())),
-        other_pods: others,
-    };
+        said.services.iter().flat_map(|service| service.cluster_ips.iter().copied()).collect();
+    let (usual, count) = (&usual.ranges, topology.nodes.len());
+    let services = per_family(|family| {
+        let around = around_cluster_ips(&cluster_ips, family, &taken);
+        around.unwrap_or_else(|| spare(*usual.services.get(family), &taken))
+    });
+    taken.extend([services.ipv4, services.ipv6]);
+    // The first part is left out.
+    let pods = per_family(|family| {
+        let part = if family == Family::Ipv4 { 24 } else { 64 };
+        spare(with_parts(*usual.pods.get(family), part, count + 1), &taken)
+    });
+    taken.extend([pods.ipv4, pods.ipv6]);
+    // The addresses of the network and of the router come first, and IPv4's broadcast last.
+    let nodes = per_family(|family| {
+        let range = *usual.nodes.get(family);
+        spare(with_parts(range, range.max_prefix_len(), count + 3), &taken)
+    });
+    taken.extend([nodes.ipv4, nodes.ipv6]);
+    topology.ranges = Ranges { pods, other_pods, services, nodes };
     for host in &mut topology.externals {
         step_aside(host, &taken);
     }
@@ -87,7 +91,7 @@ impl<'a> Said<'a> {
             match &located.object {
                 Object::Node(node) => said.nodes.push(node),
                 Object::Pod(pod) => {
-                    said.named.extend(pod.node_name.as_deref());
+                    said.named.extend(pod.node_name.as_deref().filter(|_| !pod.phase.has_ended()));
                     said.pods.push(pod);
                 }
                 Object::Service(service) => said.services.push(service),
@@ -102,7 +106,7 @@ impl<'a> Said<'a> {
         self.nodes.is_empty()
             && self.named.is_empty()
             && self.pods.iter().all(|pod| pod.pod_ips.is_empty())
-            && self.services.iter().all(|it| it.cluster_ips.is_empty() && outside(it).next().is_none())
+            && self.services.iter().all(|service| service.cluster_ips.is_empty())
     }
 
     /// The families that pods have addresses of; if they have none, those of the nodes' ranges, of services,
@@ -170,7 +174,7 @@ impl<'a> Said<'a> {
             let is_last = family == Family::Ipv4 && *address == range.broadcast();
             range.contains(address) && offset >= FIRST_OF_A_POD && !is_last
         };
-        let of_pods = self.own_network().all(|pod| {
+        let of_pods = self.own_network().filter(|pod| !pod.phase.has_ended()).all(|pod| {
             let mut addresses = pod.pod_ips.iter().filter(|address| Family::of(**address) == family);
             match pod.node_name.as_deref() == Some(node) {
                 true => addresses.all(usable),
@@ -222,9 +226,6 @@ impl<'a> Said<'a> {
         if !services.is_empty() {
             parts.push(format!("services in {}", list(services)));
         }
-        if parts.is_empty() {
-            parts.push("services from outside".to_owned());
-        }
         format!(
             "the cluster is as the manifests say: {}; what has no address gets a free one",
             parts.join(", ")
@@ -238,50 +239,45 @@ fn outside(service: &Service) -> impl Iterator<Item = IpAddr> {
     service.external_ips.iter().copied().chain(balancer)
 }
 
+fn per_family(range: impl Fn(Family) -> IpNet) -> PerFamily<IpNet> {
+    PerFamily { ipv4: range(Family::Ipv4), ipv6: range(Family::Ipv6) }
+}
+
 /// The smallest range around these cluster IPs that has room for others, as long as nobody else is in it;
 /// neither its first nor its last address is one of them. `None` without any.
-fn services(given: &[IpAddr], family: Family, taken: &[IpNet]) -> Option<IpNet> {
+fn around_cluster_ips(given: &[IpAddr], family: Family, taken: &[IpNet]) -> Option<IpNet> {
     let given: Vec<IpAddr> = given.iter().copied().filter(|it| Family::of(*it) == family).collect();
-    let around = given.iter().copied().map(IpNet::from).reduce(around_both)?;
     let on_edge = |range: &IpNet| given.iter().any(|it| *it == range.network() || *it == range.broadcast());
-    let mut range = around;
+    let mut range = given.iter().copied().map(IpNet::from).reduce(around_both)?;
     while on_edge(&range)
         && let Some(wider) = range.supernet()
     {
         range = wider;
     }
     let roomy = widened(range, range.max_prefix_len() - 8);
-    let free = |range: &IpNet| !taken.iter().any(|other| other.contains(range) || range.contains(other));
-    Some(if free(&roomy) && !on_edge(&roomy) { roomy } else { range })
+    Some(if is_free(&roomy, taken) && !on_edge(&roomy) { roomy } else { range })
 }
 
-/// The usual range with this prefix length, or the nearest one below it in which nobody has an address; the
-/// usual one if there is none.
-fn spare(usual: IpNet, length: u8, taken: &[IpNet]) -> IpNet {
-    let usual = widened(usual, length);
-    let step = 1u128.checked_shl(u32::from(usual.max_prefix_len() - length)).unwrap_or(u128::MAX);
-    let first = number(usual.network());
-    // Within a private range there are no more steps than that.
-    let below = (0..4096u128).map_while(|steps| {
-        let network = first.checked_sub(steps.checked_mul(step)?)?;
-        IpNet::new(address(Family::of(usual.addr()), network), length).ok()
+/// The range, or the nearest one of its size below it in which nobody has an address; the range if there is
+/// none.
+fn spare(range: IpNet, taken: &[IpNet]) -> IpNet {
+    let (first, length) = (number(range.network()), range.prefix_len());
+    let size = 1u128.checked_shl(u32::from(range.max_prefix_len() - length)).unwrap_or(u128::MAX);
+    let mut below = (0..MOST_STEPS).map_while(|steps| {
+        let network = first.checked_sub(size.checked_mul(steps)?)?;
+        IpNet::new(address(Family::of(range.addr()), network), length).ok()
     });
-    let is_free = |range: &IpNet| !taken.iter().any(|other| other.contains(range) || range.contains(other));
-    below.into_iter().find(is_free).unwrap_or(usual)
+    below.find(|range| is_free(range, taken)).unwrap_or(range)
 }
 
-/// The prefix length of a range that has so many parts, if the usual one is too small for them.
-fn for_parts(parts: usize, usual: IpNet, part: u8) -> u8 {
-    let bits = usize::BITS - parts.saturating_sub(1).leading_zeros();
-    usual.prefix_len().min(part.saturating_sub(u8::try_from(bits).unwrap_or(u8::MAX)))
+/// The range, made so wide that it has at least so many parts of this prefix length.
+fn with_parts(range: IpNet, part: u8, count: usize) -> IpNet {
+    let bits = usize::BITS - count.saturating_sub(1).leading_zeros();
+    widened(range, part.saturating_sub(u8::try_from(bits).unwrap_or(u8::MAX)))
 }
 
-/// The prefix length of a node's part of the range of pods.
-fn node_part(range: IpNet) -> u8 {
-    match range {
-        IpNet::V4(_) => 24,
-        IpNet::V6(_) => 64,
-    }
+fn is_free(range: &IpNet, taken: &[IpNet]) -> bool {
+    !taken.iter().any(|other| other.contains(range) || range.contains(other))
 }
 
 /// A host outside the cluster makes room for whoever has its address.

@@ -52,15 +52,19 @@ const STANDARD_INPUT: &str = "-";
 /// # Errors
 /// Everything that is wrong with any of them.
 pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics> {
-    let name = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
+    let is_input = |path: &PathBuf| path.as_os_str() == STANDARD_INPUT;
+    let names = paths.iter().map(|path| match is_input(path) {
+        true => "standard input".to_owned(),
+        false => path.display().to_string(),
+    });
+    let name = names.collect::<Vec<_>>().join(" ");
     let mut problems = Problems::default();
     let mut texts = Vec::new();
     let mut add = |source: Result<Arc<Source>, Diagnostics>, named: bool| match source {
         Ok(source) => texts.push((source, named)),
         Err(errors) => problems.extend(errors),
     };
-    let (input, paths): (Vec<_>, Vec<_>) =
-        paths.iter().cloned().partition(|path| path.as_os_str() == STANDARD_INPUT);
+    let (input, paths): (Vec<PathBuf>, Vec<PathBuf>) = paths.iter().cloned().partition(is_input);
     if !input.is_empty() {
         add(Source::standard_input(), true);
     }
@@ -191,7 +195,8 @@ fn made_already(objects: &mut Vec<Located>) -> Option<String> {
     (!notes.is_empty()).then(|| notes.join("; "))
 }
 
-/// Passes over Nodes that the topology lacks. One that fits has their addresses, too.
+/// Passes over Nodes that the topology lacks. One that fits has their addresses, and every node but those that
+/// only pods which have ended were on.
 fn nodes_of_topology(
     objects: &mut Vec<Located>,
     topology: &Topology,
@@ -199,11 +204,19 @@ fn nodes_of_topology(
     passed_over: &mut BTreeMap<String, usize>,
 ) {
     objects.retain_mut(|located| {
-        let Object::Node(node) = &mut located.object else { return true };
+        let is_there = |name: &str| topology.node_index(name).is_some();
+        let node = match &mut located.object {
+            Object::Node(node) => node,
+            Object::Pod(pod) if fits && pod.phase.has_ended() => {
+                pod.node_name = pod.node_name.take().filter(|name| is_there(name));
+                return true;
+            }
+            _ => return true,
+        };
         if fits {
             (node.addresses, node.pod_cidrs) = (Vec::new(), Vec::new());
         }
-        let is_there = topology.node_index(&node.metadata.name).is_some();
+        let is_there = is_there(&node.metadata.name);
         if !is_there {
             *passed_over.entry("Node".to_owned()).or_default() += 1;
         }
