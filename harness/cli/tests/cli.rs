@@ -443,7 +443,7 @@ fn validate_says_what_is_wrong_and_where() {
         ("matches-nothing.yaml", &GOOD.replace("matchLabels: {app: web}", "matchLabels: {app: wep}")),
     ]);
     insta::assert_snapshot!(
-        ["good.yaml", "unknown-key.yaml", "unknown-pod.yaml", "empty.yaml", "nowhere.yaml",]
+        ["good.yaml", "unknown-key.yaml", "unknown-pod.yaml", "empty.yaml", "nowhere.yaml", "pod/web:80"]
             .map(|file| format!("$ netproof validate {file}\n{}", folder.run(&["validate", file])))
             .join("\n")
     );

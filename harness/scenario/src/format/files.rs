@@ -26,6 +26,12 @@ pub struct Search {
     found: Vec<Found>,
 }
 
+/// Whether somebody means one end of a flow, `pod/web:80`, and no path.
+fn is_an_end(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    ["pod/", "node/", "external/", "service/", "nodeport/", "dns/"].iter().any(|kind| text.starts_with(kind))
+}
+
 impl Search {
     /// In folders, for what `wanted` takes.
     pub fn new(wanted: fn(&Path) -> bool) -> Search {
@@ -37,7 +43,12 @@ impl Search {
         for path in paths {
             if let Err(error) = self.path(path) {
                 let place = Source::new(path.display().to_string(), "");
-                let help = "name a scenario file, or a folder with scenarios in it";
+                let help = match is_an_end(path) {
+                    true => {
+                        "what is named here is a file or a folder; flows and their ends have options (--help)"
+                    }
+                    false => "name a scenario file, or a folder with scenarios in it",
+                };
                 let error = Diagnostic::error(format!("cannot read it: {error}"));
                 problems.push(error.in_source(&place).help(help));
             }

@@ -13,9 +13,8 @@ const TEMPLATE_HASH: &str = "pod-template-hash";
 type Reference = (String, String, String);
 
 /// Takes away workloads whose pods are there, or the workload that made them, and the EndpointSlices of
-/// services that select pods: the control plane makes those anew. How many workloads have their pods there
-/// already, and how many slices there were.
-pub(super) fn take_away(objects: &mut Vec<Located>) -> (usize, usize) {
+/// services that select pods: the control plane makes those anew. A sentence about it, if there is anything.
+pub(super) fn take_away(objects: &mut Vec<Located>) -> Option<String> {
     let owners = owners_of_pods(objects);
     let workloads: HashSet<Reference> = objects
         .iter()
@@ -43,7 +42,23 @@ pub(super) fn take_away(objects: &mut Vec<Located>) -> (usize, usize) {
             _ => true,
         }
     });
-    (idle, slices)
+    note(idle, slices)
+}
+
+/// How many workloads have their pods there already, and how many slices there were.
+fn note(idle: usize, slices: usize) -> Option<String> {
+    let idle = match idle {
+        0 => None,
+        1 => Some("1 workload makes no pods, as its pods are here".to_owned()),
+        many => Some(format!("{many} workloads make no pods, as their pods are here")),
+    };
+    let slices = match slices {
+        0 => None,
+        1 => Some("1 EndpointSlice is made anew from its service and pods".to_owned()),
+        many => Some(format!("{many} EndpointSlices are made anew from their services and pods")),
+    };
+    let notes: Vec<String> = idle.into_iter().chain(slices).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// Whose pods are there: the controller of each, and the Deployment above a ReplicaSet.

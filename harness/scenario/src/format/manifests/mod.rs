@@ -7,9 +7,10 @@
 
 mod fit;
 mod made;
+mod texts;
 
 use super::document::{self, Problems};
-use super::files::{self, Found};
+use super::files;
 use super::library::{self, Library};
 use super::lint::Lint;
 use super::objects::Placed;
@@ -44,57 +45,14 @@ pub fn has_scenarios(paths: &[PathBuf]) -> bool {
     })
 }
 
-/// The path that stands for standard input.
-const STANDARD_INPUT: &str = "-";
-
 /// Reads every manifest at or below the paths, or from standard input (`-`), as the objects of one cluster.
 ///
 /// # Errors
 /// Everything that is wrong with any of them.
 pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics> {
-    let is_input = |path: &PathBuf| path.as_os_str() == STANDARD_INPUT;
-    let names = paths.iter().map(|path| match is_input(path) {
-        true => "standard input".to_owned(),
-        false => path.display().to_string(),
-    });
-    let name = names.collect::<Vec<_>>().join(" ");
     let mut problems = Problems::default();
-    let mut texts = Vec::new();
-    let mut add = |source: Result<Arc<Source>, Diagnostics>, named: bool| match source {
-        Ok(source) => texts.push((source, named)),
-        Err(errors) => problems.extend(errors),
-    };
-    let (input, paths): (Vec<PathBuf>, Vec<PathBuf>) = paths.iter().cloned().partition(is_input);
-    if !input.is_empty() {
-        add(Source::standard_input(), true);
-    }
-    let mut unreadable = Problems::default();
-    let found = files::Search::new(files::may_be_manifest).find(&paths, &mut unreadable);
-    let ingredients: Vec<&Path> =
-        found.iter().filter_map(|found| unrendered(&found.path)?.0.parent()).collect();
-    for Found { path, named, .. } in &found {
-        if let Some((path, error)) = unrendered(path) {
-            unreadable.push(error.in_source(&Source::new(path.display().to_string(), "")));
-        } else if !ingredients.iter().any(|folder| path.starts_with(folder)) {
-            add(Source::read(path), *named);
-        }
-    }
-    problems.extend(unreadable.into_vec());
-    read(name, texts, options, problems)
-}
-
-/// The file that says that its folder is to be rendered before anything is applied, and that error.
-fn unrendered(path: &Path) -> Option<(&Path, Diagnostic)> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (what, command) = match path.file_name()?.to_str()? {
-        "kustomization.yaml" | "kustomization.yml" => ("a kustomization", "kubectl kustomize"),
-        "Chart.yaml" => ("a Helm chart", "helm template"),
-        _ => return None,
-    };
-    let message =
-        format!("this folder is {what}: what is applied is made of its files, and is not what they say");
-    let help = format!("render it, and read the result: {command} {} | netproof matrix -", folder.display());
-    Some((path, Diagnostic::error(message).help(help)))
+    let texts = texts::read(paths, &mut problems);
+    read(texts::name(paths), texts, options, problems)
 }
 
 /// The manifests of one text, for tests.
@@ -122,7 +80,7 @@ fn read(
         problems.push(Diagnostic::error(message).help("name files or folders of Kubernetes objects"));
     }
     if let Some(named) = topology_of(options, &mut problems).filter(|_| problems.errors() == 0) {
-        loaded.notes.extend(made_already(&mut objects));
+        loaded.notes.extend(made::take_away(&mut objects));
         let (wiring, family) = (options.wiring.unwrap_or(named.wiring), options.family);
         let fit = match options.topology {
             Some(_) => None,
@@ -176,23 +134,6 @@ fn text(
             Err(errors) => problems.extend(errors),
         }
     }
-}
-
-/// What is not made again, and a sentence about it, if there is anything.
-fn made_already(objects: &mut Vec<Located>) -> Option<String> {
-    let (workloads, slices) = made::take_away(objects);
-    let workloads = match workloads {
-        0 => None,
-        1 => Some("1 workload makes no pods, as its pods are here".to_owned()),
-        many => Some(format!("{many} workloads make no pods, as their pods are here")),
-    };
-    let slices = match slices {
-        0 => None,
-        1 => Some("1 EndpointSlice is made anew from its service and pods".to_owned()),
-        many => Some(format!("{many} EndpointSlices are made anew from their services and pods")),
-    };
-    let notes: Vec<String> = workloads.into_iter().chain(slices).collect();
-    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// Passes over Nodes that the topology lacks. One that fits has their addresses, and every node but those that
