@@ -147,7 +147,10 @@ fn matrix_predicts_without_a_sandbox() {
     assert_eq!(json["format"], "netproof.matrix/v1alpha1");
     assert_eq!(json["passedOver"]["ConfigMap"], 1);
     assert_eq!(json["impliedNamespaces"], serde_json::json!(["shop"]));
-    assert_eq!(json["cells"], serde_json::json!({"allowed": 6, "denied": 8, "open": 0, "differ": null}));
+    assert_eq!(
+        json["cells"],
+        serde_json::json!({"allowed": 6, "denied": 8, "unreachable": 0, "open": 0, "differ": null})
+    );
     let table = &json["tables"][0];
     assert_eq!((&table["port"], &table["observed"]), (&"6379".into(), &serde_json::Value::Null));
 }

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         trial("who_decided_is_a_visible_skip", who_decided_is_a_visible_skip),
         trial("one_that_enforces_nothing_fails_each_deny", one_that_enforces_nothing_fails_each_deny),
         trial("a_wrong_one_fails_the_case_that_shows_it", a_wrong_one_fails_the_case_that_shows_it),
+        trial("one_that_denies_without_policies_fails", one_that_denies_without_policies_fails),
         trial("one_that_breaks_is_an_error", one_that_breaks_is_an_error),
         trial("a_command_that_is_none_is_bad_usage", a_command_that_is_none_is_bad_usage),
         trial("it_sees_its_node_and_nothing_else", it_sees_its_node_and_nothing_else),
@@ -178,6 +179,29 @@ fn a_wrong_one_fails_the_case_that_shows_it() {
         assert!(text.contains(&format!("FAIL   {scenario}")), "{fault}: {text}");
         let (code, text) = output(&mut programs.run("agent", &arguments));
         assert_eq!(code, Some(0), "{fault}: {text}");
+    }
+}
+
+/// It denies before there is any policy: that is wrong, too, and no trouble of the machine.
+fn one_that_denies_without_policies_fails() {
+    let programs = Programs::new();
+    let [path, json, scenario] =
+        ["agent.sh", "events.jsonl", "scenario.yaml"].map(|name| programs.file(name));
+    // What policy denies in the end, too: only without it is anything wrong.
+    let text = "{apiVersion: netproof/v1alpha1, kind: Scenario, metadata: {name: two-pods}, spec: {description: Nobody in., \
+                objects: [{pod: {name: a, ports: [80]}}, {pod: {name: b}}], steps: [{name: denied, expect: oracle, apply: [\
+                {apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: nobody}, spec: {}}]}]}}";
+    fs::write(&scenario, text).expect("the scenario is written");
+    let policy = r#"{"type":"ADDED","object":{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"of-its-own","namespace":"default"},"spec":{"podSelector":{},"policyTypes":["Ingress"]}}}"#;
+    let script = format!("sed -u '1s|\"events\": *\\[|&{policy},|' | agent");
+    fs::write(&path, script).expect("the script is written");
+    let (code, text) = output(&mut programs.run(&format!("sh {path}"), &[&scenario, "--json", &json]));
+    assert_eq!(code, Some(1), "{text}");
+    let rehearsed: Vec<Check> =
+        checks(&json).into_iter().filter(|check| check.name.starts_with("rehearsal/")).collect();
+    assert!(rehearsed.iter().any(|check| check.name.contains("/matrix/")), "{text}");
+    for check in rehearsed {
+        assert_eq!(check.status, Status::Failed, "{check:#?}");
     }
 }
 

@@ -162,8 +162,10 @@ impl Sign {
 pub struct Counts {
     /// Allowed.
     pub allowed: usize,
-    /// Denied, by policy or by a service proxy, or without a route.
+    /// Denied, by policy or by a service proxy.
     pub denied: usize,
+    /// To which no route leads.
+    pub unreachable: usize,
     /// Left open by the API, or dependent on the backend.
     pub open: usize,
     /// Whose packets did otherwise.
@@ -177,7 +179,8 @@ impl Matrix {
         for cell in self.tables.iter().flat_map(|table| &table.cells).flatten() {
             match cell.predicted {
                 Sign::Allow => counts.allowed += 1,
-                Sign::Deny | Sign::Drop | Sign::Reject | Sign::Unreachable => counts.denied += 1,
+                Sign::Deny | Sign::Drop | Sign::Reject => counts.denied += 1,
+                Sign::Unreachable => counts.unreachable += 1,
                 Sign::Open | Sign::Varies => counts.open += 1,
                 Sign::NotAsked => {}
             }

@@ -57,8 +57,10 @@ pub struct ObjectsReport {
 pub struct CountsReport {
     /// Allowed.
     pub allowed: usize,
-    /// Denied, by policy or by a service proxy, or without a route.
+    /// Denied, by policy or by a service proxy.
     pub denied: usize,
+    /// To which no route leads.
+    pub unreachable: usize,
     /// Left open by the API, or dependent on the backend.
     pub open: usize,
     /// Whose packets did otherwise; null where none were sent.
@@ -172,6 +174,7 @@ impl Report {
             cells: CountsReport {
                 allowed: counts.allowed,
                 denied: counts.denied,
+                unreachable: counts.unreachable,
                 open: counts.open,
                 differ: probed.then_some(counts.differ),
             },

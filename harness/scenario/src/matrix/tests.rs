@@ -60,7 +60,7 @@ fn choices<T: std::str::FromStr<Err = String>>(words: &[&str]) -> Vec<T> {
 fn a_table_for_each_port() {
     let matrix = asked(&shop(), &Options::default(), &question()).unwrap();
     insta::assert_snapshot!(text(&matrix, None, false));
-    assert_eq!(matrix.counts(), Counts { allowed: 16, denied: 5, open: 0, differ: 0 });
+    assert_eq!(matrix.counts(), Counts { allowed: 16, denied: 5, ..Counts::default() });
 }
 
 #[test]

@@ -183,6 +183,9 @@ fn sums(text: &mut String, matrix: &Matrix) {
     }
     list.push(plural(objects.policies, "policy", "policies"));
     let mut cells = vec![format!("{} allowed", counts.allowed), format!("{} denied", counts.denied)];
+    if counts.unreachable > 0 {
+        cells.push(format!("{} without a route", counts.unreachable));
+    }
     if counts.open > 0 {
         cells.push(format!("{} open", counts.open));
     }

@@ -175,7 +175,7 @@ impl<'a> Walk<'a> {
             self.record(world, step, found)?;
             if let Some(matrix) = matrix {
                 *tried = self.rehearse_cells(world, state, matrix, &mut known.cells)?;
-                self.tell_rehearsal(step, state, matrix, &known.cells);
+                self.tell_rehearsal(step, state, matrix, &known.cells, world.explains());
             }
         }
         Ok(rehearsed)

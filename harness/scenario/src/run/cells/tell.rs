@@ -65,17 +65,19 @@ impl Walk<'_> {
         traced
     }
 
-    /// Of the rehearsal: cells that did without policy something else than the API says.
+    /// Of the rehearsal: cells that did without policy something else than the API says. Where the enforcer leaves no
+    /// evidence of what it denies, what is lost is its doing.
     pub(super) fn tell_wrong_rehearsals(
         &mut self,
         step: &Step,
         bare: &Snapshot,
         wrong: &[(&Predicted, &Observation)],
+        explains: bool,
     ) {
         let answers = Answers::new(bare, self.profile);
         let mut rest = (0, 0);
         for (index, (predicted, observation)) in wrong.iter().enumerate() {
-            let lost = unexplained(observation.outcome, &[]);
+            let lost = unexplained(observation.outcome, &[]).filter(|_| explains);
             if index >= TOLD {
                 *(if lost.is_some() { &mut rest.1 } else { &mut rest.0 }) += 1;
                 continue;
