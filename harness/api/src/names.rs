@@ -1,6 +1,13 @@
 //! The syntax of names, labels and ports, as the API server checks it (apimachinery `validation`). Each
 //! check answers with what is wrong, as the end of a sentence: `"Web" must be ...`.
 
+/// What may have been meant by a name that is wrong: the same in lower case, with `-` for `_` and spaces, if `check`
+/// likes that.
+pub fn likely(name: &str, check: fn(&str) -> Result<(), String>) -> Option<String> {
+    let lower = name.to_lowercase().replace(['_', ' '], "-");
+    check(&lower).is_ok().then_some(lower)
+}
+
 /// A DNS label (RFC 1123): namespaces, containers, ports of services.
 pub fn check_dns_label(name: &str) -> Result<(), String> {
     at_most(name, 63)?;

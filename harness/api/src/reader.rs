@@ -3,6 +3,7 @@
 //! the values count only if no error was reported.
 
 use crate::diagnostic::Diagnostic;
+use crate::names;
 use crate::path;
 use crate::source::{Source, Span};
 use crate::suggest::{did_you_mean, suggestion};
@@ -154,10 +155,9 @@ impl<'a> Field<'a> {
         match check(text) {
             Ok(()) => Some(text),
             Err(problem) => {
-                let lower = text.to_lowercase().replace(['_', ' '], "-");
-                let help = match check(&lower) {
-                    Ok(()) => format!("did you mean `{lower}`?"),
-                    Err(_) => format!("choose another {what}"),
+                let help = match names::likely(text, check) {
+                    Some(likely) => format!("did you mean `{likely}`?"),
+                    None => format!("choose another {what}"),
                 };
                 self.error(format!("the {what} {} {problem}", quote(text)), help);
                 None
@@ -188,7 +188,13 @@ impl<'a> Field<'a> {
                 let message = format!("a number is wanted here, not {}", self.node.describe());
                 self.error(message, format!("write it without quotes: {text}"));
             } else {
-                self.wrong_type("a whole number");
+                // `8e1` is written out as 80, which looks right.
+                let found = match self.node.value {
+                    Value::Float(_) => self.node.written(self.report.source).to_owned(),
+                    _ => self.node.describe().into_owned(),
+                };
+                let message = format!("a whole number is wanted here, not {found}");
+                self.error(message, format!("write a number from {} to {}", range.start(), range.end()));
             }
             return None;
         };

@@ -274,6 +274,13 @@ impl std::str::FromStr for Flow {
                 "write SOURCE -> DESTINATION[:PORT[/PROTOCOL]], as in pod/client -> service/web:80",
             ));
         };
+        if let Some((_, second)) = to.split("->") {
+            let more = Part::new(second.text, second.offset);
+            return Err(more.error(
+                format!("`{}` follows a second arrow", more.text),
+                "a flow has one source and one destination; list several under `flows`",
+            ));
+        }
         let from = source(Part::new(from.text, from.offset))?;
         let (to, port) = destination(Part::new(to.text, to.offset))?;
         Ok(Flow { from, to, port, family: None })
@@ -489,6 +496,7 @@ mod tests {
             ("pod/a -> ip/10.0.0:80", "10.0.0"),
             ("pod/a -> ip/[fd00::1:80", "[fd00::1:80"),
             ("pod/a -> nodeport/web:80", "web"),
+            ("pod/a -> pod/b:80 -> pod/c:81", "pod/c:81"),
         ] {
             let error = text.parse::<Flow>().expect_err(text);
             assert_eq!(&text[error.offset..error.offset + error.length], offending, "{text}");

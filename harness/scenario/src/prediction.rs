@@ -220,19 +220,34 @@ impl Answer {
             return says("way lead to", &named - &reached).or_else(|| self.other_servers(expectation));
         }
         let same = self.courses.windows(2).all(|pair| matches!(pair, [a, b] if a.word == b.word));
-        let action = match (expected, self.courses.first().map(|it| &it.word)) {
-            (Expected::Drop | Expected::Reject, Some(Word::Deny(denial))) if same => denial.action(),
-            _ => None,
-        };
-        let says = match action {
-            Some(Action::Reject) => "reject".to_owned(),
-            Some(_) => "drop".to_owned(),
-            None => self.to_string(),
+        let says = match expected {
+            Expected::Drop | Expected::Reject => self.denial_in_full(),
+            _ => self.to_string(),
         };
         if same || matches!(expected, Expected::PerBackend(_)) {
             return Some(format!("expected {expected}, the API says {says}"));
         }
         Some(format!("expected {expected}, but the backends differ in verdict, the API says {says}"))
+    }
+
+    /// The answer, and where that is a denial whether by drop or by reject, if the profile says it: for where just
+    /// that is the difference.
+    pub(crate) fn denial_in_full(&self) -> String {
+        let same = self.courses.windows(2).all(|pair| matches!(pair, [a, b] if a.word == b.word));
+        let action = match self.courses.first() {
+            Some(Course { word: Word::Deny(denial), .. }) if same => denial.action(),
+            _ => None,
+        };
+        match action {
+            Some(Action::Reject) => "reject".to_owned(),
+            Some(_) => "drop".to_owned(),
+            None => self.to_string(),
+        }
+    }
+
+    /// What to say of it beside an observation that it contradicts.
+    pub(crate) fn against(&self, observed: &str) -> String {
+        if matches!(observed, "drop" | "reject") { self.denial_in_full() } else { self.to_string() }
     }
 
     /// In what the parts of an expectation that are about the flow's way contradict the API: `expected the

@@ -93,6 +93,11 @@ pub(super) fn write(page: &mut Page, runs: &Runs) {
         n => format!("; {}", text::count(n, "cell")),
     };
     page.indented(STATUS_WIDTH, &format!("{}{cells}", sums(&summary.checks, "check")));
+    if !runs.open_cells.is_empty() {
+        let open = runs.open_cells.iter().map(|(by, cells)| format!("{} ({by})", text::count(*cells, "cell")));
+        let open = open.collect::<Vec<_>>().join(", ");
+        page.indented(STATUS_WIDTH, &format!("left open by the API, so no failure: {open}"));
+    }
     if runs.complete {
         let mut time = text::duration(summary.elapsed);
         if !summary.busy.is_zero() {

@@ -1,5 +1,6 @@
 //! Why something does not match, as the end of a sentence.
 
+use super::selected::{value, values};
 use crate::flow::PortProtocol;
 use crate::peers::PeerMismatch;
 use crate::ports::PortMismatch;
@@ -9,15 +10,17 @@ use netproof_api::Operator;
 /// What an object lacks, to follow its name: `lacks purpose=production`.
 pub(super) fn unmet(Unmet { requirement, found }: &Unmet) -> String {
     let key = &requirement.key;
+    let values = values(&requirement.values);
     let wanted = match requirement.values.as_slice() {
-        [only] => format!("{key}={only}"),
-        several => format!("{key} in ({})", several.join(", ")),
+        [_] => format!("{key}={values}"),
+        _ => format!("{key} in ({values})"),
     };
+    let found = found.as_deref().map(value);
     match (requirement.operator, found) {
         (Operator::In, None) => format!("lacks {wanted}"),
         (Operator::In, Some(found)) => format!("has {key}={found}, not {wanted}"),
         (Operator::NotIn, found) => {
-            format!("has {key}={}, which is excluded", found.as_deref().unwrap_or_default())
+            format!("has {key}={}, which is excluded", found.unwrap_or_default())
         }
         (Operator::Exists, _) => format!("lacks the label {key}"),
         (Operator::DoesNotExist, _) => format!("has the label {key}"),

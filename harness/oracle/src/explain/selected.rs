@@ -33,14 +33,25 @@ pub(super) fn peer(peer: &NetworkPolicyPeer) -> String {
     }
 }
 
+/// A label's value, and what shows that it is empty.
+pub(super) fn value(value: &str) -> &str {
+    if value.is_empty() { "\"\"" } else { value }
+}
+
+/// Values of a label: `web, api`.
+pub(super) fn values(values: &[String]) -> String {
+    let values: Vec<&str> = values.iter().map(|it| value(it)).collect();
+    values.join(", ")
+}
+
 /// `with app=web and the label tier`; `None` where the selector is empty.
 fn with(selector: &LabelSelector) -> Option<String> {
     let mut parts: Vec<String> =
-        selector.match_labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        selector.match_labels.iter().map(|(key, it)| format!("{key}={}", value(it))).collect();
     for requirement in &selector.match_expressions {
-        let (key, values) = (&requirement.key, requirement.values.join(", "));
+        let (key, values) = (&requirement.key, values(&requirement.values));
         parts.push(match (requirement.operator, requirement.values.as_slice()) {
-            (Operator::In, [only]) => format!("{key}={only}"),
+            (Operator::In, [_]) => format!("{key}={values}"),
             (Operator::In, _) => format!("{key} in ({values})"),
             (Operator::NotIn, _) => format!("{key} not in ({values})"),
             (Operator::Exists, _) => format!("the label {key}"),

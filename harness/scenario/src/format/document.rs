@@ -3,7 +3,7 @@
 use netproof_api::diagnostic::Severity;
 use netproof_api::source::Span;
 use netproof_api::yaml::{Line, Node, Spanned};
-use netproof_api::{Diagnostic, Source};
+use netproof_api::{Diagnostic, Source, names};
 use netproof_model::event::Location;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -104,7 +104,11 @@ impl Problems {
         check: fn(&str) -> Result<(), String>,
     ) {
         if let Err(message) = check(name) {
-            self.push(document.error(name.span, format!("`{}` {message}", name.value)));
+            let help = match names::likely(name, check) {
+                Some(likely) => format!("did you mean `{likely}`?"),
+                None => "choose another name".to_owned(),
+            };
+            self.push(document.error(name.span, format!("`{}` {message}", name.value)).help(help));
         }
     }
 

@@ -121,6 +121,10 @@ fn pod_place(snapshot: &Snapshot, name: &ObjectName) -> Result<Place, Mistake> {
         let message = format!("pod/{name} has ended and has no network any more");
         return Err(Mistake::new(Part::To, message, "use a pod that is running"));
     }
+    if pod.pod_ips.is_empty() {
+        let message = format!("pod/{name} has not started and has no network yet");
+        return Err(Mistake::new(Part::To, message, "use a pod that is running"));
+    }
     Ok(snapshot.place_of_pod(&name).unwrap_or(Place::Pod(name)))
 }
 

@@ -2,12 +2,15 @@
 
 use super::text::Expected;
 use crate::plan::{Expectation, Plan, RequestTarget};
-use crate::prediction::{Answer, Answers, Kept};
+use crate::prediction::{Answer, Answers, Kept, Word};
 use netproof_controlplane::{ChangeError, ControlPlane, Snapshot};
 use netproof_model::Place;
 use netproof_model::topology::ListenPort;
 use netproof_oracle::{Alternative, Hop, PortProtocol, Profile, Server, ServiceStep, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Who listens where.
+type Listens = BTreeMap<Place, BTreeSet<ListenPort>>;
 
 /// Of each step's expectations, whatever they say, those that the API has a word for, with it.
 pub(super) fn expectations(
@@ -24,12 +27,17 @@ pub(super) fn expectations(
             control.apply(changes)?;
         }
         let snapshot = control.snapshot();
-        let answers = Answers::new(&snapshot, profile);
+        let mut bare = Snapshot::clone(&snapshot);
+        bare.network_policies.clear();
+        let (answers, without) = (Answers::new(&snapshot, profile), Answers::new(&bare, profile));
+        let listens = netproof_probe::listens(&snapshot);
         let expected = step.expectations.iter().filter_map(|expectation| {
             // A connection is opened by what is written, and no other.
             let mut then = kept.clone();
             let answer = answers.answer(expectation, &mut then)?;
-            let lines = lines(expectation, &answer, &snapshot)?;
+            // What is denied must connect without policy, and what nobody answers is for the matrix.
+            let connects = connects(expectation, &without.fresh(&expectation.request)?, &listens);
+            let lines = lines(expectation, &answer).filter(|_| connects || leads_nowhere(&answer))?;
             kept = then;
             let family = dual.then_some(expectation.family);
             Some(Expected { flow: expectation.flow.to_string(), family, lines })
@@ -39,17 +47,7 @@ pub(super) fn expectations(
     Ok(all)
 }
 
-fn lines(expectation: &Expectation, answer: &Answer, snapshot: &Snapshot) -> Option<Vec<String>> {
-    let servers = servers(expectation, answer);
-    let listens = netproof_probe::listens(snapshot);
-    let ways = || answer.predictions.iter().flat_map(|prediction| &prediction.alternatives);
-    // What policy denies must connect without it; the rest is for the matrix.
-    let leads_nowhere = |way: &Alternative| way.server.is_none() && way.denied_by().is_some();
-    if !servers.iter().all(|server| is_served(server, &listens))
-        || ways().any(|way| leads_nowhere(way) || !comes_back(way))
-    {
-        return None;
-    }
+fn lines(expectation: &Expectation, answer: &Answer) -> Option<Vec<String>> {
     let mut lines = vec![line(&answer.to_string())?];
     if expectation.keep {
         lines.push("connection: keep".to_owned());
@@ -57,15 +55,30 @@ fn lines(expectation: &Expectation, answer: &Answer, snapshot: &Snapshot) -> Opt
     if answer.is_refused() {
         lines.push("decidedBy: service".to_owned());
     }
-    let all_allowed = ways().all(|way| way.verdict == Verdict::Allow);
-    if let [server] = servers.as_slice()
-        && all_allowed
+    if let [server] = servers(expectation, answer).as_slice()
+        && ways(answer).all(|way| way.verdict == Verdict::Allow)
         && !expectation.keep
         && matches!(server.packet.port, PortProtocol::Port { .. })
     {
         lines.push(format!("sees: ip/{}", server.packet.source));
     }
     Some(lines)
+}
+
+/// Whether nobody has the address, or the name, or the proxy refuses: policy has no part in that.
+fn leads_nowhere(answer: &Answer) -> bool {
+    let by_nature = |word: &Word| matches!(word, Word::Unreachable | Word::NameNotFound);
+    answer.is_refused() || answer.courses.iter().all(|course| by_nature(&course.word))
+}
+
+/// Whether somebody answers, whichever way the request takes.
+fn connects(expectation: &Expectation, answer: &Answer, listens: &Listens) -> bool {
+    let gets_through = |way: &Alternative| way.server.is_some() && comes_back(way);
+    ways(answer).all(gets_through) && servers(expectation, answer).iter().all(|it| is_served(it, listens))
+}
+
+fn ways(answer: &Answer) -> impl Iterator<Item = &Alternative> {
+    answer.predictions.iter().flat_map(|prediction| &prediction.alternatives)
 }
 
 /// Who may get the request, without the name server where it is asked first; each once.
@@ -93,7 +106,7 @@ fn comes_back(way: &Alternative) -> bool {
 }
 
 /// Whether somebody listens there.
-fn is_served(server: &Server, listens: &BTreeMap<Place, BTreeSet<ListenPort>>) -> bool {
+fn is_served(server: &Server, listens: &Listens) -> bool {
     let own = listens.get(&server.place).into_iter().flatten();
     let mut ports = own.map(|own| PortProtocol::new(own.port, own.protocol));
     server.packet.port == PortProtocol::Echo || ports.any(|port| port == server.packet.port)
@@ -104,9 +117,12 @@ pub(super) fn line(answer: &str) -> Option<String> {
     match answer {
         "allow" | "deny" | "drop" | "reject" => Some(format!("verdict: {answer}")),
         "unreachable" | "name-not-found" | "name-server-unreachable" => Some(format!("outcome: {answer}")),
-        // A verdict for each backend.
+        // A verdict for each backend, where it has one whichever way leads to it.
         _ if answer.contains(": ") && !answer.contains("nobody") && !answer.contains('(') => {
-            Some(format!("verdict: {{{answer}}}"))
+            let places: Vec<&str> =
+                answer.split(", ").map(|course| course.split(": ").next().unwrap_or(course)).collect();
+            let each: BTreeSet<&str> = places.iter().copied().collect();
+            (each.len() == places.len()).then(|| format!("verdict: {{{answer}}}"))
         }
         _ => None,
     }

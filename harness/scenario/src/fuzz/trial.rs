@@ -36,8 +36,8 @@ pub(super) enum Kind {
     Check(Status, Phase, String, String),
     /// A run that broke, without names and numbers.
     Broke(String),
-    /// A text that was refused.
-    Invalid,
+    /// A text that was refused: the first reason, without names and numbers.
+    Invalid(String),
 }
 
 impl Finding {
@@ -49,7 +49,10 @@ impl Finding {
                 Kind::Check(check.status, check.phase, plain(says), observed.unwrap_or_default())
             }
             Finding::Broke(message) => Kind::Broke(without_names(message)),
-            Finding::Invalid(_) => Kind::Invalid,
+            Finding::Invalid(why) => {
+                let error = why.lines().find(|line| line.contains(": error")).unwrap_or_default();
+                Kind::Invalid(without_names(error))
+            }
         }
     }
 

@@ -235,7 +235,8 @@ fn to_service(one: End, (cluster, state): (&Cluster, &State), random: &mut Rando
                 let name = port.name.as_ref() == Some(&own.target);
                 port.protocol == own.protocol && (name || port.number.to_string() == own.target)
             };
-            let ports = state.pods.values().filter(behind).flat_map(|pod| &pod.ports);
+            let here = state.pods.iter().filter(|(pod, _)| pod.namespace == name.namespace);
+            let ports = here.map(|(_, pod)| pod).filter(behind).flat_map(|pod| &pod.ports);
             let ports: Vec<_> = ports.filter(meant).collect();
             let target = random.choose(&ports)?;
             port = flow_port(target.number, target.protocol);

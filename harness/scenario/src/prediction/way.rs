@@ -1,12 +1,12 @@
-//! The parts of an expectation that are about a flow's way, against the API: who decides, which addresses
-//! policy and the server see, which node chooses the backend.
+//! The parts of an expectation that are about a flow's way, against the API: what a name resolves to, who
+//! decides and how, which addresses policy and the server see, which node chooses the backend.
 //!
 //! Each must hold on every way that the flow may take, as a run asks it of every try.
 
-use crate::plan::{AddressName, DecidedBy, Expectation, PolicySees, RequestTarget};
-use crate::run::{address_name, covers, decides};
+use crate::plan::{AddressName, DecidedBy, Expectation, PolicySees, RequestTarget, rejection_word};
+use crate::run::{address_name, covers, decides, other_addresses};
 use netproof_controlplane::Snapshot;
-use netproof_model::Place;
+use netproof_model::{Action, Place};
 use netproof_oracle::{Alternative, Denial, Packet, Prediction, ServiceStep, Verdict};
 use std::net::IpAddr;
 
@@ -16,15 +16,27 @@ pub(super) fn contradiction(
     expectation: &Expectation,
     snapshot: &Snapshot,
 ) -> Option<String> {
+    if let Some(contradiction) = names(expectation, snapshot) {
+        return Some(contradiction);
+    }
     // Of a name, the first prediction is the query's.
     let query = usize::from(matches!(expectation.request.target, RequestTarget::Name { .. }));
     let mut ways = predictions.iter().skip(query).flat_map(|prediction| &prediction.alternatives);
     ways.find_map(|way| {
         decider(way, expectation)
+            .or_else(|| rejection(way, expectation))
             .or_else(|| chooser(way, expectation))
             .or_else(|| seen_by_policy(way, expectation, snapshot))
             .or_else(|| seen_by_server(way, expectation, snapshot))
     })
+}
+
+/// That a name resolves to other addresses. One that nobody has is another answer.
+fn names(expectation: &Expectation, snapshot: &Snapshot) -> Option<String> {
+    let RequestTarget::Name { addresses, .. } = &expectation.request.target else { return None };
+    let wanted = expectation.resolves_to.as_ref().filter(|_| !addresses.is_empty())?;
+    let (wanted, resolved) = other_addresses(wanted, addresses, snapshot)?;
+    Some(format!("expected the name to resolve to {wanted}, the API says to {resolved}"))
 }
 
 /// Only a denial has one.
@@ -43,6 +55,15 @@ fn decider(way: &Alternative, expectation: &Expectation) -> Option<String> {
         Verdict::Allow | Verdict::Either(_) | Verdict::Unreachable => return None,
     };
     (!fits).then(|| format!("expected to be decided by {wanted}, the API says by {by}"))
+}
+
+/// That what is to be rejected is dropped. How a rejection looks is the enforcer's choice.
+fn rejection(way: &Alternative, expectation: &Expectation) -> Option<String> {
+    let wanted = expectation.rejected_with?;
+    let Verdict::Deny(denial) = &way.verdict else { return None };
+    let is_dropped = denial.action() == Some(Action::Drop);
+    is_dropped
+        .then(|| format!("expected to be rejected with {}, the API says drop", rejection_word(wanted)))
 }
 
 fn chooser(way: &Alternative, expectation: &Expectation) -> Option<String> {

@@ -15,12 +15,13 @@ pub(super) fn of_try(answer: &Answer, one: &Try<'_>) -> bool {
     answer.agrees(one.backend.as_ref(), outcome, observed_word(outcome, &one.denials))
 }
 
-/// Where the API leaves the verdict on a try open, that is no failure, whatever the scenario expects of it: the
-/// check says so, with the names of the switches that would settle it.
+/// Where the API leaves the verdict on a try open, that is no failure, whatever the scenario expects of it, unless it
+/// names its own profile (`is_meant`). The check says so, with the names of the switches that would settle it.
 pub(super) fn leave_open(
     answer: &Answer,
     backend: Option<&Place>,
     expected: &Expected,
+    is_meant: bool,
     judgement: &mut Judgement,
 ) {
     let mismatch = judge::mismatch(expected, &judgement.observed);
@@ -28,6 +29,13 @@ pub(super) fn leave_open(
         && judgement.messages.first() == Some(&mismatch)
         && let Some(switches) = answer.open(backend)
     {
+        if is_meant {
+            judgement.messages.push(format!(
+                "the API leaves it open ({switches}); what a scenario with a profile of its own expects counts all the \
+                 same"
+            ));
+            return;
+        }
         judgement.status = Status::Passed;
         judgement.messages = vec![format!("undefined: {mismatch}, and the API leaves it open ({switches})")];
     }
@@ -59,10 +67,12 @@ pub(super) fn of_three(
             }
         },
         (None, true, false) => {
-            format!("the API agrees with the scenario, not with the packets: it says {answer}")
+            let says = answer.against(&judgement.observed);
+            format!("the API agrees with the scenario, not with the packets: it says {says}")
         }
         (None, false, false) => {
-            format!("the packets contradict the API: observed {}, the API says {answer}", judgement.observed)
+            let says = answer.against(&judgement.observed);
+            format!("the packets contradict the API: observed {}, the API says {says}", judgement.observed)
         }
         (Some(contradiction), _, true) => {
             // That the packets are not as the scenario expects is no failure of theirs.
@@ -86,13 +96,14 @@ mod tests {
     use super::super::judge::tests::{expectation, snapshot};
     use super::*;
     use crate::prediction::{Course, Word};
-    use netproof_model::Outcome;
+    use netproof_model::{Action, Outcome};
     use netproof_oracle::{Denial, Switch, Switches};
 
     /// What is expected, what was observed, what the API says; whether the check passes, and what is said.
     #[test]
     fn any_two_answers_that_differ_fail_and_the_message_says_which() {
         let deny = || Word::Deny(Denial::Policy { action: None });
+        let reject = || Word::Deny(Denial::Policy { action: Some(Action::Reject) });
         let table = [
             (Expected::Allow, "allow", Word::Allow, Ok(())),
             (Expected::Deny, "drop", deny(), Ok(())),
@@ -110,6 +121,19 @@ mod tests {
                 Word::Allow,
                 Err("the scenario contradicts the API, with which the packets agree: \
                      expected deny, the API says allow"),
+            ),
+            (
+                Expected::Deny,
+                "drop",
+                reject(),
+                Err("the packets contradict the API: observed drop, the API says reject"),
+            ),
+            (
+                Expected::Deny,
+                "allow",
+                reject(),
+                Err("expected deny, observed allow; \
+                     the API agrees with the scenario, not with the packets: it says deny"),
             ),
             (
                 Expected::Allow,
@@ -164,22 +188,27 @@ mod tests {
         let deny = || Word::Deny(Denial::Policy { action: None });
         let wrong = "expected deny, observed allow";
         let seen = "expected the server to see node/node1";
-        for (word, message, expected) in [
+        let meant = "expected deny, observed allow; the API leaves it open (sctp); what a scenario with a profile of its \
+             own expects counts all the same";
+        for (word, message, is_meant, expected) in [
+            (open(), wrong, true, (Status::Failed, meant)),
             (
                 open(),
                 wrong,
+                false,
                 (
                     Status::Passed,
                     "undefined: expected deny, observed allow, and the API leaves it open (sctp)",
                 ),
             ),
-            (open(), seen, (Status::Failed, seen)),
-            (deny(), wrong, (Status::Failed, wrong)),
+            (open(), seen, false, (Status::Failed, seen)),
+            (deny(), wrong, false, (Status::Failed, wrong)),
+            (deny(), wrong, true, (Status::Failed, wrong)),
         ] {
             let answer = Answer { courses: vec![Course { server: None, word }], ..Answer::default() };
             let messages = vec![message.to_owned()];
             let mut judgement = Judgement { status: Status::Failed, observed: "allow".into(), messages };
-            leave_open(&answer, None, &Expected::Deny, &mut judgement);
+            leave_open(&answer, None, &Expected::Deny, is_meant, &mut judgement);
             assert_eq!((judgement.status, judgement.messages.join("; ").as_str()), expected);
         }
     }

@@ -112,23 +112,32 @@ fn policy_sees(
     ))
 }
 
-/// The addresses that a name resolves to are those of the names, each at least once, and no other.
 fn names(expectation: &Expectation, observation: &Observation, snapshot: &Snapshot) -> Finding {
     let Some(wanted) = &expectation.resolves_to else { return Finding::Right };
     let resolved = &observation.resolved;
     if resolved.is_empty() {
         return Finding::Unknown("nothing says what the name resolved to".to_owned());
     }
+    match other_addresses(wanted, resolved, snapshot) {
+        None => Finding::Right,
+        Some((wanted, resolved)) => Finding::Wrong(format!(
+            "expected the name to resolve to {wanted}, it resolved to {resolved}"
+        )),
+    }
+}
+
+/// Both lists in words, unless the addresses are those of the names: each name's at least once, and no other.
+pub(crate) fn other_addresses(
+    wanted: &[AddressName],
+    resolved: &[IpAddr],
+    snapshot: &Snapshot,
+) -> Option<(String, String)> {
     let covered = |name: &AddressName| resolved.iter().any(|address| covers(name, *address, snapshot));
     let expected = |address: &IpAddr| wanted.iter().any(|name| covers(name, *address, snapshot));
     if wanted.iter().all(covered) && resolved.iter().all(expected) {
-        return Finding::Right;
+        return None;
     }
     let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
     let resolved: Vec<String> = resolved.iter().map(|address| address_name(*address, snapshot)).collect();
-    Finding::Wrong(format!(
-        "expected the name to resolve to {}, it resolved to {}",
-        wanted.join(", "),
-        resolved.join(", ")
-    ))
+    Some((wanted.join(", "), resolved.join(", ")))
 }

@@ -235,10 +235,18 @@ pub(crate) fn judge_rehearsal(baseline: Option<&Baseline>, observation: &Observa
             baseline.outcome, baseline.because
         )),
         None if observation.outcome == Outcome::Connected => None,
-        None => Some(format!(
-            "the flow does not connect without policy either (observed {observed}), so a deny would prove nothing; \
-             if that is meant, say so: `baseline: {{outcome: {observed}, because: ...}}`"
-        )),
+        None => {
+            // A service without endpoints rejects; a `baseline` is about what no rule does.
+            let words = OutcomeWord::WORDS.iter();
+            let remedy = match words.map(|(_, word)| word).find(|word| word.is(observation.outcome)) {
+                Some(word) => format!("say so: `baseline: {{outcome: {word}, because: ...}}`"),
+                None => "and a service proxy denies it, write `decidedBy: service`".to_owned(),
+            };
+            Some(format!(
+                "the flow does not connect without policy either (observed {observed}), so a deny would prove \
+                 nothing; if that is meant, {remedy}"
+            ))
+        }
     };
     Judgement::new(observed, problem.into_iter().collect())
 }

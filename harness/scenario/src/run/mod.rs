@@ -20,6 +20,7 @@ mod walk;
 mod world;
 
 pub(crate) use evidence::{address_name, covers};
+pub(crate) use findings::other_addresses;
 pub(crate) use judge::decides;
 pub use netproof_enforcer::exec::DEFAULT_PATIENCE;
 pub use netproof_enforcer::{ExecCommand, ProxyMode};

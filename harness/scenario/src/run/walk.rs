@@ -277,9 +277,9 @@ impl<'a> Walk<'a> {
                 Ok(expected) => {
                     let mut judgement =
                         judge::judge(expectation, &expected, observation, &denials, &snapshot);
-                    // A scenario that names its profile means what that settles.
-                    if let Some(answer) = answer.filter(|_| self.plan.profile.is_none()) {
-                        agreement::leave_open(answer, backend.as_ref(), &expected, &mut judgement);
+                    if let Some(answer) = answer {
+                        let is_meant = self.plan.profile.is_some();
+                        agreement::leave_open(answer, backend.as_ref(), &expected, is_meant, &mut judgement);
                     }
                     judgement
                 }

@@ -143,6 +143,20 @@ fn what_contradicts_the_api_says_so_and_nothing_else_does() {
             "flow: 'pod/client -> service/web', verdict: {pod/open: allow, pod/closed: deny}, via: node/node2",
             "expected node/node2 to choose the backend, the API says node/node1 may".into(),
         ),
+        (
+            "flow: 'pod/client -> pod/closed', verdict: deny, rejectedWith: tcp-reset",
+            "expected to be rejected with tcp-reset, the API says drop".into(),
+        ),
+        ("flow: 'pod/client -> service/empty', verdict: reject, decidedBy: service, rejectedWith: tcp-reset", String::new()),
+        ("flow: 'pod/client -> dns/sole:80', verdict: deny, dns: service/sole", String::new()),
+        (
+            "flow: 'pod/client -> dns/sole:80', verdict: deny, dns: pod/closed",
+            "expected the name to resolve to pod/default/closed, the API says to 10.96.1.1".into(),
+        ),
+        (
+            "flow: 'pod/client -> dns/sole:80', verdict: deny, dns: [service/sole, service/web]",
+            "expected the name to resolve to ip/10.96.1.1, ip/10.96.1.0, the API says to 10.96.1.1".into(),
+        ),
         ("flow: 'external/internet -> pod/open', verdict: deny", "expected deny, the API says allow".into()),
         ("flow: 'pod/client -> ip/9.9.9.9:80', outcome: unreachable", String::new()),
         (

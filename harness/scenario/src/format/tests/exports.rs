@@ -55,6 +55,25 @@ fn pods_in_the_subnets_of_their_nodes() {
     insta::assert_snapshot!(told(loaded(FLAT, &Options::default())));
 }
 
+/// A pod that waits is no end of a flow, and stands in no table.
+#[test]
+fn a_pod_that_waits_has_no_network() {
+    let (loaded, _) = loaded(FLAT, &Options::default());
+    let explain = |flow: &str| {
+        let flow = flow.parse().unwrap();
+        let question =
+            crate::explain::Question { step: None, flow: Some(&flow), namespace: "shop", profile: None };
+        crate::explain::explain(&loaded.plans[0], &question).unwrap_err().to_string()
+    };
+    let running = "pod/web-7d9c8b6f5-2xk9q";
+    for flow in [format!("pod/waiting -> {running}:8080"), format!("{running} -> pod/waiting:80")] {
+        let error = explain(&flow);
+        assert!(error.contains("pod/shop/waiting has not started and has no network yet"), "{error}");
+    }
+    let error = explain(&format!("{running} -> pod/evicted:80"));
+    assert!(error.contains("pod/shop/evicted has ended and has no network any more"), "{error}");
+}
+
 #[test]
 fn a_dual_stack_cluster_as_json() {
     insta::assert_snapshot!(told(loaded(DUAL, &Options::default())));

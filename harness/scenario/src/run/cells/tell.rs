@@ -39,7 +39,7 @@ impl Walk<'_> {
         let rest = told.split_off(told.len().min(TOLD));
         let found = told.into_iter().map(|Told { predicted, observation, denials, comparison }| {
             let observed = observed_word(observation.outcome, &denials).to_owned();
-            let says = predicted.answer.to_string();
+            let says = predicted.answer.against(&observed);
             let (status, message) = match comparison {
                 Comparison::Unexplained(why) => (Status::Errored, why),
                 _ => (Status::Failed, contradiction(predicted, observation, &observed)),
@@ -205,8 +205,8 @@ impl Walk<'_> {
 
 /// In what a cell contradicts the API.
 fn contradiction(predicted: &Predicted, observation: &Observation, observed: &str) -> String {
-    let said =
-        format!("the packets contradict the API: observed {observed}, the API says {}", predicted.answer);
+    let says = predicted.answer.against(observed);
+    let said = format!("the packets contradict the API: observed {observed}, the API says {says}");
     let stranger = observation.served_by.as_ref().filter(|place| {
         let names = |it: &crate::prediction::Course| it.server.as_ref() == Some(place);
         observation.outcome == Outcome::Connected && !predicted.answer.courses.iter().any(names)

@@ -339,7 +339,18 @@ fn a_rejection_is_of_its_kind() {
 #[test]
 fn a_deny_needs_a_rehearsal_that_connects() {
     assert_eq!(judge_rehearsal(None, &observation(Outcome::Connected)).status, Status::Passed);
-    assert_eq!(judge_rehearsal(None, &observation(Outcome::Refused)).status, Status::Failed);
+    // What to write instead is something that can be written.
+    for (outcome, remedy) in [
+        (Outcome::Refused, "say so: `baseline: {outcome: refused, because: ...}`"),
+        (
+            Outcome::Rejected(Rejection::PortUnreachable),
+            "and a service proxy denies it, write `decidedBy: service`",
+        ),
+    ] {
+        let judgement = judge_rehearsal(None, &observation(outcome));
+        assert_eq!(judgement.status, Status::Failed);
+        assert!(judgement.messages.join("").ends_with(remedy), "{:?}", judgement.messages);
+    }
     let baseline = Baseline { outcome: OutcomeWord::Refused, because: "nothing listens".into() };
     assert_eq!(judge_rehearsal(Some(&baseline), &observation(Outcome::Refused)).status, Status::Passed);
     assert_eq!(judge_rehearsal(Some(&baseline), &observation(Outcome::Connected)).status, Status::Failed);
