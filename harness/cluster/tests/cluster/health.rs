@@ -100,13 +100,15 @@ fn listener(family: Family) {
     let listener = enter(&cluster, "b", || TcpListener::bind((to, 0)).unwrap());
     let address = listener.local_addr().unwrap();
     let mut clients = Vec::new();
-    // The standard library listens with a backlog of 128, or 4096: nobody accepts until it is full.
-    for _ in 0..5000 {
+    // The standard library listens with a backlog of 128, or 4096: nobody accepts until it is full. On a busy machine
+    // a connection may come too late for another reason.
+    let overflow = (0..5000).find_map(|_| {
         match enter(&cluster, "a", || TcpStream::connect_timeout(&address, Duration::from_millis(20))) {
             Ok(client) => clients.push(client),
-            Err(_) => break,
+            Err(_) => return cluster.full_health().err(),
         }
-    }
-    let losses = losses(cluster.full_health().unwrap_err());
+        None
+    });
+    let losses = losses(overflow.unwrap());
     assert!(losses.contains(&"TcpExt ListenOverflows in pod/default/b".to_owned()), "{losses:?}");
 }
