@@ -1,4 +1,4 @@
-//! The states of a cluster whose rulesets are shown (tests/rules.rs) and loaded (tests/kernel.rs).
+//! The states of a cluster whose rulesets are shown (tests/rules.rs) and loaded (tests/kernel/).
 
 use super::{World, namespace, pod, policy, service};
 use netproof_controlplane::Snapshot;

@@ -1,0 +1,173 @@
+//! Rulesets as the kernel takes and holds them.
+
+use crate::kernel_support::{dump, new_netns, policy_rules};
+use crate::world::{self, World, cases};
+use libtest_mimic::Failed;
+use netproof_enforcer::nft::{Agent, Chain, DEFAULT_SEND_BUFFER, Ruleset};
+use netproof_enforcer::program::Compiler;
+use netproof_enforcer::proxy::{NodeView, Site};
+use netproof_enforcer::{Numbers, ProxyMode, ProxyOptions, policy, proxy};
+use netproof_model::{Families, Wiring};
+use std::os::fd::AsFd;
+
+/// Half of what the kernel makes of it: `net.core.wmem_max` of a stock kernel.
+const STOCK_SEND_BUFFER: usize = 212_992;
+
+pub fn every_ruleset_loads() -> Result<(), Failed> {
+    let all = [rulesets(&mut Numbers::odd()), proxy_rulesets(&mut Numbers::even())].concat();
+    for (name, ruleset) in all {
+        agent(DEFAULT_SEND_BUFFER)?.apply(ruleset).map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// From every ruleset to the next and back, in one namespace, against each on its own. Also with every
+/// change built side by side.
+pub fn a_change_equals_a_fresh_load() -> Result<(), Failed> {
+    for rulesets in [rulesets(&mut Numbers::odd()), proxy_rulesets(&mut Numbers::even())] {
+        changes_equal_fresh_loads(&rulesets)?;
+    }
+    Ok(())
+}
+
+fn changes_equal_fresh_loads(rulesets: &[(String, Ruleset)]) -> Result<(), Failed> {
+    let there_and_back = || rulesets.iter().chain(rulesets.iter().rev());
+    for send_buffer in [DEFAULT_SEND_BUFFER, 4096] {
+        let netns = new_netns()?;
+        let mut changed = Agent::open(netns.as_fd(), send_buffer)?;
+        for (name, ruleset) in there_and_back() {
+            changed.apply(ruleset.clone()).map_err(|error| format!("{name}: {error}"))?;
+            let fresh_netns = new_netns()?;
+            Agent::open(fresh_netns.as_fd(), DEFAULT_SEND_BUFFER)?.apply(ruleset.clone())?;
+            let (got, expected) = (dump(&netns)?, dump(&fresh_netns)?);
+            if got != expected {
+                return Err(
+                    format!("{name}, send buffer {send_buffer}:\n{got}\nexpected:\n{expected}").into()
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+pub fn five_thousand_rules() -> Result<(), Failed> {
+    let mut world = World::new(Families::Ipv4, Wiring::Routed);
+    let mut objects = String::new();
+    for pod in 0..50 {
+        objects += &world::pod(&format!("pod{pod}"), "node1", &format!("app=a{pod}"), "");
+    }
+    for policy in 0..500 {
+        let rules: String = (0..10)
+            .map(|rule| {
+                let (pod, port) = ((policy + rule) % 50, 1000 + rule);
+                format!("{{from: [{{podSelector: {{matchLabels: {{app: a{pod}}}}}}}], ports: [{{port: {port}}}]}},")
+            })
+            .collect();
+        let spec = format!("{{podSelector: {{matchLabels: {{app: a{}}}}}, ingress: [{rules}]}}", policy % 50);
+        objects += &world::policy(&format!("policy{policy}"), &spec);
+    }
+    world.apply(&objects);
+    let mut numbers = Numbers::odd();
+    let mut render = |world: &World| {
+        let snapshot = world.snapshot();
+        policy::render(&Compiler::new(&snapshot).node("node1"), &snapshot.topology, &mut numbers)
+    };
+    let netns = new_netns()?;
+    let mut agent = Agent::open(netns.as_fd(), STOCK_SEND_BUFFER)?;
+    if agent.send_limit() > 425_984 {
+        return Err(format!("the socket sends {} bytes", agent.send_limit()).into());
+    }
+    let report = agent.apply(render(&world))?;
+    assert!(report.side_by_side && report.transactions > 2, "{report:?}");
+
+    assert_eq!(policy_rules(&netns)?, 5000);
+
+    // Small changes afterwards are small again, under the new epoch's names.
+    world.label("pod", "pod7", "app", Some("a8"));
+    let report = agent.apply(render(&world))?;
+    assert!(!report.side_by_side, "{report:?}");
+
+    // Ten policies with ten rules each select no pod any more.
+    assert_eq!(policy_rules(&netns)?, 4900);
+    Ok(())
+}
+
+pub fn a_label_changes_elements_only() -> Result<(), Failed> {
+    let mut world = World::new(Families::Ipv4, Wiring::Routed);
+    world.apply(&world::pod("web", "node1", "app=web", ""));
+    world.apply(&world::pod("client", "node1", "app=client", ""));
+    let spec = "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {role: friend}}}]}]}";
+    world.apply(&world::policy("p", spec));
+    let mut numbers = Numbers::odd();
+    let mut agent = agent(DEFAULT_SEND_BUFFER)?;
+    let mut apply = |world: &World| {
+        let snapshot = world.snapshot();
+        agent.apply(policy::render(&Compiler::new(&snapshot).node("node1"), &snapshot.topology, &mut numbers))
+    };
+    apply(&world)?;
+    world.label("pod", "client", "role", Some("friend"));
+    let report = apply(&world)?;
+    assert_eq!((report.transactions, report.messages), (1, 1), "{report:?}");
+    world.label("pod", "client", "role", None);
+    let report = apply(&world)?;
+    assert_eq!((report.transactions, report.messages), (1, 1), "{report:?}");
+    Ok(())
+}
+
+/// A chain whose name the kernel does not take comes last, after several transactions.
+pub fn a_failed_side_by_side_load() -> Result<(), Failed> {
+    let rulesets = proxy_rulesets(&mut Numbers::even());
+    let (_, good) = rulesets.last().ok_or("no rulesets")?;
+    let mut bad = good.clone();
+    let table = bad.tables.values_mut().last().ok_or("no table")?;
+    table.chains.insert("z".repeat(400), Chain::default());
+    let netns = new_netns()?;
+    let mut agent = Agent::open(netns.as_fd(), 4096)?;
+    for _ in 0..2 {
+        assert!(agent.apply(bad.clone()).is_err());
+    }
+    let report = agent.apply(good.clone())?;
+    assert!(report.side_by_side && report.transactions > 2, "{report:?}");
+    // Again, beside what is in force: that stays.
+    assert!(agent.apply(bad).is_err());
+    let (_, other) = rulesets.first().ok_or("no rulesets")?;
+    agent.apply(other.clone())?;
+    agent.apply(good.clone())?;
+    let fresh_netns = new_netns()?;
+    Agent::open(fresh_netns.as_fd(), DEFAULT_SEND_BUFFER)?.apply(good.clone())?;
+    assert_eq!(dump(&netns)?, dump(&fresh_netns)?);
+    Ok(())
+}
+
+fn agent(send_buffer: usize) -> Result<Agent, Failed> {
+    Ok(Agent::open(new_netns()?.as_fd(), send_buffer)?)
+}
+
+fn rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
+    let mut rulesets = Vec::new();
+    for case in cases::policies() {
+        let compiler = Compiler::new(&case.snapshot);
+        for node in ["node1", "node2"] {
+            let ruleset = policy::render(&compiler.node(node), &case.snapshot.topology, numbers);
+            rulesets.push((format!("{} {node}", case.name), ruleset));
+        }
+    }
+    rulesets
+}
+
+fn proxy_rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
+    let mut rulesets = Vec::new();
+    for case in cases::services() {
+        let services = proxy::inputs(&case.snapshot);
+        for (node, behaviour) in
+            [("node1", ProxyMode::Nftables), ("node2", ProxyMode::Nftables), ("node1", ProxyMode::Iptables)]
+        {
+            let options = ProxyOptions { mode: behaviour, ..ProxyOptions::default() };
+            let view = NodeView::new(&case.snapshot, node);
+            let site = Site { topology: &case.snapshot.topology, node: &view, options };
+            let rendered = proxy::render(&services, site, numbers);
+            rulesets.push((format!("{} {node} {}", case.name, behaviour.name()), rendered.ruleset));
+        }
+    }
+    rulesets
+}
