@@ -311,7 +311,9 @@ impl<'a> Walk<'_, 'a> {
     fn lost(&mut self, journey: Journey, verdict: Verdict) {
         let verdict = match journey.truth {
             Truth::No => Verdict::Deny(Denial::Policy { action: self.profile.denial() }),
-            Truth::Yes | Truth::Either(_) => verdict,
+            // Policy may deny it before.
+            Truth::Either(switches) => Verdict::Either(switches),
+            Truth::Yes => verdict,
         };
         self.end(journey, None, verdict);
     }

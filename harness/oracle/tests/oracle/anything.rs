@@ -98,7 +98,9 @@ fn makes_sense(prediction: &Prediction) -> Result<(), TestCaseError> {
         prop_assert!(!prediction.alternatives[..index].contains(alternative), "twice: {alternative:?}");
         let denied = alternative.denied_by().is_some();
         match &alternative.verdict {
-            Verdict::Allow | Verdict::Either(_) => prop_assert!(alternative.server.is_some() && !denied),
+            Verdict::Allow => prop_assert!(alternative.server.is_some() && !denied),
+            // Nobody may be there, or the proxy refuse it, where policy does not deny it before.
+            Verdict::Either(_) => prop_assert!(!denied),
             Verdict::Deny(Denial::Policy { .. }) => prop_assert!(denied),
             Verdict::Deny(Denial::Service { .. }) => {
                 let refused = |hop: &Hop| matches!(hop.service, Some(ServiceStep::Refuse { .. }));

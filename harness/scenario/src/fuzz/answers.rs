@@ -48,7 +48,13 @@ pub(super) fn expectations(
 }
 
 fn lines(expectation: &Expectation, answer: &Answer) -> Option<Vec<String>> {
-    let mut lines = vec![line(&answer.to_string())?];
+    let word = line(&answer.to_string())?;
+    // A resolver gives its addresses in an order of its own, and not everyone is reached.
+    let is_name = matches!(expectation.request.target, RequestTarget::Name { .. });
+    if is_name && word.starts_with("verdict: {") {
+        return None;
+    }
+    let mut lines = vec![word];
     if expectation.keep {
         lines.push("connection: keep".to_owned());
     }
