@@ -53,7 +53,6 @@ const CILIUM: Profile = Profile {
     name: "cilium",
     own_pod_through_service: OwnPodThroughService::Allow,
     ip_block_and_pods: IpBlockAndPods::NeverMatch,
-    icmp: Icmp::PortlessRules,
     deny: Deny::Drop,
     ..Profile::STRICT
 };

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// So many batches may wait in full for answers that do not come.
-const FULL: usize = 8;
+const FULL: usize = 4;
 
 /// How long an answer is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ mod tests {
         grace.spend(BRIEF);
         insta::assert_snapshot!(
             grace.notice().unwrap(),
-            @"so many answers did not come that they were waited for 50 ms and no longer 3 s, 1 times after the first 8"
+            @"so many answers did not come that they were waited for 50 ms and no longer 3 s, 1 times after the first 4"
         );
     }
 }

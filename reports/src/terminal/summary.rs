@@ -6,6 +6,7 @@ use super::style::Style;
 use super::troubles::{self, Trouble};
 use crate::{Rerun, text};
 use netproof_model::event::{Counts, Status};
+use std::collections::BTreeSet;
 
 /// What went wrong, gathered for the end.
 #[derive(Debug, Default)]
@@ -94,10 +95,11 @@ pub(super) fn write(page: &mut Page, runs: &Runs) {
     };
     page.indented(STATUS_WIDTH, &format!("{}{cells}", sums(&summary.checks, "check")));
     if !runs.open_cells.is_empty() {
-        let open =
-            runs.open_cells.iter().map(|(by, cells)| format!("{} ({by})", text::count(*cells, "cell")));
-        let open = open.collect::<Vec<_>>().join(", ");
-        page.indented(STATUS_WIDTH, &format!("left open by the API, so no failure: {open}"));
+        let cells = text::count(runs.open_cells.values().sum(), "cell");
+        // One cell may hang on several switches.
+        let switches: BTreeSet<&str> = runs.open_cells.keys().flat_map(|by| by.split(", ")).collect();
+        let switches = switches.into_iter().collect::<Vec<_>>().join(", ");
+        page.indented(STATUS_WIDTH, &format!("left open by the API, so no failure: {cells} ({switches})"));
     }
     if runs.complete {
         let mut time = text::duration(summary.elapsed);

@@ -203,7 +203,9 @@ impl Oracle<'_> {
                 format!("{policy} selects pod/{pod} for {direction}{selected}{no_rule}.")
             }
             Selection::OtherDirection => {
-                format!("{policy} selects pod/{pod}, but its policyTypes lack {direction}.")
+                format!(
+                    "{policy} selects pod/{pod}, but its policyTypes, written or by default, lack {direction}."
+                )
             }
             Selection::NotSelected(missing) => {
                 format!("{policy} does not select pod/{pod}, which {}.", unmet(missing))
