@@ -236,8 +236,12 @@ fn to_service(one: End, (cluster, state): (&Cluster, &State), random: &mut Rando
                 port.protocol == own.protocol && (name || port.number.to_string() == own.target)
             };
             let here = state.pods.iter().filter(|(pod, _)| pod.namespace == name.namespace);
-            let ports = here.map(|(_, pod)| pod).filter(behind).flat_map(|pod| &pod.ports);
-            let ports: Vec<_> = ports.filter(meant).collect();
+            let pods: Vec<&Pod> = here.map(|(_, pod)| pod).filter(behind).collect();
+            // Which of the others have an address there is for the scenarios of services.
+            if pods.iter().any(|pod| !pod.ready || pod.life != Life::Runs) {
+                return None;
+            }
+            let ports: Vec<_> = pods.into_iter().flat_map(|pod| &pod.ports).filter(meant).collect();
             let target = random.choose(&ports)?;
             port = flow_port(target.number, target.protocol);
             (End::Name(name.clone()), 0)
