@@ -171,17 +171,18 @@ impl<'a> Batch<'a> {
     }
 
     fn finish(&mut self, mut flight: Flight<'a>, outcome: Outcome, waited: Duration) {
-        let index = flight.index;
-        if flight.request.keep {
-            match flight.connection(outcome) {
-                Some(connection) => self.world.keep(kept::Key::of(flight.request), connection),
-                None => {
-                    flight.socket = None;
-                    self.world.forget(flight.opened_by());
-                }
+        let (index, request, opened_by) = (flight.index, flight.request, flight.opened_by());
+        let connection = if request.keep { flight.connection(outcome) } else { None };
+        let observation = flight.finish(outcome, waited, self.ledger);
+        match connection {
+            Some(mut connection) => {
+                connection.server = observation.served_by.clone().or(connection.server);
+                self.world.keep(kept::Key::of(request), connection);
             }
+            None if request.keep => self.world.forget(opened_by),
+            None => {}
         }
-        self.observations[index] = Some(flight.finish(outcome, waited, self.ledger));
+        self.observations[index] = Some(observation);
     }
 
     /// Decides what is left: at once where a rule logged a drop, otherwise when patience has run out.

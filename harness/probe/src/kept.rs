@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     pub destination: IpAddr,
     /// What the name server gave when it was opened.
     pub resolved: Vec<IpAddr>,
+    /// Who answered on it last.
+    pub server: Option<Place>,
 }
 
 /// These requests in rounds, none of which has two that use the same connection: the first of them opens

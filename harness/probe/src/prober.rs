@@ -120,7 +120,8 @@ pub fn sites(cluster: &Cluster, snapshot: &Snapshot) -> Vec<Site> {
 pub fn listens(snapshot: &Snapshot) -> BTreeMap<Place, BTreeSet<ListenPort>> {
     let dns = NamespacedName::new(well_known::DNS_NAMESPACE, well_known::DNS_POD);
     let mut listens: BTreeMap<Place, BTreeSet<ListenPort>> = BTreeMap::new();
-    for (name, pod) in &snapshot.pods {
+    // Of a pod that has ended nobody listens, on its node's addresses neither.
+    for (name, pod) in snapshot.pods.iter().filter(|(_, pod)| !pod.phase.has_ended()) {
         let Some(place) = snapshot.place_of_pod(name) else { continue };
         let ports: Vec<ListenPort> = match snapshot.listens.get(name) {
             Some(ports) => ports.clone(),

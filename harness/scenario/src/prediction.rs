@@ -5,14 +5,16 @@
 //! from its name server gets no further), a connection that is kept from an earlier step is judged as one
 //! that exists, and what the oracle says is held against what the author expects and what was observed.
 
+mod kept;
 mod way;
+
+pub use kept::Kept;
 
 use crate::plan::{Expectation, Expected, OutcomeWord, Request, RequestPort, RequestTarget};
 use netproof_controlplane::Snapshot;
-use netproof_model::flow::Flow;
-use netproof_model::{Action, Family, Outcome, Place, Protocol};
+use netproof_model::{Action, Outcome, Place, Protocol};
 use netproof_oracle::{Denial, Oracle, PortProtocol, Prediction, Profile, Switches, Verdict};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -22,12 +24,9 @@ const DNS_PORT: u16 = 53;
 /// Answers about the flows of one step.
 #[derive(Debug)]
 pub struct Answers<'a> {
+    snapshot: &'a Snapshot,
     oracle: Oracle<'a>,
 }
-
-/// The connections that earlier steps opened and keep, each with its backend, if it is known.
-#[derive(Clone, Debug, Default)]
-pub struct Kept(HashMap<(Flow, Family), Option<Place>>);
 
 /// What the API says about a flow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,7 +70,7 @@ pub enum Word {
 impl<'a> Answers<'a> {
     /// For the objects of a step, with a profile's choices.
     pub fn new(snapshot: &'a Snapshot, profile: Profile) -> Self {
-        Answers { oracle: Oracle::new(snapshot, profile) }
+        Answers { snapshot, oracle: Oracle::new(snapshot, profile) }
     }
 
     /// Whose choices they are at the points that the API leaves open.
@@ -80,7 +79,7 @@ impl<'a> Answers<'a> {
     }
 
     /// What the API says about an expectation's flow; `None` where it does not speak about it. Steps are
-    /// asked about in their order, all with the same `kept`.
+    /// asked about in their order, all with the same `kept`, which follows every change.
     pub fn answer(&self, expectation: &Expectation, kept: &mut Kept) -> Option<Answer> {
         let mut answer = self.fresh(&expectation.request)?;
         if !expectation.keep {
@@ -91,16 +90,16 @@ impl<'a> Answers<'a> {
             [Course { server: Some(server), word }] => Some((server.clone(), word.clone())),
             _ => None,
         };
-        let Some(backend) = kept.0.get(&connection) else {
+        let Some(backend) = kept.backend(&connection) else {
             let opens = |course: &Course| matches!(course.word, Word::Allow | Word::Open(_));
             if answer.courses.iter().any(opens) {
                 let backend = only.and_then(|(server, word)| (word == Word::Allow).then_some(server));
-                kept.0.insert(connection, backend);
+                kept.open(connection, &expectation.request.source, backend, self.snapshot);
             }
             return Some(answer);
         };
         // The connection stays with its backend, which new ones may not reach any more.
-        let (server, _) = only.filter(|(server, _)| backend.as_ref() == Some(server))?;
+        let (server, _) = only.filter(|(server, _)| backend == Some(server))?;
         let [prediction] = answer.predictions.as_slice() else { return None };
         let word = Word::from(&prediction.verdict()?.on_existing(self.oracle.profile()));
         answer.courses = vec![Course { server: Some(server), word }];

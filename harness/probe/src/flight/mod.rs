@@ -11,7 +11,7 @@ use crate::resolve::Resolution;
 use crate::verdict::{self, Answer};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::observation::LogRecord;
-use netproof_model::{Family, Observation, Outcome, Protocol, Stage, Token};
+use netproof_model::{Family, Observation, Outcome, Place, Protocol, Stage, Token};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -44,6 +44,8 @@ pub(crate) struct Flight<'a> {
     resolved: Vec<IpAddr>,
     /// The probe is a message over a connection which this token opened.
     kept: Option<Token>,
+    /// Who answered on that connection last.
+    server: Option<Place>,
     /// Source port or echo identifier of what no socket of its own sends.
     number: u16,
     answer: Answer,
@@ -95,6 +97,7 @@ impl<'a> Flight<'a> {
             resolution,
             resolved: Vec::new(),
             kept: None,
+            server: None,
             number: 0,
             answer: Answer::Nothing,
             received: Vec::new(),
@@ -109,6 +112,7 @@ impl<'a> Flight<'a> {
             flight.kept = Some(connection.opened_by);
             flight.destination = Some(connection.destination);
             flight.resolved = connection.resolved;
+            flight.server = connection.server;
         }
         Ok(flight)
     }
@@ -136,6 +140,7 @@ impl<'a> Flight<'a> {
             opened_by: self.opened_by(),
             destination: self.destination?,
             resolved: self.resolved.clone(),
+            server: self.server.take(),
         })
     }
 

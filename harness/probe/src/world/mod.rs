@@ -100,8 +100,11 @@ impl World {
         if !gone.is_empty() {
             self.hang_up(|place, _| gone.contains(place));
         }
+        let is_lost = |key: &kept::Key, connection: &Connection| {
+            gone.contains(&key.source) || connection.server.as_ref().is_some_and(|it| gone.contains(it))
+        };
         let lost: Vec<Connection> =
-            self.kept.extract_if(|key, _| gone.contains(&key.source)).map(|(_, it)| it).collect();
+            self.kept.extract_if(|key, connection| is_lost(key, connection)).map(|(_, it)| it).collect();
         lost.into_iter().for_each(|connection| self.discard(connection));
         for (place, site) in sites {
             let shared = Arc::new(place.clone());

@@ -95,7 +95,7 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>,
     let mut explanations = Vec::new();
     for step in &plan.steps {
         for changes in &step.change_sets {
-            control.apply(changes).map_err(NoAnswer::Refused)?;
+            kept.follow(&*control.apply(changes).map_err(NoAnswer::Refused)?);
         }
         let snapshot = control.snapshot();
         let answers = Answers::new(&snapshot, plan.profile_or(question.profile));

@@ -147,6 +147,7 @@ pub fn walk(
                 }
                 let snapshot = control_plane.snapshot();
                 lint.step(&snapshot);
+                kept.follow(&snapshot);
                 places = places.max(count_places(&snapshot));
                 states.all.push(snapshot);
             }

@@ -24,7 +24,7 @@ pub(super) fn expectations(
     let mut kept = Kept::default();
     for (index, step) in plan.steps.iter().enumerate() {
         for changes in &step.change_sets {
-            control.apply(changes)?;
+            kept.follow(&*control.apply(changes)?);
         }
         let snapshot = control.snapshot();
         let mut bare = Snapshot::clone(&snapshot);

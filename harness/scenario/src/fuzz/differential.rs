@@ -233,16 +233,24 @@ impl Worker<'_> {
         let state = finding.state().unwrap_or(case.states.len().saturating_sub(1));
         let visit = visits.iter().flatten().find(|visit| finding.is_about(&visit.to_string()));
         let mut found = None;
-        let mut fails = |case: &Case| {
-            let trial = self.try_case(case, &visits::in_every_state(case, visit));
+        let mut fails = |case: &Case, visits: &[Vec<Visit>]| {
+            let trial = self.try_case(case, visits);
             let same = trial.findings.into_iter().find(|finding| finding.kind() == kind);
             same.map(|same| found = Some(same)).is_some()
         };
-        let case = shrink(case, state, limits, &mut fails);
+        let whole = case.clone();
+        let mut case =
+            shrink(case, state, limits, &mut |case| fails(case, &visits::in_every_state(case, visit)));
         // Once more: this is what is kept.
-        let mut is_repeatable = fails(&case);
+        let mut shown = visits::in_every_state(&case, visit);
+        let mut is_repeatable = fails(&case, &shown);
+        if !is_repeatable {
+            // It may take more than the one visit: the case as it was.
+            (case, shown) = (whole, visits.to_vec());
+            is_repeatable = fails(&case, &shown);
+        }
         let found = found.unwrap_or(finding);
-        let visits = visits::in_every_state(&case, visit);
+        let visits = shown;
         // Without them, where it is they that are wrong.
         let expectations = visits::expectations(&case, &visits, self.options.profile()).unwrap_or_default();
         let about = About { expectations, ..self.about() };
@@ -250,7 +258,8 @@ impl Worker<'_> {
         // The flow by itself says it best, if it fails by itself.
         let dual = case.cluster.family == Families::Dual;
         let state = found.state().unwrap_or(case.states.len().saturating_sub(1));
-        if let Some(expected) = found.expectation(dual) {
+        let is_kept = visit.is_some_and(|visit| visit.keep);
+        if let Some(expected) = found.expectation(dual).filter(|_| !is_kept) {
             let expectations = BTreeMap::from([(state, vec![expected])]);
             let alone = text(&case, &About { expectations, only_expectations: true, ..about });
             let trial = try_text(&self.name(), &alone, &self.options.run, self.worlds);

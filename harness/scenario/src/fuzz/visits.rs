@@ -27,7 +27,7 @@ pub(super) struct Visit {
     /// With its protocol, or `icmp`.
     port: String,
     /// Whether its connection is kept for the next state.
-    keep: bool,
+    pub(super) keep: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -184,6 +184,9 @@ impl<'a> Walk<'a> {
     fn walk_steps(&mut self, stage: &mut Stage, foreseen: &[Foreseen]) -> Result<(), HarnessError> {
         let mut kept = Kept::default();
         for (step, Foreseen { state, matrix, rehearsed }) in self.plan.steps.iter().zip(foreseen) {
+            for between in stage.world.states_after(&step.change_sets)? {
+                kept.follow(&between);
+            }
             self.make_changes(&mut stage.world, step)?;
             let (world, known) = stage.rehearsal(&state.bare);
             let tries = self.try_all(world, step, run_request)?;
