@@ -3,7 +3,7 @@
 //!
 //! What a person applies to a cluster that has more in it is allowed for: a namespace that is used and not
 //! declared exists. So is what a cluster exports: the nodes and addresses that it says are those of the
-//! topology ([`fit`]), unless another one is asked for, and what controllers made stands for itself ([`made`]).
+//! topology (`fit`), unless another one is asked for, and what controllers made stands for itself (`made`).
 
 mod fit;
 mod made;
