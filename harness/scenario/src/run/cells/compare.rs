@@ -79,6 +79,11 @@ impl Predicted {
         self.answer.courses.iter().all(|course| course.word == Word::Allow)
     }
 
+    /// Whether nothing but what the API leaves open can keep it from getting through.
+    pub(super) fn is_let_through(&self) -> bool {
+        self.answer.courses.iter().all(|course| matches!(course.word, Word::Allow | Word::Open(_)))
+    }
+
     /// Whether somebody listens wherever it may lead.
     pub(super) fn is_served(&self) -> bool {
         self.silent.is_empty()

@@ -224,7 +224,8 @@ impl Walk<'_> {
     }
 
     /// Tries cells that policy denied in the last step once more, now that there is none: some of them, if there
-    /// are many. Those that some backends would refuse are left out: which one answers is a matter of chance.
+    /// are many. Those that may end in another way are left out: which backend is chosen, and which node the router
+    /// sends a packet to, is a matter of chance.
     pub(super) fn try_cells_afterwards(
         &mut self,
         world: &mut World,
@@ -232,9 +233,17 @@ impl Walk<'_> {
         matrix: &Matrix,
         known: &HashMap<usize, Rehearsed>,
     ) -> Result<(), HarnessError> {
+        let snapshot = world.snapshot();
+        let (answers, listens) = (Answers::new(&snapshot, self.profile), netproof_probe::listens(&snapshot));
+        let connects = |cell: &Cell| {
+            let now = Predicted::new(&answers, &listens, cell.clone());
+            now.is_some_and(|it| it.is_served() && it.is_let_through())
+        };
         let connected: Vec<&Predicted> = matrix
             .denied()
-            .filter(|it| matches!(known.get(&it.cell.number), Some(Rehearsed::Connected)) && it.is_served())
+            .filter(|it| {
+                matches!(known.get(&it.cell.number), Some(Rehearsed::Connected)) && connects(&it.cell)
+            })
             .collect();
         let stride = connected.len().div_ceil(MOST_AFTERWARDS).max(1);
         let chosen: Vec<&Predicted> = connected.into_iter().step_by(stride).collect();
