@@ -75,6 +75,17 @@ pub enum Phase {
     Cleanup,
 }
 
+impl Phase {
+    /// What the names of a walk's checks begin with.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Phase::Run => "",
+            Phase::Rehearsal => "rehearsal/",
+            Phase::Cleanup => "cleanup/",
+        }
+    }
+}
+
 /// What became of a check or of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -85,18 +85,13 @@ impl Trouble<'_> {
 /// `deny all/matrix: 36 cells contradict the API`
 pub(super) fn title(cells: &[&Check]) -> String {
     let Some(first) = cells.first() else { return String::new() };
-    let walk = match first.phase {
-        Phase::Run => "",
-        Phase::Rehearsal => "rehearsal/",
-        Phase::Cleanup => "cleanup/",
-    };
     let how = match (first.status, first.phase) {
         (Status::Errored, _) => "have no verdict",
         (_, Phase::Cleanup) => "do not connect again",
         _ => "contradict the API",
     };
     let count = text::count(cells.iter().map(|check| check.cells).sum(), "cell");
-    format!("{walk}{}/matrix: {count} {how}", first.step)
+    format!("{}{}/matrix: {count} {how}", first.phase.prefix(), first.step)
 }
 
 /// The cells, those between the same two in one line.

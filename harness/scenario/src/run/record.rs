@@ -71,7 +71,7 @@ impl Walk<'_> {
             let decided = evidence::decided(observation, &denials, &snapshot);
             let policy_sees = decided.map(|it| evidence::policy_sees(it, &snapshot));
             let Subject { name, location, flow, family, cells, .. } = found.subject;
-            let name = format!("{}{name}", prefix(phase));
+            let name = format!("{}{name}", phase.prefix());
             let check = Check {
                 cells,
                 family: Some(family),
@@ -102,15 +102,6 @@ impl Walk<'_> {
     pub(super) fn check(&mut self, check: Check) {
         self.checks.add(check.status);
         self.events.push(Event::CheckFinished { id: self.plan.id.clone(), check: Box::new(check) });
-    }
-}
-
-/// What the names of a walk's checks begin with.
-pub(super) fn prefix(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Run => "",
-        Phase::Rehearsal => "rehearsal/",
-        Phase::Cleanup => "cleanup/",
     }
 }
 

@@ -230,7 +230,7 @@ pub(super) fn rehearsed(step: &Step, made: usize) -> Vec<&Stream> {
 pub(super) fn judge_rehearsal(step: &Step, stream: &Stream, observation: &Observation) -> Check {
     let judge::Judgement { status, observed, messages } = judge::judge_rehearsal(None, observation);
     Check {
-        name: format!("rehearsal/{}", stream.name),
+        name: format!("{}{}", Phase::Rehearsal.prefix(), stream.name),
         phase: Phase::Rehearsal,
         expected: "allow".to_owned(),
         observed,

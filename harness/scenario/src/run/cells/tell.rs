@@ -5,7 +5,7 @@ use super::{Cell, request};
 use crate::plan::Step;
 use crate::prediction::Answers;
 use crate::run::judge::{Judgement, observed_word, unexplained};
-use crate::run::record::{Found, Subject, prefix};
+use crate::run::record::{Found, Subject};
 use crate::run::states::State;
 use crate::run::walk::Walk;
 use crate::run::world::{HarnessError, World};
@@ -97,7 +97,7 @@ impl Walk<'_> {
             };
             let derivation = answer.map(|answer| answers.explain(&answer)).unwrap_or_default();
             let Subject { name, location, flow, family, cells, .. } = self.subject(step, predicted);
-            let name = format!("{}{name}", prefix(Phase::Rehearsal));
+            let name = format!("{}{name}", Phase::Rehearsal.prefix());
             self.check(Check {
                 cells,
                 family: Some(family),
@@ -177,7 +177,7 @@ impl Walk<'_> {
         if unexplained > 0 {
             messages.push(format!("of {} nothing says who lost the packet", cells(unexplained)));
         }
-        let name = format!("{}{}/matrix/more", prefix(phase), step.name);
+        let name = format!("{}{}/matrix/more", phase.prefix(), step.name);
         self.check(Check {
             cells: count,
             expected: "what the API says".to_owned(),
