@@ -21,7 +21,7 @@ use crate::nft::{
 };
 use crate::program::protocol;
 use crate::proxy::{
-    Inputs, NodeView, destinations, disjoint, inputs, local_endpoints, part_of, table_family,
+    Inputs, NodeView, any_of, destinations, disjoint, inputs, local_endpoints, part_of, table_family,
 };
 use crate::{EnforcerError, NodeHandle, Options};
 use ipnet::IpNet;
@@ -284,20 +284,23 @@ impl Balancing {
         self.table.sets.insert(map.clone(), set);
         let of_protocol = Test::Is(Part::One(Value::Protocol(protocol)));
         let of_protocol = Statement::Match(vec![Field::Protocol], of_protocol);
-        let any = [of_protocol, Statement::RandomDnat(count, map)];
+        let any = |conditions: &[Statement]| {
+            any_of(conditions, count, |among| Statement::RandomDnat(among, map.clone()))
+        };
         let ranges = service.load_balancer_source_ranges.iter();
         let ranges: Vec<_> =
             ranges.filter(|range| Family::of(range.addr()) == self.family).copied().collect();
         if ranges.is_empty() {
-            return vec![Rule::new(any)];
+            return any(&[of_protocol]);
         }
         let elements = disjoint(&ranges, self.family).into_iter().map(|part| vec![part]);
         let ranges = Set::intervals(&[source.key_type()]).with(elements);
         let set = ranges.name(names::object("source-ranges", name));
         self.table.sets.insert(set.clone(), ranges);
         let allowed = Statement::Match(vec![source], Test::In(set));
-        let [of_protocol, any] = any;
-        vec![Rule::new([allowed, of_protocol, any]), Rule::new([Statement::Verdict(Verdict::Drop)])]
+        let mut rules = any(&[allowed, of_protocol]);
+        rules.push(Rule::new([Statement::Verdict(Verdict::Drop)]));
+        rules
     }
 }
 

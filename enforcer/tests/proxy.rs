@@ -17,6 +17,7 @@ use netproof_api::core::{
 };
 use netproof_api::{Endpoint, EndpointPort, EndpointSlice, ObjectMeta, Service, ServicePort};
 use netproof_controlplane::Snapshot;
+use netproof_enforcer::nft::Table;
 use netproof_enforcer::proxy::{Inputs, NodeView, Site, compile, render, table};
 use netproof_enforcer::{Numbers, ProxyMode, ProxyOptions};
 use netproof_model::{Families, Family, NamespacedName, Wiring};
@@ -150,6 +151,33 @@ fn packets_end_where_kube_proxy_leads_them() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// While endpoints change, a packet that is in the middle of the old rules meets the new maps: it gets an
+/// endpoint all the same.
+#[test]
+fn a_packet_that_meets_a_change_gets_an_endpoint() {
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let cluster = Cluster::new(family);
+        let packet = Packet::new(cluster.names["pod"], cluster.names["cluster-ip"], 6, 80);
+        let locals = [cluster.names["node"]];
+        for (words, before, after) in [
+            ("", "e1 e2", "e1"),
+            ("", "e1 e2 e3", "e2"),
+            ("", "e1 e2", "e3"),
+            ("", "e2", "e1 e2 e3"),
+            ("affinity", "e1 e2 e3", "e1"),
+        ] {
+            let old = cluster.table(words, before, TransportProtocol::Tcp);
+            let new = cluster.table(words, after, TransportProtocol::Tcp);
+            // What is gone is taken away afterwards.
+            let sets = old.sets.into_iter().chain(new.sets).collect();
+            let torn = Table { chains: old.chains, sets };
+            let fates = Tracer { table: &torn, locals: &locals, torn: true }.trace(&packet);
+            let served = |fate: &Fate| matches!(fate, Fate::Sent { to, .. } if *to != packet.destination);
+            assert!(fates.iter().all(served), "{family} [{words}] {before} -> {after}: {fates:?}");
+        }
+    }
+}
+
 /// `e1 e2` and `e1 masq, e2 masq` alike, as a set.
 fn normal(expected: &str) -> BTreeSet<String> {
     let single = |text: &str| text.contains(':') || text.contains(" in ") || text.ends_with("masq");
@@ -208,17 +236,7 @@ impl Cluster {
         from: &str,
         to: &str,
     ) -> BTreeSet<String> {
-        let inputs = self.inputs(words, endpoints, protocol);
-        let node = NodeView::new(&self.snapshot, "node1");
-        let behaviour = match words.contains("iptables") {
-            true => ProxyMode::Iptables,
-            false => ProxyMode::Nftables,
-        };
-        let options = ProxyOptions { mode: behaviour, masquerade_all: words.contains("masquerade-all") };
-        let site = Site { topology: &self.snapshot.topology, node: &node, options };
-        let rendered = render(&[(name(), inputs)].into(), site, &mut Numbers::even());
-        assert!(!rendered.contested);
-        let table = &rendered.ruleset.tables[&table(self.family)];
+        let table = self.table(words, endpoints, protocol);
         let locals = ["node", "second", "loopback"].map(|name| self.names[name]);
         let (destination, port) = to.split_once(':').unwrap();
         let number = match protocol {
@@ -233,8 +251,22 @@ impl Cluster {
             let sets = table.sets.keys().filter(|set| set.starts_with("affinity-600s/"));
             packet.remembered = sets.filter(|set| set.contains(&format!("/{address}/"))).cloned().collect();
         }
-        let tracer = Tracer { table, locals: &locals };
+        let tracer = Tracer { table: &table, locals: &locals, torn: false };
         tracer.trace(&packet).into_iter().map(|fate| self.show(fate)).collect()
+    }
+
+    fn table(&self, words: &str, endpoints: &str, protocol: TransportProtocol) -> Table {
+        let inputs = self.inputs(words, endpoints, protocol);
+        let node = NodeView::new(&self.snapshot, "node1");
+        let behaviour = match words.contains("iptables") {
+            true => ProxyMode::Iptables,
+            false => ProxyMode::Nftables,
+        };
+        let options = ProxyOptions { mode: behaviour, masquerade_all: words.contains("masquerade-all") };
+        let site = Site { topology: &self.snapshot.topology, node: &node, options };
+        let mut rendered = render(&[(name(), inputs)].into(), site, &mut Numbers::even());
+        assert!(!rendered.contested);
+        rendered.ruleset.tables.remove(&table(self.family)).unwrap()
     }
 
     fn show(&self, fate: Fate) -> String {

@@ -33,7 +33,7 @@ impl Renderer<'_> {
         }
         let (count, set) = destinations(self.destination, endpoints.iter().map(|it| (it.address, it.port)));
         self.table.sets.insert(map.clone(), set);
-        vec![Rule::new([of_protocol(port), Statement::RandomDnat(count, map)])]
+        any_of(&[of_protocol(port)], count, |among| Statement::RandomDnat(among, map.clone()))
     }
 
     fn choice_with_affinity(
@@ -54,7 +54,7 @@ impl Renderer<'_> {
         }
         let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
         self.table.sets.insert(map.clone(), Set { elements: choices, ..Set::map(&[KeyType::Number]) });
-        rules.push(Rule::new([Statement::RandomMap(count, map)]));
+        rules.extend(any_of(&[], count, |among| Statement::RandomMap(among, map.clone())));
         rules
     }
 
@@ -82,6 +82,17 @@ impl Renderer<'_> {
 /// The element of [`HAIRPINS`] for an address.
 pub(super) fn hairpin(address: IpAddr) -> Element {
     vec![Part::One(address.into()), Part::One(address.into())]
+}
+
+/// The rules that choose one of `count` positions of a map at random, if `conditions` hold.
+///
+/// A change switches all rules at once and all maps at once, but a packet that is in the middle of the rules
+/// keeps the old ones and meets the new map: what it drew may be gone (decision 0020). It goes on to a
+/// second rule then, which takes the position that every map has.
+pub(crate) fn any_of(conditions: &[Statement], count: u32, choose: impl Fn(u32) -> Statement) -> Vec<Rule> {
+    let rule = |among| Rule::new(conditions.iter().cloned().chain([choose(among)]));
+    let first = (count > 1).then(|| rule(1));
+    std::iter::once(rule(count)).chain(first).collect()
 }
 
 /// A map from numbers to these addresses and ports, for [`Statement::RandomDnat`], and how many there are.

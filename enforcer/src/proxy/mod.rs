@@ -13,7 +13,7 @@ pub use program::{Endpoint, Inputs, NodeView, ServicePort, compile};
 pub use render::{Rendered, Site, render, render_part, table};
 
 pub(crate) use base::table_family;
-pub(crate) use choice::destinations;
+pub(crate) use choice::{any_of, destinations};
 pub(crate) use health::local_endpoints;
 pub(crate) use render::{disjoint, part_of};
 

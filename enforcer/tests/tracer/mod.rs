@@ -77,6 +77,8 @@ enum End {
 pub struct Tracer<'a> {
     pub table: &'a Table,
     pub locals: &'a [IpAddr],
+    /// Whether the chains are of one ruleset and the maps of the next, so that a choice may find nothing.
+    pub torn: bool,
 }
 
 impl Tracer<'_> {
@@ -130,7 +132,7 @@ impl Tracer<'_> {
 
     fn chain(&self, rules: &[Rule], mut packet: Packet) -> Vec<(Packet, End)> {
         let Some((rule, rest)) = rules.split_first() else { return vec![(packet, End::Fell)] };
-        let mut verdicts = Vec::new();
+        let (mut verdicts, mut ends) = (Vec::new(), Vec::new());
         for statement in &rule.statements {
             let goes_on = match statement {
                 Statement::Match(fields, test) => self.matches(&packet, fields, test),
@@ -157,11 +159,14 @@ impl Tracer<'_> {
                     return vec![(packet.translated_to(*address, *port), End::Accepted)];
                 }
                 Statement::RandomDnat(modulus, map) => {
-                    let sent = self.choices(*modulus, map).map(|data| match data {
-                        Data::Values(values) => (packet.clone().translated_to_values(values), End::Accepted),
-                        Data::Verdict(verdict) => panic!("a verdict is no address: {verdict}"),
+                    let ends = self.choices(*modulus, map).flat_map(|data| match data {
+                        Some(Data::Values(values)) => {
+                            vec![(packet.clone().translated_to_values(values), End::Accepted)]
+                        }
+                        Some(Data::Verdict(verdict)) => panic!("a verdict is no address: {verdict}"),
+                        None => self.chain(rest, packet.clone()),
                     });
-                    return sent.collect();
+                    return ends.collect();
                 }
                 Statement::Masquerade => return vec![(packet, End::Masqueraded)],
                 Statement::Reject => return vec![(packet, End::Rejected)],
@@ -170,7 +175,11 @@ impl Tracer<'_> {
                     !verdicts.is_empty()
                 }
                 Statement::RandomMap(modulus, map) => {
-                    verdicts.extend(self.choices(*modulus, map).map(verdict));
+                    let choices: Vec<_> = self.choices(*modulus, map).collect();
+                    if choices.contains(&None) {
+                        ends.extend(self.chain(rest, packet.clone()));
+                    }
+                    verdicts.extend(choices.into_iter().flatten().map(verdict));
                     true
                 }
                 Statement::Verdict(verdict) => {
@@ -186,7 +195,6 @@ impl Tracer<'_> {
         if verdicts.is_empty() {
             return self.chain(rest, packet);
         }
-        let mut ends = Vec::new();
         for verdict in verdicts {
             let into = |name: &String| self.chain(&self.table.chains[name].rules, packet.clone());
             match &verdict {
@@ -227,10 +235,13 @@ impl Tracer<'_> {
     }
 
     /// What the map has for every number below the modulus.
-    fn choices(&self, modulus: u32, map: &str) -> impl Iterator<Item = &Data> {
+    fn choices(&self, modulus: u32, map: &str) -> impl Iterator<Item = Option<&Data>> {
         let elements = &self.table.sets[map].elements;
-        assert_eq!(elements.len(), modulus as usize, "every number has an endpoint, and nothing else has");
-        (0..modulus).map(|number| elements[&vec![Part::One(Value::Number(number))]].as_ref().unwrap())
+        (0..modulus).map(move |number| {
+            let found = elements.get(&vec![Part::One(Value::Number(number))]);
+            assert!(self.torn || found.is_some(), "{map} has nothing for {number} of {modulus}");
+            found.map(|data| data.as_ref().unwrap())
+        })
     }
 }
 
