@@ -214,9 +214,12 @@ fn known_endpoints<'a>(
                     node: endpoint.node_name.as_deref(),
                     hints: endpoint.hints.as_ref(),
                 };
-                // One that moves between slices may be in two of them for a while: ready is ready.
+                // One that moves between slices may be in two of them for a while, and pods in their node's
+                // network share its address: what serves for one of them serves.
                 let entry = known.entry(Endpoint { address, port: port.port }).or_insert(state);
-                if state.ready && !entry.ready {
+                let better = |one: bool, other: bool| one && !other;
+                let ends = better(state.serves_while_it_ends(), entry.serves_while_it_ends());
+                if better(state.ready, entry.ready) || ends && !entry.ready {
                     *entry = state;
                 }
             }

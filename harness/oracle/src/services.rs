@@ -111,7 +111,7 @@ impl<'a> Services<'a> {
 
     /// The endpoints of a service port in one family, with their addresses and numbers.
     fn endpoints(&self, port: &Port<'a>, family: Family) -> BTreeMap<Choice, &'a Endpoint> {
-        let mut found = BTreeMap::new();
+        let mut found: BTreeMap<Choice, &Endpoint> = BTreeMap::new();
         let slices = self.slices.get(port.name).map_or(&[][..], Vec::as_slice);
         for slice in slices.iter().filter(|slice| family_of(slice) == family) {
             // A port of a slice is the service's port of the same name (and protocol).
@@ -122,8 +122,12 @@ impl<'a> Services<'a> {
             for number in numbers {
                 for endpoint in &slice.endpoints {
                     // The addresses of one endpoint are interchangeable: the first stands for it.
-                    if let Some(address) = endpoint.addresses.first() {
-                        found.insert((*address, number.port), endpoint);
+                    let Some(address) = endpoint.addresses.first() else { continue };
+                    // Two endpoints may be one place: pods that share their node's address, or one endpoint
+                    // in two slices. The fitter one speaks for it (of kube-proxy it is the one it saw last).
+                    let place = found.entry((*address, number.port)).or_insert(endpoint);
+                    if fitness(endpoint) > fitness(place) {
+                        *place = endpoint;
                     }
                 }
             }
@@ -174,6 +178,15 @@ fn choose(all: &BTreeMap<Choice, &Endpoint>, fit: impl Fn(&&Endpoint) -> bool) -
     let chosen: Vec<Choice> =
         all.iter().filter(|(_, endpoint)| fit(endpoint)).map(|(choice, _)| *choice).collect();
     (!chosen.is_empty()).then_some(chosen)
+}
+
+/// Ready is more than still serving, and that is more than neither.
+fn fitness(endpoint: &Endpoint) -> u8 {
+    match endpoint {
+        Endpoint { ready: true, .. } => 2,
+        Endpoint { serving: true, terminating: true, .. } => 1,
+        _ => 0,
+    }
 }
 
 /// Being deleted, and still able to answer.
