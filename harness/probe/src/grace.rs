@@ -47,9 +47,10 @@ impl Grace {
     pub fn notice(&self) -> Option<String> {
         let brief = self.brief.load(Ordering::Relaxed);
         (brief > 0).then(|| {
+            let times = if brief == 1 { "once".to_owned() } else { format!("{brief} times") };
             format!(
-                "so many answers did not come that they were waited for {} ms and no longer {} s, {brief} times after \
-                 the first {}",
+                "so many answers did not come that they were waited for {} ms and no longer {} s, {times} after the \
+                 first {}",
                 BRIEF.answer.as_millis(),
                 PATIENT.answer.as_secs(),
                 self.spent.load(Ordering::Relaxed)
@@ -73,7 +74,12 @@ mod tests {
         grace.spend(BRIEF);
         insta::assert_snapshot!(
             grace.notice().unwrap(),
-            @"so many answers did not come that they were waited for 50 ms and no longer 3 s, 1 times after the first 4"
+            @"so many answers did not come that they were waited for 50 ms and no longer 3 s, once after the first 4"
+        );
+        grace.spend(BRIEF);
+        insta::assert_snapshot!(
+            grace.notice().unwrap(),
+            @"so many answers did not come that they were waited for 50 ms and no longer 3 s, 2 times after the first 4"
         );
     }
 }
