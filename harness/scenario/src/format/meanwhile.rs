@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The most rounds of a step's changes.
-const MOST_ROUNDS: u32 = 1000;
+const MOST_ROUNDS: i64 = 1000;
 
 /// How often a step's changes are made, and what must hold meanwhile, as it was read.
 #[derive(Clone, Debug)]

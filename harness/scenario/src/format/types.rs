@@ -188,9 +188,10 @@ pub struct StepSpec {
     #[schemars(with = "Option<Vec<ChangeSpec>>")]
     pub changes: Option<Spanned<Vec<Spanned<ChangeSpec>>>>,
     /// How often all of the step's changes are made, one round after the other; once if absent.
+    // Of any whole number, so that it is the reader of the step who names the bounds, and not those of the type.
     #[serde(default)]
     #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
-    pub repeat: Option<Spanned<u32>>,
+    pub repeat: Option<Spanned<i64>>,
     /// What must hold all the time while the changes are made: flows that are probed without pause meanwhile.
     #[serde(default)]
     #[schemars(with = "Vec<MeanwhileSpec>")]

@@ -83,6 +83,8 @@ fn what_makes_no_sense() {
         ("", flow),
         ("repeat: 0\n      label: {pod/other: {a: b}}", flow),
         ("repeat: 1001\n      label: {pod/other: {a: b}}", flow),
+        ("repeat: -1\n      label: {pod/other: {a: b}}", flow),
+        ("repeat: 5000000000\n      label: {pod/other: {a: b}}", flow),
         ("changes: [{}]", flow),
         ("delete: [pod/other]", flow),
         ("changes: [{apply: [{pod: {name: guest}}]}, {delete: [pod/guest]}]", flow),
