@@ -153,16 +153,16 @@ fn print(text: &str) -> Exit {
 /// Says that nothing is left to do, and why.
 fn nothing_matched(loaded: &Loaded) -> Exit {
     let reason = match loaded.not_applicable.first() {
-        _ if loaded.filtered_out > 0 => {
-            format!("--filter leaves out every scenario run ({} of them)", loaded.filtered_out)
-        }
         Some(NotApplicable { id, location, because }) => {
             format!("no variant that was asked for applies; {id}: {because} ({location})")
         }
+        None if loaded.filtered_out > 0 => {
+            format!("--filter leaves out every scenario run ({} of them)", loaded.filtered_out)
+        }
         None => "there is no scenario run".to_owned(),
     };
-    outputs::complain(format_args!("error: nothing to do: {reason}"));
-    Exit::BadInput
+    let help = loaded.filter_help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+    bad_input(format_args!("error: nothing to do: {reason}{help}"))
 }
 
 /// What was in the files and has nothing to do with the network, so that nobody takes it for tried.

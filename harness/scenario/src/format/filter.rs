@@ -7,9 +7,12 @@
 //! `and` binds tighter than `or`, `not` tighter than both. A WORD matches every run whose id
 //! (`recipes::deny-all::across-ipv6`) contains it. The keys are `suite`, `name` and `id`, which compare
 //! the whole; `variant`, which compares one of the variant's words; `tag`, which compares one of the tags; and
-//! otherwise the key of a label. A
-//! word or value with spaces, parentheses or `=`, or that is one of the three operators, is put in
-//! double quotes.
+//! otherwise the key of a label. A word or value with spaces, parentheses or `=`, or that is one of the three
+//! operators, is put in double quotes.
+
+mod known;
+
+pub use known::Known;
 
 use netproof_model::event::ScenarioId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,8 +111,12 @@ impl Token {
     }
 }
 
+/// Whether a character has a meaning of its own in an expression.
+fn is_special(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '(' | ')' | '=' | '"')
+}
+
 fn tokens(text: &str) -> Result<Vec<Token>, FilterError> {
-    let special = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | '=' | '"');
     let mut tokens = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -127,7 +134,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, FilterError> {
             },
             space if space.is_whitespace() => (None, space.len_utf8()),
             _ => {
-                let word = rest.split(special).next().unwrap_or(rest);
+                let word = rest.split(is_special).next().unwrap_or(rest);
                 let kind = match word {
                     "and" => Kind::And,
                     "or" => Kind::Or,

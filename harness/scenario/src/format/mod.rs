@@ -45,7 +45,7 @@ pub use schema::{
 
 use crate::plan::{MatrixDestination, Plan};
 use document::Problems;
-use filter::Filter;
+use filter::{Filter, Known};
 use lint::Lint;
 use netproof_api::source::Span;
 use netproof_api::{Diagnostic, Diagnostics, Source};
@@ -102,6 +102,8 @@ pub struct Loaded {
     pub notes: Vec<String>,
     /// How many runs the filter left out.
     pub filtered_out: usize,
+    /// Where it leaves nothing: which of its conditions no run meets, and what may have been meant.
+    pub filter_help: Option<String>,
 }
 
 /// A variant that a scenario does not apply to.
@@ -124,6 +126,7 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
     let mut problems = Problems::default();
     let mut loaded = Loaded::default();
     let mut loader = Loader::new(options);
+    let mut known = Known::default();
     let mut names: HashMap<(String, String), Location> = HashMap::new();
     if let Some(Err(error)) = options.root.as_ref().map(|root| root.read_dir()) {
         let message = format!("the root cannot be read: {error}");
@@ -147,7 +150,8 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
             names.insert(name, place);
             let mut found = Problems::default();
             let before = loaded.plans.len();
-            plan(&scenario, options, filter.as_ref(), &mut loaded, &mut found);
+            let filter = filter.as_ref().map(|filter| (filter, &mut known));
+            plan(&scenario, options, filter, &mut loaded, &mut found);
             if scenario.case().is_some() {
                 cases.extend(before..loaded.plans.len());
             }
@@ -171,6 +175,7 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Result<Loaded, Diagnostics>
         );
     }
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
+    loaded.filter_help = filter.filter(|_| loaded.plans.is_empty()).and_then(|filter| known.help(&filter));
     Ok(loaded)
 }
 
@@ -197,11 +202,12 @@ fn read_filter(text: &str) -> Result<Filter, Diagnostics> {
     })
 }
 
-/// Walks every variant of a scenario. A mistake that several variants share is reported once.
+/// Walks every variant of a scenario that a filter chooses, if there is one; what it might choose becomes known. A
+/// mistake that several variants share is reported once.
 fn plan(
     scenario: &Scenario,
     options: &Options,
-    filter: Option<&Filter>,
+    mut filter: Option<(&Filter, &mut Known)>,
     loaded: &mut Loaded,
     problems: &mut Problems,
 ) {
@@ -211,11 +217,12 @@ fn plan(
     let variants = variants::variants(&scenario.variants, &scenario.topology, options);
     for (index, variant) in variants.iter().enumerate() {
         let id = scenario.id(variant);
-        if let Some(filter) = filter
-            && !filter.matches(&id, &scenario.labels, &scenario.tags)
-        {
-            loaded.filtered_out += 1;
-            continue;
+        if let Some((filter, known)) = &mut filter {
+            known.add(&id, &scenario.labels, &scenario.tags);
+            if !filter.matches(&id, &scenario.labels, &scenario.tags) {
+                loaded.filtered_out += 1;
+                continue;
+            }
         }
         if let Some(requires) = scenario.requires.as_ref().filter(|requires| !variant.satisfies(requires)) {
             let location = scenario.document.location(requires.span);
