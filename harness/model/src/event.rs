@@ -1,11 +1,14 @@
 //! The events of a run. Reporters consume them and nothing else; JSON is this stream written down.
 
+mod cells;
+
+pub use cells::{Cells, ObservedCells, PredictedCells, RehearsedCells, SampledCells};
+
 use crate::decision::{Action, Decision, Hook};
 use crate::net::Family;
 use crate::observation::{Outcome, PacketAddresses, Sighting};
 use crate::place::Place;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -211,89 +214,6 @@ impl Check {
             elapsed: Duration::ZERO,
         }
     }
-}
-
-/// What became of the matrix of one step: the flows between the scenario's own pods and external hosts, and to
-/// its services, that the step tried beside those that it names. Cells that differ from what the API says are
-/// checks that failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct Cells {
-    /// How many were tried.
-    pub total: usize,
-    /// What the API says about them.
-    pub predicted: PredictedCells,
-    /// What the packets did.
-    pub observed: ObservedCells,
-    /// How many differ from what the API says; the first of them are checks of their own, unless the step names
-    /// the flow and its check has failed.
-    pub differing: usize,
-    /// How many have no verdict, because nothing says who lost the packet; likewise.
-    pub unexplained: usize,
-    /// How many of those denied proved nothing: they did not connect without policy either, as the API says.
-    pub unproven: usize,
-    /// How the denials were rehearsed.
-    pub rehearsed: RehearsedCells,
-    /// How the cells were chosen where there are too many to try all.
-    pub sampled: Option<SampledCells>,
-    /// The profile by which points were read that the API leaves open.
-    pub profile: String,
-    /// From the first packet to the last verdict, in seconds.
-    #[serde(with = "crate::seconds")]
-    #[cfg_attr(feature = "schema", schemars(with = "f64"))]
-    pub elapsed: Duration,
-}
-
-/// Cells by what the API says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct PredictedCells {
-    /// Allowed, whichever endpoint a service chooses.
-    pub allowed: usize,
-    /// Denied by policy, whichever endpoint a service chooses.
-    pub denied: usize,
-    /// Anything else: it depends on the endpoint, a service has none, there is no route, no such name.
-    pub other: usize,
-    /// Left open, by the switches of the profile that would settle them.
-    pub undefined: BTreeMap<String, usize>,
-}
-
-/// Cells by what the packets did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct ObservedCells {
-    /// Connected.
-    pub allowed: usize,
-    /// Dropped or rejected by policy.
-    pub denied: usize,
-    /// Anything else.
-    pub other: usize,
-}
-
-/// The cells that are predicted to be denied, tried without policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct RehearsedCells {
-    /// Tried for this step.
-    pub tried: usize,
-    /// Tried for an earlier step, or an earlier scenario run, with the same objects but for policies.
-    pub shared: usize,
-}
-
-/// A choice among too many cells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct SampledCells {
-    /// How many cells the matrix has.
-    pub of: usize,
-    /// How many kinds of cells policy can tell apart; one of each is tried, as far as they are not too many
-    /// themselves, and the rest is chosen by the seed.
-    pub kinds: usize,
 }
 
 /// How a scenario run ended.

@@ -1,7 +1,7 @@
 //! Scenario runs put together from their events, and what is kept of them for the end.
 
 use netproof_model::event::{Check, Event, Location, ScenarioId, ScenarioOutcome, Status, Summary};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// A scenario run with everything that is known of it.
 #[derive(Debug)]
@@ -28,8 +28,10 @@ pub(super) struct Runs {
     cells: usize,
     /// What passed by so far; the run's own sums replace it at the end.
     pub(super) summary: Summary,
-    /// The cells that the API leaves open, by the switches that would settle them.
-    pub(super) open_cells: BTreeMap<String, usize>,
+    /// How many cells the API leaves open.
+    pub(super) open_cells: usize,
+    /// The names of the switches that would settle them.
+    pub(super) open_switches: BTreeSet<String>,
     pub(super) not_applicable: usize,
     pub(super) warnings: usize,
     pub(super) planned: usize,
@@ -50,9 +52,8 @@ impl Runs {
             Event::StepFinished { cells, .. } => {
                 self.summary.cells += cells.total;
                 self.cells += cells.total;
-                for (switches, count) in &cells.predicted.undefined {
-                    *self.open_cells.entry(switches.clone()).or_default() += count;
-                }
+                self.open_cells += cells.predicted.undefined.values().sum::<usize>();
+                self.open_switches.extend(cells.predicted.switches().map(str::to_owned));
             }
             Event::ScenarioFinished { id, result } => {
                 self.summary.scenarios.add(result.status);

@@ -6,7 +6,6 @@ use super::style::Style;
 use super::troubles::{self, Trouble};
 use crate::{Rerun, text};
 use netproof_model::event::{Counts, Status};
-use std::collections::BTreeSet;
 
 /// What went wrong, gathered for the end.
 #[derive(Debug, Default)]
@@ -94,11 +93,10 @@ pub(super) fn write(page: &mut Page, runs: &Runs) {
         n => format!("; {}", text::count(n, "cell")),
     };
     page.indented(STATUS_WIDTH, &format!("{}{cells}", sums(&summary.checks, "check")));
-    if !runs.open_cells.is_empty() {
-        let cells = text::count(runs.open_cells.values().sum(), "cell");
-        // One cell may hang on several switches.
-        let switches: BTreeSet<&str> = runs.open_cells.keys().flat_map(|by| by.split(", ")).collect();
-        let switches = switches.into_iter().collect::<Vec<_>>().join(", ");
+    if runs.open_cells > 0 {
+        let cells = text::count(runs.open_cells, "cell");
+        let switches: Vec<&str> = runs.open_switches.iter().map(String::as_str).collect();
+        let switches = switches.join(", ");
         page.indented(STATUS_WIDTH, &format!("left open by the API, so no failure: {cells} ({switches})"));
     }
     if runs.complete {

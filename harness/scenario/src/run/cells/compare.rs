@@ -7,7 +7,7 @@ use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial as Denied, ObservedCells, PredictedCells};
 use netproof_model::topology::ListenPort;
 use netproof_model::{Observation, Outcome, Place};
-use netproof_oracle::{Denial, PortProtocol};
+use netproof_oracle::{Denial, PortProtocol, Switch, Switches};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -91,13 +91,13 @@ impl Predicted {
 
     /// Counts it.
     pub(super) fn count(&self, counts: &mut PredictedCells) {
-        let open = self.answer.courses.iter().find_map(|course| match &course.word {
-            Word::Open(switches) => Some(switches.to_string()),
+        let open = self.answer.courses.iter().filter_map(|course| match &course.word {
+            Word::Open(switches) => Some(*switches),
             _ => None,
         });
         let all = |what: fn(&Word) -> bool| self.answer.courses.iter().all(|course| what(&course.word));
-        if let Some(switches) = open {
-            *counts.undefined.entry(switches).or_default() += 1;
+        if let Some(switches) = open.reduce(Switches::union) {
+            counts.add_undefined(switches.iter().map(Switch::name));
         } else if all(|word| *word == Word::Allow) && self.is_served() {
             counts.allowed += 1;
         } else if all(denies) {
