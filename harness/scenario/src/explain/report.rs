@@ -228,7 +228,7 @@ pub(super) fn open_switches(answer: &Answer) -> Vec<String> {
 }
 
 pub(super) fn courses(answer: &Answer) -> Vec<CourseReport> {
-    let report = |Course { server, word }: &Course| CourseReport {
+    let report = |Course { server, word, .. }: &Course| CourseReport {
         server: server.as_ref().map(ToString::to_string),
         answer: word.to_string(),
     };

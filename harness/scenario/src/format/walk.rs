@@ -15,6 +15,7 @@ use super::words::Placement;
 use crate::plan::{Expectation, MatrixPlan, Plan, Step};
 use crate::prediction::{Answers, Kept};
 use crate::run::cells::Table;
+use crate::run::{needed_without_policy, without_policies};
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_api::{Diagnostic, Object, ObjectMeta, Source, WorkloadPods};
@@ -23,6 +24,7 @@ use netproof_model::Topology;
 use netproof_model::event::ScenarioId;
 use netproof_model::topology::Neighbours;
 use netproof_oracle::Profile;
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -218,14 +220,29 @@ fn contradictions(
     problems: &mut Problems,
 ) {
     let answers = Answers::new(snapshot, profile);
+    let bare = LazyCell::new(|| without_policies(snapshot));
+    let answers_bare = LazyCell::new(|| Answers::new(&bare, profile));
     for (span, expectation) in expectations {
-        let Some(answer) = answers.answer(expectation, kept) else { continue };
-        let verdict = answer.contradiction(expectation);
-        if let Some(contradiction) = verdict.or_else(|| answer.other_way(expectation, snapshot)) {
+        let mut report = |contradiction: String, help: &str, derivation: String| {
             let message = format!("the scenario contradicts the API: {contradiction}");
-            let help = "correct the expectation or the objects; points that the API leaves open are read with \
-                `--profile`";
-            problems.push(document.error(*span, message).help(help).note(answers.explain(&answer)));
+            problems.push(document.error(*span, message).help(help).note(derivation));
+        };
+        if let Some(answer) = answers.answer(expectation, kept) {
+            let verdict = answer.contradiction(expectation);
+            if let Some(contradiction) = verdict.or_else(|| answer.other_way(expectation, snapshot)) {
+                let help = "correct the expectation or the objects; points that the API leaves open are read with \
+                    `--profile`";
+                report(contradiction, help, answers.explain(&answer));
+                continue;
+            }
+        }
+        if needed_without_policy(expectation).is_some()
+            && let Some(answer) = answers_bare.fresh(&expectation.request)
+            && let Some(contradiction) = answer.contradiction_without_policy(expectation)
+        {
+            let help = "a denial counts only where the flow connects without policy; where it does not, `baseline` says \
+                what becomes of it, and what a service proxy denies has `decidedBy: service`";
+            report(contradiction, help, answers_bare.explain(&answer));
         }
     }
 }

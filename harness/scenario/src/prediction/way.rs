@@ -1,5 +1,6 @@
 //! The parts of an expectation that are about a flow's way, against the API: what a name resolves to, who
-//! decides and how, which addresses policy and the server see, which node chooses the backend.
+//! decides and how, which addresses policy and the server see, which node chooses the backend, and whether it keeps
+//! to its choice.
 //!
 //! Each must hold on every way that the flow may take, as a run asks it of every try.
 
@@ -26,6 +27,7 @@ pub(super) fn contradiction(
         decider(way, expectation)
             .or_else(|| rejection(way, expectation))
             .or_else(|| chooser(way, expectation))
+            .or_else(|| spreader(way, expectation, snapshot))
             .or_else(|| seen_by_policy(way, expectation, snapshot))
             .or_else(|| seen_by_server(way, expectation, snapshot))
     })
@@ -72,6 +74,18 @@ fn chooser(way: &Alternative, expectation: &Expectation) -> Option<String> {
     (!wanted.contains(node)).then(|| {
         let list: Vec<String> = wanted.iter().map(|node| format!("node/{node}")).collect();
         format!("expected {} to choose the backend, the API says node/{node} may", list.join(" or "))
+    })
+}
+
+/// That a client is to be kept with one of several backends by a service that does not do that.
+fn spreader(way: &Alternative, expectation: &Expectation, snapshot: &Snapshot) -> Option<String> {
+    let mut steps = way.hops.iter().filter(|_| expectation.sticky).filter_map(|hop| hop.service.as_ref());
+    steps.find_map(|step| {
+        let ServiceStep::Translate { service, choices: 2.., .. } = step else { return None };
+        let keeps = snapshot.services.get(service).is_none_or(|it| it.session_affinity.is_some());
+        (!keeps).then(|| {
+            format!("expected one backend to answer every try, but service/{service} has no sessionAffinity: ClientIP")
+        })
     })
 }
 

@@ -99,6 +99,11 @@ mod tests {
     use netproof_model::{Action, Outcome};
     use netproof_oracle::{Denial, Switch, Switches};
 
+    /// A course whose server, if it gets through, answers.
+    fn course(word: Word) -> Course {
+        Course { server: None, word, listens: true }
+    }
+
     /// What is expected, what was observed, what the API says; whether the check passes, and what is said.
     #[test]
     fn any_two_answers_that_differ_fail_and_the_message_says_which() {
@@ -164,7 +169,7 @@ mod tests {
             };
             let status = if as_expected { Status::Passed } else { Status::Failed };
             let mut judgement = Judgement { status, observed: observed.to_owned(), messages };
-            let courses = vec![Course { server: None, word }];
+            let courses = vec![course(word)];
             let answer = Answer { courses, ..Answer::default() };
             let agree = answer.agrees(None, outcome, observed);
             of_three(&expectation(expected.clone(), None), &answer, agree, &snapshot(), &mut judgement);
@@ -176,7 +181,7 @@ mod tests {
         }
         let mut errored =
             Judgement { status: Status::Errored, observed: "drop".into(), messages: vec!["lost".into()] };
-        let answer = Answer { courses: vec![Course { server: None, word: deny() }], ..Answer::default() };
+        let answer = Answer { courses: vec![course(deny())], ..Answer::default() };
         of_three(&expectation(Expected::Allow, None), &answer, true, &snapshot(), &mut errored);
         assert_eq!((errored.status, errored.messages.len()), (Status::Errored, 1));
     }
@@ -205,7 +210,7 @@ mod tests {
             (deny(), wrong, false, (Status::Failed, wrong)),
             (deny(), wrong, true, (Status::Failed, wrong)),
         ] {
-            let answer = Answer { courses: vec![Course { server: None, word }], ..Answer::default() };
+            let answer = Answer { courses: vec![course(word)], ..Answer::default() };
             let messages = vec![message.to_owned()];
             let mut judgement = Judgement { status: Status::Failed, observed: "allow".into(), messages };
             leave_open(&answer, None, &Expected::Deny, is_meant, &mut judgement);

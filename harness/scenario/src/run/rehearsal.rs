@@ -2,15 +2,18 @@
 
 use super::judge::{self, Judgement};
 use super::tries::{missing_backends, never_reached, tries};
-use crate::plan::Expectation;
+use crate::plan::{Expectation, Expected};
 use netproof_model::Observation;
 use netproof_model::event::Status;
 use netproof_probe::ProbeRequest;
 use std::collections::HashMap;
 
-/// Whether the rehearsal of an expectation is judged.
-pub(super) fn is_rehearsed(expectation: &Expectation) -> bool {
-    judge::expects_denial(expectation) || expectation.baseline.is_some()
+/// What must come of an expectation's flow without policy; `None` where that is not judged.
+pub(crate) fn needed_without_policy(expectation: &Expectation) -> Option<Expected> {
+    match &expectation.baseline {
+        Some(baseline) => Some(Expected::Outcome(baseline.outcome)),
+        None => judge::expects_denial(expectation).then_some(Expected::Allow),
+    }
 }
 
 /// What must still be probed so that each expectation has all its tries; equal requests share theirs.
@@ -59,7 +62,7 @@ pub(super) fn judge_rehearsal<'o>(
 mod tests {
     use super::super::judge::tests::{expectation, observation};
     use super::*;
-    use crate::plan::{Expected, VerdictWord};
+    use crate::plan::VerdictWord;
     use netproof_model::{Family, Outcome, Place};
     use netproof_probe::{Patience, ProbePort, Target};
 

@@ -3,6 +3,7 @@
 use super::world::is_policy;
 use crate::plan::Plan;
 use netproof_controlplane::{Change, ChangeError, ControlPlane, Snapshot};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The objects after the changes of a step.
@@ -42,6 +43,11 @@ pub(super) fn states(plan: &Plan) -> Result<Vec<State>, ChangeError> {
 /// The changes, with or without those of policy objects.
 pub(super) fn chosen(changes: &[Change], rehearsal: bool) -> Vec<Change> {
     changes.iter().filter(|change| !(rehearsal && is_policy(change))).cloned().collect()
+}
+
+/// The objects of a state, but those of policy: what it is like in the rehearsal.
+pub(crate) fn without_policies(snapshot: &Snapshot) -> Snapshot {
+    Snapshot { network_policies: BTreeMap::new(), ..snapshot.clone() }
 }
 
 /// Whether the objects are the same, however often they were changed.

@@ -3,7 +3,7 @@
 use super::cells::{Before, Choice, Matrix};
 use super::judge;
 use super::record::Found;
-use super::rehearsal::{fresh_requests, is_rehearsed, judge_rehearsal};
+use super::rehearsal::{fresh_requests, judge_rehearsal, needed_without_policy};
 use super::stage::{Stage, Worlds};
 use super::states::{self, State, chosen};
 use super::tries::{Try, backend, expected_of, together, tries};
@@ -16,6 +16,7 @@ use netproof_model::event::{Counts, Event, Phase, Status};
 use netproof_model::{Family, Observation};
 use netproof_oracle::Profile;
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
+use std::cell::LazyCell;
 use std::time::{Duration, Instant};
 
 /// One scenario run under way.
@@ -149,28 +150,30 @@ impl<'a> Walk<'a> {
                 known.flows.entry(request).or_default().push(observation);
             }
             rehearsed = requests.iter().map(|it| known.flows.get(it).cloned().unwrap_or_default()).collect();
+            let answers = LazyCell::new(|| Answers::new(&state.bare, self.profile));
             let judged = step.expectations.iter().zip(requests).zip(&rehearsed);
-            let found = judged.filter(|((expectation, _), _)| is_rehearsed(expectation)).filter_map(
-                |((expectation, request), tries)| {
-                    let (observation, judgement) = judge_rehearsal(expectation, tries.first()?, tries);
-                    let expected = match &expectation.baseline {
-                        Some(baseline) => baseline.outcome.to_string(),
-                        None => "allow".to_owned(),
-                    };
-                    Some(Found {
-                        subject: expectation.into(),
-                        phase: Phase::Rehearsal,
-                        expected,
-                        predicted: None,
-                        derivation: String::new(),
-                        judgement,
-                        observation,
-                        denials: Vec::new(),
-                        request: moves.then_some(request),
-                        unchecked: None,
-                    })
-                },
-            );
+            let found = judged.filter_map(|((expectation, request), tries)| {
+                let expected = needed_without_policy(expectation)?.to_string();
+                let (observation, mut judgement) = judge_rehearsal(expectation, tries.first()?, tries);
+                if judgement.status == Status::Failed {
+                    let answer = answers.fresh(&expectation.request).filter(|it| self.speaks_of(it));
+                    let contradiction = answer.and_then(|it| it.contradiction_without_policy(expectation));
+                    let message = |it| format!("the scenario contradicts the API: {it}");
+                    judgement.messages.extend(contradiction.map(message));
+                }
+                Some(Found {
+                    subject: expectation.into(),
+                    phase: Phase::Rehearsal,
+                    expected,
+                    predicted: None,
+                    derivation: String::new(),
+                    judgement,
+                    observation,
+                    denials: Vec::new(),
+                    request: moves.then_some(request),
+                    unchecked: None,
+                })
+            });
             let found = found.collect();
             self.record(world, step, found)?;
             if let Some(matrix) = matrix {

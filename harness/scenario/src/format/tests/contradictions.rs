@@ -3,7 +3,8 @@
 use super::*;
 
 /// A client, a service whose two backends differ in verdict, a pod that is isolated, one that reaches no name
-/// server, a service without endpoints; two steps, the second of which denies what was allowed.
+/// server, a service without endpoints, two with the same two endpoints of which one keeps its clients, one with an
+/// endpoint that does not listen; two steps, the second of which denies what was allowed.
 const CLUSTER: &str = "
 apiVersion: netproof/v1alpha1
 kind: Scenario
@@ -27,6 +28,13 @@ spec:
       kind: NetworkPolicy
       metadata: {name: gagged}
       spec: {podSelector: {matchLabels: {gagged: 'yes'}}, policyTypes: [Egress]}
+    - pod: {name: twin, labels: {app: twins}, node: node1, ports: [80]}
+    - pod: {name: other, labels: {app: twins}, node: node2, ports: [80]}
+    - service: {name: twins, selector: {app: twins}, ports: [80]}
+    - service: {name: kept, selector: {app: twins}, sessionAffinity: ClientIP, ports: [80]}
+    - pod: {name: deaf, labels: {half: 'yes'}, node: node1, ports: [80], listens: [81]}
+    - pod: {name: hears, labels: {half: 'yes'}, node: node2, ports: [80]}
+    - service: {name: half, selector: {half: 'yes'}, ports: [80]}
   steps:
     - name: first
       expect:
@@ -163,9 +171,63 @@ fn what_contradicts_the_api_says_so_and_nothing_else_does() {
             "flow: 'pod/client -> ip/9.9.9.9:80', outcome: refused",
             "expected refused, the API says unreachable".into(),
         ),
+        // Who listens where is said by the objects.
+        (
+            "flow: pod/client -> pod/open:80, outcome: refused",
+            "expected refused, but pod/default/open listens there".into(),
+        ),
+        (
+            "flow: pod/client -> service/half, verdict: allow",
+            "expected allow, but nobody listens there at pod/default/deaf".into(),
+        ),
+        ("flow: 'pod/client -> dns/kube-dns.kube-system:53/dns', verdict: allow", String::new()),
+        ("flow: 'pod/client -> pod/closed:icmp', verdict: deny", String::new()),
+        // Who keeps a client is the service.
+        ("flow: pod/client -> service/kept, verdict: allow, sticky: true", String::new()),
+        (
+            "flow: pod/client -> service/twins, verdict: allow, sticky: true",
+            "expected one backend to answer every try, but service/default/twins has no sessionAffinity: ClientIP"
+                .into(),
+        ),
     ];
     for (case, expected) in cases {
         let messages = said(&format!("{{{case}}}"), ALWAYS, "netproof");
+        assert_eq!(messages.join("; "), expected, "{case}");
+    }
+}
+
+/// What must come of a flow without policy, so that its denial counts.
+#[test]
+fn what_a_rehearsal_cannot_see_contradicts_the_api() {
+    let refused = "verdict: deny, baseline: {outcome: refused, because: nobody listens}";
+    for (case, expected) in [
+        (
+            format!("pod/client -> pod/closed:80, {refused}"),
+            "without policy, expected refused, but pod/default/closed listens there",
+        ),
+        (format!("'pod/client -> pod/closed:81', {refused}"), ""),
+        (
+            "'pod/client -> pod/closed:81', verdict: deny, baseline: {outcome: unreachable, because: far}"
+                .into(),
+            "without policy, expected unreachable, the API says allow",
+        ),
+        (
+            "pod/client -> service/empty, verdict: deny".into(),
+            "without policy, expected allow, the API says reject",
+        ),
+        ("pod/client -> service/empty, verdict: deny, decidedBy: service".into(), ""),
+        (
+            "'pod/gagged -> dns/nobody:80', outcome: name-server-unreachable".into(),
+            "without policy, expected allow, the API says name-not-found",
+        ),
+        (
+            "'pod/gagged -> dns/nobody:80', outcome: name-server-unreachable, \
+             baseline: {outcome: name-not-found, because: nobody has it}"
+                .into(),
+            "",
+        ),
+    ] {
+        let messages = said(&format!("{{flow: {case}}}"), ALWAYS, "netproof");
         assert_eq!(messages.join("; "), expected, "{case}");
     }
 }

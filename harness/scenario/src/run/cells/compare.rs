@@ -1,15 +1,11 @@
 //! One cell: what the API says about it, held against what a probe saw.
 
 use super::super::judge::{observed_word, unexplained};
-use crate::plan::{Request, RequestTarget};
 use crate::prediction::{Answer, Answers, Word};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial as Denied, ObservedCells, PredictedCells};
-use netproof_model::topology::ListenPort;
 use netproof_model::{Observation, Outcome, Place};
-use netproof_oracle::{Denial, PortProtocol, Switch, Switches};
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use netproof_oracle::{Denial, Switch, Switches};
 
 use super::Cell;
 
@@ -19,8 +15,6 @@ pub(in crate::run) struct Predicted {
     pub(in crate::run) cell: Cell,
     /// Without how it follows, which is asked for again where it is told.
     pub(in crate::run) answer: Answer,
-    /// Servers among its courses where nobody listens.
-    silent: BTreeSet<Place>,
 }
 
 /// How a try of a cell compares with what the API says.
@@ -34,39 +28,13 @@ pub(super) enum Comparison {
     Unexplained(String),
 }
 
-/// Who listens where.
-pub(super) type Listens = BTreeMap<Place, BTreeSet<ListenPort>>;
-
 impl Predicted {
     /// `None` where the API does not speak about the cell.
-    pub(super) fn new(answers: &Answers<'_>, listens: &Listens, cell: Cell) -> Option<Predicted> {
+    pub(super) fn new(answers: &Answers<'_>, cell: Cell) -> Option<Predicted> {
         let mut answer = answers.fresh(&cell.request)?;
-        let served = |place: &Place, port: PortProtocol| {
-            let listens = listens.get(place);
-            listens.is_some_and(|ports| {
-                ports.iter().any(|own| PortProtocol::new(own.port, own.protocol) == port)
-            })
-        };
-        let mut predictions = std::mem::take(&mut answer.predictions);
-        if let RequestTarget::Name { addresses, .. } = &cell.request.target {
-            // The first one is the query to the name server, which answers. Where that is denied, nothing is said of
-            // the rest of the way, which is open again when the policies are removed.
-            predictions = predictions.split_off(predictions.len().min(1));
-            if predictions.is_empty() {
-                let to = |address: &IpAddr| RequestTarget::Address(*address);
-                let direct = |address| Request { target: to(address), ..cell.request.clone() };
-                let asked = addresses.iter().filter_map(|address| answers.fresh(&direct(address)));
-                predictions.extend(asked.flat_map(|answer| answer.predictions));
-            }
-        }
-        let silent = predictions
-            .iter()
-            .flat_map(|prediction| &prediction.alternatives)
-            .filter_map(|alternative| alternative.server.as_ref())
-            .filter(|server| !served(&server.place, server.packet.port))
-            .map(|server| server.place.clone())
-            .collect();
-        Some(Predicted { cell, answer, silent })
+        // Some 5,000 cells a step: their derivations are not kept.
+        answer.predictions = Vec::new();
+        Some(Predicted { cell, answer })
     }
 
     /// Whether policy denies it, for whichever backend: that must be rehearsed.
@@ -86,7 +54,7 @@ impl Predicted {
 
     /// Whether somebody listens wherever it may lead.
     pub(super) fn is_served(&self) -> bool {
-        self.silent.is_empty()
+        self.answer.courses.iter().all(|course| course.server.is_none() || course.listens)
     }
 
     /// Counts it.
@@ -133,11 +101,10 @@ impl Predicted {
             // Any of them may have been it.
             None => true,
         });
-        let is_silent = |place: &Option<Place>| place.as_ref().is_some_and(|it| self.silent.contains(it));
         let agrees = candidates.any(|course| match &course.word {
             Word::Allow => match outcome {
-                Outcome::Connected => reached.is_some() && !is_silent(&course.server),
-                Outcome::Refused => is_silent(&course.server),
+                Outcome::Connected => reached.is_some() && course.listens,
+                Outcome::Refused => course.server.is_some() && !course.listens,
                 _ => false,
             },
             said @ Word::Deny(denial) => said.agrees(outcome, word) && is_by(denial, denials),

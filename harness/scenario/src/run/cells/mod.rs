@@ -18,7 +18,7 @@ use super::walk::Walk;
 use super::world::{HarnessError, World};
 use crate::plan::{MatrixPlan, Plan, Request, Step};
 use crate::prediction::Answers;
-use compare::{Comparison, Listens, Predicted, count_observed, is_denial_by_policy};
+use compare::{Comparison, Predicted, count_observed, is_denial_by_policy};
 use netproof_model::event::{Cells, Denial, Event, SampledCells};
 use netproof_model::{Observation, Outcome};
 use netproof_oracle::{Oracle, Profile};
@@ -65,8 +65,7 @@ impl Matrix {
         let oracle = Oracle::new(&state.snapshot, choice.profile);
         let (cells, sampled) = table.choose(&oracle, choice.seed);
         let answers = Answers::new(&state.snapshot, choice.profile);
-        let listens: Listens = netproof_probe::listens(&state.snapshot);
-        let predicted = cells.into_iter().filter_map(|cell| Predicted::new(&answers, &listens, cell));
+        let predicted = cells.into_iter().filter_map(|cell| Predicted::new(&answers, cell));
         let cells = predicted.filter(|it| choice.refusals || !it.answer.is_refused()).collect();
         Some(Matrix { cells, sampled })
     }
@@ -123,12 +122,11 @@ impl Walk<'_> {
             fresh.iter().map(|it| request(&it.cell, Patience::ForAnswer)).collect();
         let observations = self.probe(world, &requests)?;
         let answers = Answers::new(&state.bare, self.profile);
-        let listens = netproof_probe::listens(&state.bare);
         for ((predicted, request), observation) in fresh.iter().zip(&requests).zip(observations) {
             let rehearsed = match observation.outcome {
                 Outcome::Connected => Rehearsed::Connected,
                 _ => {
-                    let bare = Predicted::new(&answers, &listens, predicted.cell.clone());
+                    let bare = Predicted::new(&answers, predicted.cell.clone());
                     let denials = world.denials(request, &observation);
                     match bare.map(|it| it.compare(&observation, &denials, &state.bare)) {
                         Some(Comparison::Agrees) => Rehearsed::AsTheApiSays,
@@ -234,9 +232,9 @@ impl Walk<'_> {
         known: &HashMap<usize, Rehearsed>,
     ) -> Result<(), HarnessError> {
         let snapshot = world.snapshot();
-        let (answers, listens) = (Answers::new(&snapshot, self.profile), netproof_probe::listens(&snapshot));
+        let answers = Answers::new(&snapshot, self.profile);
         let connects = |cell: &Cell| {
-            let now = Predicted::new(&answers, &listens, cell.clone());
+            let now = Predicted::new(&answers, cell.clone());
             now.is_some_and(|it| it.is_served() && it.is_let_through())
         };
         let connected: Vec<&Predicted> = matrix

@@ -4,6 +4,7 @@ use super::compare::{Comparison, Predicted, count_observed};
 use super::*;
 use crate::plan::MatrixDestination::{PodIp, ServiceIp, ServiceName};
 use crate::run::judge::tests::observation;
+use crate::run::without_policies;
 use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_model::event::{ObservedCells, PredictedCells};
 use netproof_model::observation::PacketAddresses;
@@ -178,10 +179,9 @@ fn a_try_is_held_against_every_course() {
             [extra].iter().filter(|it| !it.is_empty()).map(ToString::to_string).collect();
         let snapshot = cluster(&extra);
         let answers = Answers::new(&snapshot, Profile::NETPROOF);
-        let listens = netproof_probe::listens(&snapshot);
         let cells = all_cells(&snapshot, &MatrixPlan::default());
         let cell = cells.into_iter().find(|cell| cell.flow.to_string().ends_with(flow)).unwrap();
-        let predicted = Predicted::new(&answers, &listens, cell).unwrap();
+        let predicted = Predicted::new(&answers, cell).unwrap();
         let mut found = predicted.compare(&seen, &rejecting(denials, &seen), &snapshot);
         if let Comparison::Unexplained(why) = &mut found {
             assert!(why.contains("no rule"), "{why}");
@@ -204,10 +204,9 @@ fn cells_are_counted_by_what_the_api_says_and_by_what_was_seen() {
                  ingress: [{from: [{ipBlock: {cidr: 10.244.0.0/16}}]}]}}";
     let snapshot = cluster(&[block.to_owned()]);
     let answers = Answers::new(&snapshot, Profile::STRICT);
-    let listens = netproof_probe::listens(&snapshot);
     let mut counts = PredictedCells::default();
     for cell in all_cells(&snapshot, &on(&[PodIp, ServiceIp])) {
-        let predicted = Predicted::new(&answers, &listens, cell).unwrap();
+        let predicted = Predicted::new(&answers, cell).unwrap();
         predicted.count(&mut counts);
     }
     // To itself, and out; from outside it is denied; whether the block matches idle's address is open.
@@ -229,23 +228,24 @@ fn cells_are_counted_by_what_the_api_says_and_by_what_was_seen() {
     assert_eq!((observed.allowed, observed.denied, observed.other), (1, 1, 2));
 }
 
+/// The clean-up asks again, when there is no policy: what a name hid before is known then.
 #[test]
-fn who_does_not_listen_is_known_of_a_name_that_policy_hides() {
+fn who_does_not_listen_is_known_of_a_name_that_policy_hid() {
     let policy = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: hidden}, \
                   spec: {podSelector: {matchLabels: {app: idle}}, policyTypes: [Egress]}}";
     let service = "{apiVersion: v1, kind: Service, metadata: {name: nobody}, \
                    spec: {selector: {app: idle}, ports: [{port: 80}]}}";
     let snapshot = cluster(&[policy.to_owned(), service.to_owned()]);
-    let answers = Answers::new(&snapshot, Profile::NETPROOF);
-    let listens = netproof_probe::listens(&snapshot);
+    let bare = without_policies(&snapshot);
+    let [before, after] = [&snapshot, &bare].map(|it| Answers::new(it, Profile::NETPROOF));
     let cells = all_cells(&snapshot, &on(&[ServiceName])).into_iter();
     let from_idle = cells.filter(|cell| cell.request.source.to_string() == "pod/default/idle");
-    let told: Vec<(String, bool, bool)> = from_idle
+    let told: Vec<(String, bool, bool, bool)> = from_idle
         .map(|cell| {
-            let predicted = Predicted::new(&answers, &listens, cell).unwrap();
-            (predicted.cell.flow.to_string(), predicted.is_denied(), predicted.is_served())
+            let [hidden, open] = [&before, &after].map(|it| Predicted::new(it, cell.clone()).unwrap());
+            (cell.flow.to_string(), hidden.is_denied(), open.is_denied(), open.is_served())
         })
         .collect();
     let flow = |name: &str, port| format!("pod/default/idle -> dns/{name}.default:{port}");
-    assert_eq!(told, [(flow("nobody", 80), true, false), (flow("web", 8080), true, true)]);
+    assert_eq!(told, [(flow("nobody", 80), true, false, false), (flow("web", 8080), true, false, true)]);
 }
