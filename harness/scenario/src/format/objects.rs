@@ -266,18 +266,16 @@ impl Reader<'_> {
     fn labels(&mut self, changes: &LabelChanges) -> Vec<Placed> {
         let mut placed = Vec::new();
         for (object, labels) in &changes.0 {
+            let mut values = BTreeMap::new();
             for (key, value) in labels {
-                let key_check = (key.as_str(), names::check_label_key(key));
-                let value_check = value.as_deref().map(|value| (value, names::check_label_value(value)));
-                for (text, check) in [Some(key_check), value_check].into_iter().flatten() {
-                    if let Err(message) = check {
-                        let error = self.document.error(object.span, format!("the label `{text}` {message}"));
-                        self.problems.push(error);
-                    }
+                self.problems.check_name(self.document, key, names::check_label_key);
+                if let Some(value) = value {
+                    self.problems.check_name(self.document, value, names::check_label_value);
                 }
+                values.insert(key.value.clone(), value.as_ref().map(|value| value.value.clone()));
             }
             if let Some(reference) = self.reference(object) {
-                let change = Change::Label { object: reference, labels: labels.clone() };
+                let change = Change::Label { object: reference, labels: values };
                 placed.push(self.placed(change, object.span));
             }
         }

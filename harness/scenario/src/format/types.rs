@@ -261,8 +261,9 @@ impl<'de> Deserialize<'de> for StepExpectations {
 pub struct LabelChanges(pub Vec<(Spanned<String>, Labels)>);
 
 /// New values of labels by key; `None` removes.
-type Labels = BTreeMap<String, Option<String>>;
-type LabelsByObject = BTreeMap<String, Labels>;
+type Labels = BTreeMap<Spanned<String>, Option<Spanned<String>>>;
+/// For the schema.
+type LabelsByObject = BTreeMap<String, BTreeMap<String, Option<String>>>;
 
 impl<'de> Deserialize<'de> for LabelChanges {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
