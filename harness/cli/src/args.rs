@@ -1,24 +1,29 @@
 //! What may stand on the command line.
 
 mod fuzz;
+mod values;
 
 pub use fuzz::FuzzArguments;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use netproof_model::flow::{Flow, FlowError};
+use netproof_model::flow::Flow;
 use netproof_model::{Families, Wiring};
-use netproof_oracle::{PROFILES, Profile};
+use netproof_oracle::Profile;
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
 use netproof_scenario::matrix::{PortChoice, Selector};
 use netproof_scenario::plan::MatrixDestination;
-use netproof_scenario::run::{EnforcerChoice, ExecCommand, ProxyChoice, ProxyMode};
+use netproof_scenario::run::{EnforcerChoice, ProxyChoice, ProxyMode};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
+use values::{at_least_one, destination, duration, enforcer, flow, namespace, profile, proxy, proxy_mode};
 
 const STYLES: Styles =
     Styles::styled().header(AnsiColor::Green.on_default().bold()).usage(AnsiColor::Green.on_default().bold());
+
+/// What `--timeout` is where it is not given.
+const DEFAULT_TIMEOUT: &str = "60s";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -82,7 +87,8 @@ pub struct Choice {
     /// Only runs that EXPR matches.
     ///
     /// A word matches every run whose name contains it; suite=, name=, variant= and id= compare the
-    /// whole, tag= compares one of the tags, LABEL= compares a label of the scenario. Join them with `and`, `or`, `not` and parentheses.
+    /// whole, tag= compares one of the tags, LABEL= compares a label of the scenario. Join them with `and`, `or`,
+    /// `not` and parentheses.
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
     /// Build this topology, whatever the scenarios say: a built-in one (`netproof list topologies`) or a
@@ -129,13 +135,13 @@ pub struct RunArguments {
     #[arg(help_heading = "Running", long, value_name = "LIST", value_delimiter = ',', value_parser = destination)]
     pub destination: Vec<MatrixDestination>,
     /// How many scenario runs at once [default: the number of processors].
-    #[arg(help_heading = "Running", long, short, value_name = "N", value_parser = jobs, allow_negative_numbers = true)]
+    #[arg(help_heading = "Running", long, short, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub jobs: Option<NonZeroUsize>,
     /// The seed of every random choice.
     #[arg(help_heading = "Running", long, value_name = "N", default_value_t = DEFAULT_SEED)]
     pub seed: u64,
     /// The longest that one scenario run may take: 90s, 500ms, 2m.
-    #[arg(help_heading = "Running", long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    #[arg(help_heading = "Running", long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration)]
     pub timeout: Duration,
     /// Start no further scenario run after one that failed or broke.
     #[arg(help_heading = "Running", long)]
@@ -292,8 +298,13 @@ impl RunArguments {
     /// The arguments that a repetition of one scenario run needs as well, and that no event tells.
     pub fn to_repeat(&self) -> Vec<String> {
         let mut arguments = self.selection.choice.to_repeat();
+        let seconds = |time: Duration| format!("{}s", time.as_secs_f64());
         if let Some(timeout) = self.enforcer_timeout {
-            arguments.extend(["--enforcer-timeout".to_owned(), format!("{}s", timeout.as_secs_f64())]);
+            arguments.extend(["--enforcer-timeout".to_owned(), seconds(timeout)]);
+        }
+        // Whoever was given longer, or less, ends in another way otherwise.
+        if duration(DEFAULT_TIMEOUT) != Ok(self.timeout) {
+            arguments.extend(["--timeout".to_owned(), seconds(self.timeout)]);
         }
         if self.proxy_mode != ProxyMode::default() {
             arguments.extend(["--proxy-mode".to_owned(), self.proxy_mode.name().to_owned()]);
@@ -326,84 +337,6 @@ impl Choice {
     }
 }
 
-fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
-    match name {
-        "nftables" => Ok(EnforcerChoice::Nftables),
-        "none" => Ok(EnforcerChoice::None),
-        "iptables" => {
-            Err("the iptables enforcer is not built yet; there are nftables, none and exec:COMMAND".into())
-        }
-        _ => match name.strip_prefix("exec:") {
-            Some(command) => {
-                let command = ExecCommand::parse(command)?;
-                command.find()?;
-                Ok(EnforcerChoice::Exec(command))
-            }
-            None => Err("there is no such enforcer; there are nftables, none and exec:COMMAND".into()),
-        },
-    }
-}
-
-fn flow(text: &str) -> Result<Flow, String> {
-    text.parse().map_err(|error: FlowError| format!("{}; {}", error.message, error.help))
-}
-
-fn namespace(name: &str) -> Result<String, String> {
-    netproof_api::names::check_dns_label(name).map(|()| name.to_owned())
-}
-
-fn profile(name: &str) -> Result<Profile, String> {
-    Profile::named(name).ok_or_else(|| {
-        let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
-        format!("there is no such profile; there are {}", names.join(", "))
-    })
-}
-
-fn destination(name: &str) -> Result<MatrixDestination, String> {
-    let found = MatrixDestination::WORDS.into_iter().find(|(word, _)| *word == name);
-    found.map(|(_, destination)| destination).ok_or_else(|| {
-        let words = MatrixDestination::WORDS.map(|(word, _)| word);
-        format!("there is no such destination; there are {}", words.join(", "))
-    })
-}
-
-fn proxy_mode(name: &str) -> Result<ProxyMode, String> {
-    let found = ProxyMode::ALL.into_iter().find(|mode| mode.name() == name);
-    found.ok_or_else(|| "there is no such mode; there are nftables and iptables".into())
-}
-
-fn proxy(name: &str) -> Result<ProxyChoice, String> {
-    match name {
-        "nftables" => Ok(ProxyChoice::Nftables),
-        "none" => Ok(ProxyChoice::None),
-        "iptables" => Err("the iptables proxy is not built yet; there are nftables and none, and --proxy-mode iptables behaves as it would".into()),
-        _ => Err("there is no such proxy; there are nftables and none".into()),
-    }
-}
-
-fn jobs(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| "write a whole number from 1".to_owned())
-}
-
-/// `90s`, `500ms`, `2m`, `1.5s`; more than nothing.
-fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let seconds = match unit {
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        "" => return Err("say the unit as well: 90s, 500ms, 2m".into()),
-        _ => return Err(format!("`{unit}` is no unit of time here; write ms, s or m")),
-    };
-    let number: f64 = number.parse().map_err(|_| "this is no duration; write 90s, 500ms or 2m".to_owned())?;
-    match Duration::try_from_secs_f64(number * seconds) {
-        Ok(Duration::ZERO) => Err("nothing can be done in no time".into()),
-        Ok(duration) if duration <= Duration::from_secs(86_400) => Ok(duration),
-        _ => Err("no scenario run takes longer than a day".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -412,40 +345,6 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn durations() {
-        for (text, expected) in [
-            ("90s", Some(Duration::from_secs(90))),
-            ("1.5s", Some(Duration::from_millis(1500))),
-            ("500ms", Some(Duration::from_millis(500))),
-            ("2m", Some(Duration::from_secs(120))),
-            ("24.01m", Some(Duration::from_millis(1_440_600))),
-            ("90", None),
-            ("", None),
-            ("s", None),
-            ("0s", None),
-            ("-1s", None),
-            ("1h", None),
-            ("1..2s", None),
-            ("99999999999999999999s", None),
-            ("1 s", None),
-        ] {
-            assert_eq!(duration(text).ok(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_built_yet_says_so() {
-        for (text, expected) in
-            [("iptables", "not built yet"), ("exec:./no-agent", "no file ./no-agent"), ("x", "no such")]
-        {
-            assert!(enforcer(text).unwrap_err().contains(expected), "{text}");
-        }
-        assert!(proxy("iptables").unwrap_err().contains("not built yet"));
-        assert_eq!(proxy_mode("iptables"), Ok(ProxyMode::Iptables));
-        assert!(proxy_mode("ipvs").unwrap_err().contains("nftables and iptables"));
     }
 
     #[test]
@@ -461,5 +360,7 @@ mod tests {
         );
         assert_eq!(parse("netproof run a --proxy-mode nftables"), "");
         assert_eq!(parse("netproof run a --proxy-mode iptables"), "--proxy-mode iptables");
+        assert_eq!(parse("netproof run a --timeout 1m"), "");
+        assert_eq!(parse("netproof run a --timeout 1.5m"), "--timeout 90s");
     }
 }

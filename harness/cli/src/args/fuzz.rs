@@ -1,6 +1,7 @@
 //! The command line of `netproof fuzz`.
 
-use super::{FamilyName, WiringName, duration, enforcer, jobs, profile};
+use super::values::{at_least_one, duration, enforcer, profile};
+use super::{DEFAULT_TIMEOUT, FamilyName, WiringName};
 use clap::Args;
 use netproof_oracle::Profile;
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_SEED};
@@ -16,7 +17,7 @@ pub struct FuzzArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub seconds: Option<u64>,
     /// Try so many pairs of cluster and policies.
-    #[arg(long, value_name = "N", value_parser = pairs)]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub pairs: Option<NonZeroUsize>,
     /// The seed of every random choice; the same seed makes the same clusters and policies.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SEED)]
@@ -38,10 +39,10 @@ pub struct FuzzArguments {
     #[arg(long, value_name = "PROFILE", value_parser = profile)]
     pub profile: Option<Profile>,
     /// How many clusters at once [default: the number of processors].
-    #[arg(long, short, value_name = "N", value_parser = jobs, allow_negative_numbers = true)]
+    #[arg(long, short, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub jobs: Option<NonZeroUsize>,
     /// The longest that one cluster may take: 90s, 500ms, 2m.
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration)]
     pub timeout: Duration,
     /// Print what was done as a JSON object.
     #[arg(long)]
@@ -53,8 +54,4 @@ impl FuzzArguments {
     pub fn profile(&self) -> Profile {
         self.profile.unwrap_or_else(|| self.enforcer.profile())
     }
-}
-
-fn pairs(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| "write a whole number from 1".to_owned())
 }

@@ -1,7 +1,7 @@
 //! `netproof doctor`: what this machine can do, found out by doing it.
 
+use super::print;
 use crate::exit::Exit;
-use crate::outputs;
 use netproof_cluster::doctor::{Capability, examine};
 use netproof_cluster::sandbox;
 use nix::unistd::geteuid;
@@ -26,9 +26,9 @@ pub fn doctor() -> Exit {
             Exit::NotDone
         }
     };
-    match outputs::print(&text) {
-        Ok(()) => exit,
-        Err(_) => Exit::NotDone,
+    match print(&text) {
+        Exit::AsExpected => exit,
+        trouble => trouble,
     }
 }
 

@@ -3,6 +3,7 @@
 //! As with `run`, the sandbox is entered before any thread exists, and the work is done on a thread of its own,
 //! so that a signal finds this one free to say what was done so far.
 
+use super::bad_input;
 use crate::args::FuzzArguments;
 use crate::exit::Exit;
 use crate::outputs;
@@ -27,11 +28,10 @@ const MOST_FAILURES: usize = 5;
 
 pub fn fuzz(arguments: &FuzzArguments) -> Exit {
     if let Err(error) = std::fs::create_dir_all(&arguments.out) {
-        outputs::complain(format_args!(
+        return bad_input(format_args!(
             "error: cannot write to the folder {}: {error}; name another one with --out",
             arguments.out.display()
         ));
-        return Exit::BadInput;
     }
     if let Err(error) = sandbox::enter() {
         outputs::complain(format_args!("error: cannot build clusters here: {error}"));

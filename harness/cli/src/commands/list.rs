@@ -1,9 +1,8 @@
 //! `netproof list`: the stable names of what would run, one a line; or the topologies.
 
-use super::load;
+use super::{bad_input, load, print};
 use crate::args::ListArguments;
 use crate::exit::Exit;
-use crate::outputs;
 use netproof_model::Topology;
 use netproof_model::topology::{
     ExternalHost, Neighbours, Network, PerFamily, ServiceAddresses, TopologyNode,
@@ -26,10 +25,7 @@ pub fn list(arguments: &ListArguments) -> Exit {
             Ok(topologies) => {
                 topologies.iter().map(|topology| describe(topology)).collect::<Vec<_>>().join("\n")
             }
-            Err(errors) => {
-                outputs::complain(errors);
-                return Exit::BadInput;
-            }
+            Err(errors) => return bad_input(errors),
         }
     } else {
         let loaded = match load(selection, None, &[]) {
@@ -44,13 +40,7 @@ pub fn list(arguments: &ListArguments) -> Exit {
             false => loaded.plans.iter().map(|plan| format!("{}\n", plan.id)).collect(),
         }
     };
-    match outputs::print(&text) {
-        Ok(()) => Exit::AsExpected,
-        Err(error) => {
-            outputs::complain(format_args!("error: cannot write to standard output: {error}"));
-            Exit::NotDone
-        }
-    }
+    print(&text)
 }
 
 /// A line for each run, with its tags; and below a line for each tag, with the number of its runs.

@@ -1,10 +1,11 @@
 //! `netproof run`: builds, probes, judges, reports.
 //!
 //! The order matters: files are read and reports are opened before anything is built, so that bad input
-//! is bad input on every machine; no report is opened before it is known to overwrite no input; the sandbox is entered before any thread exists; the runner works on a
-//! thread of its own, so that a signal finds this one free to write the reports.
+//! is bad input on every machine; no report is opened before it is known to overwrite no input; the sandbox is
+//! entered before any thread exists; the runner works on a thread of its own, so that a signal finds this one free
+//! to write the reports.
 
-use super::load;
+use super::{bad_input, load};
 use crate::args::{Color, RunArguments};
 use crate::exit::Exit;
 use crate::outputs::{self, Outputs};
@@ -31,15 +32,11 @@ pub fn run(arguments: &RunArguments, color: Color) -> Exit {
         return super::nothing_matched(&loaded);
     }
     if let Some(problem) = reports_collide(arguments, &loaded) {
-        outputs::complain(format_args!("error: {problem}"));
-        return Exit::BadInput;
+        return bad_input(format_args!("error: {problem}"));
     }
     let mut outputs = match Outputs::open(arguments, color) {
         Ok(outputs) => outputs,
-        Err(error) => {
-            outputs::complain(format_args!("error: {error}"));
-            return Exit::BadInput;
-        }
+        Err(error) => return bad_input(format_args!("error: {error}")),
     };
     let options = options(arguments);
     let ready = match sandbox::enter() {

@@ -1,6 +1,6 @@
 //! `netproof validate`: everything that can be known of scenarios without building anything.
 
-use super::load;
+use super::{bad_input, load, print};
 use crate::args::ValidateArguments;
 use crate::exit::Exit;
 use crate::outputs;
@@ -19,8 +19,8 @@ pub fn validate(arguments: &ValidateArguments) -> Exit {
     let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
     let warnings = loaded.warnings.len();
     if arguments.strict && warnings > 0 {
-        outputs::complain(format_args!("error: {}, and --strict lets none pass", count(warnings, "warning")));
-        return Exit::BadInput;
+        let warnings = count(warnings, "warning");
+        return bad_input(format_args!("error: {warnings}, and --strict lets none pass"));
     }
     let mut text =
         format!("valid: {}, {}", count(loaded.files, "file"), count(loaded.plans.len(), "scenario run"));
@@ -34,11 +34,5 @@ pub fn validate(arguments: &ValidateArguments) -> Exit {
     if let Some(note) = super::passed_over(&loaded) {
         text.push_str(&format!("{note}\n"));
     }
-    match outputs::print(&text) {
-        Ok(()) => Exit::AsExpected,
-        Err(error) => {
-            outputs::complain(format_args!("error: cannot write to standard output: {error}"));
-            Exit::NotDone
-        }
-    }
+    print(&text)
 }
