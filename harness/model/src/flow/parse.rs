@@ -132,7 +132,7 @@ fn destination(part: Part<'_>) -> Result<(Destination, Option<FlowPort>), FlowEr
         "external" => Destination::External(plain_name(name)?),
         "service" => Destination::Service(object_name(name)?),
         "loadbalancer" => Destination::LoadBalancer(object_name(name)?),
-        "dns" => Destination::Dns(plain_name(name)?),
+        "dns" => Destination::Dns(dns_name(name)?),
         "nodeport" => {
             let Some((service, node)) = name.split("@") else {
                 return Err(name.error(
@@ -232,6 +232,13 @@ fn object_name(part: Part<'_>) -> Result<ObjectName, FlowError> {
     }
 }
 
+/// A name that is resolved; one that ends with a dot is whole, and is not tried under the search list.
+fn dns_name(part: Part<'_>) -> Result<String, FlowError> {
+    let relative = part.text.strip_suffix('.').unwrap_or(part.text);
+    plain_name(Part { text: relative, ..part })?;
+    Ok(part.text.to_owned())
+}
+
 /// A DNS-1123 subdomain: the syntax of the names of Kubernetes objects.
 fn plain_name(part: Part<'_>) -> Result<String, FlowError> {
     let label = |text: &str| {
@@ -264,6 +271,7 @@ mod tests {
             "external/internet -> nodeport/shop/web@node1",
             "pod/a -> loadbalancer/web:443",
             "pod/a -> dns/web.default:80/http",
+            "pod/a -> dns/web.default.svc.cluster.local.:80",
             "pod/a -> ip/10.0.0.1:80",
             "pod/a -> ip/[fd00::1]:80/sctp",
             "pod/a -> ip/fd00::1",
@@ -288,6 +296,8 @@ mod tests {
             ("pod/a -> ip/10.0.0:80", "10.0.0"),
             ("pod/a -> ip/[fd00::1:80", "[fd00::1:80"),
             ("pod/a -> nodeport/web:80", "web"),
+            ("pod/a -> dns/web..:80", "web."),
+            ("pod/a -> dns/.:80", ""),
             ("pod/a -> pod/b:80 -> pod/c:81", "pod/c:81"),
         ] {
             let error = text.parse::<Flow>().expect_err(text);
