@@ -53,6 +53,14 @@ impl Pool {
         Pool { first, last, next: first }
     }
 
+    /// The addresses of a range that hosts may have, but for so many at its beginning; none, if it has no more.
+    pub(crate) fn from_offset(range: IpNet, offset: u128) -> Self {
+        match number(range.network()).checked_add(offset) {
+            Some(first) => Pool::new(first, last_host(range)),
+            None => Pool::empty(),
+        }
+    }
+
     /// No number at all.
     pub(crate) fn empty() -> Self {
         Pool { first: 1, last: 0, next: 1 }
@@ -72,6 +80,15 @@ impl Pool {
     fn in_turn(&self) -> impl Iterator<Item = u128> + use<> {
         (self.next..=self.last).chain(self.first..self.next)
     }
+}
+
+/// Whether a host may have an address that others reach: unicast, and neither loopback nor link-local.
+pub fn is_of_a_host(address: IpAddr) -> bool {
+    let link_local = match address {
+        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some(),
+    };
+    !(link_local || address.is_unspecified() || address.is_loopback() || address.is_multicast())
 }
 
 /// The address as a number.
@@ -157,6 +174,24 @@ mod tests {
         ] {
             let expected: Option<IpAddr> = expected.map(|text| text.parse().unwrap());
             assert_eq!(nth(net(range), offset), expected, "{range} {offset}");
+        }
+    }
+
+    #[test]
+    fn a_pool_ends_with_its_range() {
+        let owner = NamespacedName::new("default", "a");
+        let last = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+        for (range, offset, expected) in [
+            ("10.0.0.0/30", 2, Some("10.0.0.2")),
+            ("10.0.0.0/30", 3, None),
+            ("255.255.255.255/32", 1, None),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff8/125", 7, Some(last)),
+            ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fff8/125", 16, None),
+        ] {
+            let range = net(range);
+            let taken = Pool::from_offset(range, offset).take(&mut Ledger::default(), &owner);
+            let taken = taken.map(|number| address(Family::of(range.addr()), number).to_string());
+            assert_eq!(taken.as_deref(), expected, "{range} {offset}");
         }
     }
 

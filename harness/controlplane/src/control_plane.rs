@@ -3,7 +3,7 @@
 //! A change set is worked into a [`Draft`], a copy of the current state that shares every object with
 //! it; the draft becomes the state only if all of its changes were accepted.
 
-use crate::addresses::{Ledger, Pool, last_host, number};
+use crate::addresses::{Ledger, Pool, number};
 use crate::change::{Change, ChangeError, KINDS, ObjectRef};
 use crate::endpoints::Touched;
 use crate::external_addresses::load_balancer_pool;
@@ -138,7 +138,7 @@ fn cluster_ip_pool(topology: &Topology, family: Family) -> Pool {
     }
     let first = number(range.network());
     let size = number(range.broadcast()) - first;
-    Pool::new(first + (size / 16).clamp(16, 256), last_host(range))
+    Pool::from_offset(range, (size / 16).clamp(16, 256))
 }
 
 impl Draft {

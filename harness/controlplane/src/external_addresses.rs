@@ -1,6 +1,6 @@
 //! The addresses that services have outside the cluster: external IPs, and those of a load balancer.
 
-use crate::addresses::{Pool, address, last_host, number};
+use crate::addresses::{Pool, address, number};
 use crate::change::ChangeError;
 use crate::cluster_ips::family_of;
 use crate::control_plane::Draft;
@@ -20,7 +20,7 @@ pub(crate) fn load_balancer_pool(topology: &Topology, family: Family) -> Pool {
             let range = *balancer.range.get(family);
             // A range of a single address consists of it.
             let reserved = u128::from(range.prefix_len() < range.max_prefix_len());
-            Pool::new(number(range.network()) + reserved, last_host(range))
+            Pool::from_offset(range, reserved)
         }
         _ => Pool::empty(),
     }

@@ -19,6 +19,7 @@ pub mod snapshot;
 pub mod well_known;
 mod workloads;
 
+pub use addresses::is_of_a_host;
 pub use change::{Change, ChangeError, ObjectRef};
 pub use control_plane::ControlPlane;
 pub use endpoints::{SERVICE_NAME_LABEL, ZONE_LABEL};

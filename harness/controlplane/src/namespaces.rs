@@ -1,5 +1,6 @@
 //! Namespaces, nodes' labels and external hosts: the objects that no namespace holds.
 
+use crate::addresses::is_of_a_host;
 use crate::change::ChangeError;
 use crate::control_plane::{Draft, NAMESPACE_NAME_LABEL};
 use crate::nodes;
@@ -135,17 +136,13 @@ impl Draft {
 
 /// Refuses what cannot be a host's address.
 pub(crate) fn check_unicast(what: &str, address: IpAddr) -> Result<(), ChangeError> {
-    let link_local = match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some(),
-    };
-    if address.is_unspecified() || address.is_loopback() || address.is_multicast() || link_local {
-        return Err(ChangeError::new(
+    match is_of_a_host(address) {
+        true => Ok(()),
+        false => Err(ChangeError::new(
             format!("{address} cannot be the address of {what}"),
             "give it a unicast address that can be routed",
-        ));
+        )),
     }
-    Ok(())
 }
 
 /// The names of the objects of one namespace.

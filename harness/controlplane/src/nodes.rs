@@ -1,7 +1,7 @@
 //! Nodes as the topology fixes them: addresses, pod ranges and labels; and whether the topology's
 //! ranges are large enough for them.
 
-use crate::addresses::{Pool, last_host, nth, number, part};
+use crate::addresses::{Pool, nth, part};
 use crate::change::ChangeError;
 use ipnet::IpNet;
 use netproof_api::{Labels, Node, ObjectMeta};
@@ -177,8 +177,7 @@ pub(crate) fn pod_pools(nodes: &[Node]) -> BTreeMap<String, PerFamily<Pool>> {
     for node in nodes {
         let mut pool = PerFamily { ipv4: Pool::empty(), ipv6: Pool::empty() };
         for range in &node.pod_cidrs {
-            let first = number(range.network()) + GATEWAY_OFFSET + 1;
-            *pool.get_mut(Family::of(range.addr())) = Pool::new(first, last_host(*range));
+            *pool.get_mut(Family::of(range.addr())) = Pool::from_offset(*range, GATEWAY_OFFSET + 1);
         }
         pools.insert(node.metadata.name.clone(), pool);
     }

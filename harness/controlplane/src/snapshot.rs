@@ -44,7 +44,8 @@ impl Snapshot {
         }
     }
 
-    /// Whose address it is, where exactly one place has it: a node's end of the overlay is the node's. Linear in the number of objects.
+    /// Whose address it is, where exactly one place has it: a node's end of the overlay is the node's. Linear in the
+    /// number of objects.
     pub fn place_of_address(&self, address: IpAddr) -> Option<Place> {
         if let Some(node) = self.nodes.values().find(|node| node.has_address(address)) {
             return Some(Place::Node(node.metadata.name.clone()));

@@ -365,6 +365,7 @@ fn topologies() {
         inline(&format!("{nodes}, wiring: bridged")),
         inline(&format!("{nodes}, ranges: {{pods: {{ipv4: 10.244.0.0}}}}")),
         inline(&format!("{nodes}, ranges: {{pods: {{ipv4: 10.244.0.1/16}}}}")),
+        inline(&format!("{nodes}, ranges: {{pods: {{ipv6: 'ff02::/48'}}, nodes: {{ipv4: 127.0.0.0/24}}}}")),
         inline(&format!("{nodes}, ranges: {{pods: {{ipv4: \"fd00::/48\"}}}}")),
         inline(&format!("{nodes}, ranges: {{pods: {{ipv4: 10.96.4.0/22}}}}")),
         inline(&format!("{nodes}, ranges: {{pods: {{ipv4: 10.1.0.0/24}}}}")),

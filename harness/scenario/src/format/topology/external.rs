@@ -7,6 +7,7 @@ use netproof_api::names;
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
 use netproof_api::yaml::Spanned;
+use netproof_controlplane::is_of_a_host;
 use netproof_model::topology::{ExternalHost, Network};
 use netproof_model::{Family, Topology};
 use schemars::JsonSchema;
@@ -52,7 +53,7 @@ impl ExternalSpec {
                 problems.push(error.help("write an address without a prefix length, as in 203.0.113.1"));
                 continue;
             };
-            if !is_ordinary(address) {
+            if !is_of_a_host(address) {
                 let error = document.error(written.span, format!("no host can have the address {address}"));
                 problems.push(error.help("write a unicast address that is neither loopback nor link-local"));
             } else if addresses.contains(&address) {
@@ -131,12 +132,4 @@ fn describe(network: &Network) -> String {
         true => format!("`{}`", network.name),
         false => format!("`{}` ({})", network.name, ranges.join(", ")),
     }
-}
-
-fn is_ordinary(address: IpAddr) -> bool {
-    let link_local = match address {
-        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
-        IpAddr::V6(address) => address.is_unicast_link_local() || address.to_ipv4_mapped().is_some(),
-    };
-    !(link_local || address.is_unspecified() || address.is_loopback() || address.is_multicast())
 }

@@ -4,6 +4,7 @@ use super::super::document::{Document, Problems};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
+use netproof_controlplane::is_of_a_host;
 use netproof_model::Family;
 use netproof_model::topology::{PerFamily, Ranges};
 use schemars::JsonSchema;
@@ -140,6 +141,11 @@ pub(super) fn read_range(written: &str, family: Option<Family>) -> Result<IpNet,
     }
     if net.trunc() != net {
         return Err((format!("{written} has host bits set"), format!("write {}", net.trunc())));
+    }
+    // What is given out begins here.
+    if !is_of_a_host(net.network()) {
+        let help = "write a range of unicast addresses that are neither loopback nor link-local".to_owned();
+        return Err((format!("no host can have the addresses of {written}"), help));
     }
     Ok(net)
 }
