@@ -1,8 +1,7 @@
 //! What changed between two snapshots, as the events of a watch.
 
 use super::json;
-use netproof_api::Pod;
-use netproof_controlplane::Snapshot;
+use netproof_controlplane::{Snapshot, is_another_pod};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +10,9 @@ use std::sync::Arc;
 /// into being.
 ///
 /// What went comes first, so that an address is never two pods'; what others refer to comes before them and
-/// goes after them. A pod that has another node or address than before is another pod of the same name: it
-/// went and came.
+/// goes after them. Another pod of the same name went and came.
 pub(super) fn between(before: Option<&Snapshot>, after: &Snapshot) -> Vec<Value> {
     let mut changes = Changes::default();
-    let is_another_pod = |old: &Pod, new: &Pod| old.node_name != new.node_name || old.pod_ips != new.pod_ips;
     changes.add(before.map(|it| &it.namespaces), &after.namespaces, json::namespace, |_, _| false);
     changes.add(before.map(|it| &it.nodes), &after.nodes, json::node, |_, _| false);
     changes.add(before.map(|it| &it.pods), &after.pods, json::pod, is_another_pod);
@@ -128,6 +125,11 @@ mod tests {
             "ADDED Pod/default/c",
         ];
         assert_eq!(lines(&between(Some(&labelled), &after)), expected);
+        // One that gets its addresses when it starts is the same.
+        let mut waiting = (*labelled).clone();
+        let pod = waiting.pods.values_mut().find(|pod| pod.metadata.name == "b").unwrap();
+        Arc::make_mut(pod).pod_ips.clear();
+        assert_eq!(lines(&between(Some(&waiting), &labelled)), ["MODIFIED Pod/default/b"]);
         let back: Vec<String> = lines(&between(Some(&after), &labelled));
         assert_eq!(back.len(), 4);
         assert_eq!(back[..2], ["DELETED Pod/default/c", "DELETED Pod/default/a"]);

@@ -24,4 +24,4 @@ pub use change::{Change, ChangeError, ObjectRef};
 pub use control_plane::ControlPlane;
 pub use endpoints::{SERVICE_NAME_LABEL, ZONE_LABEL};
 pub use nodes::GATEWAY_OFFSET;
-pub use snapshot::{Snapshot, host_interface, router_interface};
+pub use snapshot::{Snapshot, host_interface, is_another_pod, router_interface};

@@ -34,6 +34,12 @@ pub struct Snapshot {
     pub listens: BTreeMap<NamespacedName, Vec<ListenPort>>,
 }
 
+/// Whether a pod is not the one of the same name that was there before: it has another node, or other addresses than
+/// those that it had. (One that gets its addresses when it starts is the same.)
+pub fn is_another_pod(before: &Pod, now: &Pod) -> bool {
+    before.node_name != now.node_name || (!before.pod_ips.is_empty() && before.pod_ips != now.pod_ips)
+}
+
 impl Snapshot {
     /// Where a pod's packets start: a network of its own, or its node's.
     pub fn place_of_pod(&self, name: &NamespacedName) -> Option<Place> {

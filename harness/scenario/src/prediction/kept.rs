@@ -1,10 +1,11 @@
 //! Connections that are kept from step to step, as far as a scenario tells.
 
-use netproof_controlplane::Snapshot;
+use netproof_api::Pod;
+use netproof_controlplane::{Snapshot, is_another_pod};
 use netproof_model::flow::Flow;
 use netproof_model::{Family, NamespacedName, Place};
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The connections that earlier steps opened and keep.
 #[derive(Clone, Debug, Default)]
@@ -15,17 +16,16 @@ struct Connection {
     /// Its backend, if it is known.
     backend: Option<Place>,
     /// The pods at its ends, as they were when it was opened.
-    pods: Vec<(NamespacedName, Stack)>,
+    pods: Vec<(NamespacedName, Arc<Pod>)>,
 }
-
-/// What makes a pod the one that it was: its node and its addresses.
-type Stack = (Option<String>, Vec<IpAddr>);
 
 impl Kept {
     /// These are the objects from now on. A connection ends with a pod at one of its ends, and one of the same
     /// name that follows does not take it over. To be told of each change, however short a state lasts.
     pub fn follow(&mut self, snapshot: &Snapshot) {
-        let stays = |(pod, stack): &(NamespacedName, Stack)| stack_of(pod, snapshot).as_ref() == Some(stack);
+        let stays = |(name, then): &(NamespacedName, Arc<Pod>)| {
+            snapshot.pods.get(name).is_some_and(|now| !now.phase.has_ended() && !is_another_pod(then, now))
+        };
         self.0.retain(|_, connection| connection.pods.iter().all(stays));
     }
 
@@ -39,7 +39,7 @@ impl Kept {
     ) {
         let ends = [Some(source), backend.as_ref()].into_iter().flatten();
         let pods = ends.filter_map(|place| match place {
-            Place::Pod(name) => Some((name.clone(), stack_of(name, snapshot)?)),
+            Place::Pod(name) => Some((name.clone(), Arc::clone(snapshot.pods.get(name)?))),
             _ => None,
         });
         let pods = pods.collect();
@@ -50,9 +50,4 @@ impl Kept {
     pub(super) fn backend(&self, flow: &(Flow, Family)) -> Option<Option<&Place>> {
         self.0.get(flow).map(|connection| connection.backend.as_ref())
     }
-}
-
-fn stack_of(pod: &NamespacedName, snapshot: &Snapshot) -> Option<Stack> {
-    let pod = snapshot.pods.get(pod).filter(|pod| !pod.phase.has_ended())?;
-    Some((pod.node_name.clone(), pod.pod_ips.clone()))
 }
