@@ -235,7 +235,7 @@ pub struct MatrixArguments {
     #[arg(help_heading = "Asking", long)]
     pub services: bool,
     /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
-    /// kube-router, antrea or aws [default: what the scenario says, else netproof].
+    /// kube-router, antrea or aws [default: what the scenario says, else netproof; strict for an enforcer of your own].
     #[arg(help_heading = "Asking", long, value_name = "PROFILE", value_parser = profile)]
     pub profile: Option<Profile>,
     /// Whose packets to ask: nftables, none (services run, and every policy is ignored), or exec:COMMAND, an

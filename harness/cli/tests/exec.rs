@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         trial("one_that_enforces_nothing_fails_each_deny", one_that_enforces_nothing_fails_each_deny),
         trial("a_wrong_one_fails_the_case_that_shows_it", a_wrong_one_fails_the_case_that_shows_it),
         trial("one_that_denies_without_policies_fails", one_that_denies_without_policies_fails),
+        trial("a_matrix_reads_the_api_as_a_run_does", a_matrix_reads_the_api_as_a_run_does),
         trial("one_that_breaks_is_an_error", one_that_breaks_is_an_error),
         trial("a_command_that_is_none_is_bad_usage", a_command_that_is_none_is_bad_usage),
         trial("it_sees_its_node_and_nothing_else", it_sees_its_node_and_nothing_else),
@@ -162,6 +163,21 @@ fn one_that_enforces_nothing_fails_each_deny() {
         denials += usize::from(denied);
     }
     assert!(denials > 30, "only {denials} denials: too few to mean anything");
+}
+
+/// What the API leaves open is open for an enforcer of one's own, and settled for netproof's.
+fn a_matrix_reads_the_api_as_a_run_does() {
+    let programs = Programs::new();
+    let matrix = ["matrix", SCENARIO[0], "--filter", SCENARIO[2], "--json"];
+    for (more, profile) in [
+        (&["--enforcer", "exec:agent"][..], "strict"),
+        (&["--enforcer", "exec:agent", "--profile", "calico"], "calico"),
+        (&["--predict"], "netproof"),
+    ] {
+        let (code, text) = output(&mut programs.netproof(&[&matrix[..], more].concat()));
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.contains(&format!("\"profile\": \"{profile}\"")), "{more:?}: {text}");
+    }
 }
 
 /// What the example is told is falsified on its way: that makes a wrong enforcer.

@@ -14,19 +14,21 @@ pub fn matrix(arguments: &MatrixArguments) -> Exit {
         Ok(subject) => subject,
         Err(exit) => return exit,
     };
+    let [plan] = subject.plans().collect::<Vec<_>>()[..] else {
+        let count = subject.plans().count();
+        return bad_input(format_args!(
+            "error: {count} scenarios are here, and a matrix is of one\nhelp: name its file, or choose it with --filter"
+        ));
+    };
+    // As in a run: a scenario's own profile, else that of whoever enforces.
+    let by_enforcer = || plan.profile.is_none().then(|| arguments.enforcer.profile());
     let question = Question {
         step: arguments.step.clone(),
         from: arguments.from.clone(),
         to: arguments.to.clone(),
         ports: arguments.ports.clone(),
         services: arguments.services,
-        profile: arguments.profile,
-    };
-    let [plan] = subject.plans().collect::<Vec<_>>()[..] else {
-        let count = subject.plans().count();
-        return bad_input(format_args!(
-            "error: {count} scenarios are here, and a matrix is of one\nhelp: name its file, or choose it with --filter"
-        ));
+        profile: arguments.profile.or_else(by_enforcer),
     };
     let matrix = if arguments.predict {
         matrix::predict(plan, &question).map_err(Unprobed::from)

@@ -8,7 +8,7 @@ pub use report::{
 };
 
 use crate::format::{refs, resolve};
-use crate::plan::{Plan, Request, Step};
+use crate::plan::{Plan, Step};
 use crate::prediction::{Answer, Answers, Kept};
 use netproof_api::suggest::did_you_mean;
 use netproof_controlplane::{ChangeError, ControlPlane, Snapshot};
@@ -79,12 +79,12 @@ pub enum NoAnswer {
     Refused(ChangeError),
 }
 
-/// Explains the flows of a plan's steps, in their order.
+/// Explains the flows of a plan's steps, in their order. Of a flow that is named, a step in which it makes no sense
+/// says just that, unless the step is named as well.
 ///
 /// # Errors
-/// A step or flow that is named and is not there.
+/// A step that is named and is not there; a flow that makes no sense in any step that is asked about.
 pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>, NoAnswer> {
-    let is_asked = |step: &Step| question.step.is_none_or(|name| name == step.name);
     if let Some(name) = question.step {
         find_step(plan, name)?;
     }
@@ -93,56 +93,78 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>,
     let flow = question.flow.map(|flow| refs::flow_in(flow.clone(), question.namespace));
     let mut kept = Kept::default();
     let mut explanations = Vec::new();
+    let mut mistakes = Vec::new();
     for step in &plan.steps {
         for changes in &step.change_sets {
             kept.follow(&*control.apply(changes).map_err(NoAnswer::Refused)?);
         }
         let snapshot = control.snapshot();
         let answers = Answers::new(&snapshot, plan.profile_or(question.profile));
-        let mut add = |flow: &Flow, family: Family, answer: Option<Answer>| {
-            explanations.push(Explanation {
-                scenario: plan.id.to_string(),
-                profile: plan.profile_or(question.profile).name.to_owned(),
-                step: step.name.clone(),
-                flow: flow.to_string(),
-                family: (plan.topology.family.list().len() > 1).then(|| family.to_string()),
-                answer: answer.as_ref().map(ToString::to_string),
-                open_switches: answer.as_ref().map(report::open_switches).unwrap_or_default(),
-                courses: answer.as_ref().map(report::courses).unwrap_or_default(),
-                ways: answer
-                    .iter()
-                    .flat_map(|answer| &answer.predictions)
-                    .flat_map(|prediction| report::ways(answers.oracle(), prediction))
-                    .collect(),
-                derivation: answer
-                    .map(|answer| answers.explain(&answer).lines().map(str::to_owned).collect())
-                    .unwrap_or_default(),
-            });
-        };
+        let asked = Asked { plan, step, answers: &answers };
+        let is_asked = question.step.is_none_or(|name| name == step.name);
         match &flow {
-            Some(flow) if is_asked(step) => {
-                let resolved = resolve::resolve(&snapshot, flow, true).map_err(|mistake| {
-                    let resolve::Mistake { message, help, .. } = mistake;
-                    NoAnswer::Flow { step: step.name.clone(), scenario: plan.id.to_string(), message, help }
-                })?;
-                for (family, request) in &resolved.requests {
-                    let request: &Request = request;
-                    add(&resolved.flow, *family, answers.fresh(request));
+            Some(_) if !is_asked => {}
+            Some(flow) => match resolve::resolve(&snapshot, flow, true) {
+                Ok(resolved) => explanations.extend(resolved.requests.iter().map(|(family, request)| {
+                    asked.explanation(&resolved.flow, Some(*family), answers.fresh(request))
+                })),
+                Err(mistake) => {
+                    let mut explanation = asked.explanation(flow, None, None);
+                    explanation.derivation.push(format!("{}.", mistake.message));
+                    explanations.push(explanation);
+                    mistakes.push(asked.mistake(mistake));
                 }
-            }
-            Some(_) => {}
+            },
             None => {
                 for expectation in &step.expectations {
                     // Connections are kept from step to step, those included that are not asked about.
                     let answer = answers.answer(expectation, &mut kept);
-                    if is_asked(step) {
-                        add(&expectation.flow, expectation.family, answer);
+                    if is_asked {
+                        let family = Some(expectation.family);
+                        explanations.push(asked.explanation(&expectation.flow, family, answer));
                     }
                 }
             }
         }
     }
-    Ok(explanations)
+    match mistakes.len() == explanations.len() {
+        true => mistakes.into_iter().next().map_or(Ok(explanations), Err),
+        false => Ok(explanations),
+    }
+}
+
+/// A step of which flows are asked.
+struct Asked<'a> {
+    plan: &'a Plan,
+    step: &'a Step,
+    answers: &'a Answers<'a>,
+}
+
+impl Asked<'_> {
+    fn explanation(&self, flow: &Flow, family: Option<Family>, answer: Option<Answer>) -> Explanation {
+        let Asked { plan, step, answers } = self;
+        let is_dual = plan.topology.family.list().len() > 1;
+        let predictions = answer.iter().flat_map(|answer| &answer.predictions);
+        Explanation {
+            scenario: plan.id.to_string(),
+            profile: answers.profile().name.to_owned(),
+            step: step.name.clone(),
+            flow: flow.to_string(),
+            family: family.filter(|_| is_dual).map(|family| family.to_string()),
+            answer: answer.as_ref().map(ToString::to_string),
+            open_switches: answer.as_ref().map(report::open_switches).unwrap_or_default(),
+            courses: answer.as_ref().map(report::courses).unwrap_or_default(),
+            ways: predictions.flat_map(|prediction| report::ways(answers.oracle(), prediction)).collect(),
+            derivation: answer
+                .as_ref()
+                .map(|answer| answers.explain(answer).lines().map(str::to_owned).collect())
+                .unwrap_or_default(),
+        }
+    }
+
+    fn mistake(&self, resolve::Mistake { message, help, .. }: resolve::Mistake) -> NoAnswer {
+        NoAnswer::Flow { step: self.step.name.clone(), scenario: self.plan.id.to_string(), message, help }
+    }
 }
 
 /// The position of a step.
@@ -182,4 +204,52 @@ pub(crate) fn state_after<'p>(
         help: "the scenario has no step".to_owned(),
     })?;
     Ok((step, control.snapshot()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{Options, load_text};
+    use netproof_api::Source;
+
+    const COMES_LATER: &str = "
+apiVersion: netproof/v1alpha1
+kind: Scenario
+metadata: {name: later}
+spec:
+  description: A pod comes with the second step.
+  objects:
+    - pod: {name: web, ports: [80]}
+  steps:
+    - name: first
+      expect: [{flow: pod/web -> pod/web:80, verdict: allow}]
+    - name: second
+      apply: [{pod: {name: client}}]
+      expect: [{flow: pod/client -> pod/web:80, verdict: allow}]
+";
+
+    /// What is said of a flow, a step a line.
+    fn said(flow: &str, step: Option<&str>) -> Result<Vec<String>, String> {
+        let loaded = load_text(&Source::new("later.yaml", COMES_LATER), &Options::default()).unwrap();
+        let flow = flow.parse().unwrap();
+        let question = Question { step, flow: Some(&flow), namespace: "default", profile: None };
+        let line = |it: Explanation| format!("{}: {:?}, {}", it.step, it.answer, it.derivation.join(" "));
+        match explain(&loaded.plans[0], &question) {
+            Ok(explanations) => Ok(explanations.into_iter().map(line).collect()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_step_without_an_end_of_the_flow_says_so_and_keeps_no_other_from_an_answer() {
+        let flow = "pod/client -> pod/web:80";
+        let lines = said(flow, None).unwrap();
+        assert_eq!(lines[0], "first: None, pod/default/client does not exist in this step.");
+        assert!(lines[1].starts_with("second: Some(\"allow\"), "), "{}", lines[1]);
+        assert_eq!(said(flow, Some("second")).unwrap(), lines[1..]);
+        let missing = "in step `first` of later: pod/default/client does not exist in this step";
+        assert!(said(flow, Some("first")).unwrap_err().starts_with(missing));
+        let nobody = "in step `first` of later: pod/default/nobody does not exist in this step";
+        assert!(said("pod/nobody -> pod/web:80", None).unwrap_err().starts_with(nobody));
+    }
 }
