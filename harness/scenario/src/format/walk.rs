@@ -114,9 +114,8 @@ pub fn walk(
     problems: &mut Problems,
 ) -> Option<Plan> {
     let document = &scenario.document;
-    let against = options.against.map(|profile| scenario.profile.unwrap_or(profile));
     let topology = topology::with_parameters(&scenario.topology, variant.wiring, variant.family);
-    let mut control_plane = match ControlPlane::new(Arc::clone(&topology)) {
+    let control_plane = match ControlPlane::new(Arc::clone(&topology)) {
         Ok(control_plane) => control_plane,
         Err(error) => {
             problems.push(document.error(scenario.topology.span, error.message).help(error.help));
@@ -128,65 +127,19 @@ pub fn walk(
         false => scenario.matrix.clone().to(&options.destinations),
     };
     let before = problems.errors();
-    let mut placer = Placer::new(variant.placement, &topology);
-    let initial = placer.place(&scenario.initial);
-    if let Err(error) = control_plane.apply(&initial) {
-        problems.push(refused(&document.source, &scenario.initial, error));
-        return None;
-    }
-    let mut places = count_places(&control_plane.snapshot());
-    let mut steps = Vec::new();
-    let mut kept = Kept::default();
-    for step in &scenario.steps {
-        let change_sets: Vec<_> = step.change_sets.iter().map(|placed| placer.place(placed)).collect();
-        let mut states = States { all: vec![control_plane.snapshot()], sets: change_sets.len() };
-        for round in 0..if step.meanwhile.repeats() { 2 } else { 1 } {
-            for (placed, changes) in step.change_sets.iter().zip(&change_sets) {
-                if let Err(error) = control_plane.apply(changes) {
-                    let error = refused(&document.source, placed, error);
-                    problems.push(if round == 0 { error } else { refused_again(error) });
-                    return None;
-                }
-                let snapshot = control_plane.snapshot();
-                lint.step(&snapshot);
-                kept.follow(&snapshot);
-                places = places.max(count_places(&snapshot));
-                states.all.push(snapshot);
-            }
-        }
-        if let Err((message, help)) = states.check_rounds() {
-            problems.push(document.error(step.meanwhile.span, message).help(help));
-            return None;
-        }
-        let streams = meanwhile::streams(
-            document,
-            &step.name.value,
-            &step.meanwhile.streams,
-            &states,
-            against,
-            problems,
-        );
-        let snapshot = control_plane.snapshot();
-        lint.step(&snapshot);
-        let judge = Judge { document, snapshot: &snapshot, step: &step.name.value };
-        let expectations = judge.expectations(&step.expectations, problems);
-        if let Some(profile) = against {
-            contradictions(document, &snapshot, profile, &expectations, &mut kept, problems);
-        }
-        if let Some(span) = step.by_oracle
-            && Table::new(&snapshot, &scenario.matrix).is_empty()
-        {
-            let error = document.error(span, "the step relies on its matrix, which has no cell");
-            let help = "give a pod or an external host a port, or another pod to try it from; or list what the step \
-                expects";
-            problems.push(error.help(help));
-        }
-        let expectations = expectations.into_iter().map(|(_, expectation)| expectation).collect();
-        let location = document.location(step.name.span);
-        let rounds = step.meanwhile.rounds;
-        let name = step.name.value.clone();
-        steps.push(Step { name, location, change_sets, rounds, streams, expectations });
-    }
+    let mut walk = Walk {
+        scenario,
+        against: options.against.map(|profile| scenario.profile.unwrap_or(profile)),
+        control_plane,
+        placer: Placer::new(variant.placement, &topology),
+        kept: Kept::default(),
+        places: 0,
+        lint,
+        problems,
+    };
+    let initial = walk.begin()?;
+    let steps = scenario.steps.iter().map(|step| walk.step(step)).collect::<Option<Vec<Step>>>()?;
+    let places = walk.places;
     if topology.neighbours == Neighbours::Learned && places > MOST_LEARNED {
         let message = format!("{places} pods, nodes and hosts are too many for `neighbours: learned`");
         problems.push(document.error(scenario.topology.span, message).help(format!(
@@ -208,6 +161,99 @@ pub fn walk(
         profile: scenario.profile,
         group: None,
     })
+}
+
+/// A walk under way.
+struct Walk<'a> {
+    scenario: &'a Scenario,
+    /// How to read the API, where expectations are held against it.
+    against: Option<Profile>,
+    control_plane: ControlPlane,
+    placer: Placer<'a>,
+    kept: Kept,
+    /// How many network stacks the largest state so far has.
+    places: usize,
+    lint: &'a mut Lint,
+    problems: &'a mut Problems,
+}
+
+impl Walk<'_> {
+    /// Makes the objects that are there before the first step.
+    fn begin(&mut self) -> Option<Vec<Change>> {
+        let initial = self.placer.place(&self.scenario.initial);
+        if let Err(error) = self.control_plane.apply(&initial) {
+            self.problems.push(refused(&self.scenario.document.source, &self.scenario.initial, error));
+            return None;
+        }
+        self.places = count_places(&self.control_plane.snapshot());
+        Some(initial)
+    }
+
+    /// Makes the changes of a step, and reads what it expects of the objects that there are then. `None` where a
+    /// change is refused.
+    fn step(&mut self, step: &ReadStep) -> Option<Step> {
+        let document = &self.scenario.document;
+        let (change_sets, states) = self.changes(step)?;
+        let name = step.name.value.clone();
+        let streams = meanwhile::streams(
+            document,
+            &name,
+            &step.meanwhile.streams,
+            &states,
+            self.against,
+            self.problems,
+        );
+        let snapshot = self.control_plane.snapshot();
+        self.lint.step(&snapshot);
+        let judge = Judge { document, snapshot: &snapshot, step: &name };
+        let expectations = judge.expectations(&step.expectations, self.problems);
+        if let Some(profile) = self.against {
+            contradictions(document, &snapshot, profile, &expectations, &mut self.kept, self.problems);
+        }
+        if let Some(span) = step.by_oracle
+            && Table::new(&snapshot, &self.scenario.matrix).is_empty()
+        {
+            let error = document.error(span, "the step relies on its matrix, which has no cell");
+            let help = "give a pod or an external host a port, or another pod to try it from; or list what the step \
+                expects";
+            self.problems.push(error.help(help));
+        }
+        Some(Step {
+            location: document.location(step.name.span),
+            name,
+            change_sets,
+            rounds: step.meanwhile.rounds,
+            streams,
+            expectations: expectations.into_iter().map(|(_, expectation)| expectation).collect(),
+        })
+    }
+
+    /// Makes the changes of a step: once, or twice where they are made over and over, so that what a second round
+    /// does otherwise is found.
+    fn changes(&mut self, step: &ReadStep) -> Option<(Vec<Vec<Change>>, States)> {
+        let document = &self.scenario.document;
+        let change_sets: Vec<_> = step.change_sets.iter().map(|placed| self.placer.place(placed)).collect();
+        let mut states = States { all: vec![self.control_plane.snapshot()], sets: change_sets.len() };
+        for round in 0..if step.meanwhile.repeats() { 2 } else { 1 } {
+            for (placed, changes) in step.change_sets.iter().zip(&change_sets) {
+                if let Err(error) = self.control_plane.apply(changes) {
+                    let error = refused(&document.source, placed, error);
+                    self.problems.push(if round == 0 { error } else { refused_again(error) });
+                    return None;
+                }
+                let snapshot = self.control_plane.snapshot();
+                self.lint.step(&snapshot);
+                self.kept.follow(&snapshot);
+                self.places = self.places.max(count_places(&snapshot));
+                states.all.push(snapshot);
+            }
+        }
+        if let Err((message, help)) = states.check_rounds() {
+            self.problems.push(document.error(step.meanwhile.span, message).help(help));
+            return None;
+        }
+        Some((change_sets, states))
+    }
 }
 
 /// Reports every expectation of a step that contradicts the API.
