@@ -1,11 +1,14 @@
 //! Flows against the objects of a step: who the two ends are, which ports are served, what to send.
 
+mod port;
+
 use super::serving::{self, Port};
 use crate::plan::{Request, RequestPort, RequestTarget};
 use netproof_api::suggest::did_you_mean;
 use netproof_controlplane::Snapshot;
-use netproof_model::flow::{Destination, Flow, FlowPort, FlowProtocol, ObjectName, PortRef, Source};
-use netproof_model::{Family, NamespacedName, Place, Protocol};
+use netproof_model::flow::{Destination, Flow, FlowPort, ObjectName, Source};
+use netproof_model::{Family, NamespacedName, Place};
+use port::Found;
 use std::net::IpAddr;
 
 /// Which part of a flow is wrong.
@@ -62,16 +65,6 @@ pub struct Resolved {
     pub narrows: bool,
 }
 
-/// The port of a flow, found.
-struct Found {
-    /// As flows call it.
-    port: FlowPort,
-    /// What to send to; 0 for an echo request.
-    number: u16,
-    /// Who answers there, if it is known.
-    known: Option<Port>,
-}
-
 /// Finds the two ends of a flow. `may_miss` says that the flow need not reach anybody who serves its
 /// port, or any name.
 pub fn resolve(snapshot: &Snapshot, flow: &Flow, may_miss: bool) -> Result<Resolved, Mistake> {
@@ -79,7 +72,7 @@ pub fn resolve(snapshot: &Snapshot, flow: &Flow, may_miss: bool) -> Result<Resol
         place(snapshot, &flow.from).map_err(|(message, help)| Mistake::new(Part::From, message, help))?;
     let target = target(snapshot, flow, &source, may_miss)?;
     let families = families(snapshot, flow, &source, &target)?;
-    let Found { port, number, known } = port(flow, &target, may_miss)?;
+    let Found { port, number, known } = port::port(flow, &target, may_miss)?;
     let request_port = match &port {
         FlowPort::Icmp => RequestPort::Icmp,
         FlowPort::Port { protocol, .. } => RequestPort::Port { port: number, protocol: *protocol },
@@ -249,90 +242,6 @@ pub fn search(source: &Place) -> Vec<String> {
             "cluster.local".to_owned(),
         ],
         Place::Node(_) | Place::External(_) | Place::Router => Vec::new(),
-    }
-}
-
-/// The flow's port: as written or the only one.
-fn port(flow: &Flow, target: &Target, may_miss: bool) -> Result<Found, Mistake> {
-    let to = &flow.to;
-    let served = || target.ports.iter().filter(|port| port.served);
-    let list = || {
-        let ports: Vec<String> = served().map(Port::to_string).collect();
-        if ports.is_empty() {
-            format!("{to} serves no port")
-        } else {
-            format!("{to} serves {}", ports.join(", "))
-        }
-    };
-    let no_port = "a flow that is meant to find nobody says so, as in `outcome: refused`";
-    if let Destination::Ip(address) = to
-        && !target.answers_echo
-        && target.ports.is_empty()
-        && !may_miss
-    {
-        let message = format!("nobody has the address {address} in this step");
-        return Err(Mistake::new(Part::To, message, no_port));
-    }
-    match &flow.port {
-        Some(FlowPort::Icmp) if target.answers_echo || may_miss => {
-            Ok(Found { port: FlowPort::Icmp, number: 0, known: None })
-        }
-        Some(FlowPort::Icmp) => Err(Mistake::new(
-            Part::To,
-            format!("{to} does not answer echo requests"),
-            "ping a pod, a node or an external host",
-        )),
-        Some(written @ FlowPort::Port { port, protocol }) => {
-            let transport = protocol.transport();
-            let fits = |known: &&Port| known.protocol == transport && known.is_called(port);
-            if let Some(found) = target.ports.iter().find(fits)
-                && (found.served || may_miss)
-            {
-                return Ok(Found { port: written.clone(), number: found.dial, known: Some(found.clone()) });
-            }
-            match port {
-                PortRef::Number(number) if may_miss => {
-                    Ok(Found { port: written.clone(), number: *number, known: None })
-                }
-                _ if matches!(to, Destination::Dns(_)) && target.addresses.is_empty() => {
-                    let help = "give the port as a number: nobody knows its name";
-                    Err(Mistake::new(Part::To, format!("port `{port}` has no number here"), help))
-                }
-                PortRef::Number(_) => {
-                    let why = target.ports.iter().find(fits).and_then(|port| port.unserved.clone());
-                    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-                    let message = format!("nobody serves {port}/{transport} at {to}{why}");
-                    Err(Mistake::new(Part::To, message, format!("{}; {no_port}", list())))
-                }
-                PortRef::Name(name) => {
-                    let message = format!("{to} has no port named `{name}` for {transport}");
-                    Err(Mistake::new(Part::To, message, list()))
-                }
-            }
-        }
-        None => {
-            let mut served = served();
-            match (served.next(), served.next()) {
-                (Some(only), None) => {
-                    let protocol = match only.protocol {
-                        Protocol::Udp => FlowProtocol::Udp,
-                        Protocol::Sctp => FlowProtocol::Sctp,
-                        Protocol::Tcp | Protocol::Icmp => FlowProtocol::Tcp,
-                    };
-                    let port = FlowPort::Port { port: PortRef::Number(only.number), protocol };
-                    Ok(Found { port, number: only.dial, known: Some(only.clone()) })
-                }
-                (None, _) => Err(Mistake::new(
-                    Part::To,
-                    format!("{to} serves no port"),
-                    format!("write the port, as in {to}:80; {no_port}"),
-                )),
-                (Some(_), Some(_)) => {
-                    let help = format!("write one of them after a colon, as in {to}:80");
-                    Err(Mistake::new(Part::To, format!("the flow has no port, and {}", list()), help))
-                }
-            }
-        }
     }
 }
 
