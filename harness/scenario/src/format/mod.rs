@@ -11,6 +11,7 @@ mod expectation;
 mod files;
 mod filter;
 mod groups;
+mod kinds;
 mod library;
 mod lint;
 pub mod manifests;

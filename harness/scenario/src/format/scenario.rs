@@ -4,11 +4,12 @@
 use super::cases::{self, Case, Table};
 use super::document::{Document, Problems};
 use super::files::{self, Found};
+use super::kinds::{is_misspelt, is_one_of_ours, is_ours, mentions_netproof, not_a_scenario};
 use super::library::{self, Library};
-use super::objects::Reader as ObjectReader;
+use super::objects::{Placed, Reader as ObjectReader};
 use super::suite;
 use super::types::{
-    MatrixFields, MatrixSpec, ScenarioFile, ScenarioSpec, StepExpectations, StepSpec, check_tag,
+    MatrixFields, MatrixSpec, Metadata, ScenarioFile, ScenarioSpec, StepExpectations, StepSpec, check_tag,
 };
 use super::unions::TextOr;
 use super::walk::{ReadStep, Scenario};
@@ -17,7 +18,7 @@ use super::{Loaded, Options, expect, refs, variants};
 use crate::plan::{MatrixDestination, MatrixPlan};
 use netproof_api::manifest::Context;
 use netproof_api::source::Span;
-use netproof_api::suggest::{did_you_mean, suggestion};
+use netproof_api::suggest::suggestion;
 use netproof_api::yaml::{Node, Spanned, from_node, parse};
 use netproof_api::{Diagnostic, Source, names};
 use netproof_controlplane::ObjectRef;
@@ -28,8 +29,6 @@ use std::sync::Arc;
 
 /// The most characters of a step's name.
 const STEP_NAME_CHARACTERS: usize = 200;
-/// The kinds of documents that paths are searched for.
-const KINDS: [&str; 3] = ["Scenario", "CaseTable", "Suite"];
 /// After so many errors the rest of a table's cases are not looked at.
 const MAX_ERRORS_OF_A_TABLE: usize = 20;
 
@@ -73,7 +72,7 @@ impl<'a> Loader<'a> {
                 return Vec::new();
             }
         };
-        let has_ours = documents.iter().any(|it| KINDS.iter().any(|kind| is_ours(it, kind)));
+        let has_ours = documents.iter().any(is_one_of_ours);
         if !has_ours && !found.named && documents.iter().all(|document| !is_misspelt(document)) {
             loaded.passed_over_files += 1;
             return Vec::new();
@@ -185,51 +184,22 @@ impl<'a> Loader<'a> {
         let ScenarioFile { api_version: ApiVersion::V1Alpha1, kind: ScenarioKind::Scenario, metadata, spec } =
             file;
         let before = problems.errors();
-        problems.check_name(&document, &metadata.name, names::check_dns_subdomain);
-        for tag in &metadata.tags {
-            check_tag(&document, tag, problems);
-        }
-        if let Some(namespace) = &spec.namespace {
-            let errors = problems.errors();
-            problems.check_name(&document, namespace, names::check_dns_label);
-            if problems.errors() > errors {
-                // Every name of the scenario would be wrong for the same reason.
-                return None;
-            }
-        }
-        variants::check(&document, &spec, problems);
-        check_steps(&document, &spec, problems);
+        check_metadata(&document, &metadata, &spec, problems)?;
         let topology = self.topology(&document, &spec, place, problems)?;
         let context =
             Context { namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned() };
-        let (initial, change_sets) = {
-            let mut reader = ObjectReader {
-                document: &document,
-                context: &context,
-                topology: &topology,
-                folder: place.folder,
-                root: place.root,
-                problems,
-                passed_over: &mut loaded.passed_over,
-            };
-            let initial = reader.items(&spec.objects);
-            let change_sets: Vec<_> = spec.steps.iter().map(|step| reader.change_sets(step)).collect();
-            (initial, change_sets)
+        let mut reader = ObjectReader {
+            document: &document,
+            context: &context,
+            topology: &topology,
+            folder: place.folder,
+            root: place.root,
+            problems,
+            passed_over: &mut loaded.passed_over,
         };
-        let mut reader = expect::Reader { document: &document, namespace: &context.namespace, problems };
-        let steps: Vec<ReadStep> = spec
-            .steps
-            .value
-            .iter()
-            .zip(change_sets)
-            .map(|(step, change_sets)| ReadStep {
-                name: step.name.clone(),
-                meanwhile: reader.meanwhile(step, change_sets.len()),
-                change_sets,
-                expectations: reader.step(step),
-                by_oracle: by_oracle(step),
-            })
-            .collect();
+        let initial = reader.items(&spec.objects);
+        let change_sets = spec.steps.iter().map(|step| reader.change_sets(step)).collect();
+        let steps = steps(&document, &spec, &context.namespace, change_sets, problems);
         let matrix = matrix(&document, &spec, problems);
         let matches_nothing = matches_nothing(&document, &spec, &context.namespace, problems);
         if problems.errors() == before && steps.iter().all(ReadStep::is_empty) {
@@ -297,52 +267,49 @@ struct Place<'a> {
     root: &'a PathBuf,
 }
 
-/// Whether a text may have a document of netproof's own.
-pub fn mentions_netproof(text: &str) -> bool {
-    KINDS.iter().any(|kind| text.contains(kind)) || text.contains("netproof/")
-}
-
-fn text<'a>(document: &'a Node, key: &str) -> &'a str {
-    document.get(key).and_then(Node::as_str).unwrap_or_default()
-}
-
-/// A document of this kind, whatever its version; a `Scenario` of somebody else's API is none.
-fn is_ours(document: &Node, kind: &str) -> bool {
-    let ours = document.get("apiVersion").is_none() || text(document, "apiVersion").starts_with("netproof/");
-    ours && text(document, "kind") == kind
-}
-
-/// A document of the format, or what is meant to be one.
-pub fn is_of_the_format(document: &Node) -> bool {
-    KINDS.iter().any(|kind| is_ours(document, kind)) || is_misspelt(document)
-}
-
-/// Ours by its version, and of no kind that we have.
-fn is_misspelt(document: &Node) -> bool {
-    text(document, "apiVersion").starts_with("netproof/") && text(document, "kind") != "Topology"
-}
-
-fn not_a_scenario(document: &Document) -> Diagnostic {
-    let kind = document.root.get("kind");
-    match (kind, kind.and_then(Node::as_str)) {
-        (Some(node), Some(kind)) => {
-            let help = match did_you_mean(kind, KINDS) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "a scenario names the file of its manifests, `file: PATH`, in `objects`".to_owned(),
-            };
-            document.error(node.span, format!("this is a {kind}, not a scenario")).help(help)
-        }
-        _ if text(&document.root, "apiVersion").starts_with("netproof/") => {
-            document.error(start(document), "the field `kind` is missing").help("add `kind: Scenario`")
-        }
-        _ => document
-            .error(start(document), "this document is not a scenario")
-            .help("a scenario starts with `apiVersion: netproof/v1alpha1` and `kind: Scenario`"),
+/// Checks names, tags, variants and steps. `None` where the namespace is none: every name of the scenario would be
+/// wrong for the same reason.
+fn check_metadata(
+    document: &Document,
+    metadata: &Metadata,
+    spec: &ScenarioSpec,
+    problems: &mut Problems,
+) -> Option<()> {
+    problems.check_name(document, &metadata.name, names::check_dns_subdomain);
+    for tag in &metadata.tags {
+        check_tag(document, tag, problems);
     }
+    if let Some(namespace) = &spec.namespace {
+        let errors = problems.errors();
+        problems.check_name(document, namespace, names::check_dns_label);
+        if problems.errors() > errors {
+            return None;
+        }
+    }
+    variants::check(document, spec, problems);
+    check_steps(document, spec, problems);
+    Some(())
 }
 
-fn start(document: &Document) -> Span {
-    Span::new(document.root.span.start, document.root.span.start)
+/// The steps as they are read, with their changes.
+fn steps(
+    document: &Document,
+    spec: &ScenarioSpec,
+    namespace: &str,
+    change_sets: Vec<Vec<Vec<Placed>>>,
+    problems: &mut Problems,
+) -> Vec<ReadStep> {
+    let mut reader = expect::Reader { document, namespace, problems };
+    let steps = spec.steps.value.iter().zip(change_sets);
+    steps
+        .map(|(step, change_sets)| ReadStep {
+            name: step.name.clone(),
+            meanwhile: reader.meanwhile(step, change_sets.len()),
+            change_sets,
+            expectations: reader.step(step),
+            by_oracle: by_oracle(step),
+        })
+        .collect()
 }
 
 fn check_steps(document: &Document, spec: &ScenarioSpec, problems: &mut Problems) {

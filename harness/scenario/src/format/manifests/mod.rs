@@ -40,8 +40,8 @@ pub fn has_scenarios(paths: &[PathBuf]) -> bool {
     // What cannot be read is reported when it is read for good.
     files::Search::new(files::is_yaml).find(paths, &mut Problems::default()).iter().any(|found| {
         let Ok(source) = Source::read(&found.path) else { return false };
-        super::scenario::mentions_netproof(&source.text)
-            && parse(&source).is_ok_and(|documents| documents.iter().any(super::scenario::is_of_the_format))
+        super::kinds::mentions_netproof(&source.text)
+            && parse(&source).is_ok_and(|documents| documents.iter().any(super::kinds::is_of_the_format))
     })
 }
 
