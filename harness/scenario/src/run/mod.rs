@@ -8,6 +8,7 @@ pub mod cells;
 mod changing;
 mod evidence;
 mod findings;
+mod found;
 mod judge;
 mod reaper;
 mod record;

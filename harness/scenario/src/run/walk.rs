@@ -1,22 +1,21 @@
 //! The three walks over a plan: the rehearsal without policy, the run as written, and the clean-up.
 
 use super::cells::{Before, Choice, Matrix};
+use super::found::found_in_clean_up;
 use super::judge;
-use super::record::Found;
-use super::rehearsal::{fresh_requests, judge_rehearsal, needed_without_policy};
+use super::rehearsal::fresh_requests;
 use super::stage::{Stage, Worlds};
 use super::states::{self, State, chosen};
-use super::tries::{Try, backend, expected_of, together, tries};
+use super::tries::tries;
 use super::world::{HarnessError, World, policies};
-use super::{ProxyChoice, ProxyMode, RunOptions, agreement, stream};
+use super::{ProxyChoice, ProxyMode, RunOptions, stream};
 use crate::plan::{Expectation, Plan, Request, RequestPort, RequestTarget, Step};
-use crate::prediction::{Answer, Answers, Kept};
+use crate::prediction::{Answers, Kept};
 use netproof_controlplane::Change;
-use netproof_model::event::{Counts, Event, Phase, Status};
+use netproof_model::event::{Counts, Event, Status};
 use netproof_model::{Family, Observation};
 use netproof_oracle::Profile;
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
-use std::cell::LazyCell;
 use std::time::{Duration, Instant};
 
 /// One scenario run under way.
@@ -35,7 +34,7 @@ pub(crate) struct Walk<'a> {
 }
 
 /// All tries of each expectation of a step.
-type Tries = Vec<Vec<Observation>>;
+pub(super) type Tries = Vec<Vec<Observation>>;
 
 /// What is known of a step before anything is built.
 struct Foreseen {
@@ -150,31 +149,7 @@ impl<'a> Walk<'a> {
                 known.flows.entry(request).or_default().push(observation);
             }
             rehearsed = requests.iter().map(|it| known.flows.get(it).cloned().unwrap_or_default()).collect();
-            let answers = LazyCell::new(|| Answers::new(&state.bare, self.profile));
-            let judged = step.expectations.iter().zip(requests).zip(&rehearsed);
-            let found = judged.filter_map(|((expectation, request), tries)| {
-                let expected = needed_without_policy(expectation)?.to_string();
-                let (observation, mut judgement) = judge_rehearsal(expectation, tries.first()?, tries);
-                if judgement.status == Status::Failed {
-                    let answer = answers.fresh(&expectation.request).filter(|it| self.speaks_of(it));
-                    let contradiction = answer.and_then(|it| it.contradiction_without_policy(expectation));
-                    let message = |it| format!("the scenario contradicts the API: {it}");
-                    judgement.messages.extend(contradiction.map(message));
-                }
-                Some(Found {
-                    subject: expectation.into(),
-                    phase: Phase::Rehearsal,
-                    expected,
-                    predicted: None,
-                    derivation: String::new(),
-                    judgement,
-                    observation,
-                    denials: Vec::new(),
-                    request: moves.then_some(request),
-                    unchecked: None,
-                })
-            });
-            let found = found.collect();
+            let found = self.found_in_rehearsal(step, state, &rehearsed, moves);
             self.record(world, step, found)?;
             if let Some(matrix) = matrix {
                 *tried = self.rehearse_cells(world, state, matrix, &mut known.cells)?;
@@ -196,7 +171,7 @@ impl<'a> Walk<'a> {
             let answers = Answers::new(&state.snapshot, self.profile);
             let judged = step.expectations.iter().zip(&tries).filter_map(|(expectation, tries)| {
                 let answer = answers.answer(expectation, &mut kept).filter(|it| self.speaks_of(it));
-                let found = self.judge_step(world, expectation, answer.as_ref(), tries)?;
+                let found = self.found_in_step(world, expectation, answer.as_ref(), tries)?;
                 Some((expectation, found))
             });
             let judged: Vec<_> = judged.collect();
@@ -243,11 +218,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The oracle's proxy refuses as kube-proxy does in its mode nftables; in the other it does so elsewhere.
-    fn speaks_of(&self, answer: &Answer) -> bool {
-        self.options.proxy_mode == ProxyMode::Nftables || !answer.is_refused()
-    }
-
     /// Makes all tries of a step, in one batch: whatever is dropped in silence shares one settle window.
     fn try_all(
         &mut self,
@@ -263,55 +233,6 @@ impl<'a> Walk<'a> {
         let mut observations = self.probe(world, &requests)?.into_iter();
         let counts = step.expectations.iter().map(tries);
         Ok(counts.map(|count| observations.by_ref().take(count).collect()).collect())
-    }
-
-    /// Judges all tries of one expectation, and holds the three answers against each other. `None` without any
-    /// try.
-    fn judge_step<'t>(
-        &self,
-        world: &World,
-        expectation: &'t Expectation,
-        answer: Option<&Answer>,
-        tries: &'t [Observation],
-    ) -> Option<Found<'t>> {
-        let snapshot = world.snapshot();
-        let request = run_request(expectation);
-        let judge_one = |observation| {
-            let denials = world.denials(&request, observation);
-            let backend = backend(expectation, observation, &denials, &snapshot);
-            let judgement = match expected_of(expectation, backend.as_ref()) {
-                Ok(expected) => {
-                    let mut judgement =
-                        judge::judge(expectation, &expected, observation, &denials, &snapshot);
-                    if let Some(answer) = answer {
-                        let is_meant = self.plan.profile.is_some();
-                        agreement::leave_open(answer, backend.as_ref(), &expected, is_meant, &mut judgement);
-                    }
-                    judgement
-                }
-                Err(stranger) => stranger,
-            };
-            Try { observation, denials, backend, judgement }
-        };
-        let tries: Vec<Try<'_>> = tries.iter().map(judge_one).collect();
-        let agree = answer.is_none_or(|answer| tries.iter().all(|it| agreement::of_try(answer, it)));
-        let Try { observation, denials, mut judgement, .. } = together(expectation, tries)?;
-        if let Some(answer) = answer {
-            agreement::of_three(expectation, answer, agree, &snapshot, &mut judgement);
-        }
-        let unchecked = judge::unchecked_decider(expectation, &judgement, &denials);
-        Some(Found {
-            subject: expectation.into(),
-            phase: Phase::Run,
-            expected: expectation.expected.to_string(),
-            predicted: answer.map(ToString::to_string),
-            derivation: String::new(),
-            judgement,
-            observation,
-            denials,
-            request: Some(request),
-            unchecked: unchecked.map(|why| (expectation, why)),
-        })
     }
 
     fn clean_up(
@@ -331,26 +252,7 @@ impl<'a> Walk<'a> {
         }
         world.change(&leftover)?;
         let tries = self.try_all(world, step, rehearsal_request)?;
-        let judged = step.expectations.iter().zip(&tries).zip(rehearsed);
-        let found = judged.filter_map(|((expectation, tries), rehearsed)| {
-            let judgement = judge::judge_cleanup(rehearsed, tries, world.explains());
-            let observation = judge::told_of_cleanup(rehearsed, tries)?;
-            let request = rehearsal_request(expectation);
-            let denials = world.denials(&request, observation);
-            Some(Found {
-                subject: expectation.into(),
-                phase: Phase::Cleanup,
-                expected: judge::outcomes(rehearsed),
-                predicted: None,
-                derivation: String::new(),
-                judgement,
-                observation,
-                denials,
-                request: Some(request),
-                unchecked: None,
-            })
-        });
-        let found = found.collect();
+        let found = found_in_clean_up(world, step, &tries, rehearsed);
         self.record(world, step, found)?;
         match matrix {
             Some(matrix) => self.try_cells_afterwards(world, step, matrix, &known.cells),
@@ -375,14 +277,14 @@ impl<'a> Walk<'a> {
 }
 
 /// The probe of an expectation in the run itself.
-fn run_request(expectation: &Expectation) -> ProbeRequest {
+pub(super) fn run_request(expectation: &Expectation) -> ProbeRequest {
     let denial = expectation.expected.is_denial() || judge::expects_denial(expectation);
     let patience = if denial { Patience::Settle } else { Patience::ForAnswer };
     request(expectation, patience)
 }
 
 /// The probe of an expectation where no policy is in force: an answer is expected.
-fn rehearsal_request(expectation: &Expectation) -> ProbeRequest {
+pub(super) fn rehearsal_request(expectation: &Expectation) -> ProbeRequest {
     request(expectation, Patience::ForAnswer)
 }
 

@@ -1,0 +1,135 @@
+//! What each of the three walks found of the flows that a step names, ready to be written down as checks.
+
+use super::judge;
+use super::record::Found;
+use super::rehearsal::{judge_rehearsal, needed_without_policy};
+use super::states::State;
+use super::tries::{Try, backend, expected_of, together};
+use super::walk::{Tries, Walk, rehearsal_request, run_request};
+use super::world::World;
+use super::{ProxyMode, agreement};
+use crate::plan::{Expectation, Step};
+use crate::prediction::{Answer, Answers};
+use netproof_model::Observation;
+use netproof_model::event::{Phase, Status};
+use std::cell::LazyCell;
+
+impl Walk<'_> {
+    /// Of the rehearsal: what is expected to be denied must have connected, and a baseline been true. Where it is not
+    /// so the API may know better than the scenario. `traces`: the world is where paths can be found out.
+    pub(super) fn found_in_rehearsal<'t>(
+        &self,
+        step: &'t Step,
+        state: &State,
+        rehearsed: &'t Tries,
+        traces: bool,
+    ) -> Vec<Found<'t>> {
+        let answers = LazyCell::new(|| Answers::new(&state.bare, self.profile));
+        let found = step.expectations.iter().zip(rehearsed).filter_map(|(expectation, tries)| {
+            let expected = needed_without_policy(expectation)?.to_string();
+            let (observation, mut judgement) = judge_rehearsal(expectation, tries.first()?, tries);
+            if judgement.status == Status::Failed {
+                let answer = answers.fresh(&expectation.request).filter(|it| self.speaks_of(it));
+                let contradiction = answer.and_then(|it| it.contradiction_without_policy(expectation));
+                let message = |it| format!("the scenario contradicts the API: {it}");
+                judgement.messages.extend(contradiction.map(message));
+            }
+            Some(Found {
+                subject: expectation.into(),
+                phase: Phase::Rehearsal,
+                expected,
+                predicted: None,
+                derivation: String::new(),
+                judgement,
+                observation,
+                denials: Vec::new(),
+                request: traces.then(|| rehearsal_request(expectation)),
+                unchecked: None,
+            })
+        });
+        found.collect()
+    }
+
+    /// Of the run itself: judges all tries of one expectation, and holds the three answers against each other. `None` without any
+    /// try.
+    pub(super) fn found_in_step<'t>(
+        &self,
+        world: &World,
+        expectation: &'t Expectation,
+        answer: Option<&Answer>,
+        tries: &'t [Observation],
+    ) -> Option<Found<'t>> {
+        let snapshot = world.snapshot();
+        let request = run_request(expectation);
+        let judge_one = |observation| {
+            let denials = world.denials(&request, observation);
+            let backend = backend(expectation, observation, &denials, &snapshot);
+            let judgement = match expected_of(expectation, backend.as_ref()) {
+                Ok(expected) => {
+                    let mut judgement =
+                        judge::judge(expectation, &expected, observation, &denials, &snapshot);
+                    if let Some(answer) = answer {
+                        let is_meant = self.plan.profile.is_some();
+                        agreement::leave_open(answer, backend.as_ref(), &expected, is_meant, &mut judgement);
+                    }
+                    judgement
+                }
+                Err(stranger) => stranger,
+            };
+            Try { observation, denials, backend, judgement }
+        };
+        let tries: Vec<Try<'_>> = tries.iter().map(judge_one).collect();
+        let agree = answer.is_none_or(|answer| tries.iter().all(|it| agreement::of_try(answer, it)));
+        let Try { observation, denials, mut judgement, .. } = together(expectation, tries)?;
+        if let Some(answer) = answer {
+            agreement::of_three(expectation, answer, agree, &snapshot, &mut judgement);
+        }
+        let unchecked = judge::unchecked_decider(expectation, &judgement, &denials);
+        Some(Found {
+            subject: expectation.into(),
+            phase: Phase::Run,
+            expected: expectation.expected.to_string(),
+            predicted: answer.map(ToString::to_string),
+            derivation: String::new(),
+            judgement,
+            observation,
+            denials,
+            request: Some(request),
+            unchecked: unchecked.map(|why| (expectation, why)),
+        })
+    }
+
+    /// The oracle's proxy refuses as kube-proxy does in its mode nftables; in the other it does so elsewhere.
+    pub(super) fn speaks_of(&self, answer: &Answer) -> bool {
+        self.options.proxy_mode == ProxyMode::Nftables || !answer.is_refused()
+    }
+}
+
+/// Of the clean-up: each flow must behave as it did in the rehearsal.
+pub(super) fn found_in_clean_up<'t>(
+    world: &World,
+    step: &'t Step,
+    tries: &'t Tries,
+    rehearsed: &'t Tries,
+) -> Vec<Found<'t>> {
+    let judged = step.expectations.iter().zip(tries).zip(rehearsed);
+    let found = judged.filter_map(|((expectation, tries), rehearsed)| {
+        let judgement = judge::judge_cleanup(rehearsed, tries, world.explains());
+        let observation = judge::told_of_cleanup(rehearsed, tries)?;
+        let request = rehearsal_request(expectation);
+        let denials = world.denials(&request, observation);
+        Some(Found {
+            subject: expectation.into(),
+            phase: Phase::Cleanup,
+            expected: judge::outcomes(rehearsed),
+            predicted: None,
+            derivation: String::new(),
+            judgement,
+            observation,
+            denials,
+            request: Some(request),
+            unchecked: None,
+        })
+    });
+    found.collect()
+}
