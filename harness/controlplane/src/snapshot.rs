@@ -1,7 +1,6 @@
 //! The completed objects of a cluster at one generation.
 
 use crate::well_known;
-use netproof_api::core::LoadBalancerIngress;
 use netproof_api::{EndpointSlice, Namespace, NetworkPolicy, Node, Pod, Service};
 use netproof_model::topology::{ExternalHost, ListenPort};
 use netproof_model::{Family, NamespacedName, Place, Topology};
@@ -67,18 +66,6 @@ impl Snapshot {
     pub fn cluster_dns(&self, family: Family) -> Option<IpAddr> {
         let name = NamespacedName::new(well_known::DNS_NAMESPACE, well_known::DNS_SERVICE);
         of_family(&self.services.get(&name)?.cluster_ips, family)
-    }
-
-    /// The address of a node's end of the overlay in one family; `None` without an overlay.
-    pub fn tunnel_address_of(&self, node: &str, family: Family) -> Option<IpAddr> {
-        of_family(&self.nodes.get(node)?.tunnel_addresses, family)
-    }
-
-    /// The address that a load balancer has for a service in one family, with its mode: the first, if there
-    /// are several.
-    pub fn load_balancer_of(&self, service: &NamespacedName, family: Family) -> Option<LoadBalancerIngress> {
-        let ingress = &self.services.get(service)?.load_balancer_ingress;
-        ingress.iter().copied().find(|entry| Family::of(entry.ip) == family)
     }
 
     /// The service that has an address, as a cluster IP, from its load balancer or as an external IP. Of

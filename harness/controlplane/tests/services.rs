@@ -159,9 +159,6 @@ fn load_balancers_have_node_ports_and_addresses() {
             "192.0.2.40 2001:db8:2::3 Some(30004) Some(30003)",
         ]
     );
-    let address = snapshot.load_balancer_of(&name("given"), Family::Ipv4).map(|entry| entry.ip);
-    assert_eq!(address, Some("198.51.100.9".parse().unwrap()));
-    assert_eq!(snapshot.load_balancer_of(&name("nobody"), Family::Ipv4), None);
 
     // Applied again, it has what it had; of another type, it has no more, and another gets it.
     let again =
@@ -241,8 +238,6 @@ fn a_node_has_an_end_of_the_overlay_in_wiring_vxlan() {
         assert_eq!(join(&snapshot.nodes["node2"].tunnel_addresses), ends, "{wiring}");
         let place = snapshot.place_of_address("10.244.2.1".parse().unwrap());
         assert_eq!(place, (wiring == Wiring::Vxlan).then(|| Place::node("node2")), "{wiring}");
-        let end = snapshot.tunnel_address_of("node2", Family::Ipv6).map(|address| address.to_string());
-        assert_eq!(end.as_deref(), ends.split_once(' ').map(|(_, v6)| v6), "{wiring}");
         assert_eq!(
             snapshot.address_of(&Place::node("node2"), Family::Ipv4),
             Some("172.18.0.3".parse().unwrap()),

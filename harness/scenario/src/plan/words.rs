@@ -17,14 +17,6 @@ pub enum VerdictWord {
 }
 
 impl VerdictWord {
-    /// All of them, as written.
-    pub const WORDS: [(&'static str, VerdictWord); 4] = [
-        ("allow", VerdictWord::Allow),
-        ("deny", VerdictWord::Deny),
-        ("drop", VerdictWord::Drop),
-        ("reject", VerdictWord::Reject),
-    ];
-
     /// Whether it is one of the denials.
     pub fn is_denial(self) -> bool {
         self != VerdictWord::Allow
