@@ -1,6 +1,7 @@
 //! The command that runs just one scenario run again.
 
 use netproof_model::event::{Event, Location, ScenarioId};
+use std::borrow::Cow;
 
 /// What `--enforcer` is where it is not given.
 pub const DEFAULT_ENFORCER: &str = "nftables";
@@ -12,15 +13,16 @@ pub const DEFAULT_SEED: u64 = 0;
 /// How to repeat one scenario run of this run.
 #[derive(Clone, Debug, Default)]
 pub struct Rerun {
+    paths: Vec<String>,
     arguments: Vec<String>,
     from_stream: Vec<String>,
 }
 
 impl Rerun {
-    /// `arguments` are those of this run that every repetition needs as well and that the events do not
-    /// tell (`--topology`, `--root`, ...).
-    pub fn new(arguments: Vec<String>) -> Self {
-        Rerun { arguments, from_stream: Vec::new() }
+    /// `paths` are those that were searched for scenarios; `arguments` are those of this run that every repetition
+    /// needs as well and that the events do not tell (`--topology`, `--root`, ...).
+    pub fn new(paths: Vec<String>, arguments: Vec<String>) -> Self {
+        Rerun { paths, arguments, from_stream: Vec::new() }
     }
 
     /// Learns from the run's first event what was not the default.
@@ -39,13 +41,25 @@ impl Rerun {
     /// The command, quoted for a shell.
     pub(crate) fn command(&self, location: &Location, id: &ScenarioId) -> String {
         let filter = quoted(&format!("id={}", filter_value(&id.to_string())));
-        let mut command = format!("netproof run {} --filter {filter}", word(&location.file));
+        let file = std::slice::from_ref(&location.file);
+        let paths =
+            if self.paths.is_empty() || is_known_by_itself(&location.file, id) { file } else { &self.paths };
+        let paths: Vec<Cow<'_, str>> = paths.iter().map(|path| word(path)).collect();
+        let mut command = format!("netproof run {} --filter {filter}", paths.join(" "));
         for argument in self.from_stream.iter().chain(&self.arguments) {
             command.push(' ');
             command.push_str(&word(argument));
         }
         command
     }
+}
+
+/// Whether a file that is named itself gets the same suite as in a folder that is searched: below a folder called
+/// `scenarios` it does, elsewhere only if it has none.
+fn is_known_by_itself(file: &str, id: &ScenarioId) -> bool {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.into());
+    let mut folders = file.ancestors().skip(1);
+    id.suite.is_empty() || folders.any(|folder| folder.file_name().is_some_and(|name| name == "scenarios"))
 }
 
 /// A value as `--filter` reads it: what has a meaning in an expression stands in double quotes.
@@ -55,9 +69,9 @@ fn filter_value(text: &str) -> String {
 }
 
 /// One shell word, quoted only where it must be. A leading `-` is a flag, which is what arguments are.
-fn word(text: &str) -> String {
+fn word(text: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { quoted(text) }
+    if !text.is_empty() && text.chars().all(plain) { text.into() } else { quoted(text).into() }
 }
 
 fn quoted(text: &str) -> String {
@@ -98,6 +112,20 @@ mod tests {
         );
     }
 
+    /// A suite is named after the folders below the one that was searched.
+    #[test]
+    fn what_only_a_folder_gives_its_suite_is_found_in_that_folder_again() {
+        let rerun = Rerun::new(vec!["tests".into(), "my tests".into()], Vec::new());
+        let command = |file: &str, suite: &str| {
+            let at = Location { file: file.into(), line: 1, column: 1 };
+            let command = rerun.command(&at, &ScenarioId { suite: suite.into(), ..id(&[]) });
+            command.split(" --filter").next().map(str::to_owned).unwrap()
+        };
+        assert_eq!(command("tests/net/a.yaml", "net"), "netproof run tests 'my tests'");
+        assert_eq!(command("tests/a.yaml", ""), "netproof run tests/a.yaml");
+        assert_eq!(command("tests/scenarios/net/a.yaml", "net"), "netproof run tests/scenarios/net/a.yaml");
+    }
+
     #[test]
     fn names_that_a_filter_would_misread_are_quoted() {
         let odd = ScenarioId { suite: "my suite".into(), ..id(&[]) };
@@ -110,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_differs_is_repeated_and_quoted() {
-        let mut rerun = Rerun::new(vec!["--root".into(), "it's here".into()]);
+        let mut rerun = Rerun::new(Vec::new(), vec!["--root".into(), "it's here".into()]);
         rerun.learn(&started("none", 7));
         let at = Location { file: "my scenarios/a.yaml".into(), line: 1, column: 1 };
         assert_eq!(

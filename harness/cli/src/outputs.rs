@@ -23,7 +23,8 @@ struct FileReport {
 impl Outputs {
     /// Prepares every report, so that a path that cannot be written is known before anything runs.
     pub fn open(arguments: &RunArguments, color: Color) -> Result<Outputs, ReportFileError> {
-        let rerun = Rerun::new(arguments.to_repeat());
+        let paths = arguments.selection.paths.iter().map(|path| path.display().to_string()).collect();
+        let rerun = Rerun::new(paths, arguments.to_repeat());
         let mut files: Vec<FileReport> = Vec::new();
         let mut add = |path: &Path, reporter: Box<dyn Reporter>| {
             files.push(FileReport { path: path.display().to_string(), reporter });
