@@ -3,11 +3,12 @@
 use super::{Site, rewrite};
 use crate::nft::{Field, Part, Rule, Ruleset, Statement, Test};
 use crate::policy::TABLE;
+use crate::program::{Peers, Program};
 use ipnet::IpNet;
 use netproof_api::networking::{Cidr, IpBlock};
 use netproof_api::{NetworkPolicyPeer, PolicyType};
 use netproof_controlplane::Snapshot;
-use netproof_model::Direction;
+use netproof_model::{Direction, NamespacedName};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 pub(super) fn except_is_ignored(snapshot: &mut Snapshot) {
@@ -44,6 +45,48 @@ fn excepts(peer: &NetworkPolicyPeer) -> Vec<Cidr> {
     match peer {
         NetworkPolicyPeer::IpBlock(block) => block.except.clone(),
         NetworkPolicyPeer::Pods { .. } => Vec::new(),
+    }
+}
+
+/// How many exceptions such an enforcer's blocks have room for.
+const EXCEPTIONS: usize = 8;
+
+pub(super) fn room_for_few_excepts(snapshot: &mut Snapshot) {
+    rewrite::blocks(snapshot, |block| block.except.truncate(EXCEPTIONS));
+}
+
+/// Of several entries with one range only the last is there, with its exceptions.
+pub(super) fn one_entry_for_a_range(snapshot: &mut Snapshot) {
+    rewrite::rules(snapshot, |rule| {
+        let range = |peer: &NetworkPolicyPeer| match peer {
+            NetworkPolicyPeer::IpBlock(block) => Some(block.cidr),
+            NetworkPolicyPeer::Pods { .. } => None,
+        };
+        let ranges: Vec<Option<Cidr>> = rule.peers.iter().map(range).collect();
+        let mut position = 0;
+        rule.peers.retain(|peer| {
+            position += 1;
+            range(peer).is_none_or(|own| !ranges.iter().skip(position).any(|later| *later == Some(own)))
+        });
+    });
+}
+
+/// The addresses of selected peers without those that a block beside the selector excepts.
+pub(super) fn except_is_a_deny_beside_selectors(program: &mut Program, site: &Site<'_>) {
+    for policy in &mut program.policies {
+        let namespace = policy.policy.namespace.clone().unwrap_or_default();
+        let name = NamespacedName::new(namespace, policy.policy.name.clone());
+        let Some(object) = site.snapshot.network_policies.get(&name) else { continue };
+        let rules = match policy.direction {
+            Direction::Ingress => &object.spec.ingress,
+            Direction::Egress => &object.spec.egress,
+        };
+        for (rule, written) in policy.rules.iter_mut().zip(rules) {
+            let excepts: Vec<Cidr> = written.peers.iter().flat_map(excepts).collect();
+            if let Peers::Of { pods: Some(pods), .. } = &mut rule.peers {
+                pods.retain(|address| !excepts.iter().any(|except| except.net().contains(address)));
+            }
+        }
     }
 }
 

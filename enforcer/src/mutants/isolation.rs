@@ -1,6 +1,9 @@
 //! Isolation that is read wrongly: which pods, in which directions, and what no rules or empty rules mean.
 
-use super::rewrite;
+use super::selectors::{Asked, evaluate};
+use super::{Site, rewrite};
+use crate::program::Program;
+use crate::program::selector::matches;
 use netproof_api::core::TransportProtocol;
 use netproof_api::{LabelSelector, NetworkPolicyPort, NetworkPolicyRule, PolicyType};
 use netproof_controlplane::Snapshot;
@@ -130,5 +133,39 @@ pub(super) fn only_the_protocols_named(snapshot: &mut Snapshot) {
         if !ports.is_empty() {
             rules.push(NetworkPolicyRule { peers: Vec::new(), ports });
         }
+    });
+}
+
+/// The namespace that such an enforcer leaves alone.
+const SYSTEM: &str = "kube-system";
+
+pub(super) fn the_system_is_exempt(snapshot: &mut Snapshot) {
+    snapshot.network_policies.retain(|name, _| name.namespace != SYSTEM);
+}
+
+/// How many pods of a node a policy may isolate.
+const PODS: usize = 8;
+
+pub(super) fn few_pods_of_a_policy(program: &mut Program, _: &Site<'_>) {
+    let mut isolated = vec![0; program.policies.len()];
+    for endpoint in &mut program.endpoints {
+        for policies in endpoint.isolation.values_mut() {
+            policies.retain(|position| {
+                isolated.get_mut(*position).is_some_and(|count| {
+                    *count += 1;
+                    *count <= PODS
+                })
+            });
+        }
+        endpoint.isolation.retain(|_, policies| !policies.is_empty());
+    }
+}
+
+/// Pods that are being deleted are nobody's subjects any more.
+pub(super) fn ending_pods_are_open(snapshot: &mut Snapshot, _: &[Arc<Snapshot>]) {
+    let now = snapshot.clone();
+    let ends = |name: &NamespacedName| now.pods.get(name).is_some_and(|pod| pod.terminating);
+    evaluate(snapshot, |selector, labels, asked| {
+        !matches!(asked, Asked::Subject(pod) if ends(pod)) && matches(selector, labels)
     });
 }

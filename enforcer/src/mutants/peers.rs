@@ -1,9 +1,12 @@
 //! Peers that are read wrongly: whose pods, which namespaces, and what none of them means.
 
+use super::selectors::{Asked, evaluate};
 use super::{Site, rewrite};
+use crate::program::selector::matches;
 use crate::program::{Peers, Program};
 use netproof_api::{LabelSelector, NetworkPolicyPeer};
 use netproof_controlplane::Snapshot;
+use netproof_model::NamespacedName;
 use std::sync::Arc;
 
 pub(super) fn none_is_nobody(snapshot: &mut Snapshot) {
@@ -142,4 +145,49 @@ pub(super) fn ended_pods_are_peers(snapshot: &mut Snapshot) {
         pod.phase = Default::default();
         pod.node_name = None;
     }
+}
+
+/// What a `podSelector` selected first is remembered by itself, without the policy's namespace.
+pub(super) fn pod_selectors_are_cached(snapshot: &mut Snapshot) {
+    let mut first: Vec<(LabelSelector, String)> = Vec::new();
+    rewrite::policies(snapshot, |name, policy| {
+        for rule in policy.spec.ingress.iter_mut().chain(&mut policy.spec.egress) {
+            for peer in &mut rule.peers {
+                let NetworkPolicyPeer::Pods { namespace_selector: none @ None, pod_selector: Some(selector) } =
+                    peer
+                else {
+                    continue;
+                };
+                match first.iter().find(|(it, _)| it == selector) {
+                    Some((_, home)) => *none = Some(rewrite::namespace(home)),
+                    None => first.push((selector.clone(), name.namespace.clone())),
+                }
+            }
+        }
+    });
+}
+
+/// What two selectors in one peer selected first is remembered by the one of the pods.
+pub(super) fn peers_are_cached_by_pod_selector(snapshot: &mut Snapshot) {
+    let mut first: Vec<(LabelSelector, LabelSelector)> = Vec::new();
+    rewrite::peers(snapshot, |peer| match peer {
+        NetworkPolicyPeer::Pods { namespace_selector: Some(namespaces), pod_selector: Some(selector) } => {
+            let known = first.iter().find(|(it, _)| *it == selector).map(|(_, it)| it.clone());
+            let namespaces = known.unwrap_or_else(|| {
+                first.push((selector.clone(), namespaces.clone()));
+                namespaces
+            });
+            vec![pods(Some(namespaces), Some(selector))]
+        }
+        peer => vec![peer],
+    });
+}
+
+/// Such pods are left out where a peer's selector matches them.
+pub(super) fn unready_pods_are_no_peers(snapshot: &mut Snapshot, _: &[Arc<Snapshot>]) {
+    let now = snapshot.clone();
+    let is_ready = |name: &NamespacedName| now.pods.get(name).is_none_or(|pod| pod.ready);
+    evaluate(snapshot, |selector, labels, asked| {
+        !matches!(asked, Asked::Peer(pod) if !is_ready(pod)) && matches(selector, labels)
+    });
 }

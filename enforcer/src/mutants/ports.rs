@@ -1,9 +1,10 @@
 //! Ports that are read wrongly: numbers, ranges, names, protocols.
 
-use super::rewrite;
+use super::{Site, rewrite};
 use crate::program::selector::matches;
+use crate::program::{PortRange, Ports, Program};
 use netproof_api::core::{ContainerPort, IntOrString, TransportProtocol};
-use netproof_api::{NetworkPolicyPeer, NetworkPolicyPort, Pod};
+use netproof_api::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, Pod};
 use netproof_controlplane::Snapshot;
 use netproof_model::NamespacedName;
 use std::collections::BTreeSet;
@@ -291,4 +292,80 @@ pub(super) fn names_are_unknown(snapshot: &mut Snapshot) {
         Some(IntOrString::String(_)) => Vec::new(),
         _ => vec![port],
     });
+}
+
+fn is_name(port: &NetworkPolicyPort) -> bool {
+    matches!(port.port, Some(IntOrString::String(_)))
+}
+
+/// One more rule for each that has names, with the names and without the peers.
+pub(super) fn names_are_open_for_everybody(snapshot: &mut Snapshot) {
+    rewrite::rule_lists(snapshot, |rules| {
+        let with_names = rules.iter().filter(|rule| rule.ports.iter().any(is_name));
+        let names =
+            |rule: &NetworkPolicyRule| rule.ports.iter().filter(|port| is_name(port)).cloned().collect();
+        let open: Vec<_> =
+            with_names.map(|rule| NetworkPolicyRule { peers: Vec::new(), ports: names(rule) }).collect();
+        rules.extend(open);
+    });
+}
+
+/// The first peer keeps the rule's names, the others have its numbers only.
+pub(super) fn names_are_for_the_first_peer(snapshot: &mut Snapshot) {
+    rewrite::rule_lists(snapshot, |rules| {
+        let mut others = Vec::new();
+        for rule in rules.iter_mut().filter(|rule| rule.peers.len() > 1 && rule.ports.iter().any(is_name)) {
+            let ports: Vec<_> = rule.ports.iter().filter(|port| !is_name(port)).cloned().collect();
+            let peers = rule.peers.split_off(1);
+            if !ports.is_empty() {
+                others.push(NetworkPolicyRule { peers, ports });
+            }
+        }
+        rules.extend(others);
+    });
+}
+
+pub(super) fn names_of_the_first_container(snapshot: &mut Snapshot) {
+    for pod in snapshot.pods.values_mut() {
+        Arc::make_mut(pod).containers.truncate(1);
+    }
+}
+
+/// Of several entries with one name only the last is there.
+pub(super) fn one_entry_for_a_name(snapshot: &mut Snapshot) {
+    rewrite::rules(snapshot, |rule| {
+        let ports = rule.ports.clone();
+        let mut position = 0;
+        rule.ports.retain(|port| {
+            position += 1;
+            !is_name(port) || !ports.iter().skip(position).any(|later| later.port == port.port)
+        });
+    });
+}
+
+pub(super) fn end_port_of_udp_is_ignored(snapshot: &mut Snapshot) {
+    rewrite::rules(snapshot, |rule| {
+        for port in rule.ports.iter_mut().filter(|port| port.protocol == TransportProtocol::Udp) {
+            port.end_port = None;
+        }
+    });
+}
+
+/// Ranges between which one port is left become one.
+pub(super) fn a_port_between_ranges_is_open(program: &mut Program, _: &Site<'_>) {
+    for rule in program.policies.iter_mut().flat_map(|policy| &mut policy.rules) {
+        let Ports::Of { numbers, .. } = &mut rule.ports else { continue };
+        let mut joined: Vec<PortRange> = Vec::new();
+        for range in numbers.iter() {
+            match joined.last_mut() {
+                Some(last)
+                    if last.protocol == range.protocol && range.first <= last.last.saturating_add(2) =>
+                {
+                    last.last = range.last;
+                }
+                _ => joined.push(*range),
+            }
+        }
+        *numbers = joined;
+    }
 }

@@ -89,6 +89,12 @@ pub(super) fn nobody() -> NetworkPolicyPeer {
     NetworkPolicyPeer::Pods { namespace_selector: None, pod_selector: Some(nothing()) }
 }
 
+/// The namespace of that name.
+pub(super) fn namespace(name: &str) -> LabelSelector {
+    let label = ("kubernetes.io/metadata.name".to_owned(), name.to_owned());
+    LabelSelector { match_labels: [label].into(), ..LabelSelector::default() }
+}
+
 /// Whether a selector asks for nothing.
 pub(super) fn is_empty(selector: &LabelSelector) -> bool {
     selector.match_labels.is_empty() && selector.match_expressions.is_empty()

@@ -7,6 +7,7 @@ use super::rewrite;
 use netproof_api::{LabelSelector, Labels, NetworkPolicyPeer, Operator, Requirement};
 use netproof_controlplane::Snapshot;
 use netproof_model::NamespacedName;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Who is asked whether a selector matches it.
@@ -211,6 +212,72 @@ pub(super) fn empty_selector_matches_nothing(selector: &LabelSelector, labels: &
 pub(super) fn key_is_enough(selector: &LabelSelector, labels: &Labels) -> bool {
     selector.match_labels.keys().all(|key| labels.contains_key(key))
         && selector.match_expressions.iter().all(|it| right(it, labels.get(&it.key)))
+}
+
+pub(super) fn in_of_two_values(selector: &LabelSelector, labels: &Labels) -> bool {
+    all(selector, labels, |it, value| match it.operator {
+        Operator::In => value.is_some_and(|value| it.values.iter().take(2).any(|it| it == value)),
+        _ => right(it, value),
+    })
+}
+
+pub(super) fn not_in_of_two_values(selector: &LabelSelector, labels: &Labels) -> bool {
+    all(selector, labels, |it, value| match it.operator {
+        Operator::NotIn => value.is_none_or(|value| it.values.iter().take(2).all(|it| it != value)),
+        _ => right(it, value),
+    })
+}
+
+pub(super) fn last_expression_of_a_key(selector: &LabelSelector, labels: &Labels) -> bool {
+    let last: BTreeMap<&String, &Requirement> =
+        selector.match_expressions.iter().map(|it| (&it.key, it)).collect();
+    match_labels(selector, labels) && last.into_iter().all(|(key, it)| right(it, labels.get(key)))
+}
+
+pub(super) fn expression_replaces_label(selector: &LabelSelector, labels: &Labels) -> bool {
+    let replaced = |key: &String| selector.match_expressions.iter().any(|it| it.key == *key);
+    let wanted = selector.match_labels.iter().filter(|(key, _)| !replaced(key));
+    wanted.into_iter().all(|(key, value)| labels.get(key) == Some(value))
+        && selector.match_expressions.iter().all(|it| right(it, labels.get(&it.key)))
+}
+
+pub(super) fn label_replaces_expressions(selector: &LabelSelector, labels: &Labels) -> bool {
+    let others = selector.match_expressions.iter().filter(|it| !selector.match_labels.contains_key(&it.key));
+    match_labels(selector, labels) && others.into_iter().all(|it| right(it, labels.get(&it.key)))
+}
+
+pub(super) fn two_expressions_only(selector: &LabelSelector, labels: &Labels) -> bool {
+    match_labels(selector, labels)
+        && selector.match_expressions.iter().take(2).all(|it| right(it, labels.get(&it.key)))
+}
+
+pub(super) fn key_prefixes_are_ignored(selector: &LabelSelector, labels: &Labels) -> bool {
+    fn name(key: &str) -> &str {
+        key.rsplit('/').next().unwrap_or(key)
+    }
+    let value =
+        |wanted: &str| labels.iter().find(|(key, _)| name(key) == name(wanted)).map(|(_, value)| value);
+    selector.match_labels.iter().all(|(key, wanted)| value(key) == Some(wanted))
+        && selector.match_expressions.iter().all(|it| right(it, value(&it.key)))
+}
+
+pub(super) fn case_is_ignored(selector: &LabelSelector, labels: &Labels) -> bool {
+    let same = |(key, wanted): (&String, &String)| {
+        labels.get(key).is_some_and(|value| value.eq_ignore_ascii_case(wanted))
+    };
+    selector.match_labels.iter().all(same)
+        && selector.match_expressions.iter().all(|it| right(it, labels.get(&it.key)))
+}
+
+/// Pods that carry the labels of their namespaces, too.
+pub(super) fn pods_inherit_labels(snapshot: &mut Snapshot) {
+    let namespaces = snapshot.namespaces.clone();
+    for (name, pod) in &mut snapshot.pods {
+        let Some(namespace) = namespaces.get(&name.namespace) else { continue };
+        let mut labels = namespace.metadata.labels.clone();
+        labels.extend(pod.metadata.labels.clone());
+        Arc::make_mut(pod).metadata.labels = labels;
+    }
 }
 
 /// The label that the API server gives every namespace.

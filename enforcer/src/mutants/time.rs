@@ -91,10 +91,15 @@ pub(super) fn namespaces_are_read_once(snapshot: &mut Snapshot, before: Before<'
     }
 }
 
+/// The objects as they were when the policies last changed.
+fn since_policies_changed<'a>(snapshot: &Snapshot, before: Before<'a>) -> Option<&'a Snapshot> {
+    let same = |earlier: &&Arc<Snapshot>| earlier.network_policies == snapshot.network_policies;
+    before.iter().rev().take_while(same).last().map(Arc::as_ref)
+}
+
 /// The pods that came after the last change of any policy.
 fn new_pods(snapshot: &Snapshot, before: Before<'_>) -> BTreeSet<NamespacedName> {
-    let same = |earlier: &&Arc<Snapshot>| earlier.network_policies == snapshot.network_policies;
-    let Some(since) = before.iter().rev().take_while(same).last() else { return BTreeSet::new() };
+    let Some(since) = since_policies_changed(snapshot, before) else { return BTreeSet::new() };
     snapshot.pods.keys().filter(|name| !since.pods.contains_key(*name)).cloned().collect()
 }
 
@@ -189,4 +194,77 @@ pub(super) fn newer_policies_replace_older(snapshot: &mut Snapshot, before: Befo
         };
         !now.network_policies.iter().any(replaces)
     });
+}
+
+/// Of a name that was gone in between, the first that had it.
+fn predecessor<'a>(name: &NamespacedName, before: Before<'a>) -> Option<&'a Pod> {
+    let gone = before.iter().rposition(|earlier| !earlier.pods.contains_key(name))?;
+    let earlier = before.get(..gone).unwrap_or_default();
+    earlier.iter().find_map(|earlier| earlier.pods.get(name)).map(Arc::as_ref)
+}
+
+pub(super) fn labels_come_back_with_names(snapshot: &mut Snapshot, before: Before<'_>) {
+    for (name, pod) in &mut snapshot.pods {
+        if let Some(first) = predecessor(name, before) {
+            Arc::make_mut(pod).metadata.labels.clone_from(&first.metadata.labels);
+        }
+    }
+}
+
+pub(super) fn ports_come_back_with_names(snapshot: &mut Snapshot, before: Before<'_>) {
+    for (name, pod) in &mut snapshot.pods {
+        if let Some(first) = predecessor(name, before) {
+            Arc::make_mut(pod).containers.clone_from(&first.containers);
+        }
+    }
+}
+
+pub(super) fn new_namespaces_are_no_peers(snapshot: &mut Snapshot, before: Before<'_>) {
+    if let Some(since) = since_policies_changed(snapshot, before) {
+        snapshot.namespaces.retain(|name, _| since.namespaces.contains_key(name));
+    }
+}
+
+pub(super) fn empty_namespaces_are_no_peers(snapshot: &mut Snapshot, before: Before<'_>) {
+    let Some(since) = since_policies_changed(snapshot, before) else { return };
+    let was_empty = |name: &String| {
+        since.namespaces.contains_key(name) && !since.pods.keys().any(|pod| pod.namespace == *name)
+    };
+    snapshot.namespaces.retain(|name, _| !was_empty(name));
+}
+
+/// Where policies change, pods that change with them are seen with the next change only.
+pub(super) fn pods_are_missed_beside_policies(snapshot: &mut Snapshot, before: Before<'_>) {
+    let Some(last) = before.last().filter(|last| last.network_policies != snapshot.network_policies) else {
+        return;
+    };
+    for (name, pod) in &mut snapshot.pods {
+        if let Some(earlier) = last.pods.get(name) {
+            *pod = Arc::clone(earlier);
+        }
+    }
+}
+
+/// Where a pod goes, those that come with it are nobody's peers before the next change.
+pub(super) fn newcomers_are_missed_beside_deletions(snapshot: &mut Snapshot, before: Before<'_>) {
+    let Some(last) = before.last() else { return };
+    if last.pods.keys().all(|name| snapshot.pods.contains_key(name)) {
+        return;
+    }
+    evaluate(snapshot, |selector, labels, asked| {
+        !matches!(asked, Asked::Peer(pod) if !last.pods.contains_key(pod)) && matches(selector, labels)
+    });
+}
+
+/// A namespace's label keeps the value that it had first.
+pub(super) fn values_of_namespaces_are_read_once(snapshot: &mut Snapshot, before: Before<'_>) {
+    for (name, namespace) in &mut snapshot.namespaces {
+        let earlier = before.iter().rev().map_while(|earlier| earlier.namespaces.get(name)).last();
+        let Some(first) = earlier else { continue };
+        for (key, value) in &mut Arc::make_mut(namespace).metadata.labels {
+            if let Some(old) = first.metadata.labels.get(key) {
+                value.clone_from(old);
+            }
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! Several policies that are added up wrongly.
 
-use super::Site;
+use super::{Site, rewrite};
 use crate::nft::{Chain, Rule, Ruleset, Statement, Verdict};
 use crate::policy::TABLE;
-use crate::program::Program;
+use crate::program::{Peers, Policy, Program};
+use netproof_api::NetworkPolicyRule;
 use netproof_controlplane::Snapshot;
 use netproof_model::{Direction, Hook, NamespacedName};
 use std::collections::BTreeMap;
@@ -131,6 +132,62 @@ fn one_answers_for_both(ruleset: &mut Ruleset, one: Direction, other: Direction)
             lookups
                 .filter(|it| matches!(it.as_slice(), [Statement::VerdictMap(..)]))
                 .for_each(|it| it.insert(0, Statement::MarkUnset(ALLOWED)));
+        }
+    }
+}
+
+/// Of the rules with the same key only the last is there.
+fn keep_the_last_rule<K: PartialEq>(snapshot: &mut Snapshot, key: impl Fn(&NetworkPolicyRule) -> &K) {
+    rewrite::rule_lists(snapshot, |rules| {
+        let all = rules.clone();
+        let mut position = 0;
+        rules.retain(|rule| {
+            position += 1;
+            !all.iter().skip(position).any(|later| key(later) == key(rule))
+        });
+    });
+}
+
+pub(super) fn equal_peers_replace(snapshot: &mut Snapshot) {
+    keep_the_last_rule(snapshot, |rule| &rule.peers);
+}
+
+pub(super) fn equal_ports_replace(snapshot: &mut Snapshot) {
+    keep_the_last_rule(snapshot, |rule| &rule.ports);
+}
+
+/// How many rules of a policy such an enforcer knows.
+const RULES: usize = 8;
+
+pub(super) fn few_rules_only(snapshot: &mut Snapshot) {
+    rewrite::rule_lists(snapshot, |rules| rules.truncate(RULES));
+}
+
+/// A policy's rules end before the first that allows nobody.
+pub(super) fn rules_end_with_nobody(program: &mut Program, _: &Site<'_>) {
+    for policy in &mut program.policies {
+        let is_nobody = |rule: &crate::program::Rule| {
+            matches!(&rule.peers, Peers::Of { pods, blocks }
+                if blocks.is_empty() && pods.as_ref().is_none_or(|pods| pods.is_empty()))
+        };
+        if let Some(end) = policy.rules.iter().position(is_nobody) {
+            policy.rules.truncate(end);
+        }
+    }
+}
+
+/// The pods of a policy's egress rules are also those of its ingress rules, the first's of the first.
+pub(super) fn directions_share_sets(program: &mut Program, _: &Site<'_>) {
+    let all = program.policies.clone();
+    for policy in program.policies.iter_mut().filter(|it| it.direction == Direction::Ingress) {
+        let same = |it: &&Policy| it.policy == policy.policy && it.direction == Direction::Egress;
+        let Some(egress) = all.iter().find(same) else { continue };
+        for (rule, other) in policy.rules.iter_mut().zip(&egress.rules) {
+            if let (Peers::Of { pods: Some(pods), .. }, Peers::Of { pods: Some(others), .. }) =
+                (&mut rule.peers, &other.peers)
+            {
+                pods.clone_from(others);
+            }
         }
     }
 }
