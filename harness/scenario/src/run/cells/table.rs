@@ -221,7 +221,9 @@ impl Table {
         };
         let from = match source {
             Place::Pod(name) => Source::Pod(named(name)),
-            Place::External(name) | Place::Node(name) => Source::External(name.clone()),
+            Place::Node(name) => Source::Node(name.clone()),
+            Place::External(name) => Source::External(name.clone()),
+            // No source of a table; who it is, is said all the same.
             Place::Router => Source::External(Place::Router.to_string()),
         };
         let to = match &target.whom {
