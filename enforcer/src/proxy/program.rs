@@ -217,9 +217,8 @@ fn known_endpoints<'a>(
                 // One that moves between slices may be in two of them for a while, and pods in their node's
                 // network share its address: what serves for one of them serves.
                 let entry = known.entry(Endpoint { address, port: port.port }).or_insert(state);
-                let better = |one: bool, other: bool| one && !other;
-                let ends = better(state.serves_while_it_ends(), entry.serves_while_it_ends());
-                if better(state.ready, entry.ready) || ends && !entry.ready {
+                let fitness = |state: &State<'_>| (state.ready, state.serves_while_it_ends());
+                if fitness(&state) > fitness(entry) {
                     *entry = state;
                 }
             }
