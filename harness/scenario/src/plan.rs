@@ -160,6 +160,25 @@ pub struct Expectation {
     pub baseline: Option<Baseline>,
 }
 
+impl Expectation {
+    /// Whether it counts as a deny by policy, which only counts where the flow connects without policy. A name server
+    /// that cannot be reached is one: without policy, it can.
+    pub fn expects_denial_by_policy(&self) -> bool {
+        match &self.expected {
+            Expected::Outcome(word) => *word == OutcomeWord::NameServerUnreachable,
+            expected => expected.is_denial() && self.decided_by != Some(DecidedBy::Service),
+        }
+    }
+
+    /// What must come of the flow without policy; `None` where that is not judged.
+    pub fn expected_without_policy(&self) -> Option<Expected> {
+        match &self.baseline {
+            Some(baseline) => Some(Expected::Outcome(baseline.outcome)),
+            None => self.expects_denial_by_policy().then_some(Expected::Allow),
+        }
+    }
+}
+
 /// What policy must have seen, where it decided: on the node of the backend, or where the flow was denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicySees {

@@ -15,7 +15,7 @@ use super::words::Placement;
 use crate::plan::{Expectation, MatrixPlan, Plan, Step};
 use crate::prediction::{Answers, Kept};
 use crate::run::cells::Table;
-use crate::run::{needed_without_policy, without_policies};
+use crate::run::without_policies;
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_api::{Diagnostic, Object, ObjectMeta, Source, WorkloadPods};
@@ -282,7 +282,7 @@ fn contradictions(
                 continue;
             }
         }
-        if needed_without_policy(expectation).is_some()
+        if expectation.expected_without_policy().is_some()
             && let Some(answer) = answers_bare.fresh(&expectation.request)
             && let Some(contradiction) = answer.contradiction_without_policy(expectation)
         {

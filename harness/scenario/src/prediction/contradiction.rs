@@ -2,7 +2,6 @@
 
 use super::{Answer, Course, Word, way};
 use crate::plan::{Expectation, Expected};
-use crate::run::needed_without_policy;
 use netproof_controlplane::Snapshot;
 use netproof_model::Place;
 use std::collections::BTreeSet;
@@ -45,7 +44,7 @@ impl Answer {
     /// without those of policy: a denial counts only where the flow connects then, and a `baseline` must be true. Of
     /// a connection that is kept nothing is said: it may outlive what led to it.
     pub fn contradiction_without_policy(&self, expectation: &Expectation) -> Option<String> {
-        let needed = needed_without_policy(expectation).filter(|_| !expectation.keep)?;
+        let needed = expectation.expected_without_policy().filter(|_| !expectation.keep)?;
         let wrong = self.courses.iter().find(|course| !course.fits(&needed))?;
         let says = match wrong.listener().filter(|_| wrong.word.fits(&needed)) {
             Some(listener) => format!("but {listener}"),

@@ -2,7 +2,7 @@
 
 use super::judge;
 use super::record::Found;
-use super::rehearsal::{judge_rehearsal, needed_without_policy};
+use super::rehearsal::judge_rehearsal;
 use super::states::State;
 use super::tries::{Try, backend, expected_of, together};
 use super::walk::{Tries, Walk, rehearsal_request, run_request};
@@ -26,7 +26,7 @@ impl Walk<'_> {
     ) -> Vec<Found<'t>> {
         let answers = LazyCell::new(|| Answers::new(&state.bare, self.profile));
         let found = step.expectations.iter().zip(rehearsed).filter_map(|(expectation, tries)| {
-            let expected = needed_without_policy(expectation)?.to_string();
+            let expected = expectation.expected_without_policy()?.to_string();
             let (observation, mut judgement) = judge_rehearsal(expectation, tries.first()?, tries);
             if judgement.status == Status::Failed {
                 let answer = answers.fresh(&expectation.request).filter(|it| self.speaks_of(it));
@@ -50,8 +50,8 @@ impl Walk<'_> {
         found.collect()
     }
 
-    /// Of the run itself: judges all tries of one expectation, and holds the three answers against each other. `None` without any
-    /// try.
+    /// Of the run itself: judges all tries of one expectation, and holds the three answers against each other. `None`
+    /// without any try.
     pub(super) fn found_in_step<'t>(
         &self,
         world: &World,

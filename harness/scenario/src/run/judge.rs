@@ -40,15 +40,6 @@ pub(crate) fn observed_word(outcome: Outcome, denials: &[Denial]) -> &'static st
     }
 }
 
-/// Whether an expectation counts as a deny by policy, which only counts where the rehearsal connects.
-/// A name server that cannot be reached is one: without policy, it can.
-pub(crate) fn expects_denial(expectation: &Expectation) -> bool {
-    match &expectation.expected {
-        Expected::Outcome(word) => *word == OutcomeWord::NameServerUnreachable,
-        expected => expected.is_denial() && expectation.decided_by != Some(DecidedBy::Service),
-    }
-}
-
 /// Judges an expectation of the run itself.
 ///
 /// Every rule that drops or rejects logs, and without an enforcer there is none: what looks like a denial

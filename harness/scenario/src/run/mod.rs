@@ -25,7 +25,6 @@ pub(crate) use findings::other_addresses;
 pub(crate) use judge::decides;
 pub use netproof_enforcer::exec::DEFAULT_PATIENCE;
 pub use netproof_enforcer::{ExecCommand, ProxyMode};
-pub(crate) use rehearsal::needed_without_policy;
 pub use stage::Worlds;
 pub(crate) use states::without_policies;
 

@@ -2,19 +2,11 @@
 
 use super::judge::{self, Judgement};
 use super::tries::{missing_backends, never_reached, tries};
-use crate::plan::{Expectation, Expected};
+use crate::plan::Expectation;
 use netproof_model::Observation;
 use netproof_model::event::Status;
 use netproof_probe::ProbeRequest;
 use std::collections::HashMap;
-
-/// What must come of an expectation's flow without policy; `None` where that is not judged.
-pub(crate) fn needed_without_policy(expectation: &Expectation) -> Option<Expected> {
-    match &expectation.baseline {
-        Some(baseline) => Some(Expected::Outcome(baseline.outcome)),
-        None => judge::expects_denial(expectation).then_some(Expected::Allow),
-    }
-}
 
 /// What must still be probed so that each expectation has all its tries; equal requests share theirs.
 pub(super) fn fresh_requests(
@@ -62,7 +54,7 @@ pub(super) fn judge_rehearsal<'o>(
 mod tests {
     use super::super::judge::tests::{expectation, observation};
     use super::*;
-    use crate::plan::VerdictWord;
+    use crate::plan::{Expected, VerdictWord};
     use netproof_model::{Family, Outcome, Place};
     use netproof_probe::{Patience, ProbePort, Target};
 

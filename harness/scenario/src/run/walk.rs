@@ -2,7 +2,6 @@
 
 use super::cells::{Before, Choice, Matrix};
 use super::found::found_in_clean_up;
-use super::judge;
 use super::rehearsal::fresh_requests;
 use super::stage::{Stage, Worlds};
 use super::states::{self, State, chosen};
@@ -278,7 +277,7 @@ impl<'a> Walk<'a> {
 
 /// The probe of an expectation in the run itself.
 pub(super) fn run_request(expectation: &Expectation) -> ProbeRequest {
-    let denial = expectation.expected.is_denial() || judge::expects_denial(expectation);
+    let denial = expectation.expected.is_denial() || expectation.expects_denial_by_policy();
     let patience = if denial { Patience::Settle } else { Patience::ForAnswer };
     request(expectation, patience)
 }
