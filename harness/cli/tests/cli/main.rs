@@ -2,54 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
+mod command;
+mod field;
+
+use command::{Folder, netproof, run, shown};
 use std::io::Read;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-fn netproof(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_netproof"));
-    command.args(arguments).stdin(Stdio::null()).env_remove("COLUMNS").env_remove("NO_COLOR");
-    command
-}
-
-/// Exit code, standard output and standard error, in one text.
-fn shown(output: &Output) -> String {
-    let code = output.status.code().map_or_else(|| output.status.to_string(), |code| code.to_string());
-    let mut text = format!("exit code {code}\n");
-    for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
-        if !bytes.is_empty() {
-            text.push_str(&format!("--- {name}\n{}", String::from_utf8_lossy(bytes)));
-        }
-    }
-    text
-}
-
-fn run(arguments: &[&str]) -> String {
-    shown(&netproof(arguments).output().unwrap())
-}
-
-/// A folder with these files, to start the command in.
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn with(files: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        Folder(folder)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn run(&self, arguments: &[&str]) -> String {
-        shown(&netproof(arguments).current_dir(self.path()).output().unwrap())
-    }
-}
+use std::process::{Command, Stdio};
 
 /// A scenario that every topology can run.
 const GOOD: &str = "\

@@ -1,0 +1,1 @@
+//! Files as people have them: one module for each kind of question that they raised. Inputs are in `inputs/`.
