@@ -1,6 +1,8 @@
 //! Whether an entry of `from` or `to` names the other end of a packet.
 
-use crate::profile::{HostNetworkPeers, IpBlockAndPods, PolicyAndDnat, PolicyAndMasquerade, Profile, Switch};
+use crate::profile::{
+    HostNetworkPeers, IpBlockAndNodes, IpBlockAndPods, PolicyAndDnat, PolicyAndMasquerade, Profile, Switch,
+};
 use crate::selector::{Unmet, unmet};
 use crate::truth::Truth;
 use crate::world::{Owner, World, namespace_of};
@@ -62,6 +64,11 @@ pub enum PeerMismatch {
     },
     /// The address is a pod's, and in this profile ipBlocks match none.
     BlockOfPods {
+        /// The address.
+        address: IpAddr,
+    },
+    /// The address is a node's, and in this profile ipBlocks match none.
+    BlockOfNodes {
         /// The address.
         address: IpAddr,
     },
@@ -188,9 +195,19 @@ fn in_block(world: &World<'_>, profile: &Profile, block: &IpBlock, address: IpAd
     if let Some(except) = block.except.iter().find(|except| except.net().contains(&address)) {
         return Err(PeerMismatch::Excepted { address, except: *except });
     }
-    match (world.pod_at(address), profile.ip_block_and_pods) {
-        (None, _) | (Some(_), IpBlockAndPods::Match) => Ok(Truth::Yes),
-        (Some(_), IpBlockAndPods::NeverMatch) => Err(PeerMismatch::BlockOfPods { address }),
-        (Some(_), IpBlockAndPods::Either) => Ok(Truth::open(Switch::IpBlockAndPods)),
+    // "These should be cluster-external IPs" (concepts, "Behavior of to and from selectors"): what a block says of
+    // the cluster's own addresses is open.
+    match world.owner(address) {
+        Some(Owner::Pod(_)) => match profile.ip_block_and_pods {
+            IpBlockAndPods::Match => Ok(Truth::Yes),
+            IpBlockAndPods::NeverMatch => Err(PeerMismatch::BlockOfPods { address }),
+            IpBlockAndPods::Either => Ok(Truth::open(Switch::IpBlockAndPods)),
+        },
+        Some(Owner::Node(_)) => match profile.ip_block_and_nodes {
+            IpBlockAndNodes::Match => Ok(Truth::Yes),
+            IpBlockAndNodes::NeverMatch => Err(PeerMismatch::BlockOfNodes { address }),
+            IpBlockAndNodes::Either => Ok(Truth::open(Switch::IpBlockAndNodes)),
+        },
+        Some(Owner::External(_)) | None => Ok(Truth::Yes),
     }
 }

@@ -105,6 +105,15 @@ choices! {
     }
 }
 choices! {
+    /// An ipBlock that contains the address of a node of the cluster.
+    IpBlockAndNodes {
+        /// It matches that node.
+        Match = "match",
+        /// It matches addresses outside the cluster only.
+        NeverMatch = "never-match",
+    }
+}
+choices! {
     /// Which destination of a packet to a service an ipBlock of an egress rule is held against.
     PolicyAndDnat {
         /// The endpoint that was chosen.
@@ -222,6 +231,9 @@ switches! {
     /// ipBlocks that contain a pod's address.
     ip_block_and_pods: IpBlockAndPods = "ip-block-and-pods",
         "an ipBlock matches the addresses of pods";
+    /// ipBlocks that contain a node's address.
+    ip_block_and_nodes: IpBlockAndNodes = "ip-block-and-nodes",
+        "an ipBlock matches the addresses of nodes";
     /// Policy before or after DNAT.
     policy_and_dnat: PolicyAndDnat = "policy-and-dnat",
         "an ipBlock sees a service's address or that of the endpoint";
@@ -258,12 +270,12 @@ impl fmt::Display for Switch {
 
 /// A set of switches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Switches(u16);
+pub struct Switches(u64);
 
 impl Switches {
     /// One switch.
     pub fn of(switch: Switch) -> Switches {
-        Switches(1 << switch as u16)
+        Switches(1 << switch as u32)
     }
 
     /// Those of both.

@@ -1,6 +1,7 @@
 //! The named profiles.
 //!
-//! Of an enforcer that is not ours, only what is documented is settled; every other point stays open.
+//! Of an enforcer that is not ours, only what its documentation or source says, or what was seen with packets, is
+//! settled, and each such choice has its reason beside it; every other point stays open.
 
 use crate::profile::*;
 
@@ -15,6 +16,7 @@ const NETPROOF: Profile = Profile {
     host_network_pods: HostNetworkPods::Ignore,
     host_network_peers: HostNetworkPeers::NeverMatch,
     ip_block_and_pods: IpBlockAndPods::Match,
+    ip_block_and_nodes: IpBlockAndNodes::Match,
     policy_and_dnat: PolicyAndDnat::After,
     policy_and_masquerade: PolicyAndMasquerade::After,
     sctp: Sctp::Supported,
@@ -25,34 +27,48 @@ const NETPROOF: Profile = Profile {
 /// Calico with its manifests' defaults (DefaultEndpointToHostAction Accept, no host endpoints).
 const CALICO: Profile = Profile {
     name: "calico",
-    // Egress to the pod's own address and ingress from it both apply.
+    // Egress to the pod's own address and ingress from it both apply: Felix knows no exception for them.
     own_pod_through_service: OwnPodThroughService::Police,
-    // RELATED and ESTABLISHED are accepted before any policy.
+    // RELATED and ESTABLISHED are accepted before any policy (the first rules of every endpoint chain). Seen
+    // with packets.
     existing_connections: ExistingConnections::Keep,
-    // The host reaches its own pods always; anybody else by address.
+    // The host reaches its own pods always; anybody else by address. Seen with packets.
     node_to_pod_on_another_node: NodeToPodOnAnotherNode::Police,
-    // The pod's egress policy, then DefaultEndpointToHostAction.
+    // The pod's egress policy, then DefaultEndpointToHostAction (Felix configuration). Seen with packets.
     pod_to_own_node: PodToOwnNode::Police,
+    // Pods in their node's network are no workload endpoints, and only host endpoints select nodes ("Protect
+    // hosts").
     host_network_pods: HostNetworkPods::Ignore,
+    host_network_peers: HostNetworkPeers::NeverMatch,
     // Policy of pods runs in the forward hook: after DNAT, before the node's own masquerade, and so after
     // another node's.
     policy_and_dnat: PolicyAndDnat::After,
     policy_and_masquerade: PolicyAndMasquerade::After,
-    // Rules become address sets; pods are addresses there like others.
+    // An ipBlock becomes `nets` and `notNets`, which are held against addresses, whoever has them.
     ip_block_and_pods: IpBlockAndPods::Match,
-    host_network_peers: HostNetworkPeers::NeverMatch,
+    ip_block_and_nodes: IpBlockAndNodes::Match,
     // Rules for TCP, UDP and SCTP ports by number, range or name; without ports they match any protocol.
     icmp: Icmp::PortlessRules,
     sctp: Sctp::Supported,
     end_port: EndPort::Supported,
+    // `Deny` is `DROP` unless Felix's DropActionOverride or IptablesFilterDenyAction says otherwise. Seen with
+    // packets.
     deny: Deny::Drop,
 };
 
-/// Cilium: identities for pods, addresses for the world.
+/// Cilium with its defaults: identities for pods and nodes, addresses for the world.
+///
+/// SCTP and endPort came with versions and are switched on or off there; they stay open.
 const CILIUM: Profile = Profile {
     name: "cilium",
+    // The datapath lets the flow of a pod that a service leads back to it pass without policy.
     own_pod_through_service: OwnPodThroughService::Allow,
+    // "Known missing features" of its page "Network Policy": ipBlock set with a pod IP (cilium/cilium#9209).
     ip_block_and_pods: IpBlockAndPods::NeverMatch,
+    // The same page: blocks select nodes with `policy-cidr-match-mode=nodes` only (cilium/cilium#28421), and by
+    // default it is empty.
+    ip_block_and_nodes: IpBlockAndNodes::NeverMatch,
+    // `policy-deny-response` is `none` by default.
     deny: Deny::Drop,
     ..Profile::STRICT
 };
@@ -60,15 +76,18 @@ const CILIUM: Profile = Profile {
 /// kube-router.
 const KUBE_ROUTER: Profile = Profile {
     name: "kube-router",
+    // KUBE-NWPLCY-COMMON accepts RELATED and ESTABLISHED first. Seen with packets.
     existing_connections: ExistingConnections::Keep,
-    // A fixed list of ICMP types, echo among them, is accepted before policy.
+    // A fixed list of ICMP types, echo among them, is accepted before policy (the same chain).
     icmp: Icmp::Allow,
-    // Only what a local address sends passes unpoliced.
+    // Only what a local address sends passes unpoliced (`--src-type LOCAL`). Seen with packets.
     node_to_pod_on_another_node: NodeToPodOnAnotherNode::Police,
-    // The chains of a pod stand in the input hook, too.
+    // The chains of a pod stand in the input hook, too. Seen with packets.
     pod_to_own_node: PodToOwnNode::Police,
+    // Protocols by name and ranges of ports stand in its rules (pkg/controllers/netpol/policy.go).
     sctp: Sctp::Supported,
     end_port: EndPort::Supported,
+    // The last rule of a pod's chain. Seen with packets.
     deny: Deny::Reject,
     ..Profile::STRICT
 };
@@ -76,16 +95,26 @@ const KUBE_ROUTER: Profile = Profile {
 /// Antrea.
 const ANTREA: Profile = Profile {
     name: "antrea",
+    // antrea-io/antrea#5687: both directions apply to what a service leads back.
     own_pod_through_service: OwnPodThroughService::Police,
+    // Established and related packets pass before the tables of policy (docs/design/ovs-pipeline.md).
     existing_connections: ExistingConnections::Keep,
+    // A rule without ports is a flow that matches addresses only (the same page).
     icmp: Icmp::PortlessRules,
+    // The default tables of Kubernetes policies drop; Reject is an action of Antrea's own policies
+    // (docs/antrea-network-policy.md).
     deny: Deny::Drop,
     ..Profile::STRICT
 };
 
 /// The network policy agent of Amazon's VPC CNI.
-const AWS: Profile =
-    Profile { name: "aws", own_pod_through_service: OwnPodThroughService::PoliceEgress, ..Profile::STRICT };
+const AWS: Profile = Profile {
+    name: "aws",
+    // Its programs stand at the pod's interface: egress sees the pod's own address after DNAT; ingress from the
+    // address of the pod itself passes.
+    own_pod_through_service: OwnPodThroughService::PoliceEgress,
+    ..Profile::STRICT
+};
 
 /// Every named profile, the default first.
 pub const PROFILES: [Profile; 7] = [NETPROOF, Profile::STRICT, CALICO, CILIUM, KUBE_ROUTER, ANTREA, AWS];

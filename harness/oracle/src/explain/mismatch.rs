@@ -49,6 +49,11 @@ pub(super) fn peer_mismatch(mismatch: &PeerMismatch, role: &str) -> String {
                 "the {role} {address} is a pod's address, which an ipBlock does not match in this profile"
             )
         }
+        PeerMismatch::BlockOfNodes { address } => {
+            format!(
+                "the {role} {address} is a node's address, which an ipBlock does not match in this profile"
+            )
+        }
     }
 }
 

@@ -152,6 +152,7 @@ pub fn settled() -> impl Strategy<Value = Profile> {
     let rules = (
         select(&[Icmp::PortlessRules, Icmp::Allow, Icmp::Deny][..]),
         select(&[IpBlockAndPods::Match, IpBlockAndPods::NeverMatch][..]),
+        select(&[IpBlockAndNodes::Match, IpBlockAndNodes::NeverMatch][..]),
         select(&[Sctp::Supported, Sctp::Unsupported][..]),
         select(&[EndPort::Supported, EndPort::Unsupported][..]),
     );
@@ -166,8 +167,9 @@ pub fn settled() -> impl Strategy<Value = Profile> {
         host_network_peers: nodes.3,
         icmp: rules.0,
         ip_block_and_pods: rules.1,
-        sctp: rules.2,
-        end_port: rules.3,
+        ip_block_and_nodes: rules.2,
+        sctp: rules.3,
+        end_port: rules.4,
         existing_connections: ExistingConnections::Keep,
         deny: Deny::Drop,
     })

@@ -1,1 +1,3 @@
 //! Files as people have them: one module for each kind of question that they raised. Inputs are in `inputs/`.
+
+mod profiles;
