@@ -1,3 +1,4 @@
 //! Files as people have them: one module for each kind of question that they raised. Inputs are in `inputs/`.
 
 mod profiles;
+mod written_twice;

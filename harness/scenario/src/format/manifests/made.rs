@@ -1,21 +1,24 @@
 //! What the controllers of a real cluster have made already: an export has both a Deployment and its pods,
 //! and nobody means them twice.
 
+use super::twice::Changed;
 use netproof_api::manifest::Located;
-use netproof_api::{Object, ObjectMeta, Service};
+use netproof_api::{Object, ObjectMeta, Pod, Service, Workload, WorkloadPods};
 use netproof_controlplane::SERVICE_NAME_LABEL;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The label by which a Deployment tells the pods of its ReplicaSets apart.
 const TEMPLATE_HASH: &str = "pod-template-hash";
 
 /// Namespace, kind in lower case, name.
-type Reference = (String, String, String);
+pub(super) type Reference = (String, String, String);
 
 /// Takes away workloads whose pods are there, or the workload that made them, and the EndpointSlices of
-/// services that select pods: the control plane makes those anew. A sentence about it, if there is anything.
-pub(super) fn take_away(objects: &mut Vec<Located>) -> Option<String> {
-    let owners = owners_of_pods(objects);
+/// services that select pods: the control plane makes those anew. The pods of a workload that is written again
+/// with other pods go, if they are not those. Sentences about it.
+pub(super) fn take_away(objects: &mut Vec<Located>, changed: &Changed) -> Vec<String> {
+    let outdated = take_away_outdated(objects, changed);
+    let owners: HashSet<Reference> = objects.iter().flat_map(|it| owners(&it.object)).collect();
     let workloads: HashSet<Reference> = objects
         .iter()
         .filter(|located| matches!(located.object, Object::Workload(_)))
@@ -42,7 +45,79 @@ pub(super) fn take_away(objects: &mut Vec<Located>) -> Option<String> {
             _ => true,
         }
     });
-    note(idle, slices)
+    outdated.into_iter().chain(note(idle, slices)).collect()
+}
+
+/// Takes away the pods of changed workloads, unless they are as the last writing of their workload has them.
+/// A sentence about it, if there are any.
+fn take_away_outdated(objects: &mut Vec<Located>, changed: &Changed) -> Option<String> {
+    let mut pods: HashMap<Reference, Vec<(bool, String)>> = HashMap::new();
+    let workloads: HashMap<Reference, &Workload> = objects
+        .iter()
+        .filter_map(|located| match &located.object {
+            Object::Workload(workload) => {
+                Some((reference(&workload.metadata, workload.kind.word()), workload))
+            }
+            _ => None,
+        })
+        .filter(|(reference, _)| changed.contains_key(reference))
+        .collect();
+    for located in &*objects {
+        let Object::Pod(pod) = &located.object else { continue };
+        for owner in owners(&located.object) {
+            if let (Some(before), Some(now)) = (changed.get(&owner), workloads.get(&owner)) {
+                let fits = fits(pod, &before.template, &now.template);
+                pods.entry(owner).or_default().push((fits, pod.metadata.name.clone()));
+            }
+        }
+    }
+    let mut outdated: HashSet<(String, String)> = HashSet::new();
+    let mut owners = BTreeSet::new();
+    for (owner, pods) in pods {
+        let fitting = pods.iter().filter(|(fits, _)| *fits).count();
+        let enough = match workloads.get(&owner).map(|workload| &workload.pods) {
+            Some(WorkloadPods::Ordinals(ordinals)) => fitting == ordinals.len(),
+            Some(now @ WorkloadPods::Nodes(_)) => {
+                fitting > 0 && changed.get(&owner).is_some_and(|before| before.pods == *now)
+            }
+            None => true,
+        };
+        let before = outdated.len();
+        let gone = pods.into_iter().filter(|(fits, _)| !(enough && *fits));
+        outdated.extend(gone.map(|(_, pod)| (owner.0.clone(), pod)));
+        if outdated.len() > before {
+            let (namespace, kind, name) = owner;
+            owners.insert(format!("{kind}/{namespace}/{name}"));
+        }
+    }
+    objects.retain(|located| match &located.object {
+        Object::Pod(Pod { metadata, .. }) => {
+            !outdated.contains(&(namespace(metadata), metadata.name.clone()))
+        }
+        _ => true,
+    });
+    let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
+    match outdated.len() {
+        0 => None,
+        1 => Some(format!("1 pod is left out, as {owners} is written again and makes other pods")),
+        many => Some(format!(
+            "{many} pods are left out, as their workloads are written again and make other pods: {owners}"
+        )),
+    }
+}
+
+/// Whether a pod is of the later template and not of the earlier one: in labels, ports, network and account
+/// it is as the later one says, wherever one of the two says something.
+fn fits(pod: &Pod, before: &Pod, now: &Pod) -> bool {
+    let labels = || before.metadata.labels.keys().chain(now.metadata.labels.keys());
+    let ports = |of: &Pod, name: &str| -> HashSet<_> {
+        let containers = of.containers.iter().filter(|container| container.name == name);
+        containers.flat_map(|container| container.ports.clone()).collect()
+    };
+    let mut containers = before.containers.iter().chain(&now.containers).map(|it| it.name.as_str());
+    labels().all(|key| pod.metadata.labels.get(key) == now.metadata.labels.get(key))
+        && containers.all(|name| ports(pod, name) == ports(now, name))
+        && (pod.host_network, &pod.service_account) == (now.host_network, &now.service_account)
 }
 
 /// How many workloads have their pods there already, and how many slices there were.
@@ -61,23 +136,15 @@ fn note(idle: usize, slices: usize) -> Option<String> {
     (!notes.is_empty()).then(|| notes.join("; "))
 }
 
-/// Whose pods are there: the controller of each, and the Deployment above a ReplicaSet.
-fn owners_of_pods(objects: &[Located]) -> HashSet<Reference> {
-    let mut owners = HashSet::new();
-    for located in objects {
-        let metadata = located.object.metadata();
-        let (true, Some(owner)) = (matches!(located.object, Object::Pod(_)), controller(metadata)) else {
-            continue;
-        };
-        // A Deployment's ReplicaSets are named `DEPLOYMENT-HASH`.
-        if let ("replicaset", Some(hash)) = (owner.1.as_str(), metadata.labels.get(TEMPLATE_HASH))
-            && let Some(deployment) = owner.2.strip_suffix(hash).and_then(|name| name.strip_suffix('-'))
-        {
-            owners.insert((owner.0.clone(), "deployment".to_owned(), deployment.to_owned()));
-        }
-        owners.insert(owner);
-    }
-    owners
+/// Who made a pod: its controller, and the Deployment above a ReplicaSet.
+fn owners(object: &Object) -> Vec<Reference> {
+    let metadata = object.metadata();
+    let (Object::Pod(_), Some(owner)) = (object, controller(metadata)) else { return Vec::new() };
+    // A Deployment's ReplicaSets are named `DEPLOYMENT-HASH`.
+    let hash = metadata.labels.get(TEMPLATE_HASH).filter(|_| owner.1 == "replicaset");
+    let above = hash.and_then(|hash| owner.2.strip_suffix(hash)?.strip_suffix('-'));
+    let above = above.map(|name| (owner.0.clone(), "deployment".to_owned(), name.to_owned()));
+    above.into_iter().chain([owner]).collect()
 }
 
 /// The controller that made an object.
@@ -86,7 +153,7 @@ fn controller(metadata: &ObjectMeta) -> Option<Reference> {
     Some((namespace(metadata), owner.kind.to_lowercase(), owner.name.clone()))
 }
 
-fn reference(metadata: &ObjectMeta, kind: &str) -> Reference {
+pub(super) fn reference(metadata: &ObjectMeta, kind: &str) -> Reference {
     (namespace(metadata), kind.to_owned(), metadata.name.clone())
 }
 

@@ -8,6 +8,7 @@
 mod fit;
 mod made;
 mod texts;
+mod twice;
 
 use super::document::{self, Problems};
 use super::files;
@@ -28,7 +29,7 @@ use netproof_controlplane::well_known::{DNS_NAMESPACE, DNS_POD, DNS_SERVICE};
 use netproof_controlplane::{Change, ControlPlane, ObjectRef, Snapshot};
 use netproof_model::event::ScenarioId;
 use netproof_model::{NamespacedName, Topology};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,7 +81,8 @@ fn read(
         problems.push(Diagnostic::error(message).help("name files or folders of Kubernetes objects"));
     }
     if let Some(named) = topology_of(options, &mut problems).filter(|_| problems.errors() == 0) {
-        loaded.notes.extend(made::take_away(&mut objects));
+        let changed = twice::keep_last(&mut objects, &mut problems);
+        loaded.notes.extend(made::take_away(&mut objects, &changed));
         let (wiring, family) = (options.wiring.unwrap_or(named.wiring), options.family);
         let fit = match options.topology {
             Some(_) => None,
@@ -217,7 +219,6 @@ fn plan(
             return None;
         }
     };
-    check_twice(&objects, problems);
     let own = control_plane.snapshot();
     let mut declared: BTreeSet<&str> = own.namespaces.keys().map(String::as_str).collect();
     declared.extend(objects.iter().filter_map(|located| match &located.object {
@@ -282,23 +283,6 @@ fn plan(
         profile: None,
         group: None,
     })
-}
-
-/// Refuses an object that is written twice: one of the two would be without effect.
-fn check_twice(objects: &[Located], problems: &mut Problems) {
-    let mut seen: HashMap<ObjectRef, &Located> = HashMap::new();
-    for located in objects {
-        let Located { object, source, span } = located;
-        let metadata = object.metadata();
-        let name = ObjectRef::new(object.kind(), metadata.namespace.as_deref(), &metadata.name);
-        if let Some(first) = seen.get(&name) {
-            let place = document::location(&first.source, first.span);
-            let error = Diagnostic::error(format!("{name} is written twice")).at(source, *span);
-            problems.push(error.help(format!("the first one is at {place}; keep one of them")));
-        } else {
-            seen.insert(name, located);
-        }
-    }
 }
 
 /// Warns of selectors that match nothing.

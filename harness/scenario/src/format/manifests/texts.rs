@@ -18,27 +18,33 @@ pub(super) fn name(paths: &[PathBuf]) -> String {
     names.collect::<Vec<_>>().join(" ")
 }
 
-/// Every text at or below the paths, with whether it was named itself.
+/// Every text at or below the paths, in the order of the paths, with whether it was named itself.
 pub(super) fn read(paths: &[PathBuf], problems: &mut Problems) -> Vec<(Arc<Source>, bool)> {
+    let mut search = files::Search::new(files::may_be_manifest);
+    let mut found: Vec<Option<Found>> = Vec::new();
+    for path in paths {
+        match is_standard_input(path) {
+            true if found.contains(&None) => {}
+            true => found.push(None),
+            false => found.extend(search.find(std::slice::from_ref(path), problems).into_iter().map(Some)),
+        }
+    }
+    let files = || found.iter().flatten().map(|file| file.path.as_path());
+    let ingredients: Vec<&Path> =
+        files().filter(|path| rendered_by(path).is_some()).filter_map(Path::parent).collect();
     let mut texts = Vec::new();
-    let (input, paths): (Vec<PathBuf>, Vec<PathBuf>) =
-        paths.iter().cloned().partition(|path| is_standard_input(path));
-    let found = files::Search::new(files::may_be_manifest).find(&paths, problems);
-    let ingredients: Vec<&Path> = found
-        .iter()
-        .filter(|found| rendered_by(&found.path).is_some())
-        .filter_map(|found| found.path.parent())
-        .collect();
-    let input = (!input.is_empty()).then(|| (Source::standard_input(), true));
-    let files = found.iter().filter(|found| !ingredients.iter().any(|folder| found.path.starts_with(folder)));
-    let files = files.map(|Found { path, named, .. }| (Source::read(path), *named));
-    for (source, named) in input.into_iter().chain(files) {
+    for file in &found {
+        let (source, named) = match file {
+            None => (Source::standard_input(), true),
+            Some(Found { path, .. }) if ingredients.iter().any(|folder| path.starts_with(folder)) => continue,
+            Some(Found { path, named, .. }) => (Source::read(path), *named),
+        };
         match source {
             Ok(source) => texts.push((source, named)),
             Err(errors) => problems.extend(errors),
         }
     }
-    problems.extend(found.iter().filter_map(|found| unrendered(&found.path)));
+    problems.extend(files().filter_map(unrendered));
     texts
 }
 

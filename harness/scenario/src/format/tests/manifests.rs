@@ -62,7 +62,6 @@ fn wrong_manifests_say_where_and_why() {
         )
     };
     let wrong = [
-        format!("{WEB}---\n{WEB}"),
         format!(
             "{WEB}---\n{{apiVersion: v1, kind: Pod, metadata: {{name: web-0, namespace: shop}}, spec: {{containers: [{{name: a}}]}}}}"
         ),
@@ -91,6 +90,41 @@ fn wrong_manifests_say_where_and_why() {
     let nowhere = Options { topology: Some("two-node".into()), ..Options::default() };
     let error = manifests::of_text(WEB, &nowhere).unwrap_err().to_string();
     assert!(error.contains("did you mean `two-nodes`"), "{error}");
+}
+
+#[test]
+fn of_two_that_are_written_of_one_object_the_later_counts() {
+    let again = WEB.replace("containerPort: 80", "containerPort: 81");
+    let service = |rest: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: shop}}, spec: {{{rest}}}}}\n"
+        )
+    };
+    let given = service("clusterIP: 10.96.9.9, selector: {app: web}, ports: [{port: 80}]");
+    let free = service("selector: {app: web}, ports: [{port: 80}]");
+    for (texts, warnings) in [
+        ([WEB, WEB], 0),
+        ([WEB, &again], 1),
+        // What the earlier one has from an API server stays.
+        ([&given, &free], 0),
+        ([&free, &given], 0),
+        ([&given, &service("clusterIP: None, selector: {app: web}, ports: [{port: 80}]")], 1),
+    ] {
+        let text = texts.join("---\n") + "---\n" + WEB;
+        let loaded =
+            manifests::of_text(&text, &Options::default()).unwrap_or_else(|errors| panic!("{errors}"));
+        let differ = loaded.warnings.iter().filter(|warning| warning.message.contains("replaces the one at"));
+        let back = usize::from(texts[1] == again);
+        assert_eq!(differ.count(), warnings + back, "{text}");
+        let [plan] = &loaded.plans[..] else { panic!("one plan") };
+        let mut control = netproof_controlplane::ControlPlane::new(plan.topology.clone()).unwrap();
+        let snapshot = control.apply(&plan.initial).unwrap();
+        let name = netproof_model::NamespacedName::new("shop", "web");
+        if let Some(service) = snapshot.services.get(&name) {
+            let kept: Vec<String> = service.cluster_ips.iter().map(ToString::to_string).collect();
+            assert_eq!(kept, if warnings == 0 { vec!["10.96.9.9"] } else { Vec::new() }, "{text}");
+        }
+    }
 }
 
 #[test]
