@@ -97,6 +97,11 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     ("external=Local", "e1~ e3 e2", "internet", "lb:80", "e3"),
     ("external=Local", "e1~ e2", "pod", "lb:80", "e2"),
     ("internal=Local", "e1! e2", "pod", "cluster-ip:80", "dropped in forward"),
+    // Several at one address: one that does not end counts before one that does; then one that is ready.
+    ("", "e1~ e1", "pod", "cluster-ip:80", "e1"),
+    ("", "e1~ e1!", "pod", "cluster-ip:80", "rejected in forward"),
+    ("", "e1! e1~", "pod", "cluster-ip:80", "rejected in forward"),
+    ("", "e1! e1 e1!", "pod", "cluster-ip:80", "e1"),
     // Hints: this node, else this zone, else everybody.
     ("", "e1@zone1 e2@zone2", "pod", "cluster-ip:80", "e1"),
     ("", "e1@zone1 e2@zone2 e3", "pod", "cluster-ip:80", "e1 e2 e3"),
@@ -364,7 +369,7 @@ fn a_claim_of_two_services_is_noticed() {
     assert!(text.contains("192.0.2.10 . tcp . 80 : goto external/default/web/tcp/80"), "{text}");
 }
 
-/// An endpoint that is in two slices is ready if it is in one of them; unnamed and named ports differ.
+/// An endpoint that is in two slices is ready if it is so in one of them; unnamed and named ports differ.
 #[test]
 fn slices_add_up() {
     let cluster = Cluster::new(Family::Ipv4);

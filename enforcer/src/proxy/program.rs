@@ -215,10 +215,12 @@ fn known_endpoints<'a>(
                     hints: endpoint.hints.as_ref(),
                 };
                 // One that moves between slices may be in two of them for a while, and pods in their node's
-                // network share its address: what serves for one of them serves.
+                // network share its address. As in kube-proxy, one that is not terminating takes the place of
+                // one that is. Of several that are not, its result is undefined; here one that is ready counts.
                 let entry = known.entry(Endpoint { address, port: port.port }).or_insert(state);
-                let fitness = |state: &State<'_>| (state.ready, state.serves_while_it_ends());
-                if fitness(&state) > fitness(entry) {
+                let rank =
+                    |state: &State<'_>| (!state.terminating, state.ready, state.serves_while_it_ends());
+                if rank(&state) > rank(entry) {
                     *entry = state;
                 }
             }

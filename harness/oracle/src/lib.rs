@@ -12,6 +12,7 @@
 //! the three-valued [`Truth`] says so.
 
 mod decide;
+mod endpoints;
 mod explain;
 mod flow;
 mod matrix;
@@ -37,9 +38,9 @@ pub use policy::{Entries, PolicyTrace, Reason, RuleTrace, Selection};
 pub use ports::PortMismatch;
 pub use prediction::{Alternative, Denial, Hop, PolicyDecision, Prediction, Server, SourceNat, Verdict};
 pub use profile::{
-    Deny, EndPort, ExistingConnections, HostNetworkPeers, HostNetworkPods, Icmp, IpBlockAndNodes,
-    IpBlockAndPods, NodeToPodOnAnotherNode, OwnPodThroughService, PodToOwnNode, PolicyAndDnat,
-    PolicyAndMasquerade, Profile, Sctp, Switch, Switches,
+    Deny, EndPort, EndpointsThatShareAnAddress, ExistingConnections, HostNetworkPeers, HostNetworkPods, Icmp,
+    IpBlockAndNodes, IpBlockAndPods, NodeToPodOnAnotherNode, OwnPodThroughService, PodToOwnNode,
+    PolicyAndDnat, PolicyAndMasquerade, Profile, Sctp, Switch, Switches,
 };
 pub use profiles::PROFILES;
 pub use proxy::{Masquerade, Refusal, ServiceStep};

@@ -135,6 +135,13 @@ choices! {
     }
 }
 choices! {
+    /// Several endpoints of a service port that have one address, none of which is terminating, or all of them.
+    EndpointsThatShareAnAddress {
+        /// One that is ready counts before one that is not.
+        ReadyFirst = "ready-first",
+    }
+}
+choices! {
     /// Rules for SCTP ports.
     Sctp {
         /// They work.
@@ -246,6 +253,9 @@ switches! {
     /// endPort.
     end_port: EndPort = "end-port",
         "endPort works";
+    /// Several endpoints at one address and port.
+    endpoints_that_share_an_address: EndpointsThatShareAnAddress = "endpoints-that-share-an-address",
+        "of several endpoints at one address and port the one that is ready counts";
     /// Drop or reject.
     deny: Deny = "deny",
         "a denied packet is dropped or rejected";

@@ -21,10 +21,11 @@ const NETPROOF: Profile = Profile {
     policy_and_masquerade: PolicyAndMasquerade::After,
     sctp: Sctp::Supported,
     end_port: EndPort::Supported,
+    endpoints_that_share_an_address: EndpointsThatShareAnAddress::ReadyFirst,
     deny: Deny::Drop,
 };
 
-/// Calico with its manifests' defaults (DefaultEndpointToHostAction Accept, no host endpoints).
+/// Calico with its manifests' defaults (DefaultEndpointToHostAction Accept, no host endpoints), and kube-proxy.
 const CALICO: Profile = Profile {
     name: "calico",
     // Egress to the pod's own address and ingress from it both apply: Felix knows no exception for them.
@@ -47,6 +48,8 @@ const CALICO: Profile = Profile {
     // An ipBlock becomes `nets` and `notNets`, which are held against addresses, whoever has them.
     ip_block_and_pods: IpBlockAndPods::Match,
     ip_block_and_nodes: IpBlockAndNodes::Match,
+    // kube-proxy calls it undefined (addEndpoints in pkg/proxy/endpointslicecache.go).
+    endpoints_that_share_an_address: EndpointsThatShareAnAddress::Either,
     // Rules for TCP, UDP and SCTP ports by number, range or name; without ports they match any protocol.
     icmp: Icmp::PortlessRules,
     sctp: Sctp::Supported,

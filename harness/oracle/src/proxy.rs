@@ -1,8 +1,11 @@
 //! What a node's service proxy does with a packet: kube-proxy's rules (nftables mode), with the range of
 //! pods as its local detector and without masqueradeAll.
 
+use crate::endpoints::{Choice, Endpoints};
 use crate::flow::Packet;
-use crate::services::{Choice, Port, ServiceAddress, Services};
+use crate::profile::{Profile, Switch};
+use crate::services::{Port, ServiceAddress, Services};
+use crate::truth::Truth;
 use crate::world::World;
 use netproof_api::Node;
 use netproof_api::core::TrafficPolicy;
@@ -78,15 +81,55 @@ impl Refusal {
     }
 }
 
+/// Everything that the proxy of a node may do with a packet.
+pub(crate) struct Steps {
+    /// One for each choice. Empty: it lets the packet go on unchanged.
+    pub steps: Vec<ServiceStep>,
+    /// Whether that is so in every reading of the API, or in some.
+    pub truth: Truth,
+}
+
+impl Steps {
+    fn certain(steps: Vec<ServiceStep>) -> Self {
+        Steps { steps, truth: Truth::Yes }
+    }
+
+    /// What holds if one of several readings does.
+    fn of_readings(readings: Vec<Vec<ServiceStep>>) -> Self {
+        let differ = readings.windows(2).any(|pair| pair[0] != pair[1]);
+        let mut steps: Vec<ServiceStep> = Vec::new();
+        for step in readings.into_iter().flatten() {
+            if !steps.iter().any(|known| known.leads_where(&step)) {
+                steps.push(step);
+            }
+        }
+        let truth = if differ { Truth::open(Switch::EndpointsThatShareAnAddress) } else { Truth::Yes };
+        Steps { steps, truth }
+    }
+}
+
+impl ServiceStep {
+    /// Whether the packet ends in the same place as after the other step.
+    fn leads_where(&self, other: &ServiceStep) -> bool {
+        match (self, other) {
+            (ServiceStep::Translate { endpoint: own, .. }, ServiceStep::Translate { endpoint, .. }) => {
+                own == endpoint
+            }
+            _ => self == other,
+        }
+    }
+}
+
 /// What the proxy of `node` may do with a packet that the node itself sends (`is_own`), or that it
-/// receives. Empty: it lets the packet go on unchanged.
+/// receives.
 pub(crate) fn steps(
     world: &World<'_>,
     services: &Services<'_>,
+    profile: &Profile,
     node: &Node,
     packet: &Packet,
     is_own: bool,
-) -> Vec<ServiceStep> {
+) -> Steps {
     let family = Family::of(packet.destination);
     let found = services.lookup(packet.destination, packet.port).or_else(|| {
         // Node ports are at the primary addresses of the node.
@@ -95,13 +138,13 @@ pub(crate) fn steps(
         Some((ServiceAddress::NodePort, port))
     });
     let Some((address, port)) = found else {
-        let refuse = |service, refusal| vec![ServiceStep::Refuse { service, refusal }];
+        let refuse = |service, refusal| Steps::certain(vec![ServiceStep::Refuse { service, refusal }]);
         let range = world.snapshot.topology.ranges.services.get(family);
         return match services.cluster_ip(packet.destination) {
             // An active cluster IP has no other ports.
             Some((name, _)) => refuse(Some(name.clone()), Refusal::NoSuchPort),
             None if range.contains(&packet.destination) => refuse(None, Refusal::NoSuchService),
-            None => Vec::new(),
+            None => Steps::certain(Vec::new()),
         };
     };
     let refuse = |refusal| vec![ServiceStep::Refuse { service: Some(port.name.clone()), refusal }];
@@ -111,31 +154,34 @@ pub(crate) fn steps(
         && !ranges.is_empty()
         && !ranges.iter().any(|range| range.contains(&packet.source))
     {
-        return refuse(Refusal::SourceRanges);
+        return Steps::certain(refuse(Refusal::SourceRanges));
     }
     let from_pod = world.is_pod_address(packet.source);
     let plan = match address {
         ServiceAddress::ClusterIp => internal(&port, from_pod),
         _ => external(&port, from_pod, is_own),
     };
-    let choices = match plan.refusal_without_local {
-        None => services.cluster_endpoints(&port, family, node),
-        Some(_) => services.local_endpoints(&port, family, &node.metadata.name),
+    let with = |endpoints: Endpoints<'_>| {
+        let choices = match plan.refusal_without_local {
+            None => endpoints.of_the_cluster(node),
+            Some(_) => endpoints.on_node(&node.metadata.name),
+        };
+        if choices.is_empty() {
+            return refuse(match plan.refusal_without_local {
+                Some(refusal) if endpoints.serve_anybody() => refusal,
+                _ => Refusal::NoEndpoints,
+            });
+        }
+        let translate = |endpoint: &Choice| ServiceStep::Translate {
+            service: port.name.clone(),
+            address,
+            endpoint: *endpoint,
+            choices: choices.len(),
+            masquerade: plan.masquerade.or_else(|| hairpin(packet.source, endpoint)),
+        };
+        choices.iter().map(translate).collect()
     };
-    if choices.is_empty() {
-        return refuse(match plan.refusal_without_local {
-            Some(refusal) if services.has_endpoints(&port, family) => refusal,
-            _ => Refusal::NoEndpoints,
-        });
-    }
-    let translate = |endpoint: &Choice| ServiceStep::Translate {
-        service: port.name.clone(),
-        address,
-        endpoint: *endpoint,
-        choices: choices.len(),
-        masquerade: plan.masquerade.or_else(|| hairpin(packet.source, endpoint)),
-    };
-    choices.iter().map(translate).collect()
+    Steps::of_readings(services.endpoints(&port, family, profile).into_iter().map(with).collect())
 }
 
 /// Which endpoints are asked, and whether the answer must come back through this node.

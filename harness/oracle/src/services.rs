@@ -1,16 +1,16 @@
-//! Services: which port of which address is whose, and which endpoints a node may choose.
+//! Services: which port of which address is whose, and which endpoints it has.
 
+use crate::endpoints::{Endpoints, Places};
 use crate::flow::PortProtocol;
-use netproof_api::core::{AddressType, Endpoint, ServiceType, TransportProtocol};
+use crate::profile::Profile;
+use crate::truth::Truth;
+use netproof_api::core::{AddressType, ServiceType, TransportProtocol};
 use netproof_api::{EndpointSlice, Service, ServicePort};
 use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
 use netproof_model::{Family, NamespacedName};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-
-/// The label of a node that says its zone.
-const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 
 /// Why an address leads to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,9 +32,6 @@ pub(crate) struct Port<'a> {
     pub service: &'a Service,
     pub port: &'a ServicePort,
 }
-
-/// An endpoint that may be chosen: an address and the port there.
-pub(crate) type Choice = (IpAddr, u16);
 
 /// The services of a snapshot, by what leads to them.
 #[derive(Debug)]
@@ -109,132 +106,34 @@ impl<'a> Services<'a> {
         found.service.cluster_ips.iter().any(|address| Family::of(*address) == family).then_some(found)
     }
 
-    /// The endpoints of a service port in one family, with their addresses and numbers.
-    fn endpoints(&self, port: &Port<'a>, family: Family) -> BTreeMap<Choice, &'a Endpoint> {
-        let mut found: BTreeMap<Choice, &Endpoint> = BTreeMap::new();
-        let slices = self.slices.get(port.name).map_or(&[][..], Vec::as_slice);
-        for slice in slices.iter().filter(|slice| family_of(slice) == family) {
+    /// The endpoints of a service port in one family: every reading of its slices that the profile allows.
+    pub(crate) fn endpoints(&self, port: &Port<'a>, family: Family, profile: &Profile) -> Vec<Endpoints<'a>> {
+        let mut places = Places::new();
+        for slice in self.slices_of(port.name).filter(|slice| family_of(slice) == family) {
             // A port of a slice is the service's port of the same name (and protocol).
             let numbers = slice
                 .ports
                 .iter()
                 .filter(|own| own.name == port.port.name && own.protocol == port.port.protocol);
             for number in numbers {
-                for endpoint in &slice.endpoints {
-                    // The addresses of one endpoint are interchangeable: the first stands for it.
-                    let Some(address) = endpoint.addresses.first() else { continue };
-                    // Two endpoints may be one place: pods that share their node's address, or one endpoint
-                    // in two slices. The fitter one speaks for it (of kube-proxy it is the one it saw last).
-                    let place = found.entry((*address, number.port)).or_insert(endpoint);
-                    if fitness(endpoint) > fitness(place) {
-                        *place = endpoint;
-                    }
-                }
+                places.add(slice, number.port);
             }
         }
-        found
-    }
-
-    /// The endpoints that a node may choose for a service port, of the whole cluster: those that are
-    /// ready and meant for this node's clients; if there is none, those that still serve while they end.
-    pub(crate) fn cluster_endpoints(
-        &self,
-        port: &Port<'a>,
-        family: Family,
-        node: &netproof_api::Node,
-    ) -> Vec<Choice> {
-        let all = self.endpoints(port, family);
-        let hints = Hints::of(all.values().copied().filter(|endpoint| endpoint.ready), node);
-        let ready = |endpoint: &&Endpoint| endpoint.ready && hints.allow(endpoint);
-        choose(&all, ready).or_else(|| choose(&all, is_ending)).unwrap_or_default()
-    }
-
-    /// The endpoints on one node that may be chosen there where the traffic policy is Local.
-    pub(crate) fn local_endpoints(&self, port: &Port<'a>, family: Family, node: &str) -> Vec<Choice> {
-        let all = self.endpoints(port, family);
-        let local = |endpoint: &&Endpoint| endpoint.node_name.as_deref() == Some(node);
-        choose(&all, |endpoint| local(endpoint) && endpoint.ready)
-            .or_else(|| choose(&all, |endpoint| local(endpoint) && is_ending(endpoint)))
-            .unwrap_or_default()
-    }
-
-    /// Whether any endpoint of the whole cluster could be chosen by somebody.
-    pub(crate) fn has_endpoints(&self, port: &Port<'a>, family: Family) -> bool {
-        self.endpoints(port, family).values().any(|endpoint| endpoint.ready || is_ending(endpoint))
+        places.readings(profile)
     }
 
     /// Whether a node has a ready endpoint of the service, which is what its health check reports.
-    pub(crate) fn has_ready_endpoint(&self, name: &NamespacedName, node: &str) -> bool {
-        let slices = self.slices.get(name).map_or(&[][..], Vec::as_slice);
-        slices
-            .iter()
-            .flat_map(|slice| &slice.endpoints)
-            .any(|endpoint| endpoint.ready && endpoint.node_name.as_deref() == Some(node))
-    }
-}
-
-/// Those that are fit, if there are any.
-fn choose(all: &BTreeMap<Choice, &Endpoint>, fit: impl Fn(&&Endpoint) -> bool) -> Option<Vec<Choice>> {
-    let chosen: Vec<Choice> =
-        all.iter().filter(|(_, endpoint)| fit(endpoint)).map(|(choice, _)| *choice).collect();
-    (!chosen.is_empty()).then_some(chosen)
-}
-
-/// Ready is more than still serving, and that is more than neither.
-fn fitness(endpoint: &Endpoint) -> u8 {
-    match endpoint {
-        Endpoint { ready: true, .. } => 2,
-        Endpoint { serving: true, terminating: true, .. } => 1,
-        _ => 0,
-    }
-}
-
-/// Being deleted, and still able to answer.
-fn is_ending(endpoint: &&Endpoint) -> bool {
-    endpoint.serving && endpoint.terminating
-}
-
-/// Which hints of endpoints a node's proxy follows.
-enum Hints<'a> {
-    /// Those for the node: every ready endpoint has such hints, and one is for this node.
-    Node(&'a str),
-    /// Those for its zone, likewise.
-    Zone(&'a str),
-    /// None.
-    Ignored,
-}
-
-impl<'a> Hints<'a> {
-    fn of<'e>(ready: impl Iterator<Item = &'e Endpoint> + Clone, node: &'a netproof_api::Node) -> Self {
-        let follow = |names: fn(&Endpoint) -> &[String], own: &str| {
-            ready.clone().all(|endpoint| !names(endpoint).is_empty())
-                && ready.clone().any(|endpoint| names(endpoint).iter().any(|name| name == own))
-        };
-        let name = node.metadata.name.as_str();
-        if follow(for_nodes, name) {
-            return Hints::Node(name);
+    pub(crate) fn has_ready_endpoint(&self, name: &NamespacedName, node: &str, profile: &Profile) -> Truth {
+        let mut places = Places::new();
+        for slice in self.slices_of(name) {
+            slice.ports.iter().for_each(|port| places.add(slice, port.port));
         }
-        match node.metadata.labels.get(ZONE_LABEL) {
-            Some(zone) if follow(for_zones, zone) => Hints::Zone(zone),
-            _ => Hints::Ignored,
-        }
+        places.is_any_ready_on(node, profile)
     }
 
-    fn allow(&self, endpoint: &Endpoint) -> bool {
-        match self {
-            Hints::Node(node) => for_nodes(endpoint).iter().any(|name| name == node),
-            Hints::Zone(zone) => for_zones(endpoint).iter().any(|name| name == zone),
-            Hints::Ignored => true,
-        }
+    fn slices_of(&self, name: &NamespacedName) -> impl Iterator<Item = &'a EndpointSlice> {
+        self.slices.get(name).map_or(&[][..], Vec::as_slice).iter().copied()
     }
-}
-
-fn for_nodes(endpoint: &Endpoint) -> &[String] {
-    endpoint.hints.as_ref().map_or(&[], |hints| &hints.for_nodes)
-}
-
-fn for_zones(endpoint: &Endpoint) -> &[String] {
-    endpoint.hints.as_ref().map_or(&[], |hints| &hints.for_zones)
 }
 
 fn is(port: PortProtocol, number: u16, protocol: TransportProtocol) -> bool {

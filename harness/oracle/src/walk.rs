@@ -5,7 +5,7 @@ use crate::decide::{Crossing, Origin, Target, decide};
 use crate::flow::{Packet, PortProtocol};
 use crate::prediction::{Alternative, Denial, Hop, Server, SourceNat, Verdict};
 use crate::profile::Profile;
-use crate::proxy::{ServiceStep, steps};
+use crate::proxy::{ServiceStep, Steps, steps};
 use crate::services::Services;
 use crate::truth::Truth;
 use crate::world::{Owner, World, after_network, name_of};
@@ -26,6 +26,13 @@ struct Journey {
     /// The sender's own address, if somebody has replaced it.
     sender: Option<IpAddr>,
     hops: Vec<Hop>,
+    truth: Truth,
+}
+
+/// The nodes that serve an address to those who come from outside.
+struct ServingNodes<'a> {
+    list: Vec<&'a Node>,
+    /// Whether it is these in every reading of the API, or in some.
     truth: Truth,
 }
 
@@ -77,12 +84,14 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// On a node: first the service proxy, then policy, then the way on.
-    fn at_node(&mut self, node: &'a Node, origin: Origin<'_>, journey: Journey) {
+    fn at_node(&mut self, node: &'a Node, origin: Origin<'_>, mut journey: Journey) {
         if journey.goes_round(node) {
             return self.unreachable(journey);
         }
         let is_own = matches!(origin, Origin::Node);
-        let steps = steps(self.world, self.services, node, &journey.packet, is_own);
+        let Steps { steps, truth } =
+            steps(self.world, self.services, self.profile, node, &journey.packet, is_own);
+        journey.truth = journey.truth.and(truth);
         if steps.is_empty() {
             return self.through_node(node, origin, journey, None);
         }
@@ -192,11 +201,12 @@ impl<'a> Walk<'_, 'a> {
         self.over_nodes(journey, nodes);
     }
 
-    fn over_nodes(&mut self, journey: Journey, nodes: Vec<&'a Node>) {
-        if nodes.is_empty() {
+    fn over_nodes(&mut self, mut journey: Journey, nodes: ServingNodes<'a>) {
+        journey.truth = journey.truth.and(nodes.truth);
+        if nodes.list.is_empty() {
             return self.unreachable(journey);
         }
-        for node in nodes {
+        for node in nodes.list {
             self.at_node(node, Origin::Outside, journey.clone());
         }
     }
@@ -215,23 +225,41 @@ impl<'a> Walk<'_, 'a> {
         balancer: &LoadBalancer,
         name: &NamespacedName,
         service: &Service,
-    ) -> Vec<&'a Node> {
-        let mut nodes = self.serving_nodes(name, service);
-        nodes.retain(|node| balancer.nodes.is_empty() || balancer.nodes.contains(&node.metadata.name));
-        nodes
+    ) -> ServingNodes<'a> {
+        let takes_part =
+            |node: &Node| balancer.nodes.is_empty() || balancer.nodes.contains(&node.metadata.name);
+        self.serving_nodes(name, service, takes_part)
     }
 
-    /// Every node; of a service whose `externalTrafficPolicy` is Local, those with a ready endpoint.
-    fn serving_nodes(&self, name: &NamespacedName, service: &Service) -> Vec<&'a Node> {
-        let serves = |node: &&Node| {
-            service.external_traffic_policy == TrafficPolicy::Cluster
-                || self.services.has_ready_endpoint(name, &node.metadata.name)
-        };
-        self.world.snapshot.nodes.values().map(AsRef::as_ref).filter(serves).collect()
+    /// Of some nodes, every one; of a service whose `externalTrafficPolicy` is Local, those with a ready endpoint.
+    fn serving_nodes(
+        &self,
+        name: &NamespacedName,
+        service: &Service,
+        among: impl Fn(&Node) -> bool,
+    ) -> ServingNodes<'a> {
+        let mut serving = ServingNodes { list: Vec::new(), truth: Truth::Yes };
+        let nodes = self.world.snapshot.nodes.values().map(AsRef::as_ref);
+        for node in nodes.filter(|node| among(node)) {
+            let serves = match service.external_traffic_policy {
+                TrafficPolicy::Cluster => Truth::Yes,
+                TrafficPolicy::Local => {
+                    self.services.has_ready_endpoint(name, &node.metadata.name, self.profile)
+                }
+            };
+            match serves {
+                Truth::No => continue,
+                Truth::Yes => {}
+                Truth::Either(_) => serving.truth = serving.truth.and(serves),
+            }
+            serving.list.push(node);
+        }
+        serving
     }
 
     /// A load balancer of mode Proxy speaks to a node's port, and by its own address.
-    fn through_balancer(&mut self, journey: Journey, service: &Service, nodes: Vec<&'a Node>) {
+    fn through_balancer(&mut self, mut journey: Journey, service: &Service, nodes: ServingNodes<'a>) {
+        journey.truth = journey.truth.and(nodes.truth);
         let received = journey.packet;
         let family = Family::of(received.destination);
         let node_port = service
@@ -240,11 +268,11 @@ impl<'a> Walk<'_, 'a> {
             .find(|port| received.port == (PortProtocol::Port { number: port.port, protocol: port.protocol }))
             .and_then(|port| port.node_port);
         let (Some(node_port), Some(source), false) =
-            (node_port, self.router_address(family), nodes.is_empty())
+            (node_port, self.router_address(family), nodes.list.is_empty())
         else {
             return self.unreachable(journey);
         };
-        for node in nodes {
+        for node in nodes.list {
             let Some(address) = node.addresses.iter().copied().find(|address| Family::of(*address) == family)
             else {
                 continue;
@@ -271,18 +299,22 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// The nodes over which the router knows a service's address.
-    fn advertising_nodes(&self, address: IpAddr) -> Vec<&'a Node> {
+    fn advertising_nodes(&self, address: IpAddr) -> ServingNodes<'a> {
         let topology = &self.world.snapshot.topology;
         let advertised = |what| topology.advertised.contains(&what);
-        let all = || self.world.snapshot.nodes.values().map(AsRef::as_ref).collect::<Vec<&Node>>();
+        let nobody = || ServingNodes { list: Vec::new(), truth: Truth::Yes };
+        let all = || ServingNodes {
+            list: self.world.snapshot.nodes.values().map(AsRef::as_ref).collect(),
+            truth: Truth::Yes,
+        };
+        let serving = |(name, service)| self.serving_nodes(name, service, |_| true);
         if topology.ranges.services.get(Family::of(address)).contains(&address) {
             if !advertised(ServiceAddresses::ClusterIps) {
-                return Vec::new();
+                return nobody();
             }
             // The whole range leads to every node, and a Local service's own route to those that serve it.
-            let own =
-                self.services.cluster_ip(address).map(|(name, service)| self.serving_nodes(name, service));
-            return own.filter(|nodes| !nodes.is_empty()).unwrap_or_else(all);
+            let own = self.services.cluster_ip(address).map(serving);
+            return own.filter(|nodes| !nodes.list.is_empty()).unwrap_or_else(all);
         }
         let snapshot = self.world.snapshot;
         let found = snapshot.services.iter().find(|(_, service)| {
@@ -290,7 +322,7 @@ impl<'a> Walk<'_, 'a> {
                 || advertised(ServiceAddresses::LoadBalancerIps)
                     && service.load_balancer_ingress.iter().any(|ingress| ingress.ip == address)
         });
-        found.map_or_else(Vec::new, |(name, service)| self.serving_nodes(name, service))
+        found.map_or_else(nobody, |(name, service)| serving((name, service.as_ref())))
     }
 
     fn served(&mut self, journey: Journey, place: Place) {

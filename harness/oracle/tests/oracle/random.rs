@@ -170,6 +170,7 @@ pub fn settled() -> impl Strategy<Value = Profile> {
         ip_block_and_nodes: rules.2,
         sctp: rules.3,
         end_port: rules.4,
+        endpoints_that_share_an_address: EndpointsThatShareAnAddress::ReadyFirst,
         existing_connections: ExistingConnections::Keep,
         deny: Deny::Drop,
     })
