@@ -10,6 +10,8 @@ use std::net::IpAddr;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     owners: BTreeMap<u128, Option<NamespacedName>>,
+    /// How often something was freed.
+    releases: u64,
 }
 
 impl Ledger {
@@ -27,6 +29,7 @@ impl Ledger {
             && entry.as_ref() == Some(owner)
         {
             *entry = None;
+            self.releases += 1;
         }
     }
 
@@ -45,12 +48,14 @@ pub(crate) struct Pool {
     first: u128,
     last: u128,
     next: u128,
+    /// How often something had been freed when nothing was left.
+    full_at: Option<u64>,
 }
 
 impl Pool {
     /// The numbers from `first` to `last`, both included.
     pub(crate) fn new(first: u128, last: u128) -> Self {
-        Pool { first, last, next: first }
+        Pool { first, last, next: first, full_at: None }
     }
 
     /// The addresses of a range that hosts may have, but for so many at its beginning; none, if it has no more.
@@ -63,18 +68,31 @@ impl Pool {
 
     /// No number at all.
     pub(crate) fn empty() -> Self {
-        Pool { first: 1, last: 0, next: 1 }
+        Pool { first: 1, last: 0, next: 1, full_at: None }
     }
 
     /// The next number that was never used, else the next one that is free now; `None` if all are taken.
     pub(crate) fn take(&mut self, ledger: &mut Ledger, owner: &NamespacedName) -> Option<u128> {
-        let number = self
-            .in_turn()
-            .find(|number| ledger.is_fresh(*number))
-            .or_else(|| self.in_turn().find(|number| ledger.is_free(*number)))?;
+        let number = self.find(ledger)?;
         self.next = if number == self.last { self.first } else { number + 1 };
         ledger.claim(number, owner);
         Some(number)
+    }
+
+    /// Whether there is a number to take.
+    pub(crate) fn has_room(&mut self, ledger: &Ledger) -> bool {
+        self.find(ledger).is_some()
+    }
+
+    /// The number that is taken next. A pool that is full is not searched again before something is freed.
+    fn find(&mut self, ledger: &Ledger) -> Option<u128> {
+        if self.full_at == Some(ledger.releases) {
+            return None;
+        }
+        let fresh = self.in_turn().find(|number| ledger.is_fresh(*number));
+        let found = fresh.or_else(|| self.in_turn().find(|number| ledger.is_free(*number)));
+        self.full_at = found.is_none().then_some(ledger.releases);
+        found
     }
 
     fn in_turn(&self) -> impl Iterator<Item = u128> + use<> {

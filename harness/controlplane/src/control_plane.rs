@@ -8,6 +8,7 @@ use crate::change::{Change, ChangeError, KINDS, ObjectRef};
 use crate::endpoints::Touched;
 use crate::external_addresses::load_balancer_pool;
 use crate::node_ports::NODE_PORTS;
+use crate::scheduler::{HostPorts, Unschedulable, Waiting};
 use crate::snapshot::Snapshot;
 use crate::workloads::{Owned, WorkloadRef};
 use crate::{nodes, well_known};
@@ -40,6 +41,9 @@ pub(crate) struct Books {
     pub(crate) slices: BTreeMap<NamespacedName, Vec<NamespacedName>>,
     /// Workloads, and the pods that each has made.
     pub(crate) workloads: BTreeMap<WorkloadRef, Owned>,
+    pub(crate) host_ports: HostPorts,
+    /// Pods that no node takes.
+    pub(crate) waiting: BTreeMap<NamespacedName, Waiting>,
 }
 
 /// The next state, while its changes are being made.
@@ -76,6 +80,8 @@ impl ControlPlane {
             node_port_pool: Pool::new(u128::from(*NODE_PORTS.start()), u128::from(*NODE_PORTS.end())),
             slices: BTreeMap::new(),
             workloads: BTreeMap::new(),
+            host_ports: HostPorts::default(),
+            waiting: BTreeMap::new(),
         };
         let snapshot = Snapshot {
             generation: 1,
@@ -102,7 +108,7 @@ impl ControlPlane {
             }
             draft.apply_external(host)?;
         }
-        Ok(draft.finish())
+        draft.finish()
     }
 
     /// The completed objects as they are now.
@@ -124,8 +130,13 @@ impl ControlPlane {
         for (index, change) in changes.iter().enumerate() {
             draft.change(change).map_err(|error| ChangeError { index: Some(index), ..error })?;
         }
-        *self = draft.finish();
+        *self = draft.finish()?;
         Ok(self.snapshot())
+    }
+
+    /// The pods that no node takes, and why: they are Pending, and have neither a node nor addresses.
+    pub fn unschedulable(&self) -> impl Iterator<Item = (&NamespacedName, &Unschedulable)> {
+        self.books.waiting.iter().map(|(name, waiting)| (name, waiting.why()))
     }
 }
 
@@ -142,9 +153,10 @@ fn cluster_ip_pool(topology: &Topology, family: Family) -> Pool {
 }
 
 impl Draft {
-    fn finish(mut self) -> ControlPlane {
+    fn finish(mut self) -> Result<ControlPlane, ChangeError> {
+        self.schedule_waiting()?;
         self.update_endpoint_slices();
-        ControlPlane { snapshot: Arc::new(self.snapshot), books: self.books }
+        Ok(ControlPlane { snapshot: Arc::new(self.snapshot), books: self.books })
     }
 
     fn change(&mut self, change: &Change) -> Result<(), ChangeError> {

@@ -5,6 +5,7 @@ use crate::change::ChangeError;
 use crate::control_plane::{Draft, given_addresses};
 use crate::namespaces::check_unicast;
 use crate::nodes::GATEWAY_OFFSET;
+use crate::scheduler::Wish;
 use ipnet::IpNet;
 use netproof_api::core::{ContainerPort, PodPhase};
 use netproof_api::{Node, Pod};
@@ -14,14 +15,26 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 impl Draft {
-    pub(crate) fn apply_pod(&mut self, pod: &Pod) -> Result<(), ChangeError> {
+    /// Creates or replaces a pod. One that names no node stays where it is, or goes where it is wished.
+    pub(crate) fn place_pod(&mut self, pod: &Pod, wish: Wish) -> Result<(), ChangeError> {
         let mut pod = pod.clone();
         let name = self.name_in_namespace("pod", &mut pod.metadata)?;
         let previous = self.snapshot.pods.get(&name).cloned();
         if pod.service_account.is_empty() {
             "default".clone_into(&mut pod.service_account);
         }
-        let node = self.node_of(&pod, previous.as_deref())?;
+        self.books.waiting.remove(&name);
+        let written = pod.node_name.as_ref().or_else(|| previous.as_ref()?.node_name.as_ref());
+        let node = match written {
+            Some(node) => self.snapshot.nodes.get(node).cloned().ok_or_else(|| self.unknown_node(node))?,
+            None => match self.schedule(&name, &pod, &wish) {
+                Ok(node) => node,
+                Err(why) => {
+                    self.wait(name, pod, wish, why);
+                    return Ok(());
+                }
+            },
+        };
         pod.node_name = Some(node.metadata.name.clone());
         if let Some(previous) = &previous {
             check_unchanged(&name, previous, &pod)?;
@@ -31,8 +44,9 @@ impl Draft {
             true => self.host_addresses(&name, &pod, &node)?,
             false => self.pod_addresses(&name, &pod, previous.as_deref(), &node)?,
         };
-        if pod.phase.has_ended() {
-            self.release_pod(&name, &pod);
+        match pod.phase.has_ended() {
+            true => self.release_pod(&name, &pod),
+            false => self.books.host_ports.claim(&name, &pod),
         }
         if let Some(previous) = &previous {
             self.touched.pod(&name.namespace, &previous.metadata.labels);
@@ -49,17 +63,10 @@ impl Draft {
             return false;
         };
         self.snapshot.listens.remove(name);
+        self.books.waiting.remove(name);
         self.touched.pod(&name.namespace, &pod.metadata.labels);
         self.release_pod(name, &pod);
         true
-    }
-
-    /// The node that is written, or that the pod runs on, or the first.
-    fn node_of(&self, pod: &Pod, previous: Option<&Pod>) -> Result<Arc<Node>, ChangeError> {
-        let first = self.snapshot.topology.nodes.first().map(|node| &node.name);
-        let written = pod.node_name.as_ref().or_else(|| previous?.node_name.as_ref()).or(first);
-        let name = written.map(String::as_str).unwrap_or_default();
-        self.snapshot.nodes.get(name).cloned().ok_or_else(|| self.unknown_node(name))
     }
 
     /// A hostNetwork pod has its node's addresses, and shares its node's ports with the others there.
@@ -77,21 +84,14 @@ impl Draft {
                 format!("leave the address out: it has those of {}", node.metadata.name),
             ));
         }
-        let ports: HashSet<_> = sockets(pod).collect();
-        for (other_name, other) in &self.snapshot.pods {
-            let shares = other.host_network && other.node_name == pod.node_name && other_name != name;
-            if !shares || other.phase.has_ended() || pod.phase.has_ended() {
-                continue;
-            }
-            if let Some((port, protocol)) = sockets(other).find(|socket| ports.contains(socket)) {
-                return Err(ChangeError::new(
-                    format!(
-                        "pod/{other_name} and pod/{name} both have port {port}/{protocol} of {}",
-                        node.metadata.name
-                    ),
-                    "put them on different nodes, or give one another port",
-                ));
-            }
+        let node_name = &node.metadata.name;
+        let conflict =
+            self.books.host_ports.conflict(name, pod, node_name).filter(|_| !pod.phase.has_ended());
+        if let Some((other, port, protocol)) = conflict {
+            return Err(ChangeError::new(
+                format!("pod/{other} and pod/{name} both have port {port}/{protocol} of {node_name}"),
+                "put them on different nodes, or give one another port",
+            ));
         }
         Ok(node.addresses.clone())
     }
@@ -194,6 +194,7 @@ impl Draft {
     }
 
     fn release_pod(&mut self, name: &NamespacedName, pod: &Pod) {
+        self.books.host_ports.release(name, pod);
         for address in &pod.pod_ips {
             self.books.pod_ips.get_mut(Family::of(*address)).release(number(*address), name);
         }
@@ -202,7 +203,7 @@ impl Draft {
 
 /// What the API server lets nobody change in a pod, and that a pod which has ended does not start again.
 fn check_unchanged(name: &NamespacedName, old: &Pod, new: &Pod) -> Result<(), ChangeError> {
-    if old.node_name != new.node_name {
+    if old.node_name.is_some() && old.node_name != new.node_name {
         let text = |node: &Option<String>| node.clone().unwrap_or_default();
         return Err(immutable(name, "node", &text(&old.node_name), &text(&new.node_name)));
     }
@@ -245,8 +246,4 @@ fn port_list(pod: &Pod) -> String {
         })
         .collect();
     if ports.is_empty() { "none".to_owned() } else { ports.join(", ") }
-}
-
-fn sockets(pod: &Pod) -> impl Iterator<Item = (u16, netproof_api::core::TransportProtocol)> {
-    pod.ports().map(|port| (port.container_port, port.protocol))
 }

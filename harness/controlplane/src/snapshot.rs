@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub namespaces: BTreeMap<String, Arc<Namespace>>,
     /// Nodes by name: those of the topology, with addresses, pod ranges and their ends of the overlay.
     pub nodes: BTreeMap<String, Arc<Node>>,
-    /// Pods, with node and addresses.
+    /// Pods, with node and addresses; one that no node takes is Pending and has neither.
     pub pods: BTreeMap<NamespacedName, Arc<Pod>>,
     /// Services, with families, cluster IPs, node ports and load balancer addresses.
     pub services: BTreeMap<NamespacedName, Arc<Service>>,
@@ -36,7 +36,8 @@ pub struct Snapshot {
 /// Whether a pod is not the one of the same name that was there before: it has another node, or other addresses than
 /// those that it had. (One that gets its addresses when it starts is the same.)
 pub fn is_another_pod(before: &Pod, now: &Pod) -> bool {
-    before.node_name != now.node_name || (!before.pod_ips.is_empty() && before.pod_ips != now.pod_ips)
+    (before.node_name.is_some() && before.node_name != now.node_name)
+        || (!before.pod_ips.is_empty() && before.pod_ips != now.pod_ips)
 }
 
 impl Snapshot {

@@ -7,6 +7,7 @@
 
 use crate::change::ChangeError;
 use crate::control_plane::Draft;
+use crate::scheduler::Wish;
 use netproof_api::{Node, ObjectMeta, Pod, Workload, WorkloadKind, WorkloadPods};
 use netproof_model::NamespacedName;
 use std::collections::BTreeSet;
@@ -37,7 +38,7 @@ impl Draft {
                 "change the workload's template, or give the pod another name",
             ));
         }
-        self.apply_pod(pod)
+        self.place_pod(pod, Wish::Any(0))
     }
 
     /// Makes the pods that are missing and deletes those that are too many. A changed template replaces
@@ -73,7 +74,11 @@ impl Draft {
                     "give one of the two another name",
                 ));
             }
-            self.make_pod(&workload, pod, nodes.get(turn % nodes.len().max(1)))?;
+            let wish = match (&workload.pods, nodes.get(turn)) {
+                (WorkloadPods::Nodes(_), Some(node)) => Wish::Only(node.clone()),
+                _ => Wish::Any(turn),
+            };
+            self.make_pod(&workload, pod, wish)?;
         }
         self.books.workloads.insert(reference, Owned { workload, pods: wanted.into_iter().collect() });
         Ok(())
@@ -128,18 +133,19 @@ impl Draft {
         let node = self.snapshot.pods.get(name).and_then(|pod| pod.node_name.clone());
         let template = self.books.workloads.get(reference).map(|owned| owned.workload.clone());
         self.delete_pod(name);
+        let wish = node.map_or(Wish::Any(0), Wish::Only);
         match template {
-            Some(workload) => self.make_pod(&workload, name, node.as_ref()),
+            Some(workload) => self.make_pod(&workload, name, wish),
             None => Ok(()),
         }
     }
 
-    /// Makes one pod, on the template's node or else on this one.
+    /// Makes one pod, on the template's node or else where it is wished.
     fn make_pod(
         &mut self,
         workload: &Workload,
         name: &NamespacedName,
-        node: Option<&String>,
+        wish: Wish,
     ) -> Result<(), ChangeError> {
         let mut pod = workload.template.clone();
         pod.metadata.namespace = Some(name.namespace.clone());
@@ -158,10 +164,10 @@ impl Draft {
             }
             _ => {}
         }
-        if matches!(workload.pods, WorkloadPods::Nodes(_)) || pod.node_name.is_none() {
-            pod.node_name = node.cloned();
+        if matches!(workload.pods, WorkloadPods::Nodes(_)) {
+            pod.node_name = None;
         }
-        self.apply_pod(&pod)
+        self.place_pod(&pod, wish)
     }
 }
 

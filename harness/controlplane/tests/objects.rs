@@ -105,12 +105,13 @@ fn an_address_is_reused_only_where_it_is_given() {
 #[test]
 fn a_full_node_says_so_and_then_reuses() {
     let mut cluster = cluster(Families::Ipv4);
+    let more = || on("node1", pod("more")).change();
     let pods = (0..252).map(|i| pod(&format!("p{i}")).change());
     let snapshot = apply(&mut cluster, pods);
     assert_eq!(pod_ips(&snapshot, "p251"), "10.244.1.254");
-    let error = refused(&mut cluster, [pod("more").change()]);
+    let error = refused(&mut cluster, [more()]);
     assert_eq!(error.message, "no ipv4 address is left on node1 for pod/default/more");
-    let snapshot = apply(&mut cluster, [delete("pod/p7"), pod("more").change()]);
+    let snapshot = apply(&mut cluster, [delete("pod/p7"), more()]);
     assert_eq!(pod_ips(&snapshot, "more"), "10.244.1.10");
 }
 
@@ -206,7 +207,10 @@ fn what_is_refused_says_why_and_what_to_do() {
             at(&["10.244.1.9"], host("h2")).change(),
             "pod/default/h2 is in its node's network and cannot have 10.244.1.9",
         ),
-        (host("h2").change(), "pod/default/h1 and pod/default/h2 both have port 80/TCP of node1"),
+        (
+            on("node1", host("h2")).change(),
+            "pod/default/h1 and pod/default/h2 both have port 80/TCP of node1",
+        ),
         (pod("done").change(), "pod/default/done has ended and cannot start again"),
         (
             with_ip("new", "10.96.0.10").change(),

@@ -137,7 +137,10 @@ fn check(snapshot: &Snapshot) {
         node.addresses.iter().for_each(|address| own(*address, format!("node {}", node.metadata.name)));
     }
     for (name, pod) in &snapshot.pods {
-        assert!(pod.node_name.as_ref().is_some_and(|node| snapshot.nodes.contains_key(node)), "{name}");
+        match &pod.node_name {
+            Some(node) => assert!(snapshot.nodes.contains_key(node), "{name}"),
+            None => assert_eq!((pod.phase, pod.pod_ips.len()), (PodPhase::Pending, 0), "{name} waits"),
+        }
         if pod.phase == PodPhase::Running {
             assert_eq!(pod.pod_ips.len(), families, "{name}");
         }

@@ -185,8 +185,28 @@ impl Walk<'_> {
             self.problems.push(refused(&self.scenario.document.source, &self.scenario.initial, error));
             return None;
         }
+        self.check_scheduled(&self.scenario.initial)?;
         self.places = count_places(&self.control_plane.snapshot());
         Some(initial)
+    }
+
+    /// Reports a pod that no node takes, where it or its workload is written: a scenario means all of its pods.
+    fn check_scheduled(&mut self, placed: &[Placed]) -> Option<()> {
+        let Some((pod, why)) = self.control_plane.unschedulable().next() else { return Some(()) };
+        let written = placed.iter().rfind(|placed| match &placed.change {
+            Change::Apply(Object::Pod(object)) => object.metadata.name == pod.name,
+            Change::Apply(Object::Workload(object)) => {
+                pod.name.strip_prefix(&object.metadata.name).is_some_and(|rest| rest.starts_with('-'))
+            }
+            _ => false,
+        });
+        let error = Diagnostic::error(format!("no node takes pod/{pod}: {why}"));
+        let error = error.help("change the pod, or use a topology with other nodes or with more of them");
+        self.problems.push(match written {
+            Some(placed) => error.at(&placed.source, placed.span),
+            None => error.in_source(&self.scenario.document.source),
+        });
+        None
     }
 
     /// Makes the changes of a step, and reads what it expects of the objects that there are then. `None` where a
@@ -241,6 +261,7 @@ impl Walk<'_> {
                     self.problems.push(if round == 0 { error } else { refused_again(error) });
                     return None;
                 }
+                self.check_scheduled(placed)?;
                 let snapshot = self.control_plane.snapshot();
                 self.lint.step(&snapshot);
                 self.kept.follow(&snapshot);

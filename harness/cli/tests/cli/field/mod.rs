@@ -1,4 +1,5 @@
 //! Files as people have them: one module for each kind of question that they raised. Inputs are in `inputs/`.
 
 mod profiles;
+mod room;
 mod written_twice;

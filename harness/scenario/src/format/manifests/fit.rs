@@ -5,6 +5,7 @@
 //! one of a range that nobody has an address in, or of its node's own range where the pods of that node
 //! keep to it.
 
+use super::room::{Room, USUAL_PREFIX};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netproof_api::manifest::Located;
 use netproof_api::{Node, Object, Pod, Service};
@@ -29,18 +30,25 @@ struct Said<'a> {
     named: BTreeSet<&'a str>,
 }
 
+/// A topology for manifests.
+pub(super) struct Fit {
+    pub(super) topology: Topology,
+    /// Whether the manifests say where things are.
+    pub(super) is_said: bool,
+    /// What a person should know about it.
+    pub(super) notes: Vec<String>,
+}
+
 /// The usual topology, changed as far as the manifests say where things are, with this wiring and with these
-/// families, or those that the addresses have; and a sentence about it. `None` if the manifests say nothing.
+/// families, or those that the addresses have; with as many nodes as the pods need, if none is named.
 pub(super) fn topology(
     usual: &Topology,
     objects: &[Located],
     wiring: Wiring,
     family: Option<Families>,
-) -> Option<(Topology, String)> {
+) -> Fit {
     let said = Said::of(objects);
-    if said.is_nothing() {
-        return None;
-    }
+    let room = Room::of(objects);
     let mut topology = Topology {
         name: "of the manifests".to_owned(),
         description: "What the manifests say of nodes and addresses.".to_owned(),
@@ -48,8 +56,22 @@ pub(super) fn topology(
         family: family.or_else(|| said.families()).unwrap_or(usual.family),
         ..usual.clone()
     };
-    if !said.nodes.is_empty() || !said.named.is_empty() {
-        topology.nodes = said.topology_nodes(topology.family);
+    let named = !said.nodes.is_empty() || !said.named.is_empty();
+    let prefix = if named {
+        topology.nodes = said.topology_nodes(topology.family, &room);
+        room.prefix(topology.nodes.len())
+    } else {
+        let (count, prefix) = room.made_up(topology.family.list());
+        let more = topology.nodes.len() + 1..=count;
+        topology.nodes.extend(
+            more.map(|number| TopologyNode { name: format!("node{number}"), ..TopologyNode::default() }),
+        );
+        prefix
+    };
+    let made_up = topology.nodes.len();
+    if said.is_nothing() && made_up == usual.nodes.len() && prefix == USUAL_PREFIX {
+        let topology = Topology { wiring, family: topology.family, ..usual.clone() };
+        return Fit { topology, is_said: false, notes: Vec::new() };
     }
     let other_pods = said.pod_ranges(&topology);
     let mut taken: Vec<IpNet> = other_pods.clone();
@@ -57,7 +79,7 @@ pub(super) fn topology(
     taken.extend(said.services.iter().flat_map(|service| outside(service)).map(IpNet::from));
     let cluster_ips: Vec<IpAddr> =
         said.services.iter().flat_map(|service| service.cluster_ips.iter().copied()).collect();
-    let (usual, count) = (&usual.ranges, topology.nodes.len());
+    let (usual_nodes, usual, count) = (usual.nodes.len(), &usual.ranges, topology.nodes.len());
     let services = per_family(|family| {
         let around = around_cluster_ips(&cluster_ips, family, &taken);
         around.unwrap_or_else(|| spare(*usual.services.get(family), &taken))
@@ -65,10 +87,13 @@ pub(super) fn topology(
     taken.extend([services.ipv4, services.ipv6]);
     // The first part is left out.
     let pods = per_family(|family| {
-        let part = if family == Family::Ipv4 { 24 } else { 64 };
+        let part = if family == Family::Ipv4 { prefix } else { 64 };
         spare(with_parts(*usual.pods.get(family), part, count + 1), &taken)
     });
     taken.extend([pods.ipv4, pods.ipv6]);
+    if prefix != USUAL_PREFIX && topology.family.contains(Family::Ipv4) {
+        larger_parts(&mut topology.nodes, pods.ipv4, prefix);
+    }
     // The addresses of the network and of the router come first, and IPv4's broadcast last.
     let nodes = per_family(|family| {
         let range = *usual.nodes.get(family);
@@ -79,8 +104,26 @@ pub(super) fn topology(
     for host in &mut topology.externals {
         step_aside(host, &taken);
     }
-    let note = said.note(&topology, &cluster_ips);
-    Some((topology, note))
+    let mut notes = Vec::new();
+    if !said.is_nothing() {
+        notes.push(said.note(&topology, &cluster_ips));
+    }
+    if !named && made_up != usual_nodes {
+        notes.push(format!("no manifest names a node, and the pods are on {made_up} made-up ones"));
+    }
+    Fit { topology, is_said: !said.is_nothing(), notes }
+}
+
+/// Gives the pods of each node that has no range of IPv4 a part of this range, larger than the usual one.
+fn larger_parts(nodes: &mut [TopologyNode], range: IpNet, prefix: u8) {
+    let IpNet::V4(range) = range else { return };
+    // The first part is left out, as with usual ones.
+    let parts = range.subnets(prefix).into_iter().flatten().skip(1);
+    for (node, part) in nodes.iter_mut().zip(parts) {
+        if !node.pod_ranges.iter().any(|range| Family::of(range.addr()) == Family::Ipv4) {
+            node.pod_ranges.insert(0, part.into());
+        }
+    }
 }
 
 impl<'a> Said<'a> {
@@ -132,7 +175,7 @@ impl<'a> Said<'a> {
     }
 
     /// The declared nodes, then those that are only named.
-    fn topology_nodes(&self, families: Families) -> Vec<TopologyNode> {
+    fn topology_nodes(&self, families: Families, room: &Room<'_>) -> Vec<TopologyNode> {
         let declared: BTreeSet<&str> = self.nodes.iter().map(|node| node.metadata.name.as_str()).collect();
         let names = self.nodes.iter().map(|node| (node.metadata.name.as_str(), Some(*node)));
         let others = self.named.iter().filter(|name| !declared.contains(*name)).map(|name| (*name, None));
@@ -142,7 +185,8 @@ impl<'a> Said<'a> {
             let node = found.entry(pod.node_name.as_deref().unwrap_or_default()).or_default();
             node.extend(pod.host_ips.iter().chain(of_host));
         }
-        names
+        let mut left = 0usize;
+        let mut nodes: Vec<TopologyNode> = names
             .chain(others)
             .map(|(name, node)| {
                 let said = node.map(|node| node.addresses.as_slice()).unwrap_or_default();
@@ -153,7 +197,12 @@ impl<'a> Said<'a> {
                 let range = |family: &Family| {
                     let ranges = node.map(|node| node.pod_cidrs.as_slice()).unwrap_or_default().iter();
                     let mut ranges = ranges.copied().filter(|range| Family::of(range.addr()) == *family);
-                    ranges.next().filter(|range| self.keeps_to(name, range))
+                    let range = ranges.next().filter(|range| self.keeps_to(name, range))?;
+                    let has =
+                        self.own_network().filter(|pod| pod.pod_ips.iter().any(|it| range.contains(it)));
+                    let more = room.left(name, &range, has.count())?;
+                    left = left.saturating_add(if *family == Family::Ipv4 { more } else { 0 });
+                    Some(range)
                 };
                 TopologyNode {
                     name: name.to_owned(),
@@ -162,7 +211,13 @@ impl<'a> Said<'a> {
                     ..TopologyNode::default()
                 }
             })
-            .collect()
+            .collect();
+        let of_ipv4 = |range: &IpNet| Family::of(range.addr()) == Family::Ipv4;
+        let without = |node: &TopologyNode| !node.pod_ranges.iter().any(of_ipv4);
+        if families.contains(Family::Ipv4) && left < room.anywhere() && !nodes.iter().any(without) {
+            nodes.iter_mut().for_each(|node| node.pod_ranges.retain(|range| !of_ipv4(range)));
+        }
+        nodes
     }
 
     /// Whether a node's pods have their addresses from its range, and nobody else has one there. Where the

@@ -7,6 +7,8 @@
 
 mod fit;
 mod made;
+mod pending;
+mod room;
 mod texts;
 mod twice;
 
@@ -86,19 +88,20 @@ fn read(
         let (wiring, family) = (options.wiring.unwrap_or(named.wiring), options.family);
         let fit = match options.topology {
             Some(_) => None,
-            None => fit::topology(&named, &objects, wiring, family),
+            None => Some(fit::topology(&named, &objects, wiring, family)),
         };
-        let (fits, implied) = (fit.is_some(), &mut loaded.implied_namespaces);
+        let fits = fit.as_ref().is_some_and(|fit| fit.is_said);
         let topology = match fit {
-            Some((topology, note)) => {
-                loaded.notes.push(note);
-                Arc::new(topology)
+            Some(fit) => {
+                loaded.notes.extend(fit.notes);
+                Arc::new(fit.topology)
             }
             None => topology::with_parameters(&named, wiring, family.unwrap_or(named.family)),
         };
         nodes_of_topology(&mut objects, &topology, fits, &mut loaded.passed_over);
         let id = ScenarioId { suite: String::new(), name, variant: Vec::new() };
-        loaded.plans.extend(plan(id, objects, topology, fits, implied, &mut problems));
+        let plan = plan(id, objects, topology, fits, &mut loaded, &mut problems);
+        loaded.plans.extend(plan);
     }
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
     Ok(loaded)
@@ -209,7 +212,7 @@ fn plan(
     objects: Vec<Located>,
     topology: Arc<Topology>,
     fits: bool,
-    implied: &mut Vec<String>,
+    loaded: &mut Loaded,
     problems: &mut Problems,
 ) -> Option<Plan> {
     let mut control_plane = match ControlPlane::new(topology.clone()) {
@@ -227,7 +230,7 @@ fn plan(
     }));
     let used = objects.iter().filter_map(|located| located.object.metadata().namespace.as_deref());
     let missing: BTreeSet<&str> = used.filter(|namespace| !declared.contains(namespace)).collect();
-    implied.extend(missing.iter().map(|name| (*name).to_owned()));
+    loaded.implied_namespaces.extend(missing.iter().map(|name| (*name).to_owned()));
     let first = objects.first().map(|located| (located.source.clone(), located.span));
     let (source, span) = first.unwrap_or_else(|| (Source::new("", ""), Span::default()));
     let location = document::location(&source, Span::new(span.start, span.start));
@@ -258,6 +261,7 @@ fn plan(
         problems.push(refused(&source, &placed, error));
         return None;
     }
+    loaded.notes.extend(pending::notes(&control_plane));
     let snapshot = control_plane.snapshot();
     warn(&snapshot, &placed, problems);
     warn_of_idle(&snapshot, &placed, problems);

@@ -1,0 +1,184 @@
+//! The scheduler: the node of a pod that names none.
+//!
+//! A node takes a pod if the ports of the node that the pod needs are free there. Of those that take it, it is
+//! the first one in turn that has an address left. A pod that no node takes waits: it is Pending, has neither a
+//! node nor addresses, and every later change set tries again.
+
+use crate::change::ChangeError;
+use crate::control_plane::Draft;
+use netproof_api::core::{PodPhase, TransportProtocol};
+use netproof_api::{Node, Pod};
+use netproof_model::{Family, NamespacedName};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a pod may run that names no node.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    /// On any node; of several the first from this place in the topology on.
+    Any(usize),
+    /// On this node alone, as the pod of a DaemonSet.
+    Only(String),
+}
+
+/// A pod that no node takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    /// As it is to be.
+    pod: Pod,
+    wish: Wish,
+    why: Unschedulable,
+}
+
+/// Why no node takes a pod: how many nodes have which obstacle.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unschedulable(BTreeMap<Obstacle, usize>);
+
+/// Why a node does not take a pod.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Obstacle {
+    /// A port of the node that the pod needs is another pod's.
+    Port(u16, TransportProtocol),
+}
+
+impl fmt::Display for Unschedulable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (obstacle, nodes)) in self.0.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            let nodes = if *nodes == 1 { "1 node".to_owned() } else { format!("{nodes} nodes") };
+            match obstacle {
+                Obstacle::Port(port, protocol) => {
+                    write!(f, "{comma}port {port}/{protocol} is another pod's on {nodes}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which pods have which ports of which nodes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HostPorts(BTreeMap<(String, u16, TransportProtocol), NamespacedName>);
+
+/// The ports of its node that a pod needs: those of one in the node's network.
+fn host_ports(pod: &Pod) -> impl Iterator<Item = (u16, TransportProtocol)> {
+    let ports = pod.ports().filter(|_| pod.host_network);
+    ports.map(|port| (port.container_port, port.protocol))
+}
+
+impl HostPorts {
+    /// Another pod that has a port of the node which this one needs, and the port.
+    pub(crate) fn conflict(
+        &self,
+        name: &NamespacedName,
+        pod: &Pod,
+        node: &str,
+    ) -> Option<(&NamespacedName, u16, TransportProtocol)> {
+        host_ports(pod).find_map(|(port, protocol)| {
+            let owner = self.0.get(&(node.to_owned(), port, protocol)).filter(|owner| *owner != name)?;
+            Some((owner, port, protocol))
+        })
+    }
+
+    pub(crate) fn claim(&mut self, name: &NamespacedName, pod: &Pod) {
+        let Some(node) = &pod.node_name else { return };
+        for (port, protocol) in host_ports(pod) {
+            self.0.insert((node.clone(), port, protocol), name.clone());
+        }
+    }
+
+    pub(crate) fn release(&mut self, name: &NamespacedName, pod: &Pod) {
+        let Some(node) = &pod.node_name else { return };
+        for (port, protocol) in host_ports(pod) {
+            let key = (node.clone(), port, protocol);
+            if self.0.get(&key) == Some(name) {
+                self.0.remove(&key);
+            }
+        }
+    }
+}
+
+impl Draft {
+    /// The node that takes a pod.
+    pub(crate) fn schedule(
+        &mut self,
+        name: &NamespacedName,
+        pod: &Pod,
+        wish: &Wish,
+    ) -> Result<Arc<Node>, Unschedulable> {
+        let topology = self.snapshot.topology.clone();
+        let count = topology.nodes.len();
+        let (first, tries) = match wish {
+            Wish::Any(turn) => (*turn, count),
+            Wish::Only(node) => (topology.node_index(node).unwrap_or_default(), 1),
+        };
+        let mut obstacles = BTreeMap::new();
+        let mut full = None;
+        for index in (first..first + tries).map(|turn| turn % count.max(1)) {
+            let node =
+                topology.nodes.get(index).and_then(|node| self.snapshot.nodes.get(&node.name)).cloned();
+            let Some(node) = node else { continue };
+            if let Some(obstacle) = self.obstacle(name, pod, &node) {
+                *obstacles.entry(obstacle).or_insert(0) += 1;
+            } else if self.has_room(pod, &node) {
+                return Ok(node);
+            } else {
+                full.get_or_insert(node);
+            }
+        }
+        // What has no address there is refused when it asks for one.
+        full.ok_or(Unschedulable(obstacles))
+    }
+
+    /// Why a node does not take a pod.
+    fn obstacle(&self, name: &NamespacedName, pod: &Pod, node: &Node) -> Option<Obstacle> {
+        let conflict = self.books.host_ports.conflict(name, pod, &node.metadata.name);
+        conflict.map(|(_, port, protocol)| Obstacle::Port(port, protocol))
+    }
+
+    /// Whether a node has addresses left for a pod that needs some.
+    fn has_room(&mut self, pod: &Pod, node: &Node) -> bool {
+        if pod.host_network || pod.phase != PodPhase::Running {
+            return true;
+        }
+        let Some(pools) = self.books.pod_pools.get_mut(&node.metadata.name) else { return false };
+        let families = self.snapshot.topology.family.list().iter();
+        let mut needed =
+            families.filter(|family| !pod.pod_ips.iter().any(|given| Family::of(*given) == **family));
+        needed.all(|family| pools.get_mut(*family).has_room(self.books.pod_ips.get(*family)))
+    }
+
+    /// Keeps a pod that no node takes: Pending, without a node and without addresses.
+    pub(crate) fn wait(&mut self, name: NamespacedName, pod: Pod, wish: Wish, why: Unschedulable) {
+        let pending = Pod {
+            node_name: None,
+            pod_ips: Vec::new(),
+            host_ips: Vec::new(),
+            phase: PodPhase::Pending,
+            ready: false,
+            ..pod.clone()
+        };
+        self.snapshot.pods.insert(name.clone(), Arc::new(pending));
+        self.books.waiting.insert(name, Waiting { pod, wish, why });
+    }
+
+    /// Puts the pods that wait on nodes that take them by now.
+    pub(crate) fn schedule_waiting(&mut self) -> Result<(), ChangeError> {
+        for (name, Waiting { pod, wish, .. }) in std::mem::take(&mut self.books.waiting) {
+            match self.schedule(&name, &pod, &wish) {
+                Ok(_) => self.place_pod(&pod, wish)?,
+                Err(why) => {
+                    self.books.waiting.insert(name, Waiting { pod, wish, why });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Waiting {
+    pub(crate) fn why(&self) -> &Unschedulable {
+        &self.why
+    }
+}
