@@ -2,12 +2,10 @@
 //! policies; on one node, for 1,000 services with ten endpoints each. `cargo bench -p netproof-enforcer`.
 //! Needs no privilege.
 
-#[path = "../tests/kernel_support/mod.rs"]
-mod kernel_support;
 #[path = "../tests/world/mod.rs"]
 mod world;
 
-use kernel_support::{in_namespace_of_our_own, new_netns};
+use netproof_cluster::{Netns, sandbox};
 use netproof_enforcer::program::Compiler;
 use netproof_enforcer::{Enforcer, NodeHandle, Proxy, ProxyOptions, nftables, nftables_proxy};
 use netproof_model::{Families, Wiring};
@@ -25,7 +23,7 @@ const APPS: usize = 100;
 const ROUNDS: usize = 11;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    in_namespace_of_our_own()?;
+    sandbox::enter()?;
     println!("{PODS} pods on two nodes; median of {ROUNDS}, in ms");
     println!("policies  compile  first load  label  new rule  new policy");
     for policies in [1, 100, 1000] {
@@ -59,7 +57,7 @@ fn measure_services() -> Result<(), Box<dyn Error>> {
         "{clusterIP: 10.96.200.1, selector: {app: one}, ports: [{port: 80, targetPort: http}]}",
     );
     world.apply(&objects);
-    let netns = new_netns()?;
+    let netns = Netns::new()?;
     let handle = NodeHandle { name: "node1".into(), netns: netns.as_fd() };
     let mut proxy = nftables_proxy(&[handle], ProxyOptions::default())?;
     let mut program = |world: &World| {
@@ -108,7 +106,7 @@ fn measure(policies: usize) -> Result<(), Box<dyn Error>> {
         })
     }))?;
 
-    let netns = [new_netns()?, new_netns()?];
+    let netns = [Netns::new()?, Netns::new()?];
     let handles = ["node1", "node2"].into_iter().zip(&netns);
     let handles: Vec<_> =
         handles.map(|(name, netns)| NodeHandle { name: name.into(), netns: netns.as_fd() }).collect();

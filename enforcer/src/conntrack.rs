@@ -6,25 +6,51 @@
 //! service's and whose answers would come from none of its endpoints that serve. Traffic policies,
 //! topology and ending pods have no say in this.
 
-use netproof_model::Family;
-use nlink::netlink::netfilter::{ConntrackEntry, IpProtocol};
-use nlink::netlink::{Connection, Netfilter};
+use crate::netfilter::{Attributes, Message, Refusal, Socket, attribute};
+use netproof_model::{Family, Protocol};
+use nix::errno::Errno;
+use nix::libc;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use thiserror::Error;
-use tokio::runtime::Builder;
+
+/// `IPCTNL_MSG_CT_GET` and `IPCTNL_MSG_CT_DELETE`.
+const GET: libc::c_int = 1;
+const DELETE: libc::c_int = 2;
+
+/// Kinds of attributes (`linux/netfilter/nfnetlink_conntrack.h`): of an entry, of a tuple, of its addresses and of
+/// its protocol.
+mod wire {
+    pub const ORIGINAL: u16 = 1;
+    pub const REPLY: u16 = 2;
+    pub const ID: u16 = 12;
+
+    pub const ADDRESSES: u16 = 1;
+    pub const PROTOCOL: u16 = 2;
+
+    pub const SOURCE_V4: u16 = 1;
+    pub const DESTINATION_V4: u16 = 2;
+    pub const SOURCE_V6: u16 = 3;
+    pub const DESTINATION_V6: u16 = 4;
+
+    pub const PROTOCOL_NUMBER: u16 = 1;
+    pub const DESTINATION_PORT: u16 = 3;
+}
 
 /// Why stale entries may still be there.
 #[derive(Debug, Error)]
 pub enum ConntrackError {
-    /// No runtime.
-    #[error("failed to prepare the netlink socket")]
-    Socket(#[source] io::Error),
-    /// The kernel refused to list or to delete.
-    #[error("{0}")]
-    Refused(#[source] Box<nlink::Error>),
+    /// No connection to conntrack in the namespace.
+    #[error("failed to open conntrack in the node's network namespace: {0}")]
+    Open(#[source] io::Error),
+    /// The kernel refused to list the entries.
+    #[error("failed to list conntrack's entries: {0}")]
+    List(#[source] Refusal),
+    /// The kernel refused to delete an entry.
+    #[error("failed to delete a conntrack entry: {0}")]
+    Delete(#[source] Refusal),
 }
 
 /// Where the datagrams of UDP services may go: whose endpoints changed.
@@ -42,17 +68,52 @@ impl UdpServices {
     }
 
     /// Whether a service leads an entry's datagrams to an address that does not serve it.
-    fn misleads(&self, entry: &ConntrackEntry) -> bool {
-        let (Some(to), Some(port), Some(answers)) =
-            (entry.orig.dst_ip, entry.orig.dst_port, entry.reply.src_ip)
-        else {
-            return false;
-        };
-        let lacks = |endpoints: &BTreeSet<IpAddr>| !endpoints.contains(&answers);
-        entry.proto == IpProtocol::Udp
-            && (self.addresses.get(&(to, port)).is_some_and(lacks)
-                || self.node_ports.get(&(Family::of(to), port)).is_some_and(lacks))
+    fn misleads(&self, entry: &Entry) -> bool {
+        let Entry { protocol, to, port, answers, .. } = entry;
+        let lacks = |endpoints: &BTreeSet<IpAddr>| !endpoints.contains(answers);
+        *protocol == Protocol::Udp.number(Family::of(*to))
+            && (self.addresses.get(&(*to, *port)).is_some_and(lacks)
+                || self.node_ports.get(&(Family::of(*to), *port)).is_some_and(lacks))
     }
+}
+
+/// A conntrack entry of a protocol that has ports.
+struct Entry {
+    protocol: u8,
+    /// Where its first packet was sent.
+    to: IpAddr,
+    port: u16,
+    /// Where its answers come from.
+    answers: IpAddr,
+    /// What names the entry to the kernel: its original tuple, and the identifier that no later entry has.
+    tuple: Vec<u8>,
+    id: u32,
+}
+
+impl Entry {
+    /// An entry as the kernel lists it; none if it lacks what is asked for.
+    fn of(attributes: &[u8]) -> Option<Entry> {
+        let original = attribute(attributes, wire::ORIGINAL)?;
+        let reply = attribute(attributes, wire::REPLY)?;
+        let protocol = attribute(original, wire::PROTOCOL)?;
+        let port = attribute(protocol, wire::DESTINATION_PORT)?;
+        let id = attribute(attributes, wire::ID)?;
+        Some(Entry {
+            protocol: *attribute(protocol, wire::PROTOCOL_NUMBER)?.first()?,
+            to: address(original, wire::DESTINATION_V4, wire::DESTINATION_V6)?,
+            port: u16::from_be_bytes(port.try_into().ok()?),
+            answers: address(reply, wire::SOURCE_V4, wire::SOURCE_V6)?,
+            tuple: original.to_vec(),
+            id: u32::from_be_bytes(id.try_into().ok()?),
+        })
+    }
+}
+
+/// An address of a tuple, in whichever family it has one.
+fn address(tuple: &[u8], v4: u16, v6: u16) -> Option<IpAddr> {
+    let addresses = attribute(tuple, wire::ADDRESSES)?;
+    let in_v4 = attribute(addresses, v4).and_then(|it| Some(IpAddr::from(<[u8; 4]>::try_from(it).ok()?)));
+    in_v4.or_else(|| Some(IpAddr::from(<[u8; 16]>::try_from(attribute(addresses, v6)?).ok()?)))
 }
 
 /// Deletes the entries of a namespace that these services mislead; says how many.
@@ -61,25 +122,30 @@ pub(crate) fn delete_stale(
     families: &[Family],
     services: &UdpServices,
 ) -> Result<usize, ConntrackError> {
-    let refused = |error| ConntrackError::Refused(Box::new(error));
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(ConntrackError::Socket)?;
-    runtime.block_on(async {
-        let connection = Connection::<Netfilter>::new_in(netns).map_err(refused)?;
-        let mut deleted = 0;
-        for family in families {
-            let entries = match family {
-                Family::Ipv4 => connection.get_conntrack().await,
-                Family::Ipv6 => connection.get_conntrack_v6().await,
-            };
-            for entry in entries.map_err(refused)?.iter().filter(|entry| services.misleads(entry)) {
-                match connection.del_conntrack_entry(entry).await {
-                    Ok(()) => deleted += 1,
-                    // It ended meanwhile.
-                    Err(error) if error.is_not_found() => {}
-                    Err(error) => return Err(refused(error)),
-                }
+    let mut socket = Socket::open(netns).map_err(ConntrackError::Open)?;
+    let mut deleted = 0;
+    for family in families {
+        let number = match family {
+            Family::Ipv4 => libc::NFPROTO_IPV4,
+            Family::Ipv6 => libc::NFPROTO_IPV6,
+        };
+        let mut stale = Vec::new();
+        let listed = socket.dump(Message::new(libc::NFNL_SUBSYS_CTNETLINK, GET, number, &[]), |attributes| {
+            stale.extend(Entry::of(attributes).filter(|entry| services.misleads(entry)));
+        });
+        listed.map_err(ConntrackError::List)?;
+        for entry in stale {
+            let mut attributes = Attributes::default();
+            attributes.nested(wire::ORIGINAL, &entry.tuple);
+            attributes.number(wire::ID, entry.id);
+            let request = Message::new(libc::NFNL_SUBSYS_CTNETLINK, DELETE, number, attributes.as_bytes());
+            match socket.request(request) {
+                Ok(()) => deleted += 1,
+                // It ended meanwhile.
+                Err(refusal) if refusal.errno == Errno::ENOENT => {}
+                Err(refusal) => return Err(ConntrackError::Delete(refusal)),
             }
         }
-        Ok(deleted)
-    })
+    }
+    Ok(deleted)
 }

@@ -19,6 +19,7 @@ mod identities;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 mod names;
+mod netfilter;
 pub mod nft;
 mod options;
 pub mod policy;
@@ -32,6 +33,7 @@ mod world;
 pub use conntrack::ConntrackError;
 pub use exec::{ExecCommand, ExecEnforcer};
 pub use identities::Numbers;
+pub use netfilter::Refusal;
 pub use nft::{NFLOG_GROUP, NFLOG_PREFIX};
 pub use options::{EnforcerError, NodeHandle, Options, ProxyMode, ProxyOptions};
 pub use policy::NftablesEnforcer;

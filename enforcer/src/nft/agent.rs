@@ -126,8 +126,8 @@ impl Agent {
         if size(&ahead) > self.kernel.limit() {
             return Ok(None);
         }
-        self.commit(ahead, report)?;
-        if let Err(error) = self.commit(switch, report) {
+        self.commit(&ahead, report)?;
+        if let Err(error) = self.commit(&switch, report) {
             merge_all(&mut self.leftover, sets_made(&way.ahead));
             return Err(error);
         }
@@ -155,7 +155,7 @@ impl Agent {
         let epoch = Epoch(self.last_epoch);
         for id in new.tables.keys() {
             if !held.tables.contains_key(id) {
-                self.commit(messages(&[Operation::AddTable(*id)], epoch), report)?;
+                self.commit(&messages(&[Operation::AddTable(*id)], epoch), report)?;
                 held.tables.insert(*id, Table::default());
             }
         }
@@ -163,7 +163,7 @@ impl Agent {
         let (built, result) = self.commit_in_parts(&building, epoch, report);
         let result = result.and_then(|()| {
             // Base chains have the same names in every epoch; their rules are encoded under the new one.
-            self.commit(messages(&repoint(held, new), epoch), report)
+            self.commit(&messages(&repoint(held, new), epoch), report)
         });
         if let Err(error) = result {
             let built = building.get(..built).unwrap_or_default();
@@ -181,7 +181,7 @@ impl Agent {
             let part =
                 self.litter.get(..part(&self.litter, self.kernel.limit())).unwrap_or_default().to_vec();
             let taken = part.len();
-            match self.commit(part, report) {
+            match self.commit(&part, report) {
                 Ok(()) => drop(self.litter.drain(..taken)),
                 Err(error) => return unless_busy(Err(error)),
             }
@@ -193,7 +193,7 @@ impl Agent {
     fn remove_foreign(&mut self, new: &Ruleset, report: &mut Report) -> Result<(), KernelError> {
         for id in new.tables.keys().copied().collect::<Vec<TableId>>() {
             if self.kernel.has_table(id)? {
-                self.commit(messages(&[Operation::DeleteTable(id)], Epoch(0)), report)?;
+                self.commit(&messages(&[Operation::DeleteTable(id)], Epoch(0)), report)?;
             }
         }
         Ok(())
@@ -201,7 +201,7 @@ impl Agent {
 
     /// As few transactions as the limit allows, in order. Also says how many of the operations are done.
     fn commit_in_parts(
-        &self,
+        &mut self,
         operations: &[Operation<'_>],
         epoch: Epoch,
         report: &mut Report,
@@ -214,7 +214,7 @@ impl Agent {
             encode(operation, epoch, &mut encoded);
             for message in encoded {
                 if pending_size + message.size() > self.kernel.limit() {
-                    if let Err(error) = self.commit(std::mem::take(&mut pending), report) {
+                    if let Err(error) = self.commit(&std::mem::take(&mut pending), report) {
                         return (done, Err(error));
                     }
                     pending_size = 0;
@@ -224,19 +224,19 @@ impl Agent {
                 pending.push(message);
             }
         }
-        match self.commit(pending, report) {
+        match self.commit(&pending, report) {
             Ok(()) => (operations.len(), Ok(())),
             Err(error) => (done, Err(error)),
         }
     }
 
-    fn commit(&self, messages: Vec<Message>, report: &mut Report) -> Result<(), KernelError> {
+    fn commit(&mut self, messages: &[Message], report: &mut Report) -> Result<(), KernelError> {
         if messages.is_empty() {
             return Ok(());
         }
         report.transactions += 1;
         report.messages += messages.len();
-        report.bytes += size(&messages);
+        report.bytes += size(messages);
         self.kernel.commit(messages)
     }
 }

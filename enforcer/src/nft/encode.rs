@@ -2,37 +2,47 @@
 //!
 //! The messages are built before they are handed over because a transaction must fit into one send.
 
-use super::expressions::expressions;
+use super::expressions::write_expressions;
 use super::ruleset::{Base, Chain, ChainType, Data, Element, Rule, Set, TableFamily, TableId};
 use super::sets::{wire_elements, write_element, write_set};
+use super::wire;
+use crate::netfilter::{self, Attributes, HEADERS};
 use netproof_model::Hook;
-use nlink::netlink::MessageBuilder;
-use nlink::netlink::nftables as nf;
+use nix::libc;
 
-/// Bytes before the attributes: the netlink header and the nfgenmsg.
-const HEADERS: usize = 20;
 /// The most that the elements of one message take: an attribute's length has 16 bits.
 const ELEMENTS_LIMIT: usize = 32 * 1024;
 /// The longest comment that the kernel keeps.
 const COMMENT_LIMIT: usize = 127;
-const NLM_F_CREATE: u16 = 0x400;
-const NLM_F_EXCL: u16 = 0x200;
-const NLM_F_APPEND: u16 = 0x800;
-pub(super) const NLA_F_NESTED: u16 = 0x8000;
+const CREATE: u16 = libc::NLM_F_CREATE as u16;
+const CREATE_NEW: u16 = CREATE | libc::NLM_F_EXCL as u16;
+const APPEND: u16 = CREATE | libc::NLM_F_APPEND as u16;
 
 /// One message of a transaction.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
-    pub(super) kind: u8,
-    pub(super) family: nf::Family,
-    pub(super) flags: u16,
-    pub(super) attributes: Vec<u8>,
+    action: libc::c_int,
+    family: TableFamily,
+    flags: u16,
+    attributes: Attributes,
 }
 
 impl Message {
     /// Bytes that it adds to the send.
     pub(super) fn size(&self) -> usize {
-        HEADERS + self.attributes.len()
+        HEADERS + self.attributes.as_bytes().len()
+    }
+
+    /// As it is sent.
+    pub(super) fn raw(&self) -> netfilter::Message<'_> {
+        let family = self.family.number();
+        let message = netfilter::Message::new(
+            libc::NFNL_SUBSYS_NFTABLES,
+            self.action,
+            family,
+            self.attributes.as_bytes(),
+        );
+        netfilter::Message { flags: self.flags, ..message }
     }
 }
 
@@ -80,88 +90,75 @@ pub(super) fn encode(operation: &Operation<'_>, epoch: Epoch, messages: &mut Vec
     use Operation as Op;
     match operation {
         Op::AddTable(table) => {
-            messages.push(message(nf::NFT_MSG_NEWTABLE, table, NLM_F_CREATE | NLM_F_EXCL, |b| {
-                b.append_attr_str(nf::NFTA_TABLE_NAME, table.name);
+            messages.push(message(libc::NFT_MSG_NEWTABLE, table, CREATE_NEW, |attributes| {
+                attributes.text(wire::table::NAME, table.name);
             }))
         }
-        Op::DeleteTable(table) => messages.push(message(nf::NFT_MSG_DELTABLE, table, 0, |b| {
-            b.append_attr_str(nf::NFTA_TABLE_NAME, table.name);
+        Op::DeleteTable(table) => messages.push(message(libc::NFT_MSG_DELTABLE, table, 0, |attributes| {
+            attributes.text(wire::table::NAME, table.name);
         })),
         Op::AddChain(table, name, chain) => {
-            messages.push(message(nf::NFT_MSG_NEWCHAIN, table, NLM_F_CREATE | NLM_F_EXCL, |b| {
-                b.append_attr_str(nf::NFTA_CHAIN_TABLE, table.name);
-                b.append_attr_str(nf::NFTA_CHAIN_NAME, &epoch.chain(name, chain));
+            messages.push(message(libc::NFT_MSG_NEWCHAIN, table, CREATE_NEW, |attributes| {
+                attributes.text(wire::chain::TABLE, table.name);
+                attributes.text(wire::chain::NAME, &epoch.chain(name, chain));
                 if let Some(base) = &chain.base {
-                    write_base(b, base);
+                    write_base(attributes, base);
                 }
             }));
         }
-        Op::FlushChain(table, name, chain) => messages.push(message(nf::NFT_MSG_DELRULE, table, 0, |b| {
-            b.append_attr_str(nf::NFTA_RULE_TABLE, table.name);
-            b.append_attr_str(nf::NFTA_RULE_CHAIN, &epoch.chain(name, chain));
-        })),
-        Op::DeleteChain(table, name, chain) => messages.push(message(nf::NFT_MSG_DELCHAIN, table, 0, |b| {
-            b.append_attr_str(nf::NFTA_CHAIN_TABLE, table.name);
-            b.append_attr_str(nf::NFTA_CHAIN_NAME, &epoch.chain(name, chain));
-        })),
+        Op::FlushChain(table, name, chain) => {
+            messages.push(message(libc::NFT_MSG_DELRULE, table, 0, |attributes| {
+                attributes.text(wire::rule::TABLE, table.name);
+                attributes.text(wire::rule::CHAIN, &epoch.chain(name, chain));
+            }));
+        }
+        Op::DeleteChain(table, name, chain) => {
+            messages.push(message(libc::NFT_MSG_DELCHAIN, table, 0, |attributes| {
+                attributes.text(wire::chain::TABLE, table.name);
+                attributes.text(wire::chain::NAME, &epoch.chain(name, chain));
+            }));
+        }
         Op::AddRule(table, name, chain, rule) => {
-            messages.push(message(nf::NFT_MSG_NEWRULE, table, NLM_F_CREATE | NLM_F_APPEND, |b| {
-                b.append_attr_str(nf::NFTA_RULE_TABLE, table.name);
-                b.append_attr_str(nf::NFTA_RULE_CHAIN, &epoch.chain(name, chain));
-                nf::write_expressions(b, &expressions(rule, table.family, epoch));
+            messages.push(message(libc::NFT_MSG_NEWRULE, table, APPEND, |attributes| {
+                attributes.text(wire::rule::TABLE, table.name);
+                attributes.text(wire::rule::CHAIN, &epoch.chain(name, chain));
+                attributes.nest(wire::rule::EXPRESSIONS, |list| {
+                    write_expressions(list, rule, table.family, epoch);
+                });
                 if !rule.comment.is_empty() {
-                    b.append_attr(nf::NFTA_RULE_USERDATA, &comment(&rule.comment));
+                    attributes.value(wire::rule::USERDATA, &comment(&rule.comment));
                 }
             }));
         }
         Op::AddSet(table, name, set) => {
             let id = u32::try_from(messages.len()).unwrap_or(u32::MAX).saturating_add(1);
-            messages.push(message(nf::NFT_MSG_NEWSET, table, NLM_F_CREATE | NLM_F_EXCL, |b| {
-                b.append_attr_str(nf::NFTA_SET_TABLE, table.name);
-                b.append_attr_str(nf::NFTA_SET_NAME, &epoch.set(name, set));
-                write_set(b, set, id);
+            messages.push(message(libc::NFT_MSG_NEWSET, table, CREATE_NEW, |attributes| {
+                attributes.text(wire::set::TABLE, table.name);
+                attributes.text(wire::set::NAME, &epoch.set(name, set));
+                write_set(attributes, set, id);
             }));
         }
-        Op::DeleteSet(table, name, set) => messages.push(message(nf::NFT_MSG_DELSET, table, 0, |b| {
-            b.append_attr_str(nf::NFTA_SET_TABLE, table.name);
-            b.append_attr_str(nf::NFTA_SET_NAME, &epoch.set(name, set));
-        })),
+        Op::DeleteSet(table, name, set) => {
+            messages.push(message(libc::NFT_MSG_DELSET, table, 0, |attributes| {
+                attributes.text(wire::set::TABLE, table.name);
+                attributes.text(wire::set::NAME, &epoch.set(name, set));
+            }));
+        }
         Op::AddElements(table, name, set, elements) => {
             let elements = elements.iter().copied();
-            encode_elements(
-                nf::NFT_MSG_NEWSETELEM,
-                NLM_F_CREATE,
-                table,
-                &epoch,
-                name,
-                set,
-                elements,
-                messages,
-            );
+            encode_elements(libc::NFT_MSG_NEWSETELEM, CREATE, table, &epoch, name, set, elements, messages);
         }
         Op::DeleteElements(table, name, set, elements) => {
             let elements = elements.iter().map(|element| (*element, None));
-            encode_elements(nf::NFT_MSG_DELSETELEM, 0, table, &epoch, name, set, elements, messages);
+            encode_elements(libc::NFT_MSG_DELSETELEM, 0, table, &epoch, name, set, elements, messages);
         }
     }
 }
 
-fn message(kind: u8, table: &TableId, flags: u16, write: impl FnOnce(&mut MessageBuilder)) -> Message {
-    // The builder starts with a netlink header, which nlink writes anew for the batch.
-    let mut builder = MessageBuilder::new(0, 0);
-    let header = builder.len();
-    write(&mut builder);
-    let attributes = builder.as_bytes().get(header..).unwrap_or_default().to_vec();
-    Message { kind, family: family(table.family), flags, attributes }
-}
-
-fn family(family: TableFamily) -> nf::Family {
-    match family {
-        TableFamily::Inet => nf::Family::Inet,
-        TableFamily::Ip => nf::Family::Ip,
-        TableFamily::Ip6 => nf::Family::Ip6,
-        TableFamily::Bridge => nf::Family::Bridge,
-    }
+fn message(action: libc::c_int, table: &TableId, flags: u16, write: impl FnOnce(&mut Attributes)) -> Message {
+    let mut attributes = Attributes::default();
+    write(&mut attributes);
+    Message { action, family: table.family, flags, attributes }
 }
 
 /// libnftnl's layout of a comment: type, length, the text and a zero byte.
@@ -175,7 +172,7 @@ fn comment(text: &str) -> Vec<u8> {
     [&[0, length], text, &[0]].concat()
 }
 
-fn write_base(b: &mut MessageBuilder, base: &Base) {
+fn write_base(attributes: &mut Attributes, base: &Base) {
     let chain_type = match base.chain_type {
         ChainType::Filter => "filter",
         ChainType::Nat => "nat",
@@ -188,17 +185,17 @@ fn write_base(b: &mut MessageBuilder, base: &Base) {
         Hook::Output => 3,
         Hook::Postrouting => 4,
     };
-    b.append_attr_str(nf::NFTA_CHAIN_TYPE, chain_type);
-    let nest = b.nest_start(nf::NFTA_CHAIN_HOOK | NLA_F_NESTED);
-    b.append_attr_u32_be(nf::NFTA_HOOK_HOOKNUM, hook);
-    b.append_attr_u32_be(nf::NFTA_HOOK_PRIORITY, base.priority.cast_unsigned());
-    b.nest_end(nest);
-    b.append_attr_u32_be(nf::NFTA_CHAIN_POLICY, nf::Policy::Accept.to_u32());
+    attributes.text(wire::chain::TYPE, chain_type);
+    attributes.nest(wire::chain::HOOK, |attributes| {
+        attributes.number(wire::hook::NUMBER, hook);
+        attributes.number(wire::hook::PRIORITY, base.priority.cast_unsigned());
+    });
+    attributes.number(wire::chain::POLICY, libc::NF_ACCEPT.cast_unsigned());
 }
 
 #[expect(clippy::too_many_arguments, reason = "one call for adding, one for deleting")]
 fn encode_elements<'a>(
-    kind: u8,
+    action: libc::c_int,
     flags: u16,
     table: &TableId,
     epoch: &Epoch,
@@ -211,17 +208,17 @@ fn encode_elements<'a>(
     let mut rest = wire.as_slice();
     while !rest.is_empty() {
         let mut taken = 0;
-        messages.push(message(kind, table, flags, |b| {
-            b.append_attr_str(nf::NFTA_SET_ELEM_LIST_TABLE, table.name);
-            b.append_attr_str(nf::NFTA_SET_ELEM_LIST_SET, &epoch.name(name));
-            let list = b.nest_start(nf::NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED);
-            while b.len() < ELEMENTS_LIMIT
-                && let Some(element) = rest.get(taken)
-            {
-                write_element(b, element, *epoch);
-                taken += 1;
-            }
-            b.nest_end(list);
+        messages.push(message(action, table, flags, |attributes| {
+            attributes.text(wire::elements::TABLE, table.name);
+            attributes.text(wire::elements::SET, &epoch.name(name));
+            attributes.nest(wire::elements::ELEMENTS, |list| {
+                while list.as_bytes().len() < ELEMENTS_LIMIT
+                    && let Some(element) = rest.get(taken)
+                {
+                    list.nest(wire::LIST_ITEM, |attributes| write_element(attributes, element, *epoch));
+                    taken += 1;
+                }
+            });
         }));
         rest = rest.get(taken..).unwrap_or_default();
     }

@@ -1,14 +1,13 @@
-//! A rule as nlink's expressions, with the protocol guards that the table's family asks for.
+//! A rule's statements as the kernel's expressions, with the protocol guards that the table's family asks for.
 
 use super::encode::Epoch;
 use super::ruleset::{Field, Part, Rule, Statement, TableFamily, Test, Value, Verdict};
-use super::sets::{length, write_value};
+use super::sets::{length, write_value, write_verdict};
+use super::wire::{self, register};
 use super::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
+use crate::netfilter::Attributes;
 use netproof_model::Family;
-use nlink::netlink::MessageBuilder;
-use nlink::netlink::nftables::{
-    self as nf, ChainName, CmpOp, CtKey, Expr, LogExpr, LookupExpr, MetaKey, Register,
-};
+use nix::libc;
 use std::net::IpAddr;
 
 const CT_INVALID: u32 = 1;
@@ -19,30 +18,38 @@ const CT_ESTABLISHED_OR_RELATED: u32 = 2 | 4;
 const CT_STATUS_DNAT: u32 = 1 << 5;
 /// `RTN_LOCAL`: the type of the routes to this machine's own addresses.
 const ROUTE_LOCAL: u32 = 2;
-/// ICMP destination unreachable: host (RFC 792).
+/// ICMP destination unreachable, host and port (RFC 792); ICMPv6 destination unreachable, port (RFC 4443).
 const ICMP_HOST_UNREACHABLE: u8 = 1;
-const RANDOM_FULLY: u32 = 1 << 4;
+const ICMP_PORT_UNREACHABLE: u8 = 3;
+const ICMPV6_PORT_UNREACHABLE: u8 = 4;
+/// What every test reads.
+const R0: u32 = register::FIRST;
 
-/// The expressions of a rule in a table of this family.
-pub(super) fn expressions(rule: &Rule, table: TableFamily, epoch: Epoch) -> Vec<Expr> {
-    let mut writer = Writer { table, epoch, expressions: Vec::new(), guards: Vec::new() };
+/// Writes the expressions of a rule in a table of this family.
+pub(super) fn write_expressions(list: &mut Attributes, rule: &Rule, table: TableFamily, epoch: Epoch) {
+    let mut writer = Writer { table, epoch, list, guards: Vec::new() };
     for statement in &rule.statements {
         writer.statement(statement);
     }
-    writer.expressions
 }
 
-struct Writer {
+struct Writer<'a> {
     table: TableFamily,
     epoch: Epoch,
-    expressions: Vec<Expr>,
-    /// Guards that the rule has already.
-    guards: Vec<(MetaKey, Vec<u8>)>,
+    list: &'a mut Attributes,
+    /// Guards that the rule has already: keys of packet metadata, and their values.
+    guards: Vec<(u32, Vec<u8>)>,
 }
 
-impl Writer {
+impl Writer<'_> {
+    fn expression(&mut self, name: &str, write: impl FnOnce(&mut Attributes)) {
+        self.list.nest(wire::LIST_ITEM, |attributes| {
+            attributes.text(wire::expression::NAME, name);
+            attributes.nest(wire::expression::DATA, write);
+        });
+    }
+
     fn statement(&mut self, statement: &Statement) {
-        let r0 = Register::R0;
         match statement {
             Statement::Match(fields, test) => {
                 self.guard(fields);
@@ -56,17 +63,17 @@ impl Writer {
                     }
                     Test::In(set) => {
                         self.load(fields);
-                        self.push(LookupExpr::new(self.epoch.name(set), r0));
+                        self.look_up(&self.epoch.name(set), None);
                     }
                     Test::Remembered(set) => {
                         self.load(fields);
-                        self.push(LookupExpr::new(set.as_str(), r0));
+                        self.look_up(set, None);
                     }
                 }
             }
             Statement::Family(family) => self.family_guard(*family),
             Statement::DestinationPort(protocol, part) => {
-                self.meta_guard(MetaKey::L4Proto, vec![protocol.number(Family::Ipv4)]);
+                self.meta_guard(wire::meta::L4PROTO, vec![protocol.number(Family::Ipv4)]);
                 self.load(&[Field::DestinationPort]);
                 self.compare(part, true, false);
             }
@@ -74,78 +81,59 @@ impl Writer {
             Statement::New => self.ct_state(CT_NEW),
             Statement::NewOrUntracked => self.ct_state(CT_NEW | CT_UNTRACKED),
             Statement::Invalid => self.ct_state(CT_INVALID),
-            Statement::Translated => self.ct_bits(CtKey::Status, CT_STATUS_DNAT),
-            Statement::FromThisNode => self.is_local(nf::FibFlags::SADDR),
-            Statement::ToThisNode => self.is_local(nf::FibFlags::DADDR),
+            Statement::Translated => self.ct_bits(wire::ct::STATUS, CT_STATUS_DNAT),
+            Statement::FromThisNode => self.is_local(wire::fib::OF_SOURCE),
+            Statement::ToThisNode => self.is_local(wire::fib::OF_DESTINATION),
             Statement::NoRoute => {
-                let flags = nf::FibFlags::DADDR;
-                self.push(Expr::Fib { dreg: r0, result: nf::FibResult::Oif, flags });
-                self.push(Expr::Cmp { sreg: r0, op: CmpOp::Eq, data: 0u32.to_ne_bytes().to_vec() });
+                self.fib(wire::fib::RESULT_INTERFACE, wire::fib::OF_DESTINATION);
+                self.cmp(wire::cmp::EQUAL, &0u32.to_ne_bytes());
             }
             Statement::Remember(field, set) => {
                 self.guard(&[*field]);
                 self.load(&[*field]);
-                self.push(nf::DynsetExpr::new(nf::DynsetOp::Update, set.as_str(), r0));
+                self.remember(set);
             }
             Statement::VerdictMap(fields, map) => {
                 self.guard(fields);
                 self.load(fields);
-                self.push(LookupExpr::new(self.epoch.name(map), r0).dreg(Register::Verdict));
+                self.look_up(&self.epoch.name(map), Some(register::VERDICT));
             }
             Statement::RandomMap(modulus, map) => {
                 self.random(*modulus);
-                self.push(LookupExpr::new(self.epoch.name(map), r0).dreg(Register::Verdict));
+                self.look_up(&self.epoch.name(map), Some(register::VERDICT));
             }
             Statement::MarkUnset(bits) => {
-                self.push(Expr::Meta { dreg: r0, key: MetaKey::Mark });
+                self.meta(R0, wire::meta::MARK);
                 self.bits(*bits, 0);
-                self.push(Expr::Cmp { sreg: r0, op: CmpOp::Eq, data: 0u32.to_ne_bytes().to_vec() });
+                self.cmp(wire::cmp::EQUAL, &0u32.to_ne_bytes());
             }
             Statement::SetMark(bits) => self.change_mark(!bits, *bits),
             Statement::FlipMark(bits) => self.change_mark(u32::MAX, *bits),
             Statement::Log(number) => self.log(number),
             Statement::Note(word) => self.log(word),
-            Statement::Reject => {
-                let (reject_type, icmp_code) = match self.table {
-                    TableFamily::Ip => (nf::NFT_REJECT_ICMP_UNREACH, 3),
-                    TableFamily::Ip6 => (nf::NFT_REJECT_ICMP_UNREACH, 4),
-                    _ => (nf::NFT_REJECT_ICMPX_UNREACH, nf::NFT_REJECT_ICMPX_PORT_UNREACH),
-                };
-                self.push(Expr::Reject { reject_type, icmp_code });
-            }
-            Statement::Unreachable => {
-                let (reject_type, icmp_code) = (nf::NFT_REJECT_ICMP_UNREACH, ICMP_HOST_UNREACHABLE);
-                self.push(Expr::Reject { reject_type, icmp_code });
-            }
+            Statement::Reject => match self.table {
+                TableFamily::Ip => self.reject(wire::reject::ICMP, ICMP_PORT_UNREACHABLE),
+                TableFamily::Ip6 => self.reject(wire::reject::ICMP, ICMPV6_PORT_UNREACHABLE),
+                TableFamily::Inet | TableFamily::Bridge => {
+                    self.reject(wire::reject::ICMPX, wire::reject::ICMPX_PORT);
+                }
+            },
+            Statement::Unreachable => self.reject(wire::reject::ICMP, ICMP_HOST_UNREACHABLE),
             Statement::Dnat(address, port) => self.dnat(*address, *port),
             Statement::RandomDnat(modulus, map) => self.random_dnat(*modulus, map),
-            Statement::Masquerade => {
-                let mut b = MessageBuilder::new(0, 0);
-                let header = b.len();
-                b.append_attr_u32_be(nf::NFTA_MASQ_FLAGS, RANDOM_FULLY);
-                let flags = b.as_bytes().get(header..).unwrap_or_default().to_vec();
-                self.push(nf::RawExpr::new("masq", flags));
-            }
+            Statement::Masquerade => self.expression("masq", |attributes| {
+                attributes.number(wire::masquerade::FLAGS, wire::masquerade::RANDOM_FULLY);
+            }),
             Statement::Verdict(verdict) => self.verdict(verdict),
         }
     }
 
-    fn push(&mut self, expression: impl Into<Expr>) {
-        self.expressions.push(expression.into());
-    }
-
     fn verdict(&mut self, verdict: &Verdict) {
-        let named = |name: &str| ChainName::new(self.epoch.name(name));
-        let verdict = match verdict {
-            Verdict::Accept => nf::Verdict::Accept,
-            Verdict::Drop => nf::Verdict::Drop,
-            Verdict::Return => nf::Verdict::Return,
-            // A name that the kernel could not hold cannot be in a ruleset; were it, the packet would
-            // be dropped rather than let through.
-            Verdict::Jump(chain) => named(chain).map_or(nf::Verdict::Drop, nf::Verdict::JumpTo),
-            Verdict::Goto(chain) => named(chain).map_or(nf::Verdict::Drop, nf::Verdict::GotoTo),
-        };
-        self.push(Expr::Verdict(verdict));
+        let epoch = self.epoch;
+        self.expression("immediate", |attributes| {
+            attributes.number(wire::immediate::DESTINATION, register::VERDICT);
+            attributes.nest(wire::immediate::DATA, |data| write_verdict(data, verdict, epoch));
+        });
     }
 
     fn guard(&mut self, fields: &[Field]) {
@@ -155,7 +143,7 @@ impl Writer {
                 Field::SourceV6 | Field::DestinationV6 => self.family_guard(Family::Ipv6),
                 Field::Icmpv6Type => {
                     self.family_guard(Family::Ipv6);
-                    self.meta_guard(MetaKey::L4Proto, vec![58]);
+                    self.meta_guard(wire::meta::L4PROTO, vec![58]);
                 }
                 Field::Protocol | Field::DestinationPort | Field::InputInterface => {}
             }
@@ -169,38 +157,37 @@ impl Writer {
             Family::Ipv6 => (10, 0x86dd),
         };
         match self.table {
-            TableFamily::Inet => self.meta_guard(MetaKey::NfProto, vec![nfproto]),
-            TableFamily::Bridge => self.meta_guard(MetaKey::Protocol, ethertype.to_be_bytes().to_vec()),
+            TableFamily::Inet => self.meta_guard(wire::meta::NFPROTO, vec![nfproto]),
+            TableFamily::Bridge => self.meta_guard(wire::meta::PROTOCOL, ethertype.to_be_bytes().to_vec()),
             TableFamily::Ip | TableFamily::Ip6 => {}
         }
     }
 
-    fn meta_guard(&mut self, key: MetaKey, data: Vec<u8>) {
-        if !self.guards.contains(&(key, data.clone())) {
-            self.guards.push((key, data.clone()));
-            self.push(Expr::Meta { dreg: Register::R0, key });
-            self.push(Expr::Cmp { sreg: Register::R0, op: CmpOp::Eq, data });
+    fn meta_guard(&mut self, key: u32, data: Vec<u8>) {
+        let guard = (key, data);
+        if !self.guards.contains(&guard) {
+            self.meta(R0, key);
+            self.cmp(wire::cmp::EQUAL, &guard.1);
+            self.guards.push(guard);
         }
     }
 
-    /// Loads the fields side by side, each at a multiple of four bytes.
+    /// Loads the fields side by side, each at a multiple of four bytes. (Sixteen words hold any key that is made
+    /// here; the kernel refuses a longer one.)
     fn load(&mut self, fields: &[Field]) {
-        let mut word = 0;
+        let mut register = register::FIRST_WORD;
         for field in fields {
-            // Sixteen words hold any key that is made here; one that were longer would not load.
-            let dreg = Register::word(word).unwrap_or(Register::R0);
-            let payload = |base, offset, len| Expr::Payload { dreg, base, offset, len };
-            self.push(match field {
-                Field::SourceV4 => payload(nf::PayloadBase::Network, 12, 4),
-                Field::DestinationV4 => payload(nf::PayloadBase::Network, 16, 4),
-                Field::SourceV6 => payload(nf::PayloadBase::Network, 8, 16),
-                Field::DestinationV6 => payload(nf::PayloadBase::Network, 24, 16),
-                Field::Protocol => Expr::Meta { dreg, key: MetaKey::L4Proto },
-                Field::DestinationPort => payload(nf::PayloadBase::Transport, 2, 2),
-                Field::InputInterface => Expr::Meta { dreg, key: MetaKey::IifName },
-                Field::Icmpv6Type => payload(nf::PayloadBase::Transport, 0, 1),
-            });
-            word += length(field.key_type()).div_ceil(4);
+            match field {
+                Field::SourceV4 => self.payload(register, wire::payload::NETWORK_HEADER, 12, 4),
+                Field::DestinationV4 => self.payload(register, wire::payload::NETWORK_HEADER, 16, 4),
+                Field::SourceV6 => self.payload(register, wire::payload::NETWORK_HEADER, 8, 16),
+                Field::DestinationV6 => self.payload(register, wire::payload::NETWORK_HEADER, 24, 16),
+                Field::Protocol => self.meta(register, wire::meta::L4PROTO),
+                Field::DestinationPort => self.payload(register, wire::payload::TRANSPORT_HEADER, 2, 2),
+                Field::InputInterface => self.meta(register, wire::meta::INPUT_NAME),
+                Field::Icmpv6Type => self.payload(register, wire::payload::TRANSPORT_HEADER, 0, 1),
+            }
+            register += length(field.key_type()).div_ceil(4) as u32;
         }
     }
 
@@ -213,95 +200,171 @@ impl Writer {
             }
             bytes
         };
-        let sreg = Register::R0;
         match part {
             Part::One(value) => {
-                let op = if positive { CmpOp::Eq } else { CmpOp::Neq };
-                self.push(Expr::Cmp { sreg, op, data: bytes(value) });
+                self.cmp(if positive { wire::cmp::EQUAL } else { wire::cmp::NOT_EQUAL }, &bytes(value));
             }
             Part::Range(first, last) => {
-                let op = if positive { nf::RangeOp::Eq } else { nf::RangeOp::Neq };
-                self.push(Expr::Range { sreg, op, from: bytes(first), to: bytes(last) });
+                let operation = if positive { wire::range::INSIDE } else { wire::range::OUTSIDE };
+                self.expression("range", |attributes| {
+                    attributes.number(wire::range::SOURCE, R0);
+                    attributes.number(wire::range::OPERATION, operation);
+                    attributes.nest(wire::range::FROM, |data| data.value(wire::data::VALUE, &bytes(first)));
+                    attributes.nest(wire::range::TO, |data| data.value(wire::data::VALUE, &bytes(last)));
+                });
             }
         }
     }
 
     fn log(&mut self, what: &dyn std::fmt::Display) {
-        self.push(
-            LogExpr::new()
-                .prefix(format!("{NFLOG_PREFIX}{what}"))
-                .group(NFLOG_GROUP)
-                .snaplen(NFLOG_SNAPLEN)
-                .queue_threshold(1),
-        );
+        self.expression("log", |attributes| {
+            attributes.value(wire::log::GROUP, &NFLOG_GROUP.to_be_bytes());
+            attributes.text(wire::log::PREFIX, &format!("{NFLOG_PREFIX}{what}"));
+            attributes.number(wire::log::LENGTH, NFLOG_SNAPLEN);
+            attributes.value(wire::log::THRESHOLD, &1u16.to_be_bytes());
+        });
     }
 
-    fn is_local(&mut self, flags: nf::FibFlags) {
-        self.push(Expr::Fib { dreg: Register::R0, result: nf::FibResult::AddrType, flags });
-        let data = ROUTE_LOCAL.to_ne_bytes().to_vec();
-        self.push(Expr::Cmp { sreg: Register::R0, op: CmpOp::Eq, data });
+    fn is_local(&mut self, flags: u32) {
+        self.fib(wire::fib::RESULT_ADDRESS_TYPE, flags);
+        self.cmp(wire::cmp::EQUAL, &ROUTE_LOCAL.to_ne_bytes());
     }
 
     fn ct_state(&mut self, states: u32) {
-        self.ct_bits(CtKey::State, states);
+        self.ct_bits(wire::ct::STATE, states);
     }
 
-    fn ct_bits(&mut self, key: CtKey, bits: u32) {
-        self.push(Expr::Ct { dreg: Register::R0, key });
+    fn ct_bits(&mut self, key: u32, bits: u32) {
+        self.expression("ct", |attributes| {
+            attributes.number(wire::ct::DESTINATION, R0);
+            attributes.number(wire::ct::KEY, key);
+        });
         self.bits(bits, 0);
-        self.push(Expr::Cmp { sreg: Register::R0, op: CmpOp::Neq, data: 0u32.to_ne_bytes().to_vec() });
+        self.cmp(wire::cmp::NOT_EQUAL, &0u32.to_ne_bytes());
     }
 
     fn change_mark(&mut self, mask: u32, xor: u32) {
-        self.push(Expr::Meta { dreg: Register::R0, key: MetaKey::Mark });
+        self.meta(R0, wire::meta::MARK);
         self.bits(mask, xor);
-        self.push(Expr::MetaSet { key: MetaKey::Mark, sreg: Register::R0 });
+        self.expression("meta", |attributes| {
+            attributes.number(wire::meta::KEY, wire::meta::MARK);
+            attributes.number(wire::meta::SOURCE, R0);
+        });
     }
 
     fn bits(&mut self, mask: u32, xor: u32) {
-        self.push(Expr::Bitwise {
-            sreg: Register::R0,
-            dreg: Register::R0,
-            len: 4,
-            mask: mask.to_ne_bytes().to_vec(),
-            xor: xor.to_ne_bytes().to_vec(),
+        self.expression("bitwise", |attributes| {
+            attributes.number(wire::bitwise::SOURCE, R0);
+            attributes.number(wire::bitwise::DESTINATION, R0);
+            attributes.number(wire::bitwise::LENGTH, 4);
+            for (kind, bits) in [(wire::bitwise::MASK, mask), (wire::bitwise::XOR, xor)] {
+                attributes.nest(kind, |data| data.value(wire::data::VALUE, &bits.to_ne_bytes()));
+            }
         });
     }
 
     fn random(&mut self, modulus: u32) {
-        let kind = nf::NumgenKind::Random;
-        self.push(Expr::Numgen { dreg: Register::R0, kind, modulus, offset: 0 });
+        self.expression("numgen", |attributes| {
+            attributes.number(wire::numgen::DESTINATION, R0);
+            attributes.number(wire::numgen::MODULUS, modulus);
+            attributes.number(wire::numgen::TYPE, wire::numgen::RANDOM);
+            attributes.number(wire::numgen::OFFSET, 0);
+        });
     }
 
     fn random_dnat(&mut self, modulus: u32, map: &str) {
         // The map gives the address, and the port in the word after it.
-        let address = Register::Reg32_00;
+        let address = register::FIRST_WORD;
         let (family, port) = match self.table {
-            TableFamily::Ip6 => (nf::Family::Ip6, Register::Reg32_04),
-            _ => (nf::Family::Ip, Register::Reg32_01),
+            TableFamily::Ip6 => (libc::NFPROTO_IPV6, address + 4),
+            _ => (libc::NFPROTO_IPV4, address + 1),
         };
         self.random(modulus);
-        self.push(LookupExpr::new(self.epoch.name(map), Register::R0).dreg(address));
-        // nlink's own expression takes the port from the second large register only.
-        let mut b = MessageBuilder::new(0, 0);
-        let header = b.len();
-        b.append_attr_u32_be(nf::NFTA_NAT_TYPE, nf::NatType::Dnat as u32);
-        b.append_attr_u32_be(nf::NFTA_NAT_FAMILY, family as u32);
-        b.append_attr_u32_be(nf::NFTA_NAT_REG_ADDR_MIN, address as u32);
-        b.append_attr_u32_be(nf::NFTA_NAT_REG_PROTO_MIN, port as u32);
-        let attributes = b.as_bytes().get(header..).unwrap_or_default().to_vec();
-        self.push(nf::RawExpr::new("nat", attributes));
+        self.look_up(&self.epoch.name(map), Some(address));
+        self.nat(family, address, port);
     }
 
     fn dnat(&mut self, address: IpAddr, port: u16) {
-        let (family, data) = match address {
-            IpAddr::V4(address) => (nf::Family::Ip, address.octets().to_vec()),
-            IpAddr::V6(address) => (nf::Family::Ip6, address.octets().to_vec()),
+        let (family, octets) = match address {
+            IpAddr::V4(address) => (libc::NFPROTO_IPV4, address.octets().to_vec()),
+            IpAddr::V6(address) => (libc::NFPROTO_IPV6, address.octets().to_vec()),
         };
-        let mut nat = nf::NatExpr::dnat(family).port(port);
-        nat.addr = nf::NatAddr::Reg;
-        self.push(Expr::Immediate { dreg: Register::R0, data });
-        self.push(Expr::Immediate { dreg: Register::R1, data: port.to_be_bytes().to_vec() });
-        self.push(Expr::Nat(nat));
+        self.immediate(R0, &octets);
+        self.immediate(register::SECOND, &port.to_be_bytes());
+        self.nat(family, R0, register::SECOND);
+    }
+
+    fn nat(&mut self, family: libc::c_int, address: u32, port: u32) {
+        self.expression("nat", |attributes| {
+            attributes.number(wire::nat::TYPE, wire::nat::DESTINATION);
+            attributes.number(wire::nat::FAMILY, family.cast_unsigned());
+            attributes.number(wire::nat::ADDRESS, address);
+            attributes.number(wire::nat::PORT, port);
+        });
+    }
+
+    fn immediate(&mut self, register: u32, data: &[u8]) {
+        self.expression("immediate", |attributes| {
+            attributes.number(wire::immediate::DESTINATION, register);
+            attributes.nest(wire::immediate::DATA, |value| value.value(wire::data::VALUE, data));
+        });
+    }
+
+    fn meta(&mut self, register: u32, key: u32) {
+        self.expression("meta", |attributes| {
+            attributes.number(wire::meta::DESTINATION, register);
+            attributes.number(wire::meta::KEY, key);
+        });
+    }
+
+    fn cmp(&mut self, operation: u32, data: &[u8]) {
+        self.expression("cmp", |attributes| {
+            attributes.number(wire::cmp::SOURCE, R0);
+            attributes.number(wire::cmp::OPERATION, operation);
+            attributes.nest(wire::cmp::DATA, |value| value.value(wire::data::VALUE, data));
+        });
+    }
+
+    fn payload(&mut self, register: u32, base: u32, offset: u32, length: u32) {
+        self.expression("payload", |attributes| {
+            attributes.number(wire::payload::DESTINATION, register);
+            attributes.number(wire::payload::BASE, base);
+            attributes.number(wire::payload::OFFSET, offset);
+            attributes.number(wire::payload::LENGTH, length);
+        });
+    }
+
+    fn fib(&mut self, result: u32, flags: u32) {
+        self.expression("fib", |attributes| {
+            attributes.number(wire::fib::DESTINATION, R0);
+            attributes.number(wire::fib::RESULT, result);
+            attributes.number(wire::fib::FLAGS, flags);
+        });
+    }
+
+    fn reject(&mut self, how: u32, code: u8) {
+        self.expression("reject", |attributes| {
+            attributes.number(wire::reject::TYPE, how);
+            attributes.value(wire::reject::CODE, &[code]);
+        });
+    }
+
+    fn look_up(&mut self, set: &str, result: Option<u32>) {
+        self.expression("lookup", |attributes| {
+            attributes.text(wire::lookup::SET, set);
+            attributes.number(wire::lookup::SOURCE, R0);
+            if let Some(register) = result {
+                attributes.number(wire::lookup::DESTINATION, register);
+            }
+        });
+    }
+
+    /// Adds what is loaded to a set, or gives it its full time again.
+    fn remember(&mut self, set: &str) {
+        self.expression("dynset", |attributes| {
+            attributes.text(wire::dynset::SET_NAME, set);
+            attributes.number(wire::dynset::OPERATION, wire::dynset::UPDATE);
+            attributes.number(wire::dynset::KEY, R0);
+        });
     }
 }

@@ -11,6 +11,7 @@ mod kernel;
 mod ruleset;
 mod sets;
 mod text;
+mod wire;
 
 pub use agent::{Agent, Report};
 pub use kernel::{DEFAULT_SEND_BUFFER, KernelError};

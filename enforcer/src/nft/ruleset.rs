@@ -5,6 +5,7 @@
 
 use crate::names;
 use netproof_model::{Family, Hook, Protocol};
+use nix::libc;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,6 +27,18 @@ pub enum TableFamily {
     Ip6,
     /// Frames on the ports of a bridge.
     Bridge,
+}
+
+impl TableFamily {
+    /// The kernel's number of it, `NFPROTO_...`.
+    pub(super) fn number(self) -> libc::c_int {
+        match self {
+            TableFamily::Inet => libc::NFPROTO_INET,
+            TableFamily::Ip => libc::NFPROTO_IPV4,
+            TableFamily::Ip6 => libc::NFPROTO_IPV6,
+            TableFamily::Bridge => libc::NFPROTO_BRIDGE,
+        }
+    }
 }
 
 /// Family and name, which identify a table.

@@ -1,63 +1,57 @@
 //! Sets and their elements as the kernel lays them out: keys side by side, ranges as it takes them.
 
-use super::encode::{Epoch, NLA_F_NESTED};
+use super::encode::Epoch;
 use super::ruleset::{Data, DataType, Element, KeyType, Part, Set, Value, Verdict};
-use nlink::netlink::MessageBuilder;
-use nlink::netlink::nftables as nf;
+use super::wire;
+use crate::netfilter::Attributes;
 
-const SET_INTERVAL: u32 = 0x4;
-const SET_MAP: u32 = 0x8;
-const SET_TIMEOUT: u32 = 0x10;
-const SET_EVAL: u32 = 0x20;
 /// How much a set of what is remembered holds; nft's own default.
 const REMEMBERED: u32 = 65_535;
-const SET_CONCAT: u32 = 0x80;
 
 /// The attributes that make a set.
-pub(super) fn write_set(b: &mut MessageBuilder, set: &Set, id: u32) {
+pub(super) fn write_set(attributes: &mut Attributes, set: &Set, id: u32) {
     let concatenated = set.key.len() > 1;
     let mut flags = 0;
     if set.interval {
-        flags |= SET_INTERVAL;
+        flags |= wire::set::FLAG_INTERVAL;
     }
     if set.data.is_some() {
-        flags |= SET_MAP;
+        flags |= wire::set::FLAG_MAP;
     }
     if concatenated && set.interval {
-        flags |= SET_CONCAT;
+        flags |= wire::set::FLAG_CONCATENATED;
     }
     if set.remembers.is_some() {
-        flags |= SET_TIMEOUT | SET_EVAL;
+        flags |= wire::set::FLAG_TIMEOUT | wire::set::FLAG_EVAL;
     }
-    b.append_attr_u32_be(nf::NFTA_SET_FLAGS, flags);
-    b.append_attr_u32_be(nf::NFTA_SET_KEY_TYPE, type_ids(&set.key));
-    b.append_attr_u32_be(nf::NFTA_SET_KEY_LEN, wire_length(&set.key));
+    attributes.number(wire::set::FLAGS, flags);
+    attributes.number(wire::set::KEY_TYPE, type_ids(&set.key));
+    attributes.number(wire::set::KEY_LENGTH, wire_length(&set.key));
     match &set.data {
-        Some(DataType::Verdict) => b.append_attr_u32_be(nf::NFTA_SET_DATA_TYPE, nf::NFT_DATA_VERDICT),
+        Some(DataType::Verdict) => attributes.number(wire::set::DATA_TYPE, wire::set::TYPE_VERDICT),
         Some(DataType::Values(types)) => {
-            b.append_attr_u32_be(nf::NFTA_SET_DATA_TYPE, type_ids(types));
-            b.append_attr_u32_be(nf::NFTA_SET_DATA_LEN, wire_length(types));
+            attributes.number(wire::set::DATA_TYPE, type_ids(types));
+            attributes.number(wire::set::DATA_LENGTH, wire_length(types));
         }
         None => {}
     }
     if concatenated && set.interval {
-        let description = b.nest_start(nf::NFTA_SET_DESC | NLA_F_NESTED);
-        let concatenation = b.nest_start(nf::NFTA_SET_DESC_CONCAT | NLA_F_NESTED);
-        for key in &set.key {
-            let field = b.nest_start(nf::NFTA_LIST_ELEM | NLA_F_NESTED);
-            b.append_attr_u32_be(nf::NFTA_SET_FIELD_LEN, u32::try_from(length(*key)).unwrap_or(u32::MAX));
-            b.nest_end(field);
-        }
-        b.nest_end(concatenation);
-        b.nest_end(description);
+        attributes.nest(wire::set::DESCRIPTION, |description| {
+            description.nest(wire::description::CONCATENATION, |fields| {
+                for key in &set.key {
+                    let bytes = u32::try_from(length(*key)).unwrap_or(u32::MAX);
+                    fields.nest(wire::LIST_ITEM, |field| field.number(wire::description::LENGTH, bytes));
+                }
+            });
+        });
     }
     if let Some(seconds) = set.remembers {
-        let description = b.nest_start(nf::NFTA_SET_DESC | NLA_F_NESTED);
-        b.append_attr_u32_be(nf::NFTA_SET_DESC_SIZE, REMEMBERED);
-        b.nest_end(description);
-        b.append_attr(nf::NFTA_SET_TIMEOUT, &(u64::from(seconds) * 1000).to_be_bytes());
+        attributes.nest(wire::set::DESCRIPTION, |description| {
+            description.number(wire::description::SIZE, REMEMBERED);
+        });
+        attributes.value(wire::set::TIMEOUT, &(u64::from(seconds) * 1000).to_be_bytes());
     }
-    b.append_attr_u32_be(nf::NFTA_SET_ID, id);
+    attributes.number(wire::set::ID, id);
 }
 
 /// nft's identifier of fields side by side: six bits a field, the first in the highest.
@@ -117,44 +111,37 @@ pub(super) struct WireElement<'a> {
     data: Option<&'a Data>,
 }
 
-pub(super) fn write_element(b: &mut MessageBuilder, element: &WireElement<'_>, epoch: Epoch) {
-    let nest = b.nest_start(nf::NFTA_LIST_ELEM | NLA_F_NESTED);
-    let key = b.nest_start(nf::NFTA_SET_ELEM_KEY | NLA_F_NESTED);
-    b.append_attr(nf::NFTA_DATA_VALUE, &element.key);
-    b.nest_end(key);
+pub(super) fn write_element(attributes: &mut Attributes, element: &WireElement<'_>, epoch: Epoch) {
+    attributes.nest(wire::element::KEY, |key| key.value(wire::data::VALUE, &element.key));
     if let Some(end) = &element.key_end {
-        let key = b.nest_start(nf::NFTA_SET_ELEM_KEY_END | NLA_F_NESTED);
-        b.append_attr(nf::NFTA_DATA_VALUE, end);
-        b.nest_end(key);
+        attributes.nest(wire::element::KEY_END, |key| key.value(wire::data::VALUE, end));
     }
     if element.is_end {
-        b.append_attr_u32_be(nf::NFTA_SET_ELEM_FLAGS, nf::NFT_SET_ELEM_INTERVAL_END);
+        attributes.number(wire::element::FLAGS, wire::element::FLAG_INTERVAL_END);
     }
     if let Some(data) = element.data {
-        let nest = b.nest_start(nf::NFTA_SET_ELEM_DATA | NLA_F_NESTED);
-        match data {
-            Data::Verdict(verdict) => write_verdict(b, verdict, epoch),
-            Data::Values(values) => b.append_attr(nf::NFTA_DATA_VALUE, &wire_values(values.iter())),
-        }
-        b.nest_end(nest);
+        attributes.nest(wire::element::DATA, |attributes| match data {
+            Data::Verdict(verdict) => write_verdict(attributes, verdict, epoch),
+            Data::Values(values) => attributes.value(wire::data::VALUE, &wire_values(values.iter())),
+        });
     }
-    b.nest_end(nest);
 }
 
-fn write_verdict(b: &mut MessageBuilder, verdict: &Verdict, epoch: Epoch) {
-    let code: i32 = match verdict {
-        Verdict::Drop => 0,
-        Verdict::Accept => 1,
-        Verdict::Jump(_) => -3,
-        Verdict::Goto(_) => -4,
-        Verdict::Return => -5,
+/// A verdict as the data of an element or of a rule.
+pub(super) fn write_verdict(attributes: &mut Attributes, verdict: &Verdict, epoch: Epoch) {
+    let code = match verdict {
+        Verdict::Drop => wire::verdict::DROP,
+        Verdict::Accept => wire::verdict::ACCEPT,
+        Verdict::Jump(_) => wire::verdict::JUMP,
+        Verdict::Goto(_) => wire::verdict::GOTO,
+        Verdict::Return => wire::verdict::RETURN,
     };
-    let nest = b.nest_start(nf::NFTA_DATA_VERDICT | NLA_F_NESTED);
-    b.append_attr_u32_be(nf::NFTA_VERDICT_CODE, code.cast_unsigned());
-    if let Some(chain) = verdict.chain() {
-        b.append_attr_str(nf::NFTA_VERDICT_CHAIN, &epoch.name(chain));
-    }
-    b.nest_end(nest);
+    attributes.nest(wire::data::VERDICT, |attributes| {
+        attributes.number(wire::verdict::CODE, code.cast_unsigned());
+        if let Some(chain) = verdict.chain() {
+            attributes.text(wire::verdict::CHAIN, &epoch.name(chain));
+        }
+    });
 }
 
 /// A concatenated element carries its own end; one of a plain interval set is a start and, unless it

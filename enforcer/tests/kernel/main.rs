@@ -11,10 +11,10 @@ mod surroundings;
 #[path = "../world/mod.rs"]
 mod world;
 
-use kernel_support::in_namespace_of_our_own;
 use kernel_support::node::Node;
 use libtest_mimic::{Arguments, Trial};
 use netproof_api::Service;
+use netproof_cluster::sandbox;
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::NodeHandle;
 use netproof_model::{Families, NamespacedName, Wiring};
@@ -25,8 +25,8 @@ use world::World;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    if let Err(error) = in_namespace_of_our_own() {
-        eprintln!("no user and network namespace of our own: {error}");
+    if let Err(error) = sandbox::enter() {
+        eprintln!("no namespaces of our own: {error}");
         return ExitCode::FAILURE;
     }
     let tests = vec![

@@ -54,7 +54,6 @@ pub fn a_spoofed_source_is_dropped() -> Result<(), Failed> {
     let world = three_pods();
     let node = Node::build(&world.snapshot())?;
     let api = node.address("default/api");
-    node.claim("default/client", api)?;
     let witness = node.udp("default/web", node.address("default/web"), 53);
     let own = node.udp("default/client", node.address("default/client"), 1000);
     let spoofed = node.udp("default/client", api, 1001);

@@ -1,8 +1,9 @@
 //! Rulesets as the kernel takes and holds them.
 
-use crate::kernel_support::{dump, new_netns, policy_rules};
+use crate::kernel_support::{dump, policy_rules};
 use crate::world::{self, World, cases};
 use libtest_mimic::Failed;
+use netproof_cluster::Netns;
 use netproof_enforcer::nft::{Agent, Chain, DEFAULT_SEND_BUFFER, Ruleset};
 use netproof_enforcer::program::Compiler;
 use netproof_enforcer::proxy::{NodeView, Site};
@@ -33,11 +34,11 @@ pub fn a_change_equals_a_fresh_load() -> Result<(), Failed> {
 fn changes_equal_fresh_loads(rulesets: &[(String, Ruleset)]) -> Result<(), Failed> {
     let there_and_back = || rulesets.iter().chain(rulesets.iter().rev());
     for send_buffer in [DEFAULT_SEND_BUFFER, 4096] {
-        let netns = new_netns()?;
+        let netns = Netns::new()?;
         let mut changed = Agent::open(netns.as_fd(), send_buffer)?;
         for (name, ruleset) in there_and_back() {
             changed.apply(ruleset.clone()).map_err(|error| format!("{name}: {error}"))?;
-            let fresh_netns = new_netns()?;
+            let fresh_netns = Netns::new()?;
             Agent::open(fresh_netns.as_fd(), DEFAULT_SEND_BUFFER)?.apply(ruleset.clone())?;
             let (got, expected) = (dump(&netns)?, dump(&fresh_netns)?);
             if got != expected {
@@ -72,7 +73,7 @@ pub fn five_thousand_rules() -> Result<(), Failed> {
         let snapshot = world.snapshot();
         policy::render(&Compiler::new(&snapshot).node("node1"), &snapshot.topology, &mut numbers)
     };
-    let netns = new_netns()?;
+    let netns = Netns::new()?;
     let mut agent = Agent::open(netns.as_fd(), STOCK_SEND_BUFFER)?;
     if agent.send_limit() > 425_984 {
         return Err(format!("the socket sends {} bytes", agent.send_limit()).into());
@@ -121,7 +122,7 @@ pub fn a_failed_side_by_side_load() -> Result<(), Failed> {
     let mut bad = good.clone();
     let table = bad.tables.values_mut().last().ok_or("no table")?;
     table.chains.insert("z".repeat(400), Chain::default());
-    let netns = new_netns()?;
+    let netns = Netns::new()?;
     let mut agent = Agent::open(netns.as_fd(), 4096)?;
     for _ in 0..2 {
         assert!(agent.apply(bad.clone()).is_err());
@@ -133,14 +134,14 @@ pub fn a_failed_side_by_side_load() -> Result<(), Failed> {
     let (_, other) = rulesets.first().ok_or("no rulesets")?;
     agent.apply(other.clone())?;
     agent.apply(good.clone())?;
-    let fresh_netns = new_netns()?;
+    let fresh_netns = Netns::new()?;
     Agent::open(fresh_netns.as_fd(), DEFAULT_SEND_BUFFER)?.apply(good.clone())?;
     assert_eq!(dump(&netns)?, dump(&fresh_netns)?);
     Ok(())
 }
 
 fn agent(send_buffer: usize) -> Result<Agent, Failed> {
-    Ok(Agent::open(new_netns()?.as_fd(), send_buffer)?)
+    Ok(Agent::open(Netns::new()?.as_fd(), send_buffer)?)
 }
 
 fn rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {

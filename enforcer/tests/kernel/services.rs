@@ -1,19 +1,19 @@
 //! Where the proxy leads packets to a service.
 
 use super::{handle, object, readable, three_pods, with_service};
-use crate::kernel_support::node::{Fate, Node, PATIENCE, connect, received, within};
-use crate::kernel_support::{dump, new_netns};
+use crate::kernel_support::dump;
+use crate::kernel_support::node::{Fate, Node, PATIENCE, connect, received};
 use crate::world::{self, World};
 use libtest_mimic::Failed;
 use netproof_api::Service;
 use netproof_api::core::{ServiceType, TrafficPolicy};
+use netproof_cluster::Netns;
 use netproof_enforcer::{
     Enforcer, NftablesProxy, NodeHandle, Options, Proxy, ProxyOptions, nftables, nftables_proxy,
 };
 use netproof_model::{Families, Wiring};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -105,11 +105,11 @@ pub fn a_patch_equals_a_fresh_load() -> Result<(), Failed> {
         world.snapshot(),
         world.delete("service", "second"),
     ];
-    let netns = new_netns()?;
+    let netns = Netns::new()?;
     let mut patched = proxy_in(&netns)?;
     for (position, snapshot) in states.iter().enumerate() {
         patched.program(snapshot)?;
-        let fresh_netns = new_netns()?;
+        let fresh_netns = Netns::new()?;
         let mut fresh = proxy_in(&fresh_netns)?;
         fresh.program(snapshot)?;
         // Decisions are numbered in the order in which they are needed, which differs.
@@ -146,7 +146,8 @@ pub fn a_client_keeps_its_endpoint() -> Result<(), Failed> {
     let address = SocketAddr::from(([10, 96, 0, 50], 80));
     // Which of the two pods answered.
     let chosen = || -> Result<usize, Failed> {
-        let stream = within(node.pod("default/client"), || TcpStream::connect_timeout(&address, PATIENCE))??;
+        let stream =
+            node.pod("default/client").enter(|| TcpStream::connect_timeout(&address, PATIENCE))??;
         // The client's last packet may still be under way.
         let mut sockets = listeners.each_ref().map(|it| PollFd::new(it.as_fd(), PollFlags::POLLIN));
         poll(&mut sockets, PollTimeout::try_from(PATIENCE)?)?;
@@ -231,7 +232,7 @@ pub fn health_checks_are_answered() -> Result<(), Failed> {
     let ask = || -> std::io::Result<String> {
         let address = SocketAddr::from(([172, 18, 0, 2], 32000));
         let mut stream =
-            within(node.pod("default/client"), || TcpStream::connect_timeout(&address, PATIENCE))??;
+            node.pod("default/client").enter(|| TcpStream::connect_timeout(&address, PATIENCE))??;
         stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
         stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")?;
         let (mut answer, mut buffer) = (Vec::new(), [0; 1024]);
@@ -260,7 +261,7 @@ pub fn health_checks_are_answered() -> Result<(), Failed> {
     assert_eq!(ask().unwrap_err().kind(), ErrorKind::ConnectionRefused);
 
     // A port that is taken is an error that names it.
-    let taken = within(&node.netns, || TcpListener::bind(("0.0.0.0", 32000)))??;
+    let taken = node.netns.enter(|| TcpListener::bind(("0.0.0.0", 32000)))??;
     let mut proxy = nftables_proxy(&handle(&node), ProxyOptions::default())?;
     let error = proxy.program(&balanced(&world)).unwrap_err().to_string();
     assert!(
@@ -273,7 +274,7 @@ pub fn health_checks_are_answered() -> Result<(), Failed> {
     Ok(())
 }
 
-fn proxy_in(netns: &File) -> Result<NftablesProxy, Failed> {
+fn proxy_in(netns: &Netns) -> Result<NftablesProxy, Failed> {
     let handle = NodeHandle { name: "node1".into(), netns: netns.as_fd() };
     Ok(nftables_proxy(&[handle], ProxyOptions::default())?)
 }

@@ -1,11 +1,11 @@
 //! What stands around policy and the proxy: masquerade towards the outside, the router.
 
 use super::{handle, readable, three_pods, with_service};
-use crate::kernel_support::new_netns;
 use crate::kernel_support::node::{Fate, Node, connect};
 use crate::world::{self, World};
 use libtest_mimic::Failed;
 use netproof_api::core::{IpMode, LoadBalancerIngress, ServiceType, TrafficPolicy};
+use netproof_cluster::Netns;
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::{NodeHandle, Options, Surroundings};
 use netproof_model::topology::{LoadBalancer, PerFamily};
@@ -69,7 +69,7 @@ pub fn surroundings_load() -> Result<(), Failed> {
             topology.load_balancer = Some(LoadBalancer { range, nodes: Vec::new() });
         })
     };
-    let (node, router) = (new_netns()?, new_netns()?);
+    let (node, router) = (Netns::new()?, Netns::new()?);
     let handle = NodeHandle { name: "node1".into(), netns: node.as_fd() };
     let mut surroundings = Surroundings::new(&[handle], Some(router.as_fd()), &Options::default())?;
     surroundings.program(&snapshot(TrafficPolicy::Cluster, &[]))?;

@@ -10,68 +10,65 @@
 
 pub mod node;
 
-use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{getgid, getuid};
-use nlink::netlink::nftables::Family;
-use nlink::netlink::{Connection, Nftables};
+use netlink_packet_core::NlasIterator;
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use netproof_cluster::Netns;
+use nix::libc;
 use std::error::Error;
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 
-/// Leaves the machine's namespaces. Before the first thread.
-pub fn in_namespace_of_our_own() -> io::Result<()> {
-    let (uid, gid) = (getuid(), getgid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
-    std::fs::write("/proc/self/setgroups", "deny")?;
-    std::fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
-    std::fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
-}
-
-/// A network namespace, held by its descriptor.
-pub fn new_netns() -> io::Result<File> {
-    let thread = std::thread::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNET)?;
-        File::open("/proc/thread-self/ns/net")
-    });
-    thread.join().unwrap()
-}
+/// Kinds of attributes: names of tables, chains and sets, and what rules and elements have
+/// (`linux/netfilter/nf_tables.h`).
+const TABLE: u16 = 1;
+const CHAIN_NAME: u16 = 3;
+const CHAIN_HOOK: u16 = 4;
+const CHAIN_TYPE: u16 = 7;
+const RULE_CHAIN: u16 = 2;
+const RULE_EXPRESSIONS: u16 = 4;
+const RULE_COMMENT: u16 = 7;
+const SET_NAME: u16 = 2;
+const SET_KEY_TYPE: u16 = 4;
+const SET_FLAGS: u16 = 3;
+const ELEMENTS_SET: u16 = 2;
+const ELEMENTS: u16 = 3;
+const ELEMENT_KEY: u16 = 1;
+const ELEMENT_DATA: u16 = 2;
+const ELEMENT_FLAGS: u16 = 3;
+const ELEMENT_KEY_END: u16 = 10;
 
 /// Everything in the namespace's nf_tables, in an order of its own and without the suffix of an epoch.
-pub fn dump(netns: &File) -> Result<String, Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut lines, mut rules) = (Vec::new(), Vec::new());
-    runtime.block_on(async {
-        let connection = Connection::<Nftables>::new_in(netns.as_fd())?;
-        for table in connection.list_tables().await? {
-            let family = table.family;
-            let name = &table.name;
-            let id = format!("{family:?}/{name}");
-            lines.push(format!("table {id}"));
-            for chain in connection.list_chains_in(name.as_str(), family).await? {
-                lines.push(format!("chain {id} {} {:?} {:?}", chain.name, chain.hook, chain.priority));
-            }
-            // The order of rules within a chain counts, and that of chains, sets and elements does not.
-            for (position, rule) in connection.list_rules(name, family).await?.iter().enumerate() {
-                let (chain, expressions) = (&rule.chain, rule.expressions());
-                let comment = rule.userdata_raw.as_deref().map(String::from_utf8_lossy);
-                rules.push(format!("rule {id} {chain} {position:06} {expressions:?} {comment:?}"));
-            }
-            for set in connection.list_sets_in(name, family).await? {
-                let set_name = set.name.clone();
-                lines.push(format!("set {id} {set_name} {:?} {:?}", set.key_type, set.flags));
-                for element in connection.list_set_elements(name, &set_name, family).await? {
-                    lines.push(format!(
-                        "element {id} {set_name} {:?} {:?} {:?}",
-                        element.key(),
-                        element.key_end(),
-                        element.data()
-                    ));
-                }
+pub fn dump(netns: &Netns) -> Result<String, Box<dyn Error>> {
+    let (mut lines, mut rules, mut sets) = (Vec::new(), Vec::new(), Vec::new());
+    for (table, _) in list(netns, libc::NFT_MSG_GETTABLE, &[])? {
+        lines.push(format!("table {table}"));
+    }
+    for (table, chain) in list(netns, libc::NFT_MSG_GETCHAIN, &[])? {
+        let (name, hook, kind) =
+            (text(&chain, CHAIN_NAME), shown(&chain, CHAIN_HOOK), text(&chain, CHAIN_TYPE));
+        lines.push(format!("chain {table} {name} {kind} {hook}"));
+    }
+    // The order of rules within a chain counts, and that of chains, sets and elements does not.
+    for (position, (table, rule)) in list(netns, libc::NFT_MSG_GETRULE, &[])?.iter().enumerate() {
+        let (chain, expressions) = (text(rule, RULE_CHAIN), shown(rule, RULE_EXPRESSIONS));
+        let comment = shown(rule, RULE_COMMENT);
+        rules.push(format!("rule {table} {chain} {position:06} {expressions} {comment}"));
+    }
+    for (table, set) in list(netns, libc::NFT_MSG_GETSET, &[])? {
+        let (name, key, flags) = (text(&set, SET_NAME), shown(&set, SET_KEY_TYPE), shown(&set, SET_FLAGS));
+        lines.push(format!("set {table} {name} {key} {flags}"));
+        sets.push((table, name));
+    }
+    for (table, name) in sets {
+        for (_, found) in
+            list(netns, libc::NFT_MSG_GETSETELEM, &[(TABLE, &table.name), (ELEMENTS_SET, &name)])?
+        {
+            for element in NlasIterator::new(&value(&found, ELEMENTS)[..]).map(Result::unwrap) {
+                let parts = [ELEMENT_KEY, ELEMENT_KEY_END, ELEMENT_DATA, ELEMENT_FLAGS];
+                let parts = parts.map(|part| shown(element.value(), part));
+                lines.push(format!("element {table} {name} {}", parts.join(" ")));
             }
         }
-        Ok::<_, nlink::Error>(())
-    })?;
+    }
     let plain = |lines: &[String]| lines.iter().map(|line| without_epoch(line)).collect::<Vec<_>>();
     let mut lines = plain(&lines);
     lines.sort();
@@ -88,18 +85,95 @@ pub fn dump(netns: &File) -> Result<String, Box<dyn Error>> {
 }
 
 /// How many rules of policies the namespace has.
-pub fn policy_rules(netns: &File) -> Result<usize, Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let rules = runtime.block_on(async {
-        let connection = Connection::<Nftables>::new_in(netns.as_fd())?;
-        connection.list_rules("netproof-policy", Family::Inet).await
-    })?;
-    let of_a_policy = |comment: &Vec<u8>| String::from_utf8_lossy(comment).contains("networkpolicy/");
-    let accepts = |chain: &str| chain.starts_with("ingress-policy/");
-    Ok(rules
-        .iter()
-        .filter(|rule| accepts(&rule.chain) && rule.userdata_raw.as_ref().is_some_and(of_a_policy))
-        .count())
+pub fn policy_rules(netns: &Netns) -> Result<usize, Box<dyn Error>> {
+    let rules = list(netns, libc::NFT_MSG_GETRULE, &[])?;
+    let of_a_policy = |rule: &Vec<u8>| {
+        let comment = value(rule, RULE_COMMENT);
+        text(rule, RULE_CHAIN).starts_with("ingress-policy/")
+            && String::from_utf8_lossy(&comment).contains("networkpolicy/")
+    };
+    Ok(rules.iter().filter(|(table, rule)| table.name == "netproof-policy" && of_a_policy(rule)).count())
+}
+
+/// A table: its family and name.
+struct TableName {
+    family: u8,
+    name: String,
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.family, self.name)
+    }
+}
+
+/// What the kernel lists: the table of each thing, and its attributes. Of the tables of every family.
+fn list(netns: &Netns, what: libc::c_int, of: &[(u16, &str)]) -> io::Result<Vec<(TableName, Vec<u8>)>> {
+    let socket = netns.enter(|| Socket::new(NETLINK_NETFILTER))??;
+    let families = [libc::NFPROTO_INET, libc::NFPROTO_IPV4, libc::NFPROTO_IPV6, libc::NFPROTO_BRIDGE];
+    let mut all = Vec::new();
+    for family in families {
+        let mut attributes = Vec::new();
+        for (kind, name) in of {
+            attributes.extend((name.len() as u16 + 5).to_ne_bytes());
+            attributes.extend(kind.to_ne_bytes());
+            attributes.extend(name.as_bytes());
+            attributes.resize((attributes.len() + 1).next_multiple_of(4), 0);
+        }
+        let kind = (libc::NFNL_SUBSYS_NFTABLES << 8 | what) as u16;
+        let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+        let mut request = (20 + attributes.len() as u32).to_ne_bytes().to_vec();
+        request.extend([kind.to_ne_bytes(), flags.to_ne_bytes()].concat());
+        request.extend([0, 0, 0, 0, 0, 0, 0, 0, family as u8, 0, 0, 0]);
+        request.extend(attributes);
+        socket.send_to(&request, &SocketAddr::new(0, 0), 0)?;
+        let mut ended = false;
+        while !ended {
+            let (datagram, _) = socket.recv_from_full()?;
+            let mut rest = &datagram[..];
+            while !rest.is_empty() {
+                let length = u32::from_ne_bytes(*rest.first_chunk().unwrap()) as usize;
+                let kind = u16::from_ne_bytes([rest[4], rest[5]]);
+                // A table that another family has, and so not these sets.
+                ended |= [libc::NLMSG_DONE, libc::NLMSG_ERROR].contains(&i32::from(kind));
+                if !ended {
+                    let attributes = rest[20..length].to_vec();
+                    all.push((TableName { family: rest[16], name: text(&attributes, TABLE) }, attributes));
+                }
+                rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The value of an attribute; nothing if it is not there.
+fn value(attributes: &[u8], kind: u16) -> Vec<u8> {
+    let mut all = NlasIterator::new(attributes).map(Result::unwrap);
+    all.find(|attribute| attribute.kind() == kind)
+        .map(|attribute| attribute.value().to_vec())
+        .unwrap_or_default()
+}
+
+fn text(attributes: &[u8], kind: u16) -> String {
+    String::from_utf8_lossy(&value(attributes, kind)).trim_end_matches('\0').to_owned()
+}
+
+/// The value of an attribute, for comparison: without the lengths of what is nested, as they tell how long names
+/// are. nf_tables does not mark what is nested, so whatever reads as attributes is taken for some.
+fn shown(attributes: &[u8], kind: u16) -> String {
+    tree(&value(attributes, kind))
+}
+
+fn tree(value: &[u8]) -> String {
+    let inner: Result<Vec<_>, _> = NlasIterator::new(value).collect();
+    match inner {
+        Ok(inner) if inner.first().is_some_and(|first| first.kind() > 0) => {
+            let inner = inner.iter().map(|inner| format!("{}:{}", inner.kind(), tree(inner.value())));
+            format!("[{}]", inner.collect::<Vec<_>>().join(","))
+        }
+        _ => value.escape_ascii().to_string().replace(' ', "\\x20"),
+    }
 }
 
 /// `name_e12` is `name`.
