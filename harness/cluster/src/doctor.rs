@@ -67,7 +67,7 @@ pub fn examine(sandbox: &Sandbox) -> io::Result<Vec<Capability>> {
             answer(
                 "ipset",
                 netlink::ipset(),
-                "the iptables backend cannot be used",
+                "no enforcer that uses ipset can run (`exec:COMMAND`); netproof's own uses none",
                 "sudo modprobe ip_set, or a kernel with CONFIG_IP_SET",
             ),
             overlay(),
@@ -78,13 +78,6 @@ pub fn examine(sandbox: &Sandbox) -> io::Result<Vec<Capability>> {
                 "nothing: netproof makes the packets of its SCTP probes itself",
                 "sudo modprobe sctp",
             ),
-            Capability {
-                name: "br_netfilter",
-                present: Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables").exists(),
-                found: String::new(),
-                consequence: "the wiring `bridge-l2` is skipped",
-                remedy: "sudo modprobe br_netfilter",
-            },
             send_buffer(),
             receive_buffer(),
         ]
@@ -120,7 +113,7 @@ fn reason(topology: &Topology, capabilities: &[Capability]) -> Option<String> {
 
 fn overlay() -> Capability {
     let (consequence, remedy) =
-        ("overlay topologies are skipped", "sudo modprobe vxlan, or a kernel with CONFIG_VXLAN");
+        ("the wiring `vxlan` is skipped", "sudo modprobe vxlan, or a kernel with CONFIG_VXLAN");
     answer(VXLAN, vxlan(), consequence, remedy)
 }
 
@@ -129,7 +122,7 @@ fn ipv6() -> Capability {
         name: IPV6,
         present: Path::new("/proc/sys/net/ipv6").exists(),
         found: String::new(),
-        consequence: "ipv6 and dual-stack variants are skipped",
+        consequence: "the families `ipv6` and `dual` are skipped",
         remedy: "boot without ipv6.disable=1",
     }
 }

@@ -11,6 +11,8 @@ mod wires;
 mod world;
 
 use libtest_mimic::{Arguments, Trial};
+use netproof_cluster::doctor::Capability;
+use netproof_model::{Families, Wiring};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -50,4 +52,19 @@ fn doctor(sandbox: Option<netproof_cluster::Sandbox>) {
         let capability = capabilities.iter().find(|capability| capability.name == name).unwrap();
         assert!(capability.present, "{capability:?}");
     }
+    capabilities.iter().for_each(names_what_exists);
+}
+
+/// A consequence speaks of wirings, families and enforcers that there are: what it puts in backticks can be
+/// given to `--wiring`, `--family` or `--enforcer`, and what is skipped is named so.
+fn names_what_exists(capability: &Capability) {
+    let wirings = Wiring::ALL.iter().map(Wiring::to_string);
+    let families = Families::ALL.iter().map(Families::to_string);
+    let known: Vec<String> = wirings.chain(families).chain(["exec:COMMAND".to_owned()]).collect();
+    let named: Vec<&str> = capability.consequence.split('`').skip(1).step_by(2).collect();
+    for name in &named {
+        assert!(known.iter().any(|it| it == name), "{name} does not exist: {capability:?}");
+    }
+    let says_what = |word| !capability.consequence.contains(word) || !named.is_empty();
+    assert!(["skipped", "backend"].iter().all(says_what), "{capability:?}");
 }
