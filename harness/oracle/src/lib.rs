@@ -24,6 +24,7 @@ mod prediction;
 mod profile;
 mod profiles;
 mod proxy;
+mod reply;
 mod selector;
 mod services;
 mod truth;

@@ -156,6 +156,12 @@ pub enum Verdict {
     Either(Switches),
     /// Nobody has the address, or no route leads there.
     Unreachable,
+    /// The request gets through and no answer comes back: it goes to a client that knows no such connection,
+    /// and not over the node that gave the request its destination.
+    NoAnswer {
+        /// That node.
+        past: Place,
+    },
 }
 
 /// How a flow is denied.
@@ -202,7 +208,7 @@ impl Verdict {
             }
             (Verdict::Either(_), ExistingConnections::Cut) => self.clone(),
             (Verdict::Deny(_) | Verdict::Either(_) | Verdict::Allow, _) => Verdict::Allow,
-            (Verdict::Unreachable, _) => Verdict::Unreachable,
+            (Verdict::Unreachable | Verdict::NoAnswer { .. }, _) => self.clone(),
         }
     }
 }

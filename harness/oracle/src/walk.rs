@@ -6,6 +6,7 @@ use crate::flow::{Packet, PortProtocol};
 use crate::prediction::{Alternative, Denial, Hop, Server, SourceNat, Verdict};
 use crate::profile::Profile;
 use crate::proxy::{ServiceStep, Steps, steps};
+use crate::reply::passes_by;
 use crate::services::Services;
 use crate::truth::Truth;
 use crate::world::{Owner, World, after_network, name_of};
@@ -326,13 +327,16 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn served(&mut self, journey: Journey, place: Place) {
+        let server = Server { place, packet: journey.packet };
         let verdict = match journey.truth {
-            Truth::Yes => Verdict::Allow,
+            Truth::Yes => match passes_by(self.world, &journey.hops, &server) {
+                None => Verdict::Allow,
+                Some(place) => Verdict::NoAnswer { past: place.clone() },
+            },
             Truth::Either(switches) => Verdict::Either(switches),
             Truth::No => Verdict::Deny(Denial::Policy { action: self.profile.denial() }),
         };
-        let packet = journey.packet;
-        self.end(journey, Some(Server { place, packet }), verdict);
+        self.end(journey, Some(server), verdict);
     }
 
     fn unreachable(&mut self, journey: Journey) {

@@ -261,6 +261,17 @@ impl Expected {
     }
 }
 
+impl Expected {
+    /// Whether the request is to arrive somewhere and its answer not to come back.
+    pub fn is_no_answer(&self) -> bool {
+        match self {
+            Expected::Outcome(outcome) => *outcome == OutcomeWord::NoAnswer,
+            Expected::PerBackend(verdicts) => verdicts.values().any(|it| *it == VerdictWord::NoAnswer),
+            _ => false,
+        }
+    }
+}
+
 impl From<VerdictWord> for Expected {
     fn from(verdict: VerdictWord) -> Self {
         match verdict {
@@ -268,6 +279,7 @@ impl From<VerdictWord> for Expected {
             VerdictWord::Deny => Expected::Deny,
             VerdictWord::Drop => Expected::Drop,
             VerdictWord::Reject => Expected::Reject,
+            VerdictWord::NoAnswer => Expected::Outcome(OutcomeWord::NoAnswer),
         }
     }
 }

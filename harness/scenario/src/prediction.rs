@@ -114,7 +114,7 @@ impl<'a> Answers<'a> {
                             answered = true;
                             answer.add_lost(Word::Open(*switches));
                         }
-                        Verdict::Deny(_) | Verdict::Unreachable => {
+                        Verdict::Deny(_) | Verdict::Unreachable | Verdict::NoAnswer { .. } => {
                             answer.add_lost(Word::NameServerUnreachable);
                         }
                     }

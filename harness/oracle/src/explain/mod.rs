@@ -67,6 +67,7 @@ impl Oracle<'_> {
             },
             Verdict::Either(switches) => format!("open, {}", self.open(*switches)),
             Verdict::Unreachable => "unreachable, nobody has the address or no route leads there".into(),
+            Verdict::NoAnswer { .. } => "allowed, and no answer comes back".into(),
         }
     }
 
@@ -93,6 +94,16 @@ impl Oracle<'_> {
             let source = self.who(packet.source);
             let sees = if denied { "would see" } else { "sees" };
             lines.add(depth, format!("{place} {sees} it from {source} at {}.", packet.target()));
+            if let Verdict::NoAnswer { past } = &alternative.verdict {
+                lines.add(
+                    depth,
+                    format!(
+                        "Its answer goes to {source} and not over {past}, which translated the destination: the \
+                         client knows no connection with {}.",
+                        packet.destination
+                    ),
+                );
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use classes::{Classes, Member};
 use netproof_model::{Family, Place};
 use planes::{Plane, Planes};
 use rules::Rules;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// What should become of a flow, without its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,8 @@ pub enum Cell {
     Either,
     /// It depends on the endpoint that a service proxy chooses.
     Varies,
+    /// It gets through, and no answer comes back.
+    NoAnswer,
 }
 
 impl Cell {
@@ -39,6 +41,7 @@ impl Cell {
             Some(Verdict::Allow) => Cell::Allow,
             Some(Verdict::Either(_)) => Cell::Either,
             Some(Verdict::Deny(_) | Verdict::Unreachable) => Cell::Deny,
+            Some(Verdict::NoAnswer { .. }) => Cell::NoAnswer,
         }
     }
 }
@@ -53,8 +56,8 @@ pub struct Matrix {
     /// Of each class, whether a member is alone in it and its cell with itself is in the planes.
     is_single: Vec<bool>,
     planes: Vec<Plane>,
-    /// The cells (source class, destination class, port) that are [`Cell::Varies`].
-    varies: HashSet<(usize, usize, usize)>,
+    /// The cells (source class, destination class, port) that planes have no room for.
+    others: HashMap<(usize, usize, usize), Cell>,
 }
 
 impl Matrix {
@@ -82,8 +85,8 @@ impl Matrix {
         if self.first[source] == self.first[destination] && !self.is_single[from] {
             return Some(Cell::Allow);
         }
-        if self.varies.contains(&(from, to, port)) {
-            return Some(Cell::Varies);
+        if let Some(cell) = self.others.get(&(from, to, port)) {
+            return Some(*cell);
         }
         Some(match (plane.certain[from].contains(to), plane.possible[from].contains(to)) {
             (true, _) => Cell::Allow,
@@ -123,7 +126,7 @@ impl Oracle<'_> {
             class_of: classes.of.clone(),
             is_single: classes.list.iter().map(|class| class.member.is_single).collect(),
             planes: ports.iter().map(|port| planes.at(*port)).collect(),
-            varies: HashSet::new(),
+            others: HashMap::new(),
         };
         for (from, source) in classes.list.iter().enumerate() {
             for (to, destination) in classes.list.iter().enumerate() {
@@ -171,8 +174,8 @@ impl Matrix {
         let plane = &mut self.planes[port];
         plane.certain[from].set(to, cell == Cell::Allow);
         plane.possible[from].set(to, cell != Cell::Deny);
-        if cell == Cell::Varies {
-            self.varies.insert((from, to, port));
+        if matches!(cell, Cell::Varies | Cell::NoAnswer) {
+            self.others.insert((from, to, port), cell);
         }
     }
 }

@@ -108,6 +108,15 @@ fn makes_sense(prediction: &Prediction) -> Result<(), TestCaseError> {
                 prop_assert!(alternative.hops.last().is_some_and(refused));
             }
             Verdict::Unreachable => prop_assert!(alternative.server.is_none() && !denied),
+            Verdict::NoAnswer { past } => {
+                let translated = |hop: &Hop| {
+                    hop.place == *past
+                        && hop.source.is_none()
+                        && matches!(hop.service, Some(ServiceStep::Translate { .. }))
+                };
+                prop_assert!(alternative.server.is_some() && !denied);
+                prop_assert!(alternative.hops.iter().any(translated));
+            }
         }
         for pair in alternative.hops.windows(2) {
             let sent = pair[0].source.map_or(pair[0].seen.source, |(address, _)| address);

@@ -8,7 +8,7 @@
 //!     existing: FLOW = ANSWER         for a connection that was allowed when it was opened
 //!     FLOW => WAY | WAY               every way that it may take, in any order
 //!
-//! An answer is `allow`, `drop`, `reject`, `deny` (open which), `unreachable`, `varies` or
+//! An answer is `allow`, `drop`, `reject`, `deny` (open which), `unreachable`, `no-answer`, `varies` or
 //! `either SWITCH,..`. A way is `PLACE[:PORT] sees WHO [policy WHO]`, an answer that is not allow before it.
 
 use crate::world::{World, name};
@@ -93,6 +93,7 @@ fn word(verdict: &Verdict) -> String {
         },
         Verdict::Either(switches) => format!("either {}", switches.to_string().replace(", ", ",")),
         Verdict::Unreachable => "unreachable".into(),
+        Verdict::NoAnswer { .. } => "no-answer".into(),
     }
 }
 

@@ -27,7 +27,10 @@ fn is_covered(case: &Case, profile: Profile) -> Result<(), TestCaseError> {
                 for (open, settled) in open.alternatives.iter().zip(&settled.alternatives) {
                     match (&open.verdict, &settled.verdict) {
                         (_, Verdict::Either(switches)) => prop_assert!(false, "{flow:?}: {switches} is open"),
-                        (Verdict::Either(_), Verdict::Allow | Verdict::Deny(_)) => {}
+                        (
+                            Verdict::Either(_),
+                            Verdict::Allow | Verdict::NoAnswer { .. } | Verdict::Deny(_),
+                        ) => {}
                         (Verdict::Deny(_) | Verdict::Unreachable, Verdict::Deny(Denial::Policy { .. })) => {}
                         (open, settled) => prop_assert_eq!(open, settled, "{:?}", flow),
                     }

@@ -91,7 +91,7 @@ pub struct VerdictReport {
 
 /// A verdict in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum VerdictWord {
     /// It gets through.
     Allow,
@@ -101,6 +101,8 @@ pub enum VerdictWord {
     Either,
     /// Nobody has the address, or no route leads there.
     Unreachable,
+    /// It gets through, and no answer comes back.
+    NoAnswer,
 }
 
 /// How a packet is denied.
@@ -268,6 +270,7 @@ fn verdict_report(verdict: &Verdict) -> VerdictReport {
         Verdict::Deny(denial) => (VerdictWord::Deny, denial.action(), Switches::default()),
         Verdict::Either(switches) => (VerdictWord::Either, None, *switches),
         Verdict::Unreachable => (VerdictWord::Unreachable, None, Switches::default()),
+        Verdict::NoAnswer { .. } => (VerdictWord::NoAnswer, None, Switches::default()),
     };
     let action = action.map(|action| match action {
         Action::Reject => ActionWord::Reject,

@@ -32,8 +32,8 @@ pub struct MatrixError {
     pub help: String,
 }
 
-const SIGNS: &str = "the signs are `.` allow, `X` deny, `D` drop, `R` reject, `r` refused, `-` not tried, \
-    `?` tried and not judged";
+const SIGNS: &str = "the signs are `.` allow, `X` deny, `D` drop, `R` reject, `r` refused, `N` no answer, \
+    `-` not tried, `?` tried and not judged";
 
 /// A word of a line and its offset in the whole text.
 #[derive(Clone, Copy)]
@@ -229,6 +229,7 @@ fn read_sign(word: Word<'_>) -> Result<Option<Expected>, MatrixError> {
         "D" => Expected::Drop,
         "R" => Expected::Reject,
         "r" => Expected::Outcome(OutcomeWord::Refused),
+        "N" => Expected::Outcome(OutcomeWord::NoAnswer),
         "?" => Expected::Observe,
         "-" => return Ok(None),
         other => return Err(word.error(format!("`{other}` is not a sign"), SIGNS)),

@@ -6,8 +6,9 @@ use super::short::Items;
 use super::topology::TopologySpec;
 use super::unions::{OneOrMany, PortText, TextOr, TextOrList};
 use super::words::{
-    ApiVersion, ConnectionName, DestinationName, FamiliesName, FamilyName, NeverName, Off, OracleWord,
-    OutcomeName, Placement, ProfileName, ProtocolName, RejectionName, ScenarioKind, VerdictName, WiringName,
+    ApiVersion, BackendVerdictName, ConnectionName, DestinationName, FamiliesName, FamilyName, NeverName,
+    Off, OracleWord, OutcomeName, Placement, ProfileName, ProtocolName, RejectionName, ScenarioKind,
+    VerdictName, WiringName,
 };
 use netproof_api::names;
 use netproof_api::yaml::{Node, Spanned, Value};
@@ -202,7 +203,7 @@ pub struct StepSpec {
     pub expect: Option<Spanned<StepExpectations>>,
     /// A table, or a list of tables. The first word is the port (`:80`, `:53/udp`, `:icmp`), then the
     /// destinations; each further line is a source and its cells: `.` allow, `X` deny, `D` drop, `R` reject,
-    /// `r` refused, `-` not tried, `?` tried and not judged.
+    /// `r` refused, `N` no answer, `-` not tried, `?` tried and not judged.
     #[serde(default)]
     #[schemars(with = "Option<OneOrMany<String>>")]
     pub matrix: Option<OneOrMany<Node>>,
@@ -409,8 +410,8 @@ pub enum VerdictSpec {
     /// Of the flow.
     One(VerdictName),
     /// Of each backend of the destination, by place.
-    #[schemars(with = "BTreeMap<String, VerdictName>")]
-    PerBackend(BTreeMap<Spanned<String>, VerdictName>),
+    #[schemars(with = "BTreeMap<String, BackendVerdictName>")]
+    PerBackend(BTreeMap<Spanned<String>, BackendVerdictName>),
 }
 
 impl<'de> Deserialize<'de> for VerdictSpec {

@@ -68,6 +68,11 @@ impl WrittenExpected {
         }
     }
 
+    /// Whether the request is to arrive somewhere, and no answer to come back.
+    fn is_no_answer(&self) -> bool {
+        matches!(self, WrittenExpected::Plain(expected) if expected.is_no_answer())
+    }
+
     /// Whether it is expected to connect, with a backend at least.
     fn connects(&self) -> bool {
         match self {
@@ -189,7 +194,7 @@ impl Reader<'_> {
                 "write `verdict: reject` (or `deny`) beside it, or leave it out",
             ),
             (
-                spec.sees.as_ref().filter(|_| !connects).map(|it| it.span),
+                spec.sees.as_ref().filter(|_| !connects && !expected.is_no_answer()).map(|it| it.span),
                 "`sees` belongs to a flow that connects",
                 "leave it out: a flow that does not connect is seen by no server",
             ),

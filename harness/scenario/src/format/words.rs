@@ -157,6 +157,35 @@ pub enum VerdictName {
     Reject,
 }
 
+/// What becomes of a flow that one backend of several gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "BackendVerdict")]
+pub enum BackendVerdictName {
+    /// It connects.
+    Allow,
+    /// It is denied, by drop or by reject. Without policy it must connect.
+    Deny,
+    /// It is denied without an answer.
+    Drop,
+    /// It is denied with an answer: a TCP reset or an ICMP error.
+    Reject,
+    /// It arrives, and its answer does not come back.
+    NoAnswer,
+}
+
+impl From<BackendVerdictName> for VerdictWord {
+    fn from(name: BackendVerdictName) -> Self {
+        match name {
+            BackendVerdictName::Allow => VerdictWord::Allow,
+            BackendVerdictName::Deny => VerdictWord::Deny,
+            BackendVerdictName::Drop => VerdictWord::Drop,
+            BackendVerdictName::Reject => VerdictWord::Reject,
+            BackendVerdictName::NoAnswer => VerdictWord::NoAnswer,
+        }
+    }
+}
+
 impl From<VerdictName> for VerdictWord {
     fn from(name: VerdictName) -> Self {
         match name {
@@ -181,7 +210,7 @@ pub enum OutcomeName {
     NameNotFound,
     /// The name server gives no answer.
     NameServerUnreachable,
-    /// It connects, and no application answers.
+    /// It connects, and no application answers; or it arrives, and the answer does not come back.
     NoAnswer,
 }
 

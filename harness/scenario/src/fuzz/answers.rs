@@ -6,7 +6,7 @@ use crate::prediction::{Answer, Answers, Kept, Word};
 use netproof_controlplane::{ChangeError, ControlPlane, Snapshot};
 use netproof_model::Place;
 use netproof_model::topology::ListenPort;
-use netproof_oracle::{Alternative, Hop, PortProtocol, Profile, Server, ServiceStep, Verdict};
+use netproof_oracle::{Alternative, PortProtocol, Profile, Server, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Who listens where.
@@ -37,7 +37,8 @@ pub(super) fn expectations(
             let answer = answers.answer(expectation, &mut then)?;
             // What is denied must connect without policy, and what nobody answers is for the matrix.
             let connects = connects(expectation, &without.fresh(&expectation.request)?, &listens);
-            let lines = lines(expectation, &answer).filter(|_| connects || leads_nowhere(&answer))?;
+            let certain = || leads_nowhere(&answer) || is_unanswered(expectation, &answer, &listens);
+            let lines = lines(expectation, &answer).filter(|_| connects || certain())?;
             kept = then;
             let family = dual.then_some(expectation.family);
             Some(Expected { flow: expectation.flow.to_string(), family, lines })
@@ -79,9 +80,16 @@ fn leads_nowhere(answer: &Answer) -> bool {
 
 /// Whether somebody answers, whichever way the request takes.
 fn connects(expectation: &Expectation, answer: &Answer, listens: &Listens) -> bool {
-    let gets_through = |way: &Alternative| way.server.is_some() && comes_back(way);
+    let comes_back =
+        |way: &Alternative| way.server.is_some() && !matches!(way.verdict, Verdict::NoAnswer { .. });
     answer.unknown_name.is_none()
-        && ways(answer).all(gets_through)
+        && ways(answer).all(comes_back)
+        && servers(expectation, answer).iter().all(|server| is_served(server, listens))
+}
+
+/// Whether somebody gets it and answers, and the answer does not come back, whichever way the request takes.
+fn is_unanswered(expectation: &Expectation, answer: &Answer, listens: &Listens) -> bool {
+    answer.courses.iter().all(|course| course.word == Word::NoAnswer)
         && servers(expectation, answer).iter().all(|server| is_served(server, listens))
 }
 
@@ -102,17 +110,6 @@ fn servers<'a>(expectation: &Expectation, answer: &'a Answer) -> Vec<&'a Server>
     servers
 }
 
-/// Whether the answer passes the node that translated the request. One that the sender asked from elsewhere
-/// (a pod asks another node for a service whose traffic policy is Local) may lead it on as it is, and the answer
-/// goes straight to a sender that does not know who answers; so it does in any cluster.
-fn comes_back(way: &Alternative) -> bool {
-    let translates = |hop: &Hop| matches!(hop.service, Some(ServiceStep::Translate { .. }));
-    match way.hops.iter().position(translates) {
-        Some(first @ 1..) => first + 1 == way.hops.len() || way.hops.iter().any(|hop| hop.source.is_some()),
-        _ => true,
-    }
-}
-
 /// Whether somebody listens there.
 fn is_served(server: &Server, listens: &Listens) -> bool {
     let own = listens.get(&server.place).into_iter().flatten();
@@ -124,7 +121,9 @@ fn is_served(server: &Server, listens: &Listens) -> bool {
 pub(super) fn line(answer: &str) -> Option<String> {
     match answer {
         "allow" | "deny" | "drop" | "reject" => Some(format!("verdict: {answer}")),
-        "unreachable" | "name-not-found" | "name-server-unreachable" => Some(format!("outcome: {answer}")),
+        "unreachable" | "name-not-found" | "name-server-unreachable" | "no-answer" => {
+            Some(format!("outcome: {answer}"))
+        }
         // A verdict for each backend, where it has one whichever way leads to it.
         _ if answer.contains(": ") && !answer.contains("nobody") && !answer.contains('(') => {
             let places: Vec<&str> =

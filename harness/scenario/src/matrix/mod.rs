@@ -123,6 +123,8 @@ pub enum Sign {
     Varies,
     /// No route leads there.
     Unreachable,
+    /// It gets through, and no answer comes back.
+    NoAnswer,
     /// Not asked: nothing of the cluster is between the two.
     NotAsked,
 }
@@ -138,6 +140,7 @@ impl Sign {
             Sign::Open => '?',
             Sign::Varies => '~',
             Sign::Unreachable => 'U',
+            Sign::NoAnswer => 'N',
             Sign::NotAsked => '-',
         }
     }
@@ -152,6 +155,7 @@ impl Sign {
             Sign::Open => "left open by the API",
             Sign::Varies => "depends on the backend",
             Sign::Unreachable => "no route",
+            Sign::NoAnswer => "arrives, and no answer comes back",
             Sign::NotAsked => "outside the cluster",
         }
     }
@@ -166,6 +170,8 @@ pub struct Counts {
     pub denied: usize,
     /// To which no route leads.
     pub unreachable: usize,
+    /// That get through, and no answer comes back.
+    pub unanswered: usize,
     /// Left open by the API, or dependent on the backend.
     pub open: usize,
     /// Whose packets did otherwise.
@@ -181,6 +187,7 @@ impl Matrix {
                 Sign::Allow => counts.allowed += 1,
                 Sign::Deny | Sign::Drop | Sign::Reject => counts.denied += 1,
                 Sign::Unreachable => counts.unreachable += 1,
+                Sign::NoAnswer => counts.unanswered += 1,
                 Sign::Open | Sign::Varies => counts.open += 1,
                 Sign::NotAsked => {}
             }
@@ -374,6 +381,7 @@ fn asked(snapshot: &Snapshot, answers: &Answers<'_>, flow: &Flow) -> Cell {
             }
             Word::Deny(_) => (Sign::Drop, Switches::default()),
             Word::Open(switches) => (Sign::Open, *switches),
+            Word::NoAnswer => (Sign::NoAnswer, Switches::default()),
             Word::Unreachable | Word::NameNotFound | Word::NameServerUnreachable => {
                 (Sign::Unreachable, Switches::default())
             }

@@ -108,6 +108,7 @@ fn expectation(snapshot: &Snapshot, plan: &Plan, step: &str, flow: Flow, cell: &
         Sign::Drop => Expected::Drop,
         Sign::Reject => Expected::Reject,
         Sign::Unreachable => Expected::Outcome(OutcomeWord::Unreachable),
+        Sign::NoAnswer => Expected::Outcome(OutcomeWord::NoAnswer),
         Sign::Open | Sign::Varies => Expected::Observe,
         Sign::NotAsked => return None,
     };

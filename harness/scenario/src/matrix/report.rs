@@ -61,6 +61,8 @@ pub struct CountsReport {
     pub denied: usize,
     /// To which no route leads.
     pub unreachable: usize,
+    /// That get through, and no answer comes back.
+    pub unanswered: usize,
     /// Left open by the API, or dependent on the backend.
     pub open: usize,
     /// Whose packets did otherwise; null where none were sent.
@@ -108,6 +110,8 @@ pub enum Word {
     Varies,
     /// No route leads there.
     Unreachable,
+    /// It gets through, and no answer comes back.
+    NoAnswer,
     /// Not asked: nothing of the cluster is between the two.
     NotAsked,
 }
@@ -146,6 +150,7 @@ impl From<Sign> for Word {
             Sign::Open => Word::Either,
             Sign::Varies => Word::Varies,
             Sign::Unreachable => Word::Unreachable,
+            Sign::NoAnswer => Word::NoAnswer,
             Sign::NotAsked => Word::NotAsked,
         }
     }
@@ -175,6 +180,7 @@ impl Report {
                 allowed: counts.allowed,
                 denied: counts.denied,
                 unreachable: counts.unreachable,
+                unanswered: counts.unanswered,
                 open: counts.open,
                 differ: probed.then_some(counts.differ),
             },

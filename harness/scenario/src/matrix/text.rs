@@ -186,6 +186,9 @@ fn sums(text: &mut String, matrix: &Matrix) {
     if counts.unreachable > 0 {
         cells.push(format!("{} without a route", counts.unreachable));
     }
+    if counts.unanswered > 0 {
+        cells.push(format!("{} without an answer", counts.unanswered));
+    }
     if counts.open > 0 {
         cells.push(format!("{} open", counts.open));
     }

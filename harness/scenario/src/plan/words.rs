@@ -14,12 +14,14 @@ pub enum VerdictWord {
     Drop,
     /// It is rejected.
     Reject,
+    /// It gets through, and no answer comes back.
+    NoAnswer,
 }
 
 impl VerdictWord {
     /// Whether it is one of the denials.
     pub fn is_denial(self) -> bool {
-        self != VerdictWord::Allow
+        matches!(self, VerdictWord::Deny | VerdictWord::Drop | VerdictWord::Reject)
     }
 }
 
@@ -30,6 +32,7 @@ impl fmt::Display for VerdictWord {
             VerdictWord::Deny => "deny",
             VerdictWord::Drop => "drop",
             VerdictWord::Reject => "reject",
+            VerdictWord::NoAnswer => "no-answer",
         })
     }
 }
@@ -55,7 +58,8 @@ pub enum OutcomeWord {
     NameNotFound,
     /// The name server gave no answer.
     NameServerUnreachable,
-    /// Connected, and no (or no proper) application answer came.
+    /// Connected, and no (or no proper) application answer came; or the request arrived, and its answer did not
+    /// come back.
     NoAnswer,
 }
 
@@ -76,7 +80,7 @@ impl OutcomeWord {
             OutcomeWord::Unreachable => outcome == Outcome::Unreachable,
             OutcomeWord::NameNotFound => outcome == Outcome::NameNotFound,
             OutcomeWord::NameServerUnreachable => outcome == Outcome::NameServerUnreachable,
-            OutcomeWord::NoAnswer => outcome == Outcome::NoAnswer,
+            OutcomeWord::NoAnswer => matches!(outcome, Outcome::NoAnswer | Outcome::ReplyLost),
         }
     }
 }

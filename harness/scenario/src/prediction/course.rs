@@ -28,6 +28,8 @@ pub enum Word {
     Open(Switches),
     /// No route leads there.
     Unreachable,
+    /// The request gets through, and its answer does not come back to the client.
+    NoAnswer,
     /// The name server knows no such name.
     NameNotFound,
     /// No query reaches the name server.
@@ -65,8 +67,9 @@ impl Word {
             (Expected::Drop, Word::Deny(denial)) => denial.action().is_none_or(|it| it == Action::Drop),
             (Expected::Reject, Word::Deny(denial)) => denial.action().is_none_or(|it| it == Action::Reject),
             (Expected::Outcome(outcome), word) => match outcome {
-                // It gets to a place where nobody answers.
-                OutcomeWord::Refused | OutcomeWord::NoAnswer => *word == Word::Allow,
+                OutcomeWord::Refused => *word == Word::Allow,
+                // It gets to a place where nobody answers, or the answer goes elsewhere.
+                OutcomeWord::NoAnswer => matches!(word, Word::Allow | Word::NoAnswer),
                 OutcomeWord::Unreachable => *word == Word::Unreachable,
                 OutcomeWord::NameNotFound => *word == Word::NameNotFound,
                 OutcomeWord::NameServerUnreachable => *word == Word::NameServerUnreachable,
@@ -87,6 +90,7 @@ impl Word {
                 _ => matches!(observed, "drop" | "reject"),
             },
             Word::Unreachable => outcome == Outcome::Unreachable,
+            Word::NoAnswer => outcome == Outcome::ReplyLost,
             Word::NameNotFound => outcome == Outcome::NameNotFound,
             Word::NameServerUnreachable => outcome == Outcome::NameServerUnreachable,
         }
@@ -100,6 +104,7 @@ impl From<&Verdict> for Word {
             Verdict::Deny(denial) => Word::Deny(denial.clone()),
             Verdict::Either(switches) => Word::Open(*switches),
             Verdict::Unreachable => Word::Unreachable,
+            Verdict::NoAnswer { .. } => Word::NoAnswer,
         }
     }
 }
@@ -117,6 +122,7 @@ impl fmt::Display for Word {
             Word::Deny(Denial::Policy { .. }) => f.write_str("deny"),
             Word::Open(switches) => write!(f, "either ({switches})"),
             Word::Unreachable => OutcomeWord::Unreachable.fmt(f),
+            Word::NoAnswer => OutcomeWord::NoAnswer.fmt(f),
             Word::NameNotFound => OutcomeWord::NameNotFound.fmt(f),
             Word::NameServerUnreachable => OutcomeWord::NameServerUnreachable.fmt(f),
         }

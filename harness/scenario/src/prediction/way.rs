@@ -54,7 +54,7 @@ fn decider(way: &Alternative, expectation: &Expectation) -> Option<String> {
         Verdict::Deny(Denial::Service { .. }) => {
             (*wanted == DecidedBy::Service, DecidedBy::Service.to_string())
         }
-        Verdict::Allow | Verdict::Either(_) | Verdict::Unreachable => return None,
+        Verdict::Allow | Verdict::Either(_) | Verdict::Unreachable | Verdict::NoAnswer { .. } => return None,
     };
     (!fits).then(|| format!("expected to be decided by {wanted}, the API says by {by}"))
 }
@@ -105,7 +105,7 @@ fn seen_by_policy(way: &Alternative, expectation: &Expectation, snapshot: &Snaps
 fn decided_on(way: &Alternative) -> Option<Packet> {
     match &way.verdict {
         Verdict::Deny(Denial::Policy { .. }) => Some(way.denied_by()?.packet),
-        Verdict::Allow => {
+        Verdict::Allow | Verdict::NoAnswer { .. } => {
             let last = way.hops.iter().rfind(|hop| matches!(hop.place, Place::Node(_)))?;
             Some(last.seen)
         }
@@ -115,7 +115,8 @@ fn decided_on(way: &Alternative) -> Option<Packet> {
 
 fn seen_by_server(way: &Alternative, expectation: &Expectation, snapshot: &Snapshot) -> Option<String> {
     let wanted = expectation.sees.as_ref()?;
-    let server = way.server.as_ref().filter(|_| way.verdict == Verdict::Allow)?;
+    let server =
+        way.server.as_ref().filter(|_| matches!(way.verdict, Verdict::Allow | Verdict::NoAnswer { .. }))?;
     let seen = server.packet.source;
     (!covers(wanted, seen, snapshot)).then(|| {
         format!("expected the server to see {wanted}, the API says {}", address_name(seen, snapshot))

@@ -6,13 +6,28 @@ use super::tries::Try;
 use crate::plan::{Expectation, Expected};
 use crate::prediction::Answer;
 use netproof_controlplane::Snapshot;
-use netproof_model::Place;
 use netproof_model::event::Status;
+use netproof_model::{Outcome, Place};
 
 /// Whether one try went as the API says.
 pub(super) fn of_try(answer: &Answer, one: &Try<'_>) -> bool {
     let outcome = one.observation.outcome;
     answer.agrees(one.backend.as_ref(), outcome, observed_word(outcome, &one.denials))
+}
+
+/// That an answer is lost, and nothing logged it, is no trouble of the machine where the API says just that.
+pub(super) fn expect_loss(
+    answer: &Answer,
+    expected: &Expected,
+    backend: Option<&Place>,
+    outcome: Outcome,
+    judgement: &mut Judgement,
+) {
+    let is_so = outcome == Outcome::ReplyLost && answer.agrees(backend, outcome, &judgement.observed);
+    if is_so && judgement.status == Status::Errored && answer.open(backend).is_none() {
+        judgement.status = Status::Failed;
+        judgement.messages = vec![judge::mismatch(expected, &judgement.observed)];
+    }
 }
 
 /// Where the API leaves the verdict on a try open, that is no failure, whatever the scenario expects of it, unless it
@@ -96,7 +111,7 @@ mod tests {
     use super::super::judge::tests::{expectation, snapshot};
     use super::*;
     use crate::prediction::{Course, Word};
-    use netproof_model::{Action, Outcome};
+    use netproof_model::Action;
     use netproof_oracle::{Denial, Switch, Switches};
 
     /// A course whose server, if it gets through, answers.

@@ -69,8 +69,10 @@ impl Walk<'_> {
                     let mut judgement =
                         judge::judge(expectation, &expected, observation, &denials, &snapshot);
                     if let Some(answer) = answer {
+                        let (backend, outcome) = (backend.as_ref(), observation.outcome);
+                        agreement::expect_loss(answer, &expected, backend, outcome, &mut judgement);
                         let is_meant = self.plan.profile.is_some();
-                        agreement::leave_open(answer, backend.as_ref(), &expected, is_meant, &mut judgement);
+                        agreement::leave_open(answer, backend, &expected, is_meant, &mut judgement);
                     }
                     judgement
                 }

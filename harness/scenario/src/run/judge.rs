@@ -56,7 +56,9 @@ pub(crate) fn judge(
     let observed = observed_word(outcome, denials).to_owned();
     // What is so without policy, too, needs no rule that explains it.
     let is_baseline = expectation.baseline.as_ref().is_some_and(|baseline| baseline.outcome.is(outcome));
-    if let Some(message) = unexplained(outcome, denials).filter(|_| !is_baseline) {
+    // So is an answer that is not to come back: that it was sent, and got lost, is what is expected.
+    let is_unanswered = expected.is_no_answer() && outcome == Outcome::ReplyLost;
+    if let Some(message) = unexplained(outcome, denials).filter(|_| !is_baseline && !is_unanswered) {
         // A source that the server saw is known to be wrong, whatever became of the answer.
         let wrong = observation.seen_source.and_then(|_| wrong_source(expectation, observation, snapshot));
         let status = if wrong.is_some() { Status::Failed } else { Status::Errored };

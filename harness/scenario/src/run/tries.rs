@@ -53,14 +53,15 @@ pub(super) fn missing_backends<'a>(
     named_backends(expectation).difference(&reached).map(ToString::to_string).collect()
 }
 
-/// Which backend a try reached: who answered, or to whom the packet that a policy denied was addressed.
+/// Which backend a try reached: who answered, if only into the void, or to whom the packet that a policy denied was
+/// addressed.
 pub(super) fn backend(
     expectation: &Expectation,
     observation: &Observation,
     denials: &[Denial],
     snapshot: &Snapshot,
 ) -> Option<Place> {
-    if observation.outcome == Outcome::Connected {
+    if matches!(observation.outcome, Outcome::Connected | Outcome::ReplyLost) {
         return observation.served_by.clone();
     }
     let denial = denials.first().filter(|denial| denial.decision.is_policy())?;

@@ -8,10 +8,11 @@ use super::states::{self, State, chosen};
 use super::tries::tries;
 use super::world::{HarnessError, World, policies};
 use super::{ProxyChoice, ProxyMode, RunOptions, stream};
-use crate::plan::{Expectation, Plan, Request, RequestPort, RequestTarget, Step};
+use crate::plan::{Expectation, OutcomeWord, Plan, Request, RequestPort, RequestTarget, Step};
 use crate::prediction::{Answers, Kept};
 use netproof_controlplane::Change;
 use netproof_model::event::{Counts, Event, Status};
+use netproof_model::flow::FlowProtocol;
 use netproof_model::{Family, Observation};
 use netproof_oracle::Profile;
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
@@ -278,13 +279,27 @@ impl<'a> Walk<'a> {
 /// The probe of an expectation in the run itself.
 pub(super) fn run_request(expectation: &Expectation) -> ProbeRequest {
     let denial = expectation.expected.is_denial() || expectation.expects_denial_by_policy();
-    let patience = if denial { Patience::Settle } else { Patience::ForAnswer };
+    let patience = if denial || is_unanswered(expectation) { Patience::Settle } else { Patience::ForAnswer };
     request(expectation, patience)
 }
 
-/// The probe of an expectation where no policy is in force: an answer is expected.
+/// The probe of an expectation where no policy is in force: an answer is expected, unless just that is what is
+/// not to come.
 pub(super) fn rehearsal_request(expectation: &Expectation) -> ProbeRequest {
-    request(expectation, Patience::ForAnswer)
+    let baseline = expectation.baseline.as_ref().is_some_and(|it| it.outcome == OutcomeWord::NoAnswer);
+    let unanswered = is_unanswered(expectation) || (baseline && is_by_itself(expectation));
+    request(expectation, if unanswered { Patience::Settle } else { Patience::ForAnswer })
+}
+
+/// Whether the request is to arrive and its answer to get lost, which nothing tells of.
+fn is_unanswered(expectation: &Expectation) -> bool {
+    expectation.expected.is_no_answer() && is_by_itself(expectation)
+}
+
+/// Whether the first packet is answered by the network stack itself. An application takes its time.
+fn is_by_itself(expectation: &Expectation) -> bool {
+    let by_application = |protocol| matches!(protocol, FlowProtocol::Http | FlowProtocol::Dns);
+    !matches!(expectation.request.port, RequestPort::Port { protocol, .. } if by_application(protocol))
 }
 
 fn request(expectation: &Expectation, patience: Patience) -> ProbeRequest {

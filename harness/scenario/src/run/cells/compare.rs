@@ -88,7 +88,10 @@ impl Predicted {
             return Comparison::Agrees;
         }
         let outcome = observation.outcome;
-        if let Some(why) = unexplained(outcome, denials) {
+        // That nothing comes back is what the API says.
+        let is_unanswered =
+            outcome == Outcome::ReplyLost && courses.iter().any(|course| course.word == Word::NoAnswer);
+        if let Some(why) = unexplained(outcome, denials).filter(|_| !is_unanswered) {
             return match courses.iter().any(|course| is_open(&course.word)) {
                 true => Comparison::Agrees,
                 false => Comparison::Unexplained(why),
@@ -115,7 +118,7 @@ impl Predicted {
 
     /// Who answered or refused, or to whom the packet that policy denied was addressed.
     fn reached(&self, observation: &Observation, denials: &[Denied], snapshot: &Snapshot) -> Option<Place> {
-        if matches!(observation.outcome, Outcome::Connected | Outcome::Refused) {
+        if matches!(observation.outcome, Outcome::Connected | Outcome::Refused | Outcome::ReplyLost) {
             return observation.served_by.clone();
         }
         // With one course there is nobody else whom it could have met.
