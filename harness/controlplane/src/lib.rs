@@ -26,4 +26,4 @@ pub use control_plane::ControlPlane;
 pub use endpoints::{SERVICE_NAME_LABEL, ZONE_LABEL};
 pub use nodes::GATEWAY_OFFSET;
 pub use scheduler::Unschedulable;
-pub use snapshot::{Snapshot, host_interface, is_another_pod, router_interface};
+pub use snapshot::{Contested, Snapshot, host_interface, is_another_pod, router_interface};

@@ -1,10 +1,11 @@
 //! The completed objects of a cluster at one generation.
 
 use crate::well_known;
+use netproof_api::core::TransportProtocol;
 use netproof_api::{EndpointSlice, Namespace, NetworkPolicy, Node, Pod, Service};
 use netproof_model::topology::{ExternalHost, ListenPort};
 use netproof_model::{Family, NamespacedName, Place, Topology};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -31,6 +32,21 @@ pub struct Snapshot {
     pub externals: BTreeMap<String, Arc<ExternalHost>>,
     /// On which ports a pod listens where that is not its declared container ports.
     pub listens: BTreeMap<NamespacedName, Vec<ListenPort>>,
+}
+
+/// A port that two services have at one address outside the cluster. The first of them by name has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Contested {
+    /// The service that has nothing of it.
+    pub service: NamespacedName,
+    /// The one that has it.
+    pub by: NamespacedName,
+    /// The address.
+    pub address: IpAddr,
+    /// The protocol.
+    pub protocol: TransportProtocol,
+    /// The port.
+    pub port: u16,
 }
 
 /// Whether a pod is not the one of the same name that was there before: it has another node, or other addresses than
@@ -77,6 +93,27 @@ impl Snapshot {
                 || service.external_ips.contains(&address)
                 || service.load_balancer_ingress.iter().any(|entry| entry.ip == address)
         })
+    }
+
+    /// The ports that a service has at an external IP or a load balancer's address, and an earlier one as well.
+    pub fn contested(&self) -> Vec<Contested> {
+        let mut owners: HashMap<(IpAddr, TransportProtocol, u16), &NamespacedName> = HashMap::new();
+        let mut contested = Vec::new();
+        for (name, service) in &self.services {
+            let balanced = service.load_balancer_ingress.iter().map(|entry| entry.ip);
+            let addresses: BTreeSet<IpAddr> = service.external_ips.iter().copied().chain(balanced).collect();
+            for (address, port) in
+                addresses.iter().flat_map(|it| service.ports.iter().map(move |port| (it, port)))
+            {
+                let (address, protocol, port) = (*address, port.protocol, port.port);
+                let by = *owners.entry((address, protocol, port)).or_insert(name);
+                if by != name {
+                    let (service, by) = (name.clone(), by.clone());
+                    contested.push(Contested { service, by, address, protocol, port });
+                }
+            }
+        }
+        contested
     }
 
     /// The address of a place in one family, the one that others use first.

@@ -1,7 +1,7 @@
-//! Warnings about selectors that matched nothing, at the places where they are written.
+//! Warnings about what has no effect in any step, at the places where it is written.
 
 use super::document::Problems;
-use super::lint::Lint;
+use super::lint::{Lint, Why};
 use super::objects::Placed;
 use super::walk::Scenario;
 use netproof_api::Diagnostic;
@@ -12,7 +12,7 @@ use netproof_controlplane::{Change, ObjectRef};
 use std::sync::Arc;
 
 impl Scenario {
-    /// Warns of selectors that matched nothing in any step.
+    /// Warns of what had no effect in any step.
     pub fn lint(&self, lint: Lint, problems: &mut Problems) {
         for object in &self.matches_nothing {
             if !lint.knows(&object.value) {
@@ -24,12 +24,22 @@ impl Scenario {
             }
         }
         for finding in lint.finish() {
-            if self.matches_nothing.iter().any(|silenced| silenced.value == finding.object) {
+            let silenced = self.matches_nothing.iter().any(|silenced| silenced.value == finding.object);
+            if silenced && !matches!(finding.why, Why::Contested(_)) {
                 continue;
             }
-            let message =
-                format!("{} of {} matches no {} in any step", finding.path, finding.object, finding.what);
-            let help = format!("correct it, or say that it is meant: `matchesNothing: [{}]`", finding.object);
+            let message = finding.message(" in any step");
+            let help = match finding.why {
+                Why::MatchesNothing(_) => {
+                    format!("correct it, or say that it is meant: `matchesNothing: [{}]`", finding.object)
+                }
+                Why::MatchesHostNetworkOnly(_) => format!(
+                    "{}; or say that it is meant: `matchesNothing: [{}]`",
+                    finding.help(),
+                    finding.object
+                ),
+                Why::Contested(_) => finding.help().to_owned(),
+            };
             let warning = match self.written(&finding.object) {
                 Some(placed) => {
                     Diagnostic::warning(message).at(&placed.source, self.field(placed, &finding.path))

@@ -289,7 +289,7 @@ fn plan(
     })
 }
 
-/// Warns of selectors that match nothing.
+/// Warns of what has no effect.
 fn warn(snapshot: &Snapshot, placed: &[Placed], problems: &mut Problems) {
     let mut lint = Lint::default();
     lint.step(snapshot);
@@ -303,9 +303,7 @@ fn warn(snapshot: &Snapshot, placed: &[Placed], problems: &mut Problems) {
             }
             _ => false,
         });
-        let message = format!("{} of {} matches no {}", finding.path, finding.object, finding.what);
-        let help = "correct it, or add what it is to match";
-        let warning = Diagnostic::warning(message).help(help);
+        let warning = Diagnostic::warning(finding.message("")).help(finding.help());
         problems.push(match written {
             Some(placed) => warning.at(&placed.source, Span::new(placed.span.start, placed.span.start)),
             None => warning,
