@@ -20,9 +20,9 @@ pub(crate) use render::{disjoint, part_of};
 use crate::agents::Agents;
 use crate::conntrack::{UdpServices, delete_stale};
 use crate::identities::Numbers;
-use crate::nft::{Report, Ruleset};
+use crate::nft::{Element, Report, Ruleset};
 use crate::{EnforcerError, NodeHandle, Options, Proxy, ProxyOptions};
-use base::HAIRPINS;
+use base::{FIREWALL_IPS, HAIRPINS, NO_ENDPOINT_SERVICES, SERVICE_IPS};
 use choice::hairpin;
 use gathered::{Change, Gathered};
 use health::{HealthServer, health_checks};
@@ -186,19 +186,28 @@ fn recount(endpoints: &mut Endpoints, gone: &mut Rendered, come: &mut Rendered) 
     }
 }
 
-/// Whether `come` claims what is in force for somebody else than `gone`.
+/// Whether `come` claims what is in force for somebody else than `gone`. A port of a service stands in another
+/// map while it has no endpoints.
 fn collides(held: &Ruleset, gone: &Ruleset, come: &Ruleset) -> bool {
     come.tables.iter().any(|(id, table)| {
         table.sets.iter().any(|(name, set)| {
-            let held = held.tables.get(id).and_then(|table| table.sets.get(name));
-            let own = gone.tables.get(id).and_then(|table| table.sets.get(name));
-            set.elements.keys().any(|key| {
-                held.is_some_and(|held| held.elements.contains_key(key))
-                    && !own.is_some_and(|own| own.elements.contains_key(key))
-            })
+            let maps = match name.as_str() {
+                SERVICE_IPS | NO_ENDPOINT_SERVICES | FIREWALL_IPS => &OF_SERVICE_PORTS[..],
+                name => &[name],
+            };
+            let has = |ruleset: &Ruleset, key: &Element| {
+                let sets = ruleset.tables.get(id).map(|table| &table.sets);
+                sets.is_some_and(|sets| {
+                    maps.iter().any(|map| sets.get(*map).is_some_and(|set| set.elements.contains_key(key)))
+                })
+            };
+            set.elements.keys().any(|key| has(held, key) && !has(gone, key))
         })
     })
 }
+
+/// The maps of address, protocol and port.
+const OF_SERVICE_PORTS: [&str; 3] = [SERVICE_IPS, NO_ENDPOINT_SERVICES, FIREWALL_IPS];
 
 /// Deletes what conntrack remembers of UDP services' endpoints that are gone.
 fn clean_conntrack(

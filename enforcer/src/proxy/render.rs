@@ -25,8 +25,8 @@ use crate::options::{ProxyMode, ProxyOptions};
 use crate::program::{Range, union};
 use ipnet::IpNet;
 use netproof_api::core::TrafficPolicy;
-use netproof_model::{Action, Decision, Family, Identity, NamespacedName, Topology};
-use std::collections::BTreeMap;
+use netproof_model::{Action, Decision, Family, Identity, NamespacedName, Protocol, Topology};
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The table of a family's services.
@@ -90,6 +90,9 @@ fn draw<'s>(
         }
     }
     let mut rendered = Rendered::default();
+    for ports in ports.values_mut() {
+        rendered.contested |= leave_to_the_first(ports);
+    }
     for family in families.list() {
         let (source, destination) = match family {
             Family::Ipv4 => (Field::SourceV4, Field::DestinationV4),
@@ -119,6 +122,25 @@ fn draw<'s>(
         rendered.ruleset.tables.insert(table(*family), renderer.table);
     }
     rendered
+}
+
+/// Takes from each service the addresses outside the cluster at which another one before it has the same port.
+/// Whether there were any.
+fn leave_to_the_first(ports: &mut [ServicePort]) -> bool {
+    let mut claimed: HashMap<(IpAddr, Protocol, u16), NamespacedName> = HashMap::new();
+    let mut contested = false;
+    for port in ports {
+        let (protocol, number) = (port.protocol, port.port);
+        for addresses in [&mut port.external_ips, &mut port.load_balancer_ips] {
+            addresses.retain(|address| {
+                let owner =
+                    claimed.entry((*address, protocol, number)).or_insert_with(|| port.service.clone());
+                contested |= *owner != port.service;
+                *owner == port.service
+            });
+        }
+    }
+    contested
 }
 
 /// Writes one family's table.

@@ -1,4 +1,5 @@
-//! The addresses that services have outside the cluster: external IPs, and those of a load balancer.
+//! The addresses that services have outside the cluster: external IPs, and those of a load balancer. Services
+//! may share them, also with a node.
 
 use crate::addresses::{Pool, address, number};
 use crate::change::ChangeError;
@@ -6,12 +7,10 @@ use crate::cluster_ips::family_of;
 use crate::control_plane::Draft;
 use crate::namespaces::check_unicast;
 use crate::nodes;
-use ipnet::IpNet;
+use netproof_api::Service;
 use netproof_api::core::{IpMode, LoadBalancerIngress, ServiceType};
-use netproof_api::{Service, ServicePort};
 use netproof_model::{Family, NamespacedName, Topology};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// What a load balancer gives services their addresses from: its range without the first address.
 pub(crate) fn load_balancer_pool(topology: &Topology, family: Family) -> Pool {
@@ -39,7 +38,7 @@ impl Draft {
         let families: Vec<Family> = service.ip_families.iter().map(|family| family_of(*family)).collect();
         service.external_ips.retain(|address| families.contains(&Family::of(*address)));
         for address in &service.external_ips {
-            self.check_external_ip(name, service, *address)?;
+            self.check_outside(&format!("the external IP {address} of service/{name}"), *address)?;
         }
         if service.service_type != ServiceType::LoadBalancer {
             if let Some(given) = service.load_balancer_ingress.first() {
@@ -60,7 +59,7 @@ impl Draft {
         }
         for entry in previous.map(|old| old.load_balancer_ingress.as_slice()).unwrap_or_default() {
             if !service.load_balancer_ingress.iter().any(|kept| kept.ip == entry.ip) {
-                self.books.load_balancer.get_mut(Family::of(entry.ip)).release(number(entry.ip), name);
+                self.release_load_balancer_address(name, entry.ip);
             }
         }
         Ok(())
@@ -108,80 +107,29 @@ impl Draft {
         })
     }
 
-    /// A given address of the load balancer: outside the cluster, and nobody else's.
+    /// A given address of the load balancer: a node's, or outside the cluster. Services may share one.
     fn claim_load_balancer_address(
         &mut self,
         name: &NamespacedName,
         given: IpAddr,
     ) -> Result<(), ChangeError> {
         let what = format!("the load balancer address {given} of service/{name}");
-        self.check_outside(&what, given, &nodes::ranges(&self.snapshot.topology, Family::of(given)))?;
-        let other = self.other_services(name).find(|(_, other)| other.external_ips.contains(&given));
-        if let Some((other, _)) = other {
-            return Err(ChangeError::new(
-                format!("{given} is an external IP of service/{other}; service/{name} cannot have it too"),
-                "give another address, or none",
-            ));
-        }
+        self.check_outside(&what, given)?;
         let ledger = self.books.load_balancer.get_mut(Family::of(given));
-        if let Some(owner) = ledger.owner(number(given)).filter(|owner| *owner != name) {
-            return Err(ChangeError::new(
-                format!(
-                    "{given} is the load balancer address of service/{owner}; service/{name} cannot have it too"
-                ),
-                format!("delete service/{owner} first, or give another address, or none"),
-            ));
-        }
-        ledger.claim(number(given), name);
-        Ok(())
-    }
-
-    /// An external IP may be a node's, or any address outside the cluster that is nobody else's. Services
-    /// may share one, if their ports differ.
-    fn check_external_ip(
-        &self,
-        name: &NamespacedName,
-        service: &Service,
-        given: IpAddr,
-    ) -> Result<(), ChangeError> {
-        if !self.snapshot.nodes.values().any(|node| node.addresses.contains(&given)) {
-            let what = format!("the external IP {given} of service/{name}");
-            self.check_outside(&what, given, &nodes::all_ranges(&self.snapshot.topology, Family::of(given)))?;
-        }
-        let ledger = self.books.load_balancer.get(Family::of(given));
-        if let Some(owner) = ledger.owner(number(given)).filter(|owner| *owner != name) {
-            return Err(ChangeError::new(
-                format!(
-                    "{given} is the load balancer address of service/{owner}; service/{name} cannot have it too"
-                ),
-                "give another external IP",
-            ));
-        }
-        let with_it = self.other_services(name).filter(|(_, other)| other.external_ips.contains(&given));
-        for (other_name, other) in with_it {
-            let taken = |port: &&ServicePort| {
-                other.ports.iter().any(|taken| (taken.port, taken.protocol) == (port.port, port.protocol))
-            };
-            if let Some(ServicePort { port, protocol, .. }) = service.ports.iter().find(taken) {
-                return Err(ChangeError::new(
-                    format!(
-                        "service/{other_name} has port {port}/{protocol} of the external IP {given}; service/{name} cannot have it too"
-                    ),
-                    "give another external IP, or another port",
-                ));
-            }
+        if ledger.owner(number(given)).is_none() {
+            ledger.claim(number(given), name);
         }
         Ok(())
     }
 
-    /// Refuses what no host could have, what lies in one of the ranges, and an external host's address.
-    fn check_outside(
-        &self,
-        what: &str,
-        given: IpAddr,
-        ranges: &[(&'static str, IpNet)],
-    ) -> Result<(), ChangeError> {
+    /// Refuses what no host could have, what lies in the ranges of the cluster and is no node's, and an external
+    /// host's address.
+    fn check_outside(&self, what: &str, given: IpAddr) -> Result<(), ChangeError> {
         check_unicast("a service", given)?;
+        if self.snapshot.nodes.values().any(|node| node.addresses.contains(&given)) {
+            return Ok(());
+        }
+        let ranges = nodes::ranges(&self.snapshot.topology, Family::of(given));
         if let Some((of, range)) = ranges.iter().find(|(_, range)| range.contains(&given)) {
             return Err(ChangeError::new(
                 format!("{what} is in the cluster's range of {of}, {range}"),
@@ -197,16 +145,23 @@ impl Draft {
         }
     }
 
-    fn other_services(
-        &self,
-        name: &NamespacedName,
-    ) -> impl Iterator<Item = (&NamespacedName, &Arc<Service>)> {
-        self.snapshot.services.iter().filter(move |(other, _)| *other != name)
+    /// Gives up a load balancer's address: to another service that has it, if there is one.
+    fn release_load_balancer_address(&mut self, name: &NamespacedName, given: IpAddr) {
+        let ledger = self.books.load_balancer.get_mut(Family::of(given));
+        if ledger.owner(number(given)) != Some(name) {
+            return;
+        }
+        let has_it = |service: &Service| service.load_balancer_ingress.iter().any(|entry| entry.ip == given);
+        let mut others = self.snapshot.services.iter();
+        match others.find(|(other, service)| *other != name && has_it(service)) {
+            Some((other, _)) => ledger.claim(number(given), other),
+            None => ledger.release(number(given), name),
+        }
     }
 
     pub(crate) fn release_load_balancer_addresses(&mut self, name: &NamespacedName, service: &Service) {
         for entry in &service.load_balancer_ingress {
-            self.books.load_balancer.get_mut(Family::of(entry.ip)).release(number(entry.ip), name);
+            self.release_load_balancer_address(name, entry.ip);
         }
     }
 }

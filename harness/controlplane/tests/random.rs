@@ -149,13 +149,15 @@ fn check(snapshot: &Snapshot) {
         }
     }
     let mut ports: BTreeMap<u16, &NamespacedName> = BTreeMap::new();
+    let mut balanced_at: Vec<IpAddr> = Vec::new();
     for (name, service) in &snapshot.services {
         let kind = service.service_type;
         let families = service.ip_families.len();
         assert_eq!(families == 0, kind == ServiceType::ExternalName, "{name}");
         assert_eq!(service.cluster_ips.len(), if service.headless { 0 } else { families }, "{name}");
         service.cluster_ips.iter().for_each(|address| own(*address, format!("service {name}")));
-        service.load_balancer_ingress.iter().for_each(|entry| own(entry.ip, format!("service {name}")));
+        // Services may share these.
+        balanced_at.extend(service.load_balancer_ingress.iter().map(|entry| entry.ip));
         let balanced = kind == ServiceType::LoadBalancer;
         for family in &service.ip_families {
             let ipv4 = *family == AddressType::IPv4;

@@ -37,6 +37,31 @@ struct ServingNodes<'a> {
     truth: Truth,
 }
 
+impl<'a> ServingNodes<'a> {
+    fn nobody() -> Self {
+        ServingNodes { list: Vec::new(), truth: Truth::Yes }
+    }
+
+    fn has(&self, node: &Node) -> bool {
+        self.list.iter().any(|own| own.metadata.name == node.metadata.name)
+    }
+
+    /// The nodes of either.
+    fn or(mut self, other: ServingNodes<'a>) -> Self {
+        let within = |one: &Self, all: &Self| one.list.iter().all(|node| all.has(node));
+        let settled = self.truth == Truth::Yes && within(&other, &self)
+            || other.truth == Truth::Yes && within(&self, &other);
+        self.truth = if settled { Truth::Yes } else { self.truth.and(other.truth) };
+        let more: Vec<&Node> = other.list.into_iter().filter(|node| !self.has(node)).collect();
+        self.list.extend(more);
+        self.list.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
+        self
+    }
+}
+
+/// A service that has an address of a load balancer, and how.
+type Balanced<'a> = (&'a NamespacedName, &'a Service, IpMode);
+
 /// Follows one flow; every course that it may take becomes an alternative.
 pub(crate) struct Walk<'o, 'a> {
     pub world: &'o World<'a>,
@@ -190,13 +215,17 @@ impl<'a> Walk<'_, 'a> {
     fn at_router(&mut self, journey: Journey) {
         let destination = journey.packet.destination;
         let topology = &self.world.snapshot.topology;
-        let balanced = topology.load_balancer.as_ref().zip(self.load_balanced(destination));
-        if let Some((balancer, (name, service, mode))) = balanced {
-            let nodes = self.balancer_nodes(balancer, name, service);
-            return match mode {
-                IpMode::VIP => self.over_nodes(journey, nodes),
-                IpMode::Proxy => self.through_balancer(journey, service, nodes),
-            };
+        let balanced = self.load_balanced(destination);
+        if let (Some(balancer), false) = (&topology.load_balancer, balanced.is_empty()) {
+            // The address is the load balancer's own as soon as one service has it so.
+            if balanced.iter().any(|(.., mode)| *mode == IpMode::Proxy) {
+                return self.through_balancer(journey, balancer, &balanced);
+            }
+            // The route is the address's, whatever port is asked for.
+            let nodes =
+                balanced.iter().map(|(name, service, _)| self.balancer_nodes(balancer, name, service));
+            let nodes = nodes.reduce(ServingNodes::or).unwrap_or_else(ServingNodes::nobody);
+            return self.over_nodes(journey, nodes);
         }
         let nodes = self.advertising_nodes(destination);
         self.over_nodes(journey, nodes);
@@ -212,12 +241,14 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
-    /// The service of type LoadBalancer that has the address.
-    fn load_balanced(&self, address: IpAddr) -> Option<(&'a NamespacedName, &'a Service, IpMode)> {
-        self.world.snapshot.services.iter().find_map(|(name, service)| {
+    /// The services of type LoadBalancer that have the address, by name.
+    fn load_balanced(&self, address: IpAddr) -> Vec<Balanced<'a>> {
+        let services = self.world.snapshot.services.iter();
+        let found = services.filter_map(|(name, service)| {
             let ingress = service.load_balancer_ingress.iter().find(|ingress| ingress.ip == address)?;
             Some((name, service.as_ref(), ingress.ip_mode))
-        })
+        });
+        found.collect()
     }
 
     /// The nodes that the load balancer sends to: its own, as far as their health check lets it.
@@ -258,21 +289,23 @@ impl<'a> Walk<'_, 'a> {
         serving
     }
 
-    /// A load balancer of mode Proxy speaks to a node's port, and by its own address.
-    fn through_balancer(&mut self, mut journey: Journey, service: &Service, nodes: ServingNodes<'a>) {
-        journey.truth = journey.truth.and(nodes.truth);
+    /// A load balancer of mode Proxy speaks to a node's port, and by its own address. Of several services with
+    /// the port the first by name that a node serves has it.
+    fn through_balancer(&mut self, mut journey: Journey, balancer: &LoadBalancer, all: &[Balanced<'a>]) {
         let received = journey.packet;
         let family = Family::of(received.destination);
-        let node_port = service
-            .ports
-            .iter()
-            .find(|port| received.port == (PortProtocol::Port { number: port.port, protocol: port.protocol }))
-            .and_then(|port| port.node_port);
-        let (Some(node_port), Some(source), false) =
-            (node_port, self.router_address(family), nodes.list.is_empty())
-        else {
+        let found = all.iter().filter(|(.., mode)| *mode == IpMode::Proxy).find_map(|(name, service, _)| {
+            let mut ports = service.ports.iter();
+            let port = ports.find(|port| {
+                received.port == (PortProtocol::Port { number: port.port, protocol: port.protocol })
+            });
+            let nodes = self.balancer_nodes(balancer, name, service);
+            Some((port?.node_port?, nodes)).filter(|(_, nodes)| !nodes.list.is_empty())
+        });
+        let (Some((node_port, nodes)), Some(source)) = (found, self.router_address(family)) else {
             return self.unreachable(journey);
         };
+        journey.truth = journey.truth.and(nodes.truth);
         for node in nodes.list {
             let Some(address) = node.addresses.iter().copied().find(|address| Family::of(*address) == family)
             else {
@@ -303,7 +336,7 @@ impl<'a> Walk<'_, 'a> {
     fn advertising_nodes(&self, address: IpAddr) -> ServingNodes<'a> {
         let topology = &self.world.snapshot.topology;
         let advertised = |what| topology.advertised.contains(&what);
-        let nobody = || ServingNodes { list: Vec::new(), truth: Truth::Yes };
+        let nobody = ServingNodes::nobody;
         let all = || ServingNodes {
             list: self.world.snapshot.nodes.values().map(AsRef::as_ref).collect(),
             truth: Truth::Yes,
@@ -318,12 +351,13 @@ impl<'a> Walk<'_, 'a> {
             return own.filter(|nodes| !nodes.list.is_empty()).unwrap_or_else(all);
         }
         let snapshot = self.world.snapshot;
-        let found = snapshot.services.iter().find(|(_, service)| {
+        let found = snapshot.services.iter().filter(|(_, service)| {
             advertised(ServiceAddresses::ExternalIps) && service.external_ips.contains(&address)
                 || advertised(ServiceAddresses::LoadBalancerIps)
                     && service.load_balancer_ingress.iter().any(|ingress| ingress.ip == address)
         });
-        found.map_or_else(nobody, |(name, service)| serving((name, service.as_ref())))
+        let nodes = found.map(|(name, service)| serving((name, service.as_ref())));
+        nodes.reduce(ServingNodes::or).unwrap_or_else(nobody)
     }
 
     fn served(&mut self, journey: Journey, place: Place) {

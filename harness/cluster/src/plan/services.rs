@@ -93,9 +93,10 @@ impl<'a> Router<'a> {
         for ingress in &service.load_balancer_ingress {
             let mut nodes = taking(self, ingress.ip);
             match (&self.snapshot.topology.load_balancer, ingress.ip_mode) {
-                (Some(_), IpMode::Proxy) => {
+                (Some(_), IpMode::Proxy) if !self.is_of_a_node(ingress.ip) => {
                     self.local.insert(IpNet::from(ingress.ip));
                 }
+                (Some(_), IpMode::Proxy) => {}
                 (Some(balancer), IpMode::VIP) => {
                     if !balancer.nodes.is_empty() {
                         nodes.retain(|node| balancer.nodes.iter().any(|of| of == node));
@@ -116,9 +117,15 @@ impl<'a> Router<'a> {
     }
 
     fn lead(&mut self, address: IpAddr, nodes: BTreeSet<&'a str>) {
-        if self.snapshot.topology.family.contains(Family::of(address)) && !nodes.is_empty() {
+        let led = self.snapshot.topology.family.contains(Family::of(address)) && !self.is_of_a_node(address);
+        if led && !nodes.is_empty() {
             self.takers.entry(IpNet::from(address)).or_default().extend(nodes);
         }
+    }
+
+    /// Whether it is a node's own address, which leads to that node whoever else has it.
+    fn is_of_a_node(&self, address: IpAddr) -> bool {
+        self.snapshot.nodes.values().any(|node| node.has_address(address))
     }
 
     fn all_nodes(&self) -> BTreeSet<&'a str> {

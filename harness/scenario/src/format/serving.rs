@@ -78,10 +78,20 @@ pub fn address(snapshot: &Snapshot, address: IpAddr, source: &Place) -> Target {
     };
     let mut target = match owner {
         Some(found) => place(snapshot, &found),
-        None => match snapshot.services.values().find(|service| has_address(service, address)) {
-            Some(found) => service(snapshot, found),
-            None => Target { addresses: Vec::new(), ports: Vec::new(), answers_echo: false },
-        },
+        None => {
+            // Several may share it. Of those that have one port there the first by name has it.
+            let mut ports: Vec<Port> = Vec::new();
+            for found in snapshot.services.values().filter(|service| has_address(service, address)) {
+                let others = service(snapshot, found).ports.into_iter();
+                let same = |port: &Port, other: &Port| {
+                    (port.number, port.protocol) == (other.number, other.protocol)
+                };
+                let free: Vec<Port> =
+                    others.filter(|other| !ports.iter().any(|port| same(port, other))).collect();
+                ports.extend(free);
+            }
+            Target { addresses: Vec::new(), ports, answers_echo: false }
+        }
     };
     target.addresses = vec![address];
     target
