@@ -55,8 +55,9 @@ impl Reader<'_> {
                 self.expect(expect, &mut all);
             }
         }
+        let mut tables = matrix::Tables::default();
         for table in step.matrix.iter().flat_map(|tables| &tables.0) {
-            self.matrix(table, &mut all);
+            self.matrix(table, &mut tables, &mut all);
         }
         all
     }
@@ -207,12 +208,12 @@ impl Reader<'_> {
         }
     }
 
-    fn matrix(&mut self, table: &Node, all: &mut Vec<Written>) {
+    fn matrix(&mut self, table: &Node, tables: &mut matrix::Tables, all: &mut Vec<Written>) {
         let Some(text) = table.as_str() else {
             let message = format!("a table is wanted here, not {}", table.describe());
             return self.report(table.span, message, "write the table as a block of text, `matrix: |`");
         };
-        match matrix::parse(text, self.namespace) {
+        match tables.read(text, self.namespace) {
             Ok(cells) => all.extend(cells.into_iter().map(|cell| {
                 let span = |range: Range<usize>| self.document.part(table, range.start, range.len());
                 Written {

@@ -1,9 +1,11 @@
-//! The text of a matrix: a table of flows as people draw it.
+//! The text of a matrix: tables of flows as people draw them, and as `netproof matrix` prints them.
 //!
-//! Syntax only. Offsets are bytes into the text; names are resolved elsewhere.
+//! Syntax only. Offsets are bytes into the text; names are resolved elsewhere. A line that begins with a port begins
+//! a table; a line that names a family is the heading of those that follow.
 
 use super::refs;
 use crate::plan::{Expected, OutcomeWord};
+use netproof_model::Family;
 use netproof_model::flow::{Destination, Flow, FlowError, FlowPort, Source, parse_destination, parse_port};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -33,6 +35,7 @@ pub struct MatrixError {
 }
 
 const SIGNS: &str = "the signs are `.` allow, `X` deny, `D` drop, `R` reject, `r` refused, `N` no answer, \
+    `U` unreachable, \
     `-` not tried, `?` tried and not judged";
 
 /// A word of a line and its offset in the whole text.
@@ -66,80 +69,205 @@ impl Word<'_> {
     }
 }
 
-/// Reads a table, names without a namespace in `namespace`; `-` leaves no cell. Every mistake is
-/// reported, not only the first.
+/// Where a flow stands already: its table's family and port, its source and its destination.
+type Known = BTreeMap<(Option<Family>, FlowPort), Vec<(Vec<Source>, Vec<Destination>)>>;
+
+/// Reads tables, names without a namespace in `namespace`; `-` leaves no cell. A port may stand several times where
+/// its tables have no cell in common, as those that were cut where the page ends. Every mistake is reported, not only
+/// the first.
 ///
 /// # Errors
 /// At least one mistake.
+#[cfg(test)]
 pub fn parse(text: &str, namespace: &str) -> Result<Vec<Cell>, Vec<MatrixError>> {
-    let mut lines = lines(text);
-    let Some(header) = lines.next() else {
-        let help = "the first line is the port and the destinations, as in `:80 pod/web service/web`";
-        let message = "the matrix is empty".to_owned();
-        return Err(vec![MatrixError { offset: 0, length: 0, message, help: help.into() }]);
-    };
-    let mut errors = Vec::new();
-    let (port, columns) = read_header(&header, namespace, &mut errors);
-    let mut rows = BTreeMap::new();
-    let mut cells = Vec::new();
-    for line in lines {
-        let [first, signs @ ..] = line.as_slice() else {
-            continue;
+    Tables::default().read(text, namespace)
+}
+
+/// The tables of one step, which several texts may hold.
+#[derive(Default)]
+pub struct Tables {
+    known: Known,
+}
+
+impl Tables {
+    /// Reads the tables of one text.
+    ///
+    /// # Errors
+    /// At least one mistake.
+    pub fn read(&mut self, text: &str, namespace: &str) -> Result<Vec<Cell>, Vec<MatrixError>> {
+        let lines: Vec<Vec<Word<'_>>> = lines(text).collect();
+        let is_head = |line: &Vec<Word<'_>>| {
+            line.first().is_some_and(|word| word.text.starts_with(':')) || heading(line).is_some()
         };
-        let from = match first.text.parse::<Source>() {
-            Ok(from) => refs::source_in(from, namespace),
-            Err(error) => {
-                errors.push(first.wrong(error));
+        let (mut cells, mut errors) = (Vec::new(), Vec::new());
+        let mut family = None;
+        let mut rest = lines.as_slice();
+        if rest.is_empty() {
+            let help = "the first line is the port and the destinations, as in `:80 pod/web service/web`";
+            let message = "the matrix is empty".to_owned();
+            return Err(vec![MatrixError { offset: 0, length: 0, message, help: help.into() }]);
+        }
+        while let Some((first, more)) = rest.split_first() {
+            if let Some(families) = heading(first) {
+                (family, rest) = (families, more);
+                if let Some(last) = first.last().filter(|_| more.is_empty()) {
+                    errors.push(
+                        last.error("no table follows", "a heading stands above the tables of a family"),
+                    );
+                }
                 continue;
             }
-        };
-        if rows.insert(from.clone(), ()).is_some() {
-            errors.push(first.error(format!("`{}` has a row already", first.text), "keep one of the two"));
+            let rows = more.iter().position(is_head).unwrap_or(more.len());
+            let (rows, others) = more.split_at(rows);
+            rest = others;
+            self.table(first, rows, family, namespace, &mut cells, &mut errors);
         }
-        for (i, sign) in signs.iter().enumerate() {
-            let Some(column) = columns.get(i) else {
-                let s = if columns.len() == 1 { "" } else { "s" };
-                let help = format!("the first line names {} destination{s}", columns.len());
-                errors.push(sign.error("this cell has no column", help));
-                break;
+        errors.sort_by_key(|error| error.offset);
+        if errors.is_empty() { Ok(cells) } else { Err(errors) }
+    }
+
+    /// One table: its first line and its rows.
+    fn table(
+        &mut self,
+        header: &[Word<'_>],
+        lines: &[Vec<Word<'_>>],
+        family: Option<Family>,
+        namespace: &str,
+        cells: &mut Vec<Cell>,
+        errors: &mut Vec<MatrixError>,
+    ) {
+        let before = errors.len();
+        let (port, columns) = read_header(header, namespace, errors);
+        let mut rows: Vec<Source> = Vec::new();
+        for line in lines {
+            let [first, signs @ ..] = line.as_slice() else {
+                continue;
             };
-            let expected = match read_sign(*sign) {
-                Ok(Some(expected)) => expected,
-                Ok(None) => continue,
+            let from = match first.text.parse::<Source>() {
+                Ok(from) => refs::source_in(from, namespace),
                 Err(error) => {
-                    errors.push(error);
+                    errors.push(not_pasted(*first).unwrap_or_else(|| first.wrong(error)));
                     continue;
                 }
             };
-            if let (Some((to, destination)), Some(port)) = (column, &port) {
-                let flow =
-                    Flow { from: from.clone(), to: to.clone(), port: Some(port.clone()), family: None };
-                cells.push(Cell {
-                    flow,
-                    expected,
-                    sign: sign.range(),
-                    source: first.range(),
-                    destination: destination.clone(),
-                });
+            if rows.contains(&from) {
+                errors
+                    .push(first.error(format!("`{}` has a row already", first.text), "keep one of the two"));
+            }
+            rows.push(from.clone());
+            for (i, sign) in signs.iter().enumerate() {
+                let Some(column) = columns.get(i) else {
+                    let s = if columns.len() == 1 { "" } else { "s" };
+                    let help = format!("the first line names {} destination{s}", columns.len());
+                    errors.push(sign.error("this cell has no column", help));
+                    break;
+                };
+                let expected = match read_sign(*sign) {
+                    Ok(Some(expected)) => expected,
+                    Ok(None) => continue,
+                    Err(error) => {
+                        errors.push(error);
+                        continue;
+                    }
+                };
+                if let (Some((to, destination)), Some(port)) = (column, &port) {
+                    let flow = Flow { from: from.clone(), to: to.clone(), port: Some(port.clone()), family };
+                    cells.push(Cell {
+                        flow,
+                        expected,
+                        sign: sign.range(),
+                        source: first.range(),
+                        destination: destination.clone(),
+                    });
+                }
+            }
+            if signs.len() < columns.len() {
+                let last = line.last().unwrap_or(first);
+                let message = format!(
+                    "the row of `{}` has {} of {} cells",
+                    first.text,
+                    count(signs.len()),
+                    columns.len()
+                );
+                let offset = last.offset + last.text.len();
+                let help = "every column needs a sign: `-` is a cell that is not tried".to_owned();
+                errors.push(MatrixError { offset, length: 0, message, help });
             }
         }
-        if signs.len() < columns.len() {
-            let last = line.last().unwrap_or(first);
-            let message =
-                format!("the row of `{}` has {} of {} cells", first.text, count(signs.len()), columns.len());
-            let offset = last.offset + last.text.len();
-            let help = "every column needs a sign: `-` is a cell that is not tried".to_owned();
-            errors.push(MatrixError { offset, length: 0, message, help });
+        if rows.is_empty() && errors.len() == before {
+            let last = header.last().copied().unwrap_or(Word { text: "", offset: 0 });
+            errors.push(last.error(
+                "the matrix has no row",
+                "each line after the first is a source and its cells, as in `pod/client . X`",
+            ));
+        }
+        if let (Some(port), Some(corner)) = (port, header.first()) {
+            let columns = columns.into_iter().flatten().map(|(to, _)| to).collect();
+            self.check_port(*corner, family, port, rows, columns, errors);
         }
     }
-    if rows.is_empty() && errors.is_empty() {
-        let last = header.last().copied().unwrap_or(Word { text: "", offset: 0 });
-        errors.push(last.error(
-            "the matrix has no row",
-            "each line after the first is a source and its cells, as in `pod/client . X`",
-        ));
+
+    /// Reports a port whose cells stand in an earlier table.
+    fn check_port(
+        &mut self,
+        corner: Word<'_>,
+        family: Option<Family>,
+        port: FlowPort,
+        rows: Vec<Source>,
+        columns: Vec<Destination>,
+        errors: &mut Vec<MatrixError>,
+    ) {
+        let overlaps = |of: Option<Family>| {
+            let tables = self.known.get(&(of, port.clone())).into_iter().flatten();
+            tables
+                .filter_map(|(sources, destinations)| {
+                    let row = rows.iter().find(|row| sources.contains(row))?;
+                    let column = columns.iter().find(|column| destinations.contains(column))?;
+                    Some(format!("{row} -> {column}"))
+                })
+                .next()
+        };
+        // A table without a heading is of every family.
+        let families = match family {
+            None => vec![None, Some(Family::Ipv4), Some(Family::Ipv6)],
+            Some(_) => vec![family, None],
+        };
+        if let Some(cell) = families.into_iter().find_map(overlaps) {
+            let message =
+                format!("`{}` stands here twice: an earlier table has the cell {cell}", corner.text);
+            errors.push(corner.error(message, "keep one of the two tables, or one of the two cells"));
+        }
+        self.known.entry((family, port)).or_default().push((rows, columns));
     }
-    if errors.is_empty() { Ok(cells) } else { Err(errors) }
+}
+
+/// The heading of the tables of a family: `ipv4`, `ipv6`, or `ipv4 and ipv6`, which is as good as none.
+fn heading(line: &[Word<'_>]) -> Option<Option<Family>> {
+    let words: Vec<&str> = line.iter().map(|word| word.text).collect();
+    match words.as_slice() {
+        ["ipv4"] => Some(Some(Family::Ipv4)),
+        ["ipv6"] => Some(Some(Family::Ipv6)),
+        ["ipv4", "and", "ipv6"] => Some(None),
+        _ => None,
+    }
+}
+
+/// What to say of what `netproof matrix` prints and a scenario cannot take; `None` for other words.
+fn not_pasted(word: Word<'_>) -> Option<MatrixError> {
+    if let Some((first, more)) = word.text.rsplit_once('+')
+        && let Ok(more) = more.parse::<usize>()
+    {
+        let message =
+            format!("`{}` stands for {} names that behave alike", word.text, more.saturating_add(1));
+        let help = format!("`netproof matrix --full` prints each by itself; or keep `{first}` alone");
+        return Some(word.error(message, help));
+    }
+    let is_beneath = word.text.starts_with('`') || word.text == "Alike" || word.text == "in";
+    is_beneath.then(|| {
+        let help =
+            "of what `netproof matrix` prints, a scenario takes the tables and their headings (ipv4, ipv6)";
+        word.error("this is no row of a table", help)
+    })
 }
 
 fn count(n: usize) -> String {
@@ -201,7 +329,7 @@ fn read_header(
             Ok((_, Some(_))) => {
                 errors.push(word.error(
                     format!("`{}` has a port of its own", word.text),
-                    "a matrix has one port, its first word; several ports are a list of matrices",
+                    "a table has one port, its first word; each further port has a table of its own",
                 ));
                 None
             }
@@ -214,7 +342,7 @@ fn read_header(
                 Some((to, word.range()))
             }
             Err(error) => {
-                errors.push(word.wrong(error));
+                errors.push(not_pasted(*word).unwrap_or_else(|| word.wrong(error)));
                 None
             }
         })
@@ -230,8 +358,23 @@ fn read_sign(word: Word<'_>) -> Result<Option<Expected>, MatrixError> {
         "R" => Expected::Reject,
         "r" => Expected::Outcome(OutcomeWord::Refused),
         "N" => Expected::Outcome(OutcomeWord::NoAnswer),
-        "?" => Expected::Observe,
+        "U" => Expected::Outcome(OutcomeWord::Unreachable),
+        // After the sign stands what the packets did.
+        "?" | "?." | "?D" | "?R" | "?r" => Expected::Observe,
         "-" => return Ok(None),
+        "~" | "~." | "~D" | "~R" | "~r" => {
+            return Err(word.error(
+                format!("`{}` depends on the backend, and one sign has one verdict", word.text),
+                "write `?` here (tried, not judged), and an expectation with a verdict for each backend, as in \
+                 `verdict: {pod/a: allow, pod/b: deny}`",
+            ));
+        }
+        marked if marked.len() > 1 && marked.ends_with('!') => {
+            return Err(word.error(
+                format!("`{marked}` is a cell whose packets did otherwise than the API says"),
+                "write what you expect, without the `!`",
+            ));
+        }
         other => return Err(word.error(format!("`{other}` is not a sign"), SIGNS)),
     }))
 }
@@ -266,6 +409,30 @@ mod tests {
     }
 
     #[test]
+    fn several_tables_are_one_matrix() {
+        let text = "ipv4 and ipv6\n\n:80    pod/s  pod/t\npod/c  X      U\n\n:80    pod/u\npod/c  ?.\n\n\
+                    ipv6\n:443   pod/s\npod/c  .\n\nipv4\n:443   pod/s\npod/c  X\n";
+        let cells: Vec<String> = parse(text, "default")
+            .expect("proper tables")
+            .iter()
+            .map(|cell| {
+                let family = cell.flow.family.map(|family| family.to_string()).unwrap_or_default();
+                format!("{} {} {family}", cell.flow, cell.expected)
+            })
+            .collect();
+        assert_eq!(
+            cells,
+            [
+                "pod/default/c -> pod/default/s:80 deny ",
+                "pod/default/c -> pod/default/t:80 unreachable ",
+                "pod/default/c -> pod/default/u:80 anything ",
+                "pod/default/c -> pod/default/s:443 allow ipv6",
+                "pod/default/c -> pod/default/s:443 deny ipv4",
+            ]
+        );
+    }
+
+    #[test]
     fn mistakes_stand_at_their_column() {
         for (text, offending, message) in [
             ("", "", "the matrix is empty"),
@@ -279,6 +446,22 @@ mod tests {
             (":80 pod/a:80\npod/b .", "pod/a:80", "`pod/a:80` has a port of its own"),
             (":80 pod/a svc/b\npod/b . .", "svc", "`svc` is not a kind of destination"),
             (":80 pod/a\npod/b .\npod/b X", "pod/b", "`pod/b` has a row already"),
+            (
+                ":80 pod/a\npod/b .\n\n:80 pod/a\npod/b .",
+                ":80",
+                "`:80` stands here twice: an earlier table has the cell pod/default/b -> pod/default/a",
+            ),
+            (
+                "ipv4\n:80 pod/a\npod/b .\n\nipv4 and ipv6\n:80 pod/a\npod/b .",
+                ":80",
+                "`:80` stands here twice: an earlier table has the cell pod/default/b -> pod/default/a",
+            ),
+            (":80 pod/a\npod/b .\n\nipv6\n", "ipv6", "no table follows"),
+            (":80 pod/a\npod/b+2 .", "pod/b+2", "`pod/b+2` stands for 3 names that behave alike"),
+            (":80 pod/a+4\npod/b .", "pod/a+4", "`pod/a+4` stands for 5 names that behave alike"),
+            (":80 pod/a\npod/b ~.", "~.", "`~.` depends on the backend, and one sign has one verdict"),
+            (":80 pod/a\npod/b X!", "X!", "`X!` is a cell whose packets did otherwise than the API says"),
+            (":80 pod/a\npod/b X\n\n`.` allowed", "`.`", "this is no row of a table"),
             (":80 pod/a\nservice/b .", "service", "`service` is not a kind of source"),
             (":80 pod/a\npod/b x", "x", "`x` is not a sign"),
             (":80 pod/a\npod/b ..", "..", "`..` is not a sign"),

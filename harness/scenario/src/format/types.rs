@@ -201,9 +201,10 @@ pub struct StepSpec {
     #[serde(default)]
     #[schemars(with = "Option<StepExpectations>")]
     pub expect: Option<Spanned<StepExpectations>>,
-    /// A table, or a list of tables. The first word is the port (`:80`, `:53/udp`, `:icmp`), then the
-    /// destinations; each further line is a source and its cells: `.` allow, `X` deny, `D` drop, `R` reject,
-    /// `r` refused, `N` no answer, `-` not tried, `?` tried and not judged.
+    /// A table, several with an empty line between them, or a list of these, as `netproof matrix` prints them. A
+    /// table's first word is its port (`:80`, `:53/udp`, `:icmp`), then come the destinations; each further line is a
+    /// source and its cells: `.` allow, `X` deny, `D` drop, `R` reject, `r` refused, `N` no answer, `U` unreachable,
+    /// `-` not tried, `?` tried and not judged.
     #[serde(default)]
     #[schemars(with = "Option<OneOrMany<String>>")]
     pub matrix: Option<OneOrMany<Node>>,
