@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use netproof_model::{Family, NamespacedName};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Who has what, and what was in use once. A free number that was used before is given out again only
 /// when no fresh one is left, so that an address is reused only where a test asks for it.
@@ -107,6 +107,18 @@ pub fn is_of_a_host(address: IpAddr) -> bool {
         IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some(),
     };
     !(link_local || address.is_unspecified() || address.is_loopback() || address.is_multicast())
+}
+
+/// Where pods send what goes elsewhere, in IPv4.
+pub const POD_GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
+
+/// Whether a host outside the cluster may have an address: one that others reach, or a link-local one of IPv4, as the
+/// metadata servers of clouds have; not the pods' gateway.
+pub fn is_outside(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) if v4.is_link_local() => v4 != POD_GATEWAY,
+        other => is_of_a_host(other),
+    }
 }
 
 /// The address as a number.

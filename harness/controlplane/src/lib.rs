@@ -20,7 +20,7 @@ pub mod snapshot;
 pub mod well_known;
 mod workloads;
 
-pub use addresses::is_of_a_host;
+pub use addresses::{POD_GATEWAY, is_of_a_host, is_outside};
 pub use change::{Change, ChangeError, ObjectRef};
 pub use control_plane::ControlPlane;
 pub use endpoints::{SERVICE_NAME_LABEL, ZONE_LABEL};

@@ -1,6 +1,6 @@
 //! Namespaces, nodes' labels and external hosts: the objects that no namespace holds.
 
-use crate::addresses::is_of_a_host;
+use crate::addresses::{is_of_a_host, is_outside};
 use crate::change::ChangeError;
 use crate::control_plane::{Draft, NAMESPACE_NAME_LABEL};
 use crate::nodes;
@@ -97,7 +97,7 @@ impl Draft {
         // The primary family first, as everywhere.
         host.addresses.sort_by_key(|address| Family::of(*address));
         for address in &host.addresses {
-            check_unicast(&format!("external/{}", host.name), *address)?;
+            check(is_outside(*address), &format!("external/{}", host.name), *address)?;
             for (what, range) in nodes::all_ranges(&topology, Family::of(*address)) {
                 if range.contains(address) {
                     return Err(ChangeError::new(
@@ -136,7 +136,11 @@ impl Draft {
 
 /// Refuses what cannot be a host's address.
 pub(crate) fn check_unicast(what: &str, address: IpAddr) -> Result<(), ChangeError> {
-    match is_of_a_host(address) {
+    check(is_of_a_host(address), what, address)
+}
+
+fn check(may_be: bool, what: &str, address: IpAddr) -> Result<(), ChangeError> {
+    match may_be {
         true => Ok(()),
         false => Err(ChangeError::new(
             format!("{address} cannot be the address of {what}"),

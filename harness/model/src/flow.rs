@@ -36,7 +36,7 @@ pub enum Source {
     Pod(ObjectName),
     /// `node/NAME`
     Node(String),
-    /// `external/NAME`
+    /// `external/NAME`, or `external/ADDRESS`: the name is the address
     External(String),
 }
 
@@ -57,7 +57,7 @@ pub enum Destination {
     Pod(ObjectName),
     /// `node/NAME`: the node's address.
     Node(String),
-    /// `external/NAME`: the host's address.
+    /// `external/NAME`: the host's address; its name may be that.
     External(String),
     /// `service/[NS/]NAME`: the cluster IP and a service port.
     Service(ObjectName),
@@ -209,6 +209,9 @@ impl fmt::Display for Flow {
         match (&self.to, &self.port) {
             (Destination::Ip(address @ IpAddr::V6(_)), Some(port)) => {
                 write!(f, "ip/[{address}]:{port}")
+            }
+            (Destination::External(address), Some(port)) if address.contains(':') => {
+                write!(f, "external/[{address}]:{port}")
             }
             (to, Some(port)) => write!(f, "{to}:{port}"),
             (to, None) => write!(f, "{to}"),

@@ -2,6 +2,7 @@
 //! walks a plan over a real cluster (`run`). Both ask the oracle what the API says (`prediction`); `explain`
 //! says why, and `matrix` who reaches whom, without building anything.
 
+mod asked;
 mod claim;
 pub mod explain;
 pub mod format;

@@ -40,6 +40,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// How many network stacks (pods, nodes, external hosts, the router) the largest step has.
     pub places: usize,
+    /// Of plain manifests, hosts outside that were made up: they stand for addresses that policies tell apart.
+    /// `None` where the author says who is outside.
+    pub stand_ins: Option<BTreeSet<String>>,
     /// The matrix that every step tries beside its expectations.
     pub matrix: MatrixPlan,
     /// How to read what the API leaves open, where the scenario says so itself.

@@ -107,7 +107,7 @@ fn matrix_predicts_without_a_sandbox() {
     assert_eq!(json["impliedNamespaces"], serde_json::json!(["shop"]));
     assert_eq!(
         json["cells"],
-        serde_json::json!({"allowed": 6, "denied": 8, "unreachable": 0, "open": 0, "differ": null})
+        serde_json::json!({"allowed": 6, "denied": 8, "unreachable": 0, "unanswered": 0, "open": 0, "differ": null})
     );
     let table = &json["tables"][0];
     assert_eq!((&table["port"], &table["observed"]), (&"6379".into(), &serde_json::Value::Null));
@@ -159,7 +159,7 @@ fn wrong_questions_about_manifests_end_with_2() {
         ("explain", &["--flow", "pod/shop/cart -> pod/shop/redis-0"], "did you mean pod/shop/cart-0?"),
         ("explain", &["--flow", "pod/shop/cart-0 -> pod/shop/redis-0", "--filter", "a"], "--filter chooses"),
         ("matrix", &["--from", "frontent-0"], "did you mean `pod/shop/frontend-0`?"),
-        ("matrix", &["--port", "81"], "the destinations serve 443/tcp"),
+        ("matrix", &["--port", "nothing"], "the destinations serve 443/tcp"),
         ("matrix", &["--step", "x"], "its steps are: as written"),
         ("matrix", &["--topology", "x"], "there is no topology `x`"),
         ("matrix", &["--predict", "--enforcer", "none"], "cannot be used with"),

@@ -3,14 +3,12 @@
 use super::{Address, Forward, Hop, Interface, Neighbour, Plan, Stack, Tables, Uplink, overlay};
 use crate::netlink::{ETHERNET_MTU, Mac};
 use ipnet::IpNet;
-use netproof_controlplane::{Snapshot, host_interface, router_interface};
+use netproof_controlplane::{POD_GATEWAY, Snapshot, host_interface, router_interface};
 use netproof_model::topology::Neighbours;
 use netproof_model::{Family, NamespacedName, Place, Wiring};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The gateway of everyone who has no address of the place above: link-local, as Calico has it.
-const GATEWAY_IPV4: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
-/// The same in IPv6.
+/// The gateway in IPv6 of everyone who has no address of the place above: link-local, as Calico has it.
 const GATEWAY_IPV6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0xecee, 0xeeff, 0xfeee, 0xeeee);
 
 /// Draws the plan of a snapshot.
@@ -278,7 +276,7 @@ impl Planner<'_> {
         let families = self.plan.families.list().iter();
         families
             .map(|family| match family {
-                Family::Ipv4 => IpAddr::V4(GATEWAY_IPV4),
+                Family::Ipv4 => IpAddr::V4(POD_GATEWAY),
                 Family::Ipv6 => IpAddr::V6(GATEWAY_IPV6),
             })
             .collect()

@@ -1,7 +1,7 @@
 //! Reading flows: what is wrong with a text, where in it, and what would be right.
 
 use super::{Destination, Flow, FlowPort, FlowProtocol, ObjectName, PortRef, Source};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use thiserror::Error;
 
@@ -50,8 +50,8 @@ impl<'a> Part<'a> {
     }
 }
 
-const SOURCES: &str = "a source is pod/[NAMESPACE/]NAME, node/NAME or external/NAME";
-const DESTINATIONS: &str = "a destination is pod/[NAMESPACE/]NAME, node/NAME, external/NAME, \
+const SOURCES: &str = "a source is pod/[NAMESPACE/]NAME, node/NAME, external/NAME or external/ADDRESS";
+const DESTINATIONS: &str = "a destination is pod/[NAMESPACE/]NAME, node/NAME, external/NAME, external/ADDRESS, \
     service/[NAMESPACE/]NAME, nodeport/[NAMESPACE/]SERVICE@NODE, loadbalancer/[NAMESPACE/]SERVICE, \
     dns/NAME or ip/ADDRESS";
 
@@ -110,7 +110,13 @@ fn source(part: Part<'_>) -> Result<Source, FlowError> {
     match kind.text {
         "pod" => Ok(Source::Pod(object_name(name)?)),
         "node" => Ok(Source::Node(plain_name(name)?)),
-        "external" => Ok(Source::External(plain_name(name)?)),
+        "external" => match address_of_host(name)? {
+            Some((address, None)) => Ok(Source::External(address.to_string())),
+            Some((_, Some(port))) => {
+                Err(port.error("a source has no port", "a port follows the destination"))
+            }
+            None => Ok(Source::External(plain_name(name)?)),
+        },
         other => Err(kind.error(format!("`{other}` is not a kind of source"), SOURCES)),
     }
 }
@@ -120,7 +126,13 @@ fn destination(part: Part<'_>) -> Result<(Destination, Option<FlowPort>), FlowEr
         return Err(part.error(format!("`{}` is not a destination", part.text), DESTINATIONS));
     };
     if kind.text == "ip" {
-        return ip_destination(rest);
+        let (address, port_part) = address(rest)?;
+        return Ok((Destination::Ip(address), port_part.map(port).transpose()?));
+    }
+    if kind.text == "external"
+        && let Some((address, port_part)) = address_of_host(rest)?
+    {
+        return Ok((Destination::External(address.to_string()), port_part.map(port).transpose()?));
     }
     let (name, port_part) = match rest.split(":") {
         Some((name, port)) => (name, Some(port)),
@@ -149,8 +161,20 @@ fn destination(part: Part<'_>) -> Result<(Destination, Option<FlowPort>), FlowEr
     Ok((to, port_part.map(port).transpose()?))
 }
 
-fn ip_destination(part: Part<'_>) -> Result<(Destination, Option<FlowPort>), FlowError> {
-    let help = "write ip/10.0.0.1:80 or ip/[fd00::1]:80";
+/// The address in the place of an external host's name, with what follows its colon; `None` for a name. (Names have
+/// no colon and no bracket, and what looks like an address of IPv4 is one.)
+fn address_of_host(part: Part<'_>) -> Result<Option<(IpAddr, Option<Part<'_>>)>, FlowError> {
+    let is_ipv6 = part.text.starts_with('[') || part.text.matches(':').count() > 1;
+    let host = part.text.split(':').next().unwrap_or_default();
+    match is_ipv6 || host.parse::<Ipv4Addr>().is_ok() {
+        true => address(part).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// `ADDRESS[:PORT]`, one of IPv6 with a port in brackets.
+fn address(part: Part<'_>) -> Result<(IpAddr, Option<Part<'_>>), FlowError> {
+    let help = "write an address and a port as 10.0.0.1:80 or [fd00::1]:80";
     let (address, port_part) = if let Some(inner) = part.text.strip_prefix('[') {
         let Some(end) = inner.find(']') else {
             return Err(part.error(format!("`{}` has no closing bracket", part.text), help));
@@ -175,7 +199,7 @@ fn ip_destination(part: Part<'_>) -> Result<(Destination, Option<FlowPort>), Flo
         .text
         .parse()
         .map_err(|_| address.error(format!("`{}` is not an IP address", address.text), help))?;
-    Ok((Destination::Ip(parsed), port_part.map(port).transpose()?))
+    Ok((parsed, port_part))
 }
 
 fn port(part: Part<'_>) -> Result<FlowPort, FlowError> {
@@ -276,6 +300,9 @@ mod tests {
             "pod/a -> ip/[fd00::1]:80/sctp",
             "pod/a -> ip/fd00::1",
             "pod/a -> external/gateway:icmp",
+            "external/198.51.100.7 -> external/192.0.2.1:80",
+            "external/2001:db8::7 -> external/[2001:db8::8]:80/udp",
+            "external/2001:db8::7 -> external/2001:db8::8",
         ] {
             let flow: Flow = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(flow.to_string(), text);
@@ -295,6 +322,9 @@ mod tests {
             ("pod/A -> pod/b:80", "A"),
             ("pod/a -> ip/10.0.0:80", "10.0.0"),
             ("pod/a -> ip/[fd00::1:80", "[fd00::1:80"),
+            ("pod/a -> external/[fd00::1:80", "[fd00::1:80"),
+            ("pod/a -> external/fd00::g", "fd00::g"),
+            ("external/192.0.2.1:80 -> pod/a:80", "80"),
             ("pod/a -> nodeport/web:80", "web"),
             ("pod/a -> dns/web..:80", "web."),
             ("pod/a -> dns/.:80", ""),

@@ -7,14 +7,16 @@ pub use report::{
     PolicyReport, ReasonWord, Report, RuleReport, VerdictReport, VerdictWord, Way,
 };
 
+use crate::asked;
 use crate::format::{refs, resolve};
 use crate::plan::{Plan, Step};
 use crate::prediction::{Answer, Answers, Kept};
 use netproof_api::suggest::did_you_mean;
-use netproof_controlplane::{ChangeError, ControlPlane, Snapshot};
+use netproof_controlplane::{Change, ChangeError, ControlPlane, Snapshot};
 use netproof_model::Family;
-use netproof_model::flow::Flow;
+use netproof_model::flow::{Destination, Flow, Source};
 use netproof_oracle::Profile;
+use std::net::IpAddr;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -66,6 +68,18 @@ pub enum NoAnswer {
         /// What it may have meant.
         help: String,
     },
+    /// An address is not that of a host outside.
+    #[error("{option} {selector}: {message}\nhelp: {help}")]
+    NoHost {
+        /// The option.
+        option: String,
+        /// The selector.
+        selector: String,
+        /// Whose the address is.
+        message: String,
+        /// What may have been meant.
+        help: String,
+    },
     /// There is no cell to ask about.
     #[error("no source and destination are left to ask about in {scenario}\nhelp: {help}")]
     NothingLeft {
@@ -98,13 +112,20 @@ pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>,
         for changes in &step.change_sets {
             kept.follow(&*control.apply(changes).map_err(NoAnswer::Refused)?);
         }
-        let snapshot = control.snapshot();
+        let snapshot = match &flow {
+            Some(flow) => with_hosts(&control.snapshot(), flow),
+            None => Ok(control.snapshot()),
+        };
+        let (snapshot, nobody) = match snapshot {
+            Ok(snapshot) => (snapshot, None),
+            Err(mistake) => (control.snapshot(), Some(mistake)),
+        };
         let answers = Answers::new(&snapshot, plan.profile_or(question.profile));
         let asked = Asked { plan, step, answers: &answers };
         let is_asked = question.step.is_none_or(|name| name == step.name);
         match &flow {
             Some(_) if !is_asked => {}
-            Some(flow) => match resolve::resolve(&snapshot, flow, true) {
+            Some(flow) => match nobody.map_or_else(|| resolve::resolve(&snapshot, flow, true), Err) {
                 Ok(resolved) => explanations.extend(resolved.requests.iter().map(|(family, request)| {
                     asked.explanation(&resolved.flow, Some(*family), answers.fresh(request))
                 })),
@@ -167,6 +188,30 @@ impl Asked<'_> {
     }
 }
 
+/// The objects, with the hosts outside that a flow names by their addresses.
+fn with_hosts(snapshot: &Arc<Snapshot>, flow: &Flow) -> Result<Arc<Snapshot>, resolve::Mistake> {
+    let from = match &flow.from {
+        Source::External(name) => Some((resolve::Part::From, name)),
+        _ => None,
+    };
+    let to = match &flow.to {
+        Destination::External(name) => Some((resolve::Part::To, name)),
+        _ => None,
+    };
+    let mut snapshot = snapshot.clone();
+    for (part, name) in from.into_iter().chain(to) {
+        let Ok(address) = name.parse::<IpAddr>() else { continue };
+        let (_, change) =
+            asked::with_host(&snapshot, address).map_err(|asked::Refused { message, help }| {
+                resolve::Mistake { part, message: format!("external/{name}: {message}"), help }
+            })?;
+        if let Some(Change::ApplyExternal(host)) = change {
+            Arc::make_mut(&mut snapshot).externals.insert(host.name.clone(), Arc::new(host));
+        }
+    }
+    Ok(snapshot)
+}
+
 /// The position of a step.
 fn find_step(plan: &Plan, name: &str) -> Result<usize, NoAnswer> {
     plan.steps.iter().position(|step| step.name == name).ok_or_else(|| {
@@ -179,14 +224,14 @@ fn find_step(plan: &Plan, name: &str) -> Result<usize, NoAnswer> {
     })
 }
 
-/// A step, the last one if none is named, and the objects after it.
+/// A step, the last one if none is named, and the control plane after it.
 ///
 /// # Errors
 /// No step has that name.
-pub(crate) fn state_after<'p>(
+pub(crate) fn control_after<'p>(
     plan: &'p Plan,
     step: Option<&str>,
-) -> Result<(&'p Step, Arc<Snapshot>), NoAnswer> {
+) -> Result<(&'p Step, ControlPlane), NoAnswer> {
     let last = plan.steps.len().saturating_sub(1);
     let position = step.map_or(Ok(last), |name| find_step(plan, name))?;
     let mut control = ControlPlane::new(plan.topology.clone()).map_err(NoAnswer::Refused)?;
@@ -203,7 +248,7 @@ pub(crate) fn state_after<'p>(
         scenario: scenario(),
         help: "the scenario has no step".to_owned(),
     })?;
-    Ok((step, control.snapshot()))
+    Ok((step, control))
 }
 
 #[cfg(test)]

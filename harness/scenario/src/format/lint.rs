@@ -1,8 +1,8 @@
 //! What is written and has no effect in any step: selectors that match nothing, or only pods in the network of
 //! their node, and ports of services that another service has at the same address. Almost always a mistake.
 //!
-//! A plain evaluation of label selectors, for these warnings only. Nothing here decides about a packet:
-//! the enforcer and the oracle each have their own.
+//! A plain evaluation of label selectors, for these warnings and for which ports to ask at. Nothing here decides
+//! about a packet: the enforcer and the oracle each have their own.
 
 use netproof_api::networking::NetworkPolicyPeer;
 use netproof_api::{LabelSelector, Labels, Operator};
@@ -231,7 +231,7 @@ impl<'a> Pods<'a> {
 }
 
 /// Whether all requirements hold.
-fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
+pub(crate) fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
     selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
         && selector.match_expressions.iter().all(|requirement| {
             let value = labels.get(&requirement.key);

@@ -48,6 +48,7 @@ use crate::plan::{MatrixDestination, Plan};
 use document::Problems;
 use filter::{Filter, Known};
 use lint::Lint;
+pub(crate) use lint::matches as selects;
 use netproof_api::source::Span;
 use netproof_api::{Diagnostic, Diagnostics, Source};
 use netproof_model::event::{Location, ScenarioId};

@@ -96,8 +96,23 @@ pub fn place(snapshot: &Snapshot, name: &Source) -> Result<Place, (String, Strin
         Source::Node(name) if snapshot.nodes.contains_key(name) => Ok(Place::Node(name.clone())),
         Source::External(name) if snapshot.externals.contains_key(name) => Ok(Place::External(name.clone())),
         Source::Node(name) => Err(unknown("node", name, snapshot.nodes.keys())),
-        Source::External(name) => Err(unknown("external", name, snapshot.externals.keys())),
+        Source::External(name) => match name.parse::<IpAddr>() {
+            Ok(address) => host_at(snapshot, address),
+            Err(_) => Err(unknown("external", name, snapshot.externals.keys())),
+        },
     }
+}
+
+/// The host outside that has an address.
+fn host_at(snapshot: &Snapshot, address: IpAddr) -> Result<Place, (String, String)> {
+    if let Some(host) = snapshot.externals.values().find(|host| host.addresses.contains(&address)) {
+        return Ok(Place::External(host.name.clone()));
+    }
+    let message = format!("no host outside has the address {address} in this step");
+    let name = if address.is_ipv4() { address.to_string() } else { "some-host".to_owned() };
+    let help =
+        format!("declare it among the objects: `external: {{name: {name}, addresses: [\"{address}\"]}}`");
+    Err((message, help))
 }
 
 fn namespaced(name: &ObjectName) -> NamespacedName {

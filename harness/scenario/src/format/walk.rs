@@ -157,6 +157,7 @@ pub fn walk(
         initial,
         steps,
         places,
+        stand_ins: None,
         matrix,
         profile: scenario.profile,
         group: None,

@@ -2,17 +2,24 @@
 //!
 //! [`predict`] asks the oracle, and builds nothing. `probe` tries the same cells with packets.
 
+mod asking;
 mod choose;
 mod groups;
+mod left_out;
+mod outside;
 mod probe;
 mod report;
+mod selector;
 mod text;
 
-pub use choose::{PortChoice, Selector};
+pub use left_out::{LeftOut, Why};
+pub use outside::{StandIn, Unanswered};
 pub use probe::{MOST_PROBES, Unprobed, probe};
 pub use report::{FORMAT, Report};
+pub use selector::{PortChoice, Selector};
 pub use text::text;
 
+use crate::asked::{Balancers, Outside};
 use crate::explain::NoAnswer;
 use crate::format::resolve;
 use crate::plan::Plan;
@@ -52,6 +59,12 @@ pub struct Matrix {
     pub profile: &'static str,
     /// How many pods, external hosts, services and policies the cluster has, its DNS left out.
     pub objects: Objects,
+    /// What stands in no table, and why.
+    pub left_out: Vec<LeftOut>,
+    /// Hosts outside that stand for more addresses than their own.
+    pub stand_ins: Vec<StandIn>,
+    /// Ranges outside that policies tell apart and no host stands for.
+    pub unanswered: Vec<Unanswered>,
     /// One for each port and family.
     pub tables: Vec<Table>,
 }
@@ -237,8 +250,10 @@ impl Cell {
 /// # Errors
 /// A step or a selector that names nothing, or no cell that is left.
 pub fn predict(plan: &Plan, question: &Question) -> Result<Matrix, NoAnswer> {
-    let (step, snapshot) = crate::explain::state_after(plan, question.step.as_deref())?;
-    let chosen = Chosen::new(plan, &snapshot, question)?;
+    let asking::Asked { step, snapshot, .. } = asking::asked(plan, question)?;
+    let asks_balancers = question.services || question.to.iter().any(Selector::names_balancers);
+    let outside = Outside::of(&snapshot, if asks_balancers { Balancers::Asked } else { Balancers::NotAsked });
+    let chosen = Chosen::new(plan, &snapshot, question, &outside)?;
     let profile = plan.profile_or(question.profile);
     let answers = Answers::new(&snapshot, profile);
     let mut tables = Vec::new();
@@ -249,8 +264,26 @@ pub fn predict(plan: &Plan, question: &Question) -> Result<Matrix, NoAnswer> {
     if tables.is_empty() {
         return Err(NoAnswer::NothingLeft { scenario, help: chosen.hint(&snapshot) });
     }
-    let objects = chosen.objects(&snapshot);
-    Ok(Matrix { scenario, step: step.name.clone(), profile: profile.name, objects, tables })
+    // A scenario says itself who is outside, and a host that was asked for by its address is meant itself.
+    let mut stand_ins = match plan.stand_ins.is_some() {
+        true => outside::stand_ins(&outside, &tables),
+        false => Vec::new(),
+    };
+    stand_ins.retain(|it| plan.topology.externals.iter().any(|host| host.name == it.host));
+    let unanswered = match plan.stand_ins.is_some() && question.from.is_empty() && question.to.is_empty() {
+        true => outside::unanswered(&outside),
+        false => Vec::new(),
+    };
+    Ok(Matrix {
+        scenario,
+        step: step.name.clone(),
+        profile: profile.name,
+        objects: chosen.objects(&snapshot),
+        left_out: chosen.left_out(&snapshot, &tables),
+        stand_ins,
+        unanswered,
+        tables,
+    })
 }
 
 /// The tables of one family: places without an address of it stand in none.

@@ -1,12 +1,13 @@
 //! The same cells, with packets: every cell becomes an expectation of what the API says, and the runner
 //! tries it, denials against a rehearsal without policy.
 
+use super::asking::{Asked, asked};
 use super::{Cell, Matrix, Observed, Question, Sign, Table, predict};
-use crate::explain::{NoAnswer, state_after};
+use crate::explain::NoAnswer;
 use crate::format::resolve;
 use crate::plan::{DecidedBy, Expectation, Expected, MatrixPlan, OutcomeWord, Plan};
 use crate::run::{RunOptions, Worlds, run_plan};
-use netproof_controlplane::Snapshot;
+use netproof_controlplane::{Change, Snapshot};
 use netproof_model::event::{Check, Event, Phase, Status};
 use netproof_model::flow::Flow;
 use std::collections::HashMap;
@@ -50,7 +51,7 @@ pub fn probe(plan: &Plan, question: &Question, options: &RunOptions) -> Result<M
     if cells > MOST_PROBES {
         return Err(Unprobed::TooMany { cells });
     }
-    let (step, snapshot) = state_after(plan, question.step.as_deref())?;
+    let Asked { step, snapshot, changes } = asked(plan, question)?;
     let mut expectations = Vec::new();
     for table in &matrix.tables {
         for (source, cells) in table.sources.iter().zip(&table.cells) {
@@ -61,7 +62,8 @@ pub fn probe(plan: &Plan, question: &Question, options: &RunOptions) -> Result<M
         }
     }
     let options = &RunOptions { profile: Some(plan.profile_or(question.profile)), ..options.clone() };
-    let (events, outcome) = run_plan(&with_cells(plan, &step.name, expectations), options, &Worlds::new(1));
+    let (events, outcome) =
+        run_plan(&with_cells(plan, &step.name, changes, expectations), options, &Worlds::new(1));
     if matches!(outcome.status, Status::Errored | Status::Skipped) {
         let errored = events.iter().find_map(|event| match event {
             Event::CheckFinished { check, .. } if check.status == Status::Errored => {
@@ -84,8 +86,9 @@ pub fn probe(plan: &Plan, question: &Question, options: &RunOptions) -> Result<M
     Ok(matrix)
 }
 
-/// The plan up to the step, which expects the cells and nothing else.
-fn with_cells(plan: &Plan, step: &str, expectations: Vec<Expectation>) -> Plan {
+/// The plan up to the step, which makes what the question changes, and expects the cells and nothing else.
+fn with_cells(plan: &Plan, step: &str, changes: Vec<Change>, expectations: Vec<Expectation>) -> Plan {
+    let hosts = changes.iter().filter(|it| matches!(it, Change::ApplyExternal(_))).count();
     let mut steps = plan.steps.clone();
     let last = steps.iter().position(|other| other.name == step).map_or(0, |position| position + 1);
     steps.truncate(last);
@@ -96,8 +99,10 @@ fn with_cells(plan: &Plan, step: &str, expectations: Vec<Expectation>) -> Plan {
     }
     if let Some(last) = steps.last_mut() {
         last.expectations = expectations;
+        last.change_sets.extend(Some(changes).filter(|changes| !changes.is_empty()));
     }
-    Plan { steps, matrix: MatrixPlan::Off, profile: None, group: None, ..plan.clone() }
+    let places = plan.places + hosts;
+    Plan { steps, places, matrix: MatrixPlan::Off, profile: None, group: None, ..plan.clone() }
 }
 
 /// What is to come of a cell's flow; nothing where it is not asked.

@@ -1,6 +1,7 @@
 //! The matrix as data, for programs: what `netproof matrix --json` writes.
 
-use super::{Cell, Matrix, Sign};
+use super::outside::NoStandIn;
+use super::{Cell, Matrix, Sign, Why};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -29,6 +30,12 @@ pub struct Report {
     pub implied_namespaces: Vec<String>,
     /// Of manifests: what was taken over from them, or not made again, a sentence each.
     pub notes: Vec<String>,
+    /// What stands in no table, and why.
+    pub in_no_table: Vec<LeftOutReport>,
+    /// Of manifests, hosts outside that stand for every address which no policy tells from theirs.
+    pub outside: Vec<StandInReport>,
+    /// Of manifests, ranges outside that policies tell apart and no host stands for.
+    pub ranges_in_no_table: Vec<UnansweredReport>,
     /// How many cells say what.
     pub cells: CountsReport,
     /// One for each port and family.
@@ -49,6 +56,42 @@ pub struct ObjectsReport {
     pub services: usize,
     /// NetworkPolicies.
     pub policies: usize,
+}
+
+/// Something that stands in no table as a destination, or in none at all.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOutReport {
+    /// What, as flows name it.
+    pub name: String,
+    /// Why.
+    pub why: Why,
+}
+
+/// A host outside, and the addresses that it stands for.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StandInReport {
+    /// The host, as flows name it.
+    pub host: String,
+    /// The range; of all addresses for the rest of the world.
+    pub range: String,
+    /// Ranges inside it for which others stand.
+    pub without: Vec<String>,
+    /// Whether it stands for them as a source.
+    pub as_source: bool,
+    /// Whether it stands for them as a destination.
+    pub as_destination: bool,
+}
+
+/// A range outside that no host stands for.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnansweredReport {
+    /// The range.
+    pub range: String,
+    /// Why.
+    pub why: NoStandIn,
 }
 
 /// How many cells say what.
@@ -176,6 +219,27 @@ impl Report {
             passed_over: BTreeMap::new(),
             implied_namespaces: Vec::new(),
             notes: Vec::new(),
+            in_no_table: matrix
+                .left_out
+                .iter()
+                .map(|it| LeftOutReport { name: it.destination.to_string(), why: it.why })
+                .collect(),
+            outside: matrix
+                .stand_ins
+                .iter()
+                .map(|it| StandInReport {
+                    host: format!("external/{}", it.host),
+                    range: it.range.to_string(),
+                    without: it.without.iter().map(ToString::to_string).collect(),
+                    as_source: it.as_source,
+                    as_destination: it.as_destination,
+                })
+                .collect(),
+            ranges_in_no_table: matrix
+                .unanswered
+                .iter()
+                .map(|it| UnansweredReport { range: it.range.to_string(), why: it.why })
+                .collect(),
             cells: CountsReport {
                 allowed: counts.allowed,
                 denied: counts.denied,

@@ -172,7 +172,7 @@ fn wrong_questions_are_answered_with_a_suggestion() {
         ask(Question { step: Some("as writen".into()), ..question() }),
         ask(Question { from: choices(&["pod/wep"]), ..question() }),
         ask(Question { to: choices(&["nowhere/else"]), ..question() }),
-        ask(Question { ports: choices(&["81"]), ..question() }),
+        ask(Question { ports: choices(&["metrics"]), ..question() }),
         ask(Question { to: choices(&["dev"]), ..question() }),
     ];
     insta::assert_snapshot!(wrong.join("\n\n"));

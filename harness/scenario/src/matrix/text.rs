@@ -3,6 +3,7 @@
 
 use super::groups::{self, Group};
 use super::{Cell, Matrix, Sign, Table};
+use super::{left_out, outside};
 use netproof_model::Family;
 use netproof_oracle::Switches;
 use std::collections::{BTreeSet, HashMap};
@@ -33,6 +34,9 @@ pub fn text(matrix: &Matrix, width: Option<usize>, full: bool) -> String {
         alike(&mut text, &groups);
     }
     legend(&mut text, matrix);
+    for stand_in in &matrix.stand_ins {
+        let _ = writeln!(text, "{stand_in}");
+    }
     differences(&mut text, matrix);
     sums(&mut text, matrix);
     text
@@ -202,9 +206,8 @@ fn sums(text: &mut String, matrix: &Matrix) {
     }
     let _ =
         writeln!(text, "{}; {}: {}", list.join(", "), plural(asked.len(), "cell", "cells"), cells.join(", "));
-    if objects.host_network_pods > 0 {
-        let pods = plural(objects.host_network_pods, "pod uses", "pods use");
-        let _ = writeln!(text, "{pods} the network of the node (hostNetwork): in no table");
+    for line in left_out::lines(&matrix.left_out).into_iter().chain(outside::lines(&matrix.unanswered)) {
+        let _ = writeln!(text, "{line}");
     }
 }
 

@@ -2,7 +2,17 @@
 
 mod answers;
 mod host_network;
+mod outside;
+mod pasted;
+mod ports;
 mod profiles;
 mod room;
 mod shared_addresses;
 mod written_twice;
+
+use std::path::PathBuf;
+
+/// The folder of some inputs.
+fn inputs(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cli/field/inputs").join(name)
+}

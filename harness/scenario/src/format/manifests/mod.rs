@@ -5,6 +5,7 @@
 //! declared exists. So is what a cluster exports: the nodes and addresses that it says are those of the
 //! topology (`fit`), unless another one is asked for, and what controllers made stands for itself (`made`).
 
+mod asked;
 mod fit;
 mod made;
 mod pending;
@@ -215,6 +216,8 @@ fn plan(
     loaded: &mut Loaded,
     problems: &mut Problems,
 ) -> Option<Plan> {
+    let topology = asked::with_load_balancer(topology, &objects);
+    let (topology, stand_ins) = asked::with_stand_ins(topology, &objects);
     let mut control_plane = match ControlPlane::new(topology.clone()) {
         Ok(control_plane) => control_plane,
         Err(error) => {
@@ -256,12 +259,18 @@ fn plan(
     }
     placed.extend(first.into_iter().chain(second).chain(rest));
     placed.extend(back.into_iter().map(of_netproof));
-    let initial: Vec<Change> = placed.iter().map(|placed| placed.change.clone()).collect();
+    let mut initial: Vec<Change> = placed.iter().map(|placed| placed.change.clone()).collect();
     if let Err(error) = control_plane.apply(&initial) {
         problems.push(refused(&source, &placed, error));
         return None;
     }
     loaded.notes.extend(pending::notes(&control_plane));
+    let listens = asked::listens(&control_plane.snapshot());
+    if let Err(error) = control_plane.apply(&listens) {
+        problems.push(Diagnostic::error(error.message).help(error.help));
+        return None;
+    }
+    initial.extend(listens);
     let snapshot = control_plane.snapshot();
     warn(&snapshot, &placed, problems);
     warn_of_idle(&snapshot, &placed, problems);
@@ -283,6 +292,7 @@ fn plan(
         initial,
         steps: vec![step],
         places: count_places(&snapshot),
+        stand_ins: Some(stand_ins),
         matrix: MatrixPlan::default(),
         profile: None,
         group: None,

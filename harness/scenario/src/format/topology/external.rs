@@ -7,7 +7,7 @@ use netproof_api::names;
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
 use netproof_api::yaml::Spanned;
-use netproof_controlplane::is_of_a_host;
+use netproof_controlplane::is_outside;
 use netproof_model::topology::{ExternalHost, Network};
 use netproof_model::{Family, Topology};
 use schemars::JsonSchema;
@@ -53,9 +53,13 @@ impl ExternalSpec {
                 problems.push(error.help("write an address without a prefix length, as in 203.0.113.1"));
                 continue;
             };
-            if !is_of_a_host(address) {
+            if !is_outside(address) {
                 let error = document.error(written.span, format!("no host can have the address {address}"));
-                problems.push(error.help("write a unicast address that is neither loopback nor link-local"));
+                problems.push(
+                    error.help(
+                        "write a unicast address; of link-local ones those of IPv4, but not 169.254.1.1",
+                    ),
+                );
             } else if addresses.contains(&address) {
                 let error = document.error(written.span, format!("{address} stands here twice"));
                 problems.push(error.help("keep one of the two"));
