@@ -2,7 +2,7 @@
 //! seen, where the expectation is written. The terminal and JUnit say the same.
 
 use crate::text;
-use netproof_model::event::{Check, Denial, PolicySees, Status};
+use netproof_model::event::{Check, Denial, Finding, FindingKind, PolicySees, Status};
 use netproof_model::observation::PacketAddresses;
 use netproof_model::{Action, Outcome, Protocol, Sighting};
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ pub(crate) fn check(check: &Check) -> Vec<Row> {
     if let Some(predicted) = &check.predicted {
         rows.push(Row::new("API says", predicted));
     }
-    rows.extend(reasons(check).map(|message| Row::new("because", message)));
+    rows.extend(reasons(check).map(|finding| Row::new("because", &finding.message)));
     rows.extend(check.derivation.iter().map(|line| Row::new("API", line)));
     for denial in &check.denials {
         rows.push(Row::new(denied_by(denial), denial.decision.to_string()));
@@ -64,15 +64,25 @@ pub(crate) fn check(check: &Check) -> Vec<Row> {
     rows
 }
 
-/// Expected and observed in a few words.
+/// What is wrong in a few words; expected and observed where that is it.
 pub(crate) fn headline(check: &Check) -> String {
-    let words = match check.status {
-        Status::Failed if is_mismatch(check) => {
-            format!("expected {}, observed {}", check.expected, check.observed)
-        }
-        _ => check.messages.join("; "),
-    };
-    if words.is_empty() { format!("expected {}, observed {}", check.expected, check.observed) } else { words }
+    let says_it_all = check.status == Status::Failed && check.found(FindingKind::WrongVerdict);
+    if says_it_all || check.findings.is_empty() {
+        return format!("expected {}, observed {}", check.expected, check.observed);
+    }
+    check.messages()
+}
+
+/// What kind of trouble a check is, in two or three words.
+pub(crate) fn kind(check: &Check) -> &'static str {
+    let finding = check.findings.iter().find(|finding| finding.kind != FindingKind::Note);
+    match (check.status, finding) {
+        (Status::Passed, _) => "passed",
+        (Status::Skipped, _) => "skipped",
+        (Status::Errored, _) => "no verdict",
+        (Status::Failed, Some(finding)) => finding.kind.words(),
+        (Status::Failed, None) => FindingKind::WrongVerdict.words(),
+    }
 }
 
 /// What happened to a check that passed.
@@ -92,24 +102,15 @@ pub(crate) fn passed(check: &Check) -> String {
         words.push_str(&format!("; the API says {predicted}"));
     }
     // That it is not what the scenario expects, where the API leaves that open.
-    for message in &check.messages {
-        words.push_str(&format!("; {message}"));
+    for finding in &check.findings {
+        words.push_str(&format!("; {finding}"));
     }
     words
 }
 
-/// Whether the messages say no more than that expectation and observation differ.
-fn is_mismatch(check: &Check) -> bool {
-    check.messages.iter().any(|message| says_mismatch(check, message))
-}
-
-fn says_mismatch(check: &Check, message: &str) -> bool {
-    message == format!("expected {}, observed {}", check.expected, check.observed)
-}
-
-/// The messages, without the one that the rows `expected` and `observed` say already.
-fn reasons(check: &Check) -> impl Iterator<Item = &String> {
-    check.messages.iter().filter(|message| !says_mismatch(check, message))
+/// What was found, without what the rows `expected` and `observed` say already.
+fn reasons(check: &Check) -> impl Iterator<Item = &Finding> {
+    check.findings.iter().filter(|finding| finding.kind != FindingKind::WrongVerdict)
 }
 
 fn observed(check: &Check) -> String {
@@ -190,6 +191,24 @@ mod tests {
     #[test]
     fn a_cell_shows_how_the_apis_answer_follows() {
         insta::assert_snapshot!(rows(&testing::failing_cell()));
+    }
+
+    /// Expectation and observation are alike where somebody else decided: that is not what is wrong.
+    #[test]
+    fn a_wrong_decider_is_no_wrong_verdict() {
+        let message = "expected to be decided by service, decided by networkpolicy/default/a#ingress[0]";
+        let finding = Finding::new(FindingKind::WrongDecider, message);
+        let check = Check { status: Status::Failed, findings: vec![finding], ..testing::denied("a", "b") };
+        assert_eq!(headline(&check), message);
+        assert_eq!(kind(&check), "wrong decider");
+        assert!(rows(&check).contains(&format!("because      {message}\n")), "{}", rows(&check));
+        let wrong = Finding::new(FindingKind::WrongVerdict, "expected deny, observed drop");
+        let note = Finding::new(FindingKind::Note, "backends differ");
+        let both = Check { findings: vec![note, wrong], ..check };
+        assert_eq!(
+            (headline(&both).as_str(), kind(&both)),
+            ("expected deny, observed drop", "wrong verdict")
+        );
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 use crate::describe::{self, Row};
 use crate::{ReportFile, Reporter, Rerun, text};
-use netproof_model::event::{Cells, Check, Event, Location, ScenarioId, ScenarioOutcome, Status};
+use netproof_model::event::{
+    Cells, Check, Event, FindingKind, Location, ScenarioId, ScenarioOutcome, Status,
+};
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
@@ -230,17 +232,10 @@ fn check_status(id: &ScenarioId, check: &Check, rerun: &Rerun) -> TestCaseStatus
             status.set_type("skipped").set_message(message);
             return status;
         }
-        Status::Failed => {
-            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            status.set_type("wrong verdict");
-            status
-        }
-        Status::Errored => {
-            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_type("no verdict");
-            status
-        }
+        Status::Failed => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Status::Errored => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
+    status.set_type(describe::kind(check));
     let mut rows = describe::check(check);
     rows.push(Row::whole("run alone", rerun.command(&check.location, id)));
     let details: String = rows
@@ -258,7 +253,8 @@ fn matrix_status(cells: &Cells) -> TestCaseStatus {
         (0, 0) => return TestCaseStatus::success(),
         (0, n) => (NonSuccessKind::Error, "no verdict", format!("{n} of {total} cells have no verdict")),
         (n, _) => {
-            (NonSuccessKind::Failure, "wrong verdict", format!("{n} of {total} cells contradict the API"))
+            let word = FindingKind::PacketsContradictApi.words();
+            (NonSuccessKind::Failure, word, format!("{n} of {total} cells contradict the API"))
         }
     };
     let mut status = TestCaseStatus::non_success(kind);

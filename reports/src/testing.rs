@@ -1,8 +1,8 @@
 //! Events made by hand, for the tests of every reporter.
 
 use netproof_model::event::{
-    Cells, Check, Counts, Denial, Event, FORMAT, Location, ObservedCells, Phase, PolicySees, PredictedCells,
-    RehearsedCells, ScenarioId, ScenarioOutcome, Status, Summary,
+    Cells, Check, Counts, Denial, Event, FORMAT, Finding, FindingKind, Location, ObservedCells, Phase,
+    PolicySees, PredictedCells, RehearsedCells, ScenarioId, ScenarioOutcome, Status, Summary,
 };
 use netproof_model::observation::PacketAddresses;
 use netproof_model::{
@@ -113,7 +113,7 @@ pub(crate) fn failing_deny() -> Check {
         location: at("deny-all", 21),
         expected: "deny".into(),
         status: Status::Failed,
-        messages: vec!["expected deny, observed allow".into()],
+        findings: vec![Finding::new(FindingKind::WrongVerdict, "expected deny, observed allow")],
         path: vec![
             sighting(Place::node("node2"), "np1a2b3c4d"),
             sighting(Place::Router, "eth1"),
@@ -130,7 +130,7 @@ pub(crate) fn failing_allow() -> Check {
         location: at("deny-all", 26),
         expected: "allow".into(),
         status: Status::Failed,
-        messages: vec!["expected allow, observed drop".into()],
+        findings: vec![Finding::new(FindingKind::WrongVerdict, "expected allow, observed drop")],
         path: vec![sighting(Place::node("node2"), "np1a2b3c4d")],
         ..denied("the policy is gone", "pod/client -> service/web:80")
     }
@@ -141,9 +141,10 @@ pub(crate) fn lost() -> Check {
     Check {
         location: at("deny-all", 30),
         status: Status::Errored,
-        messages: vec![
-            "the request was lost on the way, and no rule of the enforcer logged that it dropped it".into(),
-        ],
+        findings: vec![Finding::new(
+            FindingKind::NoEvidence,
+            "the request was lost on the way, and no rule of the enforcer logged that it dropped it",
+        )],
         denials: Vec::new(),
         path: vec![sighting(Place::node("node2"), "np1a2b3c4d"), sighting(Place::Router, "eth1")],
         ..denied("deny all", "pod/other -> service/web:80")
@@ -163,7 +164,7 @@ pub(crate) fn failing_reject() -> Check {
         predicted: Some("allow".into()),
         outcome: Some(Outcome::Rejected(Rejection::TcpReset)),
         status: Status::Failed,
-        messages: vec!["expected drop, observed reject".into()],
+        findings: vec![Finding::new(FindingKind::WrongVerdict, "expected drop, observed reject")],
         ..check
     }
 }
@@ -175,7 +176,10 @@ pub(crate) fn skipped(step: &str, flow: &str) -> Check {
         predicted: None,
         derivation: Vec::new(),
         outcome: None,
-        messages: vec!["`decidedBy` needs an enforcer that gives evidence, and `none` gives none".into()],
+        findings: vec![Finding::new(
+            FindingKind::NotChecked,
+            "`decidedBy` needs an enforcer that gives evidence, and `none` gives none",
+        )],
         ..denied(step, flow)
     }
 }
@@ -205,7 +209,10 @@ pub(crate) fn failing_cell() -> Check {
             "  networkpolicy/default/web-deny-all isolates it, and has no rule.".into(),
         ],
         status: Status::Failed,
-        messages: vec!["the packets contradict the API: observed allow, the API says deny".into()],
+        findings: vec![Finding::new(
+            FindingKind::PacketsContradictApi,
+            "the packets contradict the API: observed allow, the API says deny",
+        )],
         ..passed("deny all", "pod/other -> pod/web:80")
     }
 }
@@ -378,7 +385,7 @@ pub(crate) fn run_of(text: &str, elapsed: Duration) -> Vec<Event> {
         observed: text.into(),
         predicted: Some(text.into()),
         derivation: vec![text.into()],
-        messages: vec![text.into()],
+        findings: vec![Finding::new(FindingKind::WrongSource, text)],
         seen_source: Some(text.into()),
         elapsed,
         ..base

@@ -1,8 +1,10 @@
 //! The events of a run. Reporters consume them and nothing else; JSON is this stream written down.
 
 mod cells;
+mod finding;
 
 pub use cells::{Cells, ObservedCells, PredictedCells, RehearsedCells, SampledCells};
+pub use finding::{Finding, FindingKind};
 
 use crate::decision::{Action, Decision, Hook};
 use crate::net::Family;
@@ -13,7 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// The version of this stream's format. It changes when a consumer could misread an older or newer one.
-pub const FORMAT: &str = "netproof.events/v1alpha1";
+pub const FORMAT: &str = "netproof.events/v1alpha2";
 
 /// Which run of which scenario: the file's stem and suite, and the chosen variant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -167,8 +169,8 @@ pub struct Check {
     pub outcome: Option<Outcome>,
     /// The result.
     pub status: Status,
-    /// Each thing that is not as expected, one sentence each; the reason of a skip or an error.
-    pub messages: Vec<String>,
+    /// Each thing that is not as it should be; the reason of a skip or an error. The first says most.
+    pub findings: Vec<Finding>,
     /// Drops and rejects of this flow, in the order in which the packet met them.
     pub denials: Vec<Denial>,
     /// Who answered.
@@ -188,6 +190,17 @@ pub struct Check {
 }
 
 impl Check {
+    /// Whether it found something of this kind.
+    pub fn found(&self, kind: FindingKind) -> bool {
+        self.findings.iter().any(|finding| finding.kind == kind)
+    }
+
+    /// What it found, in sentences.
+    pub fn messages(&self) -> String {
+        let messages: Vec<&str> = self.findings.iter().map(|finding| finding.message.as_str()).collect();
+        messages.join("; ")
+    }
+
     /// A check of a flow of which nothing is known yet.
     pub fn new(name: String, location: Location, phase: Phase, step: &str, flow: String) -> Self {
         Check {
@@ -204,7 +217,7 @@ impl Check {
             derivation: Vec::new(),
             outcome: None,
             status: Status::Passed,
-            messages: Vec::new(),
+            findings: Vec::new(),
             denials: Vec::new(),
             served_by: None,
             seen_source: None,
@@ -299,7 +312,7 @@ pub enum Event {
     /// The run begins.
     #[serde(rename_all = "camelCase")]
     RunStarted {
-        /// The format of the stream, `netproof.events/v1alpha1`.
+        /// The format of the stream, `netproof.events/v1alpha2`.
         format: String,
         /// netproof's version.
         version: String,

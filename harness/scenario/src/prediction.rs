@@ -8,15 +8,17 @@
 mod contradiction;
 mod course;
 mod kept;
+mod observed;
 mod way;
 
 pub use course::{Course, Word};
 pub use kept::Kept;
+pub(crate) use observed::{Difference, action};
 
 use crate::plan::{Expectation, Request, RequestPort, RequestTarget};
 use netproof_controlplane::{Snapshot, well_known};
 use netproof_model::topology::ListenPort;
-use netproof_model::{Action, Outcome, Place, Protocol};
+use netproof_model::{Action, Place, Protocol};
 use netproof_oracle::{Denial, Oracle, PortProtocol, Prediction, Profile, Server, Switches, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -168,6 +170,11 @@ impl<'a> Answers<'a> {
         by_itself || self.listens.get(&server.place).is_some_and(|ports| ports.iter().any(is_it))
     }
 
+    /// The objects that are asked about.
+    pub(crate) fn snapshot(&self) -> &'a Snapshot {
+        self.snapshot
+    }
+
     /// Who answers.
     pub(crate) fn oracle(&self) -> &Oracle<'a> {
         &self.oracle
@@ -223,15 +230,12 @@ impl Answer {
         }
     }
 
-    /// What to say of it beside an observation that it contradicts.
-    pub(crate) fn against(&self, observed: &str) -> String {
-        if matches!(observed, "drop" | "reject") { self.denial_in_full() } else { self.to_string() }
-    }
-
-    /// Whether a try that met `backend` (if it is known) went as the API says. `observed` is the outcome in
-    /// the words of expectations.
-    pub fn agrees(&self, backend: Option<&Place>, outcome: Outcome, observed: &str) -> bool {
-        self.courses_to(backend).any(|course| course.word.agrees(outcome, observed))
+    /// What to say of it beside what was observed ([`action`]) and contradicts it.
+    pub(crate) fn against(&self, observed: Option<Action>) -> String {
+        match observed {
+            Some(Action::Drop | Action::Reject) => self.denial_in_full(),
+            _ => self.to_string(),
+        }
     }
 
     /// The switches that would settle a try that met `backend` (if it is known), if the API leaves it open.

@@ -56,7 +56,7 @@ impl Groups {
                 group.cells += run.cells;
                 group.elapsed += run.result.elapsed;
                 for check in run.checks.iter().filter(|check| check.status == Status::Skipped) {
-                    *group.skipped_checks.entry(check.messages.join("; ")).or_default() += 1;
+                    *group.skipped_checks.entry(check.messages()).or_default() += 1;
                 }
             }
             Status::Skipped => {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing;
-use netproof_model::event::Phase;
+use netproof_model::event::{Finding, FindingKind, Phase};
 use proptest::prelude::*;
 
 fn shown(events: &[Event], options: TerminalOptions) -> String {
@@ -104,7 +104,7 @@ fn run_with_cells(name: &str) -> (ScenarioId, Vec<Event>) {
     let id = testing::id(name, &[]);
     let lost = |port| Check {
         status: Status::Errored,
-        messages: vec!["nothing says who lost the packet".into()],
+        findings: vec![Finding::new(FindingKind::NoEvidence, "nothing says who lost the packet")],
         ..cell("pod/client", "pod/db", port)
     };
     let checks = vec![

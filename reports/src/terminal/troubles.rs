@@ -3,7 +3,7 @@
 
 use super::runs::FinishedRun;
 use crate::{describe, text};
-use netproof_model::event::{Check, Phase, Status};
+use netproof_model::event::{Check, FindingKind, Phase, Status};
 
 /// So many lines of cells are listed; the others are counted.
 const LINES: usize = 12;
@@ -119,7 +119,12 @@ pub(super) fn list(cells: &[&Check]) -> Vec<String> {
 /// What is wrong with a cell, in a few words.
 fn what(check: &Check) -> String {
     match check.status {
-        Status::Failed => format!("expected {}, observed {}", check.expected, check.observed),
-        _ => check.messages.join("; "),
+        // The other kinds have an expectation that the packets met.
+        Status::Failed
+            if !check.found(FindingKind::WrongDecider) && !check.found(FindingKind::WrongBackend) =>
+        {
+            format!("expected {}, observed {}", check.expected, check.observed)
+        }
+        _ => check.messages(),
     }
 }

@@ -1,7 +1,8 @@
 //! Whether a case catches a mutant.
 
+use libtest_mimic::Failed;
 use netproof_enforcer::mutants::Mutant;
-use netproof_model::event::{Check, Event, Phase, Status};
+use netproof_model::event::{Check, Event, Finding, FindingKind, Location, Phase, Status};
 use netproof_scenario::plan::Plan;
 use netproof_scenario::run::{EnforcerChoice, RunOptions, Worlds, run_plan};
 use std::fmt;
@@ -34,10 +35,42 @@ pub fn catch(mutant: &'static Mutant, plan: &Plan, worlds: &Worlds) -> Option<Ca
     Some(Catch { case: plan.id.to_string(), check })
 }
 
-/// Whether the packets of a check went as they must not. That another policy decided than expected is no
-/// catch, and a walk without policies says nothing about them.
+/// Whether the packets of a check went as they must not. That somebody else decided than expected, or that the
+/// scenario is wrong, is no catch, and a walk without policies says nothing about them
+/// (docs/decisions/0010-mutants-at-the-seams.md).
 fn is_wrong(check: &Check) -> bool {
-    let Check { expected, observed, .. } = check;
-    let denied = expected == "deny" && ["drop", "reject"].contains(&observed.as_str());
-    check.status == Status::Failed && check.phase != Phase::Rehearsal && expected != observed && !denied
+    let is_verdict = |finding: &Finding| {
+        use FindingKind::{PacketsContradictApi, WrongInCleanup, WrongVerdict};
+        matches!(finding.kind, WrongVerdict | PacketsContradictApi | WrongInCleanup)
+    };
+    check.status == Status::Failed && check.phase != Phase::Rehearsal && check.findings.iter().any(is_verdict)
+}
+
+/// What is said of a check has no part in whether it is a catch.
+pub fn only_verdicts_count() -> Result<(), Failed> {
+    use FindingKind::{
+        Note, PacketsContradictApi, ScenarioContradictsApi, WrongBackend, WrongDecider, WrongInCleanup,
+        WrongSource, WrongVerdict,
+    };
+    for (kinds, phase, counts) in [
+        (&[WrongVerdict][..], Phase::Run, true),
+        (&[WrongVerdict], Phase::Rehearsal, false),
+        (&[WrongDecider], Phase::Run, false),
+        (&[WrongDecider, PacketsContradictApi], Phase::Run, true),
+        (&[WrongBackend], Phase::Run, false),
+        (&[WrongSource, Note], Phase::Run, false),
+        (&[ScenarioContradictsApi], Phase::Run, false),
+        (&[WrongInCleanup], Phase::Cleanup, true),
+    ] {
+        let location = Location { file: String::new(), line: 1, column: 1 };
+        let mut check = Check::new(String::new(), location, phase, "", String::new());
+        // As of backends that differ: what is expected is written otherwise than what is observed.
+        (check.expected, check.observed) = ("pod/a: deny".to_owned(), "pod/a: drop".to_owned());
+        check.findings = kinds.iter().map(|kind| Finding::new(*kind, "in whatever words")).collect();
+        check.status = Status::Failed;
+        if is_wrong(&check) != counts {
+            return Err(Failed::from(format!("{kinds:?} in {phase:?} must count: {counts}")));
+        }
+    }
+    Ok(())
 }

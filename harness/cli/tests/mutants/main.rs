@@ -74,6 +74,7 @@ fn main() -> ExitCode {
     };
     let mut trials = vec![
         trial(&bench, "the-table-is-whole", |bench| table::check(&bench.table)),
+        trial(&bench, "only-verdicts-count", |_| catch::only_verdicts_count()),
         trial(&bench, "none", |bench| bench.unmutated()),
     ];
     trials.extend(MUTANTS.iter().map(|mutant| trial(&bench, mutant.name, |bench| bench.mutated(mutant))));

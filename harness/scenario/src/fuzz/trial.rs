@@ -5,7 +5,7 @@ use super::text::Expected;
 use crate::format::{Options, load_text};
 use crate::run::{RunOptions, Worlds, run_plan};
 use netproof_api::Source;
-use netproof_model::event::{Cells, Check, Event, Phase, Status};
+use netproof_model::event::{Cells, Check, Event, FindingKind, Phase, Status};
 
 /// What came of a case.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +32,8 @@ pub(super) enum Finding {
 /// What findings that have one cause have in common, as far as one can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A check: its status and phase, what the API says and what was observed, without names.
-    Check(Status, Phase, String, String),
+    /// A check: its status and phase, what it found first, what the API says and what was observed, without names.
+    Check(Status, Phase, Option<FindingKind>, String, String),
     /// A run that broke, without names and numbers.
     Broke(String),
     /// A text that was refused: the first reason, without names and numbers.
@@ -46,7 +46,8 @@ impl Finding {
             Finding::Check(check) => {
                 let says = check.predicted.as_deref().unwrap_or(&check.expected);
                 let observed = check.outcome.map(|outcome| outcome.to_string());
-                Kind::Check(check.status, check.phase, plain(says), observed.unwrap_or_default())
+                let found = check.findings.first().map(|finding| finding.kind);
+                Kind::Check(check.status, check.phase, found, plain(says), observed.unwrap_or_default())
             }
             Finding::Broke(message) => Kind::Broke(without_names(message)),
             Finding::Invalid(why) => {
@@ -97,7 +98,7 @@ impl Finding {
                     Phase::Rehearsal => "in the rehearsal, ",
                     Phase::Cleanup => "in the clean-up, ",
                 };
-                format!("{phase}{}{family}: {}", check.flow, check.messages.join("; "))
+                format!("{phase}{}{family}: {}", check.flow, check.messages())
             }
             Finding::Broke(message) | Finding::Invalid(message) => message.clone(),
         }

@@ -67,7 +67,7 @@ pub fn probe(plan: &Plan, question: &Question, options: &RunOptions) -> Result<M
     if matches!(outcome.status, Status::Errored | Status::Skipped) {
         let errored = events.iter().find_map(|event| match event {
             Event::CheckFinished { check, .. } if check.status == Status::Errored => {
-                Some(format!("{}: {}", check.name, check.messages.join("; ")))
+                Some(format!("{}: {}", check.name, check.messages()))
             }
             _ => None,
         });
@@ -161,8 +161,8 @@ fn take(seen: &mut HashMap<(String, String), Observed>, check: &Check) {
             Phase::Cleanup => "after the policies: ",
         };
         // What is expected here is what the API says: which of the three answers differ needs no second sentence.
-        observed.differs.extend(check.messages.first().map(|message| format!("{walk}{message}")));
-        if check.messages.is_empty() {
+        observed.differs.extend(check.findings.first().map(|finding| format!("{walk}{finding}")));
+        if check.findings.is_empty() {
             observed.differs.push(format!("{walk}expected {}, observed {}", check.expected, check.observed));
         }
     }

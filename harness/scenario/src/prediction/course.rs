@@ -1,7 +1,7 @@
 //! One thing that may become of a flow: who gets it, and the API's word for what becomes of it.
 
 use crate::plan::{Expected, OutcomeWord};
-use netproof_model::{Action, Outcome, Place};
+use netproof_model::{Action, Place};
 use netproof_oracle::{Denial, Switches, Verdict};
 use std::fmt;
 
@@ -76,23 +76,6 @@ impl Word {
             },
             // Backends are compared one by one.
             (Expected::Deny | Expected::Drop | Expected::Reject | Expected::PerBackend(_), _) => false,
-        }
-    }
-
-    /// Whether it is what was observed.
-    pub(crate) fn agrees(&self, outcome: Outcome, observed: &str) -> bool {
-        match self {
-            Word::Open(_) => true,
-            Word::Allow => matches!(outcome, Outcome::Connected | Outcome::Refused | Outcome::NoAnswer),
-            Word::Deny(denial) => match denial.action() {
-                Some(Action::Drop) => observed == "drop",
-                Some(Action::Reject) => observed == "reject",
-                _ => matches!(observed, "drop" | "reject"),
-            },
-            Word::Unreachable => outcome == Outcome::Unreachable,
-            Word::NoAnswer => outcome == Outcome::ReplyLost,
-            Word::NameNotFound => outcome == Outcome::NameNotFound,
-            Word::NameServerUnreachable => outcome == Outcome::NameServerUnreachable,
         }
     }
 }

@@ -4,27 +4,17 @@
 use super::evidence::{self, address_name, covers};
 use crate::plan::{AddressName, Expectation, PolicySees, rejection_word};
 use netproof_controlplane::Snapshot;
-use netproof_model::event::Denial;
+use netproof_model::event::{Denial, Finding, FindingKind};
 use netproof_model::{Observation, Outcome};
 use std::net::IpAddr;
 
-/// What the evidence says about one part of an expectation.
-pub(super) enum Finding {
-    /// It is so, or nothing was expected.
-    Right,
-    /// It is not so.
-    Wrong(String),
-    /// There is no evidence: no verdict.
-    Unknown(String),
-}
-
-/// Every part of an expectation that is about the way.
+/// Every part of an expectation that is about the way: what is not so, or that there is no evidence of it.
 pub(super) fn of_the_way(
     expectation: &Expectation,
     observation: &Observation,
     denials: &[Denial],
     snapshot: &Snapshot,
-) -> [Finding; 4] {
+) -> [Option<Finding>; 4] {
     [
         rejection(expectation, observation.outcome),
         via(expectation, observation),
@@ -33,24 +23,28 @@ pub(super) fn of_the_way(
     ]
 }
 
-fn rejection(expectation: &Expectation, outcome: Outcome) -> Finding {
-    let Some(wanted) = expectation.rejected_with else { return Finding::Right };
-    match outcome {
-        Outcome::Rejected(kind) if kind == wanted => Finding::Right,
-        Outcome::Rejected(kind) => Finding::Wrong(format!(
-            "expected to be rejected with {}, it was with {}",
-            rejection_word(wanted),
-            rejection_word(kind)
-        )),
-        Outcome::NotPermitted => Finding::Unknown(format!(
-            "expected to be rejected with {}, but the source's own stack refused to send, which looks the same \
-             however it is rejected",
-            rejection_word(wanted)
-        )),
-        other => {
-            Finding::Wrong(format!("expected to be rejected with {}, it was {other}", rejection_word(wanted)))
+/// There is no evidence: no verdict.
+fn unknown(why: impl Into<String>) -> Option<Finding> {
+    Some(Finding::new(FindingKind::NoEvidence, why))
+}
+
+fn rejection(expectation: &Expectation, outcome: Outcome) -> Option<Finding> {
+    let kind = expectation.rejected_with?;
+    let wanted = rejection_word(kind);
+    let message = match outcome {
+        Outcome::Rejected(seen) if seen == kind => return None,
+        Outcome::Rejected(seen) => {
+            format!("expected to be rejected with {wanted}, it was with {}", rejection_word(seen))
         }
-    }
+        Outcome::NotPermitted => {
+            return unknown(format!(
+                "expected to be rejected with {wanted}, but the source's own stack refused to send, which looks the \
+                 same however it is rejected"
+            ));
+        }
+        other => format!("expected to be rejected with {wanted}, it was {other}"),
+    };
+    Some(Finding::new(FindingKind::WrongRejection, message))
 }
 
 /// Why there is no evidence of a request's way.
@@ -63,21 +57,20 @@ fn unobserved(expectation: &Expectation) -> &'static str {
     }
 }
 
-fn via(expectation: &Expectation, observation: &Observation) -> Finding {
-    let Some(wanted) = &expectation.via else { return Finding::Right };
+fn via(expectation: &Expectation, observation: &Observation) -> Option<Finding> {
+    let wanted = expectation.via.as_ref()?;
     let list: Vec<String> = wanted.iter().map(|node| format!("node/{node}")).collect();
     let list = list.join(" or ");
-    match evidence::via(observation) {
-        Some(node) if wanted.contains(node) => Finding::Right,
-        Some(node) => {
-            Finding::Wrong(format!("expected {list} to choose the backend, it was chosen by node/{node}"))
-        }
+    let message = match evidence::via(observation) {
+        Some(node) if wanted.contains(node) => return None,
+        Some(node) => format!("expected {list} to choose the backend, it was chosen by node/{node}"),
         None if observation.passages.is_empty() => {
             let why = unobserved(expectation);
-            Finding::Unknown(format!("expected {list} to choose the backend, but {why}"))
+            return unknown(format!("expected {list} to choose the backend, but {why}"));
         }
-        None => Finding::Wrong(format!("expected {list} to choose the backend, but no node chose one")),
-    }
+        None => format!("expected {list} to choose the backend, but no node chose one"),
+    };
+    Some(Finding::new(FindingKind::WrongVia, message))
 }
 
 fn policy_sees(
@@ -85,11 +78,11 @@ fn policy_sees(
     observation: &Observation,
     denials: &[Denial],
     snapshot: &Snapshot,
-) -> Finding {
-    let Some(PolicySees { source, destination }) = &expectation.policy_sees else { return Finding::Right };
+) -> Option<Finding> {
+    let PolicySees { source, destination } = expectation.policy_sees.as_ref()?;
     let Some(decided) = evidence::decided(observation, denials, snapshot) else {
         let why = unobserved(expectation);
-        return Finding::Unknown(format!("nothing says which addresses policy saw: {why}"));
+        return unknown(format!("nothing says which addresses policy saw: {why}"));
     };
     let mut wrong = Vec::new();
     let ends =
@@ -101,29 +94,26 @@ fn policy_sees(
             wrong.push(format!("{wanted} as the {end}, it saw {}", address_name(seen, snapshot)));
         }
     }
-    if wrong.is_empty() {
-        return Finding::Right;
-    }
-    Finding::Wrong(format!(
-        "expected policy to see {} (on node/{}, hook {})",
-        wrong.join(", and "),
-        decided.node,
-        decided.hook
-    ))
+    (!wrong.is_empty()).then(|| {
+        let message = format!(
+            "expected policy to see {} (on node/{}, hook {})",
+            wrong.join(", and "),
+            decided.node,
+            decided.hook
+        );
+        Finding::new(FindingKind::WrongPolicySees, message)
+    })
 }
 
-fn names(expectation: &Expectation, observation: &Observation, snapshot: &Snapshot) -> Finding {
-    let Some(wanted) = &expectation.resolves_to else { return Finding::Right };
+fn names(expectation: &Expectation, observation: &Observation, snapshot: &Snapshot) -> Option<Finding> {
+    let wanted = expectation.resolves_to.as_ref()?;
     let resolved = &observation.resolved;
     if resolved.is_empty() {
-        return Finding::Unknown("nothing says what the name resolved to".to_owned());
+        return unknown("nothing says what the name resolved to");
     }
-    match other_addresses(wanted, resolved, snapshot) {
-        None => Finding::Right,
-        Some((wanted, resolved)) => {
-            Finding::Wrong(format!("expected the name to resolve to {wanted}, it resolved to {resolved}"))
-        }
-    }
+    let (wanted, resolved) = other_addresses(wanted, resolved, snapshot)?;
+    let message = format!("expected the name to resolve to {wanted}, it resolved to {resolved}");
+    Some(Finding::new(FindingKind::WrongResolution, message))
 }
 
 /// Both lists in words, unless the addresses are those of the names: each name's at least once, and no other.

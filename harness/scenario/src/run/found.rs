@@ -11,7 +11,7 @@ use super::{ProxyMode, agreement};
 use crate::plan::{Expectation, Step};
 use crate::prediction::{Answer, Answers};
 use netproof_model::Observation;
-use netproof_model::event::{Phase, Status};
+use netproof_model::event::{FindingKind, Phase, Status};
 use std::cell::LazyCell;
 
 impl Walk<'_> {
@@ -31,8 +31,12 @@ impl Walk<'_> {
             if judgement.status == Status::Failed {
                 let answer = answers.fresh(&expectation.request).filter(|it| self.speaks_of(it));
                 let contradiction = answer.and_then(|it| it.contradiction_without_policy(expectation));
-                let message = |it| format!("the scenario contradicts the API: {it}");
-                judgement.messages.extend(contradiction.map(message));
+                if let Some(contradiction) = contradiction {
+                    judgement.add(
+                        FindingKind::ScenarioContradictsApi,
+                        format!("the scenario contradicts the API: {contradiction}"),
+                    );
+                }
             }
             Some(Found {
                 subject: expectation.into(),
@@ -64,27 +68,23 @@ impl Walk<'_> {
         let judge_one = |observation| {
             let denials = world.denials(&request, observation);
             let backend = backend(expectation, observation, &denials, &snapshot);
-            let judgement = match expected_of(expectation, backend.as_ref()) {
-                Ok(expected) => {
-                    let mut judgement =
-                        judge::judge(expectation, &expected, observation, &denials, &snapshot);
-                    if let Some(answer) = answer {
-                        let (backend, outcome) = (backend.as_ref(), observation.outcome);
-                        agreement::expect_loss(answer, &expected, backend, outcome, &mut judgement);
-                        let is_meant = self.plan.profile.is_some();
-                        agreement::leave_open(answer, backend, &expected, is_meant, &mut judgement);
-                    }
-                    judgement
-                }
-                Err(stranger) => stranger,
+            let expected = expected_of(expectation, backend.as_ref());
+            let judgement = match &expected {
+                Ok(expected) => judge::judge(expectation, expected, observation, &denials, &snapshot),
+                Err(stranger) => stranger.clone(),
             };
-            Try { observation, denials, backend, judgement }
+            let mut one = Try { observation, denials, backend, judgement };
+            if let (Some(answer), Ok(expected)) = (answer, &expected) {
+                agreement::expect_loss(answer, expected, &mut one, &snapshot);
+                agreement::leave_open(answer, self.plan.profile.is_some(), &mut one);
+            }
+            one
         };
         let tries: Vec<Try<'_>> = tries.iter().map(judge_one).collect();
-        let agree = answer.is_none_or(|answer| tries.iter().all(|it| agreement::of_try(answer, it)));
+        let difference = answer.and_then(|answer| agreement::of_tries(answer, &tries, &snapshot));
         let Try { observation, denials, mut judgement, .. } = together(expectation, tries)?;
         if let Some(answer) = answer {
-            agreement::of_three(expectation, answer, agree, &snapshot, &mut judgement);
+            agreement::of_three(expectation, answer, difference.as_ref(), &snapshot, &mut judgement);
         }
         let unchecked = judge::unchecked_decider(expectation, &judgement, &denials);
         Some(Found {

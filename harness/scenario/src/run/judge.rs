@@ -1,10 +1,11 @@
 //! Judging: one expectation held against one observation.
 
 use super::evidence::{address_name, covers};
-use super::findings::{self, Finding};
+use super::findings;
 use crate::plan::{Baseline, DecidedBy, Expectation, Expected, OutcomeWord};
+use crate::prediction::action;
 use netproof_controlplane::Snapshot;
-use netproof_model::event::{Denial, Status};
+use netproof_model::event::{Denial, Finding, FindingKind, Status};
 use netproof_model::{Action, Decision, Observation, Outcome};
 use std::collections::BTreeSet;
 
@@ -14,29 +15,41 @@ pub(crate) struct Judgement {
     pub(crate) status: Status,
     /// What was observed, in the words in which expectations are written.
     pub(crate) observed: String,
-    /// What is not as expected, one sentence each.
-    pub(crate) messages: Vec<String>,
+    /// What is not as expected, or why there is no verdict.
+    pub(crate) findings: Vec<Finding>,
 }
 
 impl Judgement {
-    fn new(observed: String, problems: Vec<String>) -> Self {
-        let status = if problems.is_empty() { Status::Passed } else { Status::Failed };
-        Judgement { status, observed, messages: problems }
+    /// Failed if anything was found.
+    fn new(observed: String, findings: Vec<Finding>) -> Self {
+        let status = if findings.is_empty() { Status::Passed } else { Status::Failed };
+        Judgement { status, observed, findings }
+    }
+
+    /// No verdict.
+    fn errored(observed: String, why: impl Into<String>) -> Self {
+        let findings = vec![Finding::new(FindingKind::NoEvidence, why)];
+        Judgement { status: Status::Errored, observed, findings }
+    }
+
+    /// Whether it found something of this kind.
+    pub(super) fn found(&self, kind: FindingKind) -> bool {
+        self.findings.iter().any(|finding| finding.kind == kind)
+    }
+
+    /// Adds a finding.
+    pub(super) fn add(&mut self, kind: FindingKind, message: impl Into<String>) {
+        self.findings.push(Finding::new(kind, message));
     }
 }
 
 /// What a person would call the outcome: `allow`, `drop`, `reject`, or the outcome's own word.
 pub(crate) fn observed_word(outcome: Outcome, denials: &[Denial]) -> &'static str {
-    match outcome {
-        Outcome::Connected => "allow",
-        Outcome::Dropped => "drop",
-        Outcome::Rejected(_) => "reject",
-        // The source's own stack refused; the rule that did it says which of the two it was.
-        Outcome::NotPermitted => match denials.first().map(|denial| denial.action) {
-            Some(Action::Reject) => "reject",
-            _ => "drop",
-        },
-        other => other.word(),
+    match action(outcome, denials) {
+        Some(Action::Allow) => "allow",
+        Some(Action::Drop) => "drop",
+        Some(Action::Reject) => "reject",
+        None => outcome.word(),
     }
 }
 
@@ -59,40 +72,41 @@ pub(crate) fn judge(
     // So is an answer that is not to come back: that it was sent, and got lost, is what is expected.
     let is_unanswered = expected.is_no_answer() && outcome == Outcome::ReplyLost;
     if let Some(message) = unexplained(outcome, denials).filter(|_| !is_baseline && !is_unanswered) {
+        let mut judgement = Judgement::errored(observed, message);
         // A source that the server saw is known to be wrong, whatever became of the answer.
-        let wrong = observation.seen_source.and_then(|_| wrong_source(expectation, observation, snapshot));
-        let status = if wrong.is_some() { Status::Failed } else { Status::Errored };
-        return Judgement { status, observed, messages: wrong.into_iter().chain([message]).collect() };
+        if observation.seen_source.is_some()
+            && let Some(wrong) = wrong_source(expectation, observation, snapshot)
+        {
+            judgement.status = Status::Failed;
+            judgement.findings.insert(0, wrong);
+        }
+        return judgement;
     }
     if let Some(message) = undecided(expected, outcome, denials) {
-        return Judgement { status: Status::Errored, observed, messages: vec![message] };
+        return Judgement::errored(observed, message);
     }
-    let mut problems = Vec::new();
-    let mut unknown = Vec::new();
-    if !matches(expected, outcome, &observed) {
-        problems.push(mismatch(expected, &observed));
+    if !matches(expected, outcome, denials) {
+        let mut judgement = Judgement::new(observed, Vec::new());
+        judgement.status = Status::Failed;
+        judgement.add(FindingKind::WrongVerdict, mismatch(expected, &judgement.observed));
         if outcome == Outcome::NameServerUnreachable && expected.is_denial() {
-            problems.push(
-                "the name could not be resolved, so the destination was never tried; \
-                 if that is meant, write `outcome: name-server-unreachable`"
-                    .to_owned(),
-            );
+            let note = "the name could not be resolved, so the destination was never tried; \
+                        if that is meant, write `outcome: name-server-unreachable`";
+            judgement.add(FindingKind::Note, note);
         }
-    } else {
-        problems.extend(wrong_decider(expectation, expected, observation, denials));
-        problems.extend(wrong_source(expectation, observation, snapshot));
-        for finding in findings::of_the_way(expectation, observation, denials, snapshot) {
-            match finding {
-                Finding::Right => {}
-                Finding::Wrong(problem) => problems.push(problem),
-                Finding::Unknown(why) => unknown.push(why),
-            }
-        }
+        return judgement;
     }
-    if problems.is_empty() && !unknown.is_empty() {
-        return Judgement { status: Status::Errored, observed, messages: unknown };
+    let parts = [
+        wrong_decider(expectation, expected, observation, denials),
+        wrong_source(expectation, observation, snapshot),
+    ];
+    let way = findings::of_the_way(expectation, observation, denials, snapshot);
+    let all = parts.into_iter().chain(way).flatten();
+    let (unknown, wrong): (Vec<_>, Vec<_>) = all.partition(|it| it.kind == FindingKind::NoEvidence);
+    match wrong.is_empty() && !unknown.is_empty() {
+        true => Judgement { status: Status::Errored, observed, findings: unknown },
+        false => Judgement::new(observed, wrong),
     }
-    Judgement::new(observed, problems)
 }
 
 /// That the verdict or outcome is another than the expected one.
@@ -148,13 +162,14 @@ pub(crate) fn unexplained(outcome: Outcome, denials: &[Denial]) -> Option<String
 }
 
 /// Whether the outcome is the expected one; deciders and addresses apart.
-fn matches(expected: &Expected, outcome: Outcome, observed: &str) -> bool {
+fn matches(expected: &Expected, outcome: Outcome, denials: &[Denial]) -> bool {
+    let action = action(outcome, denials);
     match expected {
         Expected::Allow => outcome == Outcome::Connected,
         // Where only the answer was lost, the request had got through.
-        Expected::Deny => matches!(observed, "drop" | "reject"),
-        Expected::Drop => observed == "drop",
-        Expected::Reject => observed == "reject",
+        Expected::Deny => matches!(action, Some(Action::Drop | Action::Reject)),
+        Expected::Drop => action == Some(Action::Drop),
+        Expected::Reject => action == Some(Action::Reject),
         Expected::Outcome(word) => word.is(outcome),
         // The caller picks the verdict of the backend that a try reached.
         Expected::PerBackend(_) => false,
@@ -167,26 +182,28 @@ fn wrong_decider(
     expected: &Expected,
     observation: &Observation,
     denials: &[Denial],
-) -> Option<String> {
+) -> Option<Finding> {
     let first = denials.first().map(|denial| &denial.decision);
-    match (&expectation.decided_by, first) {
+    let message = match (&expectation.decided_by, first) {
         (None, Some(decision)) if !decision.is_policy() && expected.is_denial() => {
             let remedy = match decision.is_service() {
                 true => "; if that is meant, write `decidedBy: service`",
                 false => "",
             };
-            Some(format!("denied, but not by policy: {decision}{remedy}"))
+            format!("denied, but not by policy: {decision}{remedy}")
         }
-        (None, _) => None,
-        (Some(_), None) if observation.outcome == Outcome::Connected => None,
+        (None, _) => return None,
+        // Only a denial has a decider: of backends that differ, one that was to answer did.
+        (Some(_), None) if observation.outcome == Outcome::Connected => return None,
         (Some(wanted), None) => {
-            Some(format!("expected to be decided by {wanted}, but nothing says who decided"))
+            format!("expected to be decided by {wanted}, but nothing says who decided")
         }
-        (Some(wanted), Some(decision)) if decides(wanted, decision) => None,
+        (Some(wanted), Some(decision)) if decides(wanted, decision) => return None,
         (Some(wanted), Some(decision)) => {
-            Some(format!("expected to be decided by {wanted}, decided by {decision}"))
+            format!("expected to be decided by {wanted}, decided by {decision}")
         }
-    }
+    };
+    Some(Finding::new(FindingKind::WrongDecider, message))
 }
 
 /// Whether the decision is one that `wanted` names, or may be.
@@ -207,15 +224,20 @@ pub(crate) fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
     }
 }
 
-fn wrong_source(expectation: &Expectation, observation: &Observation, snapshot: &Snapshot) -> Option<String> {
+fn wrong_source(
+    expectation: &Expectation,
+    observation: &Observation,
+    snapshot: &Snapshot,
+) -> Option<Finding> {
     let wanted = expectation.sees.as_ref()?;
-    let Some(seen) = observation.seen_source else {
-        return Some(format!("expected the server to see {wanted}, but it saw no packet"));
+    let message = match observation.seen_source {
+        Some(seen) if covers(wanted, seen, snapshot) => return None,
+        Some(seen) => {
+            format!("expected the server to see {wanted}, it saw {}", address_name(seen, snapshot))
+        }
+        None => format!("expected the server to see {wanted}, but it saw no packet"),
     };
-    if covers(wanted, seen, snapshot) {
-        return None;
-    }
-    Some(format!("expected the server to see {wanted}, it saw {}", address_name(seen, snapshot)))
+    Some(Finding::new(FindingKind::WrongSource, message))
 }
 
 /// Judges the rehearsal of a flow that a step expects to be denied, or that says what else to expect.
@@ -241,6 +263,7 @@ pub(crate) fn judge_rehearsal(baseline: Option<&Baseline>, observation: &Observa
             ))
         }
     };
+    let problem = problem.map(|it| Finding::new(FindingKind::WrongInRehearsal, it));
     Judgement::new(observed, problem.into_iter().collect())
 }
 
@@ -250,17 +273,20 @@ pub(crate) fn judge_rehearsal(baseline: Option<&Baseline>, observation: &Observa
 pub(crate) fn judge_cleanup(rehearsed: &[Observation], tries: &[Observation], explains: bool) -> Judgement {
     let (before, observed) = (outcomes(rehearsed), outcomes(tries));
     let problem = (before != observed).then(|| {
-        format!("after the policies were removed, expected {before} as before they were applied, observed {observed}")
+        let message = format!(
+            "after the policies were removed, expected {before} as before they were applied, observed {observed}"
+        );
+        Finding::new(FindingKind::WrongInCleanup, message)
     });
     let vanished = |it: &Observation| {
         let lost = matches!(it.outcome, Outcome::Dropped | Outcome::ReplyLost);
         lost && it.logs.is_empty() && !rehearsed.iter().any(|before| before.outcome == it.outcome)
     };
-    let judgement = Judgement::new(observed, problem.into_iter().collect());
+    let mut judgement = Judgement::new(observed, problem.into_iter().collect());
     if explains && judgement.status == Status::Failed && tries.iter().any(vanished) {
-        let mut messages = judgement.messages;
-        messages.push("no rule of the enforcer or the proxy logged that it did that".to_owned());
-        return Judgement { status: Status::Errored, messages, ..judgement };
+        judgement.status = Status::Errored;
+        judgement
+            .add(FindingKind::NoEvidence, "no rule of the enforcer or the proxy logged that it did that");
     }
     judgement
 }
@@ -282,4 +308,4 @@ pub(crate) fn outcomes(tries: &[Observation]) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

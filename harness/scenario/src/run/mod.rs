@@ -23,6 +23,8 @@ mod world;
 pub(crate) use evidence::{address_name, covers};
 pub(crate) use findings::other_addresses;
 pub(crate) use judge::decides;
+#[cfg(test)]
+pub(crate) use judge::tests as judging;
 pub use netproof_enforcer::exec::DEFAULT_PATIENCE;
 pub use netproof_enforcer::{ExecCommand, ProxyMode};
 pub use stage::Worlds;

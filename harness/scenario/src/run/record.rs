@@ -6,7 +6,7 @@ use super::tries::tries;
 use super::walk::Walk;
 use super::world::{HarnessError, Sought, World};
 use crate::plan::{Expectation, Step};
-use netproof_model::event::{Check, Denial, Event, Location, Phase, Status};
+use netproof_model::event::{Check, Denial, Event, Finding, FindingKind, Location, Phase, Status};
 use netproof_model::{Family, Observation, Place, Sighting};
 use netproof_probe::{Patience, ProbeRequest};
 use std::time::Duration;
@@ -81,7 +81,7 @@ impl Walk<'_> {
                 derivation: found.derivation.lines().map(str::to_owned).collect(),
                 outcome: Some(observation.outcome),
                 status: judgement.status,
-                messages: judgement.messages,
+                findings: judgement.findings,
                 denials,
                 served_by: observation.served_by.clone(),
                 seen_source: observation.seen_source.map(|it| evidence::address_name(it, &snapshot)),
@@ -113,7 +113,7 @@ fn skipped_decider(check: &Check, expectation: &Expectation, why: &str) -> Check
         observed: String::new(),
         predicted: None,
         status: Status::Skipped,
-        messages: vec![why.to_owned()],
+        findings: vec![Finding::new(FindingKind::NotChecked, why)],
         elapsed: Duration::ZERO,
         ..check.clone()
     }

@@ -4,7 +4,7 @@ use super::judge::{self, Judgement};
 use super::tries::{missing_backends, never_reached, tries};
 use crate::plan::Expectation;
 use netproof_model::Observation;
-use netproof_model::event::Status;
+use netproof_model::event::{FindingKind, Status};
 use netproof_probe::ProbeRequest;
 use std::collections::HashMap;
 
@@ -42,10 +42,11 @@ pub(super) fn judge_rehearsal<'o>(
     let missing = missing_backends(expectation, tries.iter().filter_map(|it| it.served_by.as_ref()));
     if expectation.baseline.is_none() && !missing.is_empty() {
         judgement.status = Status::Failed;
-        judgement.messages.push(format!(
-            "without policy, {}, so a deny of it would prove nothing",
-            never_reached(tries.len(), &missing)
-        ));
+        let missing = never_reached(tries.len(), &missing);
+        judgement.add(
+            FindingKind::WrongInRehearsal,
+            format!("without policy, {missing}, so a deny of it would prove nothing"),
+        );
     }
     (first, judgement)
 }

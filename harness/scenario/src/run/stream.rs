@@ -228,14 +228,14 @@ pub(super) fn rehearsed(step: &Step, made: usize) -> Vec<&Stream> {
 
 /// That a stream's flow connects without policy.
 pub(super) fn judge_rehearsal(step: &Step, stream: &Stream, observation: &Observation) -> Check {
-    let judge::Judgement { status, observed, messages } = judge::judge_rehearsal(None, observation);
+    let judge::Judgement { status, observed, findings } = judge::judge_rehearsal(None, observation);
     Check {
         name: format!("{}{}", Phase::Rehearsal.prefix(), stream.name),
         phase: Phase::Rehearsal,
         expected: "allow".to_owned(),
         observed,
         status,
-        messages,
+        findings,
         outcome: Some(observation.outcome),
         served_by: observation.served_by.clone(),
         elapsed: observation.elapsed,

@@ -3,9 +3,10 @@
 use super::evidence;
 use super::judge::{Judgement, observed_word};
 use crate::plan::{Expectation, Expected};
+use crate::prediction::action;
 use netproof_controlplane::Snapshot;
-use netproof_model::event::{Denial, Status};
-use netproof_model::{Observation, Outcome, Place};
+use netproof_model::event::{Denial, Finding, FindingKind, Status};
+use netproof_model::{Action, Observation, Outcome, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One try with what was made of it.
@@ -79,7 +80,10 @@ pub(super) fn expected_of(expectation: &Expectation, backend: Option<&Place>) ->
         Some(place) if !named.is_empty() && !named.contains(place) => Err(Judgement {
             status: Status::Failed,
             observed: place.to_string(),
-            messages: vec![format!("{place} was reached, which the expectation does not name")],
+            findings: vec![Finding::new(
+                FindingKind::WrongBackend,
+                format!("{place} was reached, which the expectation does not name"),
+            )],
         }),
         Some(place) => Ok(match &expectation.expected {
             Expected::PerBackend(verdicts) => match verdicts.get(place) {
@@ -105,23 +109,29 @@ pub(super) fn never_reached(tries: usize, missing: &[String]) -> String {
 /// denied and says by whom. `None` without any try.
 pub(super) fn together<'o>(expectation: &Expectation, tries: Vec<Try<'o>>) -> Option<Try<'o>> {
     let count = tries.len();
-    let mut problems = Vec::new();
-    problems.extend(difference(expectation, &tries));
+    let mut problems: Vec<Finding> = difference(expectation, &tries).into_iter().collect();
     let missing = missing_backends(expectation, tries.iter().filter_map(|it| it.backend.as_ref()));
     if !missing.is_empty() {
-        problems.push(never_reached(count, &missing));
+        problems.push(Finding::new(FindingKind::WrongBackend, never_reached(count, &missing)));
     }
     if expectation.sticky {
         problems.extend(strays(&tries));
     }
-    let each = each_backend(&tries).filter(|_| matches!(expectation.expected, Expected::PerBackend(_)));
-    let each =
-        each.map(|each| each.iter().map(|(place, word)| format!("{place}: {word}")).collect::<Vec<_>>());
+    let each = match expectation.expected {
+        Expected::PerBackend(_) => each_backend(&tries),
+        _ => None,
+    };
+    let each = each.map(|each| {
+        let each: Vec<String> = each.iter().map(|(place, word)| format!("{place}: {word}")).collect();
+        each.join(", ")
+    });
+    let is_wrong = tries.iter().any(|it| it.judgement.found(FindingKind::WrongVerdict));
     let rank = |it: &Try<'_>| {
         let status = match it.judgement.status {
-            Status::Failed => 0,
-            Status::Errored => 1,
-            Status::Passed | Status::Skipped => 2,
+            Status::Failed if it.judgement.found(FindingKind::WrongVerdict) => 0,
+            Status::Failed => 1,
+            Status::Errored => 2,
+            Status::Passed | Status::Skipped => 3,
         };
         (status, it.denials.is_empty(), it.backend.clone())
     };
@@ -130,7 +140,7 @@ pub(super) fn together<'o>(expectation: &Expectation, tries: Vec<Try<'o>>) -> Op
     // An error keeps its own reason; only a verdict can be wrong.
     if judgement.status == Status::Failed || (judgement.status == Status::Passed && !problems.is_empty()) {
         judgement.status = Status::Failed;
-        judgement.messages.extend(problems);
+        judgement.findings.extend(problems);
     }
     match each {
         // Every backend was reached, and each did as expected.
@@ -138,9 +148,13 @@ pub(super) fn together<'o>(expectation: &Expectation, tries: Vec<Try<'o>>) -> Op
             judgement.observed = expectation.expected.to_string();
         }
         Some(each) if judgement.status == Status::Failed => {
-            judgement.observed = each.join(", ");
-            let message = format!("expected {}, observed {}", expectation.expected, judgement.observed);
-            judgement.messages.insert(0, message);
+            judgement.observed = each;
+            if is_wrong {
+                // In the place of what is said of one backend.
+                judgement.findings.retain(|finding| finding.kind != FindingKind::WrongVerdict);
+                let message = format!("expected {}, observed {}", expectation.expected, judgement.observed);
+                judgement.findings.insert(0, Finding::new(FindingKind::WrongVerdict, message));
+            }
         }
         _ => {}
     }
@@ -149,7 +163,7 @@ pub(super) fn together<'o>(expectation: &Expectation, tries: Vec<Try<'o>>) -> Op
 
 /// What to say where one node led the client to several backends. Each node remembers for itself whom it
 /// led where: clients outside whose flows are spread over several nodes have one backend on each of them.
-fn strays(tries: &[Try<'_>]) -> Vec<String> {
+fn strays(tries: &[Try<'_>]) -> Vec<Finding> {
     let mut answered: BTreeMap<Option<&str>, Vec<&Place>> = BTreeMap::new();
     for observation in tries.iter().map(|it| it.observation) {
         answered.entry(evidence::via(observation)).or_default().extend(&observation.served_by);
@@ -160,7 +174,7 @@ fn strays(tries: &[Try<'_>]) -> Vec<String> {
         let list: Vec<String> = different.iter().map(ToString::to_string).collect();
         let node = node.map(|node| format!(" that node/{node} led")).unwrap_or_default();
         let message = format!("{count} tries{node} were answered by {}, and not all by one", list.join(", "));
-        (list.len() > 1).then_some(message)
+        (list.len() > 1).then(|| Finding::new(FindingKind::WrongBackend, message))
     };
     answered.into_iter().filter_map(stray).collect()
 }
@@ -178,7 +192,7 @@ fn each_backend<'t>(tries: &'t [Try<'_>]) -> Option<BTreeMap<&'t Place, &'static
 }
 
 /// What to say where one word is expected of all tries and they differ.
-fn difference(expectation: &Expectation, tries: &[Try<'_>]) -> Option<String> {
+fn difference(expectation: &Expectation, tries: &[Try<'_>]) -> Option<Finding> {
     let failed = tries.iter().any(|it| it.judgement.status == Status::Failed);
     let mut words: BTreeMap<&str, usize> = BTreeMap::new();
     for it in tries {
@@ -187,24 +201,25 @@ fn difference(expectation: &Expectation, tries: &[Try<'_>]) -> Option<String> {
     if matches!(expectation.expected, Expected::PerBackend(_)) || !failed || words.len() < 2 {
         return None;
     }
+    let note = |message: String| Some(Finding::new(FindingKind::Note, message));
     let Some(each) = each_backend(tries) else {
         // Some tries reached nobody that is known, or one backend had both.
         let counts: Vec<String> = words.iter().map(|(word, n)| format!("{n} of {word}")).collect();
-        return Some(format!("the tries of this flow differ: {}", counts.join(", ")));
+        return note(format!("the tries of this flow differ: {}", counts.join(", ")));
     };
     let seen: Vec<String> = each.iter().map(|(place, word)| format!("{place} {word}")).collect();
-    let verdict = |word| match word {
-        "allow" => Some("allow"),
-        "drop" | "reject" => Some("deny"),
-        _ => None,
+    let verdict = |it: &Try<'_>| match action(it.observation.outcome, &it.denials) {
+        Some(Action::Allow) => Some("allow"),
+        Some(Action::Drop | Action::Reject) => Some("deny"),
+        None => None,
     };
-    let verdicts: Option<Vec<String>> =
-        each.iter().map(|(place, word)| Some(format!("{place}: {}", verdict(*word)?))).collect();
-    let remedy = match verdicts {
-        Some(verdicts) => format!("; if that is meant, write `verdict: {{{}}}`", verdicts.join(", ")),
-        None => String::new(),
-    };
-    Some(format!("backends differ in verdict: {}{remedy}", seen.join(", ")))
+    let verdicts: Option<BTreeMap<&Place, &str>> =
+        tries.iter().map(|it| Some((it.backend.as_ref()?, verdict(it)?))).collect();
+    let remedy = verdicts.map(|verdicts| {
+        let each: Vec<String> = verdicts.iter().map(|(place, word)| format!("{place}: {word}")).collect();
+        format!("; if that is meant, write `verdict: {{{}}}`", each.join(", "))
+    });
+    note(format!("backends differ in verdict: {}{}", seen.join(", "), remedy.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -212,7 +227,7 @@ mod tests {
     use super::super::judge::tests::{expectation, observation};
     use super::super::judge::{self};
     use super::*;
-    use crate::plan::VerdictWord;
+    use crate::plan::{DecidedBy, VerdictWord};
     use netproof_model::observation::PacketAddresses;
     use netproof_model::{Action, Decision, Direction, Hook, Passage, PolicyRef, Protocol, Token};
 
@@ -298,16 +313,13 @@ mod tests {
         assert_eq!(status(&allow, &["+a", "+a"]), Status::Passed);
         assert_eq!(status(&deny, &["-a", "-b"]), Status::Passed);
         assert_eq!(
-            judged(&allow, &["+a", "-b", "+a"]).messages,
-            [
-                "expected allow, observed drop",
-                "backends differ in verdict: pod/default/a allow, pod/default/b drop; if that is meant, write \
-                 `verdict: {pod/default/a: allow, pod/default/b: deny}`"
-            ]
+            judged(&allow, &["+a", "-b", "+a"]).said(),
+            "expected allow, observed drop; backends differ in verdict: pod/default/a allow, pod/default/b drop; if \
+             that is meant, write `verdict: {pod/default/a: allow, pod/default/b: deny}`"
         );
         assert_eq!(status(&deny, &["+a", "-b"]), Status::Failed);
-        let differ = &judged(&allow, &["+a", "-a", "+b"]).messages[1];
-        assert_eq!(differ, "the tries of this flow differ: 2 of allow, 1 of drop");
+        let differ = judged(&allow, &["+a", "-a", "+b"]).said();
+        assert!(differ.ends_with("; the tries of this flow differ: 2 of allow, 1 of drop"), "{differ}");
     }
 
     #[test]
@@ -326,13 +338,40 @@ mod tests {
         assert_eq!(status(&each, &["+a", "-b"]), Status::Passed);
         assert_eq!(status(&each, &["+a", "+b"]), Status::Failed);
         assert_eq!(status(&each, &["+a", "-b", "+c"]), Status::Failed);
-        let words = |tries: &[&str]| judged(&each, tries).messages.join("; ");
+        let kinds = |judgement: &Judgement| -> Vec<FindingKind> {
+            judgement.findings.iter().map(|it| it.kind).collect()
+        };
+        let wrong = judged(&each, &["-b", "-a"]);
         assert_eq!(
-            words(&["-b", "-a"]),
-            "expected pod/default/a: allow, pod/default/b: deny, observed pod/default/a: drop, pod/default/b: drop; \
-             expected allow, observed drop"
+            wrong.said(),
+            "expected pod/default/a: allow, pod/default/b: deny, observed pod/default/a: drop, pod/default/b: drop"
         );
-        assert!(words(&["+a", "+a"]).ends_with("; in 2 tries never reached pod/default/b"));
+        assert_eq!(kinds(&wrong), [FindingKind::WrongVerdict]);
+        let missing = judged(&each, &["+a", "+a"]);
+        assert_eq!(missing.said(), "in 2 tries never reached pod/default/b");
+        assert_eq!(kinds(&missing), [FindingKind::WrongBackend]);
+        assert_eq!(kinds(&judged(&each, &["+a", "-b", "+c"])), [FindingKind::WrongBackend]);
+    }
+
+    /// Every verdict is right and somebody else decided: nothing says that the verdict is wrong.
+    #[test]
+    fn of_backends_a_wrong_decider_is_no_wrong_verdict() {
+        let verdicts = [(pod("a"), VerdictWord::Allow), (pod("b"), VerdictWord::Deny)];
+        let each = flow(Expected::PerBackend(verdicts.into()), &["a", "b"]);
+        let policy = PolicyRef::network_policy("default", "other");
+        let decided_by = Some(DecidedBy::Policy { policy, direction: None, rule: None });
+        let other = judged(&Expectation { decided_by, ..each }, &["+a", "-b"]);
+        assert_eq!(other.status, Status::Failed);
+        assert_eq!(
+            other.said(),
+            "expected to be decided by networkpolicy/default/other, decided by ingress isolation of pod/default/b by \
+             networkpolicy/default/deny"
+        );
+        assert!(
+            other.found(FindingKind::WrongDecider) && !other.found(FindingKind::WrongVerdict),
+            "{other:?}"
+        );
+        assert_eq!(other.observed, "pod/default/a: allow, pod/default/b: drop");
     }
 
     #[test]
@@ -346,8 +385,8 @@ mod tests {
         assert_eq!(status(&sticky, &["+a", "+a"]), Status::Passed);
         assert_eq!(status(&sticky, &["+c", "+c"]), Status::Failed);
         assert_eq!(
-            judged(&sticky, &["+a", "+b"]).messages,
-            ["2 tries were answered by pod/default/a, pod/default/b, and not all by one"]
+            judged(&sticky, &["+a", "+b"]).said(),
+            "2 tries were answered by pod/default/a, pod/default/b, and not all by one"
         );
         let kept = Expectation { keep: true, ..served };
         assert_eq!(status(&kept, &["+b"]), Status::Passed);
@@ -370,15 +409,15 @@ mod tests {
         let judged = |observations: &[Observation]| {
             let tries = observations.iter().map(|observation| {
                 let judgement =
-                    Judgement { status: Status::Passed, observed: "allow".into(), messages: vec![] };
+                    Judgement { status: Status::Passed, observed: "allow".into(), findings: vec![] };
                 let backend = observation.served_by.clone();
                 Try { observation, denials: vec![], backend, judgement }
             });
-            together(&sticky, tries.collect()).unwrap().judgement.messages
+            together(&sticky, tries.collect()).unwrap().judgement.said()
         };
         assert!(judged(&[led("n1", "a"), led("n2", "b"), led("n1", "a"), led("n2", "b")]).is_empty());
         let stray =
             "2 tries that node/n2 led were answered by pod/default/a, pod/default/b, and not all by one";
-        assert_eq!(judged(&[led("n1", "a"), led("n2", "b"), led("n2", "a")]), [stray]);
+        assert_eq!(judged(&[led("n1", "a"), led("n2", "b"), led("n2", "a")]), stray);
     }
 }

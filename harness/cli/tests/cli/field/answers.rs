@@ -36,7 +36,7 @@ fn whoever_expects_another_outcome_is_told_which_way_the_answer_takes() {
     // The packets say so, too, and that is a verdict and no trouble of the machine.
     let text = folder.run(&["run", "asked.yaml", "--family", "ipv4"]);
     assert!(text.starts_with("exit code 1\n"), "{text}");
-    assert!(text.contains("the scenario contradicts the API, with which the packets agree"), "{text}");
+    assert!(text.contains("the scenario contradicts the API, and the packets do as the API says"), "{text}");
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! One cell: what the API says about it, held against what a probe saw.
 
-use super::super::judge::{observed_word, unexplained};
-use crate::prediction::{Answer, Answers, Word};
-use netproof_controlplane::Snapshot;
+use super::super::judge::unexplained;
+use crate::prediction::{Answer, Answers, Course, Difference, Word};
 use netproof_model::event::{Denial as Denied, ObservedCells, PredictedCells};
-use netproof_model::{Observation, Outcome, Place};
+use netproof_model::{Observation, Outcome};
 use netproof_oracle::{Denial, Switch, Switches};
 
 use super::Cell;
@@ -23,7 +22,7 @@ pub(super) enum Comparison {
     /// It went as the API says, or the API leaves it open.
     Agrees,
     /// It did not.
-    Differs,
+    Differs(Difference),
     /// A packet was lost, and nothing says to whom: no verdict.
     Unexplained(String),
 }
@@ -75,61 +74,33 @@ impl Predicted {
         }
     }
 
-    /// Holds a try against what the API says.
+    /// Holds a try against what the API says. What policy denied is asked for once more, with how it follows: that
+    /// says who denies it.
     pub(super) fn compare(
         &self,
         observation: &Observation,
         denials: &[Denied],
-        snapshot: &Snapshot,
+        answers: &Answers<'_>,
     ) -> Comparison {
-        let courses = &self.answer.courses;
-        let is_open = |word: &Word| matches!(word, Word::Open(_));
-        if courses.iter().all(|course| is_open(&course.word)) {
+        let is_open = |course: &Course| matches!(course.word, Word::Open(_));
+        if self.answer.courses.iter().all(is_open) {
             return Comparison::Agrees;
         }
-        let outcome = observation.outcome;
-        // That nothing comes back is what the API says.
-        let is_unanswered =
-            outcome == Outcome::ReplyLost && courses.iter().any(|course| course.word == Word::NoAnswer);
-        if let Some(why) = unexplained(outcome, denials).filter(|_| !is_unanswered) {
-            return match courses.iter().any(|course| is_open(&course.word)) {
+        // That nothing comes back may be what the API says.
+        let is_unanswered = observation.outcome == Outcome::ReplyLost
+            && self.answer.courses.iter().any(|course| course.word == Word::NoAnswer);
+        if let Some(why) = unexplained(observation.outcome, denials).filter(|_| !is_unanswered) {
+            return match self.answer.courses.iter().any(is_open) {
                 true => Comparison::Agrees,
                 false => Comparison::Unexplained(why),
             };
         }
-        let reached = self.reached(observation, denials, snapshot);
-        let word = observed_word(outcome, denials);
-        let mut candidates = courses.iter().filter(|course| match &reached {
-            Some(place) => course.server.as_ref() == Some(place),
-            // Any of them may have been it.
-            None => true,
-        });
-        let agrees = candidates.any(|course| match &course.word {
-            Word::Allow => match outcome {
-                Outcome::Connected => reached.is_some() && course.listens,
-                Outcome::Refused => course.server.is_some() && !course.listens,
-                _ => false,
-            },
-            said @ Word::Deny(denial) => said.agrees(outcome, word) && is_by(denial, denials),
-            said => said.agrees(outcome, word),
-        });
-        if agrees { Comparison::Agrees } else { Comparison::Differs }
-    }
-
-    /// Who answered or refused, or to whom the packet that policy denied was addressed.
-    fn reached(&self, observation: &Observation, denials: &[Denied], snapshot: &Snapshot) -> Option<Place> {
-        if matches!(observation.outcome, Outcome::Connected | Outcome::Refused | Outcome::ReplyLost) {
-            return observation.served_by.clone();
+        let derived = denials.first().and_then(|_| answers.fresh(&self.cell.request));
+        let answer = derived.as_ref().unwrap_or(&self.answer);
+        match answer.difference(observation, denials, answers.snapshot()) {
+            None => Comparison::Agrees,
+            Some(difference) => Comparison::Differs(difference),
         }
-        // With one course there is nobody else whom it could have met.
-        if self.answer.courses.len() == 1 {
-            return None;
-        }
-        let denial = denials.first().filter(|denial| denial.decision.is_policy())?;
-        let place = snapshot.place_of_address(denial.packet.destination)?;
-        // Before DNAT a packet is addressed to the service.
-        let known = self.answer.courses.iter().any(|course| course.server.as_ref() == Some(&place));
-        known.then_some(place)
     }
 }
 
@@ -150,12 +121,4 @@ pub(super) fn is_denial_by_policy(outcome: Outcome, denials: &[Denied]) -> bool 
 /// Whether policy denies.
 fn denies(word: &Word) -> bool {
     matches!(word, Word::Deny(Denial::Policy { .. }) | Word::NameServerUnreachable)
-}
-
-/// Whether the evidence names the same kind of decision: policy, or the service proxy.
-fn is_by(denial: &Denial, denials: &[Denied]) -> bool {
-    denials.first().is_none_or(|found| match denial {
-        Denial::Policy { .. } => found.decision.is_policy(),
-        Denial::Service { .. } => found.decision.is_service(),
-    })
 }

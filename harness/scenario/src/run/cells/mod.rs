@@ -128,7 +128,7 @@ impl Walk<'_> {
                 _ => {
                     let bare = Predicted::new(&answers, predicted.cell.clone());
                     let denials = world.denials(request, &observation);
-                    match bare.map(|it| it.compare(&observation, &denials, &state.bare)) {
+                    match bare.map(|it| it.compare(&observation, &denials, &answers)) {
                         Some(Comparison::Agrees) => Rehearsed::AsTheApiSays,
                         _ => Rehearsed::Wrong(Box::new(observation)),
                     }
@@ -176,6 +176,7 @@ impl Walk<'_> {
             })
             .collect();
         let observations = self.probe(world, &requests)?;
+        let answers = Answers::new(&state.snapshot, self.profile);
         let mut cells = Cells {
             total: matrix.cells.len(),
             sampled: matrix.sampled,
@@ -190,7 +191,7 @@ impl Walk<'_> {
             let denials: Vec<Denial> = world.denials(request, observation);
             predicted.count(&mut cells.predicted);
             count_observed(&mut cells.observed, observation.outcome, &denials);
-            let comparison = predicted.compare(observation, &denials, &state.snapshot);
+            let comparison = predicted.compare(observation, &denials, &answers);
             match &comparison {
                 Comparison::Agrees => {
                     let connected = matches!(known.get(&predicted.cell.number), Some(Rehearsed::Connected));
@@ -202,7 +203,7 @@ impl Walk<'_> {
                     }
                     continue;
                 }
-                Comparison::Differs => cells.differing += 1,
+                Comparison::Differs(_) => cells.differing += 1,
                 Comparison::Unexplained(_) => cells.unexplained += 1,
             }
             if !told_already.contains(&&predicted.cell.request) {

@@ -3,15 +3,15 @@
 use super::compare::{Comparison, Predicted};
 use super::{Cell, request};
 use crate::plan::Step;
-use crate::prediction::Answers;
+use crate::prediction::{Answers, Difference, action};
 use crate::run::judge::{Judgement, observed_word, unexplained};
 use crate::run::record::{Found, Subject};
 use crate::run::states::State;
 use crate::run::walk::Walk;
 use crate::run::world::{HarnessError, World};
 use netproof_controlplane::Snapshot;
-use netproof_model::event::{Check, Denial, Phase, Status};
-use netproof_model::{Observation, Outcome};
+use netproof_model::Observation;
+use netproof_model::event::{Check, Denial, Finding, FindingKind, Phase, Status};
 use netproof_probe::Patience;
 
 /// So many cells of a step are told in full.
@@ -34,33 +34,43 @@ impl Walk<'_> {
         state: &State,
         mut told: Vec<Told<'_>>,
     ) -> Result<(), HarnessError> {
-        told.sort_by_key(|it| it.comparison != Comparison::Differs);
+        // Verdicts first: of what is not told in full, only the number is known.
+        told.sort_by_key(|it| match it.comparison {
+            Comparison::Differs(Difference::Decider { .. }) => 1,
+            Comparison::Differs(_) => 0,
+            Comparison::Agrees | Comparison::Unexplained(_) => 2,
+        });
         let answers = Answers::new(&state.snapshot, self.profile);
         let rest = told.split_off(told.len().min(TOLD));
-        let found = told.into_iter().map(|Told { predicted, observation, denials, comparison }| {
+        let found = told.into_iter().filter_map(|Told { predicted, observation, denials, comparison }| {
             let observed = observed_word(observation.outcome, &denials).to_owned();
-            let says = predicted.answer.against(&observed);
-            let (status, message) = match comparison {
-                Comparison::Unexplained(why) => (Status::Errored, why),
-                _ => (Status::Failed, contradiction(predicted, observation, &observed)),
+            let action = action(observation.outcome, &denials);
+            let says = predicted.answer.against(action);
+            let (status, kind, message) = match comparison {
+                Comparison::Agrees => return None,
+                Comparison::Unexplained(why) => (Status::Errored, FindingKind::NoEvidence, why),
+                Comparison::Differs(difference) => {
+                    let told = difference.told(&observed, action, &predicted.answer);
+                    (Status::Failed, difference.kind(), told)
+                }
             };
             let derivation = answers.fresh(&predicted.cell.request).map(|answer| answers.explain(&answer));
-            Found {
+            Some(Found {
                 subject: self.subject(step, predicted),
                 phase: Phase::Run,
                 expected: says.clone(),
                 predicted: Some(says),
                 derivation: derivation.unwrap_or_default(),
-                judgement: Judgement { status, observed, messages: vec![message] },
+                judgement: Judgement { status, observed, findings: vec![Finding::new(kind, message)] },
                 observation,
                 denials,
                 request: Some(request(&predicted.cell, Patience::Settle)),
                 unchecked: None,
-            }
+            })
         });
         let found = found.collect();
         let traced = self.record(world, step, found);
-        let differing = rest.iter().filter(|it| it.comparison == Comparison::Differs).count();
+        let differing = rest.iter().filter(|it| matches!(it.comparison, Comparison::Differs(_))).count();
         self.tell_rest(step, Phase::Run, differing, rest.len() - differing);
         traced
     }
@@ -85,14 +95,14 @@ impl Walk<'_> {
             let observed = observed_word(observation.outcome, &[]).to_owned();
             let answer = answers.fresh(&predicted.cell.request);
             let says = answer.as_ref().map(ToString::to_string).unwrap_or_default();
-            let (status, message) = match lost {
-                Some(why) => (Status::Errored, format!("without policy, {why}")),
+            let (status, kind, message) = match lost {
+                Some(why) => (Status::Errored, FindingKind::NoEvidence, format!("without policy, {why}")),
                 None => {
                     let message = format!(
                         "without policy the packets contradict the API: observed {observed}, the API says {says}; \
                          so a deny would prove nothing"
                     );
-                    (Status::Failed, message)
+                    (Status::Failed, FindingKind::WrongInRehearsal, message)
                 }
             };
             let derivation = answer.map(|answer| answers.explain(&answer)).unwrap_or_default();
@@ -107,7 +117,7 @@ impl Walk<'_> {
                 derivation: derivation.lines().map(str::to_owned).collect(),
                 outcome: Some(observation.outcome),
                 status,
-                messages: vec![message],
+                findings: vec![Finding::new(kind, message)],
                 served_by: observation.served_by.clone(),
                 elapsed: observation.elapsed,
                 ..Check::new(name, location, Phase::Rehearsal, &step.name, flow)
@@ -128,14 +138,17 @@ impl Walk<'_> {
             let request = request(&predicted.cell, Patience::ForAnswer);
             let denials = world.denials(&request, observation);
             let observed = observed_word(observation.outcome, &denials).to_owned();
-            let (status, message) = match unexplained(observation.outcome, &denials) {
-                Some(why) => (Status::Errored, format!("after the policies were removed, {why}")),
+            let (status, kind, message) = match unexplained(observation.outcome, &denials) {
+                Some(why) => {
+                    let message = format!("after the policies were removed, {why}");
+                    (Status::Errored, FindingKind::NoEvidence, message)
+                }
                 None => {
                     let message = format!(
                         "after the policies were removed, expected allow as before they were applied, observed \
                          {observed}"
                     );
-                    (Status::Failed, message)
+                    (Status::Failed, FindingKind::WrongInCleanup, message)
                 }
             };
             Found {
@@ -144,7 +157,7 @@ impl Walk<'_> {
                 expected: "allow".to_owned(),
                 predicted: None,
                 derivation: String::new(),
-                judgement: Judgement { status, observed, messages: vec![message] },
+                judgement: Judgement { status, observed, findings: vec![Finding::new(kind, message)] },
                 observation,
                 denials,
                 request: Some(request),
@@ -165,17 +178,20 @@ impl Walk<'_> {
             (0, n) => (Status::Errored, n),
             (n, m) => (Status::Failed, n + m),
         };
-        let mut messages = Vec::new();
+        let mut findings = Vec::new();
         if differing > 0 {
-            let how = match phase {
-                Phase::Run => "contradict the API in the same step",
-                Phase::Rehearsal => "contradict the API without policy",
-                Phase::Cleanup => "do not connect after the policies were removed",
+            let (kind, how) = match phase {
+                Phase::Run => (FindingKind::PacketsContradictApi, "contradict the API in the same step"),
+                Phase::Rehearsal => (FindingKind::WrongInRehearsal, "contradict the API without policy"),
+                Phase::Cleanup => {
+                    (FindingKind::WrongInCleanup, "do not connect after the policies were removed")
+                }
             };
-            messages.push(format!("{} {how}", cells(differing)));
+            findings.push(Finding::new(kind, format!("{} {how}", cells(differing))));
         }
         if unexplained > 0 {
-            messages.push(format!("of {} nothing says who lost the packet", cells(unexplained)));
+            let message = format!("of {} nothing says who lost the packet", cells(unexplained));
+            findings.push(Finding::new(FindingKind::NoEvidence, message));
         }
         let name = format!("{}{}/matrix/more", phase.prefix(), step.name);
         self.check(Check {
@@ -183,7 +199,7 @@ impl Walk<'_> {
             expected: "what the API says".to_owned(),
             observed: "something else".to_owned(),
             status,
-            messages,
+            findings,
             ..Check::new(name, step.location.clone(), phase, &step.name, cells(count))
         });
     }
@@ -202,19 +218,5 @@ impl Walk<'_> {
             cells: 1,
             tries: 1,
         }
-    }
-}
-
-/// In what a cell contradicts the API.
-fn contradiction(predicted: &Predicted, observation: &Observation, observed: &str) -> String {
-    let says = predicted.answer.against(observed);
-    let said = format!("the packets contradict the API: observed {observed}, the API says {says}");
-    let stranger = observation.served_by.as_ref().filter(|place| {
-        let names = |it: &crate::prediction::Course| it.server.as_ref() == Some(place);
-        observation.outcome == Outcome::Connected && !predicted.answer.courses.iter().any(names)
-    });
-    match stranger {
-        Some(place) => format!("{said}, and not that {place} answers"),
-        None => said,
     }
 }

@@ -3,6 +3,7 @@
 use super::compare::{Comparison, Predicted, count_observed};
 use super::*;
 use crate::plan::MatrixDestination::{PodIp, ServiceIp, ServiceName};
+use crate::prediction::Difference;
 use crate::run::judge::tests::observation;
 use crate::run::without_policies;
 use netproof_controlplane::{Change, ControlPlane, Snapshot};
@@ -152,27 +153,41 @@ fn a_try_is_held_against_every_course() {
     let policy = || vec![denial(isolation(), "10.244.1.3")];
     let no_endpoints = || vec![denial(by_proxy(), "10.96.0.9")];
     let rejected = || observation(Outcome::Rejected(Rejection::TcpReset));
-    use Comparison::{Agrees, Differs};
+    use Comparison::Agrees;
+    let differs = || Comparison::Differs(Difference::Verdict);
+    let by_another = |found: Decision, says: &str| {
+        Comparison::Differs(Difference::Decider { found, says: says.to_owned() })
+    };
+    let by_stranger = |place: &Place| Comparison::Differs(Difference::Server(place.clone()));
+    let isolated = "ingress isolation of pod/default/web by networkpolicy/default/deny";
+    let other = Decision::Isolation {
+        endpoint: Place::pod("default", "web"),
+        direction: Direction::Ingress,
+        policies: vec![PolicyRef::network_policy("default", "other")],
+    };
+    let by_other = || vec![denial(other.clone(), "10.244.1.3")];
     let unexplained = || Comparison::Unexplained(String::new());
     let (to_web, to_empty, to_deaf) =
         ("idle -> pod/default/web:80", "service/default/empty:80", "service/default/deaf:80");
     let table: Vec<(&str, &str, Observation, Vec<Denial>, Comparison)> = vec![
         ("", to_web, answered(&web), vec![], Agrees),
-        ("", to_web, answered(&idle), vec![], Differs),
-        ("", to_web, lost(), policy(), Differs),
+        ("", to_web, answered(&idle), vec![], by_stranger(&idle)),
+        ("", to_web, lost(), policy(), differs()),
         ("", to_web, lost(), vec![], unexplained()),
-        ("", to_web, observation(Outcome::Refused), vec![], Differs),
-        ("", to_web, observation(Outcome::Unreachable), vec![], Differs),
+        ("", to_web, observation(Outcome::Refused), vec![], differs()),
+        ("", to_web, observation(Outcome::Unreachable), vec![], differs()),
         (deny, to_web, lost(), policy(), Agrees),
-        (deny, to_web, answered(&web), vec![], Differs),
+        (deny, to_web, answered(&web), vec![], differs()),
         (deny, to_web, lost(), vec![], unexplained()),
-        (deny, to_web, lost(), no_endpoints(), Differs),
+        (deny, to_web, lost(), no_endpoints(), by_another(by_proxy(), isolated)),
+        // It says itself which policies isolate the pod.
+        (deny, to_web, lost(), by_other(), by_another(other.clone(), isolated)),
         (empty, to_empty, rejected(), no_endpoints(), Agrees),
-        (empty, to_empty, rejected(), policy(), Differs),
-        (empty, to_empty, answered(&web), vec![], Differs),
+        (empty, to_empty, rejected(), policy(), by_another(isolation(), "service/default/empty")),
+        (empty, to_empty, answered(&web), vec![], differs()),
         // Nobody listens there: that is what must be seen.
         (deaf, to_deaf, refused, vec![], Agrees),
-        (deaf, to_deaf, answered(&idle), vec![], Differs),
+        (deaf, to_deaf, answered(&idle), vec![], differs()),
     ];
     for (extra, flow, seen, denials, expected) in table {
         let extra: Vec<String> =
@@ -182,7 +197,7 @@ fn a_try_is_held_against_every_course() {
         let cells = all_cells(&snapshot, &MatrixPlan::default());
         let cell = cells.into_iter().find(|cell| cell.flow.to_string().ends_with(flow)).unwrap();
         let predicted = Predicted::new(&answers, cell).unwrap();
-        let mut found = predicted.compare(&seen, &rejecting(denials, &seen), &snapshot);
+        let mut found = predicted.compare(&seen, &rejecting(denials, &seen), &answers);
         if let Comparison::Unexplained(why) = &mut found {
             assert!(why.contains("no rule"), "{why}");
             why.clear();

@@ -14,7 +14,7 @@ use netproof_model::{
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(in crate::run) fn snapshot() -> Arc<Snapshot> {
+pub(crate) fn snapshot() -> Arc<Snapshot> {
     let range = |v4: &str, v6: &str| PerFamily { ipv4: v4.parse().unwrap(), ipv6: v6.parse().unwrap() };
     let topology = Topology {
         name: "test".into(),
@@ -38,7 +38,7 @@ pub(in crate::run) fn snapshot() -> Arc<Snapshot> {
     ControlPlane::new(Arc::new(topology)).unwrap().snapshot()
 }
 
-pub(in crate::run) fn expectation(expected: Expected, decided_by: Option<DecidedBy>) -> Expectation {
+pub(crate) fn expectation(expected: Expected, decided_by: Option<DecidedBy>) -> Expectation {
     Expectation {
         name: "step/flow".into(),
         location: Location { file: "f".into(), line: 1, column: 1 },
@@ -65,7 +65,14 @@ pub(in crate::run) fn expectation(expected: Expected, decided_by: Option<Decided
     }
 }
 
-pub(in crate::run) fn observation(outcome: Outcome) -> Observation {
+impl Judgement {
+    /// What was found, in sentences.
+    pub(crate) fn said(&self) -> String {
+        self.findings.iter().map(|it| it.message.as_str()).collect::<Vec<_>>().join("; ")
+    }
+}
+
+pub(crate) fn observation(outcome: Outcome) -> Observation {
     Observation {
         outcome,
         stage: Stage::Connect,
@@ -93,7 +100,7 @@ fn denial(decision: Decision, action: Action) -> Denial {
     Denial { decision, action, node: "node1".into(), hook: Hook::Forward, packet }
 }
 
-fn isolation() -> Denial {
+pub(crate) fn isolation() -> Denial {
     let decision = Decision::Isolation {
         endpoint: Place::pod("default", "b"),
         direction: Direction::Ingress,
@@ -349,7 +356,7 @@ fn a_deny_needs_a_rehearsal_that_connects() {
     ] {
         let judgement = judge_rehearsal(None, &observation(outcome));
         assert_eq!(judgement.status, Status::Failed);
-        assert!(judgement.messages.join("").ends_with(remedy), "{:?}", judgement.messages);
+        assert!(judgement.said().ends_with(remedy), "{judgement:?}");
     }
     let baseline = Baseline { outcome: OutcomeWord::Refused, because: "nothing listens".into() };
     assert_eq!(judge_rehearsal(Some(&baseline), &observation(Outcome::Refused)).status, Status::Passed);
@@ -386,14 +393,13 @@ fn the_clean_up_must_end_where_the_rehearsal_was() {
 fn a_denial_that_is_not_policys_says_how_to_expect_it() {
     let snapshot = snapshot();
     let expectation = expectation(Expected::Deny, None);
-    let messages = |denial, outcome| {
-        judge(&expectation, &Expected::Deny, &observation(outcome), &[denial], &snapshot).messages
+    let said = |denial, outcome| {
+        judge(&expectation, &Expected::Deny, &observation(outcome), &[denial], &snapshot).said()
     };
     assert_eq!(
-        messages(no_endpoints(), Outcome::Rejected(Rejection::PortUnreachable)),
-        ["denied, but not by policy: service/default/web: no endpoints; if that is meant, write \
-             `decidedBy: service`"]
+        said(no_endpoints(), Outcome::Rejected(Rejection::PortUnreachable)),
+        "denied, but not by policy: service/default/web: no endpoints; if that is meant, write `decidedBy: service`"
     );
-    let [spoofing] = messages(spoofed(), Outcome::Dropped).try_into().unwrap();
+    let spoofing = said(spoofed(), Outcome::Dropped);
     assert!(spoofing.starts_with("denied, but not by policy: ") && !spoofing.contains("write"), "{spoofing}");
 }

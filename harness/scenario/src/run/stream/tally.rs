@@ -4,7 +4,7 @@ use super::{ENOUGH, blank};
 use crate::claim::Claim;
 use crate::plan::{Never, Step, Stream};
 use crate::run::judge::observed_word;
-use netproof_model::event::{Check, Denial, Status};
+use netproof_model::event::{Check, Denial, Finding, FindingKind, Status};
 use netproof_model::{Observation, Outcome};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -92,7 +92,7 @@ pub(super) struct Tally {
 pub(super) struct Judged {
     status: Status,
     observed: String,
-    messages: Vec<String>,
+    findings: Vec<Finding>,
     denials: Vec<Denial>,
     outcome: Option<Outcome>,
 }
@@ -139,46 +139,47 @@ impl Tally {
             (Never::Cut, 0) => format!("all {probes} probes were answered while {made} made"),
             (Never::Cut, _) => format!("{wrong} of {probes} probes were not answered while {made} made"),
         };
-        let (mut messages, mut denials, mut outcome) = (Vec::new(), Vec::new(), None);
+        let (mut findings, mut denials, mut outcome) = (Vec::new(), Vec::new(), None);
         if *wrong > 0 {
-            messages.push(format!("expected {never}, observed {observed}"));
+            let message = format!("expected {never}, observed {observed}");
+            findings.push(Finding::new(FindingKind::WrongVerdict, message));
         }
         for (observation, change) in self.shown.iter().rev() {
             denials = denials_of(observation);
             outcome = Some(observation.outcome);
-            messages.insert(1, told(observation, *change, &denials));
+            findings.insert(1, Finding::new(FindingKind::Note, told(observation, *change, &denials)));
         }
         let mut status = if *wrong > 0 { Status::Failed } else { Status::Passed };
         if let Some(contradiction) = &claim.contradiction {
             let says = &contradiction.says;
-            messages.push(format!(
-                "the scenario contradicts the API: {never}, and between changes it says {says}"
-            ));
+            let message =
+                format!("the scenario contradicts the API: {never}, and between changes it says {says}");
+            findings.push(Finding::new(FindingKind::ScenarioContradictsApi, message));
             status = Status::Failed;
         }
         if status == Status::Passed && *during < ENOUGH {
-            messages.push(format!(
+            let message = format!(
                 "only {during} of {probes} probes were sent while a change was being made, which says too little: \
                  {ENOUGH} are needed; run fewer scenarios at once (--jobs)"
-            ));
+            );
+            findings.push(Finding::new(FindingKind::NoEvidence, message));
             status = Status::Errored;
         }
         if status == Status::Passed && *never == Never::Allow && evidence && self.logged == 0 {
-            messages.push(
-                "no probe got through, and no rule of the enforcer or the proxy logged any of them".into(),
-            );
+            let message = "no probe got through, and no rule of the enforcer or the proxy logged any of them";
+            findings.push(Finding::new(FindingKind::NoEvidence, message));
             status = Status::Errored;
         }
-        Judged { status, observed, messages, denials, outcome }
+        Judged { status, observed, findings, denials, outcome }
     }
 }
 
 impl Judged {
     /// The check of a stream that was judged so.
     pub(super) fn check(self, step: &Step, stream: &Stream, claim: &Claim) -> Check {
-        let Judged { status, observed, messages, denials, outcome } = self;
+        let Judged { status, observed, findings, denials, outcome } = self;
         let predicted = Some(claim.says.clone());
-        Check { status, observed, messages, denials, outcome, predicted, ..blank(step, stream) }
+        Check { status, observed, findings, denials, outcome, predicted, ..blank(step, stream) }
     }
 }
 
@@ -259,6 +260,12 @@ mod tests {
         Some(Moment { number: 2, generation: 4, since: Duration::from_micros(310), under_way: true })
     }
 
+    impl Judged {
+        fn messages(&self) -> String {
+            self.findings.iter().map(|it| it.message.as_str()).collect::<Vec<_>>().join("\n")
+        }
+    }
+
     /// A stream whose probes, all but some, are as they should be.
     fn judged(never: Never, fine: (usize, &Observation), others: &[(Observation, Option<Moment>)]) -> Judged {
         let mut tally = Tally::new(never);
@@ -274,7 +281,7 @@ mod tests {
     #[test]
     fn one_probe_is_enough_to_fail() {
         let good = judged(Never::Allow, (300, &denied()), &[]);
-        assert_eq!((good.status, good.messages.len()), (Status::Passed, 0));
+        assert_eq!((good.status, good.findings.len()), (Status::Passed, 0));
         assert_eq!(good.observed, "none of 300 probes got through while 100 changes were made");
         // That the request was received is enough, whatever became of the answer.
         for outcome in [Outcome::Connected, Outcome::ReplyLost, Outcome::Refused, Outcome::Dropped] {
@@ -308,10 +315,10 @@ mod tests {
             (received(Outcome::Connected), None),
             (received(Outcome::Connected), None),
         ];
-        insta::assert_snapshot!(judged(Never::Allow, (300, &denied()), &got).messages.join("\n"));
+        insta::assert_snapshot!(judged(Never::Allow, (300, &denied()), &got).messages());
         let lost = [(observation(Outcome::Dropped), during())];
         insta::assert_snapshot!(
-            judged(Never::Cut, (300, &observation(Outcome::Connected)), &lost).messages.join("\n")
+            judged(Never::Cut, (300, &observation(Outcome::Connected)), &lost).messages()
         );
     }
 
@@ -319,10 +326,10 @@ mod tests {
     fn what_proves_nothing_is_no_pass() {
         let few = judged(Never::Allow, (ENOUGH - 1, &denied()), &[(denied(), None), (denied(), None)]);
         assert_eq!(few.status, Status::Errored);
-        insta::assert_snapshot!(few.messages.join("\n"));
+        insta::assert_snapshot!(few.messages());
         let lost = judged(Never::Allow, (300, &observation(Outcome::Dropped)), &[]);
         assert_eq!(lost.status, Status::Errored);
-        insta::assert_snapshot!(lost.messages.join("\n"));
+        insta::assert_snapshot!(lost.messages());
         let mut tally = Tally::new(Never::Allow);
         (0..300).for_each(|_| tally.add(observation(Outcome::Dropped), during()));
         // An enforcer that gives no evidence is believed.
@@ -331,7 +338,7 @@ mod tests {
         let claim = Claim { says: "deny, then allow".into(), contradiction: Some(contradiction) };
         let wrong = tally.judge(&claim, 1, false, &|_| Vec::new());
         assert_eq!(wrong.status, Status::Failed);
-        insta::assert_snapshot!(wrong.messages.join("\n"));
+        insta::assert_snapshot!(wrong.messages());
     }
 
     #[test]
