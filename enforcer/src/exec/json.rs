@@ -36,7 +36,11 @@ pub(super) fn node(node: &Node) -> Value {
     }
     let internal = |address: &IpAddr| json!({"type": "InternalIP", "address": address});
     let addresses: Vec<Value> = node.addresses.iter().map(internal).collect();
-    let spec = json!({"podCIDR": node.pod_cidrs.first(), "podCIDRs": node.pod_cidrs});
+    let mut spec = fields([("podCIDR", json!(node.pod_cidrs.first())), ("podCIDRs", json!(node.pod_cidrs))]);
+    if !node.taints.is_empty() {
+        spec.insert("taints".into(), json!(node.taints));
+    }
+    let spec = Value::Object(spec);
     object("v1", "Node", metadata, [("spec", spec), ("status", json!({"addresses": addresses}))])
 }
 
@@ -67,6 +71,12 @@ pub(super) fn pod(pod: &Pod) -> Value {
     let mut spec =
         fields([("serviceAccountName", json!(pod.service_account)), ("containers", json!(containers))]);
     insert(&mut spec, "nodeName", &pod.node_name);
+    if !pod.node_selector.is_empty() {
+        spec.insert("nodeSelector".into(), json!(pod.node_selector));
+    }
+    if !pod.tolerations.is_empty() {
+        spec.insert("tolerations".into(), json!(pod.tolerations));
+    }
     if pod.host_network {
         spec.insert("hostNetwork".into(), true.into());
     }

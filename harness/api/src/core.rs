@@ -5,6 +5,7 @@
 //! and are not kept.
 
 use crate::meta::{Labels, ObjectMeta};
+use crate::scheduling::{Taint, Toleration};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -73,6 +74,9 @@ pub struct Node {
     /// sends or masquerades into the overlay. Filled in by the control plane; empty without an overlay.
     #[serde(default)]
     pub tunnel_addresses: Vec<IpAddr>,
+    /// `spec.taints`, and the one that stands for `spec.unschedulable`.
+    #[serde(default)]
+    pub taints: Vec<Taint>,
 }
 
 impl Node {
@@ -114,6 +118,12 @@ pub struct Pod {
     /// Whether the pod is being deleted (`metadata.deletionTimestamp` is set): it may still serve.
     #[serde(default)]
     pub terminating: bool,
+    /// `spec.nodeSelector`: labels of the nodes that it may run on, if it names none.
+    #[serde(default)]
+    pub node_selector: Labels,
+    /// `spec.tolerations`.
+    #[serde(default)]
+    pub tolerations: Vec<Toleration>,
 }
 
 impl Pod {

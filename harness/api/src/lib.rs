@@ -12,6 +12,7 @@ pub mod networking;
 pub mod object;
 mod path;
 mod reader;
+pub mod scheduling;
 pub mod selector;
 pub mod source;
 pub mod suggest;
@@ -29,6 +30,7 @@ pub use networking::{
     Cidr, IpBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, PolicyType,
 };
 pub use object::Object;
+pub use scheduling::{Taint, Toleration};
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use source::{Source, Span};
 pub use workload::{Workload, WorkloadKind, WorkloadPods};

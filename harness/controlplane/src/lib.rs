@@ -17,6 +17,7 @@ mod pods;
 mod scheduler;
 mod services;
 pub mod snapshot;
+mod taints;
 pub mod well_known;
 mod workloads;
 

@@ -57,7 +57,7 @@ impl Draft {
         Ok(true)
     }
 
-    /// A node is the topology's; applying it replaces its labels.
+    /// A node is the topology's; applying it replaces its labels and its taints.
     pub(crate) fn apply_node(&mut self, node: &Node) -> Result<(), ChangeError> {
         let name = &node.metadata.name;
         let Some(current) = self.snapshot.nodes.get_mut(name) else {
@@ -74,7 +74,9 @@ impl Draft {
         same(node.pod_cidrs.is_empty() || node.pod_cidrs == current.pod_cidrs, "pod ranges")?;
         let mut metadata = nodes::metadata(name, &node.metadata.labels);
         metadata.annotations.clone_from(&node.metadata.annotations);
-        Arc::make_mut(current).metadata = metadata;
+        let current = Arc::make_mut(current);
+        current.metadata = metadata;
+        current.taints.clone_from(&node.taints);
         self.touched.node(name);
         self.follow_node_labels()
     }

@@ -1,13 +1,15 @@
 //! The scheduler: the node of a pod that names none.
 //!
-//! A node takes a pod if the ports of the node that the pod needs are free there. Of those that take it, it is
+//! A node takes a pod if it has the labels that the pod's `nodeSelector` asks for, no taint that the pod does not
+//! tolerate, and the ports of the node that the pod needs are free there. Of those that take it, it is
 //! the first one in turn that has an address left. A pod that no node takes waits: it is Pending, has neither a
 //! node nor addresses, and every later change set tries again.
 
 use crate::change::ChangeError;
 use crate::control_plane::Draft;
+use crate::taints::{prefers, repelling};
 use netproof_api::core::{PodPhase, TransportProtocol};
-use netproof_api::{Node, Pod};
+use netproof_api::{Node, Pod, Taint};
 use netproof_model::{Family, NamespacedName};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,6 +40,10 @@ pub struct Unschedulable(BTreeMap<Obstacle, usize>);
 /// Why a node does not take a pod.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Obstacle {
+    /// It lacks a label that the pod's `nodeSelector` asks for.
+    Label(String, String),
+    /// It has a taint that the pod does not tolerate.
+    Taint(Taint),
     /// A port of the node that the pod needs is another pod's.
     Port(u16, TransportProtocol),
 }
@@ -48,6 +54,8 @@ impl fmt::Display for Unschedulable {
             let comma = if index > 0 { ", " } else { "" };
             let nodes = if *nodes == 1 { "1 node".to_owned() } else { format!("{nodes} nodes") };
             match obstacle {
+                Obstacle::Label(key, value) => write!(f, "{comma}{nodes} without the label {key}={value}")?,
+                Obstacle::Taint(taint) => write!(f, "{comma}{nodes} with the taint {taint}")?,
                 Obstacle::Port(port, protocol) => {
                     write!(f, "{comma}port {port}/{protocol} is another pod's on {nodes}")?;
                 }
@@ -115,11 +123,15 @@ impl Draft {
         };
         let mut obstacles = BTreeMap::new();
         let mut full = None;
-        for index in (first..first + tries).map(|turn| turn % count.max(1)) {
-            let node =
-                topology.nodes.get(index).and_then(|node| self.snapshot.nodes.get(&node.name)).cloned();
-            let Some(node) = node else { continue };
-            if let Some(obstacle) = self.obstacle(name, pod, &node) {
+        let is_daemon = matches!(wish, Wish::Only(_));
+        let in_turn = (first..first + tries).filter_map(|turn| {
+            let node = topology.nodes.get(turn % count.max(1))?;
+            self.snapshot.nodes.get(&node.name).cloned()
+        });
+        // A node that is better left alone is so where another one takes the pod.
+        let (preferred, others): (Vec<_>, Vec<_>) = in_turn.partition(|node| prefers(node, pod, is_daemon));
+        for node in preferred.into_iter().chain(others) {
+            if let Some(obstacle) = self.obstacle(name, pod, &node, is_daemon) {
                 *obstacles.entry(obstacle).or_insert(0) += 1;
             } else if self.has_room(pod, &node) {
                 return Ok(node);
@@ -132,7 +144,14 @@ impl Draft {
     }
 
     /// Why a node does not take a pod.
-    fn obstacle(&self, name: &NamespacedName, pod: &Pod, node: &Node) -> Option<Obstacle> {
+    fn obstacle(&self, name: &NamespacedName, pod: &Pod, node: &Node, is_daemon: bool) -> Option<Obstacle> {
+        let lacks = |(key, value): &(&String, &String)| node.metadata.labels.get(*key) != Some(*value);
+        if let Some((key, value)) = pod.node_selector.iter().find(lacks) {
+            return Some(Obstacle::Label(key.clone(), value.clone()));
+        }
+        if let Some(taint) = repelling(node, pod, is_daemon) {
+            return Some(Obstacle::Taint(taint.clone()));
+        }
         let conflict = self.books.host_ports.conflict(name, pod, &node.metadata.name);
         conflict.map(|(_, port, protocol)| Obstacle::Port(port, protocol))
     }

@@ -8,6 +8,7 @@
 use crate::change::ChangeError;
 use crate::control_plane::Draft;
 use crate::scheduler::Wish;
+use crate::taints::repelling;
 use netproof_api::{Node, ObjectMeta, Pod, Workload, WorkloadKind, WorkloadPods};
 use netproof_model::NamespacedName;
 use std::collections::BTreeSet;
@@ -47,7 +48,7 @@ impl Draft {
         let mut workload = workload.clone();
         let name = self.name_in_namespace(workload.kind.word(), &mut workload.metadata)?;
         let reference: WorkloadRef = (workload.kind, name.clone());
-        let nodes = self.nodes_for(&workload.pods);
+        let nodes = self.nodes_for(&workload);
         let names = workload.pod_names(nodes.iter().map(String::as_str)).into_iter();
         let wanted: Vec<NamespacedName> =
             names.map(|pod| NamespacedName::new(name.namespace.as_str(), pod)).collect();
@@ -85,11 +86,12 @@ impl Draft {
     }
 
     /// The nodes that its pods run on, in the order of the topology.
-    fn nodes_for(&self, pods: &WorkloadPods) -> Vec<String> {
-        let takes = |node: &Node| match pods {
+    fn nodes_for(&self, workload: &Workload) -> Vec<String> {
+        let takes = |node: &Node| match &workload.pods {
             WorkloadPods::Ordinals(_) => true,
             WorkloadPods::Nodes(selector) => {
                 selector.iter().all(|(key, value)| node.metadata.labels.get(key) == Some(value))
+                    && repelling(node, &workload.template, true).is_none()
             }
         };
         let nodes =
@@ -97,7 +99,7 @@ impl Draft {
         nodes.filter(|node| takes(node)).map(|node| node.metadata.name.clone()).collect()
     }
 
-    /// Moves the pods of DaemonSets to where they belong after a node's labels have changed.
+    /// Moves the pods of DaemonSets to where they belong after a node's labels or taints have changed.
     pub(crate) fn follow_node_labels(&mut self) -> Result<(), ChangeError> {
         let daemons = self.books.workloads.values().map(|owned| &owned.workload);
         let daemons = daemons.filter(|workload| matches!(workload.pods, WorkloadPods::Nodes(_)));

@@ -1,7 +1,7 @@
 //! Namespaces and nodes as written, defaulted and validated as the API server does.
 
 use super::metadata::{MetadataRules, object_meta};
-use super::{Context, scalars, tables};
+use super::{Context, scalars, scheduling, tables};
 use crate::core::{Namespace, Node};
 use crate::names;
 use crate::reader::Field;
@@ -33,6 +33,7 @@ pub(super) fn node(document: &Field<'_>, context: &Context) -> Option<Node> {
         let ranges = spec.items("podCIDRs");
         let ranges = if ranges.is_empty() { spec.text("podCIDR").into_iter().collect() } else { ranges };
         node.pod_cidrs = ranges.iter().filter_map(scalars::net).collect();
+        scheduling::taints(&spec, &mut node);
     }
     if let Some(status) = object.get("status").and_then(|field| field.fields(tables::NODE_STATUS)) {
         for item in status.items("addresses") {

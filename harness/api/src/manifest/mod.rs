@@ -9,6 +9,7 @@ mod metadata;
 mod network_policy;
 mod pod;
 mod scalars;
+mod scheduling;
 mod selector;
 mod service;
 mod service_addresses;
@@ -19,6 +20,7 @@ mod tests;
 mod workload;
 
 pub use cluster::NAMESPACE_NAME_LABEL;
+pub use scheduling::UNSCHEDULABLE;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::object::Object;

@@ -1,7 +1,7 @@
 //! Pods as written, and pod templates, defaulted and validated as the API server does.
 
 use super::metadata::{MetadataRules, object_meta};
-use super::{Context, scalars, tables};
+use super::{Context, scalars, scheduling, tables};
 use crate::core::{Container, ContainerPort, Pod, PodPhase, TransportProtocol};
 use crate::meta::ObjectMeta;
 use crate::names;
@@ -52,6 +52,7 @@ pub(super) fn pod_spec(metadata: ObjectMeta, object: &Fields<'_>) -> Pod {
         pod.service_account = account.to_owned();
     }
     pod.host_network = spec.get("hostNetwork").and_then(|field| field.boolean()).unwrap_or(false);
+    scheduling::wishes(&spec, &mut pod);
 
     let mut containers = Containers { host_network: pod.host_network, ..Containers::default() };
     for field in spec.items("initContainers") {

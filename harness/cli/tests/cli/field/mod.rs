@@ -8,6 +8,7 @@ mod ports;
 mod profiles;
 mod room;
 mod shared_addresses;
+mod taints;
 mod written_twice;
 
 use std::path::PathBuf;

@@ -201,7 +201,9 @@ impl<'a> Said<'a> {
                     let has =
                         self.own_network().filter(|pod| pod.pod_ips.iter().any(|it| range.contains(it)));
                     let more = room.left(name, &range, has.count())?;
-                    left = left.saturating_add(if *family == Family::Ipv4 { more } else { 0 });
+                    // A node with taints may take nobody else.
+                    let counts = *family == Family::Ipv4 && node.is_some_and(|node| node.taints.is_empty());
+                    left = left.saturating_add(if counts { more } else { 0 });
                     Some(range)
                 };
                 TopologyNode {

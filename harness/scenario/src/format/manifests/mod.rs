@@ -84,6 +84,7 @@ fn read(
         problems.push(Diagnostic::error(message).help("name files or folders of Kubernetes objects"));
     }
     if let Some(named) = topology_of(options, &mut problems).filter(|_| problems.errors() == 0) {
+        forget_labels_of_nodes(&mut objects);
         let changed = twice::keep_last(&mut objects, &mut problems);
         loaded.notes.extend(made::take_away(&mut objects, &changed));
         let (wiring, family) = (options.wiring.unwrap_or(named.wiring), options.family);
@@ -138,6 +139,23 @@ fn text(
                 }
             }
             Err(errors) => problems.extend(errors),
+        }
+    }
+}
+
+/// Where the manifests have no Node, nobody knows its labels: a `nodeSelector` of pods is met then. (A DaemonSet is
+/// of chosen nodes, and has no pods where it finds none.)
+fn forget_labels_of_nodes(objects: &mut [Located]) {
+    if objects.iter().any(|located| matches!(located.object, Object::Node(_))) {
+        return;
+    }
+    for located in objects {
+        match &mut located.object {
+            Object::Pod(pod) => pod.node_selector.clear(),
+            Object::Workload(workload) if matches!(workload.pods, WorkloadPods::Ordinals(_)) => {
+                workload.template.node_selector.clear();
+            }
+            _ => {}
         }
     }
 }
@@ -250,7 +268,8 @@ fn plan(
     let (mut first, mut second, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for Located { object, source, span } in objects {
         let list = match &object {
-            Object::Namespace(_) => &mut first,
+            // Pods are put on nodes whose taints are known.
+            Object::Namespace(_) | Object::Node(_) => &mut first,
             Object::Pod(pod) if !pod.pod_ips.is_empty() => &mut second,
             Object::Service(service) if !service.cluster_ips.is_empty() => &mut second,
             _ => &mut rest,
@@ -321,7 +340,7 @@ fn warn(snapshot: &Snapshot, placed: &[Placed], problems: &mut Problems) {
     }
 }
 
-/// Warns of DaemonSets whose `nodeSelector` takes no node.
+/// Warns of DaemonSets that no node takes.
 fn warn_of_idle(snapshot: &Snapshot, placed: &[Placed], problems: &mut Problems) {
     for Placed { change, source, span } in placed {
         let Change::Apply(Object::Workload(workload)) = change else { continue };
@@ -332,9 +351,24 @@ fn warn_of_idle(snapshot: &Snapshot, placed: &[Placed], problems: &mut Problems)
         if workload.pod_names(snapshot.nodes.keys().map(String::as_str)).into_iter().any(is_there) {
             continue;
         }
+        let is_labelled = |node: &&Arc<netproof_api::Node>| {
+            selector.iter().all(|(key, value)| node.metadata.labels.get(key) == Some(value))
+        };
         let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let message = format!("daemonset/{namespace}/{name} has no pods: no node has {}", labels.join(","));
-        let help = "add Nodes with these labels to the manifests, or name a topology that has them";
+        let (why, help) = match snapshot.nodes.values().find(is_labelled).map(|node| &node.taints) {
+            None => (
+                format!("no node has {}", labels.join(",")),
+                "add Nodes with these labels to the manifests, or name a topology that has them",
+            ),
+            Some(taints) => {
+                let taints: Vec<String> = taints.iter().map(ToString::to_string).collect();
+                (
+                    format!("its template does not tolerate the taints of its nodes ({})", taints.join(", ")),
+                    "add tolerations to the template, or Nodes without these taints to the manifests",
+                )
+            }
+        };
+        let message = format!("daemonset/{namespace}/{name} has no pods: {why}");
         let warning = Diagnostic::warning(message).help(help);
         problems.push(warning.at(source, Span::new(span.start, span.start)));
     }

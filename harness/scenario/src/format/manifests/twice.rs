@@ -16,6 +16,9 @@ use std::collections::hash_map::Entry;
 /// The labels that a kubelet gives its node.
 const OF_A_KUBELET: [&str; 3] = ["kubernetes.io/arch", "kubernetes.io/hostname", "kubernetes.io/os"];
 
+/// The taints that the API server lets every pod tolerate for a while.
+const OF_EVERY_POD: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
+
 /// Workloads whose last writing differs in its pods from the one before it, with that one.
 pub(super) type Changed = HashMap<Reference, Workload>;
 
@@ -74,8 +77,10 @@ fn differs(earlier: &Object, later: &Object) -> bool {
     for object in [&mut earlier, &mut later] {
         let metadata = object.metadata_mut();
         metadata.annotations.clear();
-        if let Object::Workload(workload) = object {
-            workload.template = bare(&workload.template);
+        match object {
+            Object::Workload(workload) => workload.template = bare(&workload.template),
+            Object::Pod(pod) => pod.tolerations.retain(|it| !OF_EVERY_POD.contains(&it.key.as_str())),
+            _ => {}
         }
     }
     earlier != later
