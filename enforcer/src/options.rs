@@ -3,7 +3,7 @@
 use crate::conntrack::ConntrackError;
 use crate::exec::ExecError;
 use crate::nft::{DEFAULT_SEND_BUFFER, KernelError};
-use netproof_model::NamespacedName;
+use netproof_model::{NamespacedName, ProxyMode};
 use std::io;
 use std::os::fd::BorrowedFd;
 use thiserror::Error;
@@ -28,37 +28,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options { send_buffer: DEFAULT_SEND_BUFFER }
-    }
-}
-
-/// What kube-proxy does differently in its two modes, and which of them the proxy follows.
-///
-/// Both are made with nftables here. As iptables mode has it: a node port is served on every address of
-/// the node but loopback (there on loopback too, with the sysctl `route_localnet`, which is left alone);
-/// an unknown port of a cluster IP, and an address of the service range that no service has, fall
-/// through; whom `loadBalancerSourceRanges` do not let in gets no endpoint and is dropped after routing,
-/// and not where the service has no endpoints; what conntrack finds invalid is not forwarded. That
-/// iptables mode accepts marked and established packets in its own table has no effect on a policy
-/// enforcer's, and is left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProxyMode {
-    /// As nftables mode does.
-    #[default]
-    Nftables,
-    /// As iptables mode does.
-    Iptables,
-}
-
-impl ProxyMode {
-    /// Every mode, the default first.
-    pub const ALL: [ProxyMode; 2] = [ProxyMode::Nftables, ProxyMode::Iptables];
-
-    /// As `--proxy-mode` names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            ProxyMode::Nftables => "nftables",
-            ProxyMode::Iptables => "iptables",
-        }
     }
 }
 

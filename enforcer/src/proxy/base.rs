@@ -4,8 +4,7 @@ use super::render::{Renderer, part_of};
 use crate::nft::{
     Base, Chain, ChainType, Field, KeyType, Part, Rule, Set, Statement, TableFamily, Test, Value, Verdict,
 };
-use crate::options::ProxyMode;
-use netproof_model::{Action, Decision, Family, Hook};
+use netproof_model::{Action, Decision, Family, Hook, ProxyMode};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The bit of the packet mark that asks for masquerade.

@@ -21,11 +21,11 @@ use crate::names;
 use crate::nft::{
     Chain, Data, Element, Field, Part, Rule, Ruleset, Set, Statement, Table, TableId, Test, Value, Verdict,
 };
-use crate::options::{ProxyMode, ProxyOptions};
+use crate::options::ProxyOptions;
 use crate::program::{Range, union};
 use ipnet::IpNet;
 use netproof_api::core::TrafficPolicy;
-use netproof_model::{Action, Decision, Family, Identity, NamespacedName, Protocol, Topology};
+use netproof_model::{Action, Decision, Family, Identity, NamespacedName, Protocol, ProxyMode, Topology};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

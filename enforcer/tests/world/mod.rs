@@ -46,6 +46,7 @@ impl World {
             nat_outgoing: false,
             advertised: Default::default(),
             load_balancer: None,
+            proxy_mode: netproof_model::ProxyMode::default(),
             networks: Vec::new(),
             externals: Vec::new(),
         };

@@ -8,12 +8,12 @@ pub use fuzz::FuzzArguments;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use netproof_model::flow::Flow;
-use netproof_model::{Families, Wiring};
+use netproof_model::{Families, ProxyMode, Wiring};
 use netproof_oracle::Profile;
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
 use netproof_scenario::matrix::{PortChoice, Selector};
 use netproof_scenario::plan::MatrixDestination;
-use netproof_scenario::run::{EnforcerChoice, ProxyChoice, ProxyMode};
+use netproof_scenario::run::{EnforcerChoice, ProxyChoice};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -102,6 +102,10 @@ pub struct Choice {
     /// Use these address families only.
     #[arg(long, value_name = "FAMILY")]
     pub family: Option<FamilyName>,
+    /// Which mode of kube-proxy the service proxy follows where they differ: nftables, or iptables [default:
+    /// nftables].
+    #[arg(long, alias = "proxy-mode", value_name = "MODE", value_parser = proxy_mode)]
+    pub kube_proxy_mode: Option<ProxyMode>,
     /// The folder that files named in scenarios must be in [default: the git work tree, else the current
     /// folder].
     #[arg(long, value_name = "DIR")]
@@ -123,9 +127,6 @@ pub struct RunArguments {
     /// Who turns services into packet rules: nftables, or none.
     #[arg(help_heading = "Running", long, value_name = "PROXY", default_value = DEFAULT_PROXY, value_parser = proxy)]
     pub proxy: ProxyChoice,
-    /// Which mode of kube-proxy the proxy follows where they differ: nftables, or iptables.
-    #[arg(help_heading = "Running", long, value_name = "MODE", default_value = "nftables", value_parser = proxy_mode)]
-    pub proxy_mode: ProxyMode,
     /// What to read into the API where it leaves something open, for scenarios that do not say so themselves:
     /// netproof, strict, calico, cilium, kube-router, antrea or aws [default: netproof; strict for an
     /// enforcer of your own].
@@ -306,9 +307,6 @@ impl RunArguments {
         if duration(DEFAULT_TIMEOUT) != Ok(self.timeout) {
             arguments.extend(["--timeout".to_owned(), seconds(self.timeout)]);
         }
-        if self.proxy_mode != ProxyMode::default() {
-            arguments.extend(["--proxy-mode".to_owned(), self.proxy_mode.name().to_owned()]);
-        }
         if let Some(profile) = self.profile {
             arguments.extend(["--profile".to_owned(), profile.name.to_owned()]);
         }
@@ -332,6 +330,8 @@ impl Choice {
         option("--topology", self.topology.clone());
         option("--wiring", self.wiring.map(|name| Wiring::from(name).to_string()));
         option("--family", self.family.map(|name| Families::from(name).to_string()));
+        let mode = self.kube_proxy_mode.filter(|mode| *mode != ProxyMode::default());
+        option("--kube-proxy-mode", mode.map(|mode| mode.name().to_owned()));
         option("--root", self.root.as_ref().map(|root| root.display().to_string()));
         arguments
     }
@@ -358,8 +358,10 @@ mod tests {
             parse("netproof run a --family dual --wiring bridge --topology two-nodes --root b"),
             "--topology two-nodes --wiring bridge --family dual --root b"
         );
-        assert_eq!(parse("netproof run a --proxy-mode nftables"), "");
-        assert_eq!(parse("netproof run a --proxy-mode iptables"), "--proxy-mode iptables");
+        assert_eq!(parse("netproof run a --kube-proxy-mode nftables"), "");
+        for name in ["--kube-proxy-mode", "--proxy-mode"] {
+            assert_eq!(parse(&format!("netproof run a {name} iptables")), "--kube-proxy-mode iptables");
+        }
         assert_eq!(parse("netproof run a --timeout 1m"), "");
         assert_eq!(parse("netproof run a --timeout 1.5m"), "--timeout 90s");
     }

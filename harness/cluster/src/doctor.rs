@@ -253,6 +253,7 @@ mod tests {
             nat_outgoing: false,
             advertised: Default::default(),
             load_balancer: None,
+            proxy_mode: netproof_model::ProxyMode::default(),
         };
         let machine = |vxlan, ipv6| {
             [(VXLAN, vxlan), (IPV6, ipv6)].map(|(name, present)| Capability {

@@ -16,4 +16,4 @@ pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable, P
 pub use net::{Family, Protocol, Token};
 pub use observation::{LogRecord, Observation, Outcome, Passage, Rejection, Sighting, Stage};
 pub use place::{NamespacedName, Place};
-pub use topology::{Families, Topology, Wiring};
+pub use topology::{Families, ProxyMode, Topology, Wiring};

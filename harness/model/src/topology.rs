@@ -222,6 +222,38 @@ pub struct LoadBalancer {
     pub nodes: Vec<String>,
 }
 
+/// The mode of kube-proxy, of which the proxy does what it does otherwise in the one or the other.
+///
+/// Both are made with nftables here. As iptables mode has it: a node port is served on every address of
+/// the node but loopback (there on loopback too, with the sysctl `route_localnet`, which is left alone);
+/// an unknown port of a cluster IP, and an address of the service range that no service has, fall
+/// through; whom `loadBalancerSourceRanges` do not let in gets no endpoint and is dropped after routing,
+/// and not where the service has no endpoints; what conntrack finds invalid is not forwarded. That
+/// iptables mode accepts marked and established packets in its own table has no effect on a policy
+/// enforcer's, and is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyMode {
+    /// As nftables mode does.
+    #[default]
+    Nftables,
+    /// As iptables mode does.
+    Iptables,
+}
+
+impl ProxyMode {
+    /// Every mode, the default first.
+    pub const ALL: [ProxyMode; 2] = [ProxyMode::Nftables, ProxyMode::Iptables];
+
+    /// As `--kube-proxy-mode` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProxyMode::Nftables => "nftables",
+            ProxyMode::Iptables => "iptables",
+        }
+    }
+}
+
 /// A topology with its parameters chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topology {
@@ -251,6 +283,9 @@ pub struct Topology {
     pub advertised: BTreeSet<ServiceAddresses>,
     /// The load balancer, if there is one.
     pub load_balancer: Option<LoadBalancer>,
+    /// The mode of the nodes' kube-proxy.
+    #[serde(default)]
+    pub proxy_mode: ProxyMode,
 }
 
 impl Topology {

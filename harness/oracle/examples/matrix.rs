@@ -96,6 +96,7 @@ fn cluster(
         advertised: Default::default(),
         networks: Vec::new(),
         load_balancer: None,
+        proxy_mode: netproof_model::ProxyMode::default(),
     };
     let namespaces = (0..NAMESPACES).map(|number| {
         let labels = [("team".to_owned(), format!("team{}", number % 7))].into();

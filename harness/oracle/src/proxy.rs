@@ -1,5 +1,5 @@
-//! What a node's service proxy does with a packet: kube-proxy's rules (nftables mode), with the range of
-//! pods as its local detector and without masqueradeAll.
+//! What a node's service proxy does with a packet: kube-proxy's rules, in the mode that the topology says, with the
+//! range of pods as its local detector and without masqueradeAll.
 
 use crate::endpoints::{Choice, Endpoints};
 use crate::flow::Packet;
@@ -9,7 +9,7 @@ use crate::truth::Truth;
 use crate::world::World;
 use netproof_api::Node;
 use netproof_api::core::TrafficPolicy;
-use netproof_model::{Action, Family, NamespacedName};
+use netproof_model::{Action, Family, NamespacedName, ProxyMode};
 use std::net::IpAddr;
 
 /// What the proxy of a node did with a packet.
@@ -131,15 +131,26 @@ pub(crate) fn steps(
     is_own: bool,
 ) -> Steps {
     let family = Family::of(packet.destination);
+    let mode = world.snapshot.topology.proxy_mode;
     let found = services.lookup(packet.destination, packet.port).or_else(|| {
-        // Node ports are at the primary addresses of the node.
-        let is_node = node.addresses.contains(&packet.destination);
+        let is_node = match mode {
+            // Node ports are at the primary addresses of the node.
+            ProxyMode::Nftables => node.addresses.contains(&packet.destination),
+            // They are at every address that it has, loopback's apart.
+            ProxyMode::Iptables => world
+                .node_at(packet.destination)
+                .is_some_and(|owner| owner.metadata.name == node.metadata.name),
+        };
         let port = is_node.then(|| services.node_port(family, packet.port)).flatten()?;
         Some((ServiceAddress::NodePort, port))
     });
     let Some((address, port)) = found else {
         let refuse = |service, refusal| Steps::certain(vec![ServiceStep::Refuse { service, refusal }]);
         let range = world.snapshot.topology.ranges.services.get(family);
+        // What no rule of its iptables mode knows goes on as it is.
+        if mode == ProxyMode::Iptables {
+            return Steps::certain(Vec::new());
+        }
         return match services.cluster_ip(packet.destination) {
             // An active cluster IP has no other ports.
             Some((name, _)) => refuse(Some(name.clone()), Refusal::NoSuchPort),
@@ -148,12 +159,13 @@ pub(crate) fn steps(
         };
     };
     let refuse = |refusal| vec![ServiceStep::Refuse { service: Some(port.name.clone()), refusal }];
-    // Held against the packet before anything else; node ports and external IPs are not subject to it.
+    // Node ports and external IPs are not subject to it.
     let ranges = &port.service.load_balancer_source_ranges;
-    if address == ServiceAddress::LoadBalancerIp
+    let is_outside = address == ServiceAddress::LoadBalancerIp
         && !ranges.is_empty()
-        && !ranges.iter().any(|range| range.contains(&packet.source))
-    {
+        && !ranges.iter().any(|range| range.contains(&packet.source));
+    // In nftables mode they are held against the packet before anything else.
+    if is_outside && mode == ProxyMode::Nftables {
         return Steps::certain(refuse(Refusal::SourceRanges));
     }
     let from_pod = world.is_pod_address(packet.source);
@@ -162,6 +174,10 @@ pub(crate) fn steps(
         _ => external(&port, from_pod, is_own),
     };
     let with = |endpoints: Endpoints<'_>| {
+        // In iptables mode they are a part of what leads to the endpoints, if there are any.
+        if is_outside && !endpoints.of_the_cluster(node).is_empty() {
+            return refuse(Refusal::SourceRanges);
+        }
         let choices = match plan.refusal_without_local {
             None => endpoints.of_the_cluster(node),
             Some(_) => endpoints.on_node(&node.metadata.name),

@@ -37,6 +37,7 @@ pub fn topology(nodes: usize) -> Arc<Topology> {
         nat_outgoing: false,
         advertised: Default::default(),
         load_balancer: None,
+        proxy_mode: netproof_model::ProxyMode::default(),
         networks: Vec::new(),
         externals: Vec::new(),
     })

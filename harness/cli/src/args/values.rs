@@ -1,9 +1,10 @@
 //! Values of options that are more than a word: what may be written, and what to say of anything else.
 
+use netproof_model::ProxyMode;
 use netproof_model::flow::{Flow, FlowError};
 use netproof_oracle::{PROFILES, Profile};
 use netproof_scenario::plan::MatrixDestination;
-use netproof_scenario::run::{EnforcerChoice, ExecCommand, ProxyChoice, ProxyMode};
+use netproof_scenario::run::{EnforcerChoice, ExecCommand, ProxyChoice};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ pub(super) fn proxy(name: &str) -> Result<ProxyChoice, String> {
     match name {
         "nftables" => Ok(ProxyChoice::Nftables),
         "none" => Ok(ProxyChoice::None),
-        "iptables" => Err("the iptables proxy is not built yet; there are nftables and none, and --proxy-mode iptables behaves as it would".into()),
+        "iptables" => Err("the iptables proxy is not built yet; there are nftables and none, and --kube-proxy-mode iptables behaves as it would".into()),
         _ => Err("there is no such proxy; there are nftables and none".into()),
     }
 }

@@ -37,6 +37,7 @@ fn options(choice: &Choice) -> Options {
         topology: choice.topology.clone(),
         wiring: choice.wiring.map(Into::into),
         family: choice.family.map(Into::into),
+        kube_proxy_mode: choice.kube_proxy_mode,
         ..Options::default()
     }
 }

@@ -100,7 +100,6 @@ fn options(arguments: &RunArguments) -> RunOptions {
         enforcer: arguments.enforcer.clone(),
         enforcer_timeout: arguments.enforcer_timeout.unwrap_or(DEFAULT_PATIENCE),
         proxy: arguments.proxy,
-        proxy_mode: arguments.proxy_mode,
         jobs: arguments.jobs.unwrap_or_else(processors).get(),
         seed: arguments.seed,
         fail_fast: arguments.fail_fast,

@@ -28,6 +28,7 @@ pub fn topology(nodes: usize, wiring: Wiring, family: Families) -> Topology {
         nat_outgoing: false,
         advertised: Default::default(),
         load_balancer: None,
+        proxy_mode: netproof_model::ProxyMode::default(),
         networks: Vec::new(),
         externals: vec![external("internet", &["203.0.113.10", "2001:db8:203::10"])],
     }

@@ -50,6 +50,7 @@ pub fn topology(family: Families) -> Topology {
         nat_outgoing: false,
         advertised: Default::default(),
         load_balancer: None,
+        proxy_mode: netproof_model::ProxyMode::default(),
         networks: Vec::new(),
         externals: vec![external("internet", &["203.0.113.10", "2001:db8:113::10"])],
     }

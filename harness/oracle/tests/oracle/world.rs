@@ -5,7 +5,7 @@ use netproof_api::manifest::{Context, read_manifests};
 use netproof_api::{Labels, Namespace, Object, ObjectMeta, Source};
 use netproof_controlplane::{Change, ControlPlane, ObjectRef, SERVICE_NAME_LABEL, Snapshot};
 use netproof_model::topology::*;
-use netproof_model::{Families, NamespacedName, Topology, Wiring};
+use netproof_model::{Families, NamespacedName, ProxyMode, Topology, Wiring};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -63,6 +63,10 @@ impl World {
             nat_outgoing: words.has("nat-outgoing"),
             advertised: advertised.collect(),
             networks: Vec::new(),
+            proxy_mode: match words.value("proxy") {
+                Some("iptables") => ProxyMode::Iptables,
+                _ => ProxyMode::Nftables,
+            },
             load_balancer: words.value("balancer").map(|_| LoadBalancer {
                 range: range("192.0.2.0/24", "fd00:192::/64"),
                 nodes: words

@@ -52,7 +52,7 @@ pub(crate) use lint::matches as selects;
 use netproof_api::source::Span;
 use netproof_api::{Diagnostic, Diagnostics, Source};
 use netproof_model::event::{Location, ScenarioId};
-use netproof_model::{Families, Wiring};
+use netproof_model::{Families, ProxyMode, Wiring};
 use netproof_oracle::Profile;
 use scenario::Loader;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -72,6 +72,8 @@ pub struct Options {
     pub wiring: Option<Wiring>,
     /// The address families of every run, instead of what a scenario or its topology says.
     pub family: Option<Families>,
+    /// The mode of kube-proxy that every cluster's proxy follows, instead of the default.
+    pub kube_proxy_mode: Option<ProxyMode>,
     /// The namespace of manifests that name none; `default` if absent.
     pub namespace: Option<String>,
     /// Only scenario runs that this expression chooses.
@@ -226,7 +228,10 @@ fn plan(
                 continue;
             }
         }
-        if let Some(requires) = scenario.requires.as_ref().filter(|requires| !variant.satisfies(requires)) {
+        let mode = options.kube_proxy_mode.unwrap_or(scenario.topology.proxy_mode);
+        if let Some(requires) = scenario.requires.as_ref()
+            && !variant.satisfies(requires, mode)
+        {
             let location = scenario.document.location(requires.span);
             loaded.not_applicable.push(NotApplicable { id, location, because: requires.because.clone() });
             continue;

@@ -11,7 +11,7 @@ use super::words::{
 use netproof_api::names;
 use netproof_api::yaml::Spanned;
 use netproof_model::topology::{ServiceAddresses, TopologyNode};
-use netproof_model::{Families, Topology};
+use netproof_model::{Families, ProxyMode, Topology};
 use ranges::Claims;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -127,6 +127,7 @@ impl TopologySpec {
             nat_outgoing: self.nat_outgoing,
             advertised: self.advertised(document, problems),
             load_balancer,
+            proxy_mode: ProxyMode::default(),
         };
         self.externals(&mut topology, document, problems);
         (problems.errors() == before).then_some(topology)
@@ -201,6 +202,8 @@ pub fn with_parameters(
     topology: &Topology,
     wiring: netproof_model::Wiring,
     family: Families,
+    mode: Option<ProxyMode>,
 ) -> Arc<Topology> {
-    Arc::new(Topology { wiring, family, ..topology.clone() })
+    let proxy_mode = mode.unwrap_or(topology.proxy_mode);
+    Arc::new(Topology { wiring, family, proxy_mode, ..topology.clone() })
 }

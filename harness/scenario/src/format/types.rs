@@ -7,8 +7,8 @@ use super::topology::TopologySpec;
 use super::unions::{OneOrMany, PortText, TextOr, TextOrList};
 use super::words::{
     ApiVersion, BackendVerdictName, ConnectionName, DestinationName, FamiliesName, FamilyName, NeverName,
-    Off, OracleWord, OutcomeName, Placement, ProfileName, ProtocolName, RejectionName, ScenarioKind,
-    VerdictName, WiringName,
+    Off, OracleWord, OutcomeName, Placement, ProfileName, ProtocolName, ProxyModeName, RejectionName,
+    ScenarioKind, VerdictName, WiringName,
 };
 use netproof_api::names;
 use netproof_api::yaml::{Node, Spanned, Value};
@@ -150,7 +150,7 @@ pub struct Variants {
 
 /// What a scenario needs of its variant.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Requires {
     /// Any of these wirings.
     #[serde(default)]
@@ -161,6 +161,9 @@ pub struct Requires {
     /// Any of these placements.
     #[serde(default)]
     pub placement: Option<OneOrMany<Placement>>,
+    /// Any of these modes of kube-proxy.
+    #[serde(default)]
+    pub kube_proxy_mode: Option<OneOrMany<ProxyModeName>>,
     /// Why, to follow "does not apply because".
     pub because: String,
 }

@@ -7,7 +7,7 @@ use super::types::{Requires, ScenarioSpec, Variants};
 use super::unions::OneOrMany;
 use super::words::Placement;
 use netproof_api::yaml::Spanned;
-use netproof_model::{Families, Topology, Wiring};
+use netproof_model::{Families, ProxyMode, Topology, Wiring};
 use std::fmt;
 
 /// One way to run a scenario.
@@ -25,7 +25,7 @@ pub struct Variant {
 
 impl Variant {
     /// Whether this is one that the scenario applies to.
-    pub fn satisfies(&self, requires: &Requires) -> bool {
+    pub fn satisfies(&self, requires: &Requires, mode: ProxyMode) -> bool {
         fn among<T, U: From<T> + PartialEq>(list: &Option<OneOrMany<T>>, value: &U) -> bool
         where
             T: Copy,
@@ -36,7 +36,10 @@ impl Variant {
             (Some(OneOrMany(all)), Some(placement)) => all.contains(placement),
             _ => true,
         };
-        placement && among(&requires.wiring, &self.wiring) && among(&requires.family, &self.family)
+        placement
+            && among(&requires.wiring, &self.wiring)
+            && among(&requires.family, &self.family)
+            && among(&requires.kube_proxy_mode, &mode)
     }
 }
 
@@ -93,13 +96,19 @@ pub fn check(document: &Document, spec: &ScenarioSpec, problems: &mut Problems) 
     check_list(document, problems, "family", &spec.variants.family);
     check_list(document, problems, "placement", &spec.variants.placement);
     if let Some(requires) = &spec.requires {
-        if requires.wiring.is_none() && requires.family.is_none() && requires.placement.is_none() {
+        if requires.wiring.is_none()
+            && requires.family.is_none()
+            && requires.placement.is_none()
+            && requires.kube_proxy_mode.is_none()
+        {
             let error = document.error(requires.span, "`requires` names nothing that is required");
-            problems.push(error.help("add `wiring`, `family` or `placement`, or leave it out"));
+            problems
+                .push(error.help("add `wiring`, `family`, `placement` or `kubeProxyMode`, or leave it out"));
         }
         let none = requires.wiring.as_ref().is_some_and(|OneOrMany(all)| all.is_empty())
             || requires.family.as_ref().is_some_and(|OneOrMany(all)| all.is_empty())
-            || requires.placement.as_ref().is_some_and(|OneOrMany(all)| all.is_empty());
+            || requires.placement.as_ref().is_some_and(|OneOrMany(all)| all.is_empty())
+            || requires.kube_proxy_mode.as_ref().is_some_and(|OneOrMany(all)| all.is_empty());
         if none {
             let error = document.error(requires.span, "no variant is in the empty list of this `requires`");
             problems.push(error.help("list at least one, or leave it out"));

@@ -3,7 +3,7 @@
 use crate::plan::{MatrixDestination, Never, OutcomeWord, VerdictWord};
 use netproof_api::suggest::did_you_mean;
 use netproof_model::topology::{Neighbours, ServiceAddresses};
-use netproof_model::{Families, Family, Rejection, Wiring};
+use netproof_model::{Families, Family, ProxyMode, Rejection, Wiring};
 use netproof_oracle::{PROFILES, Profile};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
@@ -118,6 +118,26 @@ impl From<FamilyName> for Family {
         match name {
             FamilyName::Ipv4 => Family::Ipv4,
             FamilyName::Ipv6 => Family::Ipv6,
+        }
+    }
+}
+
+/// A mode of kube-proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "KubeProxyMode")]
+pub enum ProxyModeName {
+    /// As kube-proxy's nftables mode does it; the default.
+    Nftables,
+    /// As its iptables mode does it (`--kube-proxy-mode iptables`).
+    Iptables,
+}
+
+impl From<ProxyModeName> for ProxyMode {
+    fn from(name: ProxyModeName) -> Self {
+        match name {
+            ProxyModeName::Nftables => ProxyMode::Nftables,
+            ProxyModeName::Iptables => ProxyMode::Iptables,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What each of the three walks found of the flows that a step names, ready to be written down as checks.
 
+use super::agreement;
 use super::judge;
 use super::record::Found;
 use super::rehearsal::judge_rehearsal;
@@ -7,7 +8,6 @@ use super::states::State;
 use super::tries::{Try, backend, expected_of, together};
 use super::walk::{Tries, Walk, rehearsal_request, run_request};
 use super::world::World;
-use super::{ProxyMode, agreement};
 use crate::plan::{Expectation, Step};
 use crate::prediction::{Answer, Answers};
 use netproof_model::Observation;
@@ -29,7 +29,7 @@ impl Walk<'_> {
             let expected = expectation.expected_without_policy()?.to_string();
             let (observation, mut judgement) = judge_rehearsal(expectation, tries.first()?, tries);
             if judgement.status == Status::Failed {
-                let answer = answers.fresh(&expectation.request).filter(|it| self.speaks_of(it));
+                let answer = answers.fresh(&expectation.request);
                 let contradiction = answer.and_then(|it| it.contradiction_without_policy(expectation));
                 if let Some(contradiction) = contradiction {
                     judgement.add(
@@ -99,11 +99,6 @@ impl Walk<'_> {
             request: Some(request),
             unchecked: unchecked.map(|why| (expectation, why)),
         })
-    }
-
-    /// The oracle's proxy refuses as kube-proxy does in its mode nftables; in the other it does so elsewhere.
-    pub(super) fn speaks_of(&self, answer: &Answer) -> bool {
-        self.options.proxy_mode == ProxyMode::Nftables || !answer.is_refused()
     }
 }
 

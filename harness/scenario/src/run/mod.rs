@@ -25,8 +25,8 @@ pub(crate) use findings::other_addresses;
 pub(crate) use judge::decides;
 #[cfg(test)]
 pub(crate) use judge::tests as judging;
+pub use netproof_enforcer::ExecCommand;
 pub use netproof_enforcer::exec::DEFAULT_PATIENCE;
-pub use netproof_enforcer::{ExecCommand, ProxyMode};
 pub use stage::Worlds;
 pub(crate) use states::without_policies;
 
@@ -106,8 +106,6 @@ pub struct RunOptions {
     pub enforcer_timeout: Duration,
     /// The service proxy.
     pub proxy: ProxyChoice,
-    /// Which of kube-proxy's modes the proxy follows.
-    pub proxy_mode: ProxyMode,
     /// How many scenario runs at once; at least 1.
     pub jobs: usize,
     /// The seed of every random choice.
@@ -134,7 +132,6 @@ impl Default for RunOptions {
             enforcer: EnforcerChoice::default(),
             enforcer_timeout: DEFAULT_PATIENCE,
             proxy: ProxyChoice::default(),
-            proxy_mode: ProxyMode::default(),
             jobs: 1,
             seed: 0,
             fail_fast: false,

@@ -7,7 +7,7 @@ use super::stage::{Stage, Worlds};
 use super::states::{self, State, chosen};
 use super::tries::tries;
 use super::world::{HarnessError, World, policies};
-use super::{ProxyChoice, ProxyMode, RunOptions, stream};
+use super::{ProxyChoice, RunOptions, stream};
 use crate::plan::{Expectation, OutcomeWord, Plan, Request, RequestPort, RequestTarget, Step};
 use crate::prediction::{Answers, Kept};
 use netproof_controlplane::Change;
@@ -96,7 +96,6 @@ impl<'a> Walk<'a> {
             profile: self.profile,
             seed: self.options.seed,
             services: self.options.proxy != ProxyChoice::None,
-            refusals: self.options.proxy_mode == ProxyMode::Nftables,
         };
         let foreseen = states::states(self.plan)?.into_iter().map(|state| {
             let matrix = Matrix::new(self.plan, &state, &choice);
@@ -170,7 +169,7 @@ impl<'a> Walk<'a> {
             let tries = self.try_all(world, step, run_request)?;
             let answers = Answers::new(&state.snapshot, self.profile);
             let judged = step.expectations.iter().zip(&tries).filter_map(|(expectation, tries)| {
-                let answer = answers.answer(expectation, &mut kept).filter(|it| self.speaks_of(it));
+                let answer = answers.answer(expectation, &mut kept);
                 let found = self.found_in_step(world, expectation, answer.as_ref(), tries)?;
                 Some((expectation, found))
             });

@@ -103,7 +103,7 @@ impl World {
         };
         let proxy: Box<dyn Proxy> = match options.proxy {
             ProxyChoice::Nftables => {
-                let options = ProxyOptions { mode: options.proxy_mode, ..ProxyOptions::default() };
+                let options = ProxyOptions { mode: snapshot.topology.proxy_mode, ..ProxyOptions::default() };
                 Box::new(netproof_enforcer::nftables_proxy(&nodes, options)?)
             }
             ProxyChoice::None => Box::new(Nothing),

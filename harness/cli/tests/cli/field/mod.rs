@@ -6,6 +6,7 @@ mod outside;
 mod pasted;
 mod ports;
 mod profiles;
+mod proxy_modes;
 mod room;
 mod shared_addresses;
 mod taints;

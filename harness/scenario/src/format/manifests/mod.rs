@@ -88,6 +88,7 @@ fn read(
         let changed = twice::keep_last(&mut objects, &mut problems);
         loaded.notes.extend(made::take_away(&mut objects, &changed));
         let (wiring, family) = (options.wiring.unwrap_or(named.wiring), options.family);
+        let named = topology::with_parameters(&named, named.wiring, named.family, options.kube_proxy_mode);
         let fit = match options.topology {
             Some(_) => None,
             None => Some(fit::topology(&named, &objects, wiring, family)),
@@ -98,7 +99,7 @@ fn read(
                 loaded.notes.extend(fit.notes);
                 Arc::new(fit.topology)
             }
-            None => topology::with_parameters(&named, wiring, family.unwrap_or(named.family)),
+            None => topology::with_parameters(&named, wiring, family.unwrap_or(named.family), None),
         };
         nodes_of_topology(&mut objects, &topology, fits, &mut loaded.passed_over);
         let id = ScenarioId { suite: String::new(), name, variant: Vec::new() };

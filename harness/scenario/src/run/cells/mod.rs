@@ -65,8 +65,7 @@ impl Matrix {
         let oracle = Oracle::new(&state.snapshot, choice.profile);
         let (cells, sampled) = table.choose(&oracle, choice.seed);
         let answers = Answers::new(&state.snapshot, choice.profile);
-        let predicted = cells.into_iter().filter_map(|cell| Predicted::new(&answers, cell));
-        let cells = predicted.filter(|it| choice.refusals || !it.answer.is_refused()).collect();
+        let cells = cells.into_iter().filter_map(|cell| Predicted::new(&answers, cell)).collect();
         Some(Matrix { cells, sampled })
     }
 
@@ -99,8 +98,6 @@ pub(super) struct Choice {
     pub(super) seed: u64,
     /// Whether somebody turns services into packet rules.
     pub(super) services: bool,
-    /// Whether the proxy refuses as the oracle's does.
-    pub(super) refusals: bool,
 }
 
 impl Walk<'_> {

@@ -32,6 +32,7 @@ pub(crate) fn snapshot() -> Arc<Snapshot> {
         nat_outgoing: false,
         advertised: Default::default(),
         load_balancer: None,
+        proxy_mode: netproof_model::ProxyMode::default(),
         networks: Vec::new(),
         externals: Vec::new(),
     };
