@@ -68,6 +68,17 @@ impl Reader<'_> {
 
     fn expect(&mut self, spec: &Spanned<ExpectSpec>, all: &mut Vec<Written>) {
         let flows = self.flows(spec.span, &spec.flow, &spec.flows, spec.family);
+        if let Some(wishes) = self.wishes_by_family(spec) {
+            for (flow, spans) in flows {
+                for (family, wish) in &wishes {
+                    if flow.family.is_none_or(|own| own == *family) {
+                        let flow = Flow { family: Some(*family), ..flow.clone() };
+                        all.push(Written { flow, spans, wish: wish.clone() });
+                    }
+                }
+            }
+            return;
+        }
         let Some(wish) = self.wish(spec) else { return };
         all.extend(flows.into_iter().map(|(flow, spans)| Written { flow, spans, wish: wish.clone() }));
     }

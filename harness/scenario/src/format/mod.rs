@@ -241,9 +241,15 @@ fn plan(
             Some(plan) => loaded.plans.push(plan),
             None => complete = false,
         }
+        // At one place a variant may have several, as of the two families of a flow.
+        let before = reported.clone();
+        let mut said = HashSet::new();
         for mut diagnostic in found.into_vec() {
-            let place = diagnostic.source.as_ref().map_or_else(String::new, |source| source.name.clone());
-            if reported.insert((place, diagnostic.span.unwrap_or_default())) {
+            let file = diagnostic.source.as_ref().map_or_else(String::new, |source| source.name.clone());
+            let place = (file, diagnostic.span.unwrap_or_default());
+            let is_new = !before.contains(&place) && said.insert((place.clone(), diagnostic.message.clone()));
+            reported.insert(place);
+            if is_new {
                 if index > 0 && !variant.words.is_empty() {
                     diagnostic.message = format!("{} (in variant {})", diagnostic.message, id.variant_name());
                 }

@@ -310,7 +310,8 @@ pub struct ExpectSpec {
     /// The only family to try the flows on; otherwise every family that both ends have.
     #[serde(default)]
     pub family: Option<FamilyName>,
-    /// What policy says: `allow`, `deny` (or `drop`, `reject`), or one of these by backend.
+    /// What policy says: `allow`, `deny` (or `drop`, `reject`), or one of these by backend, or by family where the two
+    /// differ: `{ipv4: allow, ipv6: deny}`.
     #[serde(default)]
     #[schemars(with = "Option<VerdictSpec>")]
     pub verdict: Option<Spanned<VerdictSpec>>,
@@ -413,7 +414,7 @@ pub struct LongFlow {
 pub enum VerdictSpec {
     /// Of the flow.
     One(VerdictName),
-    /// Of each backend of the destination, by place.
+    /// Of each backend of the destination, by place; or of each family, `ipv4` and `ipv6`.
     #[schemars(with = "BTreeMap<String, BackendVerdictName>")]
     PerBackend(BTreeMap<Spanned<String>, BackendVerdictName>),
 }

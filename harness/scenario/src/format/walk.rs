@@ -20,9 +20,9 @@ use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_api::{Diagnostic, Object, ObjectMeta, Source, WorkloadPods};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
-use netproof_model::Topology;
 use netproof_model::event::ScenarioId;
 use netproof_model::topology::Neighbours;
+use netproof_model::{Families, Topology};
 use netproof_oracle::Profile;
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -293,7 +293,12 @@ fn contradictions(
     let answers_bare = LazyCell::new(|| Answers::new(&bare, profile));
     for (span, expectation) in expectations {
         let mut report = |contradiction: String, help: &str, derivation: String| {
-            let message = format!("the scenario contradicts the API: {contradiction}");
+            // Of a flow in two families each has an answer of its own.
+            let family = match snapshot.topology.family {
+                Families::Dual => format!("of {}, ", expectation.family),
+                Families::Ipv4 | Families::Ipv6 => String::new(),
+            };
+            let message = format!("the scenario contradicts the API: {family}{contradiction}");
             problems.push(document.error(*span, message).help(help).note(derivation));
         };
         if let Some(answer) = answers.answer(expectation, kept) {

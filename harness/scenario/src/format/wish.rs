@@ -8,8 +8,8 @@ use super::unions::{OneOrMany, TextOr};
 use crate::plan::{Baseline, DecidedBy, Expected, OutcomeWord, VerdictWord};
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
-use netproof_model::Rejection;
 use netproof_model::flow::Source;
+use netproof_model::{Family, Rejection};
 
 /// What is expected of a flow.
 #[derive(Clone, Debug)]
@@ -128,9 +128,31 @@ impl Wish {
 impl Reader<'_> {
     /// What is expected; `None` if that cannot be read, or makes no sense.
     pub(super) fn wish(&mut self, spec: &Spanned<ExpectSpec>) -> Option<Wish> {
+        let expected = self.expected(spec);
+        self.wish_for(spec, expected)
+    }
+
+    /// What is expected of each family, where the verdict says so: `{ipv4: allow, ipv6: deny}`.
+    pub(super) fn wishes_by_family(&mut self, spec: &Spanned<ExpectSpec>) -> Option<Vec<(Family, Wish)>> {
+        let VerdictSpec::PerBackend(verdicts) = &spec.verdict.as_ref()?.value else { return None };
+        let family = |name: &str| Family::ALL.into_iter().find(|family| family.to_string() == name);
+        let verdicts: Option<Vec<(Family, VerdictWord)>> = verdicts
+            .iter()
+            .map(|(name, verdict)| Some((family(name)?, VerdictWord::from(*verdict))))
+            .collect();
+        let verdicts = verdicts.filter(|verdicts| !verdicts.is_empty() && spec.outcome.is_none())?;
+        let mut wishes = Vec::new();
+        for (family, verdict) in verdicts {
+            // What is wrong beside is wrong of both.
+            let Some(wish) = self.wish_for(spec, Some(WrittenExpected::Plain(verdict.into()))) else { break };
+            wishes.push((family, wish));
+        }
+        Some(wishes)
+    }
+
+    fn wish_for(&mut self, spec: &Spanned<ExpectSpec>, expected: Option<WrittenExpected>) -> Option<Wish> {
         let namespace = self.namespace.to_owned();
         let address = |text: &str| refs::address_name(text, &namespace);
-        let expected = self.expected(spec);
         let decided_by = self.spanned(&spec.decided_by, |text| refs::decided_by(text, &namespace));
         let sees = self.spanned(&spec.sees, address);
         let policy_sees = match spec.policy_sees.as_ref().map(|written| &written.value) {
@@ -270,7 +292,7 @@ impl Reader<'_> {
                         self.report(
                             verdict.span,
                             "the verdict is empty",
-                            "name each backend, as in {pod/a: allow}",
+                            "name each backend, as in {pod/a: allow}, or each family, as in {ipv4: allow}",
                         );
                     }
                     let namespace = self.namespace.to_owned();

@@ -6,8 +6,7 @@ use ipnet::IpNet;
 use netproof_model::flow::{Destination, Source};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeSet;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A host outside that stands for every address which no policy tells from its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,31 +104,34 @@ pub(super) fn unanswered(outside: &Outside) -> Vec<Unanswered> {
     all
 }
 
-/// `external/198.51.100.1 stands for 198.51.100.0/24 without 198.51.100.64/26`.
-impl fmt::Display for StandIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let role = match (self.as_source, self.as_destination) {
+/// Lines as `external/198.51.100.1 as a source stands for 198.51.100.0/24 without 198.51.100.64/26`; without the role
+/// where it stands for the same in both.
+pub(super) fn legend(all: &[StandIn]) -> Vec<String> {
+    let mut roles: BTreeMap<(&str, String), (bool, bool)> = BTreeMap::new();
+    for it in all {
+        let (source, destination) = roles.entry((&it.host, it.what())).or_default();
+        *source |= it.as_source;
+        *destination |= it.as_destination;
+    }
+    let line = |((host, what), role): ((&str, String), (bool, bool))| {
+        let role = match role {
             (true, true) => "",
             (true, false) => " as a source",
             _ => " as a destination",
         };
-        write!(f, "external/{}{role} stands for ", self.host)?;
-        if self.is_rest {
-            return write!(f, "every other address outside{}", self.family());
-        }
-        write!(f, "{}", self.range)?;
-        match self.without.len() {
-            0 => Ok(()),
-            _ => write!(f, " without {}", list(&self.without)),
-        }
-    }
+        format!("external/{host}{role} stands for {what}")
+    };
+    roles.into_iter().map(line).collect()
 }
 
 impl StandIn {
-    fn family(&self) -> &'static str {
-        match self.range {
-            IpNet::V4(_) => "",
-            IpNet::V6(_) => " (IPv6)",
+    /// The addresses.
+    fn what(&self) -> String {
+        match (self.is_rest, self.range) {
+            (true, IpNet::V4(_)) => "every other address outside".to_owned(),
+            (true, IpNet::V6(_)) => "every other address outside (IPv6)".to_owned(),
+            (false, range) if self.without.is_empty() => range.to_string(),
+            (false, range) => format!("{range} without {}", list(&self.without)),
         }
     }
 }

@@ -34,8 +34,8 @@ pub fn text(matrix: &Matrix, width: Option<usize>, full: bool) -> String {
         alike(&mut text, &groups);
     }
     legend(&mut text, matrix);
-    for stand_in in &matrix.stand_ins {
-        let _ = writeln!(text, "{stand_in}");
+    for line in outside::legend(&matrix.stand_ins) {
+        let _ = writeln!(text, "{line}");
     }
     differences(&mut text, matrix);
     sums(&mut text, matrix);

@@ -1,6 +1,7 @@
 //! Files as people have them: one module for each kind of question that they raised. Inputs are in `inputs/`.
 
 mod answers;
+mod families;
 mod host_network;
 mod outside;
 mod pasted;
