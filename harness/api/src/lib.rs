@@ -29,7 +29,7 @@ pub use meta::{Controller, Labels, ObjectMeta};
 pub use networking::{
     Cidr, IpBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, PolicyType,
 };
-pub use object::Object;
+pub use object::{Object, POLICY_KINDS};
 pub use scheduling::{Taint, Toleration};
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use source::{Source, Span};

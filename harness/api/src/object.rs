@@ -24,6 +24,9 @@ pub enum Object {
     Workload(Workload),
 }
 
+/// The kinds that are policy, as references write them ([`Object::is_policy`]).
+pub const POLICY_KINDS: [&str; 1] = ["networkpolicy"];
+
 impl Object {
     /// The kind in lower case, as references and messages write it: `pod`, `networkpolicy`, ...
     pub fn kind(&self) -> &'static str {
@@ -35,6 +38,19 @@ impl Object {
             Object::EndpointSlice(_) => "endpointslice",
             Object::NetworkPolicy(_) => "networkpolicy",
             Object::Workload(workload) => workload.kind.word(),
+        }
+    }
+
+    /// Whether it is policy: what a rehearsal goes without.
+    pub fn is_policy(&self) -> bool {
+        match self {
+            Object::NetworkPolicy(_) => true,
+            Object::Namespace(_)
+            | Object::Node(_)
+            | Object::Pod(_)
+            | Object::Service(_)
+            | Object::EndpointSlice(_)
+            | Object::Workload(_) => false,
         }
     }
 
@@ -61,6 +77,24 @@ impl Object {
             Object::EndpointSlice(object) => &mut object.metadata,
             Object::NetworkPolicy(object) => &mut object.metadata,
             Object::Workload(object) => &mut object.metadata,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Context, read_manifests};
+
+    #[test]
+    fn the_kinds_of_policy_are_those_of_the_objects_that_are_policy() {
+        let text = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a}, spec: {podSelector: {}}}\n\
+                    ---\n{apiVersion: v1, kind: Namespace, metadata: {name: b}}\n";
+        let read = read_manifests(&crate::Source::new("objects", text), &Context::default()).unwrap();
+        let are_policy: Vec<bool> = read.objects.iter().map(|it| it.object.is_policy()).collect();
+        assert_eq!(are_policy, [true, false]);
+        for object in read.objects.iter().map(|it| &it.object) {
+            assert_eq!(object.is_policy(), POLICY_KINDS.contains(&object.kind()), "{}", object.kind());
         }
     }
 }

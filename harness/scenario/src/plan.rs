@@ -322,12 +322,8 @@ pub enum DecidedBy {
     },
     /// `isolation`: no rule matched, whichever policies isolate.
     Isolation,
-    /// `default`: no policy at all.
-    Default,
     /// `service`: the proxy.
     Service,
-    /// `host`: the node's own rules.
-    Host,
 }
 
 /// As written.
@@ -345,9 +341,7 @@ impl fmt::Display for DecidedBy {
                 Ok(())
             }
             DecidedBy::Isolation => f.write_str("isolation"),
-            DecidedBy::Default => f.write_str("default"),
             DecidedBy::Service => f.write_str("service"),
-            DecidedBy::Host => f.write_str("host"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Names of objects, policies and places as scenarios write them outside flows.
 
 use crate::plan::DecidedBy;
+use netproof_api::POLICY_KINDS;
 use netproof_api::suggest::{did_you_mean, suggestion};
 use netproof_controlplane::ObjectRef;
 use netproof_controlplane::change::KINDS;
@@ -38,13 +39,27 @@ pub fn object_ref(text: &str, default: &str) -> Result<ObjectRef, Wrong> {
 
 /// Reads what stands at `decidedBy`.
 pub fn decided_by(text: &str, default: &str) -> Result<DecidedBy, Wrong> {
-    const WORDS: [&str; 4] = ["isolation", "default", "service", "host"];
+    const WORDS: [&str; 2] = ["isolation", "service"];
+    // Who decides is known of denials, and neither of these denies.
+    const NOBODY: [(&str, &str, &str); 2] = [
+        (
+            "default",
+            "where no policy applies nothing is denied",
+            "leave `decidedBy` out and write `verdict: allow`; what denies although no rule matched is `isolation`",
+        ),
+        (
+            "host",
+            "netproof's nodes have no rules of their own that deny",
+            "leave `decidedBy` out, or name who denies: networkpolicy/NAME, `isolation`, `service`",
+        ),
+    ];
     match text {
         "isolation" => return Ok(DecidedBy::Isolation),
-        "default" => return Ok(DecidedBy::Default),
         "service" => return Ok(DecidedBy::Service),
-        "host" => return Ok(DecidedBy::Host),
         _ => {}
+    }
+    if let Some((word, why, help)) = NOBODY.iter().find(|(word, ..)| *word == text) {
+        return Err((format!("nothing is ever denied by `{word}`: {why}"), (*help).to_owned()));
     }
     if !text.contains('/') {
         let help = match did_you_mean(text, WORDS) {
@@ -58,10 +73,10 @@ pub fn decided_by(text: &str, default: &str) -> Result<DecidedBy, Wrong> {
         None => (text, None),
     };
     let object = object_ref(name, default)?;
-    if object.kind != "networkpolicy" {
+    if !POLICY_KINDS.contains(&object.kind.as_str()) {
         return Err((
             format!("`{}` is not a kind of policy", object.kind),
-            suggestion(&object.kind, &["networkpolicy"]),
+            suggestion(&object.kind, &POLICY_KINDS),
         ));
     }
     let policy = PolicyRef { kind: object.kind, namespace: object.namespace, name: object.name };
@@ -196,9 +211,7 @@ mod tests {
     fn who_decided() {
         for (text, expected) in [
             ("isolation", "isolation"),
-            ("default", "default"),
             ("service", "service"),
-            ("host", "host"),
             ("networkpolicy/a", "networkpolicy/shop/a"),
             ("networkpolicy/b/a#ingress", "networkpolicy/b/a#ingress"),
             ("networkpolicy/b/a#egress[12]", "networkpolicy/b/a#egress[12]"),
@@ -207,6 +220,8 @@ mod tests {
             assert_eq!(decided.to_string(), expected);
         }
         for text in [
+            "default",
+            "host",
             "isolated",
             "networkpolicy/",
             "networkpolicy/a#",

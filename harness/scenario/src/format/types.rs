@@ -319,8 +319,8 @@ pub struct ExpectSpec {
     #[serde(default)]
     #[schemars(with = "Option<OutcomeName>")]
     pub outcome: Option<Spanned<OutcomeName>>,
-    /// Who decides: `networkpolicy/[NAMESPACE/]NAME[#ingress[N]]`, `isolation`, `default` (no policy),
-    /// `service` (the proxy) or `host`.
+    /// Who denies: `networkpolicy/[NAMESPACE/]NAME[#ingress[N]]`, `isolation` (whichever policies isolate) or
+    /// `service` (the proxy).
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub decided_by: Option<Spanned<String>>,

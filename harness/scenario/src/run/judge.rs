@@ -220,7 +220,7 @@ pub(crate) fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
         (DecidedBy::Isolation, Decision::Isolation { .. }) => true,
         (DecidedBy::Policy { .. } | DecidedBy::Isolation, Decision::Unsaid) => true,
         (DecidedBy::Service, decision) => decision.is_service(),
-        _ => false,
+        (DecidedBy::Policy { .. } | DecidedBy::Isolation, _) => false,
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::world::is_policy;
 use crate::plan::Plan;
-use netproof_controlplane::{Change, ChangeError, ControlPlane, Snapshot};
-use std::collections::BTreeMap;
+use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
 use std::sync::Arc;
 
 /// The objects after the changes of a step.
@@ -47,18 +46,105 @@ pub(super) fn chosen(changes: &[Change], rehearsal: bool) -> Vec<Change> {
 
 /// The objects of a state, but those of policy: what it is like in the rehearsal.
 pub(crate) fn without_policies(snapshot: &Snapshot) -> Snapshot {
-    Snapshot { network_policies: BTreeMap::new(), ..snapshot.clone() }
+    let mut bare = snapshot.clone();
+    take_policies(&mut bare);
+    bare
+}
+
+/// References to every policy object of a snapshot.
+pub(super) fn policies(snapshot: &Snapshot) -> Vec<ObjectRef> {
+    take_policies(&mut snapshot.clone())
+}
+
+/// Takes the policies out of a snapshot. Field by field, so that a new kind of policy has to be thought of here.
+fn take_policies(snapshot: &mut Snapshot) -> Vec<ObjectRef> {
+    let Snapshot {
+        generation: _,
+        topology: _,
+        namespaces: _,
+        nodes: _,
+        pods: _,
+        services: _,
+        endpoint_slices: _,
+        network_policies,
+        externals: _,
+        listens: _,
+    } = snapshot;
+    let names = std::mem::take(network_policies).into_keys();
+    names.map(|it| ObjectRef::new("networkpolicy", Some(&it.namespace), it.name)).collect()
 }
 
 /// Whether the objects are the same, however often they were changed.
 pub(super) fn same_objects(a: &Snapshot, b: &Snapshot) -> bool {
-    a.pods == b.pods
-        && a.services == b.services
-        && a.endpoint_slices == b.endpoint_slices
-        && a.network_policies == b.network_policies
-        && a.namespaces == b.namespaces
-        && a.externals == b.externals
-        && a.listens == b.listens
-        && a.nodes == b.nodes
-        && a.topology == b.topology
+    // Field by field, so that a new one has to be thought of here.
+    let Snapshot {
+        generation: _,
+        topology,
+        namespaces,
+        nodes,
+        pods,
+        services,
+        endpoint_slices,
+        network_policies,
+        externals,
+        listens,
+    } = a;
+    *pods == b.pods
+        && *services == b.services
+        && *endpoint_slices == b.endpoint_slices
+        && *network_policies == b.network_policies
+        && *namespaces == b.namespaces
+        && *externals == b.externals
+        && *listens == b.listens
+        && *nodes == b.nodes
+        && *topology == b.topology
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::tests::snapshot;
+    use super::*;
+    use netproof_model::NamespacedName;
+    use netproof_model::Wiring;
+    use netproof_model::topology::ExternalHost;
+
+    /// A change of any field but the number of changes makes other objects.
+    #[test]
+    fn objects_are_the_same_only_if_every_field_is() {
+        let mut control = ControlPlane::new(snapshot().topology.clone()).unwrap();
+        let policy = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a}, \
+                      spec: {podSelector: {}}}";
+        let read = netproof_api::manifest::read_manifests(
+            &netproof_api::Source::new("objects", policy),
+            &netproof_api::manifest::Context::default(),
+        );
+        let policy = Change::Apply(read.unwrap().objects.remove(0).object);
+        let one = (*control.apply(&[policy]).unwrap()).clone();
+        assert_eq!(policies(&one).len(), 1);
+        assert!(policies(&without_policies(&one)).is_empty());
+        assert!(same_objects(&one, &Snapshot { generation: one.generation + 1, ..one.clone() }));
+        let name = NamespacedName::new("default", "a");
+        type Edit<'a> = &'a dyn Fn(&mut Snapshot);
+        let changes: [Edit<'_>; 9] = [
+            &|it| Arc::make_mut(&mut it.topology).wiring = Wiring::Bridge,
+            &|it| drop(it.namespaces.pop_first()),
+            &|it| drop(it.nodes.pop_first()),
+            &|it| drop(it.pods.pop_first()),
+            &|it| drop(it.services.pop_first()),
+            &|it| drop(it.endpoint_slices.pop_first()),
+            &|it| drop(it.network_policies.pop_first()),
+            &|it| drop(it.externals.insert("a".to_owned(), Arc::new(host()))),
+            &|it| drop(it.listens.insert(name.clone(), Vec::new())),
+        ];
+        for (number, change) in changes.iter().enumerate() {
+            let mut other = one.clone();
+            change(&mut other);
+            assert_ne!(other, one, "change {number} changes nothing");
+            assert!(!same_objects(&one, &other), "change {number}");
+        }
+    }
+
+    fn host() -> ExternalHost {
+        ExternalHost { name: "a".to_owned(), addresses: Vec::new(), ports: Vec::new(), dns: Vec::new() }
+    }
 }

@@ -3,9 +3,8 @@
 
 use super::changing::Changing;
 use super::{EnforcerChoice, ProxyChoice, RunOptions, evidence};
-use netproof_api::Object;
 use netproof_cluster::{Cluster, ClusterError};
-use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
+use netproof_controlplane::{Change, ChangeError, ControlPlane, Snapshot};
 use netproof_enforcer::{
     Enforcer, EnforcerError, ExecEnforcer, NodeHandle, Nothing, Options, Proxy, ProxyOptions, Surroundings,
 };
@@ -37,20 +36,12 @@ pub(crate) enum HarnessError {
 /// Whether a change is about a policy object, which the rehearsal leaves out.
 pub(crate) fn is_policy(change: &Change) -> bool {
     match change {
-        Change::Apply(object) => matches!(object, Object::NetworkPolicy(_)),
-        Change::Label { object, .. } | Change::Delete(object) => object.kind == "networkpolicy",
+        Change::Apply(object) => object.is_policy(),
+        Change::Label { object, .. } | Change::Delete(object) => {
+            netproof_api::POLICY_KINDS.contains(&object.kind.as_str())
+        }
         Change::ApplyExternal(_) | Change::Listen { .. } => false,
     }
-}
-
-/// References to every policy object of a snapshot.
-pub(crate) fn policies(snapshot: &Snapshot) -> Vec<ObjectRef> {
-    let reference = |kind: &str, name: &netproof_model::NamespacedName| ObjectRef {
-        kind: kind.to_owned(),
-        namespace: Some(name.namespace.clone()),
-        name: name.name.clone(),
-    };
-    snapshot.network_policies.keys().map(|name| reference("networkpolicy", name)).collect()
 }
 
 /// A probe whose path is sought.

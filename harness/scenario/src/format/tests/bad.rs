@@ -240,6 +240,9 @@ fn expectations() {
         (decided_by, "decidedBy: networkpolicy/deny#sideways"),
         (decided_by, "decidedBy: pod/web"),
         (decided_by, "decidedBy: isolaton"),
+        (decided_by, "decidedBy: default"),
+        (decided_by, "decidedBy: host"),
+        (verdict, "verdict: allow\n          decidedBy: default\n"),
         (
             "- flow: pod/client -> pod/web:80\n          verdict: deny\n          decidedBy: networkpolicy/deny\n",
             "[]\n"

@@ -197,9 +197,8 @@ fn without_evidence_silence_is_a_denial_and_nobody_knows_whose() {
         (Expected::Allow, None, Outcome::ReplyLost, Failed, false),
         // The request arrived: it was not denied.
         (Expected::Deny, policy("deny", None), Outcome::ReplyLost, Failed, false),
-        // The proxy says what it denies, and no policy is nobody's denial.
+        // The proxy says what it denies.
         (Expected::Reject, Some(DecidedBy::Service), reset, Failed, false),
-        (Expected::Deny, Some(DecidedBy::Default), Outcome::Dropped, Failed, false),
         // A node's own stack refuses to send for both.
         (Expected::Deny, None, Outcome::NotPermitted, Passed, false),
         (Expected::Drop, None, Outcome::NotPermitted, Errored, false),
