@@ -24,7 +24,7 @@ pub use crate::core::{
     ServicePort,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use manifest::{Context, Located, Manifest, read_manifest, read_manifests};
+pub use manifest::{Context, Located, Manifest, Unreadable, read_document, read_manifest, read_manifests};
 pub use meta::{Controller, Labels, ObjectMeta};
 pub use networking::{
     Cidr, IpBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, PolicyType,

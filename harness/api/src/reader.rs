@@ -2,13 +2,14 @@
 //! path. A reader that finds an error reports it and goes on with a default, so that one pass finds all;
 //! the values count only if no error was reported.
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::names;
 use crate::path;
 use crate::source::{Source, Span};
 use crate::suggest::{did_you_mean, suggestion};
-use crate::yaml::{Node, Style, Value, quote};
-use std::cell::RefCell;
+use crate::yaml::{Node, Reading, Style, Value, kubectl_key, kubectl_value, quote};
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -17,19 +18,31 @@ use std::sync::Arc;
 /// After so many diagnostics further ones are not kept.
 const MAX_DIAGNOSTICS: usize = 100;
 
+/// Up to here every whole number is exact as a float.
+const MAX_WHOLE: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+
 /// Where the diagnostics of one document are collected.
 pub(crate) struct Report<'a> {
     source: &'a Arc<Source>,
+    /// What a scalar without quotes means.
+    reading: Reading,
     diagnostics: RefCell<Vec<Diagnostic>>,
+    /// How many errors were reported, kept or not.
+    errors: Cell<usize>,
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(source: &'a Arc<Source>) -> Report<'a> {
-        Report { source, diagnostics: RefCell::default() }
+    pub(crate) fn new(source: &'a Arc<Source>, reading: Reading) -> Report<'a> {
+        Report { source, reading, diagnostics: RefCell::default(), errors: Cell::new(0) }
     }
 
     pub(crate) fn source(&self) -> &'a Arc<Source> {
         self.source
+    }
+
+    /// How many errors there are so far.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors.get()
     }
 
     /// In the order of their places.
@@ -40,6 +53,7 @@ impl<'a> Report<'a> {
     }
 
     fn push(&self, diagnostic: Diagnostic) {
+        self.errors.set(self.errors.get() + usize::from(diagnostic.severity == Severity::Error));
         let mut diagnostics = self.diagnostics.borrow_mut();
         if diagnostics.len() < MAX_DIAGNOSTICS {
             diagnostics.push(diagnostic);
@@ -80,7 +94,8 @@ impl<'a> Field<'a> {
     }
 
     fn wrong_type(&self, wanted: &str) {
-        let diagnostic = Diagnostic::error(format!("{wanted} is wanted here, not {}", self.node.describe()));
+        let found = self.value().describe();
+        let diagnostic = Diagnostic::error(format!("{wanted} is wanted here, not {found}"));
         self.push(diagnostic, self.node.span, &self.path);
     }
 
@@ -124,21 +139,31 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The string.
+    /// The value: where manifests are read as kubectl reads them, `yes` is a boolean, and `8_0` is a number.
+    pub(crate) fn value(&self) -> Cow<'a, Value> {
+        match self.report.reading {
+            Reading::Strict => Cow::Borrowed(&self.node.value),
+            Reading::Kubectl => kubectl_value(self.node, self.report.source),
+        }
+    }
+
+    /// The string; null is the empty one, as for the API server.
     pub(crate) fn string(&self) -> Option<&'a str> {
-        match &self.node.value {
-            Value::String(text) => {
-                let word = text.to_lowercase();
-                if self.node.style == Style::Plain && matches!(word.as_str(), "yes" | "no" | "on" | "off") {
+        let value = self.value();
+        match (&self.node.value, value.as_ref()) {
+            (Value::String(text), Value::String(_)) => {
+                let plain = self.report.reading == Reading::Strict && self.node.style == Style::Plain;
+                if plain && matches!(text.to_lowercase().as_str(), "yes" | "no" | "on" | "off") {
                     let message =
                         format!("kubectl reads `{text}` as a boolean, and the API server refuses it");
                     self.warn(message, format!("write it in quotes: \"{text}\""));
                 }
                 Some(text)
             }
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
+            (Value::Null, _) => Some(""),
+            (_, Value::Bool(_) | Value::Int(_) | Value::Float(_)) => {
                 let written = self.node.written(self.report.source);
-                let message = format!("a string is wanted here, not {}", self.node.describe());
+                let message = format!("a string is wanted here, not {}", value.describe());
                 self.error(message, format!("write it in quotes: \"{written}\""));
                 None
             }
@@ -167,7 +192,7 @@ impl<'a> Field<'a> {
 
     /// The boolean.
     pub(crate) fn boolean(&self) -> Option<bool> {
-        match self.node.value {
+        match *self.value() {
             Value::Bool(value) => Some(value),
             _ => {
                 self.wrong_type("true or false, without quotes,");
@@ -176,39 +201,45 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// An integer of a range; `what` it is, for the message.
+    /// An integer of a range; `what` it is, for the message. What JSON has no fraction for is one: `80.0`, `8e1`.
     pub(crate) fn integer<T>(&self, what: &str, range: RangeInclusive<T>) -> Option<T>
     where
         T: TryFrom<i64> + PartialOrd + fmt::Display,
     {
-        let Value::Int(number) = self.node.value else {
-            if let Value::String(text) = &self.node.value
-                && text.parse::<u32>().is_ok()
-            {
-                let message = format!("a number is wanted here, not {}", self.node.describe());
+        let value = self.value();
+        let help = || format!("write a number from {} to {}", range.start(), range.end());
+        let number = match value.as_ref() {
+            Value::Int(number) => *number,
+            Value::Float(number) if number.fract() == 0.0 && number.abs() < MAX_WHOLE => *number as i64,
+            Value::String(text) if text.parse::<u32>().is_ok() => {
+                let message = format!("a number is wanted here, not {}", value.describe());
                 self.error(message, format!("write it without quotes: {text}"));
-            } else {
-                // `8e1` is written out as 80, which looks right.
-                let found = match self.node.value {
-                    Value::Float(_) => self.node.written(self.report.source).to_owned(),
-                    _ => self.node.describe().into_owned(),
-                };
-                let message = format!("a whole number is wanted here, not {found}");
-                self.error(message, format!("write a number from {} to {}", range.start(), range.end()));
+                return None;
             }
-            return None;
+            found => {
+                let message = format!("a whole number is wanted here, not {}", found.describe());
+                self.error(message, help());
+                return None;
+            }
         };
         let written = self.node.written(self.report.source);
-        let octal = written.starts_with("0o") || (written.starts_with('0') && written.parse() == Ok(number));
-        if octal && written.len() > 1 {
-            let message = format!("kubectl reads {written} as octal");
-            self.error(message, "write the number in decimal, without leading zeros");
-            return None;
+        let digits = written.trim_start_matches(['+', '-']);
+        if digits.len() > 1 && digits.starts_with('0') {
+            let help = "write the number in decimal, without leading zeros";
+            match self.report.reading {
+                Reading::Kubectl if digits.parse().is_ok_and(|decimal: i64| decimal != number.abs()) => {
+                    self.warn(format!("kubectl reads {written} as octal: {number}"), help);
+                }
+                Reading::Strict if digits.starts_with("0o") || digits.parse() == Ok(number.abs()) => {
+                    self.error(format!("kubectl reads {written} as octal"), help);
+                    return None;
+                }
+                _ => {}
+            }
         }
         let valid = T::try_from(number).ok().filter(|number| range.contains(number));
         if valid.is_none() {
-            let message = format!("{number} is not a {what}");
-            self.error(message, format!("write a number from {} to {}", range.start(), range.end()));
+            self.error(format!("{number} is not a {what}"), help());
         }
         valid
     }
@@ -240,13 +271,23 @@ impl<'a> Field<'a> {
         }
         let mut map = BTreeMap::new();
         for (key, node) in self.node.entries() {
-            let field = Field { node, path: path::field(&self.path, &key.name), ..*self };
-            if let Err(problem) = check_key(&key.name) {
-                let diagnostic = Diagnostic::error(format!("the key {} {problem}", quote(&key.name)));
+            let name = match self.report.reading {
+                Reading::Strict => Cow::Borrowed(key.name.as_str()),
+                Reading::Kubectl => kubectl_key(key, self.report.source),
+            };
+            let field = Field { node, path: path::field(&self.path, &name), ..*self };
+            if *name != key.name {
+                let diagnostic =
+                    Diagnostic::warning(format!("kubectl reads the key `{}` as `{name}`", key.name));
+                let help = format!("write it in quotes: \"{}\"", key.name);
+                field.push(diagnostic.help(help), key.span, &field.path);
+            }
+            if let Err(problem) = check_key(&name) {
+                let diagnostic = Diagnostic::error(format!("the key {} {problem}", quote(&name)));
                 field.push(diagnostic.help("choose another key"), key.span, &field.path);
             }
             if let Some(value) = field.checked("value", check_value) {
-                map.insert(key.name.clone(), value.to_owned());
+                map.insert(name.into_owned(), value.to_owned());
             }
         }
         map

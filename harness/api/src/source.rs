@@ -12,7 +12,7 @@ pub const MAX_SOURCE_BYTES: usize = 16 << 20;
 /// How far apart, in bytes, the places are up to which characters are counted once.
 const BLOCK_BYTES: usize = 4096;
 
-const BYTE_ORDER_MARK: char = '\u{feff}';
+pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A text with the name by which the user knows it.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ fn read(value: &Value) -> Object {
     let source = Source::new("object.json", value.to_string());
     let mut manifest =
         read_manifests(&source, &Context::default()).unwrap_or_else(|errors| panic!("{errors}\n{value:#}"));
-    assert!(manifest.warnings.is_empty(), "{:?}", manifest.warnings);
+    assert!(manifest.problems.is_empty(), "{:?}", manifest.problems);
     manifest.objects.pop().unwrap_or_else(|| panic!("nothing was read of {value:#}")).object
 }
 

@@ -1,15 +1,33 @@
 //! One document: finds the kind's reader by `apiVersion` and `kind`, unpacks lists, and gathers objects.
 
 use super::kinds::{GROUPS, POLICY_GROUPS, Treatment};
-use super::{Context, Located, Manifest, cluster, endpoint_slice, network_policy, pod, service, workload};
+use super::{
+    Context, Located, Manifest, Unreadable, cluster, endpoint_slice, network_policy, pod, service, workload,
+};
 use crate::object::Object;
 use crate::reader::{Field, Fields};
 use crate::suggest::{did_you_mean, suggestion};
-use crate::yaml::quote;
+use crate::yaml::{Node, quote};
 use std::sync::Arc;
 
 /// Reads a document, or an item of a list, into the manifest.
 pub(super) fn read(document: &Field<'_>, context: &Context, manifest: &mut Manifest) {
+    let errors = document.report().errors();
+    let before = (manifest.objects.len(), manifest.unreadable.len());
+    read_by_kind(document, context, manifest);
+    if document.report().errors() > errors && before == (manifest.objects.len(), manifest.unreadable.len()) {
+        manifest.unreadable.push(unreadable(document.node, None));
+    }
+}
+
+/// What is seen of an object that is not kept.
+fn unreadable(node: &Node, kind: Option<&str>) -> Unreadable {
+    let kind = kind.or_else(|| node.get("kind")?.as_str());
+    let name = node.get("metadata").and_then(|metadata| metadata.get("name")?.as_str());
+    Unreadable { kind: kind.map(str::to_lowercase), name: name.map(str::to_owned) }
+}
+
+fn read_by_kind(document: &Field<'_>, context: &Context, manifest: &mut Manifest) {
     if let Some(fields) = document.mapping()
         && let Some(api_version) = fields.require("apiVersion").and_then(|field| field.string())
         && let Some(kind) = fields.require("kind").and_then(|field| field.string())
@@ -20,6 +38,7 @@ pub(super) fn read(document: &Field<'_>, context: &Context, manifest: &mut Manif
 
 fn read_as(fields: &Fields<'_>, api_version: &str, kind: &str, context: &Context, manifest: &mut Manifest) {
     let document = fields.field();
+    let errors = document.report().errors();
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     if let Some(item_kind) = list_of(group, kind) {
         return read_list(document, api_version, item_kind, context, manifest);
@@ -50,7 +69,9 @@ fn read_as(fields: &Fields<'_>, api_version: &str, kind: &str, context: &Context
             network_policy::network_policy(document, context).map(Object::NetworkPolicy)
         }
     };
-    if let Some(object) = object {
+    if document.report().errors() > errors {
+        manifest.unreadable.push(unreadable(document.node, Some(kind)));
+    } else if let Some(object) = object {
         let source = Arc::clone(document.report().source());
         manifest.objects.push(Located { object, source, span: document.node.span });
     }

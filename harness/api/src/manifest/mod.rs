@@ -1,6 +1,9 @@
 //! Manifests: from a YAML document to objects, defaulted and validated as the API server does it, with
 //! every error of the document in one go.
 
+#[cfg(test)]
+mod as_kubectl;
+mod broken;
 mod cluster;
 mod document;
 mod endpoint_slice;
@@ -22,11 +25,11 @@ mod workload;
 pub use cluster::NAMESPACE_NAME_LABEL;
 pub use scheduling::UNSCHEDULABLE;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::object::Object;
 use crate::reader::{Field, Report};
 use crate::source::{Source, Span};
-use crate::yaml::{Node, parse};
+use crate::yaml::{Document, Node, Reading, documents};
 use std::sync::Arc;
 
 /// What a manifest does not say itself.
@@ -46,12 +49,49 @@ impl Default for Context {
 /// What a manifest holds.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
-    /// The objects, in the order they are written.
+    /// The objects, in the order they are written; none that has an error.
     pub objects: Vec<Located>,
+    /// What is meant to be an object and has an error.
+    pub unreadable: Vec<Unreadable>,
     /// The kinds of the objects that have nothing to do with the network, one for each object.
     pub passed_over: Vec<String>,
-    /// What was accepted with a warning.
-    pub warnings: Vec<Diagnostic>,
+    /// What is wrong, errors and warnings, in the order of their places.
+    pub problems: Vec<Diagnostic>,
+}
+
+impl Manifest {
+    /// The manifest with nothing but warnings.
+    ///
+    /// # Errors
+    /// Its problems, if one of them is an error.
+    pub fn checked(mut self) -> Result<Manifest, Diagnostics> {
+        self.problems = Diagnostics::check(self.problems)?;
+        Ok(self)
+    }
+
+    /// Adds what another document holds.
+    pub fn extend(&mut self, other: Manifest) {
+        self.objects.extend(other.objects);
+        self.unreadable.extend(other.unreadable);
+        self.passed_over.extend(other.passed_over);
+        self.problems.extend(other.problems);
+    }
+}
+
+/// What can be seen of an object that has an error; `None` is what cannot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The kind in lower case.
+    pub kind: Option<String>,
+    /// The name.
+    pub name: Option<String>,
+}
+
+impl Unreadable {
+    /// Whether it may be the object that somebody names.
+    pub fn may_be(&self, kind: &str, name: &str) -> bool {
+        self.kind.as_ref().is_none_or(|it| it == kind) && self.name.as_ref().is_none_or(|it| it == name)
+    }
 }
 
 /// An object and where it is written.
@@ -65,29 +105,47 @@ pub struct Located {
     pub span: Span,
 }
 
-/// Reads one document: an object or a list of objects.
-pub fn read_manifest(node: &Node, source: &Arc<Source>, context: &Context) -> Result<Manifest, Diagnostics> {
-    let report = Report::new(source);
-    let mut manifest = Manifest::default();
-    document::read(&Field::document(&report, node), context, &mut manifest);
-    manifest.warnings = Diagnostics::check(report.into_diagnostics())?;
-    Ok(manifest)
+/// Reads an object or a list of objects that is part of a scenario.
+pub fn read_manifest(node: &Node, source: &Arc<Source>, context: &Context) -> Manifest {
+    read(node, source, Reading::Strict, context)
 }
 
-/// Reads all documents of a text, and reports the errors of all.
+fn read(node: &Node, source: &Arc<Source>, reading: Reading, context: &Context) -> Manifest {
+    let report = Report::new(source, reading);
+    let mut manifest = Manifest::default();
+    document::read(&Field::document(&report, node), context, &mut manifest);
+    manifest.problems = report.into_diagnostics();
+    manifest
+}
+
+/// Reads one document of a file of manifests, as kubectl does. Whatever is wrong with the YAML of one that is ignored anyway is a warning.
+pub fn read_document(document: &Document, source: &Arc<Source>, context: &Context) -> Manifest {
+    let is_error = |problem: &&Diagnostic| problem.severity == Severity::Error;
+    let first = document.problems.iter().find(is_error);
+    if let Some(error) = first
+        && let Some(ignored) = broken::ignored(document, source, error, context)
+    {
+        return ignored;
+    }
+    let mut manifest = match &document.root {
+        Some(root) => read(root, source, Reading::Kubectl, context),
+        None => Manifest { unreadable: vec![broken::unreadable(document, source)], ..Manifest::default() },
+    };
+    if first.is_some() || manifest.passed_over.is_empty() || !manifest.objects.is_empty() {
+        manifest.problems.extend(document.problems.iter().cloned());
+        manifest.problems.sort_by_key(|problem| problem.span.map(|span| span.start));
+    }
+    manifest
+}
+
+/// Reads all documents of a file of manifests.
+///
+/// # Errors
+/// What is wrong with any of them.
 pub fn read_manifests(source: &Arc<Source>, context: &Context) -> Result<Manifest, Diagnostics> {
     let mut all = Manifest::default();
-    let mut diagnostics = Vec::new();
-    for node in parse(source)? {
-        match read_manifest(&node, source, context) {
-            Ok(manifest) => {
-                all.objects.extend(manifest.objects);
-                all.passed_over.extend(manifest.passed_over);
-                diagnostics.extend(manifest.warnings);
-            }
-            Err(errors) => diagnostics.extend(errors),
-        }
+    for document in documents(source, Reading::Kubectl)? {
+        all.extend(read_document(&document, source, context));
     }
-    all.warnings = Diagnostics::check(diagnostics)?;
-    Ok(all)
+    all.checked()
 }

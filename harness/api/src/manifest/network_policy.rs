@@ -17,6 +17,10 @@ const POLICY_TYPES: &[(&str, PolicyType)] =
 pub(super) fn network_policy(document: &Field<'_>, context: &Context) -> Option<NetworkPolicy> {
     let object = document.fields(tables::OBJECT)?;
     let metadata = object_meta(&object, MetadataRules::NAMESPACED, context);
+    if let Some(status) = object.get("status") {
+        // Kubernetes 1.24 to 1.27 had one.
+        status.warn("a NetworkPolicy has no status, and kubectl refuses it", "leave it out");
+    }
     let mut policy = NetworkPolicySpec {
         pod_selector: Default::default(),
         policy_types: Vec::new(),

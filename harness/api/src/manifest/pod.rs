@@ -116,7 +116,7 @@ impl Containers {
             }
             Some(name.to_owned())
         });
-        let host_port = fields.get("hostPort").filter(|field| field.node.value != crate::yaml::Value::Int(0));
+        let host_port = fields.get("hostPort").filter(|field| *field.value() != crate::yaml::Value::Int(0));
         if let Some(field) = host_port
             && let Some(host_port) = scalars::port_number(&field)
         {

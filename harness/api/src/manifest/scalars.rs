@@ -23,7 +23,7 @@ pub(super) fn port_number(field: &Field<'_>) -> Option<u16> {
 
 /// A port number or the name of a container port.
 pub(super) fn port(field: &Field<'_>) -> Option<IntOrString> {
-    match &field.node.value {
+    match field.value().as_ref() {
         Value::String(text) if text.parse::<u16>().is_ok() => {
             let message = format!("{} is a name of a port here, and names have a letter", quote(text));
             field.error(message, format!("write the number without quotes: {text}"));

@@ -68,7 +68,7 @@ fn port(field: &Field<'_>, count: usize, service: &Service) -> Option<ServicePor
 
 /// Whether a port is written as the API server writes one that is not set.
 pub(super) fn is_absent(field: &Field<'_>) -> bool {
-    matches!(&field.node.value, Value::Int(0)) || field.node.as_str() == Some("")
+    matches!(*field.value(), Value::Int(0)) || field.node.as_str() == Some("")
 }
 
 fn port_name(fields: &Fields<'_>, count: usize, service: &Service) -> Option<String> {

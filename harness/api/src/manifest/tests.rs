@@ -35,6 +35,7 @@ fn objects_are_stored_with_their_defaults() {
     for document in parse(&source).unwrap() {
         let pair: Pair = from_node(&document, &source).unwrap_or_else(|errors| panic!("{errors}"));
         let manifest = read_manifest(&pair.written, &source, &Context::default())
+            .checked()
             .unwrap_or_else(|errors| panic!("{errors}"));
         let [located] = manifest.objects.as_slice() else { panic!("{}: {:?}", pair.case, manifest.objects) };
         assert_eq!(located.object, stored(&located.object, &pair.stored, &source), "{}", pair.case);
@@ -47,7 +48,7 @@ fn bad_objects_are_refused_with_every_reason() {
     let report: Vec<String> = parse(&source)
         .unwrap()
         .iter()
-        .map(|document| match read_manifest(document, &source, &Context::default()) {
+        .map(|document| match read_manifest(document, &source, &Context::default()).checked() {
             Ok(manifest) => panic!("accepted: {:?}", manifest.objects),
             Err(errors) => errors.to_string(),
         })
@@ -58,8 +59,12 @@ fn bad_objects_are_refused_with_every_reason() {
 #[test]
 fn odd_objects_are_accepted_with_a_warning() {
     let source = Source::new("warned.yaml", include_str!("testdata/warned.yaml"));
-    let manifest = read_manifests(&source, &Context::default()).unwrap_or_else(|errors| panic!("{errors}"));
-    let report: Vec<String> = manifest.warnings.iter().map(ToString::to_string).collect();
+    let mut report = Vec::new();
+    for document in parse(&source).unwrap() {
+        let manifest = read_manifest(&document, &source, &Context::default()).checked();
+        let manifest = manifest.unwrap_or_else(|errors| panic!("{errors}"));
+        report.extend(manifest.problems.iter().map(ToString::to_string));
+    }
     insta::assert_snapshot!(report.join("\n\n"));
 }
 
@@ -85,7 +90,7 @@ fn workloads_keep_their_template_and_lists_become_their_items() {
         })
         .chain([format!("passed over: {}", manifest.passed_over.join(", "))])
         .collect();
-    assert!(manifest.warnings.is_empty(), "{:?}", manifest.warnings);
+    assert!(manifest.problems.is_empty(), "{:?}", manifest.problems);
     insta::assert_snapshot!(lines.join("\n"));
 }
 
@@ -149,7 +154,7 @@ proptest! {
         let documents = parse(&source).unwrap();
         let mut node = documents[document.index(documents.len())].get("written").unwrap().clone();
         mutate(&mut node, &mut places, &values, &mut 0);
-        if let Err(errors) = read_manifest(&node, &source, &Context::default()) {
+        if let Err(errors) = read_manifest(&node, &source, &Context::default()).checked() {
             prop_assert!(errors.to_string().contains("error: "));
         }
     }

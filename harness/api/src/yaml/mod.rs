@@ -1,21 +1,30 @@
-//! YAML, strictly: one parse of a text into a tree with spans, and typed values from that tree.
+//! YAML as kubectl reads it: one parse of a text into trees with spans, and typed values from those trees.
 //!
-//! YAML 1.2 with the core schema, so `yes`, `no`, `on` and `off` are strings. Aliases are expanded
-//! (within a budget); merge keys, tags of one's own and keys that are no strings are refused.
+//! The syntax is that of libyaml, of which kubectl's own parser is a translation, and so is where a document
+//! ends. A scalar without quotes keeps its text: here it means what YAML 1.2 says, so that `off` is a word of the
+//! scenario format; where a field of a manifest is read, what kubectl takes it for ([`kubectl_value`]).
 
+#[cfg(test)]
+mod as_kubectl;
+mod build;
 mod de;
 mod error;
 mod handover;
+mod keys;
+mod kubectl;
 mod measure;
 mod parse;
 mod scalar;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+pub use build::{MAX_ALIAS_BYTES, MAX_DEPTH, MAX_NODES};
 pub use de::{from_node, from_node_at};
 pub use error::Error;
 pub use handover::Spanned;
-pub use parse::{MAX_ALIAS_BYTES, MAX_DEPTH, MAX_NODES, parse};
+pub(crate) use kubectl::{key as kubectl_key, value as kubectl_value};
+pub use parse::{Document, Reading, documents, empty, parse};
 pub(crate) use tree::quote;
 pub use tree::{Key, Line, Node, Style, Value};

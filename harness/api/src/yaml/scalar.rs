@@ -3,8 +3,8 @@
 use super::tree::Value;
 
 /// The value of a plain scalar.
-pub(super) fn resolve(text: &str) -> Value {
-    match text {
+pub(super) fn resolve(text: String) -> Value {
+    match text.as_str() {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
         "true" | "True" | "TRUE" => return Value::Bool(true),
         "false" | "False" | "FALSE" => return Value::Bool(false),
@@ -13,7 +13,7 @@ pub(super) fn resolve(text: &str) -> Value {
         "-.inf" | "-.Inf" | "-.INF" => return Value::Float(f64::NEG_INFINITY),
         _ => {}
     }
-    integer(text).or_else(|| float(text)).unwrap_or_else(|| Value::String(text.to_owned()))
+    integer(&text).or_else(|| float(&text)).unwrap_or(Value::String(text))
 }
 
 /// `[-+]?[0-9]+`, `0o[0-7]+`, `0x[0-9a-fA-F]+`. One beyond 64 bits is kept as a float, which every
@@ -100,7 +100,7 @@ mod tests {
             ("12:30:45", string("12:30:45")),
             ("2001-12-14", string("2001-12-14")),
         ] {
-            assert_eq!(resolve(text), expected, "{text}");
+            assert_eq!(resolve(text.to_owned()), expected, "{text}");
         }
     }
 }

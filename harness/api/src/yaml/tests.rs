@@ -64,10 +64,11 @@ fn a_block_ends_with_its_last_value() {
 }
 
 #[test]
-fn tags_make_strings() {
+fn tags_say_what_a_scalar_is() {
     assert_eq!(parsed("!!str 80")[0].as_str(), Some("80"));
-    assert_eq!(parsed("! 80")[0].as_str(), Some("80"));
-    assert_eq!(parsed("!!int 80")[0].value, Value::Int(80));
+    assert_eq!(parsed("!!str yes")[0].as_str(), Some("yes"));
+    assert_eq!(parsed("!!int '8_0'")[0].value, Value::Int(80));
+    assert_eq!(parsed("!!bool yes")[0].value, Value::Bool(true));
     assert_eq!(parsed("!!float 80")[0].value, Value::Int(80));
     assert_eq!(parsed("'80'")[0].as_str(), Some("80"));
     assert_eq!(parsed("!!map {a: 1}")[0].get("a").unwrap().value, Value::Int(1));
@@ -90,7 +91,14 @@ fn bad_texts() {
         "a:\n\t- b\n",
         "a: *nowhere\n",
         "a: &a [*a]\n",
-        "a: &a {b: 1}\nc: {<<: *a}\n",
+        "a: {<<: [{b: 1}, 2]}\n",
+        "a: {b: 1, <<: {b: 2}}\n",
+        "%YAML 1.1\n---\na: 1\n",
+        "--- {a: 1}\n",
+        "a: 1\n...\nb: 2\n",
+        "{a: 1} b\n",
+        "a: 1 # c\n\t\nb: 2\n",
+        "a: @b\n",
         "80: web\n",
         "true: web\n",
         "? [a, b]\n: c\n",

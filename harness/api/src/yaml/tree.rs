@@ -83,6 +83,21 @@ impl Line<'_> {
     }
 }
 
+impl Value {
+    /// What it is, for a message: `the string "a"`, `the number 80`, `a list`.
+    pub fn describe(&self) -> Cow<'static, str> {
+        match self {
+            Value::Null => "null".into(),
+            Value::Bool(value) => format!("the boolean {value}").into(),
+            Value::Int(value) => format!("the number {value}").into(),
+            Value::Float(value) => format!("the number {value}").into(),
+            Value::String(text) => format!("the string {}", quote(text)).into(),
+            Value::Sequence(_) => "a list".into(),
+            Value::Mapping(_) => "a mapping".into(),
+        }
+    }
+}
+
 impl Node {
     /// The value of a mapping's field; `None` where it is absent or this is no mapping.
     pub fn get(&self, key: &str) -> Option<&Node> {
@@ -120,15 +135,7 @@ impl Node {
 
     /// What it is, for a message: `the string "a"`, `the number 80`, `a list`.
     pub fn describe(&self) -> Cow<'static, str> {
-        match &self.value {
-            Value::Null => "null".into(),
-            Value::Bool(value) => format!("the boolean {value}").into(),
-            Value::Int(value) => format!("the number {value}").into(),
-            Value::Float(value) => format!("the number {value}").into(),
-            Value::String(text) => format!("the string {}", quote(text)).into(),
-            Value::Sequence(_) => "a list".into(),
-            Value::Mapping(_) => "a mapping".into(),
-        }
+        self.value.describe()
     }
 
     /// The text as written, of a scalar that is written on one line.

@@ -8,11 +8,11 @@ use super::refs::{self, Wrong};
 use super::short::{Items, ShortForm};
 use super::types::{ChangeSpec, LabelChanges, StepSpec};
 use super::unions::PortText;
-use netproof_api::manifest::{Context, Located, Manifest, read_manifest};
+use netproof_api::manifest::{Context, Located, Manifest, read_document, read_manifest};
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
-use netproof_api::yaml::{self, Node, Spanned};
-use netproof_api::{Diagnostic, Diagnostics, Source, names};
+use netproof_api::yaml::{self, Node, Reading, Spanned};
+use netproof_api::{Diagnostic, Source, names};
 use netproof_controlplane::{Change, ObjectRef};
 use netproof_model::flow::Source as FlowSource;
 use netproof_model::{NamespacedName, Topology};
@@ -99,8 +99,8 @@ impl Reader<'_> {
             if let Some(error) = ours(item, &self.document.source) {
                 self.problems.push(error);
             } else if manifest {
-                let read = read_manifest(item, &self.document.source, self.context);
-                self.manifest(read, &mut seen, &mut changes);
+                let manifest = read_manifest(item, &self.document.source, self.context);
+                self.manifest(manifest, &mut seen, &mut changes);
             } else {
                 match yaml::from_node::<ShortForm>(item, &self.document.source) {
                     Ok(short) => self.short_form(item, short, &mut seen, &mut changes),
@@ -169,13 +169,9 @@ impl Reader<'_> {
     /// warnings keep their place and lose their path.
     fn read_short(&mut self, manifest: &Node, seen: &mut Seen, changes: &mut Vec<Placed>) {
         let bare = |diagnostic: Diagnostic| Diagnostic { path: None, ..diagnostic };
-        match read_manifest(manifest, &self.document.source, self.context) {
-            Ok(read) => {
-                self.problems.extend(read.warnings.into_iter().map(bare));
-                self.located(read.objects, seen, changes);
-            }
-            Err(errors) => self.problems.extend(errors.into_iter().map(bare)),
-        }
+        let read = read_manifest(manifest, &self.document.source, self.context);
+        self.problems.extend(read.problems.into_iter().map(bare));
+        self.located(read.objects, seen, changes);
     }
 
     fn listens(&mut self, pod: &Spanned<String>, ports: &[Spanned<PortText>]) -> Option<Placed> {
@@ -195,17 +191,12 @@ impl Reader<'_> {
         }
     }
 
-    fn manifest(&mut self, read: Result<Manifest, Diagnostics>, seen: &mut Seen, changes: &mut Vec<Placed>) {
-        match read {
-            Ok(manifest) => {
-                self.problems.extend(manifest.warnings);
-                for kind in manifest.passed_over {
-                    *self.passed_over.entry(kind).or_default() += 1;
-                }
-                self.located(manifest.objects, seen, changes);
-            }
-            Err(errors) => self.problems.extend(errors),
+    fn manifest(&mut self, manifest: Manifest, seen: &mut Seen, changes: &mut Vec<Placed>) {
+        self.problems.extend(manifest.problems);
+        for kind in manifest.passed_over {
+            *self.passed_over.entry(kind).or_default() += 1;
         }
+        self.located(manifest.objects, seen, changes);
     }
 
     fn located(&mut self, objects: Vec<Located>, seen: &mut Seen, changes: &mut Vec<Placed>) {
@@ -239,14 +230,14 @@ impl Reader<'_> {
                 return;
             }
         };
-        match yaml::parse(&source) {
+        match yaml::documents(&source, Reading::Kubectl) {
             Ok(documents) => {
                 for document in documents {
-                    if let Some(error) = ours(&document, &source) {
+                    if let Some(error) = document.root.as_ref().and_then(|root| ours(root, &source)) {
                         self.problems.push(error);
                         continue;
                     }
-                    self.manifest(read_manifest(&document, &source, self.context), seen, changes);
+                    self.manifest(read_document(&document, &source, self.context), seen, changes);
                 }
             }
             Err(errors) => self.problems.extend(errors),

@@ -19,7 +19,7 @@ use crate::plan::{MatrixDestination, MatrixPlan};
 use netproof_api::manifest::Context;
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
-use netproof_api::yaml::{Node, Spanned, from_node, parse};
+use netproof_api::yaml::{self, Node, Reading, Spanned, from_node};
 use netproof_api::{Diagnostic, Source, names};
 use netproof_controlplane::ObjectRef;
 use netproof_model::Topology;
@@ -65,13 +65,7 @@ impl<'a> Loader<'a> {
             loaded.passed_over_files += 1;
             return Vec::new();
         }
-        let documents = match parse(&source) {
-            Ok(documents) => documents,
-            Err(errors) => {
-                problems.extend(errors);
-                return Vec::new();
-            }
-        };
+        let Some(documents) = documents(&source, problems) else { return Vec::new() };
         let has_ours = documents.iter().any(is_one_of_ours);
         if !has_ours && !found.named && documents.iter().all(|document| !is_misspelt(document)) {
             loaded.passed_over_files += 1;
@@ -99,18 +93,11 @@ impl<'a> Loader<'a> {
         loaded: &mut Loaded,
         problems: &mut Problems,
     ) -> Vec<Scenario> {
-        match parse(source) {
-            Ok(documents) => {
-                loaded.files += 1;
-                let here = PathBuf::from(".");
-                let place = Place { suite: "", folder: &here, root: &here };
-                self.documents(source, documents, &place, loaded, problems)
-            }
-            Err(errors) => {
-                problems.extend(errors);
-                Vec::new()
-            }
-        }
+        let Some(documents) = documents(source, problems) else { return Vec::new() };
+        loaded.files += 1;
+        let here = PathBuf::from(".");
+        let place = Place { suite: "", folder: &here, root: &here };
+        self.documents(source, documents, &place, loaded, problems)
     }
 
     fn documents(
@@ -258,6 +245,27 @@ impl<'a> Loader<'a> {
             None
         })
     }
+}
+
+/// The documents of a text that can be read; `None`, which is reported, if there are none.
+fn documents(source: &Arc<Source>, problems: &mut Problems) -> Option<Vec<Node>> {
+    let documents = match yaml::documents(source, Reading::Strict) {
+        Ok(documents) => documents,
+        Err(errors) => {
+            problems.extend(errors);
+            return None;
+        }
+    };
+    if documents.is_empty() {
+        problems.push(yaml::empty(source));
+        return None;
+    }
+    let mut roots = Vec::new();
+    for document in documents {
+        problems.extend(document.problems);
+        roots.extend(document.root);
+    }
+    (!roots.is_empty()).then_some(roots)
 }
 
 /// Where a file stands.

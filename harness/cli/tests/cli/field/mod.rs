@@ -12,6 +12,7 @@ mod room;
 mod shared_addresses;
 mod taints;
 mod written_twice;
+mod yaml;
 
 use std::path::PathBuf;
 

@@ -21,10 +21,10 @@ use super::objects::Placed;
 use super::walk::{count_places, refused};
 use super::{Loaded, Options, topology};
 use crate::plan::{MatrixPlan, Plan, Step};
-use netproof_api::manifest::{Context, Located, read_manifest};
+use netproof_api::manifest::{Context, Located, read_document};
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
-use netproof_api::yaml::{Node, parse};
+use netproof_api::yaml::{self, Reading, documents};
 use netproof_api::{
     Diagnostic, Diagnostics, Namespace, Object, ObjectMeta, Pod, Service, Source, WorkloadPods,
 };
@@ -45,7 +45,10 @@ pub fn has_scenarios(paths: &[PathBuf]) -> bool {
     files::Search::new(files::is_yaml).find(paths, &mut Problems::default()).iter().any(|found| {
         let Ok(source) = Source::read(&found.path) else { return false };
         super::kinds::mentions_netproof(&source.text)
-            && parse(&source).is_ok_and(|documents| documents.iter().any(super::kinds::is_of_the_format))
+            && documents(&source, Reading::Strict).is_ok_and(|documents| {
+                let mut roots = documents.iter().filter_map(|document| document.root.as_ref());
+                roots.any(super::kinds::is_of_the_format)
+            })
     })
 }
 
@@ -120,26 +123,26 @@ fn text(
     loaded: &mut Loaded,
     problems: &mut Problems,
 ) {
-    let documents = match parse(source) {
+    let documents = match documents(source, Reading::Kubectl) {
         Ok(documents) => documents,
         Err(errors) => return problems.extend(errors),
     };
-    let is_object = |node: &Node| node.get("apiVersion").is_some() || node.get("kind").is_some();
-    if !named && !documents.iter().any(is_object) {
+    // What cannot be parsed may be one.
+    let may_be_object = |document: &yaml::Document| match &document.root {
+        Some(root) => root.get("apiVersion").is_some() || root.get("kind").is_some(),
+        None => true,
+    };
+    if !named && !documents.iter().any(may_be_object) {
         loaded.passed_over_files += 1;
         return;
     }
     loaded.files += 1;
-    for node in documents {
-        match read_manifest(&node, source, context) {
-            Ok(manifest) => {
-                problems.extend(manifest.warnings);
-                objects.extend(manifest.objects);
-                for kind in manifest.passed_over {
-                    *loaded.passed_over.entry(kind).or_default() += 1;
-                }
-            }
-            Err(errors) => problems.extend(errors),
+    for document in documents {
+        let manifest = read_document(&document, source, context);
+        problems.extend(manifest.problems);
+        objects.extend(manifest.objects);
+        for kind in manifest.passed_over {
+            *loaded.passed_over.entry(kind).or_default() += 1;
         }
     }
 }
