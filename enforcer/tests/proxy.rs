@@ -333,6 +333,7 @@ impl Cluster {
                 ready: state.is_empty(),
                 serving: state != "!",
                 terminating: state == "~",
+                hostname: None,
                 zone: None,
                 hints: hints.map(|_| EndpointHints { for_zones: of("zone"), for_nodes: of("node") }),
                 node_name: Some(if text.starts_with("e2") { "node2" } else { "node1" }.into()),

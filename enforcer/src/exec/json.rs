@@ -71,6 +71,8 @@ pub(super) fn pod(pod: &Pod) -> Value {
     let mut spec =
         fields([("serviceAccountName", json!(pod.service_account)), ("containers", json!(containers))]);
     insert(&mut spec, "nodeName", &pod.node_name);
+    insert(&mut spec, "hostname", &pod.hostname);
+    insert(&mut spec, "subdomain", &pod.subdomain);
     if !pod.node_selector.is_empty() {
         spec.insert("nodeSelector".into(), json!(pod.node_selector));
     }
@@ -165,6 +167,7 @@ pub(super) fn endpoint_slice(slice: &EndpointSlice) -> Value {
             "ready": endpoint.ready, "serving": endpoint.serving, "terminating": endpoint.terminating,
         });
         let mut fields = fields([("addresses", json!(endpoint.addresses)), ("conditions", conditions)]);
+        insert(&mut fields, "hostname", &endpoint.hostname);
         insert(&mut fields, "nodeName", &endpoint.node_name);
         insert(&mut fields, "zone", &endpoint.zone);
         if let Some(hints) = &endpoint.hints {

@@ -121,6 +121,12 @@ pub struct Pod {
     /// `spec.nodeSelector`: labels of the nodes that it may run on, if it names none.
     #[serde(default)]
     pub node_selector: Labels,
+    /// `spec.hostname`, and `spec.subdomain`: the headless service below whose name the pod has that one.
+    #[serde(default)]
+    pub hostname: Option<String>,
+    /// See `hostname`.
+    #[serde(default)]
+    pub subdomain: Option<String>,
     /// `spec.tolerations`.
     #[serde(default)]
     pub tolerations: Vec<Toleration>,
@@ -383,6 +389,9 @@ pub struct Endpoint {
     /// `hints`, for whom the endpoint is meant; absent: for everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hints: Option<EndpointHints>,
+    /// `hostname`: the name of the endpoint below that of a headless service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
     /// `nodeName`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,

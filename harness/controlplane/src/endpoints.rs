@@ -211,6 +211,7 @@ impl Draft {
                 .traffic_distribution
                 .filter(|_| ready)
                 .and_then(|wish| hints(wish, zone, pod.node_name.as_ref())),
+            hostname: pod.hostname.clone().filter(|_| pod.subdomain.as_ref() == Some(&service.metadata.name)),
             node_name: pod.node_name.clone(),
             pod: Some(pod.metadata.name.clone()),
         }

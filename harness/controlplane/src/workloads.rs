@@ -158,6 +158,7 @@ impl Draft {
                 let ordinal = name.name.rsplit('-').next().unwrap_or_default();
                 labels.insert("apps.kubernetes.io/pod-index".to_owned(), ordinal.to_owned());
                 labels.insert("statefulset.kubernetes.io/pod-name".to_owned(), name.name.clone());
+                pod.hostname = Some(name.name.clone());
             }
             WorkloadKind::Job => {
                 for key in ["batch.kubernetes.io/job-name", "job-name"] {

@@ -1,12 +1,14 @@
 //! What is written is read back by the strict parser of manifests, and is the same object.
 
 use super::*;
+use netproof_api::Toleration;
 use netproof_api::core::{
     AddressType, EndpointHints, IntOrString, IpFamilyPolicy, IpMode, LoadBalancerIngress, PodPhase,
     TrafficPolicy, TransportProtocol,
 };
 use netproof_api::manifest::Context;
 use netproof_api::networking::NetworkPolicySpec;
+use netproof_api::scheduling::{TaintEffect, TolerationOperator};
 use netproof_api::{
     Cidr, Container, EndpointPort, IpBlock, LabelSelector, Labels, Object, Operator, PolicyType, Requirement,
     Source, read_manifests,
@@ -157,6 +159,15 @@ fn pod_strategy() -> impl Strategy<Value = Pod> {
                 phase,
                 ready,
                 terminating: ending,
+                node_selector: [("disk".to_owned(), "ssd".to_owned())].into(),
+                tolerations: vec![Toleration {
+                    key: "slow".into(),
+                    operator: TolerationOperator::Exists,
+                    value: String::new(),
+                    effect: Some(TaintEffect::NoSchedule),
+                }],
+                hostname: Some("first".into()),
+                subdomain: Some("peers".into()),
             }
         },
     )
@@ -257,11 +268,19 @@ fn endpoint_slices_are_read_back() {
         terminating: true,
         zone: Some("a".into()),
         hints: Some(EndpointHints { for_zones: vec!["a".into()], for_nodes: vec!["node1".into()] }),
+        hostname: Some("web-0".into()),
         node_name: Some("node1".into()),
         pod: Some("web".into()),
     };
-    let bare =
-        Endpoint { zone: None, hints: None, node_name: None, pod: None, ready: true, ..endpoint.clone() };
+    let bare = Endpoint {
+        zone: None,
+        hints: None,
+        hostname: None,
+        node_name: None,
+        pod: None,
+        ready: true,
+        ..endpoint.clone()
+    };
     let port = |name: Option<&str>| EndpointPort {
         name: name.map(str::to_owned),
         port: 80,

@@ -56,6 +56,10 @@ fn endpoint(field: &Field<'_>, address_type: AddressType) -> Option<Endpoint> {
         .text("nodeName")
         .and_then(|field| field.checked("name", names::check_dns_subdomain))
         .map(str::to_owned);
+    let hostname = fields
+        .text("hostname")
+        .and_then(|field| field.checked("host name", names::check_dns_label))
+        .map(str::to_owned);
     let target = fields.get("targetRef").and_then(|field| field.fields(tables::OBJECT_REFERENCE));
     let pod = target
         .filter(|target| target.text("kind").and_then(|kind| kind.string()) == Some("Pod"))
@@ -64,7 +68,7 @@ fn endpoint(field: &Field<'_>, address_type: AddressType) -> Option<Endpoint> {
         .map(str::to_owned);
     let zone = fields.text("zone").and_then(|field| field.checked("zone", check_zone)).map(str::to_owned);
     let hints = fields.get("hints").and_then(|field| hints(&field));
-    Some(Endpoint { addresses, ready, serving, terminating, node_name, zone, hints, pod })
+    Some(Endpoint { addresses, ready, serving, terminating, hostname, node_name, zone, hints, pod })
 }
 
 /// Hints; those that name nobody are none.

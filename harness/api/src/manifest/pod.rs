@@ -53,6 +53,11 @@ pub(super) fn pod_spec(metadata: ObjectMeta, object: &Fields<'_>) -> Pod {
     }
     pod.host_network = spec.get("hostNetwork").and_then(|field| field.boolean()).unwrap_or(false);
     scheduling::wishes(&spec, &mut pod);
+    let label = |key| spec.text(key).filter(|field| field.node.as_str() != Some(""));
+    let label =
+        |key| label(key).and_then(|field: Field<'_>| field.checked("host name", names::check_dns_label));
+    pod.hostname = label("hostname").map(str::to_owned);
+    pod.subdomain = label("subdomain").map(str::to_owned);
 
     let mut containers = Containers { host_network: pod.host_network, ..Containers::default() };
     for field in spec.items("initContainers") {

@@ -52,7 +52,12 @@ pub(super) fn workload(document: &Field<'_>, kind: WorkloadKind, context: &Conte
         }
         _ => WorkloadPods::Ordinals(0..count(&spec, "replicas")),
     };
-    let template = pod_spec(made, &template);
+    let mut template = pod_spec(made, &template);
+    if kind == WorkloadKind::StatefulSet {
+        // Its controller gives each pod its own name as host name, below this service's.
+        let service = spec.text("serviceName").and_then(|field| field.string());
+        template.subdomain = service.filter(|name| !name.is_empty()).map(str::to_owned);
+    }
     let workload = Workload { metadata, kind, pods, template };
     // The last name is the longest. One that is wrong from the start was reported already.
     if let Some(last) = workload.pod_names(std::iter::empty()).last()

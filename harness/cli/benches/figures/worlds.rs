@@ -101,6 +101,7 @@ pub fn service(n: usize, endpoints: Vec<IpAddr>) -> [Change; 2] {
         serving: true,
         terminating: false,
         node_name: None,
+        hostname: None,
         zone: None,
         hints: None,
         pod: None,

@@ -2,13 +2,15 @@
 //!
 //! Services as the Kubernetes DNS specification has them (dns/specification.md of kubernetes/dns):
 //! `NAME.NAMESPACE.svc.cluster.local` is the cluster IPs; or the ready endpoints of a headless service
-//! (all of them where it publishes those that are not ready), which does not exist without any; or an alias
+//! (all of them where it publishes those that are not ready), which does not exist without any, and each that
+//! has a host name at `HOSTNAME.NAME.NAMESPACE.svc.cluster.local` as well; or an alias
 //! of the external name of a service of type ExternalName. External hosts have the names that the topology
 //! gives them.
 
+use netproof_api::EndpointSlice;
 use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
 use netproof_model::{Family, NamespacedName};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 /// The cluster's domain.
@@ -40,13 +42,25 @@ pub(super) struct Found<'a> {
 impl Records {
     pub fn new(snapshot: &Snapshot) -> Self {
         let mut records = Records::default();
+        let mut slices: HashMap<(&str, &str), Vec<&EndpointSlice>> = HashMap::new();
+        for (NamespacedName { namespace, .. }, slice) in &snapshot.endpoint_slices {
+            if let Some(service) = slice.metadata.labels.get(SERVICE_NAME_LABEL) {
+                slices.entry((namespace, service)).or_default().push(slice);
+            }
+        }
         for (NamespacedName { namespace, name }, service) in &snapshot.services {
             let full = format!("{name}.{namespace}.svc.{DOMAIN}");
             if let Some(target) = &service.external_name {
                 records.add_alias(&full, target);
             } else if service.headless {
-                let all = service.publish_not_ready_addresses;
-                records.add(&full, endpoints(snapshot, namespace, name, all));
+                let slices = slices.get(&(namespace.as_str(), name.as_str())).into_iter().flatten();
+                let endpoints = slices.flat_map(|slice| &slice.endpoints);
+                for endpoint in endpoints.filter(|it| service.publish_not_ready_addresses || it.ready) {
+                    records.add(&full, endpoint.addresses.iter().copied());
+                    if let Some(hostname) = &endpoint.hostname {
+                        records.add(&format!("{hostname}.{full}"), endpoint.addresses.iter().copied());
+                    }
+                }
             } else {
                 records.add(&full, service.cluster_ips.iter().copied());
             }
@@ -109,17 +123,4 @@ impl Records {
 
 fn canonical(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
-}
-
-/// The addresses of a service's endpoints: of those that are ready, or of all.
-fn endpoints(snapshot: &Snapshot, namespace: &str, service: &str, all: bool) -> Vec<IpAddr> {
-    let slices = snapshot.endpoint_slices.iter().filter(|(name, slice)| {
-        name.namespace == namespace
-            && slice.metadata.labels.get(SERVICE_NAME_LABEL).is_some_and(|of| of == service)
-    });
-    let endpoints = slices.flat_map(|(_, slice)| &slice.endpoints);
-    endpoints
-        .filter(|endpoint| all || endpoint.ready)
-        .flat_map(|endpoint| endpoint.addresses.clone())
-        .collect()
 }

@@ -74,6 +74,7 @@ fn endpoints(service: &str, nodes: &[(&str, bool)]) -> Vec<Change> {
             ready: *ready,
             serving: true,
             terminating: !ready,
+            hostname: None,
             zone: None,
             hints: None,
             node_name: Some((*node).into()),

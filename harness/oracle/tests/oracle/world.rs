@@ -345,6 +345,7 @@ fn slice(text: &str) -> EndpointSlice {
             ready: !has("unready") && !has("ending") && !has("gone"),
             serving: !has("unready") && !has("gone"),
             terminating: has("ending") || has("gone"),
+            hostname: None,
             zone: None,
             hints: (hints != EndpointHints::default()).then_some(hints),
             node_name: Some(node.into()),

@@ -3,6 +3,7 @@
 mod answers;
 mod families;
 mod host_network;
+mod names_of_pods;
 mod outside;
 mod pasted;
 mod ports;
