@@ -91,9 +91,9 @@ pub struct Choice {
     /// `not` and parentheses.
     #[arg(long, value_name = "EXPR")]
     pub filter: Option<String>,
-    /// Build this topology, whatever the scenarios say: a built-in one (`netproof list topologies`) or a
-    /// file's.
-    #[arg(long, value_name = "NAME")]
+    /// Build this topology, whatever the scenarios say: a name (`netproof list topologies`), or the path of a file,
+    /// as in ./two-racks.yaml.
+    #[arg(long, value_name = "NAME|FILE")]
     pub topology: Option<String>,
     /// Wire every cluster in this way only: a host route for each pod, a bridge on each node, or host routes
     /// and a VXLAN overlay between the nodes.

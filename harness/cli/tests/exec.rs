@@ -8,7 +8,7 @@
 mod agent;
 mod pages;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Completion, Trial};
 use netproof_enforcer::exec::{INTERFACE_ANNOTATION, TUNNEL_ADDRESSES_ANNOTATION};
 use netproof_model::event::{Check, Event, Status};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         })
     };
     let trials = vec![
-        trial("the_example_passes", the_example_passes),
+        Trial::ignorable_test("the_example_passes", || Ok(the_example_passes())),
         trial("who_decided_is_a_visible_skip", who_decided_is_a_visible_skip),
         trial("one_that_enforces_nothing_fails_each_deny", one_that_enforces_nothing_fails_each_deny),
         trial("a_wrong_one_fails_the_case_that_shows_it", a_wrong_one_fails_the_case_that_shows_it),
@@ -119,12 +119,18 @@ fn checks(file: &str) -> Vec<Check> {
         .collect()
 }
 
-fn the_example_passes() {
+fn the_example_passes() -> Completion {
     let programs = Programs::new();
     // Each wiring and each family.
     let arguments = ["scenarios/recipes", "scenarios/defaults", "--filter", "routed-ipv4 or bridge-ipv6"];
     let (code, text) = output(&mut programs.run("agent", &arguments));
     assert_eq!(code, Some(0), "{text}");
+    // Who decided nobody can say of such an enforcer; runs that were not tried are something else.
+    let skipped: Vec<&str> = text.lines().filter(|line| line.starts_with("SKIP ")).collect();
+    match skipped.as_slice() {
+        [] => Completion::Completed,
+        skipped => Completion::ignored_with(format!("the others passed: {}", skipped.join("; "))),
+    }
 }
 
 fn who_decided_is_a_visible_skip() {

@@ -1,12 +1,14 @@
 //! Every scenario run as one test: `cargo test recipes::`, `cargo test -- --list`, `cargo nextest run`.
 //!
-//! The names are those of `netproof list`. A test that fails prints what `netproof run` would print.
+//! The names are those of `netproof list`. A test that fails prints what `netproof run` would print; a run that does
+//! not apply, or that the machine cannot do, is ignored with the reason.
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use netproof_model::event::{Event, Status};
+mod completion;
+
+use libtest_mimic::{Arguments, Trial};
+use netproof_model::event::Event;
 use netproof_reports::{Reporter, Rerun, Terminal, TerminalOptions};
 use netproof_scenario::format::{self, Loaded, Options};
-use netproof_scenario::plan::Plan;
 use netproof_scenario::run::{RunOptions, Worlds, run_plan};
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,7 +18,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let options = Options { root: Some(root.clone()), ..Options::default() };
-    let Loaded { plans, .. } = match format::load(&[root.join("scenarios")], &options) {
+    let Loaded { plans, not_applicable, .. } = match format::load(&[root.join("scenarios")], &options) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
             eprintln!("{diagnostics}");
@@ -31,22 +33,17 @@ fn main() -> ExitCode {
         }
     }
     let worlds = Arc::new(Worlds::new(1));
-    let trials = plans
-        .into_iter()
-        .map(|plan| {
-            let worlds = Arc::clone(&worlds);
-            Trial::test(plan.id.to_string(), move || run(&plan, &worlds))
+    let ruled_out = not_applicable.into_iter().map(|it| {
+        Trial::ignorable_test(it.id.to_string(), move || Ok(completion::not_applicable(&it.because)))
+    });
+    let planned = plans.into_iter().map(|plan| {
+        let worlds = Arc::clone(&worlds);
+        Trial::ignorable_test(plan.id.to_string(), move || {
+            let (events, result) = run_plan(&plan, &RunOptions::default(), &worlds);
+            completion::of(&events, &result, || report(&events))
         })
-        .collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-fn run(plan: &Plan, worlds: &Worlds) -> Result<(), Failed> {
-    let (events, result) = run_plan(plan, &RunOptions::default(), worlds);
-    if result.status == Status::Passed {
-        return Ok(());
-    }
-    Err(Failed::from(report(&events)))
+    });
+    libtest_mimic::run(&arguments, planned.chain(ruled_out).collect()).exit_code()
 }
 
 /// The events as `netproof run` prints them.

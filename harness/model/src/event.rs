@@ -242,7 +242,9 @@ pub struct ScenarioOutcome {
     #[serde(with = "crate::seconds")]
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub elapsed: Duration,
-    /// How much of it went into waiting for something that did not come, in seconds.
+    /// How much of it probes waited for packets that never came, in seconds: answers, evidence of a denial, answers of
+    /// the name server. What enforcers and proxies take to program is not among it, nor are streams (`meanwhile`), which
+    /// run beside the changes.
     #[serde(with = "crate::seconds")]
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub waited: Duration,
@@ -262,7 +264,7 @@ pub struct Summary {
     #[serde(with = "crate::seconds")]
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub elapsed: Duration,
-    /// Time spent waiting for something that did not come, summed over scenario runs, in seconds.
+    /// How long probes waited for packets that never came, summed over scenario runs, in seconds.
     #[serde(with = "crate::seconds")]
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub waited: Duration,

@@ -103,7 +103,9 @@ pub(super) fn write(page: &mut Page, runs: &Runs) {
         let mut time = text::duration(summary.elapsed);
         if !summary.busy.is_zero() {
             let share = 100.0 * summary.waited.as_secs_f64() / summary.busy.as_secs_f64();
-            time.push_str(&format!(", {share:.1} % of the scenario runs' time spent waiting"));
+            time.push_str(&format!(
+                ", {share:.1} % of the scenario runs' time spent waiting for packets that never came"
+            ));
         }
         page.indented(STATUS_WIDTH, &time);
     }

@@ -3,7 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
 mod command;
+#[path = "../completion/mod.rs"]
+mod completion;
 mod field;
+mod skips;
+mod topology;
 
 use command::{Folder, netproof, run, shown};
 use std::io::Read;

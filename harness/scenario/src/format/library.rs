@@ -3,8 +3,9 @@
 use super::document::{Document, Problems};
 use super::topology::TopologyFile;
 use super::words::{ApiVersion, TopologyKind};
+use netproof_api::suggest::suggestion;
 use netproof_api::yaml::{from_node, parse};
-use netproof_api::{Diagnostics, Source};
+use netproof_api::{Diagnostic, Diagnostics, Source};
 use netproof_model::Topology;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -49,7 +50,7 @@ impl Library {
                 for ending in ["yaml", "yml"] {
                     let path = folder.join(format!("{name}.{ending}"));
                     if path.is_file() {
-                        return Ok(self.file(name, &path, problems));
+                        return Ok(self.file(Some(name), &path, problems));
                     }
                 }
             }
@@ -59,7 +60,7 @@ impl Library {
                     return Ok(known.clone());
                 }
                 let source = Source::new(format!("the built-in topology {name}"), *text);
-                let topology = read(name, &source, problems).map(Arc::new);
+                let topology = read(Some(name), &source, problems).map(Arc::new);
                 self.known.insert(key, topology.clone());
                 return Ok(topology);
             }
@@ -73,7 +74,37 @@ impl Library {
         Err(names)
     }
 
-    fn file(&mut self, name: &str, path: &Path, problems: &mut Problems) -> Option<Arc<Topology>> {
+    /// The topology that the command line names, by its name or by the path of its file. `None` if there is none or
+    /// something is wrong with it, which is reported.
+    pub fn asked_for(
+        &mut self,
+        name: &str,
+        folder: &Path,
+        root: &Path,
+        problems: &mut Problems,
+    ) -> Option<Arc<Topology>> {
+        let path = Path::new(name);
+        let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+        if is_yaml || name.contains('/') {
+            if path.is_file() {
+                // Whatever the file is called.
+                return self.file(None, path, problems);
+            }
+            let error = Diagnostic::error(format!("there is no file `{name}`, which --topology names"));
+            problems.push(
+                error.help("give the path of a topology's file, or a name of `netproof list topologies`"),
+            );
+            return None;
+        }
+        self.find(name, folder, root, problems).unwrap_or_else(|known| {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let error = Diagnostic::error(format!("there is no topology `{name}`, which --topology names"));
+            problems.push(error.help(suggestion(name, &known)));
+            None
+        })
+    }
+
+    fn file(&mut self, name: Option<&str>, path: &Path, problems: &mut Problems) -> Option<Arc<Topology>> {
         if let Some(known) = self.known.get(path) {
             return known.clone();
         }
@@ -113,8 +144,8 @@ fn names_in(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Reads the one topology of a text.
-fn read(name: &str, source: &Arc<Source>, problems: &mut Problems) -> Option<Topology> {
+/// Reads the one topology of a text, which must have this name if one is given.
+fn read(name: Option<&str>, source: &Arc<Source>, problems: &mut Problems) -> Option<Topology> {
     let mut parse = || -> Result<Option<Topology>, Diagnostics> {
         let mut nodes = parse(source)?.into_iter();
         let Some(root) = nodes.next() else {
@@ -128,12 +159,12 @@ fn read(name: &str, source: &Arc<Source>, problems: &mut Problems) -> Option<Top
         let file: TopologyFile = from_node(&document.root, source)?;
         let TopologyFile { api_version: ApiVersion::V1Alpha1, kind: TopologyKind::Topology, metadata, spec } =
             file;
-        if metadata.name.value != name {
+        if let Some(name) = name.filter(|name| metadata.name.value != *name) {
             let message = format!("the topology in this file is named `{}`", metadata.name.value);
             let error = document.error(metadata.name.span, message);
             problems.push(error.help(format!("name it `{name}`, as the file, or rename the file")));
         }
-        Ok(spec.resolve(name, &document, problems))
+        Ok(spec.resolve(&metadata.name.value, &document, problems))
     };
     parse().unwrap_or_else(|errors| {
         problems.extend(errors);

@@ -223,25 +223,21 @@ impl<'a> Loader<'a> {
         place: &Place<'_>,
         problems: &mut Problems,
     ) -> Option<Arc<Topology>> {
-        let (name, span) = match (&self.options.topology, &spec.topology) {
-            (Some(name), _) => (name.clone(), None),
-            (None, None) => (library::DEFAULT.to_owned(), None),
-            (None, Some(Spanned { value: TextOr::Text(node), span })) => {
-                (node.as_str().unwrap_or_default().to_owned(), Some(*span))
-            }
-            (None, Some(Spanned { value: TextOr::Fields(inline), .. })) => {
+        let real = place.folder.canonicalize().unwrap_or_else(|_| place.folder.to_owned());
+        if let Some(name) = &self.options.topology {
+            return self.library.asked_for(name, &real, place.root, problems);
+        }
+        let (name, span) = match &spec.topology {
+            None => (library::DEFAULT, document.root.span),
+            Some(Spanned { value: TextOr::Text(node), span }) => (node.as_str().unwrap_or_default(), *span),
+            Some(Spanned { value: TextOr::Fields(inline), .. }) => {
                 return inline.resolve("inline", document, problems).map(Arc::new);
             }
         };
-        let real = place.folder.canonicalize().unwrap_or_else(|_| place.folder.to_owned());
-        self.library.find(&name, &real, place.root, problems).unwrap_or_else(|known| {
+        self.library.find(name, &real, place.root, problems).unwrap_or_else(|known| {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            let help = suggestion(&name, &known);
-            let error = match span {
-                Some(span) => document.error(span, format!("there is no topology `{name}`")),
-                None => Diagnostic::error(format!("there is no topology `{name}`, which --topology names")),
-            };
-            problems.push(error.help(help));
+            let error = document.error(span, format!("there is no topology `{name}`"));
+            problems.push(error.help(suggestion(name, &known)));
             None
         })
     }

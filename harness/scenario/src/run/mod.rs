@@ -230,7 +230,7 @@ pub fn run_plan(plan: &Plan, options: &RunOptions, worlds: &Worlds) -> (Vec<Even
     drop(walk);
     let result = ScenarioOutcome {
         status,
-        message: broke.map(|error| error.to_string()).or(nothing),
+        message: broke.map(|error| error.in_full()).or(nothing),
         elapsed: begin.elapsed(),
         waited,
     };

@@ -71,6 +71,7 @@ impl<'a> Walk<'a> {
         };
         let result = self.walk(&mut stage, &mut foreseen);
         stage.probes += self.probes;
+        self.waited = stage.world.take_waited();
         match result {
             Ok(()) => worlds.keep(self.plan, stage),
             Err(_) => worlds.discard(stage),
@@ -269,9 +270,7 @@ impl<'a> Walk<'a> {
             return Ok(Vec::new());
         }
         self.probes += requests.len();
-        let observations = world.probe(requests)?;
-        self.waited += observations.iter().map(|it| it.waited).sum::<Duration>();
-        Ok(observations)
+        world.probe(requests)
     }
 }
 

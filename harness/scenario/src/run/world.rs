@@ -11,26 +11,37 @@ use netproof_enforcer::{
 use netproof_model::event::Denial;
 use netproof_model::{Observation, Place, Sighting};
 use netproof_probe::{Grace, ProbeError, ProbeRequest, Prober};
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
-/// Why a scenario run could not go on. Never a verdict.
+/// Why a scenario run could not go on. Never a verdict. What caused it is its source, and not in its own words.
 #[derive(Debug, Error)]
 pub(crate) enum HarnessError {
     /// The plan was checked against the same control plane, so this is a bug of netproof's.
-    #[error("the control plane refused a change that validation had accepted: {0}")]
+    #[error("the control plane refused a change that validation had accepted")]
     Change(#[from] ChangeError),
-    #[error("cannot build the cluster: {0}")]
+    #[error("cannot build the cluster")]
     Cluster(#[from] ClusterError),
-    #[error("cannot program the nodes: {0}")]
+    #[error("cannot program the nodes")]
     Enforcer(#[from] EnforcerError),
-    #[error("what was probed proves nothing: {0}")]
+    #[error("the enforcer died while probing; results discarded")]
     EnforcerGone(#[source] EnforcerError),
-    #[error("cannot probe: {0}")]
+    #[error("cannot probe")]
     Probe(#[from] ProbeError),
     #[error("the run took longer than {} s (--timeout)", .0.as_secs_f64())]
     Timeout(Duration),
+}
+
+impl HarnessError {
+    /// In its own words and those of its cause, which names its own.
+    pub(crate) fn in_full(&self) -> String {
+        match self.source() {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
 }
 
 /// Whether a change is about a policy object, which the rehearsal leaves out.
@@ -62,6 +73,8 @@ pub(crate) struct World {
     surroundings: Surroundings,
     cluster: Cluster,
     control: ControlPlane,
+    /// How long probes waited for packets that never came, since that was last asked.
+    waited: Duration,
 }
 
 impl World {
@@ -100,7 +113,8 @@ impl World {
             ProxyChoice::None => Box::new(Nothing),
         };
         let prober = Prober::new(seed, grace)?;
-        let mut world = World { prober, enforcer, proxy, surroundings, cluster, control };
+        let mut world =
+            World { prober, enforcer, proxy, surroundings, cluster, control, waited: Duration::ZERO };
         world.settle_on(&snapshot)?;
         Ok(world)
     }
@@ -118,7 +132,7 @@ impl World {
 
     /// The prober, and everything else to be changed while another thread probes.
     pub(super) fn apart(&mut self) -> (&mut Prober, Changing<'_>) {
-        let World { prober, enforcer, proxy, surroundings, cluster, control } = self;
+        let World { prober, enforcer, proxy, surroundings, cluster, control, waited: _ } = self;
         let (enforcer, proxy) = (enforcer.as_mut(), proxy.as_mut());
         (prober, Changing { control, cluster, surroundings, enforcer, proxy })
     }
@@ -152,9 +166,16 @@ impl World {
     /// moved.
     pub(crate) fn probe(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, HarnessError> {
         let observations = self.prober.probe(requests)?;
+        self.waited += waited(&observations);
         self.enforcer.check().map_err(HarnessError::EnforcerGone)?;
         self.cluster.health()?;
         Ok(observations)
+    }
+
+    /// How long probes waited for packets that never came, since this was last asked. Streams are not among them: they
+    /// run beside the changes and hold nothing up.
+    pub(crate) fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.waited)
     }
 
     /// Closes the connections that were kept.
@@ -173,11 +194,13 @@ impl World {
         let mut paths = vec![Vec::new(); sought.len()];
         let mut open: Vec<usize> = (0..sought.len()).collect();
         let mut tries = 0;
-        self.prober.trace(&self.cluster, |prober| {
+        let mut lost = Duration::ZERO;
+        let traced = self.prober.trace(&self.cluster, |prober| {
             while !open.is_empty() {
                 let requests: Vec<ProbeRequest> =
                     open.iter().map(|index| sought[*index].request.clone()).collect();
                 let observations = prober.probe(&requests)?;
+                lost += waited(&observations);
                 tries += 1;
                 open = (open.iter().zip(observations))
                     .filter_map(|(index, again)| {
@@ -189,7 +212,9 @@ impl World {
                     .collect();
             }
             Ok(())
-        })?;
+        });
+        self.waited += lost;
+        traced?;
         Ok(paths)
     }
 
@@ -224,5 +249,29 @@ impl World {
             denials.push(evidence::unsaid(request, observation, &self.snapshot()));
         }
         denials
+    }
+}
+
+/// How long these waited for packets that never came; what waits together is booked once.
+fn waited(observations: &[Observation]) -> Duration {
+    observations.iter().map(|it| it.waited).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever prints an error with its causes says nothing twice.
+    #[test]
+    fn what_broke_a_run_is_said_once() {
+        let broken = || std::io::Error::other("broken pipe");
+        let cause = ProbeError::System { doing: "read", place: "node/node1".into(), source: broken() };
+        let words = cause.to_string();
+        let error = HarnessError::from(cause);
+        assert_eq!(error.to_string(), "cannot probe");
+        assert_eq!(error.source().map(ToString::to_string), Some(words.clone()));
+        assert_eq!(error.in_full(), format!("cannot probe: {words}"));
+        let timeout = HarnessError::Timeout(Duration::from_secs(3));
+        assert_eq!(timeout.in_full(), "the run took longer than 3 s (--timeout)");
     }
 }

@@ -23,7 +23,6 @@ use super::{Loaded, Options, topology};
 use crate::plan::{MatrixPlan, Plan, Step};
 use netproof_api::manifest::{Context, Located, read_document};
 use netproof_api::source::Span;
-use netproof_api::suggest::suggestion;
 use netproof_api::yaml::{self, Reading, documents};
 use netproof_api::{
     Diagnostic, Diagnostics, Namespace, Object, ObjectMeta, Pod, Service, Source, WorkloadPods,
@@ -221,12 +220,7 @@ fn topology_of(options: &Options, problems: &mut Problems) -> Option<Arc<Topolog
     let here = Path::new(".");
     let real = here.canonicalize().unwrap_or_else(|_| here.to_owned());
     let root = files::root(options.root.as_deref(), here).unwrap_or_else(|_| real.clone());
-    Library::default().find(name, &real, &root, problems).unwrap_or_else(|known| {
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let error = Diagnostic::error(format!("there is no topology `{name}`, which --topology names"));
-        problems.push(error.help(suggestion(name, &known)));
-        None
-    })
+    Library::default().asked_for(name, &real, &root, problems)
 }
 
 /// One plan of all objects: namespaces first, whatever the order of the files.
