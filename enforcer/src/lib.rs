@@ -12,6 +12,8 @@
 //! drop; policy sees addresses after DNAT and before masquerade; ICMP is policed by rules without ports
 //! only; ipBlocks match the addresses of pods, too.
 
+#![warn(clippy::indexing_slicing)]
+
 mod agents;
 mod conntrack;
 pub mod exec;

@@ -167,7 +167,7 @@ fn comment(text: &str) -> Vec<u8> {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let text = &text.as_bytes()[..end];
+    let text = text.split_at(end).0.as_bytes();
     let length = u8::try_from(text.len() + 1).unwrap_or(u8::MAX);
     [&[0, length], text, &[0]].concat()
 }

@@ -76,7 +76,8 @@ impl<'a> Compiler<'a> {
                 }
                 let position = program.policies.len();
                 for selected in &local {
-                    if let Some(endpoint) = program.endpoints.get_mut(endpoint_of[selected]) {
+                    let name = endpoint_of.get(selected);
+                    if let Some(endpoint) = name.and_then(|name| program.endpoints.get_mut(*name)) {
                         endpoint.isolation.entry(direction).or_default().push(position);
                     }
                 }
@@ -126,8 +127,7 @@ impl<'a> Scope<'_, 'a> {
                         // Both selectors of one peer must hold; an empty one matches every namespace.
                         Some(namespaces) => index.across(namespaces, pod_selector),
                     };
-                    let addresses =
-                        selection.iter().flat_map(|position| &index.pods[*position as usize].addresses);
+                    let addresses = selection.iter().flat_map(|position| &index.pod(*position).addresses);
                     pods.get_or_insert_default().extend(addresses);
                 }
                 NetworkPolicyPeer::IpBlock(block) => {
@@ -191,10 +191,10 @@ impl<'a> Scope<'_, 'a> {
         wanted: &BTreeSet<(&str, TransportProtocol)>,
         peers: &Peers,
     ) -> BTreeSet<NamedPort> {
-        let pods = &self.compiler.index.pods;
+        let index = &self.compiler.index;
         let destinations: Box<dyn Iterator<Item = &PodEntry<'_>>> = match self.direction {
-            Direction::Ingress => Box::new(self.selected.iter().map(|position| &pods[*position as usize])),
-            Direction::Egress => Box::new(pods.iter()),
+            Direction::Ingress => Box::new(self.selected.iter().map(|position| index.pod(*position))),
+            Direction::Egress => Box::new(index.pods.iter()),
         };
         let is_destination = |address: IpAddr| match self.direction {
             Direction::Ingress => true,

@@ -66,6 +66,12 @@ impl<'a> Index<'a> {
         index
     }
 
+    /// The pod at a position.
+    #[expect(clippy::indexing_slicing, reason = "positions are made by `new`, and pods never go")]
+    pub(super) fn pod(&self, position: u32) -> &PodEntry<'a> {
+        &self.pods[position as usize]
+    }
+
     /// The pods of one namespace that the selector matches.
     pub(super) fn in_namespace(&self, namespace: &'a str, selector: &'a LabelSelector) -> Selection {
         if let Some(known) = self.in_namespace.borrow().get(&(namespace, selector)) {
@@ -74,7 +80,7 @@ impl<'a> Index<'a> {
         let selection: Selection = self
             .candidates(namespace, selector)
             .into_iter()
-            .filter(|position| matches(selector, &self.pods[*position as usize].pod.metadata.labels))
+            .filter(|position| matches(selector, &self.pod(*position).pod.metadata.labels))
             .collect();
         self.in_namespace.borrow_mut().insert((namespace, selector), Rc::clone(&selection));
         selection

@@ -11,6 +11,8 @@
 //! rule the code below them is; where these leave the answer open, a switch of the [`Profile`] has it, and
 //! the three-valued [`Truth`] says so.
 
+#![warn(clippy::indexing_slicing)]
+
 mod decide;
 mod endpoints;
 mod explain;

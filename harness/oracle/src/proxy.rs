@@ -96,7 +96,7 @@ impl Steps {
 
     /// What holds if one of several readings does.
     fn of_readings(readings: Vec<Vec<ServiceStep>>) -> Self {
-        let differ = readings.windows(2).any(|pair| pair[0] != pair[1]);
+        let differ = readings.iter().zip(readings.iter().skip(1)).any(|(one, next)| one != next);
         let mut steps: Vec<ServiceStep> = Vec::new();
         for step in readings.into_iter().flatten() {
             if !steps.iter().any(|known| known.leads_where(&step)) {

@@ -4,6 +4,11 @@
 //! cluster are policy alone, and computed here; cells of nodes, whose traffic has more to it, are asked of
 //! it, one for each class.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "every row, class and plane is named by a number that the same matrix gave it"
+)]
+
 mod bits;
 mod classes;
 mod planes;
