@@ -2,9 +2,10 @@
 //! seen, where the expectation is written. The terminal and JUnit say the same.
 
 use crate::text;
-use netproof_model::event::{Check, Denial, Finding, FindingKind, PolicySees, Status};
+use netproof_model::event::{Check, Denial, Finding, FindingKind, NoCell, NotInCells, PolicySees, Status};
 use netproof_model::observation::PacketAddresses;
 use netproof_model::{Action, Outcome, Protocol, Sighting};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 /// One line of a description.
@@ -157,6 +158,25 @@ fn addresses(packet: &PacketAddresses) -> String {
             SocketAddr::new(destination, destination_port)
         ),
     }
+}
+
+/// What no cell of the matrices was addressed to, a line for each reason.
+pub(crate) fn in_no_cell(all: &BTreeSet<NotInCells>) -> Vec<String> {
+    let reasons = [
+        (NoCell::ListensNowhere, "in no cell as a destination", "pod", "where nobody listens"),
+        (NoCell::HostNetwork, "in no cell", "pod", "in the network of the node"),
+        (NoCell::NoNetwork, "in no cell", "pod", "without a network"),
+        (NoCell::NoAddress, "in no cell as a destination", "service", "without an address or a port"),
+    ];
+    reasons
+        .iter()
+        .filter_map(|(why, cell, kind, text)| {
+            let names: Vec<&str> =
+                all.iter().filter(|it| it.why == *why).map(|it| it.name.as_str()).collect();
+            let count = text::count(names.len(), kind);
+            (!names.is_empty()).then(|| format!("{cell}: {count} {text}: {}", names.join(", ")))
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Events made by hand, for the tests of every reporter.
 
 use netproof_model::event::{
-    Cells, Check, Counts, Denial, Event, FORMAT, Finding, FindingKind, Location, ObservedCells, Phase,
-    PolicySees, PredictedCells, RehearsedCells, ScenarioId, ScenarioOutcome, Status, Summary,
+    Cells, Check, Counts, Denial, Event, FORMAT, Finding, FindingKind, Location, NoCell, NotInCells,
+    ObservedCells, Phase, PolicySees, PredictedCells, RehearsedCells, ScenarioId, ScenarioOutcome, Status,
+    Summary,
 };
 use netproof_model::observation::PacketAddresses;
 use netproof_model::{
@@ -257,6 +258,7 @@ fn with_matrix(mut events: Vec<Event>, differing: usize) -> Vec<Event> {
         unproven: 0,
         rehearsed: RehearsedCells { tried: 40, shared: 140 },
         sampled: None,
+        in_no_cell: vec![NotInCells { name: "pod/default/client".into(), why: NoCell::ListensNowhere }],
         profile: "strict".into(),
         elapsed: Duration::from_millis(20),
     };

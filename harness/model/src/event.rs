@@ -3,7 +3,7 @@
 mod cells;
 mod finding;
 
-pub use cells::{Cells, ObservedCells, PredictedCells, RehearsedCells, SampledCells};
+pub use cells::{Cells, NoCell, NotInCells, ObservedCells, PredictedCells, RehearsedCells, SampledCells};
 pub use finding::{Finding, FindingKind};
 
 use crate::decision::{Action, Decision, Hook};

@@ -254,6 +254,9 @@ impl<W: Write> Terminal<W> {
             let text = text::one_line(&format!("{}: {text}", check.name)).into_owned();
             self.page.listed(STATUS_WIDTH, &word, 7, &text);
         }
+        for line in describe::in_no_cell(&run.in_no_cell) {
+            self.page.indented(STATUS_WIDTH, &line);
+        }
     }
 
     /// Writes what has gathered.

@@ -1,6 +1,8 @@
 //! Scenario runs put together from their events, and what is kept of them for the end.
 
-use netproof_model::event::{Check, Event, Location, ScenarioId, ScenarioOutcome, Status, Summary};
+use netproof_model::event::{
+    Check, Event, Location, NotInCells, ScenarioId, ScenarioOutcome, Status, Summary,
+};
 use std::collections::BTreeSet;
 
 /// A scenario run with everything that is known of it.
@@ -11,6 +13,8 @@ pub(super) struct FinishedRun {
     pub(super) checks: Vec<Check>,
     /// How many cells of matrices were tried.
     pub(super) cells: usize,
+    /// What no cell was addressed to, in a step at least.
+    pub(super) in_no_cell: BTreeSet<NotInCells>,
     pub(super) result: ScenarioOutcome,
 }
 
@@ -26,6 +30,7 @@ pub(super) struct Runs {
     open: Option<(ScenarioId, Location)>,
     checks: Vec<Check>,
     cells: usize,
+    in_no_cell: BTreeSet<NotInCells>,
     /// What passed by so far; the run's own sums replace it at the end.
     pub(super) summary: Summary,
     /// How many cells the API leaves open.
@@ -52,6 +57,7 @@ impl Runs {
             Event::StepFinished { cells, .. } => {
                 self.summary.cells += cells.total;
                 self.cells += cells.total;
+                self.in_no_cell.extend(cells.in_no_cell.iter().cloned());
                 self.open_cells += cells.predicted.undefined.values().sum::<usize>();
                 self.open_switches.extend(cells.predicted.switches().map(str::to_owned));
             }
@@ -60,8 +66,7 @@ impl Runs {
                 self.summary.waited += result.waited;
                 self.summary.busy += result.elapsed;
                 let location = self.open.take().map(|(_, location)| location);
-                let (checks, cells) = (std::mem::take(&mut self.checks), std::mem::take(&mut self.cells));
-                return Some(FinishedRun { id: id.clone(), location, checks, cells, result: result.clone() });
+                return Some(self.finished(id.clone(), location, result.clone()));
             }
             Event::NotApplicable { .. } => self.not_applicable += 1,
             Event::Warning { .. } => self.warnings += 1,
@@ -84,7 +89,17 @@ impl Runs {
             waited: std::time::Duration::ZERO,
         };
         self.summary.scenarios.add(result.status);
+        Some(self.finished(id, Some(location), result))
+    }
+
+    fn finished(
+        &mut self,
+        id: ScenarioId,
+        location: Option<Location>,
+        result: ScenarioOutcome,
+    ) -> FinishedRun {
         let (checks, cells) = (std::mem::take(&mut self.checks), std::mem::take(&mut self.cells));
-        Some(FinishedRun { id, location: Some(location), checks, cells, result })
+        let in_no_cell = std::mem::take(&mut self.in_no_cell);
+        FinishedRun { id, location, checks, cells, in_no_cell, result }
     }
 }

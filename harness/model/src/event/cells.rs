@@ -28,12 +28,40 @@ pub struct Cells {
     pub rehearsed: RehearsedCells,
     /// How the cells were chosen where there are too many to try all.
     pub sampled: Option<SampledCells>,
+    /// What no cell is addressed to, though the cluster has it, or what stands in none at all.
+    pub in_no_cell: Vec<NotInCells>,
     /// The profile by which points were read that the API leaves open.
     pub profile: String,
     /// From the first packet to the last verdict, in seconds.
     #[serde(with = "crate::seconds")]
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub elapsed: Duration,
+}
+
+/// Something of the cluster that no cell is addressed to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NotInCells {
+    /// What, as flows name it.
+    pub name: String,
+    /// Why.
+    pub why: NoCell,
+}
+
+/// Why no cell is addressed to something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum NoCell {
+    /// A pod that listens nowhere; it is a source all the same.
+    ListensNowhere,
+    /// A pod in the network of its node, which is no source either.
+    HostNetwork,
+    /// A pod that has ended, or has no address yet: likewise.
+    NoNetwork,
+    /// A service without a cluster IP or without a port.
+    NoAddress,
 }
 
 /// Cells by what the API says.

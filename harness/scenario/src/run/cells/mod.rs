@@ -19,7 +19,7 @@ use super::world::{HarnessError, World};
 use crate::plan::{MatrixPlan, Plan, Request, Step};
 use crate::prediction::Answers;
 use compare::{Comparison, Predicted, count_observed, is_denial_by_policy};
-use netproof_model::event::{Cells, Denial, Event, SampledCells};
+use netproof_model::event::{Cells, Denial, Event, NotInCells, SampledCells};
 use netproof_model::{Observation, Outcome};
 use netproof_oracle::{Oracle, Profile};
 use netproof_probe::{Patience, ProbeRequest};
@@ -35,6 +35,7 @@ const MOST_AFTERWARDS: usize = 64;
 pub(super) struct Matrix {
     cells: Vec<Predicted>,
     sampled: Option<SampledCells>,
+    in_no_cell: Vec<NotInCells>,
 }
 
 /// What a cell did without policy.
@@ -66,7 +67,7 @@ impl Matrix {
         let (cells, sampled) = table.choose(&oracle, choice.seed);
         let answers = Answers::new(&state.snapshot, choice.profile);
         let cells = cells.into_iter().filter_map(|cell| Predicted::new(&answers, cell)).collect();
-        Some(Matrix { cells, sampled })
+        Some(Matrix { cells, sampled, in_no_cell: table.in_no_cell().to_vec() })
     }
 
     /// The cells that policy denies.
@@ -177,6 +178,7 @@ impl Walk<'_> {
         let mut cells = Cells {
             total: matrix.cells.len(),
             sampled: matrix.sampled,
+            in_no_cell: matrix.in_no_cell.clone(),
             profile: self.profile.name.to_owned(),
             ..Cells::default()
         };

@@ -3,7 +3,7 @@
 
 use crate::plan::{MatrixDestination, MatrixPlan, Request, RequestPort, RequestTarget};
 use netproof_controlplane::{Snapshot, well_known};
-use netproof_model::event::SampledCells;
+use netproof_model::event::{NoCell, NotInCells, SampledCells};
 use netproof_model::flow::{Destination, Flow, FlowPort, FlowProtocol, ObjectName, PortRef, Source};
 use netproof_model::{Family, NamespacedName, Place, Protocol};
 use netproof_oracle::Oracle;
@@ -22,6 +22,7 @@ pub struct Table {
     targets: Vec<Target>,
     addresses: HashMap<Place, Vec<IpAddr>>,
     name_servers: BTreeMap<Family, IpAddr>,
+    in_no_cell: Vec<NotInCells>,
 }
 
 /// A destination with a port, in one family.
@@ -60,9 +61,6 @@ impl Table {
     /// another are none of its cells: nothing of the cluster is on their way.
     pub fn new(snapshot: &Snapshot, plan: &MatrixPlan) -> Table {
         let MatrixPlan::On { destinations } = plan else { return Table::default() };
-        let own = |name: &NamespacedName, theirs: &str| {
-            name.namespace != well_known::DNS_NAMESPACE || name.name != theirs
-        };
         let pods = snapshot.pods.iter().filter(|(name, pod)| {
             own(name, well_known::DNS_POD) && !pod.host_network && !pod.phase.has_ended()
         });
@@ -76,6 +74,7 @@ impl Table {
             targets: Vec::new(),
             addresses: places.iter().cloned().collect(),
             name_servers: BTreeMap::new(),
+            in_no_cell: Vec::new(),
         };
         for family in snapshot.topology.family.list().iter().copied() {
             table.name_servers.extend(snapshot.cluster_dns(family).map(|server| (family, server)));
@@ -104,7 +103,42 @@ impl Table {
                 }
             }
         }
+        table.in_no_cell = table.left_out(snapshot, destinations);
         table
+    }
+
+    /// What no cell is addressed to, though the cluster has it.
+    pub fn in_no_cell(&self) -> &[NotInCells] {
+        &self.in_no_cell
+    }
+
+    fn left_out(&self, snapshot: &Snapshot, destinations: &BTreeSet<MatrixDestination>) -> Vec<NotInCells> {
+        let there: HashSet<&Whom> = self.targets.iter().map(|target| &target.whom).collect();
+        let pods = snapshot.pods.iter().filter(|(name, _)| own(name, well_known::DNS_POD));
+        let pods = pods.filter_map(|(name, pod)| {
+            let asked = destinations.contains(&MatrixDestination::PodIp);
+            let why = match pod.host_network {
+                _ if pod.phase.has_ended() || pod.pod_ips.is_empty() => NoCell::NoNetwork,
+                true => NoCell::HostNetwork,
+                false if asked && !there.contains(&Whom::Place(Place::Pod(name.clone()))) => {
+                    NoCell::ListensNowhere
+                }
+                false => return None,
+            };
+            Some(NotInCells { name: format!("pod/{name}"), why })
+        });
+        let asked = [MatrixDestination::ServiceIp, MatrixDestination::ServiceName]
+            .iter()
+            .any(|it| destinations.contains(it));
+        let services = snapshot.services.keys().filter(|name| asked && own(name, well_known::DNS_SERVICE));
+        let services = services.filter(|name| {
+            !there.contains(&Whom::Service((*name).clone())) && !there.contains(&Whom::Name((*name).clone()))
+        });
+        let services =
+            services.map(|name| NotInCells { name: format!("service/{name}"), why: NoCell::NoAddress });
+        let mut all: Vec<NotInCells> = pods.chain(services).collect();
+        all.sort_by(|a, b| (a.why, &a.name).cmp(&(b.why, &b.name)));
+        all
     }
 
     fn add_places(&mut self, snapshot: &Snapshot, places: &[(Place, Vec<IpAddr>)], family: Family) {
@@ -255,6 +289,11 @@ impl Table {
             },
         }
     }
+}
+
+/// Whether it is the cluster's own, and not what every cluster has.
+fn own(name: &NamespacedName, theirs: &str) -> bool {
+    name.namespace != well_known::DNS_NAMESPACE || name.name != theirs
 }
 
 fn protocol_of(protocol: netproof_api::core::TransportProtocol) -> FlowProtocol {

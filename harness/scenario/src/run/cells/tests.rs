@@ -63,6 +63,42 @@ fn all_cells(snapshot: &Snapshot, plan: &MatrixPlan) -> Vec<Cell> {
     cells
 }
 
+/// Nothing is missing without a word: what no cell is addressed to has its reason.
+#[test]
+fn what_stands_in_no_cell_is_named() {
+    let quiet = "{apiVersion: v1, kind: Pod, metadata: {name: quiet}, spec: {containers: [{name: a}]}}";
+    let host = "{apiVersion: v1, kind: Pod, metadata: {name: host}, spec: {hostNetwork: true, containers: [{name: a}]}}";
+    let done = "{apiVersion: v1, kind: Pod, metadata: {name: done}, spec: {containers: [{name: a}]}, status: {phase: Succeeded}}";
+    let headless = "{apiVersion: v1, kind: Service, metadata: {name: bare}, spec: {clusterIP: None, ports: [{port: 80}]}}";
+    let snapshot = cluster(&[quiet, host, done, headless].map(str::to_owned));
+    let named = |plan: &MatrixPlan| -> Vec<String> {
+        let table = Table::new(&snapshot, plan);
+        table.in_no_cell().iter().map(|it| format!("{} {:?}", it.name, it.why)).collect()
+    };
+    let before: Vec<String> = Table::new(&cluster(&[]), &MatrixPlan::default())
+        .in_no_cell()
+        .iter()
+        .map(|it| it.name.clone())
+        .collect();
+    let mut all = named(&MatrixPlan::default());
+    all.retain(|line| !before.iter().any(|name| line.starts_with(&format!("{name} "))));
+    assert_eq!(
+        all,
+        [
+            "pod/default/quiet ListensNowhere",
+            "pod/default/host HostNetwork",
+            "pod/default/done NoNetwork",
+            "service/default/bare NoAddress",
+        ]
+    );
+    let pods_only = named(&on(&[MatrixDestination::PodIp]));
+    assert!(
+        !pods_only.iter().any(|line| line.starts_with("service/")),
+        "no service was to be asked: {pods_only:?}"
+    );
+    assert!(Table::new(&snapshot, &MatrixPlan::Off).in_no_cell().is_empty());
+}
+
 #[test]
 fn the_cells_are_those_of_the_scenarios_own_places() {
     let snapshot = cluster(&[]);
