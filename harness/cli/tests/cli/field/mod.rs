@@ -2,6 +2,7 @@
 
 mod answers;
 mod families;
+mod folders;
 mod host_network;
 mod names_of_pods;
 mod outside;

@@ -91,7 +91,7 @@ fn what_stands_in_no_cell_is_named() {
             "service/default/bare NoAddress",
         ]
     );
-    let pods_only = named(&on(&[MatrixDestination::PodIp]));
+    let pods_only = named(&on(&[PodIp]));
     assert!(
         !pods_only.iter().any(|line| line.starts_with("service/")),
         "no service was to be asked: {pods_only:?}"
