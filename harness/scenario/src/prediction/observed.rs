@@ -40,7 +40,8 @@ impl Difference {
             Difference::Verdict => {
                 let says = answer.against(action);
                 // Both are an allow where what differs is whether anybody listens.
-                let listener = answer.courses.iter().find_map(Course::listener).filter(|_| says == "allow");
+                let all_allow = answer.courses.iter().all(|course| course.word == Word::Allow);
+                let listener = answer.courses.iter().find_map(Course::listener).filter(|_| all_allow);
                 let listener = listener.map(|it| format!(", and {it}")).unwrap_or_default();
                 format!("observed {observed}, the API says {says}{listener}")
             }

@@ -21,7 +21,7 @@ pub(super) struct Subject {
     pub(super) family: Family,
     /// How many cells of a matrix it is.
     pub(super) cells: usize,
-    /// So many tries are made to find its way.
+    /// Most tries made to find its path.
     pub(super) tries: usize,
 }
 

@@ -27,7 +27,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Instant;
 use tally::{Log, Tally};
 
-/// So many probes of each stream must have been sent while a change was being made.
+/// Fewest probes of each stream that must be sent while a change is being made.
 pub(super) const ENOUGH: usize = 200;
 /// The most rounds of changes beyond those that the step asks for, to get enough probes.
 const MORE_ROUNDS: usize = 2000;

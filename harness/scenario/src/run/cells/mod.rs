@@ -27,7 +27,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 use tell::Told;
 
-/// So many cells are tried again after the policies were removed.
+/// Most cells probed again after the policies were removed.
 const MOST_AFTERWARDS: usize = 64;
 
 /// The cells of one step.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
-/// So many cells are tried in one step; of more, a choice.
+/// Most cells probed in one step; larger matrices are sampled.
 const MOST_CELLS: usize = 5_000;
 
 /// Sources, and what is tried from each of them. The cell of source `s` and target `t` has the number

@@ -14,7 +14,7 @@ use netproof_model::Observation;
 use netproof_model::event::{Check, Denial, Finding, FindingKind, Phase, Status};
 use netproof_probe::Patience;
 
-/// So many cells of a step are told in full.
+/// Most cells of a step reported in full.
 const TOLD: usize = 20;
 
 /// A cell that is not as the API says.
