@@ -61,6 +61,10 @@ pub(super) fn pod(pod: &Pod) -> Value {
         if pod.host_network {
             fields.insert("hostPort".into(), port.container_port.into());
         }
+        if let Some(host) = &port.host_port {
+            fields.insert("hostPort".into(), host.port.into());
+            fields.extend(host.ip.map(|ip| ("hostIP".to_owned(), json!(ip))));
+        }
         Value::Object(fields)
     };
     let containers: Vec<Value> = pod

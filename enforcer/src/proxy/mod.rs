@@ -4,6 +4,7 @@ mod base;
 mod choice;
 mod gathered;
 mod health;
+mod host_ports;
 mod program;
 mod render;
 
@@ -26,10 +27,11 @@ use base::{FIREWALL_IPS, HAIRPINS, NO_ENDPOINT_SERVICES, SERVICE_IPS};
 use choice::hairpin;
 use gathered::{Change, Gathered};
 use health::{HealthServer, health_checks};
+use host_ports::HostPort;
 use netproof_controlplane::Snapshot;
 use netproof_model::{Families, Family, IdentityTable};
 use program::udp_services;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -56,6 +58,7 @@ struct State {
 
 struct InForce {
     node: NodeView,
+    host_ports: BTreeSet<HostPort>,
     contested: bool,
     endpoints: Endpoints,
 }
@@ -101,15 +104,21 @@ impl Proxy for NftablesProxy {
         for (name, state) in &mut self.nodes {
             let node = NodeView::new(snapshot, name);
             let site = Site { topology: &snapshot.topology, node: &node, options: self.options };
+            let host_ports = host_ports::host_ports(snapshot, &node);
             let (contested, endpoints) = match state.in_force.take() {
-                Some(known) if same_topology && known.node == node && !known.contested => {
-                    change(&mut self.agents, name, &changes, known.endpoints, &gathered, site)?
+                Some(known)
+                    if same_topology
+                        && known.node == node
+                        && known.host_ports == host_ports
+                        && !known.contested =>
+                {
+                    change(&mut self.agents, name, &changes, known.endpoints, &gathered, (site, &host_ports))?
                 }
-                _ => load(&mut self.agents, name, &gathered, site)?,
+                _ => load(&mut self.agents, name, &gathered, (site, &host_ports))?,
             };
             clean_conntrack(state, name, &changes, snapshot.topology.family)?;
             self.health.update(name, state.netns.as_fd(), ipv6, &health_checks(&gathered, name))?;
-            state.in_force = Some(InForce { node, contested, endpoints });
+            state.in_force = Some(InForce { node, host_ports, contested, endpoints });
         }
         self.gathered = Some(gathered);
         Ok(())
@@ -129,9 +138,10 @@ fn load(
     agents: &mut Agents,
     node: &str,
     gathered: &Gathered,
-    site: Site<'_>,
+    (site, host_ports): (Site<'_>, &BTreeSet<HostPort>),
 ) -> Result<(bool, Endpoints), EnforcerError> {
-    let rendered = render(&gathered.all(), site, &mut agents.numbers);
+    let mut rendered = render(&gathered.all(), site, &mut agents.numbers);
+    host_ports::add(&mut rendered.ruleset, host_ports, site.topology.family);
     agents.apply(node, rendered.ruleset)?;
     Ok((rendered.contested, rendered.endpoints))
 }
@@ -143,7 +153,7 @@ fn change(
     changes: &[Change],
     mut endpoints: Endpoints,
     gathered: &Gathered,
-    site: Site<'_>,
+    (site, host_ports): (Site<'_>, &BTreeSet<HostPort>),
 ) -> Result<(bool, Endpoints), EnforcerError> {
     if changes.is_empty() {
         return Ok((false, endpoints));
@@ -155,7 +165,7 @@ fn change(
     recount(&mut endpoints, &mut gone, &mut come);
     let collides = |held| collides(held, &gone.ruleset, &come.ruleset);
     if come.contested || agents.current(node).is_some_and(collides) {
-        return load(agents, node, gathered, site);
+        return load(agents, node, gathered, (site, host_ports));
     }
     agents.patch(node, gone.ruleset, &come.ruleset)?;
     Ok((false, endpoints))

@@ -182,6 +182,41 @@ pub struct ContainerPort {
     /// TCP where none is written.
     #[serde(default)]
     pub protocol: TransportProtocol,
+    /// `hostPort` and `hostIP`, of a pod with a network of its own: where its node hands packets on to this port. (In
+    /// the network of its node a pod is at the port itself.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_port: Option<HostPort>,
+}
+
+/// A port of a node that leads to a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HostPort {
+    /// The number, never 0.
+    pub port: u16,
+    /// The address at which it is: with none at every address of the node, with an unspecified one (`0.0.0.0`) at
+    /// every one of that family.
+    pub ip: Option<IpAddr>,
+}
+
+impl HostPort {
+    /// The address of a family at which it is, if it is at one address only; `None` where it is not in the family.
+    pub fn in_family(&self, ipv4: bool) -> Option<Option<IpAddr>> {
+        match self.ip {
+            None => Some(None),
+            Some(ip) if ip.is_ipv4() != ipv4 => None,
+            Some(ip) => Some((!ip.is_unspecified()).then_some(ip)),
+        }
+    }
+
+    /// Whether both would be at one address and port.
+    pub fn overlaps(&self, other: &HostPort) -> bool {
+        let meet = |ipv4| match (self.in_family(ipv4), other.in_family(ipv4)) {
+            (Some(Some(own)), Some(Some(others))) => own == others,
+            (Some(_), Some(_)) => true,
+            _ => false,
+        };
+        self.port == other.port && (meet(true) || meet(false))
+    }
 }
 
 /// A service.

@@ -39,6 +39,7 @@ impl Draft {
         if let Some(previous) = &previous {
             check_unchanged(&name, previous, &pod)?;
         }
+        self.check_host_ports(&name, &pod, &node)?;
         pod.host_ips.clone_from(&node.addresses);
         pod.pod_ips = match pod.host_network {
             true => self.host_addresses(&name, &pod, &node)?,
@@ -84,6 +85,11 @@ impl Draft {
                 format!("leave the address out: it has those of {}", node.metadata.name),
             ));
         }
+        Ok(node.addresses.clone())
+    }
+
+    /// The ports of its node that it needs must not be another pod's.
+    fn check_host_ports(&self, name: &NamespacedName, pod: &Pod, node: &Node) -> Result<(), ChangeError> {
         let node_name = &node.metadata.name;
         let conflict =
             self.books.host_ports.conflict(name, pod, node_name).filter(|_| !pod.phase.has_ended());
@@ -93,7 +99,7 @@ impl Draft {
                 "put them on different nodes, or give one another port",
             ));
         }
-        Ok(node.addresses.clone())
+        Ok(())
     }
 
     /// Those that it has, those that are given, or the next of its node's range: one of each family.

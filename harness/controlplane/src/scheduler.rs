@@ -8,7 +8,7 @@
 use crate::change::ChangeError;
 use crate::control_plane::Draft;
 use crate::taints::{prefers, repelling};
-use netproof_api::core::{PodPhase, TransportProtocol};
+use netproof_api::core::{HostPort, PodPhase, TransportProtocol};
 use netproof_api::{Node, Pod, Taint};
 use netproof_model::{Family, NamespacedName};
 use std::collections::BTreeMap;
@@ -67,12 +67,14 @@ impl fmt::Display for Unschedulable {
 
 /// Which pods have which ports of which nodes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct HostPorts(BTreeMap<(String, u16, TransportProtocol), NamespacedName>);
+pub(crate) struct HostPorts(BTreeMap<(String, u16, TransportProtocol), Vec<(HostPort, NamespacedName)>>);
 
-/// The ports of its node that a pod needs: those of one in the node's network.
-fn host_ports(pod: &Pod) -> impl Iterator<Item = (u16, TransportProtocol)> {
-    let ports = pod.ports().filter(|_| pod.host_network);
-    ports.map(|port| (port.container_port, port.protocol))
+/// The ports of its node that a pod needs: those of one in the node's network, and every `hostPort`.
+fn host_ports(pod: &Pod) -> impl Iterator<Item = (HostPort, TransportProtocol)> {
+    pod.ports().filter_map(|port| {
+        let own = pod.host_network.then_some(HostPort { port: port.container_port, ip: None });
+        Some((own.or(port.host_port)?, port.protocol))
+    })
 }
 
 impl HostPorts {
@@ -84,24 +86,31 @@ impl HostPorts {
         node: &str,
     ) -> Option<(&NamespacedName, u16, TransportProtocol)> {
         host_ports(pod).find_map(|(port, protocol)| {
-            let owner = self.0.get(&(node.to_owned(), port, protocol)).filter(|owner| *owner != name)?;
-            Some((owner, port, protocol))
+            let claims = self.0.get(&(node.to_owned(), port.port, protocol))?;
+            let (_, owner) = claims.iter().find(|(other, owner)| owner != name && other.overlaps(&port))?;
+            Some((owner, port.port, protocol))
         })
     }
 
     pub(crate) fn claim(&mut self, name: &NamespacedName, pod: &Pod) {
         let Some(node) = &pod.node_name else { return };
         for (port, protocol) in host_ports(pod) {
-            self.0.insert((node.clone(), port, protocol), name.clone());
+            let claims = self.0.entry((node.clone(), port.port, protocol)).or_default();
+            if !claims.iter().any(|(known, owner)| (known, owner) == (&port, name)) {
+                claims.push((port, name.clone()));
+            }
         }
     }
 
     pub(crate) fn release(&mut self, name: &NamespacedName, pod: &Pod) {
         let Some(node) = &pod.node_name else { return };
         for (port, protocol) in host_ports(pod) {
-            let key = (node.clone(), port, protocol);
-            if self.0.get(&key) == Some(name) {
-                self.0.remove(&key);
+            let key = (node.clone(), port.port, protocol);
+            if let Some(claims) = self.0.get_mut(&key) {
+                claims.retain(|(_, owner)| owner != name);
+                if claims.is_empty() {
+                    self.0.remove(&key);
+                }
             }
         }
     }

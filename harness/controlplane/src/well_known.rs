@@ -56,6 +56,7 @@ fn dns_pod() -> Pod {
             name: Some((*name).to_owned()),
             container_port: 53,
             protocol: *protocol,
+            host_port: None,
         })
         .collect();
     Pod {

@@ -120,8 +120,12 @@ fn metadata(namespace: usize, name: String, labels: Labels) -> ObjectMeta {
 }
 
 fn pod_with(metadata: ObjectMeta, port: u16) -> Pod {
-    let port =
-        ContainerPort { name: Some("http".into()), container_port: port, protocol: TransportProtocol::Tcp };
+    let port = ContainerPort {
+        name: Some("http".into()),
+        container_port: port,
+        protocol: TransportProtocol::Tcp,
+        host_port: None,
+    };
     let containers = vec![Container { name: "c".into(), ports: vec![port] }];
     Pod { metadata, containers, ready: true, ..Pod::default() }
 }

@@ -17,6 +17,7 @@ mod decide;
 mod endpoints;
 mod explain;
 mod flow;
+mod host_ports;
 mod matrix;
 mod oracle;
 mod peers;

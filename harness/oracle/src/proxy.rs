@@ -3,6 +3,7 @@
 
 use crate::endpoints::{Choice, Endpoints};
 use crate::flow::Packet;
+use crate::host_ports;
 use crate::profile::{Profile, Switch};
 use crate::services::{Port, ServiceAddress, Services};
 use crate::truth::Truth;
@@ -17,7 +18,7 @@ use std::net::IpAddr;
 pub enum ServiceStep {
     /// It rewrote the destination to an endpoint.
     Translate {
-        /// The service.
+        /// The service; of a host port the pod.
         service: NamespacedName,
         /// Why the destination was the service's.
         address: ServiceAddress,
@@ -147,6 +148,9 @@ pub(crate) fn steps(
     let Some((address, port)) = found else {
         let refuse = |service, refusal| Steps::certain(vec![ServiceStep::Refuse { service, refusal }]);
         let range = world.snapshot.topology.ranges.services.get(family);
+        if let Some(step) = to_host_port(world, node, packet) {
+            return Steps::certain(vec![step]);
+        }
         // What no rule of its iptables mode knows goes on as it is.
         if mode == ProxyMode::Iptables {
             return Steps::certain(Vec::new());
@@ -182,6 +186,13 @@ pub(crate) fn steps(
             None => endpoints.of_the_cluster(node),
             Some(_) => endpoints.on_node(&node.metadata.name),
         };
+        // A number that is a host port, too, leads there only where the service's rules translate nothing.
+        if choices.is_empty()
+            && address == ServiceAddress::NodePort
+            && let Some(step) = to_host_port(world, node, packet)
+        {
+            return vec![step];
+        }
         if choices.is_empty() {
             return refuse(match plan.refusal_without_local {
                 Some(refusal) if endpoints.serve_anybody() => refusal,
@@ -198,6 +209,19 @@ pub(crate) fn steps(
         choices.iter().map(translate).collect()
     };
     Steps::of_readings(services.endpoints(&port, family, profile).into_iter().map(with).collect())
+}
+
+/// What the node's port mapping does with a packet to the `hostPort` of one of its pods.
+fn to_host_port(world: &World<'_>, node: &Node, packet: &Packet) -> Option<ServiceStep> {
+    let (pod, endpoint) = host_ports::lookup(world, node, packet)?;
+    let masquerade = hairpin(packet.source, &endpoint);
+    Some(ServiceStep::Translate {
+        service: pod,
+        address: ServiceAddress::HostPort,
+        endpoint,
+        choices: 1,
+        masquerade,
+    })
 }
 
 /// Which endpoints are asked, and whether the answer must come back through this node.

@@ -23,6 +23,8 @@ pub enum ServiceAddress {
     LoadBalancerIp,
     /// A node's own address, at the node port.
     NodePort,
+    /// A node's own address, at the `hostPort` of a pod.
+    HostPort,
 }
 
 /// One port of a service.

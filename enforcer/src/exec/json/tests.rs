@@ -146,6 +146,7 @@ fn pod_strategy() -> impl Strategy<Value = Pod> {
                 name: Some(name),
                 container_port,
                 protocol,
+                host_port: None,
             });
             let ips = ["10.244.0.9", "fd00:10:244::9"].map(|ip| ip.parse().unwrap());
             Pod {

@@ -2,7 +2,7 @@
 
 use super::metadata::{MetadataRules, object_meta};
 use super::{Context, scalars, scheduling, tables};
-use crate::core::{Container, ContainerPort, Pod, PodPhase, TransportProtocol};
+use crate::core::{Container, ContainerPort, HostPort, Pod, PodPhase, TransportProtocol};
 use crate::meta::ObjectMeta;
 use crate::names;
 use crate::reader::{Field, Fields};
@@ -122,24 +122,24 @@ impl Containers {
             Some(name.to_owned())
         });
         let host_port = fields.get("hostPort").filter(|field| *field.value() != crate::yaml::Value::Int(0));
-        if let Some(field) = host_port
-            && let Some(host_port) = scalars::port_number(&field)
+        let host_port = host_port.and_then(|field| Some((scalars::port_number(&field)?, field)));
+        let ip = fields.get("hostIP").filter(|field| field.string().is_none_or(|text| !text.is_empty()));
+        let ip = ip.and_then(|field| scalars::address(&field));
+        if let Some((number, field)) = &host_port
+            && self.host_network
+            && container_port.is_some_and(|port| port != *number)
         {
-            if !self.host_network {
-                let help = "reach the pod by its own address, or through a Service of type NodePort";
-                field.warn("nothing serves `hostPort` here", help);
-            } else if container_port.is_some_and(|port| port != host_port) {
-                let help = "a pod in its node's network has the same port inside and outside; leave it out";
-                field.error("`hostPort` differs from `containerPort`", help);
-            }
+            let help = "a pod in its node's network has the same port inside and outside; leave it out";
+            field.error("`hostPort` differs from `containerPort`", help);
         }
+        let host_port = host_port.filter(|_| !self.host_network).map(|(port, _)| HostPort { port, ip });
         let (container_port, protocol) = (container_port?, scalars::protocol(&fields));
         if self.ports.contains(&(container_port, protocol)) {
             let help = "keep one of them: one process can listen on it";
             field.warn(format!("the port {container_port}/{protocol} stands in this pod twice"), help);
         }
         self.ports.push((container_port, protocol));
-        Some(ContainerPort { name, container_port, protocol })
+        Some(ContainerPort { name, container_port, protocol, host_port })
     }
 }
 

@@ -64,6 +64,7 @@ pub fn with_pods(nodes: usize, pods: usize, apps: usize) -> ControlPlane {
                         name: None,
                         container_port: 80,
                         protocol: TransportProtocol::Tcp,
+                        host_port: None,
                     }],
                 }],
                 ready: true,

@@ -147,13 +147,13 @@ fn warnings_that_are_alike_are_told_once() {
     let pod = |number: usize| {
         format!(
             "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: a{number}}}, \
-             spec: {{containers: [{{name: a, ports: [{{containerPort: 80, hostPort: 80}}]}}]}}}}\n"
+             spec: {{containers: [{{name: a, ports: [{{containerPort: 80}}, {{containerPort: 80}}]}}]}}}}\n"
         )
     };
     let folder = Folder::with(&[("pods.yaml", &(0..6).map(pod).collect::<String>())]);
     let said = folder.run(&["matrix", ".", "--predict"]);
-    assert_eq!(said.matches("nothing serves `hostPort` here").count(), 3, "{said}");
-    assert!(said.contains("note: 3 more warnings with the help: reach the pod by its own address"), "{said}");
+    assert_eq!(said.matches("stands in this pod twice").count(), 3, "{said}");
+    assert!(said.contains("note: 3 more warnings with the help: keep one of them"), "{said}");
 }
 
 #[test]

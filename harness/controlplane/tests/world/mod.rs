@@ -104,7 +104,12 @@ pub fn pod(name: &str) -> Pod {
 }
 
 pub fn port(name: &str, number: u16) -> ContainerPort {
-    ContainerPort { name: Some(name.into()), container_port: number, protocol: TransportProtocol::Tcp }
+    ContainerPort {
+        name: Some(name.into()),
+        container_port: number,
+        protocol: TransportProtocol::Tcp,
+        host_port: None,
+    }
 }
 
 /// A service that selects `app: web`, port 80 to target port 80.

@@ -143,7 +143,12 @@ impl Oracle<'_> {
                     1 => "its only choice".to_owned(),
                     count => format!("one of {count} choices"),
                 };
-                format!("{place} {translates} {kind} of service/{service} to {who}, {choice}.")
+                match address {
+                    ServiceAddress::HostPort => {
+                        format!("{place} {translates} {kind} of pod/{service} to {who}.")
+                    }
+                    _ => format!("{place} {translates} {kind} of service/{service} to {who}, {choice}."),
+                }
             }
             Some(ServiceStep::Refuse { service, refusal }) => {
                 let refuses = match refusal.action() {
@@ -324,6 +329,7 @@ fn address_kind(address: ServiceAddress) -> &'static str {
         ServiceAddress::ExternalIp => "the external IP",
         ServiceAddress::LoadBalancerIp => "the load balancer's address",
         ServiceAddress::NodePort => "the node port",
+        ServiceAddress::HostPort => "the host port",
     }
 }
 

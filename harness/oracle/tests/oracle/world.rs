@@ -217,9 +217,11 @@ fn namespace(text: &str) -> Namespace {
 fn pod(text: &str) -> Pod {
     let words = Words::new(text);
     let ports = words.list("ports").into_iter().map(|text| {
+        let (text, host_port) =
+            text.split_once('<').map_or((text, None), |(text, host)| (text, Some(host_port(host))));
         let (name, port) = text.split_once(':').map_or((None, text), |(name, port)| (Some(name), port));
         let (number, protocol) = port_protocol(port);
-        ContainerPort { name: name.map(Into::into), container_port: number, protocol }
+        ContainerPort { name: name.map(Into::into), container_port: number, protocol, host_port }
     });
     Pod {
         metadata: ObjectMeta {
@@ -234,6 +236,13 @@ fn pod(text: &str) -> Pod {
         ready: true,
         ..Pod::default()
     }
+}
+
+/// `NUMBER[~ADDRESS]`
+fn host_port(text: &str) -> HostPort {
+    let (port, ip) =
+        text.split_once('~').map_or((text, None), |(port, ip)| (port, Some(ip.parse().unwrap())));
+    HostPort { port: port.parse().unwrap(), ip }
 }
 
 /// `NUMBER[/PROTOCOL]`

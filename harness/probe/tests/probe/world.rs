@@ -24,7 +24,12 @@ pub struct World {
 pub fn pod(name: &str, node: &str, ports: &[(u16, TransportProtocol)]) -> Pod {
     let ports = ports
         .iter()
-        .map(|(port, protocol)| ContainerPort { name: None, container_port: *port, protocol: *protocol })
+        .map(|(port, protocol)| ContainerPort {
+            name: None,
+            container_port: *port,
+            protocol: *protocol,
+            host_port: None,
+        })
         .collect();
     Pod {
         metadata: ObjectMeta {

@@ -329,7 +329,45 @@ fn ports(snapshot: &Snapshot, place: &Place) -> Vec<Port> {
             }
         }
     }
+    if let Place::Node(node) = place {
+        for port in host_ports(snapshot, node) {
+            let same = |known: &&mut Port| known.number == port.number && known.protocol == port.protocol;
+            match ports.iter_mut().find(same) {
+                // A service's node port, which leads to the pod for those whom the service leads nowhere.
+                Some(known) => {
+                    known.backends.extend(port.backends);
+                    known.narrows = true;
+                }
+                None => ports.push(port),
+            }
+        }
+    }
     ports
+}
+
+/// The ports of a node that lead to pods on it (`hostPort`).
+fn host_ports(snapshot: &Snapshot, node: &str) -> Vec<Port> {
+    let here = snapshot.pods.iter().filter(|(_, pod)| {
+        !pod.host_network && !pod.phase.has_ended() && pod.node_name.as_deref() == Some(node)
+    });
+    let mut found = Vec::new();
+    for (name, pod) in here {
+        let place = Place::Pod(name.clone());
+        let own = own_ports(snapshot, &place);
+        for port in pod.ports() {
+            let Some(host) = port.host_port else { continue };
+            let protocol = transport(port.protocol);
+            let behind = own.iter().find(|it| it.number == port.container_port && it.protocol == protocol);
+            found.extend(behind.map(|behind| Port {
+                number: host.port,
+                dial: host.port,
+                name: None,
+                backends: vec![place.clone()],
+                ..behind.clone()
+            }));
+        }
+    }
+    found
 }
 
 /// The ports that a place serves itself: no service leads elsewhere from there.

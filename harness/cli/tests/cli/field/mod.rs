@@ -4,6 +4,7 @@ mod answers;
 mod families;
 mod folders;
 mod host_network;
+mod host_ports;
 mod names_of_pods;
 mod outside;
 mod pasted;
