@@ -220,19 +220,20 @@ pub struct MatrixArguments {
     #[arg(help_heading = "Asking", long, value_name = "NAME")]
     pub step: Option<String>,
     /// Only these sources: a namespace, or NAME, KIND/NAME, NAMESPACE/NAME or KIND/NAMESPACE/NAME, where *
-    /// stands for anything. KIND is pod, external, node or namespace.
+    /// stands for anything. KIND is pod, external, node or namespace; external/198.51.100.7 is any host outside.
     #[arg(help_heading = "Asking", long, value_name = "WHO", value_delimiter = ',')]
     pub from: Vec<Selector>,
-    /// Only these destinations, likewise; KIND may be service, too.
+    /// Only these destinations, likewise; KIND may be service, nodeport or loadbalancer, too.
     #[arg(help_heading = "Asking", long, value_name = "WHOM", value_delimiter = ',')]
     pub to: Vec<Selector>,
-    /// Only these ports: 80, 53/udp, metrics/tcp, icmp [default: all that the destinations serve].
+    /// Only these ports, asked of everybody: 80, 53/udp, metrics/tcp, icmp [default: all at which the destinations are
+    /// asked].
     #[arg(help_heading = "Asking", long = "port", value_name = "PORT", value_delimiter = ',')]
     pub ports: Vec<PortChoice>,
     /// The namespace of manifests that name none.
     #[arg(help_heading = "Asking", long, short, value_name = "NAME", default_value = "default", value_parser = namespace)]
     pub namespace: String,
-    /// Services as destinations as well, at their cluster IPs.
+    /// Services as destinations as well: cluster IPs, node ports and load balancers.
     #[arg(help_heading = "Asking", long)]
     pub services: bool,
     /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
