@@ -19,6 +19,8 @@ pub struct Error(Box<ErrorParts>);
 struct ErrorParts {
     message: String,
     help: Option<String>,
+    /// The field that is missing at the place.
+    missing: Option<&'static str>,
     /// A scalar stands where a string is wanted.
     wants_quotes: bool,
     span: Option<Span>,
@@ -27,7 +29,7 @@ struct ErrorParts {
 }
 
 /// One step of a path.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
     Field(String),
     Index(usize),
@@ -35,11 +37,23 @@ pub(super) enum Segment {
 
 impl Error {
     pub(super) fn new(message: String, help: Option<String>) -> Error {
-        Error(Box::new(ErrorParts { message, help, wants_quotes: false, span: None, path: Vec::new() }))
+        Error(Box::new(ErrorParts {
+            message,
+            help,
+            missing: None,
+            wants_quotes: false,
+            span: None,
+            path: Vec::new(),
+        }))
     }
 
     pub(super) fn type_mismatch(wanted: &str, node: &Node) -> Error {
         Error::new(format!("{wanted} is wanted here, not {}", node.describe()), None).at(node.span)
+    }
+
+    /// The way to the place, outermost first, and the field that is missing there, if that is what is wrong.
+    pub(super) fn place(&self) -> (Vec<Segment>, Option<&'static str>) {
+        (self.0.path.iter().rev().cloned().collect(), self.0.missing)
     }
 
     /// With the help to write the scalar in quotes.
@@ -64,8 +78,15 @@ impl Error {
         self
     }
 
+    /// With another way to the place.
+    pub(super) fn renumbered(mut self, way: impl FnOnce(&[Segment]) -> Vec<Segment>) -> Error {
+        let (path, _) = self.place();
+        self.0.path = way(&path).into_iter().rev().collect();
+        self
+    }
+
     pub(super) fn into_diagnostic(self, source: &Arc<Source>, base: &str) -> Diagnostic {
-        let ErrorParts { message, help, wants_quotes, span, path } = *self.0;
+        let ErrorParts { message, help, missing: _, wants_quotes, span, path } = *self.0;
         let path = path.iter().rev().fold(base.to_owned(), |outer, segment| match segment {
             Segment::Field(name) => path::field(&outer, name),
             Segment::Index(index) => path::index(&outer, *index),
@@ -113,7 +134,10 @@ impl de::Error for Error {
         Error::new(format!("unknown value {}", quote(variant)), Some(suggestion(variant, expected)))
     }
     fn missing_field(field: &'static str) -> Self {
-        Error::new(format!("the field `{field}` is missing"), Some(format!("add `{field}: ...`")))
+        let mut error =
+            Error::new(format!("the field `{field}` is missing"), Some(format!("add `{field}: ...`")));
+        error.0.missing = Some(field);
+        error
     }
     fn duplicate_field(field: &'static str) -> Self {
         Error::new(format!("the field `{field}` stands here twice"), Some("keep one of them".to_owned()))

@@ -14,6 +14,7 @@ mod keys;
 mod kubectl;
 mod measure;
 mod parse;
+mod recover;
 mod scalar;
 mod syntax;
 #[cfg(test)]
@@ -26,5 +27,6 @@ pub use error::Error;
 pub use handover::Spanned;
 pub(crate) use kubectl::{key as kubectl_key, value as kubectl_value};
 pub use parse::{Document, Reading, documents, empty, parse};
+pub use recover::{Recovered, recover};
 pub(crate) use tree::quote;
 pub use tree::{Key, Line, Node, Style, Value};

@@ -2,7 +2,7 @@
 
 use netproof_api::diagnostic::Severity;
 use netproof_api::source::Span;
-use netproof_api::yaml::{Line, Node, Spanned};
+use netproof_api::yaml::{Line, Node, Recovered, Spanned};
 use netproof_api::{Diagnostic, Source, names};
 use netproof_model::event::Location;
 use std::collections::HashMap;
@@ -49,30 +49,64 @@ pub fn location(source: &Source, span: Span) -> Location {
     Location { file: source.name.clone(), line, column }
 }
 
-/// What is wrong with the input, in the order of its finding.
+/// What is wrong with the input.
 #[derive(Debug, Default)]
-pub struct Problems(Vec<Diagnostic>);
+pub struct Problems {
+    all: Vec<Diagnostic>,
+    /// The texts, in the order in which they are read.
+    texts: Vec<String>,
+    /// Mappings and lists that something unreadable was left out of, each with its text.
+    damaged: Vec<(String, Span)>,
+}
 
 impl Problems {
-    /// Adds one.
+    /// A text is read: its place among the others is that of what is said about it.
+    pub fn reads(&mut self, source: &Source) {
+        if !self.texts.contains(&source.name) {
+            self.texts.push(source.name.clone());
+        }
+    }
+
+    /// Adds one. What is said of a mapping as a whole that something unreadable was left out of would not be said
+    /// if that could be read.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        let second_hand = |(text, span): &(String, Span)| {
+            diagnostic.span == Some(*span)
+                && diagnostic.source.as_ref().is_some_and(|source| source.name == *text)
+        };
+        if !self.damaged.iter().any(second_hand) {
+            self.all.push(diagnostic);
+        }
     }
 
     /// Adds several.
     pub fn extend(&mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
-        self.0.extend(diagnostics);
+        diagnostics.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+
+    /// Whether something unreadable was left out of what stands at this place, or of a part of it.
+    pub fn is_damaged(&self, source: &Source, span: Span) -> bool {
+        let inside = |part: &Span| span.start <= part.start && part.end <= span.end;
+        self.damaged.iter().any(|(text, part)| *text == source.name && inside(part))
+    }
+
+    /// The value that could be read, and what is wrong with the rest.
+    pub fn recovered<T>(&mut self, source: &Source, recovered: Recovered<T>) -> Option<T> {
+        self.extend(recovered.errors);
+        self.damaged.extend(recovered.damaged.into_iter().map(|span| (source.name.clone(), span)));
+        recovered.value
     }
 
     /// Adds what was found in a scenario. In a case of a table, whose cases share their text, the first one
     /// speaks for all; its path would not be one of the table.
     pub fn extend_from(&mut self, case: Option<&str>, found: Problems) {
+        self.damaged.extend(found.damaged);
         let Some(case) = case else {
-            return self.extend(found.0);
+            return self.extend(found.all);
         };
-        for mut diagnostic in found.0 {
+        for mut diagnostic in found.all {
             let place = |it: &Diagnostic| it.source.as_ref().map(|source| source.name.clone());
-            let said = self.0.iter().any(|other| {
+            let said = self.all.iter().any(|other| {
                 other.message == diagnostic.message
                     && other.span == diagnostic.span
                     && place(other) == place(&diagnostic)
@@ -88,12 +122,36 @@ impl Problems {
 
     /// How many are errors.
     pub fn errors(&self) -> usize {
-        self.0.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+        self.all.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
     }
 
-    /// All of them.
+    /// All of them, each once, in the order of the texts and of their places in each. What is in no text comes
+    /// last.
     pub fn into_vec(self) -> Vec<Diagnostic> {
-        self.0
+        let Problems { mut all, mut texts, .. } = self;
+        for source in all.iter().filter_map(|diagnostic| diagnostic.source.as_ref()) {
+            if !texts.contains(&source.name) {
+                texts.push(source.name.clone());
+            }
+        }
+        let text = |diagnostic: &Diagnostic| {
+            let name = diagnostic.source.as_ref().map(|source| &source.name);
+            name.and_then(|name| texts.iter().position(|text| text == name)).unwrap_or(usize::MAX)
+        };
+        all.sort_by_cached_key(|it| (text(it), it.span.map_or(0, |span| span.start)));
+        let mut kept: Vec<Diagnostic> = Vec::new();
+        for diagnostic in all {
+            let start = diagnostic.span.map(|span| span.start);
+            let here = kept.iter().rev().take_while(|other| other.span.map(|span| span.start) == start);
+            let said = here.into_iter().any(|other| {
+                (other.span, &other.message) == (diagnostic.span, &diagnostic.message)
+                    && text(other) == text(&diagnostic)
+            });
+            if !said {
+                kept.push(diagnostic);
+            }
+        }
+        kept
     }
 
     /// Reports a name that does not have the syntax which `check` asks for.

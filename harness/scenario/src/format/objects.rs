@@ -102,9 +102,10 @@ impl Reader<'_> {
                 let manifest = read_manifest(item, &self.document.source, self.context);
                 self.manifest(manifest, &mut seen, &mut changes);
             } else {
-                match yaml::from_node::<ShortForm>(item, &self.document.source) {
-                    Ok(short) => self.short_form(item, short, &mut seen, &mut changes),
-                    Err(errors) => self.problems.extend(errors.into_iter().map(explain_item)),
+                let mut read = yaml::recover::<ShortForm>(item, &self.document.source);
+                read.errors = read.errors.into_iter().map(explain_item).collect();
+                if let Some(short) = self.problems.recovered(&self.document.source, read) {
+                    self.short_form(item, short, &mut seen, &mut changes);
                 }
             }
         }
@@ -230,6 +231,7 @@ impl Reader<'_> {
                 return;
             }
         };
+        self.problems.reads(&source);
         match yaml::documents(&source, Reading::Kubectl) {
             Ok(documents) => {
                 for document in documents {

@@ -19,7 +19,7 @@ use crate::plan::{MatrixDestination, MatrixPlan};
 use netproof_api::manifest::Context;
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
-use netproof_api::yaml::{self, Node, Reading, Spanned, from_node};
+use netproof_api::yaml::{self, Node, Reading, Spanned, recover};
 use netproof_api::{Diagnostic, Source, names};
 use netproof_controlplane::ObjectRef;
 use netproof_model::Topology;
@@ -161,16 +161,11 @@ impl<'a> Loader<'a> {
             problems.push(not_a_scenario(&document));
             return None;
         }
-        let file: ScenarioFile = match from_node(&document.root, &document.source) {
-            Ok(file) => file,
-            Err(errors) => {
-                problems.extend(errors);
-                return None;
-            }
-        };
+        let before = problems.errors();
+        let file: ScenarioFile =
+            problems.recovered(&document.source, recover(&document.root, &document.source))?;
         let ScenarioFile { api_version: ApiVersion::V1Alpha1, kind: ScenarioKind::Scenario, metadata, spec } =
             file;
-        let before = problems.errors();
         check_metadata(&document, &metadata, &spec, problems)?;
         let topology = self.topology(&document, &spec, place, problems)?;
         let context =
@@ -230,6 +225,12 @@ impl<'a> Loader<'a> {
         let (name, span) = match &spec.topology {
             None => (library::DEFAULT, document.root.span),
             Some(Spanned { value: TextOr::Text(node), span }) => (node.as_str().unwrap_or_default(), *span),
+            // What it lacks may be what could not be read.
+            Some(Spanned { value: TextOr::Fields(_), span })
+                if problems.is_damaged(&document.source, *span) =>
+            {
+                return None;
+            }
             Some(Spanned { value: TextOr::Fields(inline), .. }) => {
                 return inline.resolve("inline", document, problems).map(Arc::new);
             }
@@ -252,6 +253,7 @@ fn documents(source: &Arc<Source>, problems: &mut Problems) -> Option<Vec<Node>>
             return None;
         }
     };
+    problems.reads(source);
     if documents.is_empty() {
         problems.push(yaml::empty(source));
         return None;

@@ -122,6 +122,7 @@ fn text(
     loaded: &mut Loaded,
     problems: &mut Problems,
 ) {
+    problems.reads(source);
     let documents = match documents(source, Reading::Kubectl) {
         Ok(documents) => documents,
         Err(errors) => return problems.extend(errors),

@@ -1,0 +1,205 @@
+//! A typed value and every mistake in it: what cannot be read is left out, and reading starts again.
+
+use super::error::{Error, Segment};
+use super::tree::{Key, Node, Style, Value};
+use crate::diagnostic::Diagnostic;
+use crate::source::{Source, Span};
+use crate::suggest::did_you_mean;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// After so many mistakes the rest is not looked at.
+const MAX_MISTAKES: usize = 50;
+
+/// What could be read of a node.
+#[derive(Debug)]
+pub struct Recovered<T> {
+    /// The value without what is wrong with it; `None` if nothing is left that makes one.
+    pub value: Option<T>,
+    /// What is wrong.
+    pub errors: Vec<Diagnostic>,
+    /// The mappings and lists that something was left out of. What they lack may be missed for that reason only.
+    pub damaged: Vec<Span>,
+}
+
+/// Reads a typed value from a node, and reports all that is wrong with it in one go.
+pub fn recover<T: DeserializeOwned>(node: &Node, source: &Arc<Source>) -> Recovered<T> {
+    let mut recovered = Recovered { value: None, errors: Vec::new(), damaged: Vec::new() };
+    let error = match T::deserialize(node) {
+        Ok(value) => return Recovered { value: Some(value), ..recovered },
+        Err(error) => error,
+    };
+    let mut tree = Pruned { root: node.clone(), left_out: Vec::new(), filled: Vec::new() };
+    let mut error: Error = error;
+    while recovered.errors.len() < MAX_MISTAKES {
+        let (path, missing) = error.place();
+        let lost = missing.filter(|field| tree.has_left_out(&path, field));
+        if lost.is_none() && !tree.filled.contains(&tree.original(&path)) {
+            let error = error.at(node.span).renumbered(|path| tree.original(path));
+            recovered.errors.push(error.into_diagnostic(source, ""));
+        }
+        if !lost.is_some_and(|field| tree.fill(&path, field)) {
+            let Some(damaged) = tree.leave_out(&path) else { return recovered };
+            recovered.damaged.push(damaged);
+        }
+        error = match T::deserialize(&tree.root) {
+            Ok(value) => return Recovered { value: Some(value), ..recovered },
+            Err(error) => error,
+        };
+    }
+    recovered
+}
+
+/// A tree, and the way to everything that was left out of it. Items are counted as they were first.
+struct Pruned {
+    root: Node,
+    left_out: Vec<Vec<Segment>>,
+    /// Where an empty text stands for a field that was left out and must be there.
+    filled: Vec<Vec<Segment>>,
+}
+
+impl Pruned {
+    /// The way as it was before anything was left out.
+    fn original(&self, path: &[Segment]) -> Vec<Segment> {
+        let mut way: Vec<Segment> = Vec::new();
+        for segment in path {
+            let mut segment = segment.clone();
+            if let Segment::Index(index) = &mut segment {
+                let gone = |at: usize| {
+                    let item = Segment::Index(at);
+                    self.left_out.iter().any(|it| it.split_last() == Some((&item, way.as_slice())))
+                };
+                let mut at = 0;
+                let mut left = *index;
+                while left > 0 || gone(at) {
+                    left -= usize::from(!gone(at));
+                    at += 1;
+                }
+                *index = at;
+            }
+            way.push(segment);
+        }
+        way
+    }
+
+    /// Whether a field is missed because it was left out, or because its name is misspelt.
+    fn has_left_out(&self, path: &[Segment], field: &str) -> bool {
+        let way = self.original(path);
+        self.left_out.iter().any(|left_out| match left_out.split_last() {
+            Some((Segment::Field(name), parent)) => {
+                parent == way && (name == field || did_you_mean(name, [field]).is_some())
+            }
+            _ => false,
+        })
+    }
+
+    fn find(&mut self, path: &[Segment]) -> Option<&mut Node> {
+        let mut node = &mut self.root;
+        for segment in path {
+            node = match (&mut node.value, segment) {
+                (Value::Mapping(entries), Segment::Field(name)) => {
+                    entries.iter_mut().find(|(key, _)| key.name == *name).map(|(_, value)| value)?
+                }
+                (Value::Sequence(items), Segment::Index(index)) => items.get_mut(*index)?,
+                _ => return None,
+            };
+        }
+        Some(node)
+    }
+
+    /// Puts an empty text where a field is missed, so that the rest of its mapping can be read. Once.
+    fn fill(&mut self, path: &[Segment], field: &str) -> bool {
+        let mut way = self.original(path);
+        way.push(Segment::Field(field.to_owned()));
+        if self.filled.contains(&way) {
+            return false;
+        }
+        let Some(Node { value: Value::Mapping(entries), span, .. }) = self.find(path) else { return false };
+        let empty = Node { value: Value::String(String::new()), span: *span, style: Style::Quoted };
+        entries.push((Key { name: field.to_owned(), span: *span }, empty));
+        self.filled.push(way);
+        true
+    }
+
+    /// Leaves out what the way leads to, and says what it was part of; `None` if that is nothing.
+    fn leave_out(&mut self, path: &[Segment]) -> Option<Span> {
+        let original = self.original(path);
+        let (last, way) = path.split_last()?;
+        let node = self.find(way)?;
+        match (&mut node.value, last) {
+            (Value::Mapping(entries), Segment::Field(name)) => {
+                let at = entries.iter().position(|(key, _)| key.name == *name)?;
+                entries.remove(at);
+            }
+            (Value::Sequence(items), Segment::Index(index)) if *index < items.len() => {
+                items.remove(*index);
+            }
+            _ => return None,
+        }
+        let span = node.span;
+        self.left_out.push(original);
+        Some(span)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::parse;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether it can be read is asked")]
+    struct Shelf {
+        owner: String,
+        books: Vec<Book>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only whether it can be read is asked")]
+    struct Book {
+        title: String,
+        pages: u8,
+        #[serde(default)]
+        tags: Vec<String>,
+    }
+
+    #[test]
+    fn every_mistake_is_reported_once_and_at_its_place() {
+        for (text, wrong, books) in [
+            ("{owner: a, books: [{title: b, pages: 1}]}", "", Some(1)),
+            (
+                "{owner: a, books: [{title: b, pages: x}, {title: c, pages: 1, lent: d}, {pages: 2}, {title: 7, pages: 3, tags: [e, 8, f, 9]}]}",
+                "books[0].pages books[1].lent books[2] books[3].title books[3].tags[1] books[3].tags[3]",
+                Some(2),
+            ),
+            (
+                "{owner: [], bokos: [], books: [1, {title: b, pages: 300}]}",
+                "owner bokos books[0] books[1].pages",
+                Some(0),
+            ),
+            ("{owner: a}", "", None),
+            ("[]", "", None),
+        ] {
+            let source = Source::new("in.yaml", text);
+            let found = recover::<Shelf>(&parse(&source).unwrap()[0], &source);
+            let mut errors = found.errors;
+            errors.sort_by_key(|error| error.span.map(|span| span.start));
+            let paths: Vec<&str> = errors.iter().filter_map(|error| error.path.as_deref()).collect();
+            assert_eq!(paths.join(" "), wrong, "{text}");
+            assert_eq!(
+                errors.is_empty(),
+                text.starts_with("{owner: a, books: [{title: b, pages: 1}]}"),
+                "{text}"
+            );
+            assert_eq!(
+                found.value.as_ref().map(|shelf| shelf.books.len()),
+                books,
+                "{text}: {:?}",
+                found.value
+            );
+        }
+    }
+}
