@@ -5,41 +5,42 @@
 //! family together, so that a name stands for the same pods everywhere.
 
 use super::Table;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// Where a name stands: among the rows (`true`) or the columns, of which table.
 type Role = (bool, usize);
 
-/// What a name says, by role and position of the other; it has no cell with itself.
-type Signature = HashMap<(Role, usize), (char, Option<char>)>;
+/// The row or column that a name has in each of its roles.
+type Places = BTreeMap<Role, usize>;
 
 /// Names that behave alike, in their order; at least one.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) names: Vec<String>,
-    roles: BTreeSet<Role>,
-    signature: Signature,
+    /// The places of the first name, and of the second, which has the cell that the first one lacks: that with
+    /// itself.
+    places: Vec<Places>,
 }
 
 /// The groups of what behaves alike in all of the tables.
 pub(super) fn alike(tables: &[&Table]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
+    let mut by_family: HashMap<String, Vec<usize>> = HashMap::new();
     for name in each(tables) {
-        let agrees = |group: &Group| {
-            let mut cells = name.signature.iter();
-            cells.all(|(place, said)| group.signature.get(place).is_none_or(|other| other == said))
-        };
+        let family = by_family.entry(name.family().to_owned()).or_default();
         // Of two that are alike each has the cell that the other lacks, so what a group says is what each of
         // it does.
-        let joins = |group: &&mut Group| {
-            group.family() == name.family() && group.roles == name.roles && agrees(group)
-        };
-        match groups.iter_mut().find(joins) {
+        let found =
+            family.iter().copied().find(|index| groups.get(*index).is_some_and(|it| it.takes(&name, tables)));
+        match found.and_then(|index| groups.get_mut(index)) {
             Some(group) => {
                 group.names.extend(name.names);
-                group.signature.extend(name.signature);
+                group.places.extend(name.places.into_iter().take(2usize.saturating_sub(group.places.len())));
             }
-            None => groups.push(name),
+            None => {
+                family.push(groups.len());
+                groups.push(name);
+            }
         }
     }
     groups
@@ -47,42 +48,72 @@ pub(super) fn alike(tables: &[&Table]) -> Vec<Group> {
 
 /// Each name by itself.
 pub(super) fn each(tables: &[&Table]) -> Vec<Group> {
-    // Rows first, in their order, then what is only a column.
-    let sources = tables.iter().flat_map(|table| table.sources.iter().map(ToString::to_string));
-    let destinations = tables.iter().flat_map(|table| table.destinations.iter().map(ToString::to_string));
     let mut positions: HashMap<String, usize> = HashMap::new();
     let mut groups: Vec<Group> = Vec::new();
-    for name in sources.chain(destinations) {
-        positions.entry(name).or_insert_with_key(|name| {
-            let (roles, signature) = (BTreeSet::new(), Signature::new());
-            groups.push(Group { names: vec![name.clone()], roles, signature });
+    let mut add = |name: String, role: Role, place: usize| {
+        let position = *positions.entry(name).or_insert_with_key(|name| {
+            groups.push(Group { names: vec![name.clone()], places: vec![Places::new()] });
             groups.len() - 1
         });
-    }
-    let mut add = |name: &str, role: Role, other: usize, said: Option<(char, Option<char>)>| {
-        if let Some(group) = positions.get(name).and_then(|position| groups.get_mut(*position)) {
-            group.roles.insert(role);
-            group.signature.extend(said.map(|said| ((role, other), said)));
+        if let Some(places) = groups.get_mut(position).and_then(|group| group.places.first_mut()) {
+            places.insert(role, place);
         }
     };
+    // Rows first, in their order, then what is only a column.
     for (index, table) in tables.iter().enumerate() {
-        let sources: Vec<String> = table.sources.iter().map(ToString::to_string).collect();
-        let destinations: Vec<String> = table.destinations.iter().map(ToString::to_string).collect();
-        for (row, (source, cells)) in sources.iter().zip(&table.cells).enumerate() {
-            for (column, (destination, cell)) in destinations.iter().zip(cells).enumerate() {
-                let said = (source != destination).then(|| cell.shown());
-                add(source, (true, index), column, said);
-                add(destination, (false, index), row, said);
-            }
-        }
+        let sources = table.sources.iter().enumerate();
+        sources.for_each(|(row, name)| add(name.to_string(), (true, index), row));
+    }
+    for (index, table) in tables.iter().enumerate() {
+        let destinations = table.destinations.iter().enumerate();
+        destinations.for_each(|(column, name)| add(name.to_string(), (false, index), column));
     }
     groups
+}
+
+/// What the cells of a row or column show, in the order of the others.
+fn line(
+    table: &Table,
+    (is_row, _): Role,
+    place: usize,
+) -> impl Iterator<Item = Option<(char, Option<char>)>> {
+    let others = if is_row { table.destinations.len() } else { table.sources.len() };
+    (0..others).map(move |other| {
+        let (row, column) = if is_row { (place, other) } else { (other, place) };
+        Some(table.cells.get(row)?.get(column)?.shown())
+    })
+}
+
+/// The place of the cell that a name has with itself in the line of a role.
+fn own(places: &Places, (is_row, table): Role) -> Option<usize> {
+    places.get(&(!is_row, table)).copied()
 }
 
 impl Group {
     /// Whether it is a row of the tables.
     pub(super) fn is_row(&self) -> bool {
-        self.roles.iter().any(|(is_row, _)| *is_row)
+        self.places.iter().flat_map(BTreeMap::keys).any(|(is_row, _)| *is_row)
+    }
+
+    /// Whether a name by itself says in all of its roles what the group says.
+    fn takes(&self, name: &Group, tables: &[&Table]) -> bool {
+        let ([first, more @ ..], [places]) = (&self.places[..], &name.places[..]) else { return false };
+        first.keys().eq(places.keys())
+            && places.iter().all(|(role, place)| {
+                let (Some(table), Some(known)) = (tables.get(role.1), first.get(role)) else { return false };
+                // What the first cannot say of itself the second says.
+                let of_second =
+                    more.first().and_then(|second| Some((own(first, *role)?, *second.get(role)?)));
+                let said =
+                    of_second.map(|(other, place)| (other, line(table, *role, place).nth(other).flatten()));
+                let lines = line(table, *role, *known).zip(line(table, *role, *place)).enumerate();
+                lines.filter(|(other, _)| own(places, *role) != Some(*other)).all(
+                    |(other, (known, said_here))| match own(first, *role) == Some(other) {
+                        true => said.is_none_or(|(_, said)| said == said_here),
+                        false => known == said_here,
+                    },
+                )
+            })
     }
 
     /// The kind and the namespace that its names have in common.
