@@ -11,6 +11,7 @@ use netproof_controlplane::{Change, Snapshot};
 use netproof_model::event::{Check, Event, Phase, Status};
 use netproof_model::flow::Flow;
 use std::collections::HashMap;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// The most cells that are probed.
@@ -176,7 +177,9 @@ fn fill(table: &mut Table, seen: &mut HashMap<(String, String), Observed>) {
         .collect();
     for (cells, flows) in table.cells.iter_mut().zip(flows) {
         for (cell, flow) in cells.iter_mut().zip(flows) {
-            cell.observed = seen.remove(&(flow, table.family.to_string()));
+            if let Some(observed) = seen.remove(&(flow, table.family.to_string())) {
+                Arc::make_mut(cell).observed = Some(observed);
+            }
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use super::outside::NoStandIn;
 use super::{Cell, Matrix, Sign, Why};
+use netproof_oracle::Switches;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The version of the format. It changes when a reader could misread an older or newer one.
 pub const FORMAT: &str = "netproof.matrix/v1alpha1";
@@ -253,7 +255,7 @@ impl Report {
     }
 }
 
-fn is_probed(cells: &[Vec<Cell>]) -> bool {
+fn is_probed(cells: &[Vec<Arc<Cell>>]) -> bool {
     cells.iter().flatten().any(|cell| cell.observed.is_some())
 }
 
@@ -261,6 +263,10 @@ fn table_report(table: &super::Table) -> TableReport {
     let (mut open, mut differ) = (Vec::new(), Vec::new());
     for (source, cells) in table.sources.iter().zip(&table.cells) {
         for (destination, cell) in table.destinations.iter().zip(cells) {
+            let is_plain = cell.open == Switches::default() && !cell.differs();
+            if is_plain {
+                continue;
+            }
             let (source, destination) = (source.to_string(), destination.to_string());
             let switches: Vec<String> = cell.open.iter().map(|switch| switch.name().to_owned()).collect();
             if let Some(observed) = cell.observed.as_ref().filter(|observed| !observed.differs.is_empty()) {
@@ -274,7 +280,7 @@ fn table_report(table: &super::Table) -> TableReport {
         }
     }
     let rows = |of: fn(&Cell) -> Option<String>| -> Vec<Vec<Option<String>>> {
-        table.cells.iter().map(|row| row.iter().map(of).collect()).collect()
+        table.cells.iter().map(|row| row.iter().map(|cell| of(cell)).collect()).collect()
     };
     TableReport {
         family: table.family.to_string(),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::format::{Options, manifests};
 use netproof_model::{Families, Outcome};
+use std::sync::Arc;
 
 /// A pod, `labels` as YAML.
 fn pod(name: &str, labels: &str, ports: &str) -> String {
@@ -184,6 +185,7 @@ fn what_packets_do_with_open_points_is_shown() {
     let mut matrix = asked(&shop(), &Options::default(), &question).unwrap();
     for (word, cell) in ["allow", "drop", "reject", "unreachable"].iter().zip(&mut matrix.tables[0].cells[1])
     {
+        let cell = Arc::make_mut(cell);
         cell.predicted = Sign::Open;
         cell.observed = Some(Observed { word: (*word).to_owned(), differs: Vec::new() });
     }
@@ -195,13 +197,14 @@ fn what_packets_do_with_open_points_is_shown() {
 fn differences_are_marked() {
     let mut matrix = asked(&shop(), &Options::default(), &question()).unwrap();
     for cell in matrix.tables.iter_mut().flat_map(|table| &mut table.cells).flatten() {
+        let cell = Arc::make_mut(cell);
         let word = if cell.predicted == Sign::Allow { "allow" } else { "drop" };
         cell.observed = (cell.predicted != Sign::NotAsked)
             .then(|| Observed { word: word.to_owned(), differs: Vec::new() });
     }
     let same = text(&matrix, None, false);
     assert!(same.contains("16 allowed, 5 denied, the packets did the same"), "{same}");
-    matrix.tables[0].cells[1][0].observed = Some(Observed {
+    Arc::make_mut(&mut matrix.tables[0].cells[1][0]).observed = Some(Observed {
         word: Outcome::Connected.word().to_owned(),
         differs: vec!["expected deny, observed allow".to_owned()],
     });

@@ -114,7 +114,7 @@ fn cell<'t>(
     let pairs =
         || row.names.iter().take(2).flat_map(|from| column.names.iter().take(2).map(move |to| (from, to)));
     let (from, to) = pairs().find(|(from, to)| from != to).or_else(|| pairs().next())?;
-    table.cells.get(*rows.get(from)?)?.get(*columns.get(to)?)
+    table.cells.get(*rows.get(from)?)?.get(*columns.get(to)?).map(AsRef::as_ref)
 }
 
 fn sign(cell: &Cell) -> String {
@@ -139,7 +139,7 @@ fn legend(text: &mut String, matrix: &Matrix) {
     let used: BTreeSet<Sign> = cells().map(|cell| cell.predicted).collect();
     let mut meanings: Vec<String> =
         used.iter().map(|sign| format!("`{}` {}", sign.sign(), sign.meaning())).collect();
-    if cells().any(Cell::differs) {
+    if cells().any(|cell| cell.differs()) {
         meanings.push("`!` the packets did otherwise".into());
     }
     if cells().any(|cell| cell.shown().1.is_some_and(|mark| mark != '!')) {
@@ -197,15 +197,20 @@ fn sums(text: &mut String, matrix: &Matrix) {
         cells.push(format!("{} open", counts.open));
     }
     let asked = matrix.tables.iter().flat_map(|table| &table.cells).flatten();
-    let asked: Vec<&Cell> = asked.filter(|cell| cell.predicted != Sign::NotAsked).collect();
-    if asked.iter().any(|cell| cell.observed.is_some()) {
+    let asked = asked.filter(|cell| cell.predicted != Sign::NotAsked);
+    if asked.clone().any(|cell| cell.observed.is_some()) {
         cells.push(match counts.differ {
             0 => "the packets did the same".to_owned(),
             differ => format!("{differ} otherwise by packets"),
         });
     }
-    let _ =
-        writeln!(text, "{}; {}: {}", list.join(", "), plural(asked.len(), "cell", "cells"), cells.join(", "));
+    let _ = writeln!(
+        text,
+        "{}; {}: {}",
+        list.join(", "),
+        plural(asked.count(), "cell", "cells"),
+        cells.join(", ")
+    );
     for line in left_out::lines(&matrix.left_out).into_iter().chain(outside::lines(&matrix.unanswered)) {
         let _ = writeln!(text, "{line}");
     }
