@@ -5,6 +5,7 @@
 
 pub mod core;
 pub mod diagnostic;
+pub mod ignored;
 pub mod manifest;
 pub mod meta;
 pub mod names;
@@ -24,8 +25,9 @@ pub use crate::core::{
     ServicePort,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use ignored::{Effect, Ignored};
 pub use manifest::{Context, Located, Manifest, Unreadable, read_document, read_manifest, read_manifests};
-pub use meta::{Controller, Labels, ObjectMeta};
+pub use meta::{Labels, ObjectMeta, OwnerReference};
 pub use networking::{
     Cidr, IpBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, PolicyType,
 };

@@ -22,14 +22,17 @@ pub struct ObjectMeta {
     /// Annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Whose controller made the object, as `ownerReferences` says.
+    /// Whose controller made the object: the entry of `ownerReferences` that says `controller: true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub controller: Option<Controller>,
+    pub controller: Option<OwnerReference>,
 }
 
-/// The entry of `ownerReferences` that says `controller: true`: an object of the same namespace.
+/// An entry of `ownerReferences`: an object of the same namespace, or of none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Controller {
+pub struct OwnerReference {
+    /// Its API group; empty for the core group.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
     /// Its kind, as manifests write it.
     pub kind: String,
     /// Its name.

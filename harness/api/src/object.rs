@@ -29,7 +29,7 @@ pub const POLICY_KINDS: [&str; 1] = ["networkpolicy"];
 
 impl Object {
     /// The kind in lower case, as references and messages write it: `pod`, `networkpolicy`, ...
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &str {
         match self {
             Object::Namespace(_) => "namespace",
             Object::Node(_) => "node",

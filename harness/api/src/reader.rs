@@ -15,17 +15,31 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-/// After so many diagnostics further ones are not kept.
-const MAX_DIAGNOSTICS: usize = 100;
+/// After so many errors of a document further ones are not kept.
+const MAX_ERRORS: usize = 100;
+/// After so many warnings further ones are not kept. An export has one document, and many alike objects.
+const MAX_WARNINGS: usize = 100_000;
 
 /// Up to here every whole number is exact as a float.
 const MAX_WHOLE: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+
+/// What is only warned of, though it is an error elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tolerance {
+    /// Nothing.
+    Nothing,
+    /// Fields that are not known: the API server of a newer Kubernetes has checked the object already.
+    UnknownFields,
+    /// Everything: the kind is somebody else's, and what it allows is not known here.
+    Everything,
+}
 
 /// Where the diagnostics of one document are collected.
 pub(crate) struct Report<'a> {
     source: &'a Arc<Source>,
     /// What a scalar without quotes means.
     reading: Reading,
+    tolerance: Cell<Tolerance>,
     diagnostics: RefCell<Vec<Diagnostic>>,
     /// How many errors were reported, kept or not.
     errors: Cell<usize>,
@@ -33,7 +47,16 @@ pub(crate) struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub(crate) fn new(source: &'a Arc<Source>, reading: Reading) -> Report<'a> {
-        Report { source, reading, diagnostics: RefCell::default(), errors: Cell::new(0) }
+        let tolerance = Cell::new(Tolerance::Nothing);
+        Report { source, reading, tolerance, diagnostics: RefCell::default(), errors: Cell::new(0) }
+    }
+
+    /// Reads something with this tolerance, and goes on with the one before.
+    pub(crate) fn tolerating<T>(&self, tolerance: Tolerance, read: impl FnOnce() -> T) -> T {
+        let before = self.tolerance.replace(tolerance);
+        let result = read();
+        self.tolerance.set(before);
+        result
     }
 
     pub(crate) fn source(&self) -> &'a Arc<Source> {
@@ -52,10 +75,21 @@ impl<'a> Report<'a> {
         diagnostics
     }
 
-    fn push(&self, diagnostic: Diagnostic) {
-        self.errors.set(self.errors.get() + usize::from(diagnostic.severity == Severity::Error));
+    fn push(&self, mut diagnostic: Diagnostic) {
+        if self.tolerance.get() == Tolerance::Everything {
+            diagnostic.severity = Severity::Warning;
+        }
         let mut diagnostics = self.diagnostics.borrow_mut();
-        if diagnostics.len() < MAX_DIAGNOSTICS {
+        // An error is kept however many warnings there are: without it the object would be accepted.
+        let errors = self.errors.get();
+        let kept = match diagnostic.severity {
+            Severity::Error => {
+                self.errors.set(errors + 1);
+                errors < MAX_ERRORS
+            }
+            Severity::Warning => diagnostics.len() - errors.min(MAX_ERRORS) < MAX_WARNINGS,
+        };
+        if kept {
             diagnostics.push(diagnostic);
         }
     }
@@ -104,12 +138,24 @@ impl<'a> Field<'a> {
         let fields = self.mapping()?;
         for (key, _) in self.node.entries() {
             if !known.contains(&key.name.as_str()) {
-                let diagnostic = Diagnostic::error(format!("unknown field {}", quote(&key.name)));
-                let help = suggestion(&key.name, known);
-                self.push(diagnostic.help(help), key.span, &path::field(&self.path, &key.name));
+                let diagnostic = self.unknown_field(&key.name, known);
+                self.push(diagnostic, key.span, &path::field(&self.path, &key.name));
             }
         }
         Some(fields)
+    }
+
+    fn unknown_field(&self, name: &str, known: &[&str]) -> Diagnostic {
+        let message = format!("unknown field {}", quote(name));
+        match self.report.tolerance.get() {
+            Tolerance::UnknownFields => Diagnostic::warning(message).help(format!(
+                "the object comes from a cluster that knows {}: netproof ignores it",
+                quote(name)
+            )),
+            Tolerance::Nothing | Tolerance::Everything => {
+                Diagnostic::error(message).help(suggestion(name, known))
+            }
+        }
     }
 
     /// The fields of a mapping whose names are checked elsewhere.

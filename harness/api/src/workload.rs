@@ -3,9 +3,10 @@
 use crate::core::Pod;
 use crate::meta::{Labels, ObjectMeta};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A workload: apps/v1 Deployment, ReplicaSet, StatefulSet and DaemonSet, batch/v1 Job, v1
-/// ReplicationController.
+/// ReplicationController, and every object of another group that has a pod template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
     /// Name, namespace, labels of the workload itself; its pods have those of the template.
@@ -28,7 +29,7 @@ pub enum WorkloadPods {
 }
 
 /// A kind of workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum WorkloadKind {
     /// apps/v1 Deployment.
     Deployment,
@@ -42,10 +43,12 @@ pub enum WorkloadKind {
     Job,
     /// v1 ReplicationController.
     ReplicationController,
+    /// A kind of another group: `rollout.argoproj.io`, as kubectl writes it.
+    Foreign(Arc<str>),
 }
 
 impl WorkloadKind {
-    /// All of them.
+    /// Those of Kubernetes itself.
     pub const ALL: [WorkloadKind; 6] = [
         WorkloadKind::Deployment,
         WorkloadKind::ReplicaSet,
@@ -55,8 +58,22 @@ impl WorkloadKind {
         WorkloadKind::ReplicationController,
     ];
 
+    /// The kind of a group, as references and messages write it, whether it is a workload or not.
+    pub fn word_of(group: &str, kind: &str) -> String {
+        let kind = kind.to_lowercase();
+        match group {
+            "" | "apps" | "batch" => kind,
+            group => format!("{kind}.{group}"),
+        }
+    }
+
+    /// A kind of another group.
+    pub fn foreign(group: &str, kind: &str) -> WorkloadKind {
+        WorkloadKind::Foreign(WorkloadKind::word_of(group, kind).into())
+    }
+
     /// The kind in lower case, as references and messages write it.
-    pub fn word(self) -> &'static str {
+    pub fn word(&self) -> &str {
         match self {
             WorkloadKind::Deployment => "deployment",
             WorkloadKind::ReplicaSet => "replicaset",
@@ -64,12 +81,24 @@ impl WorkloadKind {
             WorkloadKind::DaemonSet => "daemonset",
             WorkloadKind::Job => "job",
             WorkloadKind::ReplicationController => "replicationcontroller",
+            WorkloadKind::Foreign(word) => word,
         }
     }
 
-    /// The kind of a word.
+    /// The kind of a word. Only kinds of other groups have a dot.
     pub fn named(word: &str) -> Option<WorkloadKind> {
-        WorkloadKind::ALL.into_iter().find(|kind| kind.word() == word)
+        let own = WorkloadKind::ALL.into_iter().find(|kind| kind.word() == word);
+        own.or_else(|| word.contains('.').then(|| WorkloadKind::Foreign(word.into())))
+    }
+
+    /// Whether each of its pods has a label with its number and one with its name.
+    pub fn numbers_its_pods(&self) -> bool {
+        match self {
+            WorkloadKind::StatefulSet => true,
+            // OpenKruise's StatefulSet does as that of Kubernetes.
+            WorkloadKind::Foreign(word) => word.starts_with("statefulset."),
+            _ => false,
+        }
     }
 }
 

@@ -57,7 +57,7 @@ pub enum Command {
     Run(RunArguments),
     /// List what would run, by the names that reports use.
     List(ListArguments),
-    /// Check files without building anything.
+    /// Check scenarios, or manifests, without building anything.
     Validate(ValidateArguments),
     /// Say why flows are allowed or denied, from what the API says, without building anything.
     Explain(ExplainArguments),
@@ -72,8 +72,8 @@ pub enum Command {
 /// Which scenarios, and in which variants.
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// Scenario files, or folders to search for them; `explain` and `matrix` take manifests as well, and `-`
-    /// for those on standard input.
+    /// Scenario files, or folders to search for them; `explain`, `matrix` and `validate` take manifests as well,
+    /// and `-` for those on standard input.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -183,6 +183,12 @@ pub struct ValidateArguments {
     /// Treat warnings as errors.
     #[arg(help_heading = "Checking", long)]
     pub strict: bool,
+    /// The namespace of manifests that name none.
+    #[arg(help_heading = "Checking", long, short, value_name = "NAME", default_value = "default", value_parser = namespace)]
+    pub namespace: String,
+    /// Show every warning about manifests, also where many are alike, and name all objects that are left out.
+    #[arg(help_heading = "Checking", long, short)]
+    pub verbose: bool,
 }
 
 /// `netproof explain`.
@@ -206,6 +212,9 @@ pub struct ExplainArguments {
     /// kube-router, antrea or aws [default: what the scenario says, else netproof].
     #[arg(help_heading = "Explaining", long, value_name = "PROFILE", value_parser = profile)]
     pub profile: Option<Profile>,
+    /// Show every warning about manifests, also where many are alike, and name all objects that are left out.
+    #[arg(help_heading = "Explaining", long, short)]
+    pub verbose: bool,
 }
 
 /// `netproof matrix`.
@@ -250,6 +259,9 @@ pub struct MatrixArguments {
     /// Write JSON.
     #[arg(help_heading = "Showing", long)]
     pub json: bool,
+    /// Show every warning about manifests, also where many are alike, and name all objects that are left out.
+    #[arg(help_heading = "Showing", long, short)]
+    pub verbose: bool,
 }
 
 /// When to use colour.

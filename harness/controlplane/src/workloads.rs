@@ -47,7 +47,7 @@ impl Draft {
     pub(crate) fn apply_workload(&mut self, workload: &Workload) -> Result<(), ChangeError> {
         let mut workload = workload.clone();
         let name = self.name_in_namespace(workload.kind.word(), &mut workload.metadata)?;
-        let reference: WorkloadRef = (workload.kind, name.clone());
+        let reference: WorkloadRef = (workload.kind.clone(), name.clone());
         let nodes = self.nodes_for(&workload);
         let names = workload.pod_names(nodes.iter().map(String::as_str)).into_iter();
         let wanted: Vec<NamespacedName> =
@@ -154,7 +154,7 @@ impl Draft {
         pod.metadata.name.clone_from(&name.name);
         let labels = &mut pod.metadata.labels;
         match workload.kind {
-            WorkloadKind::StatefulSet => {
+            _ if workload.kind.numbers_its_pods() => {
                 let ordinal = name.name.rsplit('-').next().unwrap_or_default();
                 labels.insert("apps.kubernetes.io/pod-index".to_owned(), ordinal.to_owned());
                 labels.insert("statefulset.kubernetes.io/pod-name".to_owned(), name.name.clone());

@@ -110,7 +110,7 @@ fn change() -> impl Strategy<Value = Change> {
         4 => service_change(),
         2 => (one_of(&["a", "shop/a"]), 0..3u32, one_of(&["web", "db"])).prop_map(|(name, count, app)| {
             let kinds = [WorkloadKind::Deployment, WorkloadKind::DaemonSet, WorkloadKind::StatefulSet];
-            let mut workload = workload(kinds[count as usize], name, count + 1);
+            let mut workload = workload(kinds[count as usize].clone(), name, count + 1);
             workload.template.metadata.labels = labels(&[("app", app)]);
             workload.change()
         }),

@@ -29,9 +29,13 @@ fn every_kind_makes_its_pods_on_the_nodes_in_turn() {
             "x-0@node1=10.244.1.3 x-1@node2=10.244.2.2 x-2@node1=10.244.1.4",
         ),
         (WorkloadKind::DaemonSet, "x-node1@node1=10.244.1.3 x-node2@node2=10.244.2.2"),
+        (
+            WorkloadKind::foreign("argoproj.io", "Rollout"),
+            "x-0@node1=10.244.1.3 x-1@node2=10.244.2.2 x-2@node1=10.244.1.4",
+        ),
     ] {
         let mut cluster = cluster(Families::Ipv4);
-        let snapshot = apply(&mut cluster, [workload(kind, "x", 3).change()]);
+        let snapshot = apply(&mut cluster, [workload(kind.clone(), "x", 3).change()]);
         assert_eq!(pods(&snapshot, "default"), expected, "{kind:?}");
         let snapshot = apply(&mut cluster, [delete(&format!("{}/x", kind.word()))]);
         assert_eq!(pods(&snapshot, "default"), "", "{kind:?}");

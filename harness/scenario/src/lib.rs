@@ -7,6 +7,7 @@ mod claim;
 pub mod explain;
 pub mod format;
 pub mod fuzz;
+pub mod ignored;
 pub mod matrix;
 pub mod plan;
 pub mod prediction;

@@ -26,7 +26,7 @@ pub(super) fn ignored(
     let value = Value::Mapping(vec![field("apiVersion", &api_version), field("kind", &kind)]);
     let node = Node { value, span: document.span, style: Style::Block };
     let manifest = read_manifest(&node, source, context);
-    if manifest.passed_over.is_empty() || manifest.problems.iter().any(|it| it.severity == Severity::Error) {
+    if manifest.ignored.is_empty() || manifest.problems.iter().any(|it| it.severity == Severity::Error) {
         return None;
     }
     let mut warning = Diagnostic { severity: Severity::Warning, ..error.clone() };

@@ -1,13 +1,15 @@
 //! One document: finds the kind's reader by `apiVersion` and `kind`, unpacks lists, and gathers objects.
 
-use super::kinds::{GROUPS, POLICY_GROUPS, Treatment};
+use super::foreign::{self, Foreign};
+use super::kinds::{GROUPS, Treatment};
 use super::{
     Context, Located, Manifest, Unreadable, cluster, endpoint_slice, network_policy, pod, service, workload,
 };
+use crate::ignored::{Effect, Ignored};
 use crate::object::Object;
-use crate::reader::{Field, Fields};
+use crate::reader::{Field, Fields, Tolerance};
 use crate::suggest::{did_you_mean, suggestion};
-use crate::yaml::{Node, quote};
+use crate::yaml::{Node, Value, quote};
 use std::sync::Arc;
 
 /// Reads a document, or an item of a list, into the manifest.
@@ -37,25 +39,47 @@ fn read_by_kind(document: &Field<'_>, context: &Context, manifest: &mut Manifest
 }
 
 fn read_as(fields: &Fields<'_>, api_version: &str, kind: &str, context: &Context, manifest: &mut Manifest) {
-    let document = fields.field();
-    let errors = document.report().errors();
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    if let Some(item_kind) = list_of(group, kind) {
-        return read_list(document, api_version, item_kind, context, manifest);
+    if let Some(item_kind) = list_of(group, kind, fields.field().node) {
+        return read_list(fields.field(), api_version, item_kind, context, manifest);
     }
-    let Some(treatment) = treatment(fields, group, version, kind) else { return };
+    let tolerance = match is_exported(fields.field().node) {
+        true => Tolerance::UnknownFields,
+        false => Tolerance::Nothing,
+    };
+    fields.field().report().tolerating(tolerance, || {
+        read_object(fields, (group, version, kind), context, manifest);
+    });
+}
+
+/// Group, version and kind.
+type Type<'a> = (&'a str, &'a str, &'a str);
+
+fn read_object(fields: &Fields<'_>, of: Type<'_>, context: &Context, manifest: &mut Manifest) {
+    let (document, (group, _, kind)) = (fields.field(), of);
+    let errors = document.report().errors();
+    let Some(treatment) = treatment(fields, of) else { return };
     let object = match treatment {
-        Treatment::PassOver => {
-            manifest.passed_over.push(kind.to_owned());
-            return;
-        }
+        Treatment::Ignore(effect) => return manifest.ignored.push(ignored(document, of, effect)),
         Treatment::Refuse if is_made(document) => {
-            manifest.passed_over.push(kind.to_owned());
-            return;
+            return manifest.ignored.push(ignored(document, of, Effect::None));
         }
         Treatment::Refuse => {
             let help = "write a Service with a selector, or an EndpointSlice";
             return document.error(format!("{kind} is not supported"), help);
+        }
+        Treatment::ForeignWorkload(template) => {
+            let read = || workload::foreign(document, group, kind, template, context);
+            match document.report().tolerating(Tolerance::Everything, read) {
+                Some(workload) => Some(Object::Workload(workload)),
+                None => return manifest.ignored.push(ignored(document, of, Effect::Pods)),
+            }
+        }
+        Treatment::PodsLike(owner) => {
+            let count = || workload::replicas(document);
+            let count = document.report().tolerating(Tolerance::Everything, count);
+            let ignored = ignored(document, of, Effect::Pods);
+            return manifest.ignored.push(Ignored { template_of: Some((owner, count)), ..ignored });
         }
         Treatment::Workload(kind) => workload::workload(document, kind, context).map(Object::Workload),
         Treatment::Namespace => cluster::namespace(document, context).map(Object::Namespace),
@@ -77,6 +101,35 @@ fn read_as(fields: &Fields<'_>, api_version: &str, kind: &str, context: &Context
     }
 }
 
+/// What is readable of an object that is not kept. Nothing of it is checked: it never stops the others.
+fn ignored(document: &Field<'_>, (group, _, kind): Type<'_>, effect: Effect) -> Ignored {
+    let metadata = document.node.get("metadata");
+    let text = |key: &str| {
+        let text = metadata.and_then(|it| it.get(key)).and_then(Node::as_str);
+        text.filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let owners = metadata.and_then(|it| it.get("ownerReferences")).map(Node::items).unwrap_or_default();
+    Ignored {
+        group: group.to_owned(),
+        kind: kind.to_owned(),
+        namespace: text("namespace"),
+        name: text("name").or_else(|| text("generateName")).unwrap_or_default(),
+        effect,
+        owners: owners.iter().filter_map(foreign::reference_of).collect(),
+        template_of: None,
+        exported: is_exported(document.node),
+        source: Arc::clone(document.report().source()),
+        span: document.node.get("kind").unwrap_or(document.node).span,
+    }
+}
+
+/// Whether a cluster wrote the object: the API server has checked it, perhaps a newer one than is known here.
+fn is_exported(document: &Node) -> bool {
+    let has = |key| document.get("metadata").and_then(|it| it.get(key)).is_some_and(|it| !it.is_null());
+    let has_status = document.get("status").is_some_and(|status| !status.entries().is_empty());
+    has("uid") || has("resourceVersion") || has_status
+}
+
 /// Whether Endpoints are what a cluster makes of its services and pods: their EndpointSlices stand for them.
 /// (`pkg/controller/endpoint`; those of the API server say that nobody is to make slices of them.)
 fn is_made(document: &Field<'_>) -> bool {
@@ -89,34 +142,29 @@ fn is_made(document: &Field<'_>) -> bool {
     MARKS.iter().any(|(list, mark)| metadata.and_then(|it| it.get(list)?.get(mark)).is_some())
 }
 
-/// What is done with a kind; reported and `None` if it is unknown where every kind is known.
-fn treatment(fields: &Fields<'_>, group: &str, version: &str, kind: &str) -> Option<Treatment> {
+/// What is done with an object; reported and `None` if its kind is wrong.
+fn treatment(fields: &Fields<'_>, (group, version, kind): Type<'_>) -> Option<Treatment> {
+    let document = fields.field();
     let known = GROUPS.iter().find(|known| known.name == group);
     let found = known.and_then(|known| known.kinds.iter().find(|(name, _)| *name == kind));
     // An item of a typed list has neither field; its place is the item's then.
-    let place = |name| fields.get(name).unwrap_or_else(|| fields.field().clone());
+    let place = |name| fields.get(name).unwrap_or_else(|| document.clone());
     let (api_version, kind_field) = (place("apiVersion"), place("kind"));
     if let (Some(known), Some((_, treatment))) = (known, found) {
-        if version != known.version && *treatment != Treatment::PassOver {
+        if version != known.version && !matches!(treatment, Treatment::Ignore(_)) {
             let right = api_version_of(known.name, known.version);
             api_version
                 .error(format!("{kind} of version {version} is not supported"), format!("write {right}"));
             return None;
         }
-        return Some(*treatment);
-    }
-    if POLICY_GROUPS.contains(&group) {
-        let message = format!("{kind} of {group} is not supported yet");
-        kind_field.error(
-            message,
-            "without this policy the verdicts would be wrong: test it elsewhere, or leave it out knowingly",
-        );
-        return None;
+        return Some(treatment.clone());
     }
     // A kind in the wrong group: `apiVersion: v1` for a NetworkPolicy, or a group of long ago.
-    let elsewhere = GROUPS.iter().find(|other| other.kinds.iter().any(|(name, _)| *name == kind));
-    if let Some(other) = elsewhere
-        && (known.is_some() || group == "extensions")
+    let elsewhere = GROUPS
+        .iter()
+        .find_map(|other| other.kinds.iter().find(|(name, _)| *name == kind).map(|(_, it)| (other, it)));
+    if let Some((other, treatment)) = elsewhere
+        && (known.is_some() || (group == "extensions" && !matches!(treatment, Treatment::Ignore(_))))
     {
         let right = api_version_of(other.name, other.version);
         api_version.error(
@@ -125,9 +173,10 @@ fn treatment(fields: &Fields<'_>, group: &str, version: &str, kind: &str) -> Opt
         );
         return None;
     }
-    let Some(known) = known else {
-        return stranger(&api_version, group, kind).then_some(Treatment::PassOver);
-    };
+    let Some(known) = known else { return stranger(&api_version, group, kind, document.node) };
+    if is_exported(document.node) {
+        return Some(Treatment::Ignore(Effect::Unknown));
+    }
     let names: Vec<&str> = known.kinds.iter().map(|(name, _)| *name).collect();
     kind_field.error(
         format!("there is no kind {} in {}", quote(kind), api_version_of(group, version)),
@@ -136,34 +185,49 @@ fn treatment(fields: &Fields<'_>, group: &str, version: &str, kind: &str) -> Opt
     None
 }
 
-/// Whether a kind of a group that nobody here knows can be passed over: not if the group is a misspelt
-/// one, and with a warning if the kind sounds like a policy.
-fn stranger(api_version: &Field<'_>, group: &str, kind: &str) -> bool {
-    let policy = kind.ends_with("NetworkPolicy");
-    let matters = GROUPS
-        .iter()
-        .flat_map(|known| known.kinds)
-        .any(|(name, treatment)| *name == kind && *treatment != Treatment::PassOver);
-    let known = GROUPS.iter().map(|known| known.name).chain(POLICY_GROUPS.iter().copied());
-    if (policy || matters)
-        && let Some(near) = did_you_mean(group, known.filter(|name| name.contains('.')))
-    {
-        api_version.error(format!("unknown API group {}", quote(group)), format!("did you mean `{near}`?"));
-        return false;
+/// What is done with an object of another group than Kubernetes' own. Where it could be a policy or a kind that
+/// is kept, a misspelt group is an error.
+fn stranger(api_version: &Field<'_>, group: &str, kind: &str, document: &Node) -> Option<Treatment> {
+    let treatment = match foreign::treatment(group, kind, document) {
+        Foreign::Makes(template) => Treatment::ForeignWorkload(template),
+        Foreign::MakesLike(owner) => Treatment::PodsLike(owner),
+        Foreign::Ignored(effect) => Treatment::Ignore(effect),
+    };
+    let known = foreign::groups().any(|known| known == group) || is_exported(document);
+    let kept = || {
+        GROUPS
+            .iter()
+            .flat_map(|known| known.kinds)
+            .any(|(name, treatment)| *name == kind && !matches!(treatment, Treatment::Ignore(_)))
+    };
+    let near = did_you_mean(group, groups_of_policies_and_objects());
+    // The groups of Kubernetes itself are known, and those of everybody else have a dot.
+    let misspelt = !group.contains('.') || (near.is_some() && (kind.ends_with("NetworkPolicy") || kept()));
+    if !known && misspelt {
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "a group has a dot, but for `apps`, `autoscaling`, `batch` and `policy`".to_owned(),
+        };
+        api_version.error(format!("unknown API group {}", quote(group)), help);
+        return None;
     }
-    if policy {
-        let help = "what is tested must not depend on it";
-        api_version.warn(format!("{kind} of {group} is not known here and has no effect"), help);
-    }
-    true
+    Some(treatment)
+}
+
+/// The groups that a misspelt one may mean.
+fn groups_of_policies_and_objects() -> impl Iterator<Item = &'static str> {
+    let own = GROUPS.iter().map(|known| known.name).filter(|name| !name.is_empty());
+    own.chain(foreign::groups().filter(|group| foreign::has_policies(group)))
 }
 
 /// Whether a kind is a list, and of what: `List` of anything, `PodList` of pods.
-fn list_of<'k>(group: &str, kind: &'k str) -> Option<&'k str> {
+fn list_of<'k>(group: &str, kind: &'k str, document: &Node) -> Option<&'k str> {
     let item = kind.strip_suffix("List")?;
-    let known =
-        GROUPS.iter().any(|known| known.name == group && known.kinds.iter().any(|(name, _)| *name == item));
-    (known || POLICY_GROUPS.contains(&group) || (group.is_empty() && item.is_empty())).then_some(item)
+    let is_list = match GROUPS.iter().find(|known| known.name == group) {
+        Some(known) => item.is_empty() || known.kinds.iter().any(|(name, _)| *name == item),
+        None => document.get("items").is_some_and(|items| matches!(items.value, Value::Sequence(_))),
+    };
+    is_list.then_some(item)
 }
 
 fn api_version_of(group: &str, version: &str) -> String {

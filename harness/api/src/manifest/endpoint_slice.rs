@@ -53,7 +53,7 @@ fn endpoint(field: &Field<'_>, address_type: AddressType) -> Option<Endpoint> {
     let serving = condition("serving").unwrap_or(ready);
     let terminating = condition("terminating").unwrap_or(false);
     let node_name = fields
-        .text("nodeName")
+        .get("nodeName")
         .and_then(|field| field.checked("name", names::check_dns_subdomain))
         .map(str::to_owned);
     let hostname = fields
@@ -119,7 +119,7 @@ fn port(field: &Field<'_>) -> Option<EndpointPort> {
         .text("name")
         .and_then(|field| field.checked("port name", names::check_dns_label))
         .map(str::to_owned);
-    let protocol = scalars::protocol(&fields);
+    let protocol = scalars::optional_protocol(&fields);
     if fields.get("port").is_none() {
         field.error("endpoint ports without a number are not supported", "write `port`");
     }

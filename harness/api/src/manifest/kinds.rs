@@ -1,10 +1,12 @@
-//! Which kinds there are: those that are kept, those that make pods, and those that have nothing to do
-//! with the network.
+//! Which kinds of Kubernetes' own groups there are: those that are kept, those that make pods, and those that
+//! are ignored. Other groups are in `foreign`.
 
+use crate::ignored::Effect;
+use crate::meta::OwnerReference;
 use crate::workload::WorkloadKind;
 
 /// What is done with an object of a kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Treatment {
     /// Kept as an object of its own.
     Namespace,
@@ -15,8 +17,12 @@ pub(super) enum Treatment {
     NetworkPolicy,
     /// Becomes its pods.
     Workload(WorkloadKind),
-    /// Has nothing to do with the network.
-    PassOver,
+    /// Of another group: becomes the pods of the template in this field of its `spec`.
+    ForeignWorkload(&'static str),
+    /// Of another group: has pods like those of this workload.
+    PodsLike(OwnerReference),
+    /// Not kept, with what that means.
+    Ignore(Effect),
     /// Changes what packets do in a way that is not supported.
     Refuse,
 }
@@ -30,7 +36,10 @@ pub(super) struct Group {
     pub(super) kinds: &'static [(&'static str, Treatment)],
 }
 
-use Treatment::{PassOver, Refuse};
+use Treatment::Refuse;
+
+/// Ignored without an effect on the answers.
+const IGNORE: Treatment = Treatment::Ignore(Effect::None);
 
 pub(super) const GROUPS: &[Group] = &[
     Group {
@@ -44,17 +53,17 @@ pub(super) const GROUPS: &[Group] = &[
             ("ReplicationController", Treatment::Workload(WorkloadKind::ReplicationController)),
             // Unless a cluster made them.
             ("Endpoints", Refuse),
-            ("Binding", PassOver),
-            ("ComponentStatus", PassOver),
-            ("ConfigMap", PassOver),
-            ("Event", PassOver),
-            ("LimitRange", PassOver),
-            ("PersistentVolume", PassOver),
-            ("PersistentVolumeClaim", PassOver),
-            ("PodTemplate", PassOver),
-            ("ResourceQuota", PassOver),
-            ("Secret", PassOver),
-            ("ServiceAccount", PassOver),
+            ("Binding", IGNORE),
+            ("ComponentStatus", IGNORE),
+            ("ConfigMap", IGNORE),
+            ("Event", IGNORE),
+            ("LimitRange", IGNORE),
+            ("PersistentVolume", IGNORE),
+            ("PersistentVolumeClaim", IGNORE),
+            ("PodTemplate", IGNORE),
+            ("ResourceQuota", IGNORE),
+            ("Secret", IGNORE),
+            ("ServiceAccount", IGNORE),
         ],
     },
     Group {
@@ -65,13 +74,16 @@ pub(super) const GROUPS: &[Group] = &[
             ("ReplicaSet", Treatment::Workload(WorkloadKind::ReplicaSet)),
             ("StatefulSet", Treatment::Workload(WorkloadKind::StatefulSet)),
             ("DaemonSet", Treatment::Workload(WorkloadKind::DaemonSet)),
-            ("ControllerRevision", PassOver),
+            ("ControllerRevision", IGNORE),
         ],
     },
     Group {
         name: "batch",
         version: "v1",
-        kinds: &[("Job", Treatment::Workload(WorkloadKind::Job)), ("CronJob", PassOver)],
+        kinds: &[
+            ("Job", Treatment::Workload(WorkloadKind::Job)),
+            ("CronJob", Treatment::Ignore(Effect::PodsLater)),
+        ],
     },
     Group { name: "discovery.k8s.io", version: "v1", kinds: &[("EndpointSlice", Treatment::EndpointSlice)] },
     Group {
@@ -79,14 +91,10 @@ pub(super) const GROUPS: &[Group] = &[
         version: "v1",
         kinds: &[
             ("NetworkPolicy", Treatment::NetworkPolicy),
-            ("Ingress", PassOver),
-            ("IngressClass", PassOver),
-            ("IPAddress", PassOver),
-            ("ServiceCIDR", PassOver),
+            ("Ingress", Treatment::Ignore(Effect::Routes)),
+            ("IngressClass", IGNORE),
+            ("IPAddress", IGNORE),
+            ("ServiceCIDR", IGNORE),
         ],
     },
 ];
-
-/// Groups whose kinds are policies: leaving one out would make every verdict wrong.
-pub(super) const POLICY_GROUPS: &[&str] =
-    &["policy.networking.k8s.io", "projectcalico.org", "crd.projectcalico.org", "cilium.io"];

@@ -1,7 +1,7 @@
 //! `metadata`: names by the rule of their kind, namespaces by scope, labels and annotations by syntax.
 
 use super::{Context, tables};
-use crate::meta::{Controller, Labels, ObjectMeta};
+use crate::meta::{Labels, ObjectMeta, OwnerReference};
 use crate::names;
 use crate::reader::{Field, Fields};
 
@@ -51,13 +51,15 @@ pub(super) fn object_meta(object: &Fields<'_>, rules: MetadataRules, context: &C
 }
 
 /// Whose controller made the object: at most one owner is it.
-fn controller(metadata: &Fields<'_>) -> Option<Controller> {
+fn controller(metadata: &Fields<'_>) -> Option<OwnerReference> {
     let owners = metadata.items("ownerReferences").into_iter();
     let mut owners = owners.filter_map(|owner| owner.mapping());
     let owner =
         owners.find(|owner| owner.get("controller").and_then(|field| field.boolean()).unwrap_or_default())?;
     let text = |name| owner.require(name).and_then(|field| field.string()).map(str::to_owned);
-    Some(Controller { kind: text("kind")?, name: text("name")? })
+    let version = owner.get("apiVersion").and_then(|field| field.string());
+    let (group, _) = version.and_then(|version| version.split_once('/')).unwrap_or_default();
+    Some(OwnerReference { group: group.to_owned(), kind: text("kind")?, name: text("name")? })
 }
 
 /// The labels of an object or of a pod template.

@@ -7,6 +7,7 @@ mod broken;
 mod cluster;
 mod document;
 mod endpoint_slice;
+mod foreign;
 mod kinds;
 mod metadata;
 mod network_policy;
@@ -26,6 +27,7 @@ pub use cluster::NAMESPACE_NAME_LABEL;
 pub use scheduling::UNSCHEDULABLE;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::ignored::Ignored;
 use crate::object::Object;
 use crate::reader::{Field, Report};
 use crate::source::{Source, Span};
@@ -53,8 +55,8 @@ pub struct Manifest {
     pub objects: Vec<Located>,
     /// What is meant to be an object and has an error.
     pub unreadable: Vec<Unreadable>,
-    /// The kinds of the objects that have nothing to do with the network, one for each object.
-    pub passed_over: Vec<String>,
+    /// The objects that are not kept.
+    pub ignored: Vec<Ignored>,
     /// What is wrong, errors and warnings, in the order of their places.
     pub problems: Vec<Diagnostic>,
 }
@@ -73,7 +75,7 @@ impl Manifest {
     pub fn extend(&mut self, other: Manifest) {
         self.objects.extend(other.objects);
         self.unreadable.extend(other.unreadable);
-        self.passed_over.extend(other.passed_over);
+        self.ignored.extend(other.ignored);
         self.problems.extend(other.problems);
     }
 }
@@ -131,7 +133,7 @@ pub fn read_document(document: &Document, source: &Arc<Source>, context: &Contex
         Some(root) => read(root, source, Reading::Kubectl, context),
         None => Manifest { unreadable: vec![broken::unreadable(document, source)], ..Manifest::default() },
     };
-    if first.is_some() || manifest.passed_over.is_empty() || !manifest.objects.is_empty() {
+    if first.is_some() || manifest.ignored.is_empty() || !manifest.objects.is_empty() {
         manifest.problems.extend(document.problems.iter().cloned());
         manifest.problems.sort_by_key(|problem| problem.span.map(|span| span.start));
     }

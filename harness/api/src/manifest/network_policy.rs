@@ -117,7 +117,7 @@ fn ip_block(field: &Field<'_>) -> Option<IpBlock> {
 
 fn port(field: &Field<'_>) -> Option<NetworkPolicyPort> {
     let fields = field.fields(&["protocol", "port", "endPort"])?;
-    let protocol = scalars::protocol(&fields);
+    let protocol = scalars::optional_protocol(&fields);
     let written = fields.get("port");
     let port = written.as_ref().and_then(scalars::port);
     let end_port = fields.get("endPort");

@@ -22,7 +22,7 @@ const PHASES: &[(&str, PodPhase)] = &[
 pub(super) fn pod(document: &Field<'_>, context: &Context) -> Option<Pod> {
     let object = document.fields(tables::OBJECT)?;
     let metadata = object_meta(&object, MetadataRules::NAMESPACED, context);
-    let mut pod = pod_spec(metadata, &object);
+    let mut pod = pod_spec(metadata, &object, &PodRules::KUBERNETES);
     let deletion = object.get("metadata").filter(|field| !field.node.entries().is_empty());
     let deletion =
         deletion.and_then(|field| field.mapping()).and_then(|fields| fields.text("deletionTimestamp"));
@@ -39,10 +39,23 @@ pub(super) fn pod(document: &Field<'_>, context: &Context) -> Option<Pod> {
     Some(pod)
 }
 
+/// What a pod's `spec` must be like.
+pub(super) struct PodRules<'a> {
+    /// All fields that it may have.
+    pub(super) known: &'a [&'a str],
+    /// Whether its containers must have names.
+    pub(super) named_containers: bool,
+}
+
+impl PodRules<'static> {
+    /// That of a pod, and in the templates of Kubernetes' own kinds.
+    pub(super) const KUBERNETES: Self = PodRules { known: tables::POD_SPEC, named_containers: true };
+}
+
 /// A pod from the field `spec` of a pod or of a pod template.
-pub(super) fn pod_spec(metadata: ObjectMeta, object: &Fields<'_>) -> Pod {
+pub(super) fn pod_spec(metadata: ObjectMeta, object: &Fields<'_>, rules: &PodRules<'_>) -> Pod {
     let mut pod = Pod { metadata, service_account: "default".to_owned(), ready: true, ..Pod::default() };
-    let Some(spec) = object.require("spec").and_then(|field| field.fields(tables::POD_SPEC)) else {
+    let Some(spec) = object.require("spec").and_then(|field| field.fields(rules.known)) else {
         return pod;
     };
     let name =
@@ -59,14 +72,14 @@ pub(super) fn pod_spec(metadata: ObjectMeta, object: &Fields<'_>) -> Pod {
     pod.hostname = label("hostname").map(str::to_owned);
     pod.subdomain = label("subdomain").map(str::to_owned);
 
-    let mut containers = Containers { host_network: pod.host_network, ..Containers::default() };
+    let (host_network, named) = (pod.host_network, rules.named_containers);
+    let mut containers = Containers { host_network, named, ..Containers::default() };
     for field in spec.items("initContainers") {
         // An init container that restarts always is a sidecar: it runs, and serves, beside the others.
-        let sidecar = field.node.get("restartPolicy").and_then(|node| node.as_str()) == Some("Always");
-        if let Some(container) = containers.read(&field)
-            && sidecar
-        {
-            pod.containers.push(container);
+        // Any other has ended before they start: it shares their names, and no port.
+        match field.node.get("restartPolicy").and_then(|node| node.as_str()) {
+            Some("Always") => pod.containers.extend(containers.read(&field)),
+            _ => containers.read_alone(&field),
         }
     }
     match spec.get("containers") {
@@ -84,15 +97,27 @@ pub(super) fn pod_spec(metadata: ObjectMeta, object: &Fields<'_>) -> Pod {
 #[derive(Default)]
 struct Containers {
     host_network: bool,
+    /// Whether each must have a name.
+    named: bool,
     names: Vec<String>,
     port_names: BTreeMap<String, usize>,
     ports: Vec<(u16, TransportProtocol)>,
 }
 
 impl Containers {
+    /// Reads a container that runs when no other does.
+    fn read_alone(&mut self, field: &Field<'_>) {
+        let names = std::mem::take(&mut self.names);
+        let (host_network, named) = (self.host_network, self.named);
+        let mut alone = Containers { host_network, named, names, ..Containers::default() };
+        alone.read(field);
+        self.names = alone.names;
+    }
+
     fn read(&mut self, field: &Field<'_>) -> Option<Container> {
         let fields = field.fields(tables::CONTAINER)?;
-        let name = fields.require("name").and_then(|field| {
+        let name = if self.named { fields.require("name") } else { fields.get("name") };
+        let name = name.and_then(|field| {
             let name = field.checked("name", names::check_dns_label)?;
             if self.names.iter().any(|other| other == name) {
                 let message = format!("two containers of the name {}", quote(name));

@@ -11,9 +11,15 @@ use std::net::{IpAddr, Ipv6Addr};
 const PROTOCOLS: &[(&str, TransportProtocol)] =
     &[("TCP", TransportProtocol::Tcp), ("UDP", TransportProtocol::Udp), ("SCTP", TransportProtocol::Sctp)];
 
-/// `protocol`, TCP where none is written.
+/// `protocol` of a container or a service, TCP where none is written: the empty text is none.
 pub(super) fn protocol(fields: &Fields<'_>) -> TransportProtocol {
     fields.text("protocol").and_then(|field| field.word("protocol", PROTOCOLS)).unwrap_or_default()
+}
+
+/// `protocol` of a policy or an EndpointSlice, TCP where none is written. There the field is a pointer: the
+/// empty text is a value, and the API server refuses it.
+pub(super) fn optional_protocol(fields: &Fields<'_>) -> TransportProtocol {
+    fields.get("protocol").and_then(|field| field.word("protocol", PROTOCOLS)).unwrap_or_default()
 }
 
 /// A port number.

@@ -22,7 +22,7 @@ const IP_MODES: &[(&str, IpMode)] = &[("VIP", IpMode::VIP), ("Proxy", IpMode::Pr
 pub(super) fn read(spec: &Fields<'_>, object: &Fields<'_>, service: &mut Service) {
     (service.headless, service.cluster_ips) = cluster_ips(spec);
     service.ip_family_policy =
-        spec.text("ipFamilyPolicy").and_then(|field| field.word("ipFamilyPolicy", FAMILY_POLICIES));
+        spec.get("ipFamilyPolicy").and_then(|field| field.word("ipFamilyPolicy", FAMILY_POLICIES));
     service.ip_families = ip_families(spec, service);
     service.external_ips = external_ips(spec);
     service.load_balancer_ingress = ingress(object, service);
@@ -150,7 +150,7 @@ fn ingress(object: &Fields<'_>, service: &Service) -> Vec<LoadBalancerIngress> {
 
 fn ingress_entry(item: &Field<'_>) -> Option<LoadBalancerIngress> {
     let fields = item.fields(tables::LOAD_BALANCER_INGRESS)?;
-    let mode = fields.text("ipMode");
+    let mode = fields.get("ipMode");
     let ip_mode = mode.as_ref().and_then(|field| field.word("ipMode", IP_MODES)).unwrap_or_default();
     let Some(ip) = fields.text("ip") else {
         let help = "write the address that it stands for: `ip: ...`";

@@ -27,11 +27,12 @@ const MAX_AFFINITY_TIMEOUT: u32 = 86400;
 
 /// Reads it into a service whose type and addresses are known.
 pub(super) fn read(spec: &Fields<'_>, service: &mut Service) {
-    let policy = |name| {
-        spec.text(name).and_then(|field: Field<'_>| field.word(name, TRAFFIC_POLICIES)).unwrap_or_default()
+    let policy = |name, field: Option<Field<'_>>| {
+        field.and_then(|field| field.word(name, TRAFFIC_POLICIES)).unwrap_or_default()
     };
-    service.external_traffic_policy = policy("externalTrafficPolicy");
-    service.internal_traffic_policy = policy("internalTrafficPolicy");
+    // Fields that are pointers in the API are read with `get`: there the empty text is a value, and a wrong one.
+    service.external_traffic_policy = policy("externalTrafficPolicy", spec.text("externalTrafficPolicy"));
+    service.internal_traffic_policy = policy("internalTrafficPolicy", spec.get("internalTrafficPolicy"));
     let from_outside = match service.service_type {
         ServiceType::NodePort | ServiceType::LoadBalancer => true,
         ServiceType::ClusterIP => !service.external_ips.is_empty(),
@@ -44,7 +45,7 @@ pub(super) fn read(spec: &Fields<'_>, service: &mut Service) {
     service.session_affinity = session_affinity(spec);
     service.publish_not_ready_addresses = flag(spec, "publishNotReadyAddresses").unwrap_or(false);
     service.traffic_distribution = spec
-        .text("trafficDistribution")
+        .get("trafficDistribution")
         .and_then(|field| field.word("trafficDistribution", TRAFFIC_DISTRIBUTIONS));
     load_balancer(spec, service);
     service.health_check_node_port = health_check_node_port(spec, service);
@@ -82,7 +83,7 @@ fn session_affinity(spec: &Fields<'_>) -> Option<u32> {
 fn load_balancer(spec: &Fields<'_>, service: &mut Service) {
     service.allocate_load_balancer_node_ports = flag(spec, "allocateLoadBalancerNodePorts").unwrap_or(true);
     service.load_balancer_source_ranges = source_ranges(spec);
-    if let Some(field) = spec.text("loadBalancerClass") {
+    if let Some(field) = spec.get("loadBalancerClass") {
         field.checked("load balancer class", names::check_label_key);
     }
     if service.service_type == ServiceType::LoadBalancer {
@@ -93,7 +94,7 @@ fn load_balancer(spec: &Fields<'_>, service: &mut Service) {
     let written = [
         ("loadBalancerSourceRanges", ranges),
         ("allocateLoadBalancerNodePorts", allocate),
-        ("loadBalancerClass", spec.text("loadBalancerClass")),
+        ("loadBalancerClass", spec.get("loadBalancerClass")),
     ];
     for (name, field) in written.into_iter().filter_map(|(name, field)| Some((name, field?))) {
         let help = "write `type: LoadBalancer`, or leave it out";

@@ -39,6 +39,7 @@ pub(super) const POD_SPEC: &[&str] = &[
     "dnsConfig",
     "dnsPolicy",
     "enableServiceLinks",
+    "evictionResponders",
     "hostAliases",
     "hostIPC",
     "hostPID",
@@ -57,6 +58,7 @@ pub(super) const POD_SPEC: &[&str] = &[
     "restartPolicy",
     "runtimeClassName",
     "schedulerName",
+    "schedulingGroup",
     "schedulingGates",
     "securityContext",
     "setHostnameAsFQDN",
@@ -83,6 +85,7 @@ pub(super) const POD_STATUS: &[&str] = &[
     "hostIPs",
     "initContainerStatuses",
     "message",
+    "nodeAllocatableResourceClaimStatuses",
     "nominatedNodeName",
     "observedGeneration",
     "qosClass",
@@ -91,6 +94,7 @@ pub(super) const POD_STATUS: &[&str] = &[
     "resourceClaimStatuses",
     "resources",
     "startTime",
+    "volumeHealth",
 ];
 
 /// v1 PodCondition.
@@ -169,8 +173,16 @@ pub(super) const SERVICE_PORT: &[&str] =
 pub(super) const LOAD_BALANCER_INGRESS: &[&str] = &["ip", "hostname", "ipMode", "ports"];
 
 /// v1 NodeSpec.
-pub(super) const NODE_SPEC: &[&str] =
-    &["podCIDR", "podCIDRs", "configSource", "externalID", "providerID", "taints", "unschedulable"];
+pub(super) const NODE_SPEC: &[&str] = &[
+    "podCIDR",
+    "podCIDRs",
+    "configSource",
+    "externalID",
+    "podPreemptionPolicy",
+    "providerID",
+    "taints",
+    "unschedulable",
+];
 
 /// v1 NodeStatus.
 pub(super) const NODE_STATUS: &[&str] = &[
@@ -252,6 +264,7 @@ pub(super) const JOB_SPEC: &[&str] = &[
     "maxFailedIndexes",
     "podFailurePolicy",
     "podReplacementPolicy",
+    "scheduling",
     "successPolicy",
     "ttlSecondsAfterFinished",
 ];

@@ -88,7 +88,7 @@ fn workloads_keep_their_template_and_lists_become_their_items() {
             }
             text
         })
-        .chain([format!("passed over: {}", manifest.passed_over.join(", "))])
+        .chain(manifest.ignored.iter().map(|it| format!("ignored: {} ({:?})", it.kind, it.effect)))
         .collect();
     assert!(manifest.problems.is_empty(), "{:?}", manifest.problems);
     insta::assert_snapshot!(lines.join("\n"));

@@ -1,15 +1,17 @@
 //! Workloads as written (Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, ReplicationController),
-//! defaulted and validated as the API server does. Their controllers make the pods later.
+//! defaulted and validated as the API server does, and objects of other groups that have a pod template. Their
+//! controllers make the pods later.
 
 use super::metadata::{MetadataRules, annotations, label_map, labels, object_meta};
-use super::pod::pod_spec;
+use super::pod::{PodRules, pod_spec};
 use super::selector::label_selector;
 use super::{Context, tables};
-use crate::meta::Labels;
+use crate::meta::{Labels, ObjectMeta};
 use crate::names;
 use crate::reader::{Field, Fields};
 use crate::selector::{LabelSelector, Operator};
 use crate::workload::{Workload, WorkloadKind, WorkloadPods};
+use crate::yaml::Value;
 
 /// The most pods that one workload makes.
 const MAX_REPLICAS: u16 = 10_000;
@@ -23,16 +25,11 @@ pub(super) fn workload(document: &Field<'_>, kind: WorkloadKind, context: &Conte
         WorkloadKind::StatefulSet => tables::STATEFUL_SET_SPEC,
         WorkloadKind::DaemonSet => tables::DAEMON_SET_SPEC,
         WorkloadKind::Job => tables::JOB_SPEC,
+        WorkloadKind::Foreign(_) => return None,
     })?;
     let template = spec.require("template")?.fields(&["metadata", "spec"])?;
-    let mut made = metadata.clone();
-    made.name.clear();
-    (made.labels, made.annotations, made.controller) = (Labels::new(), Labels::new(), None);
-    if let Some(metadata) = template.get("metadata").and_then(|field| field.fields(tables::OBJECT_META)) {
-        made.labels = labels(&metadata);
-        made.annotations = annotations(&metadata);
-    }
-    check_selector(&spec, kind, &made.labels);
+    let made = template_meta(&metadata, &template);
+    check_selector(&spec, &kind, &made.labels);
     let pods = match kind {
         WorkloadKind::DaemonSet => WorkloadPods::Nodes(node_selector(&template)),
         WorkloadKind::StatefulSet => {
@@ -52,13 +49,81 @@ pub(super) fn workload(document: &Field<'_>, kind: WorkloadKind, context: &Conte
         }
         _ => WorkloadPods::Ordinals(0..count(&spec, "replicas")),
     };
-    let mut template = pod_spec(made, &template);
+    let mut template = pod_spec(made, &template, &PodRules::KUBERNETES);
     if kind == WorkloadKind::StatefulSet {
         // Its controller gives each pod its own name as host name, below this service's.
         let service = spec.text("serviceName").and_then(|field| field.string());
         template.subdomain = service.filter(|name| !name.is_empty()).map(str::to_owned);
     }
-    let workload = Workload { metadata, kind, pods, template };
+    checked(document, Workload { metadata, kind, pods, template })
+}
+
+/// Fields that a revision of Knative has beside those of a pod.
+const REVISION_SPEC: [&str; 4] =
+    ["containerConcurrency", "idleTimeoutSeconds", "responseStartTimeoutSeconds", "timeoutSeconds"];
+
+/// Labels that controllers of other groups give their pods beside those of the template: group, kind, and the
+/// keys whose value is the object's name.
+const FOREIGN_LABELS: [(&str, &str, &[&str]); 2] = [
+    ("apps.openshift.io", "DeploymentConfig", &["deploymentconfig"]),
+    ("serving.knative.dev", "Service", &["serving.knative.dev/configuration", "serving.knative.dev/service"]),
+];
+
+/// A workload of another group, by the pod template in a field of its `spec`. Of its other fields those that
+/// such kinds have in common are read, and the schema is not known. `None` if it has no name.
+pub(super) fn foreign(
+    document: &Field<'_>,
+    group: &str,
+    kind: &str,
+    template: &str,
+    context: &Context,
+) -> Option<Workload> {
+    let object = document.mapping()?;
+    let metadata = object_meta(&object, MetadataRules::NAMESPACED, context);
+    if metadata.name.is_empty() {
+        return None;
+    }
+    let spec = object.get("spec")?.mapping()?;
+    let template = spec.get(template)?.mapping()?;
+    let mut made = template_meta(&metadata, &template);
+    for (_, _, keys) in FOREIGN_LABELS.iter().filter(|(of, name, _)| (*of, *name) == (group, kind)) {
+        made.labels.extend(keys.iter().map(|key| ((*key).to_owned(), metadata.name.clone())));
+    }
+    let pods = match kind {
+        // OpenKruise: one on each node, as those of a DaemonSet.
+        _ if kind.ends_with("DaemonSet") || kind == "BroadcastJob" => {
+            WorkloadPods::Nodes(node_selector(&template))
+        }
+        _ => WorkloadPods::Ordinals(0..replicas(document)),
+    };
+    let known: Vec<&str> = tables::POD_SPEC.iter().chain(&REVISION_SPEC).copied().collect();
+    let template = pod_spec(made, &template, &PodRules { known: &known, named_containers: false });
+    checked(document, Workload { metadata, kind: WorkloadKind::foreign(group, kind), pods, template })
+}
+
+/// How many pods a workload of another group makes.
+pub(super) fn replicas(document: &Field<'_>) -> u32 {
+    let spec = document.mapping().and_then(|object| object.get("spec")?.mapping());
+    spec.map_or(1, |spec| {
+        match spec.get("suspend").is_some_and(|field| field.node.value == Value::Bool(true)) {
+            true => 0,
+            false => count(&spec, "replicas"),
+        }
+    })
+}
+
+/// The metadata of the pods that a workload makes: its namespace, and what the template says.
+fn template_meta(metadata: &ObjectMeta, template: &Fields<'_>) -> ObjectMeta {
+    let mut made = ObjectMeta { namespace: metadata.namespace.clone(), ..ObjectMeta::default() };
+    if let Some(metadata) = template.get("metadata").and_then(|field| field.fields(tables::OBJECT_META)) {
+        made.labels = labels(&metadata);
+        made.annotations = annotations(&metadata);
+    }
+    made
+}
+
+/// The workload, if the names of its pods are names.
+fn checked(document: &Field<'_>, workload: Workload) -> Option<Workload> {
     // The last name is the longest. One that is wrong from the start was reported already.
     if let Some(last) = workload.pod_names(std::iter::empty()).last()
         && let Err(problem) = names::check_dns_subdomain(last)
@@ -100,12 +165,12 @@ fn count(spec: &Fields<'_>, name: &str) -> u32 {
 }
 
 /// The API server refuses a workload whose selector does not match its own template.
-fn check_selector(spec: &Fields<'_>, kind: WorkloadKind, labels: &Labels) {
+fn check_selector(spec: &Fields<'_>, kind: &WorkloadKind, labels: &Labels) {
     // A job's selector is made by the API server; a ReplicationController's is the template's labels.
     let generated = matches!(kind, WorkloadKind::Job | WorkloadKind::ReplicationController);
     let field = if generated { spec.get("selector") } else { spec.require("selector") };
     let Some(field) = field else { return };
-    if kind == WorkloadKind::Job {
+    if *kind == WorkloadKind::Job {
         return;
     }
     let selector = match kind {

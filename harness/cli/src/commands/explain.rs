@@ -7,10 +7,13 @@ use netproof_scenario::explain::{Explanation, FORMAT, Question, Report, explain 
 use std::fmt::Write as _;
 
 pub fn explain(arguments: &ExplainArguments) -> Exit {
-    let subject = match Subject::load(&arguments.selection, &arguments.namespace) {
-        Ok(subject) => subject,
-        Err(exit) => return exit,
-    };
+    match Subject::load(&arguments.selection, &arguments.namespace, arguments.verbose) {
+        Ok(subject) => subject.end(of(&subject, arguments)),
+        Err(exit) => exit,
+    }
+}
+
+fn of(subject: &Subject, arguments: &ExplainArguments) -> Exit {
     let flow = arguments.flow.as_ref();
     if subject.manifests && flow.is_none() {
         return bad_input(
@@ -34,7 +37,11 @@ pub fn explain(arguments: &ExplainArguments) -> Exit {
         }
     }
     if arguments.json {
-        return print_json(&Report { format: FORMAT, explanations });
+        return print_json(&Report {
+            format: FORMAT,
+            ignored: subject.loaded.ignored.report(),
+            explanations,
+        });
     }
     print(&text)
 }

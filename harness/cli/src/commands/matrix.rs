@@ -10,10 +10,13 @@ use netproof_scenario::plan::Plan;
 use netproof_scenario::run::RunOptions;
 
 pub fn matrix(arguments: &MatrixArguments) -> Exit {
-    let subject = match Subject::load(&arguments.selection, &arguments.namespace) {
-        Ok(subject) => subject,
-        Err(exit) => return exit,
-    };
+    match Subject::load(&arguments.selection, &arguments.namespace, arguments.verbose) {
+        Ok(subject) => subject.end(of(&subject, arguments)),
+        Err(exit) => exit,
+    }
+}
+
+fn of(subject: &Subject, arguments: &MatrixArguments) -> Exit {
     let [plan] = subject.plans().collect::<Vec<_>>()[..] else {
         let count = subject.plans().count();
         return bad_input(format_args!(
@@ -47,7 +50,7 @@ pub fn matrix(arguments: &MatrixArguments) -> Exit {
     };
     let written = if arguments.json {
         let report = Report {
-            passed_over: subject.loaded.passed_over.clone(),
+            ignored: subject.loaded.ignored.report(),
             implied_namespaces: subject.loaded.implied_namespaces.clone(),
             notes: subject.loaded.notes.clone(),
             ..Report::of(&matrix)

@@ -5,18 +5,18 @@ pub mod explain;
 pub mod fuzz;
 pub mod list;
 pub mod matrix;
+mod notes;
 pub mod run;
 pub mod validate;
 
 use crate::args::{Choice, Selection};
 use crate::exit::Exit;
 use crate::outputs;
-use netproof_api::Diagnostic;
 use netproof_oracle::Profile;
 use netproof_scenario::format::{self, Loaded, NotApplicable, Options, manifests};
 use netproof_scenario::plan::{MatrixDestination, Plan};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Reads what was chosen, and holds it against the API if a profile says how to read that; `destinations`, if
 /// there are any, are those of every matrix. What is wrong with it has been said when this fails.
@@ -53,12 +53,14 @@ struct Subject {
     loaded: Loaded,
     /// Whether it is manifests.
     manifests: bool,
+    /// Whether everything is to be said that a person could want to know.
+    verbose: bool,
 }
 
 impl Subject {
     /// Reads scenarios, or manifests where there is no scenario. What is wrong, and what a person should know
     /// beside, is said.
-    fn load(selection: &Selection, namespace: &str) -> Result<Subject, Exit> {
+    fn load(selection: &Selection, namespace: &str, verbose: bool) -> Result<Subject, Exit> {
         let manifests = !manifests::has_scenarios(&selection.paths);
         let options = Options { namespace: Some(namespace.to_owned()), ..options(&selection.choice) };
         let loaded = match manifests {
@@ -69,24 +71,25 @@ impl Subject {
             false => format::load(&selection.paths, &options),
         };
         let loaded = loaded.map_err(bad_input)?;
-        if loaded.plans.is_empty() {
+        if loaded.plans.is_empty() && !manifests {
             return Err(nothing_matched(&loaded));
         }
         if manifests {
-            warn(&loaded.warnings);
+            notes::warn(&loaded.warnings, verbose);
         }
-        passed_over(&loaded).iter().for_each(|note| outputs::complain(format_args!("note: {note}")));
-        loaded.notes.iter().for_each(|note| outputs::complain(format_args!("note: {note}")));
-        if let Some(files) = files_passed_over(&loaded).filter(|_| manifests) {
-            outputs::complain(format_args!("note: {files}"));
+        notes::say(&loaded, manifests, verbose);
+        let subject = Subject { loaded, manifests, verbose };
+        if subject.loaded.plans.is_empty() {
+            let error = bad_input(format_args!("error: {}", notes::only(&subject.loaded.ignored)));
+            return Err(subject.end(error));
         }
-        if !loaded.implied_namespaces.is_empty() {
-            let names = loaded.implied_namespaces.join(", ");
-            outputs::complain(format_args!(
-                "note: no manifest declares these namespaces, so they have no labels but their name: {names}"
-            ));
-        }
-        Ok(Subject { loaded, manifests })
+        Ok(subject)
+    }
+
+    /// Ends a command: what makes its answers other than those of the cluster is said last.
+    fn end(&self, exit: Exit) -> Exit {
+        notes::say_last(&self.loaded.ignored, self.verbose);
+        exit
     }
 
     /// One plan of each scenario. Its variants differ in where pods are and how they are wired: the first
@@ -94,38 +97,6 @@ impl Subject {
     fn plans(&self) -> impl Iterator<Item = &Plan> {
         let mut seen = BTreeSet::new();
         self.loaded.plans.iter().filter(move |plan| seen.insert((&plan.id.suite, &plan.id.name)))
-    }
-}
-
-/// Says warnings, of those with the same advice the first few: an export has hundreds of pods, and what is odd
-/// about one is odd about all of its workload.
-fn warn(warnings: &[Diagnostic]) {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for warning in warnings {
-        let count = counts.entry(warning.help.as_deref().unwrap_or_default()).or_default();
-        *count += 1;
-        if *count <= MOST_ALIKE {
-            outputs::complain(warning);
-        }
-    }
-    for (help, count) in counts {
-        match count.saturating_sub(MOST_ALIKE) {
-            0 => {}
-            1 => outputs::complain(format_args!("note: 1 more warning with the help: {help}")),
-            more => outputs::complain(format_args!("note: {more} more warnings with the help: {help}")),
-        }
-    }
-}
-
-/// How many warnings with the same advice are said.
-const MOST_ALIKE: usize = 3;
-
-/// Files in which nothing looked like an object.
-fn files_passed_over(loaded: &Loaded) -> Option<String> {
-    match loaded.passed_over_files {
-        0 => None,
-        1 => Some("1 file has no object in it and was passed over".to_owned()),
-        files => Some(format!("{files} files have no object in them and were passed over")),
     }
 }
 
@@ -164,13 +135,4 @@ fn nothing_matched(loaded: &Loaded) -> Exit {
     };
     let help = loaded.filter_help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
     bad_input(format_args!("error: nothing to do: {reason}{help}"))
-}
-
-/// What was in the files and has nothing to do with the network, so that nobody takes it for tried.
-fn passed_over(loaded: &Loaded) -> Option<String> {
-    if loaded.passed_over.is_empty() {
-        return None;
-    }
-    let kinds: Vec<String> = loaded.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-    Some(format!("passed over, as nothing of the network: {}", kinds.join(", ")))
 }

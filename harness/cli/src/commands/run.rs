@@ -127,7 +127,8 @@ enum Ended {
 /// comes. The process ends soon after, and with it all that the runner has built.
 fn follow(loaded: Loaded, options: RunOptions, outputs: &mut Outputs) -> Ended {
     let mut warnings: Vec<Event> = loaded.warnings.iter().map(warning).collect();
-    warnings.extend(super::passed_over(&loaded).map(|message| Event::Warning { location: None, message }));
+    let notes = super::notes::notes(&loaded.ignored, false).into_iter();
+    warnings.extend(notes.map(|message| Event::Warning { location: None, message }));
     let (sender, receiver) = mpsc::channel();
     let signal = sender.clone();
     // A receiver that is gone has all that it wanted; so it is with every `send` here.

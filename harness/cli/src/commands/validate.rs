@@ -1,11 +1,31 @@
-//! `netproof validate`: everything that can be known of scenarios without building anything.
+//! `netproof validate`: everything that can be known of scenarios, or of manifests, without building anything.
 
-use super::{bad_input, load, print};
+use super::{Subject, bad_input, load, notes, print};
 use crate::args::ValidateArguments;
 use crate::exit::Exit;
 use crate::outputs;
+use netproof_scenario::format::manifests;
 
 pub fn validate(arguments: &ValidateArguments) -> Exit {
+    match manifests::has_scenarios(&arguments.selection.paths) {
+        true => scenarios(arguments),
+        false => files_of_manifests(arguments),
+    }
+}
+
+/// Manifests are read as `matrix` and `explain` read them.
+fn files_of_manifests(arguments: &ValidateArguments) -> Exit {
+    let Subject { loaded, .. } =
+        match Subject::load(&arguments.selection, &arguments.namespace, arguments.verbose) {
+            Ok(subject) => subject,
+            Err(exit) => return exit,
+        };
+    let missing = notes::say_last(&loaded.ignored, arguments.verbose);
+    let text = format!("valid: {} of manifests", count(loaded.files, "file"));
+    end(arguments, text, loaded.warnings.len() + missing)
+}
+
+fn scenarios(arguments: &ValidateArguments) -> Exit {
     let loaded = match load(&arguments.selection, Some(arguments.profile), &[]) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
@@ -16,23 +36,35 @@ pub fn validate(arguments: &ValidateArguments) -> Exit {
     if loaded.plans.is_empty() {
         return super::nothing_matched(&loaded);
     }
-    let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
-    let warnings = loaded.warnings.len();
-    if arguments.strict && warnings > 0 {
-        let warnings = count(warnings, "warning");
-        return bad_input(format_args!("error: {warnings}, and --strict lets none pass"));
+    for note in notes::notes(&loaded.ignored, arguments.verbose) {
+        outputs::complain(format_args!("note: {note}"));
+    }
+    if loaded.passed_over_files > 0 {
+        let files = count(loaded.passed_over_files, "other file");
+        outputs::complain(format_args!(
+            "note: {files} without a scenario: checked as far as scenarios name them"
+        ));
     }
     let mut text =
         format!("valid: {}, {}", count(loaded.files, "file"), count(loaded.plans.len(), "scenario run"));
     if !loaded.not_applicable.is_empty() {
         text.push_str(&format!(", {} not applicable", loaded.not_applicable.len()));
     }
+    end(arguments, text, loaded.warnings.len())
+}
+
+/// Says that all is valid, unless warnings are errors.
+fn end(arguments: &ValidateArguments, mut text: String, warnings: usize) -> Exit {
+    if arguments.strict && warnings > 0 {
+        let warnings = count(warnings, "warning");
+        return bad_input(format_args!("error: {warnings}, and --strict lets none pass"));
+    }
     if warnings > 0 {
         text.push_str(&format!(", {}", count(warnings, "warning")));
     }
-    text.push('\n');
-    if let Some(note) = super::passed_over(&loaded) {
-        text.push_str(&format!("{note}\n"));
-    }
-    print(&text)
+    print(&(text + "\n"))
+}
+
+fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }

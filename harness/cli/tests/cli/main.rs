@@ -107,7 +107,9 @@ fn matrix_predicts_without_a_sandbox() {
     let json = netproof(&["matrix", &shop(), "--predict", "--json", "--to", "redis-*"]).output().unwrap();
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["format"], "netproof.matrix/v1alpha1");
-    assert_eq!(json["passedOver"]["ConfigMap"], 1);
+    let config_map =
+        serde_json::json!({"kind": "ConfigMap", "group": "", "count": 1, "names": ["shop/frontend"]});
+    assert_eq!(json["ignored"]["noEffect"][0], config_map);
     assert_eq!(json["impliedNamespaces"], serde_json::json!(["shop"]));
     assert_eq!(
         json["cells"],
@@ -135,8 +137,7 @@ fn manifests_come_from_standard_input() {
     assert!(said.contains("from[0] (addresses in 10.42.1.0/24) names the source"), "{said}");
     let said = run(&["matrix", "-", "--predict"]);
     assert!(
-        said.starts_with("exit code 2\n")
-            && said.contains("standard input:1:1: error: the document is empty"),
+        said.starts_with("exit code 2\n") && said.contains("error: there is no object at standard input"),
         "{said}"
     );
 }
@@ -154,6 +155,10 @@ fn warnings_that_are_alike_are_told_once() {
     let said = folder.run(&["matrix", ".", "--predict"]);
     assert_eq!(said.matches("stands in this pod twice").count(), 3, "{said}");
     assert!(said.contains("note: 3 more warnings with the help: keep one of them"), "{said}");
+    assert!(said.contains("(--verbose shows all)"), "{said}");
+    let said = folder.run(&["matrix", ".", "--predict", "--verbose"]);
+    assert_eq!(said.matches("stands in this pod twice").count(), 6, "{said}");
+    assert!(!said.contains("more warning"), "{said}");
 }
 
 #[test]

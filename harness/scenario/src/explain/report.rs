@@ -1,5 +1,6 @@
 //! Explanations as data, for programs: what `netproof explain --json` writes.
 
+use crate::ignored::IgnoredReport;
 use crate::prediction::{Answer, Course, Word};
 use netproof_model::{Action, Decision, Direction};
 use netproof_oracle::{
@@ -19,6 +20,8 @@ pub const FORMAT: &str = "netproof.explanation/v1alpha1";
 pub struct Report {
     /// The version of this format.
     pub format: &'static str,
+    /// Objects in the files that are not kept, by what that means for the answers.
+    pub ignored: IgnoredReport,
     /// One for each flow of each step, in their order.
     pub explanations: Vec<Explanation>,
 }

@@ -29,8 +29,8 @@ struct Seen {
 pub enum Role {
     /// The pods that a policy isolates.
     Subject,
-    /// The pods that a rule of a policy lets in or out to.
-    Peer,
+    /// The pods that a rule of a policy lets in or out to; of other namespaces than the policy's, too?
+    Peer { anywhere: bool },
     /// All pods of namespaces that a rule of a policy lets in or out to.
     PeerNamespaces,
     /// The pods behind a service.
@@ -143,7 +143,10 @@ impl Lint {
                             Some(selector) => {
                                 let found =
                                     namespaces.iter().map(|namespace| pods.matching(namespace, selector));
-                                (Role::Peer, found.fold(Matched::default(), Matched::or))
+                                (
+                                    Role::Peer { anywhere: namespace_selector.is_some() },
+                                    found.fold(Matched::default(), Matched::or),
+                                )
                             }
                             None => {
                                 let any = !namespaces.is_empty();
@@ -196,7 +199,7 @@ impl Lint {
         let selectors = self.selectors.into_iter().filter_map(|((object, path), Seen { role, matched })| {
             let why = match (matched.any, matched.own_network, role) {
                 (false, ..) => Why::MatchesNothing(role),
-                (true, false, Role::Subject | Role::Peer) => Why::MatchesHostNetworkOnly(role),
+                (true, false, Role::Subject | Role::Peer { .. }) => Why::MatchesHostNetworkOnly(role),
                 _ => return None,
             };
             Some(Finding { object, path, why })

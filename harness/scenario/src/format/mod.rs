@@ -44,6 +44,7 @@ pub use schema::{
     case_table_schema, explanation_schema, matrix_schema, scenario_schema, suite_schema, topology_schema,
 };
 
+use crate::ignored::IgnoredObjects;
 use crate::plan::{MatrixDestination, Plan};
 use document::Problems;
 use filter::{Filter, Known};
@@ -55,7 +56,7 @@ use netproof_model::event::{Location, ScenarioId};
 use netproof_model::{Families, ProxyMode, Wiring};
 use netproof_oracle::Profile;
 use scenario::Loader;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use walk::Scenario;
@@ -98,8 +99,8 @@ pub struct Loaded {
     pub files: usize,
     /// How many YAML files without scenarios were met in folders.
     pub passed_over_files: usize,
-    /// Kinds of objects that have nothing to do with the network, with how many were passed over.
-    pub passed_over: BTreeMap<String, usize>,
+    /// Objects that are not kept.
+    pub ignored: IgnoredObjects,
     /// Namespaces that manifests are in and none declares; they exist, with the API server's label only.
     pub implied_namespaces: Vec<String>,
     /// Of manifests: what was taken over from them, or not made again, a sentence each.

@@ -8,11 +8,12 @@ use super::refs::{self, Wrong};
 use super::short::{Items, ShortForm};
 use super::types::{ChangeSpec, LabelChanges, StepSpec};
 use super::unions::PortText;
+use crate::ignored::IgnoredObjects;
 use netproof_api::manifest::{Context, Located, Manifest, read_document, read_manifest};
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
 use netproof_api::yaml::{self, Node, Reading, Spanned};
-use netproof_api::{Diagnostic, Source, names};
+use netproof_api::{Diagnostic, Effect, Ignored, Source, names};
 use netproof_controlplane::{Change, ObjectRef};
 use netproof_model::flow::Source as FlowSource;
 use netproof_model::{NamespacedName, Topology};
@@ -45,8 +46,8 @@ pub struct Reader<'a> {
     pub root: &'a Path,
     /// What is wrong.
     pub problems: &'a mut Problems,
-    /// Kinds that have nothing to do with the network, and how many objects of each were passed over.
-    pub passed_over: &'a mut BTreeMap<String, usize>,
+    /// Objects that are not kept.
+    pub ignored: &'a mut IgnoredObjects,
 }
 
 /// The objects that a list has so far: where each stands.
@@ -194,9 +195,8 @@ impl Reader<'_> {
 
     fn manifest(&mut self, manifest: Manifest, seen: &mut Seen, changes: &mut Vec<Placed>) {
         self.problems.extend(manifest.problems);
-        for kind in manifest.passed_over {
-            *self.passed_over.entry(kind).or_default() += 1;
-        }
+        self.problems.extend(manifest.ignored.iter().filter_map(missing));
+        manifest.ignored.iter().for_each(|object| self.ignored.add(object));
         self.located(manifest.objects, seen, changes);
     }
 
@@ -325,4 +325,25 @@ fn explain_item(mut error: Diagnostic) -> Diagnostic {
              `file:`, or a manifest with `apiVersion` and `kind`",
         ),
     }
+}
+
+/// What to say of an object that is not kept where every verdict is to be right: a policy that is not looked at
+/// makes them wrong, and pods that are missing are not tried.
+fn missing(ignored: &Ignored) -> Option<Diagnostic> {
+    let Ignored { kind, group, .. } = ignored;
+    let diagnostic = match ignored.effect {
+        Effect::None | Effect::Unknown | Effect::Routes | Effect::PodsLater => return None,
+        Effect::Policy => Diagnostic::error(format!("{kind} of {group} is not looked at"))
+            .help("without it the verdicts would be wrong: test it elsewhere, or leave it out knowingly"),
+        Effect::Pods | Effect::PerhapsPods | Effect::Objects => {
+            let what = match ignored.effect {
+                Effect::Objects => "brings objects that are not read",
+                Effect::PerhapsPods => "has containers: if it makes pods, they are missing",
+                _ => "makes pods that cannot be read from it",
+            };
+            Diagnostic::warning(format!("{kind} of {group} {what}"))
+                .help("write the pods, or a workload that makes them")
+        }
+    };
+    Some(diagnostic.at(&ignored.source, ignored.span))
 }

@@ -21,7 +21,8 @@ pub fn object_ref(text: &str, default: &str) -> Result<ObjectRef, Wrong> {
     let Some((kind, rest)) = text.split_once('/') else {
         return Err((format!("`{text}` is not the name of an object"), form()));
     };
-    if !KINDS.contains(&kind) {
+    // Workloads of other groups are written as kubectl writes them, with a dot: `rollout.argoproj.io/web`.
+    if !KINDS.contains(&kind) && !kind.contains('.') {
         return Err((format!("`{kind}` is not a kind of object"), suggestion(kind, &KINDS)));
     }
     let (namespace, name) = match rest.split_once('/') {

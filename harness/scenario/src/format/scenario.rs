@@ -177,7 +177,7 @@ impl<'a> Loader<'a> {
             folder: place.folder,
             root: place.root,
             problems,
-            passed_over: &mut loaded.passed_over,
+            ignored: &mut loaded.ignored,
         };
         let initial = reader.items(&spec.objects);
         let change_sets = spec.steps.iter().map(|step| reader.change_sets(step)).collect();

@@ -15,6 +15,7 @@ mod schemas;
 mod short;
 
 use super::*;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

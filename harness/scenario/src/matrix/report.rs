@@ -2,10 +2,10 @@
 
 use super::outside::NoStandIn;
 use super::{Cell, Matrix, Sign, Why};
+use crate::ignored::{IgnoredObjects, IgnoredReport};
 use netproof_oracle::Switches;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The version of the format. It changes when a reader could misread an older or newer one.
@@ -26,8 +26,8 @@ pub struct Report {
     pub profile: String,
     /// What the cluster has, its DNS left out.
     pub objects: ObjectsReport,
-    /// Kinds of objects that have nothing to do with the network, with how many were passed over.
-    pub passed_over: BTreeMap<String, usize>,
+    /// Objects in the files that are not kept, by what that means for the answers.
+    pub ignored: IgnoredReport,
     /// Namespaces that manifests are in and none declares.
     pub implied_namespaces: Vec<String>,
     /// Of manifests: what was taken over from them, or not made again, a sentence each.
@@ -218,7 +218,7 @@ impl Report {
                 services: objects.services,
                 policies: objects.policies,
             },
-            passed_over: BTreeMap::new(),
+            ignored: IgnoredObjects::default().report(),
             implied_namespaces: Vec::new(),
             notes: Vec::new(),
             in_no_table: matrix

@@ -5,6 +5,7 @@ mod families;
 mod folders;
 mod host_network;
 mod host_ports;
+mod kinds;
 mod mistakes;
 mod names_of_pods;
 mod outside;

@@ -1,24 +1,28 @@
 //! What the controllers of a real cluster have made already: an export has both a Deployment and its pods,
 //! and nobody means them twice.
 
+use super::lineage::{Lineage, Reference, namespace, reference, reference_of};
 use super::twice::Changed;
 use netproof_api::manifest::Located;
-use netproof_api::{Object, ObjectMeta, Pod, Service, Workload, WorkloadPods};
+use netproof_api::{Effect, Ignored, Object, Pod, Service, Workload, WorkloadPods};
 use netproof_controlplane::SERVICE_NAME_LABEL;
 use std::collections::{BTreeSet, HashMap, HashSet};
-
-/// The label by which a Deployment tells the pods of its ReplicaSets apart.
-const TEMPLATE_HASH: &str = "pod-template-hash";
-
-/// Namespace, kind in lower case, name.
-pub(super) type Reference = (String, String, String);
 
 /// Takes away workloads whose pods are there, or the workload that made them, and the EndpointSlices of
 /// services that select pods: the control plane makes those anew. The pods of a workload that is written again
 /// with other pods go, if they are not those. Sentences about it.
-pub(super) fn take_away(objects: &mut Vec<Located>, changed: &Changed) -> Vec<String> {
-    let outdated = take_away_outdated(objects, changed);
-    let owners: HashSet<Reference> = objects.iter().flat_map(|it| owners(&it.object)).collect();
+pub(super) fn take_away(
+    objects: &mut Vec<Located>,
+    ignored: &mut Vec<Ignored>,
+    changed: &Changed,
+) -> Vec<String> {
+    let lineage = Lineage::of(objects, ignored);
+    let outdated = take_away_outdated(objects, changed, &lineage);
+    let mut owners: HashSet<Reference> = HashSet::new();
+    for located in objects.iter().filter(|located| matches!(located.object, Object::Pod(_))) {
+        owners.extend(lineage.above(&located.object));
+    }
+    let of_others = take_away_those_with_pods(objects, ignored, &lineage, &owners);
     let workloads: HashSet<Reference> = objects
         .iter()
         .filter(|located| matches!(located.object, Object::Workload(_)))
@@ -31,7 +35,7 @@ pub(super) fn take_away(objects: &mut Vec<Located>, changed: &Changed) -> Vec<St
         let metadata = located.object.metadata();
         match &located.object {
             Object::Workload(_) => {
-                let is_made = controller(metadata).is_some_and(|owner| workloads.contains(&owner));
+                let is_made = lineage.above(&located.object).iter().any(|owner| workloads.contains(owner));
                 let has_pods = owners.contains(&reference(metadata, located.object.kind()));
                 idle += usize::from(has_pods && !is_made);
                 !has_pods && !is_made
@@ -45,12 +49,57 @@ pub(super) fn take_away(objects: &mut Vec<Located>, changed: &Changed) -> Vec<St
             _ => true,
         }
     });
-    outdated.into_iter().chain(note(idle, slices)).collect()
+    outdated.into_iter().chain(note(idle + of_others, slices)).collect()
+}
+
+/// Takes away objects that make pods, or bring what does, and have them here. How many.
+fn take_away_those_with_pods(
+    objects: &[Located],
+    ignored: &mut Vec<Ignored>,
+    lineage: &Lineage,
+    owners: &HashSet<Reference>,
+) -> usize {
+    let makes = |effect| matches!(effect, Effect::Pods | Effect::PerhapsPods | Effect::Objects);
+    if !ignored.iter().any(|object| makes(object.effect)) {
+        return 0;
+    }
+    let mut owners = owners.clone();
+    for located in objects.iter().filter(|located| matches!(located.object, Object::Workload(_))) {
+        owners.extend(lineage.above(&located.object));
+    }
+    // What no namespace holds may own what one holds.
+    let names: HashSet<(&str, &str)> = owners.iter().map(|(_, kind, name)| (&**kind, &**name)).collect();
+    let before = ignored.len();
+    ignored.retain(|object| {
+        let reference = reference_of(object, "");
+        let owns = match &object.namespace {
+            Some(_) => owners.contains(&reference),
+            None => names.contains(&(&*reference.1, &*reference.2)),
+        };
+        !(makes(object.effect) && (owns || (object.exported && has_exported_pods(objects, object))))
+    });
+    before - ignored.len()
+}
+
+/// Whether pods that a cluster wrote are those of an object that it wrote, too: by their names, or a label that
+/// has its name. What brings other objects has brought them there already.
+fn has_exported_pods(objects: &[Located], of: &Ignored) -> bool {
+    let pods = objects.iter().filter_map(|located| match &located.object {
+        Object::Pod(pod) if !pod.pod_ips.is_empty() || pod.metadata.controller.is_some() => Some(pod),
+        _ => None,
+    });
+    let prefix = format!("{}-", of.name);
+    pods.into_iter().any(|Pod { metadata, .. }| {
+        of.effect == Effect::Objects
+            || (metadata.namespace == of.namespace
+                && (metadata.name.starts_with(&prefix)
+                    || metadata.labels.values().any(|value| *value == of.name)))
+    })
 }
 
 /// Takes away the pods of changed workloads, unless they are as the last writing of their workload has them.
 /// A sentence about it, if there are any.
-fn take_away_outdated(objects: &mut Vec<Located>, changed: &Changed) -> Option<String> {
+fn take_away_outdated(objects: &mut Vec<Located>, changed: &Changed, lineage: &Lineage) -> Option<String> {
     let mut pods: HashMap<Reference, Vec<(bool, String)>> = HashMap::new();
     let workloads: HashMap<Reference, &Workload> = objects
         .iter()
@@ -64,7 +113,7 @@ fn take_away_outdated(objects: &mut Vec<Located>, changed: &Changed) -> Option<S
         .collect();
     for located in &*objects {
         let Object::Pod(pod) = &located.object else { continue };
-        for owner in owners(&located.object) {
+        for owner in lineage.above(&located.object) {
             if let (Some(before), Some(now)) = (changed.get(&owner), workloads.get(&owner)) {
                 let fits = fits(pod, &before.template, &now.template);
                 pods.entry(owner).or_default().push((fits, pod.metadata.name.clone()));
@@ -136,27 +185,6 @@ fn note(idle: usize, slices: usize) -> Option<String> {
     (!notes.is_empty()).then(|| notes.join("; "))
 }
 
-/// Who made a pod: its controller, and the Deployment above a ReplicaSet.
-fn owners(object: &Object) -> Vec<Reference> {
-    let metadata = object.metadata();
-    let (Object::Pod(_), Some(owner)) = (object, controller(metadata)) else { return Vec::new() };
-    // A Deployment's ReplicaSets are named `DEPLOYMENT-HASH`.
-    let hash = metadata.labels.get(TEMPLATE_HASH).filter(|_| owner.1 == "replicaset");
-    let above = hash.and_then(|hash| owner.2.strip_suffix(hash)?.strip_suffix('-'));
-    let above = above.map(|name| (owner.0.clone(), "deployment".to_owned(), name.to_owned()));
-    above.into_iter().chain([owner]).collect()
-}
-
-/// The controller that made an object.
-fn controller(metadata: &ObjectMeta) -> Option<Reference> {
-    let owner = metadata.controller.as_ref()?;
-    Some((namespace(metadata), owner.kind.to_lowercase(), owner.name.clone()))
-}
-
-pub(super) fn reference(metadata: &ObjectMeta, kind: &str) -> Reference {
-    (namespace(metadata), kind.to_owned(), metadata.name.clone())
-}
-
 /// Namespace and name of a service that selects pods.
 fn selecting(object: &Object) -> Option<(String, String)> {
     match object {
@@ -165,8 +193,4 @@ fn selecting(object: &Object) -> Option<(String, String)> {
         }
         _ => None,
     }
-}
-
-fn namespace(metadata: &ObjectMeta) -> String {
-    metadata.namespace.clone().unwrap_or_default()
 }

@@ -7,7 +7,9 @@
 
 mod asked;
 mod fit;
+mod lineage;
 mod made;
+mod missing;
 mod pending;
 mod room;
 mod texts;
@@ -20,18 +22,21 @@ use super::lint::Lint;
 use super::objects::Placed;
 use super::walk::{count_places, refused};
 use super::{Loaded, Options, topology};
+use crate::ignored::IgnoredObjects;
 use crate::plan::{MatrixPlan, Plan, Step};
+use missing::Makers;
 use netproof_api::manifest::{Context, Located, read_document};
 use netproof_api::source::Span;
 use netproof_api::yaml::{self, Reading, documents};
 use netproof_api::{
-    Diagnostic, Diagnostics, Namespace, Object, ObjectMeta, Pod, Service, Source, WorkloadPods,
+    Diagnostic, Diagnostics, Effect, Ignored, Namespace, Object, ObjectMeta, Pod, Service, Source,
+    WorkloadPods,
 };
 use netproof_controlplane::well_known::{DNS_NAMESPACE, DNS_POD, DNS_SERVICE};
 use netproof_controlplane::{Change, ControlPlane, ObjectRef, Snapshot};
 use netproof_model::event::ScenarioId;
 use netproof_model::{NamespacedName, Topology};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,19 +81,25 @@ fn read(
     mut problems: Problems,
 ) -> Result<Loaded, Diagnostics> {
     let mut loaded = Loaded::default();
-    let mut objects = Vec::new();
+    let (mut objects, mut ignored) = (Vec::new(), Vec::new());
     let context = Context { namespace: options.namespace.clone().unwrap_or_else(|| "default".to_owned()) };
     for (source, named) in texts {
-        text(&source, named, &context, &mut objects, &mut loaded, &mut problems);
+        text(&source, named, &context, (&mut objects, &mut ignored), &mut loaded, &mut problems);
     }
-    if objects.is_empty() && problems.errors() == 0 {
-        let message = format!("there is neither a scenario nor a manifest at {name}");
-        problems.push(Diagnostic::error(message).help("name files or folders of Kubernetes objects"));
+    let mut seen = HashSet::new();
+    ignored.retain(|object: &Ignored| {
+        let reference = lineage::reference_of(object, &context.namespace);
+        object.name.is_empty() || seen.insert(reference)
+    });
+    if objects.is_empty() && ignored.is_empty() && problems.errors() == 0 {
+        problems.push(nothing_at(&name, loaded.files));
     }
-    if let Some(named) = topology_of(options, &mut problems).filter(|_| problems.errors() == 0) {
+    let named = topology_of(options, &mut problems).filter(|_| problems.errors() == 0);
+    if let Some(named) = named.filter(|_| !objects.is_empty()) {
         forget_labels_of_nodes(&mut objects);
         let changed = twice::keep_last(&mut objects, &mut problems);
-        loaded.notes.extend(made::take_away(&mut objects, &changed));
+        loaded.notes.extend(made::take_away(&mut objects, &mut ignored, &changed));
+        loaded.notes.extend(missing::take_templates(&mut objects, &mut ignored, &context.namespace));
         let (wiring, family) = (options.wiring.unwrap_or(named.wiring), options.family);
         let named = topology::with_parameters(&named, named.wiring, named.family, options.kube_proxy_mode);
         let fit = match options.topology {
@@ -103,13 +114,27 @@ fn read(
             }
             None => topology::with_parameters(&named, wiring, family.unwrap_or(named.family), None),
         };
-        nodes_of_topology(&mut objects, &topology, fits, &mut loaded.passed_over);
+        nodes_of_topology(&mut objects, &topology, fits, &mut loaded.ignored);
         let id = ScenarioId { suite: String::new(), name, variant: Vec::new() };
-        let plan = plan(id, objects, topology, fits, &mut loaded, &mut problems);
+        let makers = Makers { ignored: &ignored, default_namespace: &context.namespace };
+        let plan = plan(id, objects, makers, topology, fits, &mut loaded, &mut problems);
         loaded.plans.extend(plan);
     }
+    ignored.iter().for_each(|object| loaded.ignored.add(object));
     loaded.warnings = Diagnostics::check(problems.into_vec())?;
     Ok(loaded)
+}
+
+/// What to say where there is no object, in so many files that were read.
+fn nothing_at(name: &str, files: usize) -> Diagnostic {
+    match files {
+        0 => Diagnostic::error(format!("there is neither a scenario nor a manifest at {name}"))
+            .help("name files or folders of Kubernetes objects"),
+        _ => Diagnostic::error(format!("there is no object at {name}")).help(
+            "a file that is empty, or has only comments, and a List without items have none: name files or folders \
+             of Kubernetes objects",
+        ),
+    }
 }
 
 /// The objects of a text. In a folder, a file in which nothing looks like an object is passed over: a chart's
@@ -118,11 +143,16 @@ fn text(
     source: &Arc<Source>,
     named: bool,
     context: &Context,
-    objects: &mut Vec<Located>,
+    (objects, ignored): (&mut Vec<Located>, &mut Vec<Ignored>),
     loaded: &mut Loaded,
     problems: &mut Problems,
 ) {
     problems.reads(source);
+    // A file without a document is nothing to be told of, unless it was named itself.
+    if !named && is_blank(&source.text) {
+        loaded.passed_over_files += 1;
+        return;
+    }
     let documents = match documents(source, Reading::Kubectl) {
         Ok(documents) => documents,
         Err(errors) => return problems.extend(errors),
@@ -141,9 +171,7 @@ fn text(
         let manifest = read_document(&document, source, context);
         problems.extend(manifest.problems);
         objects.extend(manifest.objects);
-        for kind in manifest.passed_over {
-            *loaded.passed_over.entry(kind).or_default() += 1;
-        }
+        ignored.extend(manifest.ignored);
     }
 }
 
@@ -164,13 +192,19 @@ fn forget_labels_of_nodes(objects: &mut [Located]) {
     }
 }
 
+/// Whether a text has no document.
+fn is_blank(text: &str) -> bool {
+    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    lines.all(|line| line.is_empty() || line.starts_with('#') || matches!(line, "---" | "..."))
+}
+
 /// Passes over Nodes that the topology lacks. One that fits has their addresses, and every node but those that
 /// only pods which have ended were on.
 fn nodes_of_topology(
     objects: &mut Vec<Located>,
     topology: &Topology,
     fits: bool,
-    passed_over: &mut BTreeMap<String, usize>,
+    ignored: &mut IgnoredObjects,
 ) {
     objects.retain_mut(|located| {
         let is_there = |name: &str| topology.node_index(name).is_some();
@@ -187,7 +221,7 @@ fn nodes_of_topology(
         }
         let is_there = is_there(&node.metadata.name);
         if !is_there {
-            *passed_over.entry("Node".to_owned()).or_default() += 1;
+            ignored.add_named(Effect::None, "Node", "", node.metadata.name.clone());
         }
         is_there
     });
@@ -228,6 +262,7 @@ fn topology_of(options: &Options, problems: &mut Problems) -> Option<Arc<Topolog
 fn plan(
     id: ScenarioId,
     objects: Vec<Located>,
+    makers: Makers<'_>,
     topology: Arc<Topology>,
     fits: bool,
     loaded: &mut Loaded,
@@ -290,7 +325,7 @@ fn plan(
     }
     initial.extend(listens);
     let snapshot = control_plane.snapshot();
-    warn(&snapshot, &placed, problems);
+    warn(&snapshot, &placed, makers, problems);
     warn_of_idle(&snapshot, &placed, problems);
     let step = Step {
         name: STEP.to_owned(),
@@ -318,7 +353,7 @@ fn plan(
 }
 
 /// Warns of what has no effect.
-fn warn(snapshot: &Snapshot, placed: &[Placed], problems: &mut Problems) {
+fn warn(snapshot: &Snapshot, placed: &[Placed], makers: Makers<'_>, problems: &mut Problems) {
     let mut lint = Lint::default();
     lint.step(snapshot);
     for finding in lint.finish() {
@@ -331,7 +366,11 @@ fn warn(snapshot: &Snapshot, placed: &[Placed], problems: &mut Problems) {
             }
             _ => false,
         });
-        let warning = Diagnostic::warning(finding.message("")).help(finding.help());
+        let help = match makers.meant_by(&finding) {
+            Some(kinds) => format!("it may mean pods that are missing here, of {kinds}; else correct it"),
+            None => finding.help().to_owned(),
+        };
+        let warning = Diagnostic::warning(finding.message("")).help(help);
         problems.push(match written {
             Some(placed) => warning.at(&placed.source, Span::new(placed.span.start, placed.span.start)),
             None => warning,

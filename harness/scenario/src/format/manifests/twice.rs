@@ -4,7 +4,7 @@
 //! the node of a pod, its status), stays. So an export and, after it, a changed manifest of one of its objects
 //! answer what the change does. Two that say the same are nothing to speak of.
 
-use super::made::{Reference, reference};
+use super::lineage::{Reference, reference};
 use crate::format::document::{self, Problems};
 use netproof_api::core::{PodPhase, ServiceType};
 use netproof_api::manifest::Located;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::format::manifests;
+use netproof_api::Effect;
 use netproof_controlplane::{ControlPlane, Snapshot};
 use std::fmt::Write as _;
 
@@ -39,8 +40,9 @@ fn told((loaded, snapshot): (Loaded, Arc<Snapshot>)) -> String {
         let addresses = slice.endpoints.iter().flat_map(|it| &it.addresses).map(ToString::to_string);
         writeln!(text, "endpointslice/{name} {}", list(addresses.collect())).unwrap();
     }
-    let passed_over = loaded.passed_over.iter().map(|(kind, count)| format!("{count} {kind}"));
-    writeln!(text, "passed over: {}", list(passed_over.collect())).unwrap();
+    let ignored =
+        loaded.ignored.of(Effect::None).into_iter().map(|kind| format!("{} {}", kind.count, kind.kind));
+    writeln!(text, "ignored: {}", list(ignored.collect())).unwrap();
     for note in &loaded.notes {
         writeln!(text, "note: {note}").unwrap();
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::format::manifests;
+use netproof_api::Effect;
 
 const WEB: &str = "\
 apiVersion: apps/v1
@@ -34,9 +35,9 @@ fn a_folder_is_one_cluster() {
     let loaded =
         manifests::load(&[folder.path("")], &Options::default()).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(loaded.implied_namespaces, ["shop"]);
-    let passed_over: Vec<(&str, usize)> =
-        loaded.passed_over.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
-    assert_eq!(passed_over, [("Secret", 1)]);
+    let ignored: Vec<(String, usize)> =
+        loaded.ignored.of(Effect::None).into_iter().map(|kind| (kind.kind, kind.count)).collect();
+    assert_eq!(ignored, [("Secret".to_owned(), 1)]);
     assert_eq!((loaded.files, loaded.passed_over_files), (5, 1));
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     let [plan] = &loaded.plans[..] else { panic!("one plan") };
@@ -67,10 +68,10 @@ fn wrong_manifests_say_where_and_why() {
         ),
         WEB.replace("labels: {app: web}", "labels: {app: wep}"),
         WEB.replace("containerPort: 80", "containerport: 80"),
-        policy("projectcalico.org/v3", "{}"),
         policy("networking.k8s.io/v1beta1", "{}"),
         "replicas: 2".to_owned(),
-        "{apiVersion: v1, kind: Secret}".to_owned(),
+        "# Nothing".to_owned(),
+        "{apiVersion: v1, kind: List, items: []}".to_owned(),
         "a: [".to_owned(),
     ];
     let all: Vec<String> = wrong
