@@ -3,6 +3,7 @@
 use crate::conntrack::ConntrackError;
 use crate::exec::ExecError;
 use crate::nft::{DEFAULT_SEND_BUFFER, KernelError};
+use crate::policy::Unrendered;
 use netproof_model::{NamespacedName, ProxyMode};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -53,6 +54,9 @@ pub enum EnforcerError {
         #[source]
         source: KernelError,
     },
+    /// A program says what the backend does not render.
+    #[error("cannot enforce the policies: {0}")]
+    Unrendered(#[from] Unrendered),
     /// A node's process that enforces policy is of no use.
     #[error("node {node}: the enforcer {source}")]
     Exec {

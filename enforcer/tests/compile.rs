@@ -4,7 +4,7 @@
 
 mod world;
 
-use netproof_enforcer::program::{Compiler, Peers, Ports, Program};
+use netproof_enforcer::program::{AddressTest, Compiler, PortTest, Program, Stage};
 use netproof_model::{Direction, Families, Wiring};
 use world::{World, namespace, pod, policy};
 
@@ -38,22 +38,21 @@ fn compile(spec: &str) -> (World, Program) {
 /// The IPv4 addresses as the names of their pods.
 fn names(world: &World, program: &Program, direction: Direction, rule: usize) -> String {
     let snapshot = world.snapshot();
-    let policy = program.policies.iter().find(|policy| policy.direction == direction).unwrap();
-    match &policy.rules[rule].peers {
-        Peers::Any => "any".into(),
-        Peers::Of { pods, blocks } => {
-            let pods = pods.iter().flatten().filter(|address| address.is_ipv4());
-            let mut names: Vec<String> = pods
-                .map(|address| match snapshot.place_of_address(*address) {
-                    Some(netproof_model::Place::Pod(pod)) => pod.to_string(),
-                    place => format!("{place:?}"),
-                })
-                .collect();
-            names.sort();
-            names.extend(blocks.iter().map(|block| format!("{}-{}", block.first, block.last)));
-            names.join(" ")
-        }
-    }
+    let (_, policy) = program.policies().find(|(_, policy)| policy.direction == direction).unwrap();
+    let [AddressTest { negated: false, members, blocks }] = policy.rules[rule].matches.peers(direction)
+    else {
+        return "any".into();
+    };
+    let members = members.iter().flatten().filter(|address| address.is_ipv4());
+    let mut names: Vec<String> = members
+        .map(|address| match snapshot.place_of_address(*address) {
+            Some(netproof_model::Place::Pod(pod)) => pod.to_string(),
+            place => format!("{place:?}"),
+        })
+        .collect();
+    names.sort();
+    names.extend(blocks.iter().map(|block| format!("{}-{}", block.first, block.last)));
+    names.join(" ")
 }
 
 #[test]
@@ -130,8 +129,10 @@ fn isolation() {
     for (name, spec, ingress, egress) in table {
         let (_, program) = compile(spec);
         let isolated = |direction| {
-            let isolated = program.endpoints.iter().filter(|e| e.isolation.contains_key(&direction));
-            isolated.map(|endpoint| endpoint.pod.to_string()).collect::<Vec<_>>().join(" ")
+            let isolated =
+                program.endpoints.iter().filter(|it| it.tiers.contains_key(&(Stage::Local, direction)));
+            let names = isolated.filter_map(|endpoint| endpoint.pod_name()).map(ToString::to_string);
+            names.collect::<Vec<_>>().join(" ")
         };
         assert_eq!(isolated(Direction::Ingress), ingress, "{name}");
         assert_eq!(isolated(Direction::Egress), egress, "{name}");
@@ -140,8 +141,11 @@ fn isolation() {
 
 /// Numbered ports, then named ones by IPv4 address.
 fn ports(world: &World, program: &Program, direction: Direction) -> String {
-    let policy = program.policies.iter().find(|policy| policy.direction == direction).unwrap();
-    let Ports::Of { numbers, names } = &policy.rules[0].ports else { return "any".into() };
+    let (_, policy) = program.policies().find(|(_, policy)| policy.direction == direction).unwrap();
+    let [PortTest { negated: false, numbers, names }] = policy.rules[0].matches.destination_ports.as_slice()
+    else {
+        return "any".into();
+    };
     let snapshot = world.snapshot();
     let mut all: Vec<String> = numbers
         .iter()
@@ -234,7 +238,8 @@ fn endpoints_of_a_node() {
             .node(node)
             .endpoints
             .iter()
-            .map(|endpoint| endpoint.pod.to_string())
+            .filter_map(|endpoint| endpoint.pod_name())
+            .map(ToString::to_string)
             .collect()
     };
     // Neither the pod that has ended nor the one in the host's network.

@@ -3,7 +3,7 @@
 use super::{Site, rewrite};
 use crate::nft::{Field, Part, Rule, Ruleset, Statement, Test};
 use crate::policy::TABLE;
-use crate::program::{Peers, Program};
+use crate::program::Program;
 use ipnet::IpNet;
 use netproof_api::networking::{Cidr, IpBlock};
 use netproof_api::{NetworkPolicyPeer, PolicyType};
@@ -73,7 +73,8 @@ pub(super) fn one_entry_for_a_range(snapshot: &mut Snapshot) {
 
 /// The addresses of selected peers without those that a block beside the selector excepts.
 pub(super) fn except_is_a_deny_beside_selectors(program: &mut Program, site: &Site<'_>) {
-    for policy in &mut program.policies {
+    for policy in program.policies_mut() {
+        let direction = policy.direction;
         let namespace = policy.policy.namespace.clone().unwrap_or_default();
         let name = NamespacedName::new(namespace, policy.policy.name.clone());
         let Some(object) = site.snapshot.network_policies.get(&name) else { continue };
@@ -83,8 +84,8 @@ pub(super) fn except_is_a_deny_beside_selectors(program: &mut Program, site: &Si
         };
         for (rule, written) in policy.rules.iter_mut().zip(rules) {
             let excepts: Vec<Cidr> = written.peers.iter().flat_map(excepts).collect();
-            if let Peers::Of { pods: Some(pods), .. } = &mut rule.peers {
-                pods.retain(|address| !excepts.iter().any(|except| except.net().contains(address)));
+            for members in rule.matches.peers_mut(direction).iter_mut().filter_map(|it| it.members.as_mut()) {
+                members.retain(|address| !excepts.iter().any(|except| except.net().contains(address)));
             }
         }
     }

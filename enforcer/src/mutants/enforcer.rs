@@ -60,7 +60,7 @@ impl Enforcer for MutatedEnforcer {
             if let Fault::Program(wrong) = self.mutant.fault {
                 wrong(&mut program, &site);
             }
-            let mut ruleset = render(&program, &received.topology, &mut self.agents.numbers);
+            let mut ruleset = render(&program, &received.topology, &mut self.agents.numbers)?;
             match self.mutant.fault {
                 Fault::Ruleset(wrong) => wrong(&mut ruleset, &site),
                 Fault::Window(wrong) => {

@@ -2,12 +2,13 @@
 
 use super::selectors::{Asked, evaluate};
 use super::{Site, rewrite};
-use crate::program::Program;
 use crate::program::selector::matches;
+use crate::program::{PolicyId, Program};
 use netproof_api::core::TransportProtocol;
 use netproof_api::{LabelSelector, NetworkPolicyPort, NetworkPolicyRule, PolicyType};
 use netproof_controlplane::Snapshot;
 use netproof_model::NamespacedName;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const BOTH: [PolicyType; 2] = [PolicyType::Ingress, PolicyType::Egress];
@@ -147,17 +148,19 @@ pub(super) fn the_system_is_exempt(snapshot: &mut Snapshot) {
 const PODS: usize = 8;
 
 pub(super) fn few_pods_of_a_policy(program: &mut Program, _: &Site<'_>) {
-    let mut isolated = vec![0; program.policies.len()];
+    let mut isolated: BTreeMap<PolicyId, usize> = BTreeMap::new();
     for endpoint in &mut program.endpoints {
-        for policies in endpoint.isolation.values_mut() {
-            policies.retain(|position| {
-                isolated.get_mut(*position).is_some_and(|count| {
-                    *count += 1;
-                    *count <= PODS
-                })
+        for tier in endpoint.tiers.values_mut().flatten() {
+            tier.policies.retain(|policy| {
+                let count = isolated.entry(*policy).or_default();
+                *count += 1;
+                *count <= PODS
             });
         }
-        endpoint.isolation.retain(|_, policies| !policies.is_empty());
+        for tiers in endpoint.tiers.values_mut() {
+            tiers.retain(|tier| !tier.policies.is_empty());
+        }
+        endpoint.tiers.retain(|_, tiers| !tiers.is_empty());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Packets that policy is not asked about: of some nodes, of some protocols, from some places.
 
 use super::Site;
-use crate::program::{Peers, Policy, PortRange, Ports, Program, Rule};
+use crate::program::{AddressTest, Match, Policy, PortRange, PortTest, Program, Rule, RuleAction, Stage};
 use netproof_controlplane::Snapshot;
 use netproof_model::{Direction, PolicyRef, Protocol};
 use std::collections::BTreeSet;
@@ -11,42 +11,34 @@ const BOTH: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 
 pub(super) fn first_node_only(program: &mut Program, site: &Site<'_>) {
     if site.snapshot.nodes.keys().next().map(String::as_str) != Some(site.node) {
-        program.endpoints.iter_mut().for_each(|endpoint| endpoint.isolation.clear());
+        program.endpoints.iter_mut().for_each(|endpoint| endpoint.tiers.clear());
     }
 }
 
 pub(super) fn same_node_is_open(program: &mut Program, site: &Site<'_>) {
     let pods = pods(site.snapshot, |node| node == site.node);
-    also_allow(program, &BOTH, of(pods), Ports::Any);
+    also_allow(program, &BOTH, Some(pods), None);
 }
 
 pub(super) fn other_nodes_are_open(program: &mut Program, site: &Site<'_>) {
     let pods = pods(site.snapshot, |node| node != site.node);
-    also_allow(program, &BOTH, of(pods), Ports::Any);
+    also_allow(program, &BOTH, Some(pods), None);
 }
 
 pub(super) fn clients_outside_are_let_in(program: &mut Program, site: &Site<'_>) {
-    also_allow(program, &[Direction::Ingress], of(outside(site.snapshot)), Ports::Any);
+    also_allow(program, &[Direction::Ingress], Some(outside(site.snapshot)), None);
 }
 
 pub(super) fn servers_outside_are_open(program: &mut Program, site: &Site<'_>) {
-    also_allow(program, &[Direction::Egress], of(outside(site.snapshot)), Ports::Any);
+    also_allow(program, &[Direction::Egress], Some(outside(site.snapshot)), None);
 }
 
 pub(super) fn udp_is_open(program: &mut Program, _: &Site<'_>) {
-    also_allow(program, &BOTH, Peers::Any, all_of(Protocol::Udp));
+    also_allow(program, &BOTH, None, Some(Protocol::Udp));
 }
 
 pub(super) fn sctp_is_open(program: &mut Program, _: &Site<'_>) {
-    also_allow(program, &BOTH, Peers::Any, all_of(Protocol::Sctp));
-}
-
-fn all_of(protocol: Protocol) -> Ports {
-    Ports::Of { numbers: vec![PortRange { protocol, first: 0, last: u16::MAX }], names: None }
-}
-
-fn of(addresses: BTreeSet<IpAddr>) -> Peers {
-    Peers::Of { pods: Some(addresses), blocks: Vec::new() }
+    also_allow(program, &BOTH, None, Some(Protocol::Sctp));
 }
 
 /// The addresses of the pods whose node is wanted.
@@ -60,19 +52,27 @@ fn outside(snapshot: &Snapshot) -> BTreeSet<IpAddr> {
     snapshot.externals.values().flat_map(|host| host.addresses.iter().copied()).collect()
 }
 
-/// One more policy on every pod that is isolated, with one rule.
-fn also_allow(program: &mut Program, directions: &[Direction], peers: Peers, ports: Ports) {
+/// One more policy on every pod that is isolated, with one rule: for these peers, and for all ports of a protocol.
+fn also_allow(
+    program: &mut Program,
+    directions: &[Direction],
+    peers: Option<BTreeSet<IpAddr>>,
+    protocol: Option<Protocol>,
+) {
     for direction in directions {
-        let position = program.policies.len();
-        program.policies.push(Policy {
+        let all = |protocol| PortRange { protocol, first: 0, last: u16::MAX };
+        let ports = protocol.map(|protocol| PortTest { numbers: vec![all(protocol)], ..PortTest::default() });
+        let mut matches = Match { destination_ports: ports.into_iter().collect(), ..Match::default() };
+        let peers = peers.clone().map(|peers| AddressTest { members: Some(peers), ..AddressTest::default() });
+        *matches.peers_mut(*direction) = peers.into_iter().collect();
+        let policy = program.add(Policy {
             policy: PolicyRef::network_policy("mutants", "fault"),
             direction: *direction,
-            rules: vec![Rule { peers: peers.clone(), ports: ports.clone() }],
+            rules: vec![Rule { action: RuleAction::Allow, matches }],
         });
         for endpoint in &mut program.endpoints {
-            if let Some(policies) = endpoint.isolation.get_mut(direction) {
-                policies.push(position);
-            }
+            let tiers = endpoint.tiers.get_mut(&(Stage::Local, *direction)).into_iter().flatten();
+            tiers.for_each(|tier| tier.policies.push(policy));
         }
     }
 }

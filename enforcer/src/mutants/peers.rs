@@ -2,8 +2,8 @@
 
 use super::selectors::{Asked, evaluate};
 use super::{Site, rewrite};
+use crate::program::Program;
 use crate::program::selector::matches;
-use crate::program::{Peers, Program};
 use netproof_api::{LabelSelector, NetworkPolicyPeer};
 use netproof_controlplane::Snapshot;
 use netproof_model::NamespacedName;
@@ -38,11 +38,10 @@ fn pods(namespaces: Option<LabelSelector>, pods: Option<LabelSelector>) -> Netwo
 }
 
 pub(super) fn nobody_is_anybody(program: &mut Program, _: &Site<'_>) {
-    for rule in program.policies.iter_mut().flat_map(|policy| &mut policy.rules) {
-        let nobody = matches!(&rule.peers, Peers::Of { pods, blocks }
-            if blocks.is_empty() && pods.as_ref().is_none_or(|pods| pods.is_empty()));
-        if nobody {
-            rule.peers = Peers::Any;
+    for policy in program.policies_mut() {
+        let direction = policy.direction;
+        for rule in &mut policy.rules {
+            rule.matches.peers_mut(direction).retain(|peers| !peers.is_nobody());
         }
     }
 }
@@ -122,9 +121,11 @@ pub(super) fn blocks_ignored_beside_pods(snapshot: &mut Snapshot) {
 const ROOM: usize = 16;
 
 pub(super) fn sets_have_room_for_few(program: &mut Program, _: &Site<'_>) {
-    for rule in program.policies.iter_mut().flat_map(|policy| &mut policy.rules) {
-        if let Peers::Of { pods: Some(pods), .. } = &mut rule.peers {
-            *pods = std::mem::take(pods).into_iter().take(ROOM).collect();
+    for policy in program.policies_mut() {
+        let direction = policy.direction;
+        let peers = policy.rules.iter_mut().flat_map(|rule| rule.matches.peers_mut(direction));
+        for members in peers.filter_map(|peers| peers.members.as_mut()) {
+            *members = std::mem::take(members).into_iter().take(ROOM).collect();
         }
     }
 }

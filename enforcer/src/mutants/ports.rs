@@ -2,7 +2,7 @@
 
 use super::{Site, rewrite};
 use crate::program::selector::matches;
-use crate::program::{PortRange, Ports, Program};
+use crate::program::{PortRange, Program};
 use netproof_api::core::{ContainerPort, IntOrString, TransportProtocol};
 use netproof_api::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, Pod};
 use netproof_controlplane::Snapshot;
@@ -353,8 +353,9 @@ pub(super) fn end_port_of_udp_is_ignored(snapshot: &mut Snapshot) {
 
 /// Ranges between which one port is left become one.
 pub(super) fn a_port_between_ranges_is_open(program: &mut Program, _: &Site<'_>) {
-    for rule in program.policies.iter_mut().flat_map(|policy| &mut policy.rules) {
-        let Ports::Of { numbers, .. } = &mut rule.ports else { continue };
+    let rules = program.policies_mut().flat_map(|policy| &mut policy.rules);
+    for ports in rules.flat_map(|rule| &mut rule.matches.destination_ports) {
+        let numbers = &mut ports.numbers;
         let mut joined: Vec<PortRange> = Vec::new();
         for range in numbers.iter() {
             match joined.last_mut() {

@@ -3,15 +3,16 @@
 use super::{Site, rewrite};
 use crate::nft::{Chain, Rule, Ruleset, Statement, Verdict};
 use crate::policy::TABLE;
-use crate::program::{Peers, Policy, Program};
+use crate::program::{AddressTest, Policy, PolicyId, Program};
 use netproof_api::NetworkPolicyRule;
 use netproof_controlplane::Snapshot;
 use netproof_model::{Direction, Hook, NamespacedName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The positions of the policies that isolate each endpoint in each direction.
-fn isolations(program: &mut Program) -> impl Iterator<Item = &mut Vec<usize>> {
-    program.endpoints.iter_mut().flat_map(|endpoint| endpoint.isolation.values_mut())
+/// The policies that isolate each endpoint in each direction.
+fn isolations(program: &mut Program) -> impl Iterator<Item = &mut Vec<PolicyId>> {
+    let tiers = program.endpoints.iter_mut().flat_map(|endpoint| endpoint.tiers.values_mut().flatten());
+    tiers.map(|tier| &mut tier.policies)
 }
 
 pub(super) fn first_policy_only(program: &mut Program, _: &Site<'_>) {
@@ -27,8 +28,9 @@ pub(super) fn two_policies_only(program: &mut Program, _: &Site<'_>) {
 }
 
 pub(super) fn deny_all_wins(program: &mut Program, _: &Site<'_>) {
-    let denies: Vec<bool> = program.policies.iter().map(|policy| policy.rules.is_empty()).collect();
-    let denies = |position: &usize| denies.get(*position).copied().unwrap_or_default();
+    let denies: BTreeSet<PolicyId> =
+        program.policies().filter(|(_, policy)| policy.rules.is_empty()).map(|(id, _)| id).collect();
+    let denies = |policy: &PolicyId| denies.contains(policy);
     for policies in isolations(program) {
         if policies.iter().any(denies) {
             policies.retain(denies);
@@ -165,11 +167,10 @@ pub(super) fn few_rules_only(snapshot: &mut Snapshot) {
 
 /// A policy's rules end before the first that allows nobody.
 pub(super) fn rules_end_with_nobody(program: &mut Program, _: &Site<'_>) {
-    for policy in &mut program.policies {
-        let is_nobody = |rule: &crate::program::Rule| {
-            matches!(&rule.peers, Peers::Of { pods, blocks }
-                if blocks.is_empty() && pods.as_ref().is_none_or(|pods| pods.is_empty()))
-        };
+    for policy in program.policies_mut() {
+        let direction = policy.direction;
+        let is_nobody =
+            |rule: &crate::program::Rule| rule.matches.peers(direction).iter().any(AddressTest::is_nobody);
         if let Some(end) = policy.rules.iter().position(is_nobody) {
             policy.rules.truncate(end);
         }
@@ -178,15 +179,16 @@ pub(super) fn rules_end_with_nobody(program: &mut Program, _: &Site<'_>) {
 
 /// The pods of a policy's egress rules are also those of its ingress rules, the first's of the first.
 pub(super) fn directions_share_sets(program: &mut Program, _: &Site<'_>) {
-    let all = program.policies.clone();
-    for policy in program.policies.iter_mut().filter(|it| it.direction == Direction::Ingress) {
+    let all: Vec<Policy> = program.policies().map(|(_, policy)| policy.clone()).collect();
+    for policy in program.policies_mut().filter(|it| it.direction == Direction::Ingress) {
         let same = |it: &&Policy| it.policy == policy.policy && it.direction == Direction::Egress;
         let Some(egress) = all.iter().find(same) else { continue };
         for (rule, other) in policy.rules.iter_mut().zip(&egress.rules) {
-            if let (Peers::Of { pods: Some(pods), .. }, Peers::Of { pods: Some(others), .. }) =
-                (&mut rule.peers, &other.peers)
-            {
-                pods.clone_from(others);
+            let others = other.matches.peers(Direction::Egress);
+            for (own, other) in rule.matches.peers_mut(Direction::Ingress).iter_mut().zip(others) {
+                if let (Some(members), Some(others)) = (&mut own.members, &other.members) {
+                    members.clone_from(others);
+                }
             }
         }
     }

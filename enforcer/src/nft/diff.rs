@@ -104,7 +104,7 @@ pub(super) fn same_shape(one: &Set, other: &Set) -> bool {
 /// The sets that a rule refers to.
 fn sets_of(rule: &Rule) -> impl Iterator<Item = &str> {
     rule.statements.iter().filter_map(|statement| match statement {
-        Statement::Match(_, Test::In(set) | Test::Remembered(set))
+        Statement::Match(_, Test::In(set) | Test::NotIn(set) | Test::Remembered(set))
         | Statement::VerdictMap(_, set)
         | Statement::RandomMap(_, set)
         | Statement::RandomDnat(_, set)

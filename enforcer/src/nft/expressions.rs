@@ -6,7 +6,7 @@ use super::sets::{length, write_value, write_verdict};
 use super::wire::{self, register};
 use super::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
 use crate::netfilter::Attributes;
-use netproof_model::Family;
+use netproof_model::{Family, Protocol};
 use nix::libc;
 use std::net::IpAddr;
 
@@ -57,13 +57,20 @@ impl Writer<'_> {
                     Test::Is(part) | Test::IsNot(part) => {
                         let positive = matches!(test, Test::Is(_));
                         self.load(fields);
-                        // An ICMPv6 type is one byte, wherever its number came from.
-                        let narrow = fields == &[Field::Icmpv6Type];
+                        // An ICMP type is one byte, wherever its number came from.
+                        let narrow = matches!(
+                            fields.as_slice(),
+                            [Field::IcmpType | Field::Icmpv6Type | Field::IcmpCode | Field::Icmpv6Code]
+                        );
                         self.compare(part, positive, narrow);
                     }
                     Test::In(set) => {
                         self.load(fields);
                         self.look_up(&self.epoch.name(set), None);
+                    }
+                    Test::NotIn(set) => {
+                        self.load(fields);
+                        self.look_up_none(&self.epoch.name(set));
                     }
                     Test::Remembered(set) => {
                         self.load(fields);
@@ -107,6 +114,11 @@ impl Writer<'_> {
                 self.bits(*bits, 0);
                 self.cmp(wire::cmp::EQUAL, &0u32.to_ne_bytes());
             }
+            Statement::HasMark(bits) => {
+                self.meta(R0, wire::meta::MARK);
+                self.bits(*bits, 0);
+                self.cmp(wire::cmp::EQUAL, &bits.to_ne_bytes());
+            }
             Statement::SetMark(bits) => self.change_mark(!bits, *bits),
             Statement::FlipMark(bits) => self.change_mark(u32::MAX, *bits),
             Statement::Log(number) => self.log(number),
@@ -141,13 +153,16 @@ impl Writer<'_> {
             match field {
                 Field::SourceV4 | Field::DestinationV4 => self.family_guard(Family::Ipv4),
                 Field::SourceV6 | Field::DestinationV6 => self.family_guard(Family::Ipv6),
-                Field::Icmpv6Type => {
-                    self.family_guard(Family::Ipv6);
-                    self.meta_guard(wire::meta::L4PROTO, vec![58]);
-                }
-                Field::Protocol | Field::DestinationPort | Field::InputInterface => {}
+                Field::IcmpType | Field::IcmpCode => self.icmp_guard(Family::Ipv4),
+                Field::Icmpv6Type | Field::Icmpv6Code => self.icmp_guard(Family::Ipv6),
+                Field::Protocol | Field::SourcePort | Field::DestinationPort | Field::InputInterface => {}
             }
         }
+    }
+
+    fn icmp_guard(&mut self, family: Family) {
+        self.family_guard(family);
+        self.meta_guard(wire::meta::L4PROTO, vec![Protocol::Icmp.number(family)]);
     }
 
     /// `ip saddr` means nothing in a packet of the other family, so each table asks in its own way.
@@ -183,9 +198,15 @@ impl Writer<'_> {
                 Field::SourceV6 => self.payload(register, wire::payload::NETWORK_HEADER, 8, 16),
                 Field::DestinationV6 => self.payload(register, wire::payload::NETWORK_HEADER, 24, 16),
                 Field::Protocol => self.meta(register, wire::meta::L4PROTO),
+                Field::SourcePort => self.payload(register, wire::payload::TRANSPORT_HEADER, 0, 2),
                 Field::DestinationPort => self.payload(register, wire::payload::TRANSPORT_HEADER, 2, 2),
                 Field::InputInterface => self.meta(register, wire::meta::INPUT_NAME),
-                Field::Icmpv6Type => self.payload(register, wire::payload::TRANSPORT_HEADER, 0, 1),
+                Field::IcmpType | Field::Icmpv6Type => {
+                    self.payload(register, wire::payload::TRANSPORT_HEADER, 0, 1);
+                }
+                Field::IcmpCode | Field::Icmpv6Code => {
+                    self.payload(register, wire::payload::TRANSPORT_HEADER, 1, 1);
+                }
             }
             register += length(field.key_type()).div_ceil(4) as u32;
         }
@@ -356,6 +377,15 @@ impl Writer<'_> {
             if let Some(register) = result {
                 attributes.number(wire::lookup::DESTINATION, register);
             }
+        });
+    }
+
+    /// Goes on where what is loaded is in no element of the set.
+    fn look_up_none(&mut self, set: &str) {
+        self.expression("lookup", |attributes| {
+            attributes.text(wire::lookup::SET, set);
+            attributes.number(wire::lookup::SOURCE, R0);
+            attributes.number(wire::lookup::FLAGS, wire::lookup::INVERTED);
         });
     }
 

@@ -144,6 +144,8 @@ pub enum Statement {
     RandomMap(u32, String),
     /// Goes on only if none of these bits of the packet mark is set.
     MarkUnset(u32),
+    /// Goes on only if all of these bits of the packet mark are set.
+    HasMark(u32),
     /// Sets these bits of the packet mark.
     SetMark(u32),
     /// Inverts these bits of the packet mark.
@@ -205,12 +207,20 @@ pub enum Field {
     DestinationV6,
     /// The transport protocol's number.
     Protocol,
+    /// The source port of whatever transport protocol.
+    SourcePort,
     /// The destination port of whatever transport protocol.
     DestinationPort,
     /// The name of the interface that the packet came in by.
     InputInterface,
+    /// The type of an ICMP message; another protocol does not match.
+    IcmpType,
     /// The type of an ICMPv6 message; another protocol does not match.
     Icmpv6Type,
+    /// The code of an ICMP message; another protocol does not match.
+    IcmpCode,
+    /// The code of an ICMPv6 message; another protocol does not match.
+    Icmpv6Code,
 }
 
 impl Field {
@@ -220,9 +230,9 @@ impl Field {
             Field::SourceV4 | Field::DestinationV4 => KeyType::Ipv4,
             Field::SourceV6 | Field::DestinationV6 => KeyType::Ipv6,
             Field::Protocol => KeyType::Protocol,
-            Field::DestinationPort => KeyType::Port,
+            Field::SourcePort | Field::DestinationPort => KeyType::Port,
             Field::InputInterface => KeyType::Interface,
-            Field::Icmpv6Type => KeyType::Number,
+            Field::IcmpType | Field::Icmpv6Type | Field::IcmpCode | Field::Icmpv6Code => KeyType::Number,
         }
     }
 }
@@ -236,6 +246,8 @@ pub enum Test {
     IsNot(Part),
     /// An element of the set.
     In(String),
+    /// No element of the set.
+    NotIn(String),
     /// An element of a set of what is remembered ([`Set::remembering`]).
     Remembered(String),
 }
@@ -262,7 +274,7 @@ pub enum Value {
     Port(u16),
     /// An interface's name, at most 15 bytes.
     Interface(String),
-    /// A plain number of 32 bits (of 8 bits where the field is an ICMPv6 type).
+    /// A plain number of 32 bits (of 8 bits where the field is an ICMP type or code).
     Number(u32),
 }
 

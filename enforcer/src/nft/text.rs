@@ -130,6 +130,7 @@ impl fmt::Display for Statement {
             Statement::Match(fields, Test::In(set) | Test::Remembered(set)) => {
                 write!(f, "{} @{set}", Fields(fields))
             }
+            Statement::Match(fields, Test::NotIn(set)) => write!(f, "{} != @{set}", Fields(fields)),
             Statement::Family(Family::Ipv4) => f.write_str("meta protocol ip"),
             Statement::Family(Family::Ipv6) => f.write_str("meta protocol ip6"),
             Statement::DestinationPort(protocol, part) => write!(f, "{protocol} dport {part}"),
@@ -144,6 +145,7 @@ impl fmt::Display for Statement {
             Statement::VerdictMap(fields, map) => write!(f, "{} vmap @{map}", Fields(fields)),
             Statement::RandomMap(modulus, map) => write!(f, "numgen random mod {modulus} vmap @{map}"),
             Statement::MarkUnset(bits) => write!(f, "meta mark & {bits:#x} == 0"),
+            Statement::HasMark(bits) => write!(f, "meta mark & {bits:#x} == {bits:#x}"),
             Statement::SetMark(bits) => write!(f, "meta mark set meta mark | {bits:#x}"),
             Statement::FlipMark(bits) => write!(f, "meta mark set meta mark ^ {bits:#x}"),
             Statement::Log(number) => write_log(f, number),
@@ -202,9 +204,13 @@ impl fmt::Display for Fields<'_> {
                 Field::SourceV6 => "ip6 saddr",
                 Field::DestinationV6 => "ip6 daddr",
                 Field::Protocol => "meta l4proto",
+                Field::SourcePort => "th sport",
                 Field::DestinationPort => "th dport",
                 Field::InputInterface => "iifname",
+                Field::IcmpType => "icmp type",
                 Field::Icmpv6Type => "icmpv6 type",
+                Field::IcmpCode => "icmp code",
+                Field::Icmpv6Code => "icmpv6 code",
             };
             write!(f, "{separator}{name}")?;
         }

@@ -146,6 +146,9 @@ pub(super) mod lookup {
     pub const SET: u16 = 1;
     pub const SOURCE: u16 = 2;
     pub const DESTINATION: u16 = 3;
+    pub const FLAGS: u16 = 5;
+
+    pub const INVERTED: u32 = 1;
 }
 
 pub(super) mod dynset {

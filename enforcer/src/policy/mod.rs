@@ -1,8 +1,9 @@
 //! The policy enforcer with nftables: an agent for each node.
 
 mod render;
+mod rules;
 
-pub use render::{SOURCE_TABLE, TABLE, render};
+pub use render::{SOURCE_TABLE, TABLE, Unrendered, render};
 
 use crate::agents::Agents;
 use crate::identities::Numbers;
@@ -39,7 +40,7 @@ impl Enforcer for NftablesEnforcer {
     fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError> {
         let compiler = Compiler::new(snapshot);
         for node in self.agents.nodes() {
-            let ruleset = render(&compiler.node(&node), &snapshot.topology, &mut self.agents.numbers);
+            let ruleset = render(&compiler.node(&node), &snapshot.topology, &mut self.agents.numbers)?;
             self.agents.apply(&node, ruleset)?;
         }
         Ok(())

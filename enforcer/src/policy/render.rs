@@ -7,22 +7,26 @@
 //! as well, but the kernel checks every path through the jumps at each change, and those would be as
 //! many as pairs of endpoints.)
 //!
-//! An endpoint's chain jumps to one chain for each policy that selects it, logs and drops. A policy's
+//! An endpoint's chain jumps to one chain for each policy of its first tier that selects it, and ends as the tier
+//! does: it goes on to the chain of the next tier, or logs and denies. A policy's
 //! chain is shared by its endpoints, has a rule for each rule of the policy (one for each family and
-//! each kind of match that nft cannot say in one), and returns if none matched.
+//! each kind of match that nft cannot say in one), and returns if none matched. What passes to the next tier returns
+//! with a bit of the packet mark.
 
+use super::rules::{RuleWriter, destination, short, source};
 use crate::identities::Numbers;
 use crate::names;
 use crate::nft::{
     Base, Chain, ChainType, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, TableId,
     Test, Value, Verdict,
 };
-use crate::program::{AddressRange, Endpoint, NamedPort, Peers, Policy, PortRange, Ports, Program};
+use crate::program::{Attachment, Denial, End, Endpoint, Policy, PolicyId, Program, RuleAction, Tier};
 use netproof_model::{
     Action, Decision, Direction, Family, Hook, Identity, NamespacedName, Place, PolicyRef, Topology, Wiring,
 };
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
+use thiserror::Error;
 
 /// The table of the policies.
 pub const TABLE: TableId = TableId { family: TableFamily::Inet, name: "netproof-policy" };
@@ -52,18 +56,58 @@ const LINK_SOURCES: [(Ipv6Addr, Ipv6Addr); 2] = [
     ),
 ];
 
+/// The bit of the packet mark that says: this tier's policies passed the packet to the next tier. kube-proxy and
+/// ours have others.
+const PASSED: u32 = 0x0020_0000;
+
+/// What a program may say and this backend does not render.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Unrendered {
+    /// Policy on an interface that is no pod's.
+    #[error("policy on {0} is not rendered with nftables")]
+    Endpoint(String),
+    /// Rules that only log.
+    #[error("rules that log are not rendered with nftables: {0}")]
+    Log(PolicyRef),
+}
+
+/// A pod of the node, with what its policies say.
+struct PodEndpoint<'p> {
+    pod: &'p NamespacedName,
+    interface: &'p str,
+    endpoint: &'p Endpoint,
+}
+
+impl<'p> PodEndpoint<'p> {
+    fn of(endpoint: &'p Endpoint) -> Result<Self, Unrendered> {
+        match &endpoint.attachment {
+            Attachment::Pod { pod, interface } => Ok(PodEndpoint { pod, interface, endpoint }),
+            host @ (Attachment::HostInterface(_) | Attachment::AllOfHost) => {
+                Err(Unrendered::Endpoint(host.to_string()))
+            }
+        }
+    }
+}
+
 /// The ruleset of a node.
-pub fn render(program: &Program, topology: &Topology, numbers: &mut Numbers) -> Ruleset {
+///
+/// # Errors
+/// What the program says and nftables is not made to say here.
+pub fn render(program: &Program, topology: &Topology, numbers: &mut Numbers) -> Result<Ruleset, Unrendered> {
     let mut ruleset = Ruleset::default();
     let families = topology.family.list();
-    let mut renderer = Renderer { table: Table::default(), families, numbers };
+    let mut renderer = Renderer { table: Table::default(), families, numbers, chains: BTreeMap::new() };
     renderer.base_chains();
-    let chains: Vec<String> = program.policies.iter().map(|policy| renderer.policy(policy)).collect();
-    for endpoint in &program.endpoints {
-        renderer.endpoint(endpoint, program, &chains);
+    for (id, policy) in program.policies() {
+        let chain = renderer.policy(policy)?;
+        renderer.chains.insert(id, chain);
+    }
+    let pods = program.endpoints.iter().map(PodEndpoint::of).collect::<Result<Vec<_>, _>>()?;
+    for pod in &pods {
+        renderer.endpoint(pod, program);
     }
     let mut table = renderer.table;
-    let source_check = source_check(program, families, numbers);
+    let source_check = source_check(&pods, families, numbers);
     match topology.wiring {
         Wiring::Routed | Wiring::Vxlan => {
             table.sets.extend(source_check.sets);
@@ -74,13 +118,15 @@ pub fn render(program: &Program, topology: &Topology, numbers: &mut Numbers) -> 
         }
     }
     ruleset.tables.insert(TABLE, table);
-    ruleset
+    Ok(ruleset)
 }
 
 struct Renderer<'n> {
     table: Table,
     families: &'static [Family],
     numbers: &'n mut Numbers,
+    /// The chain of each policy.
+    chains: BTreeMap<PolicyId, String>,
 }
 
 impl Renderer<'_> {
@@ -117,51 +163,79 @@ impl Renderer<'_> {
         }
     }
 
-    /// An endpoint's chain for each direction in which it is isolated, and the way to it.
-    fn endpoint(&mut self, endpoint: &Endpoint, program: &Program, policy_chains: &[String]) {
-        for (direction, policies) in &endpoint.isolation {
-            let name = names::object(&format!("{direction}-pod"), &endpoint.pod);
-            let mut rules = Vec::new();
-            for address in &endpoint.addresses {
-                // A pod cannot block itself. Its own address never leaves it, but a packet to its own
-                // service comes here and goes back, and is not masqueraded yet.
-                let far = far(*direction, Family::of(*address));
-                let own = Test::Is(Part::One((*address).into()));
-                rules.push(
-                    Rule::new([Statement::Match(vec![far], own), Statement::Verdict(Verdict::Accept)])
-                        .comment("a pod reaches itself"),
-                );
-            }
-            let mut isolating: Vec<PolicyRef> = Vec::new();
-            for position in policies {
-                let (Some(policy), Some(chain)) =
-                    (program.policies.get(*position), policy_chains.get(*position))
-                else {
-                    continue;
-                };
-                isolating.push(policy.policy.clone());
-                rules.push(Rule::new([Statement::Verdict(Verdict::Jump(chain.clone()))]));
-            }
-            isolating.sort();
-            let decision = Decision::Isolation {
-                endpoint: Place::Pod(endpoint.pod.clone()),
-                direction: *direction,
-                policies: isolating,
-            };
-            rules.push(drop_rule(decision, self.numbers));
-            for address in &endpoint.addresses {
-                let map = endpoints_map(*direction, Family::of(*address));
-                if let Some(map) = self.table.sets.get_mut(&map) {
-                    map.elements
-                        .insert(vec![Part::One((*address).into())], Some(Verdict::Goto(name.clone()).into()));
+    /// An endpoint's chains for each direction in which it has tiers, and the way to the first of them.
+    fn endpoint(&mut self, pod: &PodEndpoint<'_>, program: &Program) {
+        for ((_, direction), tiers) in &pod.endpoint.tiers {
+            let first = names::object(&format!("{direction}-pod"), pod.pod);
+            let mut names: Vec<String> = vec![first.clone()];
+            names.extend(
+                tiers
+                    .iter()
+                    .skip(1)
+                    .map(|tier| names::object_part(&format!("{direction}-tier"), pod.pod, &tier.name)),
+            );
+            for (position, tier) in tiers.iter().enumerate() {
+                let mut rules = Vec::new();
+                if position == 0 {
+                    rules.extend(pod.endpoint.addresses.iter().map(|own| reaches_itself(*direction, *own)));
+                }
+                // What passes the last tier is allowed.
+                let next =
+                    names.get(position + 1).map_or(Verdict::Accept, |chain| Verdict::Goto(chain.clone()));
+                rules.extend(self.tier(pod.pod, *direction, tier, &next, program));
+                if let Some(name) = names.get(position) {
+                    self.table.chains.insert(name.clone(), Chain { base: None, rules });
                 }
             }
-            self.table.chains.insert(name, Chain { base: None, rules });
+            for address in &pod.endpoint.addresses {
+                let map = endpoints_map(*direction, Family::of(*address));
+                if let Some(map) = self.table.sets.get_mut(&map) {
+                    let way = Verdict::Goto(first.clone());
+                    map.elements.insert(vec![Part::One((*address).into())], Some(way.into()));
+                }
+            }
         }
     }
 
+    /// The policies of a tier in order, and its end.
+    fn tier(
+        &mut self,
+        pod: &NamespacedName,
+        direction: Direction,
+        tier: &Tier,
+        next: &Verdict,
+        program: &Program,
+    ) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        for id in &tier.policies {
+            let chain = self.chains[id].clone();
+            rules.push(Rule::new([Statement::Verdict(Verdict::Jump(chain))]));
+            let passes = program.policy(*id).rules.iter().any(|rule| rule.action == RuleAction::Pass);
+            if passes {
+                let (passed, forget) = (Statement::HasMark(PASSED), Statement::FlipMark(PASSED));
+                rules.push(Rule::new([passed, forget, Statement::Verdict(next.clone())]));
+            }
+        }
+        let mut policies: Vec<PolicyRef> =
+            tier.policies.iter().map(|id| program.policy(*id).policy.clone()).collect();
+        policies.sort();
+        let endpoint = Place::Pod(pod.clone());
+        rules.push(match tier.end {
+            End::Pass => Rule::new([Statement::Verdict(next.clone())]),
+            End::Isolation => {
+                let decision = Decision::Isolation { endpoint, direction, policies };
+                deny_rule(decision, Denial::Drop, self.numbers)
+            }
+            End::Deny(denial) => {
+                let tier = tier.name.clone();
+                deny_rule(Decision::EndOfTier { endpoint, direction, tier, policies }, denial, self.numbers)
+            }
+        });
+        rules
+    }
+
     /// The chain of one direction of a policy; its name.
-    fn policy(&mut self, policy: &Policy) -> String {
+    fn policy(&mut self, policy: &Policy) -> Result<String, Unrendered> {
         let object = NamespacedName::new(
             policy.policy.namespace.clone().unwrap_or_default(),
             policy.policy.name.clone(),
@@ -172,150 +246,41 @@ impl Renderer<'_> {
             let decision =
                 Decision::Rule { policy: policy.policy.clone(), direction: policy.direction, rule: position };
             let comment = decision.to_string();
-            let number = self.numbers.of(Identity { decision, action: Action::Allow });
-            let mut writer = RuleWriter { renderer: self, number, direction: policy.direction };
-            for statements in writer.alternatives(rule) {
-                let accept = Statement::Verdict(Verdict::Accept);
-                let rule = Rule::new(statements.into_iter().chain([accept]));
+            let action = match rule.action {
+                RuleAction::Allow | RuleAction::Pass => Action::Allow,
+                RuleAction::Deny(denial) => action_of(denial),
+                RuleAction::Log => return Err(Unrendered::Log(policy.policy.clone())),
+            };
+            let number = self.numbers.of(Identity { decision, action });
+            let end = match rule.action {
+                RuleAction::Deny(denial) => deny(number, denial),
+                RuleAction::Pass => vec![Statement::SetMark(PASSED), Statement::Verdict(Verdict::Return)],
+                _ => vec![Statement::Verdict(Verdict::Accept)],
+            };
+            let mut writer = RuleWriter::new(&mut self.table.sets, self.families, number);
+            for statements in writer.alternatives(&rule.matches) {
+                let rule = Rule::new(statements.into_iter().chain(end.clone()));
                 rules.push(rule.comment(format!("{number} {comment}")));
             }
         }
         self.table.chains.insert(name.clone(), Chain { base: None, rules });
-        name
+        Ok(name)
     }
 }
 
-/// Writes one rule of a policy: the sets, and the combinations of matches that allow a packet.
-struct RuleWriter<'r, 'n> {
-    renderer: &'r mut Renderer<'n>,
-    number: u32,
-    direction: Direction,
-}
-
-/// A combination of matches, and the family that it is limited to.
-type Alternative = (Option<Family>, Vec<Statement>);
-
-impl RuleWriter<'_, '_> {
-    fn alternatives(&mut self, rule: &crate::program::Rule) -> Vec<Vec<Statement>> {
-        let peers = self.peers(&rule.peers);
-        let (numbers, names) = match &rule.ports {
-            Ports::Any => (vec![Vec::new()], Vec::new()),
-            Ports::Of { numbers, names } => (self.numbers(numbers), self.names(names.as_ref())),
-        };
-        let mut alternatives = Vec::new();
-        for (_, peer) in &peers {
-            alternatives.extend(numbers.iter().map(|port| [peer.as_slice(), port.as_slice()].concat()));
-        }
-        for (family, port) in &names {
-            match self.direction {
-                // The set holds the ports of the rule's peers only.
-                Direction::Egress => alternatives.push(port.clone()),
-                Direction::Ingress => {
-                    let same = |peer: &&Alternative| peer.0.is_none() || peer.0 == *family;
-                    for (_, peer) in peers.iter().filter(same) {
-                        alternatives.push([peer.as_slice(), port.as_slice()].concat());
-                    }
-                }
-            }
-        }
-        alternatives
-    }
-
-    fn peers(&mut self, peers: &Peers) -> Vec<Alternative> {
-        let Peers::Of { pods, blocks } = peers else {
-            return vec![(None, Vec::new())];
-        };
-        let mut alternatives = Vec::new();
-        for family in self.renderer.families {
-            let field = far(self.direction, *family);
-            if let Some(pods) = pods {
-                let addresses = pods.iter().filter(|address| Family::of(**address) == *family);
-                let elements = addresses.map(|address| vec![Part::One((*address).into())]);
-                let name = self.set("pods", Some(*family), Set::new(&[field.key_type()]).with(elements));
-                alternatives.push((Some(*family), vec![Statement::Match(vec![field], Test::In(name))]));
-            }
-            let blocks: Vec<&AddressRange> =
-                blocks.iter().filter(|block| block.family() == *family).collect();
-            let part = |block: &AddressRange| Part::Range(block.first.into(), block.last.into());
-            let test = match blocks.as_slice() {
-                [] => continue,
-                [block] => Test::Is(part(block)),
-                _ => {
-                    let elements = blocks.iter().map(|block| vec![part(block)]);
-                    let set = Set::intervals(&[field.key_type()]).with(elements);
-                    Test::In(self.set("blocks", Some(*family), set))
-                }
-            };
-            alternatives.push((Some(*family), vec![Statement::Match(vec![field], test)]));
-        }
-        alternatives
-    }
-
-    /// Ports by number: none or one combination.
-    fn numbers(&mut self, ports: &[PortRange]) -> Vec<Vec<Statement>> {
-        let protocol = |port: &PortRange| Part::One(Value::Protocol(port.protocol.number(Family::Ipv4)));
-        let numbers = |port: &PortRange| match port.first == port.last {
-            true => Part::One(Value::Port(port.first)),
-            false => Part::Range(Value::Port(port.first), Value::Port(port.last)),
-        };
-        match ports {
-            [] => Vec::new(),
-            [port] if port.is_whole_protocol() => {
-                vec![vec![Statement::Match(vec![Field::Protocol], Test::Is(protocol(port)))]]
-            }
-            [port] => vec![vec![Statement::DestinationPort(port.protocol, numbers(port))]],
-            _ => {
-                let key = [KeyType::Protocol, KeyType::Port];
-                let single = ports.iter().all(|port| port.first == port.last);
-                let set = if single { Set::new(&key) } else { Set::intervals(&key) };
-                let set = set.with(ports.iter().map(|port| vec![protocol(port), numbers(port)]));
-                let name = self.set("ports", None, set);
-                let fields = vec![Field::Protocol, Field::DestinationPort];
-                vec![vec![Statement::Match(fields, Test::In(name))]]
-            }
-        }
-    }
-
-    /// Ports by name: a set of address, protocol and port of the destination, for each family.
-    fn names(&mut self, ports: Option<&BTreeSet<NamedPort>>) -> Vec<Alternative> {
-        let Some(ports) = ports else { return Vec::new() };
-        let mut alternatives = Vec::new();
-        for family in self.renderer.families {
-            let destination = destination(*family);
-            let ports = ports.iter().filter(|port| Family::of(port.address) == *family);
-            let elements = ports.map(|port| {
-                vec![
-                    Part::One(port.address.into()),
-                    Part::One(Value::Protocol(port.protocol.number(*family))),
-                    Part::One(Value::Port(port.port)),
-                ]
-            });
-            let set = Set::new(&[destination.key_type(), KeyType::Protocol, KeyType::Port]).with(elements);
-            let name = self.set("named-ports", Some(*family), set);
-            let fields = vec![destination, Field::Protocol, Field::DestinationPort];
-            alternatives.push((Some(*family), vec![Statement::Match(fields, Test::In(name))]));
-        }
-        alternatives
-    }
-
-    /// Adds a set of this rule alone: elements of different rules never meet in one set.
-    fn set(&mut self, kind: &str, family: Option<Family>, set: Set) -> String {
-        let family = match family {
-            None => "",
-            Some(Family::Ipv4) => "-v4",
-            Some(Family::Ipv6) => "-v6",
-        };
-        let name = set.name(format!("rule{}-{kind}{family}", self.number));
-        self.renderer.table.sets.insert(name.clone(), set);
-        name
-    }
+/// A pod cannot block itself. Its own address never leaves it, but a packet to its own service comes here and goes
+/// back, and is not masqueraded yet.
+fn reaches_itself(direction: Direction, own: IpAddr) -> Rule {
+    let own_address =
+        Statement::Match(vec![far(direction, Family::of(own))], Test::Is(Part::One(own.into())));
+    Rule::new([own_address, Statement::Verdict(Verdict::Accept)]).comment("a pod reaches itself")
 }
 
 /// A packet from a pod's interface must have an address of that pod.
-fn source_check(program: &Program, families: &[Family], numbers: &mut Numbers) -> Table {
-    let interface = |endpoint: &Endpoint| Part::One(Value::Interface(endpoint.interface.clone()));
+fn source_check(pods: &[PodEndpoint<'_>], families: &[Family], numbers: &mut Numbers) -> Table {
+    let interface = |pod: &PodEndpoint<'_>| Part::One(Value::Interface(pod.interface.to_owned()));
     let mut table = Table::default();
-    let interfaces = program.endpoints.iter().map(|endpoint| vec![interface(endpoint)]);
+    let interfaces = pods.iter().map(|pod| vec![interface(pod)]);
     table.sets.insert("pod-interfaces".into(), Set::new(&[KeyType::Interface]).with(interfaces));
     let mut rules = Vec::new();
     if families.contains(&Family::Ipv6) {
@@ -335,9 +300,9 @@ fn source_check(program: &Program, families: &[Family], numbers: &mut Numbers) -
     for family in families {
         let fields = vec![Field::InputInterface, source(*family)];
         let name = format!("pod-sources-{}", short(*family));
-        let sources = program.endpoints.iter().flat_map(|endpoint| {
-            let own = endpoint.addresses.iter().filter(|address| Family::of(**address) == *family);
-            own.map(|address: &IpAddr| vec![interface(endpoint), Part::One((*address).into())])
+        let sources = pods.iter().flat_map(|pod| {
+            let own = pod.endpoint.addresses_of(*family);
+            own.map(|address| vec![interface(pod), Part::One(address.into())])
         });
         let set = Set::new(&[KeyType::Interface, source(*family).key_type()]).with(sources);
         table.sets.insert(name.clone(), set);
@@ -346,7 +311,7 @@ fn source_check(program: &Program, families: &[Family], numbers: &mut Numbers) -
     }
     // ARP has no such address, and a family that the cluster does not have goes nowhere.
     for family in families {
-        let mut rule = drop_rule(Decision::Spoofed { endpoint: None }, numbers);
+        let mut rule = deny_rule(Decision::Spoofed { endpoint: None }, Denial::Drop, numbers);
         rule.statements.insert(0, Statement::Family(*family));
         rules.push(rule);
     }
@@ -360,36 +325,29 @@ fn source_check(program: &Program, families: &[Family], numbers: &mut Numbers) -
 }
 
 /// The evidence and the end of a packet.
-fn drop_rule(decision: Decision, numbers: &mut Numbers) -> Rule {
+fn deny_rule(decision: Decision, denial: Denial, numbers: &mut Numbers) -> Rule {
     let comment = decision.to_string();
-    let number = numbers.of(Identity { decision, action: Action::Drop });
-    Rule::new([Statement::Log(number), Statement::Verdict(Verdict::Drop)])
-        .comment(format!("{number} {comment}"))
+    let number = numbers.of(Identity { decision, action: action_of(denial) });
+    Rule::new(deny(number, denial)).comment(format!("{number} {comment}"))
+}
+
+fn deny(number: u32, denial: Denial) -> Vec<Statement> {
+    let end = match denial {
+        Denial::Drop => Statement::Verdict(Verdict::Drop),
+        Denial::Reject => Statement::Reject,
+    };
+    vec![Statement::Log(number), end]
+}
+
+fn action_of(denial: Denial) -> Action {
+    match denial {
+        Denial::Drop => Action::Drop,
+        Denial::Reject => Action::Reject,
+    }
 }
 
 fn endpoints_map(direction: Direction, family: Family) -> String {
     format!("{direction}-pods-{}", short(family))
-}
-
-fn short(family: Family) -> &'static str {
-    match family {
-        Family::Ipv4 => "v4",
-        Family::Ipv6 => "v6",
-    }
-}
-
-fn source(family: Family) -> Field {
-    match family {
-        Family::Ipv4 => Field::SourceV4,
-        Family::Ipv6 => Field::SourceV6,
-    }
-}
-
-fn destination(family: Family) -> Field {
-    match family {
-        Family::Ipv4 => Field::DestinationV4,
-        Family::Ipv6 => Field::DestinationV6,
-    }
 }
 
 /// The address of the endpoint whose policies are asked.

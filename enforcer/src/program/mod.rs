@@ -1,44 +1,63 @@
-//! The program of a node: what its policies mean, independent of any backend.
+//! The program of a node: what its policies mean, independent of any API and of any backend.
 //!
-//! Endpoint -> direction -> policies -> rules -> matches over sets of addresses, ranges and ports.
-//! Selectors, peers, exceptions and named ports are evaluated here and nowhere else in the enforcer; a
-//! backend only says the result in its own words.
+//! Endpoint -> stage and direction -> tiers -> policies -> rules -> matches over sets of addresses, ranges and
+//! ports. A front end for each API makes it ([`Compiler`] for NetworkPolicy): selectors, peers, exceptions and
+//! named ports are evaluated there and nowhere else in the enforcer. A backend only says the result in its own
+//! words.
+//!
+//! A packet meets the tiers of an endpoint in order, the policies of a tier in order, and the rules of a policy in
+//! order. The first rule that matches and does not only log decides: it allows, denies, or passes the packet to
+//! the next tier. A packet that no rule of a tier decides meets the tier's end. One that no tier decides is
+//! allowed.
 
-mod compile;
+mod endpoint;
 mod index;
+mod matches;
+mod networkpolicy;
 mod ranges;
 pub(crate) mod selector;
+mod text;
 
-pub use compile::Compiler;
-pub(crate) use compile::protocol;
+pub use endpoint::{Attachment, End, Endpoint, PolicyId, Stage, Tier};
+pub use matches::{AddressRange, AddressTest, IcmpTest, Match, NamedPort, PortRange, PortTest, ProtocolTest};
+pub use networkpolicy::Compiler;
+pub(crate) use networkpolicy::protocol;
 pub use ranges::{Range, subtract, union};
 
-use netproof_model::{Direction, Family, NamespacedName, PolicyRef, Protocol};
-use std::collections::{BTreeMap, BTreeSet};
+use netproof_model::{Direction, Family, PolicyRef};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What one node enforces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {
-    /// Every pod of the node, sorted by name.
+    /// Every pod of the node, sorted by name, then the interfaces of the node that policy knows.
     pub endpoints: Vec<Endpoint>,
-    /// The policies that select at least one of them, once for each direction that they isolate, in
-    /// the order of their names.
-    pub policies: Vec<Policy>,
+    /// The policies that select at least one of them, once for each direction, in the order of their names.
+    policies: Vec<Policy>,
 }
 
-/// A pod's interface on its node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The pod.
-    pub pod: NamespacedName,
-    /// The node's end of its veth.
-    pub interface: String,
-    /// Its addresses.
-    pub addresses: Vec<IpAddr>,
-    /// Positions in [`Program::policies`] of the policies that isolate it, for each direction in which
-    /// any does.
-    pub isolation: BTreeMap<Direction, Vec<usize>>,
+impl Program {
+    /// Adds a policy that endpoints may name.
+    pub fn add(&mut self, policy: Policy) -> PolicyId {
+        self.policies.push(policy);
+        PolicyId(self.policies.len() - 1)
+    }
+
+    /// The policy of an identifier that this program gave.
+    pub fn policy(&self, id: PolicyId) -> &Policy {
+        &self.policies[id.0]
+    }
+
+    /// Every policy with its identifier.
+    pub fn policies(&self) -> impl Iterator<Item = (PolicyId, &Policy)> {
+        self.policies.iter().enumerate().map(|(position, policy)| (PolicyId(position), policy))
+    }
+
+    /// Every policy, to be changed.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn policies_mut(&mut self) -> impl Iterator<Item = &mut Policy> {
+        self.policies.iter_mut()
+    }
 }
 
 /// One direction of a policy.
@@ -48,91 +67,39 @@ pub struct Policy {
     pub policy: PolicyRef,
     /// Which of its lists of rules.
     pub direction: Direction,
-    /// What it allows; every rule of the list, those that match nothing too.
+    /// Every rule of the list in order, those that match nothing too.
     pub rules: Vec<Rule>,
 }
 
-/// One rule: a packet that both matches hold for is allowed.
+/// One rule: what becomes of the packets that match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// The other end.
-    pub peers: Peers,
-    /// The destination's port.
-    pub ports: Ports,
+    /// What becomes of them.
+    pub action: RuleAction,
+    /// Which packets.
+    pub matches: Match,
 }
 
-/// Which addresses the other end may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Peers {
-    /// Every address, inside the cluster or outside.
-    Any,
-    /// Those that are in either set. Both may be empty: then nobody is allowed.
-    Of {
-        /// The pods that selectors match now; `None` if the rule has no selector.
-        pods: Option<BTreeSet<IpAddr>>,
-        /// The ipBlocks less their exceptions, IPv4 before IPv6, disjoint.
-        blocks: Vec<AddressRange>,
-    },
+/// What a rule does with a packet that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RuleAction {
+    /// It is allowed, and no later tier is asked.
+    Allow,
+    /// It is denied.
+    Deny(Denial),
+    /// The rest of this tier is not asked, and its end does not apply: the next tier decides.
+    Pass,
+    /// It is logged, and the next rule decides.
+    Log,
 }
 
-/// Which ports the destination may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ports {
-    /// Every port of every protocol.
-    Any,
-    /// Those that are in either set.
-    Of {
-        /// Ports by number, disjoint within a protocol.
-        numbers: Vec<PortRange>,
-        /// Ports by name, as found on the destination pods; `None` if the rule names none. In an
-        /// egress rule only the ports of pods that are its peers, so that nothing else need match.
-        names: Option<BTreeSet<NamedPort>>,
-    },
-}
-
-/// The addresses from `first` to `last` of one family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AddressRange {
-    /// The lowest address.
-    pub first: IpAddr,
-    /// The highest address, of the same family.
-    pub last: IpAddr,
-}
-
-impl AddressRange {
-    /// Its family.
-    pub fn family(&self) -> Family {
-        Family::of(self.first)
-    }
-}
-
-/// Ports of one transport protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PortRange {
-    /// TCP, UDP or SCTP.
-    pub protocol: Protocol,
-    /// The lowest port.
-    pub first: u16,
-    /// The highest port.
-    pub last: u16,
-}
-
-impl PortRange {
-    /// Whether it is every port of the protocol.
-    pub fn is_whole_protocol(&self) -> bool {
-        self.first == 0 && self.last == u16::MAX
-    }
-}
-
-/// A port that a name stands for on one pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NamedPort {
-    /// The pod's address.
-    pub address: IpAddr,
-    /// TCP, UDP or SCTP.
-    pub protocol: Protocol,
-    /// The number.
-    pub port: u16,
+/// How a packet is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Denial {
+    /// It vanishes.
+    Drop,
+    /// Its sender is told: by a TCP reset or an ICMP error.
+    Reject,
 }
 
 /// An address as a number.

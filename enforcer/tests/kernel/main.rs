@@ -5,6 +5,8 @@
 #[path = "../kernel_support/mod.rs"]
 mod kernel_support;
 mod policies;
+#[path = "../programs/mod.rs"]
+mod programs;
 mod rulesets;
 mod services;
 mod surroundings;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     }
     let tests = vec![
         Trial::test("every_ruleset_loads", rulesets::every_ruleset_loads),
+        Trial::test("every_program_of_pods_loads", rulesets::every_program_of_pods_loads),
         Trial::test("a_change_equals_a_fresh_load", rulesets::a_change_equals_a_fresh_load),
         Trial::test("five_thousand_rules_load_with_a_stock_send_buffer", rulesets::five_thousand_rules),
         Trial::test("a_label_changes_elements_only", rulesets::a_label_changes_elements_only),

@@ -1,6 +1,7 @@
 //! Rulesets as the kernel takes and holds them.
 
 use crate::kernel_support::{dump, policy_rules};
+use crate::programs;
 use crate::world::{self, World, cases};
 use libtest_mimic::Failed;
 use netproof_cluster::Netns;
@@ -19,6 +20,20 @@ pub fn every_ruleset_loads() -> Result<(), Failed> {
     for (name, ruleset) in all {
         agent(DEFAULT_SEND_BUFFER)?.apply(ruleset).map_err(|error| format!("{name}: {error}"))?;
     }
+    Ok(())
+}
+
+/// Tiers, passes, denials, negations and every kind of match. What is not rendered is refused.
+pub fn every_program_of_pods_loads() -> Result<(), Failed> {
+    let topology = World::new(Families::Dual, Wiring::Routed).snapshot().topology.clone();
+    let render = |program| policy::render(&program, &topology, &mut Numbers::odd());
+    for program in
+        [programs::of_everything(), programs::four_global_policies(), programs::cluster_network_policy()]
+    {
+        agent(DEFAULT_SEND_BUFFER)?.apply(render(program)?)?;
+    }
+    let refused = render(programs::node_ports_before_dnat()).unwrap_err();
+    assert_eq!(refused.to_string(), "policy on host interface eth0 is not rendered with nftables");
     Ok(())
 }
 
@@ -71,7 +86,7 @@ pub fn five_thousand_rules() -> Result<(), Failed> {
     let mut numbers = Numbers::odd();
     let mut render = |world: &World| {
         let snapshot = world.snapshot();
-        policy::render(&Compiler::new(&snapshot).node("node1"), &snapshot.topology, &mut numbers)
+        policy::render(&Compiler::new(&snapshot).node("node1"), &snapshot.topology, &mut numbers).unwrap()
     };
     let netns = Netns::new()?;
     let mut agent = Agent::open(netns.as_fd(), STOCK_SEND_BUFFER)?;
@@ -103,7 +118,10 @@ pub fn a_label_changes_elements_only() -> Result<(), Failed> {
     let mut agent = agent(DEFAULT_SEND_BUFFER)?;
     let mut apply = |world: &World| {
         let snapshot = world.snapshot();
-        agent.apply(policy::render(&Compiler::new(&snapshot).node("node1"), &snapshot.topology, &mut numbers))
+        agent.apply(
+            policy::render(&Compiler::new(&snapshot).node("node1"), &snapshot.topology, &mut numbers)
+                .unwrap(),
+        )
     };
     apply(&world)?;
     world.label("pod", "client", "role", Some("friend"));
@@ -149,7 +167,7 @@ fn rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
     for case in cases::policies() {
         let compiler = Compiler::new(&case.snapshot);
         for node in ["node1", "node2"] {
-            let ruleset = policy::render(&compiler.node(node), &case.snapshot.topology, numbers);
+            let ruleset = policy::render(&compiler.node(node), &case.snapshot.topology, numbers).unwrap();
             rulesets.push((format!("{} {node}", case.name), ruleset));
         }
     }

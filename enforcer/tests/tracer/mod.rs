@@ -13,7 +13,7 @@
 use netproof_enforcer::nft::{
     Chain, ChainType, Data, Element, Field, Part, Rule, Statement, Table, Test, Value, Verdict,
 };
-use netproof_model::Hook;
+use netproof_model::{Family, Hook, Protocol};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -23,6 +23,9 @@ pub struct Packet {
     pub destination: IpAddr,
     pub protocol: u8,
     pub port: u16,
+    pub source_port: u16,
+    /// The type and code of an ICMP message.
+    pub icmp: (u8, u8),
     /// The sets that remember its source.
     pub remembered: BTreeSet<String>,
     translated: bool,
@@ -36,6 +39,8 @@ impl Packet {
             destination,
             protocol,
             port,
+            source_port: 40_000,
+            icmp: (0, 0),
             remembered: BTreeSet::new(),
             translated: false,
             mark: 0,
@@ -137,11 +142,17 @@ impl Tracer<'_> {
             let goes_on = match statement {
                 Statement::Match(fields, test) => self.matches(&packet, fields, test),
                 Statement::New => true,
-                Statement::Invalid => false,
+                Statement::Invalid | Statement::Established => false,
+                Statement::Family(family) => Family::of(packet.source) == *family,
+                Statement::DestinationPort(protocol, part) => {
+                    packet.protocol == protocol.number(Family::Ipv4)
+                        && within(part, &Value::Port(packet.port))
+                }
                 Statement::Translated => packet.translated,
                 Statement::FromThisNode => self.locals.contains(&packet.source),
                 Statement::ToThisNode => self.locals.contains(&packet.destination),
                 Statement::MarkUnset(bits) => packet.mark & bits == 0,
+                Statement::HasMark(bits) => packet.mark & bits == *bits,
                 Statement::SetMark(bits) => {
                     packet.mark |= bits;
                     true
@@ -216,11 +227,16 @@ impl Tracer<'_> {
     }
 
     fn matches(&self, packet: &Packet, fields: &[Field], test: &Test) -> bool {
+        if !fields.iter().all(|field| has(packet, *field)) {
+            return false;
+        }
         let values: Vec<Value> = fields.iter().map(|field| value(packet, *field)).collect();
+        let is_in = |set: &String| self.table.sets[set].elements.keys().any(|it| is_element(it, &values));
         match test {
+            Test::NotIn(set) => !is_in(set),
             Test::Is(part) => within(part, &values[0]),
             Test::IsNot(part) => !within(part, &values[0]),
-            Test::In(set) => self.table.sets[set].elements.keys().any(|element| is_element(element, &values)),
+            Test::In(set) => is_in(set),
             Test::Remembered(set) => {
                 assert!(self.table.sets.contains_key(set), "{set}");
                 packet.remembered.contains(set)
@@ -229,6 +245,9 @@ impl Tracer<'_> {
     }
 
     fn lookup(&self, packet: &Packet, fields: &[Field], map: &str) -> Option<Verdict> {
+        if !fields.iter().all(|field| has(packet, *field)) {
+            return None;
+        }
         let values: Vec<Value> = fields.iter().map(|field| value(packet, *field)).collect();
         let mut elements = self.table.sets[map].elements.iter();
         elements.find(|(element, _)| is_element(element, &values))?.1.as_ref().map(verdict)
@@ -263,12 +282,28 @@ fn within(part: &Part, value: &Value) -> bool {
     }
 }
 
+/// Whether a packet has the field: what nft guards by the family and by the protocol.
+fn has(packet: &Packet, field: Field) -> bool {
+    let of = |family| Family::of(packet.source) == family;
+    let icmp = |family| of(family) && packet.protocol == Protocol::Icmp.number(family);
+    match field {
+        Field::SourceV4 | Field::DestinationV4 => of(Family::Ipv4),
+        Field::SourceV6 | Field::DestinationV6 => of(Family::Ipv6),
+        Field::IcmpType | Field::IcmpCode => icmp(Family::Ipv4),
+        Field::Icmpv6Type | Field::Icmpv6Code => icmp(Family::Ipv6),
+        Field::Protocol | Field::SourcePort | Field::DestinationPort | Field::InputInterface => true,
+    }
+}
+
 fn value(packet: &Packet, field: Field) -> Value {
     match field {
         Field::SourceV4 | Field::SourceV6 => packet.source.into(),
         Field::DestinationV4 | Field::DestinationV6 => packet.destination.into(),
         Field::Protocol => Value::Protocol(packet.protocol),
+        Field::SourcePort => Value::Port(packet.source_port),
         Field::DestinationPort => Value::Port(packet.port),
-        Field::InputInterface | Field::Icmpv6Type => panic!("{field:?}"),
+        Field::IcmpType | Field::Icmpv6Type => Value::Number(packet.icmp.0.into()),
+        Field::IcmpCode | Field::Icmpv6Code => Value::Number(packet.icmp.1.into()),
+        Field::InputInterface => panic!("{field:?}"),
     }
 }

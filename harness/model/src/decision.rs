@@ -92,6 +92,17 @@ pub enum Decision {
         /// Every policy that isolates it, sorted.
         policies: Vec<PolicyRef>,
     },
+    /// No rule of a tier decided, and the tier denies what it does not decide.
+    EndOfTier {
+        /// Whose tier.
+        endpoint: Place,
+        /// The direction.
+        direction: Direction,
+        /// The tier's name.
+        tier: String,
+        /// Every policy of the tier that selects the endpoint, sorted.
+        policies: Vec<PolicyRef>,
+    },
     /// The service proxy decided (no endpoints, traffic policy, source ranges).
     Service {
         /// The service.
@@ -113,7 +124,8 @@ pub enum Decision {
 impl Decision {
     /// Whether a policy decided, and not the proxy or the check of source addresses.
     pub fn is_policy(&self) -> bool {
-        matches!(self, Decision::Rule { .. } | Decision::Isolation { .. } | Decision::Unsaid)
+        use Decision::{EndOfTier, Isolation, Rule, Unsaid};
+        matches!(self, Rule { .. } | Isolation { .. } | EndOfTier { .. } | Unsaid)
     }
 
     /// Whether the service proxy decided.
@@ -133,6 +145,9 @@ impl fmt::Display for Decision {
                     write!(f, "{sep}{policy}")?;
                 }
                 Ok(())
+            }
+            Decision::EndOfTier { endpoint, direction, tier, .. } => {
+                write!(f, "end of {direction} tier {tier} of {endpoint}")
             }
             Decision::Service { service, reason } => write!(f, "service/{service}: {reason}"),
             Decision::UnknownService => f.write_str("no service has the address"),

@@ -1,11 +1,12 @@
-//! From a snapshot to the program of each node.
+//! The front end of NetworkPolicy: from a snapshot to the program of each node.
 //!
-//! The rules are those of the API type (networking.k8s.io/v1 NetworkPolicy); the comments name them.
+//! The policies that isolate a pod are one tier of rules that allow; its end is isolation. The rules are those of
+//! the API type (networking.k8s.io/v1 NetworkPolicy); the comments name them.
 
 use super::index::{Index, PodEntry, Selection};
 use super::{
-    AddressRange, Endpoint, NamedPort, Peers, Policy, PortRange, Ports, Program, Range, Rule, address,
-    number, subtract, union,
+    AddressRange, AddressTest, End, Endpoint, Match, NamedPort, Policy, PortRange, PortTest, Program, Range,
+    Rule, RuleAction, Stage, Tier, address, number, subtract, union,
 };
 use netproof_api::core::{IntOrString, TransportProtocol};
 use netproof_api::{
@@ -16,6 +17,9 @@ use netproof_controlplane::{Snapshot, host_interface};
 use netproof_model::{Direction, Families, Family, NamespacedName, PolicyRef, Protocol};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+
+/// The tier of the policies that isolate a pod.
+const TIER: &str = "networkpolicy";
 
 /// The selector that an absent podSelector stands for.
 static EVERYTHING: LabelSelector =
@@ -51,12 +55,8 @@ impl<'a> Compiler<'a> {
         for (position, entry) in (0u32..).zip(&self.index.pods) {
             if entry.pod.node_name.as_deref() == Some(node) {
                 endpoint_of.insert(position, program.endpoints.len());
-                program.endpoints.push(Endpoint {
-                    pod: entry.name.clone(),
-                    interface: host_interface(entry.name),
-                    addresses: entry.addresses.clone(),
-                    isolation: BTreeMap::new(),
-                });
+                let interface = host_interface(entry.name);
+                program.endpoints.push(Endpoint::pod(entry.name.clone(), interface, entry.addresses.clone()));
             }
         }
         for (name, policy, selected) in &self.policies {
@@ -74,23 +74,27 @@ impl<'a> Compiler<'a> {
                 if !policy.spec.policy_types.contains(&policy_type) {
                     continue;
                 }
-                let position = program.policies.len();
-                for selected in &local {
-                    let name = endpoint_of.get(selected);
-                    if let Some(endpoint) = name.and_then(|name| program.endpoints.get_mut(*name)) {
-                        endpoint.isolation.entry(direction).or_default().push(position);
-                    }
-                }
                 let scope = Scope { compiler: self, namespace: &name.namespace, direction, selected: &local };
-                program.policies.push(Policy {
+                let policy = program.add(Policy {
                     policy: PolicyRef::network_policy(&name.namespace, &name.name),
                     direction,
                     rules: rules.iter().map(|rule| scope.rule(rule)).collect(),
                 });
+                for selected in &local {
+                    if let Some(endpoint) = program.endpoints.get_mut(endpoint_of[selected]) {
+                        let tiers = endpoint.tiers.entry((Stage::Local, direction)).or_insert_with(isolated);
+                        tiers.iter_mut().for_each(|tier| tier.policies.push(policy));
+                    }
+                }
             }
         }
         program
     }
+}
+
+/// The tiers of a pod that is isolated in one direction.
+fn isolated() -> Vec<Tier> {
+    vec![Tier { name: TIER.to_owned(), policies: Vec::new(), end: End::Isolation }]
 }
 
 /// What the rules of one policy are compiled against.
@@ -104,18 +108,20 @@ struct Scope<'c, 'a> {
 
 impl<'a> Scope<'_, 'a> {
     fn rule(&self, rule: &'a NetworkPolicyRule) -> Rule {
-        let peers = self.peers(&rule.peers);
+        let peers: Vec<AddressTest> = self.peers(&rule.peers).into_iter().collect();
         let ports = self.ports(&rule.ports, &peers);
-        Rule { peers, ports }
+        let mut matches = Match { destination_ports: ports.into_iter().collect(), ..Match::default() };
+        *matches.peers_mut(self.direction) = peers;
+        Rule { action: RuleAction::Allow, matches }
     }
 
-    /// ANY of the peers. No peer at all means everybody.
-    fn peers(&self, peers: &'a [NetworkPolicyPeer]) -> Peers {
+    /// ANY of the peers. No peer at all means everybody: no test.
+    fn peers(&self, peers: &'a [NetworkPolicyPeer]) -> Option<AddressTest> {
         if peers.is_empty() {
-            return Peers::Any;
+            return None;
         }
         let index = &self.compiler.index;
-        let mut pods: Option<BTreeSet<IpAddr>> = None;
+        let mut members: Option<BTreeSet<IpAddr>> = None;
         let mut blocks: BTreeMap<Family, Vec<Range>> = BTreeMap::new();
         for peer in peers {
             match peer {
@@ -127,8 +133,9 @@ impl<'a> Scope<'_, 'a> {
                         // Both selectors of one peer must hold; an empty one matches every namespace.
                         Some(namespaces) => index.across(namespaces, pod_selector),
                     };
-                    let addresses = selection.iter().flat_map(|position| &index.pod(*position).addresses);
-                    pods.get_or_insert_default().extend(addresses);
+                    let addresses =
+                        selection.iter().flat_map(|position| &index.pods[*position as usize].addresses);
+                    members.get_or_insert_default().extend(addresses);
                 }
                 NetworkPolicyPeer::IpBlock(block) => {
                     let family = Family::of(block.cidr.net().addr());
@@ -147,13 +154,13 @@ impl<'a> Scope<'_, 'a> {
                 })
             })
             .collect();
-        Peers::Of { pods, blocks }
+        Some(AddressTest { negated: false, members, blocks })
     }
 
-    /// ANY of the ports. No port at all means every port of every protocol.
-    fn ports(&self, ports: &'a [NetworkPolicyPort], peers: &Peers) -> Ports {
+    /// ANY of the ports. No port at all means every port of every protocol: no test.
+    fn ports(&self, ports: &'a [NetworkPolicyPort], peers: &[AddressTest]) -> Option<PortTest> {
         if ports.is_empty() {
-            return Ports::Any;
+            return None;
         }
         let mut numbers: BTreeMap<Protocol, Vec<Range>> = BTreeMap::new();
         let mut wanted: BTreeSet<(&str, TransportProtocol)> = BTreeSet::new();
@@ -181,7 +188,7 @@ impl<'a> Scope<'_, 'a> {
             })
             .collect();
         let names = (!wanted.is_empty()).then(|| self.named_ports(&wanted, peers));
-        Ports::Of { numbers, names }
+        Some(PortTest { negated: false, numbers, names })
     }
 
     /// A named port is looked up, by name and protocol, on the destination pod: the selected pods of an
@@ -189,16 +196,16 @@ impl<'a> Scope<'_, 'a> {
     fn named_ports(
         &self,
         wanted: &BTreeSet<(&str, TransportProtocol)>,
-        peers: &Peers,
+        peers: &[AddressTest],
     ) -> BTreeSet<NamedPort> {
-        let index = &self.compiler.index;
+        let pods = &self.compiler.index.pods;
         let destinations: Box<dyn Iterator<Item = &PodEntry<'_>>> = match self.direction {
-            Direction::Ingress => Box::new(self.selected.iter().map(|position| index.pod(*position))),
-            Direction::Egress => Box::new(index.pods.iter()),
+            Direction::Ingress => Box::new(self.selected.iter().map(|position| &pods[*position as usize])),
+            Direction::Egress => Box::new(pods.iter()),
         };
         let is_destination = |address: IpAddr| match self.direction {
             Direction::Ingress => true,
-            Direction::Egress => allows(peers, address),
+            Direction::Egress => peers.iter().all(|test| test.holds(address)),
         };
         let mut found = BTreeSet::new();
         for entry in destinations {
@@ -222,18 +229,6 @@ impl<'a> Scope<'_, 'a> {
 fn block_ranges(block: &IpBlock) -> Vec<Range> {
     let range = |net: ipnet::IpNet| Range { first: number(net.network()), last: number(net.broadcast()) };
     subtract(range(block.cidr.net()), block.except.iter().map(|except| range(except.net())).collect())
-}
-
-fn allows(peers: &Peers, address: IpAddr) -> bool {
-    match peers {
-        Peers::Any => true,
-        Peers::Of { pods, blocks } => {
-            pods.as_ref().is_some_and(|pods| pods.contains(&address))
-                || blocks.iter().any(|block| {
-                    block.family() == Family::of(address) && block.first <= address && address <= block.last
-                })
-        }
-    }
 }
 
 /// The model's word for a transport protocol of the core API.
