@@ -16,6 +16,7 @@
 
 mod agents;
 mod conntrack;
+mod differing;
 pub mod exec;
 mod identities;
 #[cfg(feature = "mutants")]

@@ -1,6 +1,6 @@
 //! Names of chains, readable and within what the kernel holds.
 
-use netproof_model::NamespacedName;
+use netproof_model::{Direction, NamespacedName, PolicyRef};
 
 /// The longest readable name; the kernel holds 255 bytes, and an epoch may follow.
 const LONGEST: usize = 200;
@@ -13,6 +13,11 @@ pub(crate) fn object(kind: &str, name: &NamespacedName) -> String {
 /// `KIND/NAMESPACE/NAME/PART`, shortened alike.
 pub(crate) fn object_part(kind: &str, name: &NamespacedName, part: &str) -> String {
     shorten(format!("{kind}/{name}/{part}"))
+}
+
+/// `DIRECTION-KIND/[NAMESPACE/]NAME` of a policy's chain, shortened alike.
+pub(crate) fn policy(direction: Direction, policy: &PolicyRef) -> String {
+    shorten(format!("{direction}-{policy}"))
 }
 
 /// The same for the same text in every run (FNV-1a).
@@ -38,7 +43,7 @@ mod tests {
     #[test]
     fn long_names_stay_apart_and_fit() {
         let pod = |last: char| NamespacedName::new("n".repeat(63), format!("{}{last}", "p".repeat(252)));
-        let (a, b) = (object("ingress-policy", &pod('a')), object("ingress-policy", &pod('b')));
+        let (a, b) = (object("ingress-pod", &pod('a')), object("ingress-pod", &pod('b')));
         assert_ne!(a, b);
         assert_eq!(a.len(), LONGEST);
         assert_eq!(object("egress-pod", &NamespacedName::new("default", "web")), "egress-pod/default/web");

@@ -31,7 +31,7 @@ fn cluster() -> World {
 fn compile(spec: &str) -> (World, Program) {
     let mut world = cluster();
     let snapshot = world.apply(&policy("p", spec));
-    let program = Compiler::new(&snapshot).node("node1");
+    let program = Compiler::new(&snapshot).node("node1").program().clone();
     (world, program)
 }
 
@@ -236,6 +236,7 @@ fn endpoints_of_a_node() {
     let names = |node: &str| -> Vec<String> {
         Compiler::new(&snapshot)
             .node(node)
+            .program()
             .endpoints
             .iter()
             .filter_map(|endpoint| endpoint.pod_name())

@@ -11,7 +11,8 @@ use world::cases;
 fn policies() {
     for case in cases::policies() {
         let program = Compiler::new(&case.snapshot).node("node1");
-        let ruleset = policy::render(&program, &case.snapshot.topology, &mut Numbers::odd()).unwrap();
+        let ruleset =
+            policy::render(program.program(), &case.snapshot.topology, &mut Numbers::odd()).unwrap();
         insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!(format!("policy-{}", case.name), ruleset.to_string());
         });

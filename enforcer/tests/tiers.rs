@@ -32,7 +32,7 @@ fn address(text: &str) -> IpAddr {
 fn meant(program: &Program, direction: Direction, packet: &Packet) -> Option<Denial> {
     let endpoint = &program.endpoints[0];
     'tiers: for tier in endpoint.tiers.get(&(Stage::Local, direction)).into_iter().flatten() {
-        for rule in tier.policies.iter().flat_map(|id| &program.policy(*id).rules) {
+        for rule in tier.policies.iter().flat_map(|id| &program.policy(*id).unwrap().rules) {
             if holds(&rule.matches, packet) {
                 match rule.action {
                     RuleAction::Allow => return None,

@@ -53,10 +53,11 @@ impl Enforcer for MutatedEnforcer {
         }
         let received = self.received(snapshot);
         self.before.push(Arc::clone(snapshot));
+        let received = Arc::new(received);
         let compiler = Compiler::new(&received);
         for node in self.agents.nodes() {
             let site = Site { snapshot: &received, node: &node };
-            let mut program = compiler.node(&node);
+            let mut program = compiler.node(&node).program().clone();
             if let Fault::Program(wrong) = self.mutant.fault {
                 wrong(&mut program, &site);
             }

@@ -4,11 +4,12 @@ use super::Site;
 use crate::names;
 use crate::nft::{Chain, Field, Part, Rule, Ruleset, Statement, Table, Test, Value, Verdict};
 use crate::policy::TABLE;
-use netproof_model::{Direction, Family, Hook, NamespacedName, Protocol};
+use netproof_model::{Direction, Family, Hook, NamespacedName, PolicyRef, Protocol};
 
 /// The rule that leads from a pod's chain to that of a policy.
 pub(super) fn way_to_policy(direction: Direction, policy: &NamespacedName) -> Vec<Statement> {
-    vec![Statement::Verdict(Verdict::Jump(names::object(&format!("{direction}-policy"), policy)))]
+    let policy = PolicyRef::network_policy(&policy.namespace, &policy.name);
+    vec![Statement::Verdict(Verdict::Jump(names::policy(direction, &policy)))]
 }
 
 /// The table of the policies.

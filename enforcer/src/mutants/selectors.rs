@@ -305,7 +305,9 @@ mod tests {
             let mut none = case.snapshot.as_ref().clone();
             evaluate(&mut none, |_, _, _| false);
             for node in ["node1", "node2"] {
-                let program = |snapshot: &Snapshot| Compiler::new(snapshot).node(node);
+                let program = |snapshot: &Snapshot| {
+                    Compiler::new(&Arc::new(snapshot.clone())).node(node).program().clone()
+                };
                 assert_eq!(program(&rewritten), program(&case.snapshot), "{} {node}", case.name);
                 assert!(program(&none).policies().next().is_none(), "{} {node}", case.name);
             }

@@ -119,7 +119,7 @@ const ALLOWED: u32 = 0x0010_0000;
 /// What a policy of one direction allows is marked, and the other direction asks about the rest only.
 fn one_answers_for_both(ruleset: &mut Ruleset, one: Direction, other: Direction) {
     let Some(table) = ruleset.tables.get_mut(&TABLE) else { return };
-    let policies = format!("{one}-policy/");
+    let policies = format!("{one}-networkpolicy/");
     for (_, chain) in table.chains.iter_mut().filter(|(name, _)| name.starts_with(&policies)) {
         for rule in &mut chain.rules {
             let end = rule.statements.len().saturating_sub(1);

@@ -13,19 +13,16 @@
 //! each kind of match that nft cannot say in one), and returns if none matched. What passes to the next tier returns
 //! with a bit of the packet mark.
 
-use super::rules::{RuleWriter, destination, short, source};
+use super::hooks::{self, far};
+use super::rules::RuleWriter;
 use crate::identities::Numbers;
 use crate::names;
-use crate::nft::{
-    Base, Chain, ChainType, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, TableId,
-    Test, Value, Verdict,
-};
-use crate::program::{Attachment, Denial, End, Endpoint, Policy, PolicyId, Program, RuleAction, Tier};
+use crate::nft::{Chain, Part, Rule, Ruleset, Statement, Table, TableFamily, TableId, Test, Verdict};
+use crate::program::{self, Attachment, Denial, End, Endpoint, Policy, Program, RuleAction, Tier};
 use netproof_model::{
-    Action, Decision, Direction, Family, Hook, Identity, NamespacedName, Place, PolicyRef, Topology, Wiring,
+    Action, Decision, Direction, Family, Identity, NamespacedName, Place, PolicyRef, Topology, Wiring,
 };
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use thiserror::Error;
 
 /// The table of the policies.
@@ -33,28 +30,6 @@ pub const TABLE: TableId = TableId { family: TableFamily::Inet, name: "netproof-
 
 /// The table of the source check where pods are ports of a bridge.
 pub const SOURCE_TABLE: TableId = TableId { family: TableFamily::Bridge, name: "netproof-source" };
-
-/// Where policies stand among the hooks: after DNAT, before masquerade.
-const FILTER: i32 = 0;
-/// Where the source check stands: before anything remembers the packet.
-const SOURCE_CHECK: i32 = -300;
-
-/// What a pod says from an address of its link only: multicast listener discovery, and neighbour
-/// discovery beside it.
-const LINK_MESSAGES: [Part; 2] =
-    [Part::Range(Value::Number(130), Value::Number(137)), Part::One(Value::Number(143))];
-/// Neighbour discovery: router and neighbour solicitations and advertisements, redirects.
-const NEIGHBOUR_DISCOVERY: Part = Part::Range(Value::Number(133), Value::Number(137));
-
-/// Addresses of the link, and none at all: a pod speaks to its neighbours from these before it has
-/// another, and from its own address afterwards.
-const LINK_SOURCES: [(Ipv6Addr, Ipv6Addr); 2] = [
-    (Ipv6Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
-    (
-        Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0),
-        Ipv6Addr::new(0xfebf, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff),
-    ),
-];
 
 /// The bit of the packet mark that says: this tier's policies passed the packet to the next tier. kube-proxy and
 /// ours have others.
@@ -69,24 +44,9 @@ pub enum Unrendered {
     /// Rules that only log.
     #[error("rules that log are not rendered with nftables: {0}")]
     Log(PolicyRef),
-}
-
-/// A pod of the node, with what its policies say.
-struct PodEndpoint<'p> {
-    pod: &'p NamespacedName,
-    interface: &'p str,
-    endpoint: &'p Endpoint,
-}
-
-impl<'p> PodEndpoint<'p> {
-    fn of(endpoint: &'p Endpoint) -> Result<Self, Unrendered> {
-        match &endpoint.attachment {
-            Attachment::Pod { pod, interface } => Ok(PodEndpoint { pod, interface, endpoint }),
-            host @ (Attachment::HostInterface(_) | Attachment::AllOfHost) => {
-                Err(Unrendered::Endpoint(host.to_string()))
-            }
-        }
-    }
+    /// An endpoint names a policy that its program does not have.
+    #[error("a policy of pod/{0} is not in its program, which is a bug of netproof's")]
+    Gone(NamespacedName),
 }
 
 /// The ruleset of a node.
@@ -94,107 +54,99 @@ impl<'p> PodEndpoint<'p> {
 /// # Errors
 /// What the program says and nftables is not made to say here.
 pub fn render(program: &Program, topology: &Topology, numbers: &mut Numbers) -> Result<Ruleset, Unrendered> {
-    let mut ruleset = Ruleset::default();
+    let mut renderer = Renderer::new(program, topology, numbers);
+    for (_, policy) in program.policies() {
+        renderer.policy(policy)?;
+    }
+    for endpoint in &program.endpoints {
+        renderer.endpoint(endpoint)?;
+    }
     let families = topology.family.list();
-    let mut renderer = Renderer { table: Table::default(), families, numbers, chains: BTreeMap::new() };
-    renderer.base_chains();
-    for (id, policy) in program.policies() {
-        let chain = renderer.policy(policy)?;
-        renderer.chains.insert(id, chain);
-    }
-    let pods = program.endpoints.iter().map(PodEndpoint::of).collect::<Result<Vec<_>, _>>()?;
-    for pod in &pods {
-        renderer.endpoint(pod, program);
-    }
-    let mut table = renderer.table;
-    let source_check = source_check(&pods, families, numbers);
-    match topology.wiring {
-        Wiring::Routed | Wiring::Vxlan => {
-            table.sets.extend(source_check.sets);
-            table.chains.extend(source_check.chains);
-        }
-        Wiring::Bridge => {
-            ruleset.tables.insert(SOURCE_TABLE, source_check);
-        }
-    }
-    ruleset.tables.insert(TABLE, table);
-    Ok(ruleset)
+    renderer.policies.chains.extend(hooks::base_chains(families));
+    renderer.sources.chains.extend(hooks::source_check(families, renderer.numbers));
+    Ok(renderer.ruleset(topology.wiring))
 }
 
-struct Renderer<'n> {
-    table: Table,
+/// What the ruleset of a node has for a part of its program: the chains and sets of the part alone, and of the sets
+/// that are shared the part's elements.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_part(
+    program: &Program,
+    part: &program::Part,
+    topology: &Topology,
+    numbers: &mut Numbers,
+) -> Result<Ruleset, Unrendered> {
+    let mut renderer = Renderer::new(program, topology, numbers);
+    for policy in part.policies.iter().filter_map(|id| program.policy(*id)) {
+        renderer.policy(policy)?;
+    }
+    for endpoint in part.pods.iter().filter_map(|pod| program.pod(pod)) {
+        renderer.endpoint(endpoint)?;
+    }
+    Ok(renderer.ruleset(topology.wiring))
+}
+
+struct Renderer<'p, 'n> {
+    program: &'p Program,
+    /// The table of the policies.
+    policies: Table,
+    /// What belongs to the check of source addresses.
+    sources: Table,
     families: &'static [Family],
     numbers: &'n mut Numbers,
-    /// The chain of each policy.
-    chains: BTreeMap<PolicyId, String>,
 }
 
-impl Renderer<'_> {
-    /// The hooks: a pod's egress policies hold towards other pods, the world and its own node; ingress
-    /// policies for what is forwarded, so that a node always reaches its own pods.
-    fn base_chains(&mut self) {
-        let hooks = [
-            ("forward-egress", Hook::Forward, FILTER, Direction::Egress),
-            ("forward-ingress", Hook::Forward, FILTER + 1, Direction::Ingress),
-            ("input-egress", Hook::Input, FILTER, Direction::Egress),
-        ];
-        for (name, hook, priority, direction) in hooks {
-            // Existing connections and their answers stay.
-            let mut rules = vec![Rule::new([Statement::Established, Statement::Verdict(Verdict::Accept)])];
-            if hook == Hook::Input && self.families.contains(&Family::Ipv6) {
-                // Neighbour discovery ends on its link: there is none to forward.
-                let of_type = Statement::Match(vec![Field::Icmpv6Type], Test::Is(NEIGHBOUR_DISCOVERY));
-                rules.push(
-                    Rule::new([of_type, Statement::Verdict(Verdict::Accept)]).comment("neighbour discovery"),
-                );
-            }
-            for family in self.families {
-                let near = near(direction, *family);
-                rules.push(Rule::new([Statement::VerdictMap(vec![near], endpoints_map(direction, *family))]));
-            }
-            let base = Some(Base { chain_type: ChainType::Filter, hook, priority });
-            self.table.chains.insert(name.to_owned(), Chain { base, rules });
-        }
-        for direction in [Direction::Egress, Direction::Ingress] {
-            for family in self.families {
-                let map = Set::map(&[near(direction, *family).key_type()]);
-                self.table.sets.insert(endpoints_map(direction, *family), map);
-            }
-        }
+impl<'p, 'n> Renderer<'p, 'n> {
+    /// With the sets that all share, without elements.
+    fn new(program: &'p Program, topology: &Topology, numbers: &'n mut Numbers) -> Self {
+        let families = topology.family.list();
+        let (mut policies, mut sources) = (Table::default(), Table::default());
+        policies.sets.extend(hooks::endpoint_maps(families));
+        sources.sets.extend(hooks::source_sets(families));
+        Renderer { program, policies, sources, families, numbers }
     }
 
-    /// An endpoint's chains for each direction in which it has tiers, and the way to the first of them.
-    fn endpoint(&mut self, pod: &PodEndpoint<'_>, program: &Program) {
-        for ((_, direction), tiers) in &pod.endpoint.tiers {
-            let first = names::object(&format!("{direction}-pod"), pod.pod);
-            let mut names: Vec<String> = vec![first.clone()];
-            names.extend(
-                tiers
-                    .iter()
-                    .skip(1)
-                    .map(|tier| names::object_part(&format!("{direction}-tier"), pod.pod, &tier.name)),
-            );
-            for (position, tier) in tiers.iter().enumerate() {
+    fn ruleset(self, wiring: Wiring) -> Ruleset {
+        let (mut policies, sources) = (self.policies, self.sources);
+        let mut ruleset = Ruleset::default();
+        match wiring {
+            Wiring::Routed | Wiring::Vxlan => {
+                policies.sets.extend(sources.sets);
+                policies.chains.extend(sources.chains);
+            }
+            Wiring::Bridge => drop(ruleset.tables.insert(SOURCE_TABLE, sources)),
+        }
+        ruleset.tables.insert(TABLE, policies);
+        ruleset
+    }
+
+    /// An endpoint's chains for each direction in which it has tiers, and the way to the first of them; its
+    /// interface with its addresses.
+    fn endpoint(&mut self, endpoint: &Endpoint) -> Result<(), Unrendered> {
+        let (pod, interface) = match &endpoint.attachment {
+            Attachment::Pod { pod, interface } => (pod, interface),
+            host @ (Attachment::HostInterface(_) | Attachment::AllOfHost) => {
+                return Err(Unrendered::Endpoint(host.to_string()));
+            }
+        };
+        hooks::add_source(&mut self.sources, interface, &endpoint.addresses);
+        for ((_, direction), tiers) in &endpoint.tiers {
+            let chains = chains_of(pod, *direction, tiers);
+            for (position, (tier, chain)) in tiers.iter().zip(&chains).enumerate() {
                 let mut rules = Vec::new();
                 if position == 0 {
-                    rules.extend(pod.endpoint.addresses.iter().map(|own| reaches_itself(*direction, *own)));
+                    rules.extend(endpoint.addresses.iter().map(|own| reaches_itself(*direction, *own)));
+                    hooks::add_endpoint(&mut self.policies, *direction, &endpoint.addresses, chain);
                 }
                 // What passes the last tier is allowed.
-                let next =
-                    names.get(position + 1).map_or(Verdict::Accept, |chain| Verdict::Goto(chain.clone()));
-                rules.extend(self.tier(pod.pod, *direction, tier, &next, program));
-                if let Some(name) = names.get(position) {
-                    self.table.chains.insert(name.clone(), Chain { base: None, rules });
-                }
-            }
-            for address in &pod.endpoint.addresses {
-                let map = endpoints_map(*direction, Family::of(*address));
-                if let Some(map) = self.table.sets.get_mut(&map) {
-                    let way = Verdict::Goto(first.clone());
-                    map.elements.insert(vec![Part::One((*address).into())], Some(way.into()));
-                }
+                let next = chains.get(position + 1).cloned().map_or(Verdict::Accept, Verdict::Goto);
+                rules.extend(self.tier(pod, *direction, tier, &next)?);
+                self.policies.chains.insert(chain.clone(), Chain { base: None, rules });
             }
         }
+        Ok(())
     }
 
     /// The policies of a tier in order, and its end.
@@ -204,20 +156,18 @@ impl Renderer<'_> {
         direction: Direction,
         tier: &Tier,
         next: &Verdict,
-        program: &Program,
-    ) -> Vec<Rule> {
-        let mut rules = Vec::new();
+    ) -> Result<Vec<Rule>, Unrendered> {
+        let (mut rules, mut policies) = (Vec::new(), Vec::new());
         for id in &tier.policies {
-            let chain = self.chains[id].clone();
+            let policy = self.program.policy(*id).ok_or_else(|| Unrendered::Gone(pod.clone()))?;
+            let chain = names::policy(direction, &policy.policy);
             rules.push(Rule::new([Statement::Verdict(Verdict::Jump(chain))]));
-            let passes = program.policy(*id).rules.iter().any(|rule| rule.action == RuleAction::Pass);
-            if passes {
+            if policy.rules.iter().any(|rule| rule.action == RuleAction::Pass) {
                 let (passed, forget) = (Statement::HasMark(PASSED), Statement::FlipMark(PASSED));
                 rules.push(Rule::new([passed, forget, Statement::Verdict(next.clone())]));
             }
+            policies.push(policy.policy.clone());
         }
-        let mut policies: Vec<PolicyRef> =
-            tier.policies.iter().map(|id| program.policy(*id).policy.clone()).collect();
         policies.sort();
         let endpoint = Place::Pod(pod.clone());
         rules.push(match tier.end {
@@ -231,16 +181,11 @@ impl Renderer<'_> {
                 deny_rule(Decision::EndOfTier { endpoint, direction, tier, policies }, denial, self.numbers)
             }
         });
-        rules
+        Ok(rules)
     }
 
-    /// The chain of one direction of a policy; its name.
-    fn policy(&mut self, policy: &Policy) -> Result<String, Unrendered> {
-        let object = NamespacedName::new(
-            policy.policy.namespace.clone().unwrap_or_default(),
-            policy.policy.name.clone(),
-        );
-        let name = names::object(&format!("{}-policy", policy.direction), &object);
+    /// The chain of one direction of a policy.
+    fn policy(&mut self, policy: &Policy) -> Result<(), Unrendered> {
         let mut rules = Vec::new();
         for (position, rule) in policy.rules.iter().enumerate() {
             let decision =
@@ -257,15 +202,24 @@ impl Renderer<'_> {
                 RuleAction::Pass => vec![Statement::SetMark(PASSED), Statement::Verdict(Verdict::Return)],
                 _ => vec![Statement::Verdict(Verdict::Accept)],
             };
-            let mut writer = RuleWriter::new(&mut self.table.sets, self.families, number);
+            let mut writer = RuleWriter::new(&mut self.policies.sets, self.families, number);
             for statements in writer.alternatives(&rule.matches) {
                 let rule = Rule::new(statements.into_iter().chain(end.clone()));
                 rules.push(rule.comment(format!("{number} {comment}")));
             }
         }
-        self.table.chains.insert(name.clone(), Chain { base: None, rules });
-        Ok(name)
+        let name = names::policy(policy.direction, &policy.policy);
+        self.policies.chains.insert(name, Chain { base: None, rules });
+        Ok(())
     }
+}
+
+/// The chains of a pod's tiers in one direction: the first is the pod's.
+fn chains_of(pod: &NamespacedName, direction: Direction, tiers: &[Tier]) -> Vec<String> {
+    let first = names::object(&format!("{direction}-pod"), pod);
+    let later = tiers.iter().skip(1);
+    let later = later.map(|tier| names::object_part(&format!("{direction}-tier"), pod, &tier.name));
+    std::iter::once(first).chain(later).collect()
 }
 
 /// A pod cannot block itself. Its own address never leaves it, but a packet to its own service comes here and goes
@@ -276,56 +230,8 @@ fn reaches_itself(direction: Direction, own: IpAddr) -> Rule {
     Rule::new([own_address, Statement::Verdict(Verdict::Accept)]).comment("a pod reaches itself")
 }
 
-/// A packet from a pod's interface must have an address of that pod.
-fn source_check(pods: &[PodEndpoint<'_>], families: &[Family], numbers: &mut Numbers) -> Table {
-    let interface = |pod: &PodEndpoint<'_>| Part::One(Value::Interface(pod.interface.to_owned()));
-    let mut table = Table::default();
-    let interfaces = pods.iter().map(|pod| vec![interface(pod)]);
-    table.sets.insert("pod-interfaces".into(), Set::new(&[KeyType::Interface]).with(interfaces));
-    let mut rules = Vec::new();
-    if families.contains(&Family::Ipv6) {
-        for types in LINK_MESSAGES {
-            rules.extend(LINK_SOURCES.map(|(first, last)| {
-                let part = match first == last {
-                    true => Part::One(Value::Ipv6(first)),
-                    false => Part::Range(Value::Ipv6(first), Value::Ipv6(last)),
-                };
-                let from_the_link = Statement::Match(vec![Field::SourceV6], Test::Is(part));
-                let of_type = Statement::Match(vec![Field::Icmpv6Type], Test::Is(types.clone()));
-                Rule::new([from_the_link, of_type, Statement::Verdict(Verdict::Return)])
-                    .comment("neighbour discovery")
-            }));
-        }
-    }
-    for family in families {
-        let fields = vec![Field::InputInterface, source(*family)];
-        let name = format!("pod-sources-{}", short(*family));
-        let sources = pods.iter().flat_map(|pod| {
-            let own = pod.endpoint.addresses_of(*family);
-            own.map(|address| vec![interface(pod), Part::One(address.into())])
-        });
-        let set = Set::new(&[KeyType::Interface, source(*family).key_type()]).with(sources);
-        table.sets.insert(name.clone(), set);
-        let found = Statement::Match(fields, Test::In(name));
-        rules.push(Rule::new([found, Statement::Verdict(Verdict::Return)]));
-    }
-    // ARP has no such address, and a family that the cluster does not have goes nowhere.
-    for family in families {
-        let mut rule = deny_rule(Decision::Spoofed { endpoint: None }, Denial::Drop, numbers);
-        rule.statements.insert(0, Statement::Family(*family));
-        rules.push(rule);
-    }
-    table.chains.insert("source-check".into(), Chain { base: None, rules });
-    let base = Base { chain_type: ChainType::Filter, hook: Hook::Prerouting, priority: SOURCE_CHECK };
-    let from_a_pod = Statement::Match(vec![Field::InputInterface], Test::In("pod-interfaces".into()));
-    let check = Statement::Verdict(Verdict::Jump("source-check".into()));
-    let rules = vec![Rule::new([from_a_pod, check])];
-    table.chains.insert("prerouting-source".into(), Chain { base: Some(base), rules });
-    table
-}
-
 /// The evidence and the end of a packet.
-fn deny_rule(decision: Decision, denial: Denial, numbers: &mut Numbers) -> Rule {
+pub(super) fn deny_rule(decision: Decision, denial: Denial, numbers: &mut Numbers) -> Rule {
     let comment = decision.to_string();
     let number = numbers.of(Identity { decision, action: action_of(denial) });
     Rule::new(deny(number, denial)).comment(format!("{number} {comment}"))
@@ -343,25 +249,5 @@ fn action_of(denial: Denial) -> Action {
     match denial {
         Denial::Drop => Action::Drop,
         Denial::Reject => Action::Reject,
-    }
-}
-
-fn endpoints_map(direction: Direction, family: Family) -> String {
-    format!("{direction}-pods-{}", short(family))
-}
-
-/// The address of the endpoint whose policies are asked.
-fn near(direction: Direction, family: Family) -> Field {
-    match direction {
-        Direction::Egress => source(family),
-        Direction::Ingress => destination(family),
-    }
-}
-
-/// The address of the other end.
-fn far(direction: Direction, family: Family) -> Field {
-    match direction {
-        Direction::Egress => destination(family),
-        Direction::Ingress => source(family),
     }
 }

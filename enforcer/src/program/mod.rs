@@ -20,11 +20,13 @@ mod text;
 
 pub use endpoint::{Attachment, End, Endpoint, PolicyId, Stage, Tier};
 pub use matches::{AddressRange, AddressTest, IcmpTest, Match, NamedPort, PortRange, PortTest, ProtocolTest};
-pub use networkpolicy::Compiler;
 pub(crate) use networkpolicy::protocol;
+pub use networkpolicy::{Changes, Compiler, NodeProgram, Part};
 pub use ranges::{Range, subtract, union};
 
-use netproof_model::{Direction, Family, PolicyRef};
+use netproof_model::{Direction, Family, NamespacedName, PolicyRef};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What one node enforces.
@@ -32,31 +34,72 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub struct Program {
     /// Every pod of the node, sorted by name, then the interfaces of the node that policy knows.
     pub endpoints: Vec<Endpoint>,
-    /// The policies that select at least one of them, once for each direction, in the order of their names.
-    policies: Vec<Policy>,
+    /// The policies that select at least one of them, once for each direction.
+    policies: BTreeMap<PolicyId, Policy>,
+    /// How many identifiers were given.
+    given: usize,
 }
 
 impl Program {
     /// Adds a policy that endpoints may name.
     pub fn add(&mut self, policy: Policy) -> PolicyId {
-        self.policies.push(policy);
-        PolicyId(self.policies.len() - 1)
+        let id = PolicyId(self.given);
+        self.given += 1;
+        self.policies.insert(id, policy);
+        id
     }
 
-    /// The policy of an identifier that this program gave.
-    pub fn policy(&self, id: PolicyId) -> &Policy {
-        &self.policies[id.0]
+    /// Puts a policy in the place of another.
+    pub fn replace(&mut self, id: PolicyId, policy: Policy) {
+        self.policies.insert(id, policy);
+    }
+
+    /// Removes a policy, which no endpoint names any more, or soon none will.
+    pub fn remove(&mut self, id: PolicyId) {
+        self.policies.remove(&id);
+    }
+
+    /// The policy of an identifier that this program gave, if it is still there.
+    pub fn policy(&self, id: PolicyId) -> Option<&Policy> {
+        self.policies.get(&id)
     }
 
     /// Every policy with its identifier.
     pub fn policies(&self) -> impl Iterator<Item = (PolicyId, &Policy)> {
-        self.policies.iter().enumerate().map(|(position, policy)| (PolicyId(position), policy))
+        self.policies.iter().map(|(id, policy)| (*id, policy))
     }
 
     /// Every policy, to be changed.
     #[cfg(feature = "mutants")]
     pub(crate) fn policies_mut(&mut self) -> impl Iterator<Item = &mut Policy> {
-        self.policies.iter_mut()
+        self.policies.values_mut()
+    }
+
+    /// The endpoint of a pod.
+    pub fn pod(&self, pod: &NamespacedName) -> Option<&Endpoint> {
+        self.endpoints.get(self.position(pod).ok()?)
+    }
+
+    /// Adds the endpoint of a pod, or replaces it.
+    fn set_endpoint(&mut self, endpoint: Endpoint) {
+        match self.endpoints.binary_search_by(|it| it.attachment.cmp(&endpoint.attachment)) {
+            Ok(position) => self.endpoints[position] = endpoint,
+            Err(position) => self.endpoints.insert(position, endpoint),
+        }
+    }
+
+    fn remove_pod(&mut self, pod: &NamespacedName) {
+        if let Ok(position) = self.position(pod) {
+            self.endpoints.remove(position);
+        }
+    }
+
+    /// Where the endpoint of a pod is, or would be.
+    fn position(&self, pod: &NamespacedName) -> Result<usize, usize> {
+        self.endpoints.binary_search_by(|it| match &it.attachment {
+            Attachment::Pod { pod: own, .. } => own.cmp(pod),
+            Attachment::HostInterface(_) | Attachment::AllOfHost => Ordering::Greater,
+        })
     }
 }
 

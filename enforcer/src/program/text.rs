@@ -17,7 +17,7 @@ impl Display for Program {
                 }
             }
         }
-        for policy in &self.policies {
+        for (_, policy) in self.policies() {
             writeln!(f, "{} {}", policy.policy, policy.direction)?;
             for (position, rule) in policy.rules.iter().enumerate() {
                 writeln!(f, "  {position}: {}{}", rule.action, rule.matches)?;
@@ -31,7 +31,8 @@ impl Program {
     fn tier(&self, f: &mut Formatter<'_>, tier: &Tier) -> fmt::Result {
         writeln!(f, "    tier {}, else {}", tier.name, tier.end)?;
         for id in &tier.policies {
-            writeln!(f, "      {}", self.policy(*id).policy)?;
+            let policy = self.policy(*id).map_or_else(|| "gone".to_owned(), |it| it.policy.to_string());
+            writeln!(f, "      {policy}")?;
         }
         Ok(())
     }

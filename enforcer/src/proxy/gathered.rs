@@ -2,10 +2,10 @@
 //! changed is found by the identity of the objects, which a snapshot shares with the one before.
 
 use super::program::Inputs;
+use crate::differing::{Difference, differing};
 use netproof_api::{EndpointSlice, Service};
 use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
 use netproof_model::NamespacedName;
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ impl Gathered {
         changes.filter(|change| change.before.is_some() || change.after.is_some()).collect()
     }
 
-    fn replace(&mut self, slice: &Difference<'_, EndpointSlice>) {
+    fn replace(&mut self, slice: &Difference<'_, NamespacedName, EndpointSlice>) {
         if let Some(service) = slice.before.and_then(|before| service_of(slice.name, before))
             && let Some(slices) = self.slices.get_mut(&service)
         {
@@ -112,74 +112,4 @@ impl Gathered {
 fn service_of(name: &NamespacedName, slice: &EndpointSlice) -> Option<NamespacedName> {
     let service = slice.metadata.labels.get(SERVICE_NAME_LABEL)?;
     Some(NamespacedName { namespace: name.namespace.clone(), name: service.clone() })
-}
-
-/// An object that is not the same in two snapshots.
-struct Difference<'a, T> {
-    name: &'a NamespacedName,
-    before: Option<&'a Arc<T>>,
-    after: Option<&'a Arc<T>>,
-}
-
-/// Walks both side by side. Most objects are the same, and then their names are not looked at.
-fn differing<'a, T>(
-    before: &'a BTreeMap<NamespacedName, Arc<T>>,
-    after: &'a BTreeMap<NamespacedName, Arc<T>>,
-) -> Vec<Difference<'a, T>> {
-    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
-    let mut differing = Vec::new();
-    loop {
-        let order = match (before.peek(), after.peek()) {
-            (Some((_, old)), Some((_, new))) if Arc::ptr_eq(old, new) => {
-                before.next();
-                after.next();
-                continue;
-            }
-            (Some((old, _)), Some((new, _))) => old.cmp(new),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => return differing,
-        };
-        let old = if order.is_le() { before.next() } else { None };
-        let new = if order.is_ge() { after.next() } else { None };
-        let Some((name, _)) = old.or(new) else { continue };
-        let object = |entry: Option<(_, &'a Arc<T>)>| entry.map(|(_, object)| object);
-        differing.push(Difference { name, before: object(old), after: object(new) });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        /// Objects of two snapshots: the same object, another one, in one snapshot only, or in none.
-        #[test]
-        fn what_differs_is_what_is_not_the_same_object(states in proptest::collection::vec(0..5, 0..12)) {
-            let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
-            let mut expected = Vec::new();
-            for (number, state) in states.into_iter().enumerate() {
-                let name = NamespacedName::new("default", format!("object-{number:02}"));
-                let [old, new] = [Arc::new(number), Arc::new(number)];
-                let (old, new) = match state {
-                    0 => (Some(Arc::clone(&old)), Some(old)),
-                    1 => (Some(old), Some(new)),
-                    2 => (Some(old), None),
-                    3 => (None, Some(new)),
-                    _ => (None, None),
-                };
-                before.extend(old.clone().map(|old| (name.clone(), old)));
-                after.extend(new.clone().map(|new| (name.clone(), new)));
-                if matches!(state, 1..=3) {
-                    expected.push((name, old.is_some(), new.is_some()));
-                }
-            }
-            let got: Vec<_> = differing(&before, &after)
-                .into_iter()
-                .map(|it| (it.name.clone(), it.before.is_some(), it.after.is_some()))
-                .collect();
-            prop_assert_eq!(got, expected);
-        }
-    }
 }

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let tests = vec![
         Trial::test("every_ruleset_loads", rulesets::every_ruleset_loads),
         Trial::test("every_program_of_pods_loads", rulesets::every_program_of_pods_loads),
+        Trial::test("following_equals_a_fresh_load", rulesets::following_equals_a_fresh_load),
         Trial::test("a_change_equals_a_fresh_load", rulesets::a_change_equals_a_fresh_load),
         Trial::test("five_thousand_rules_load_with_a_stock_send_buffer", rulesets::five_thousand_rules),
         Trial::test("a_label_changes_elements_only", rulesets::a_label_changes_elements_only),

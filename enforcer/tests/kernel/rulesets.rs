@@ -5,12 +5,16 @@ use crate::programs;
 use crate::world::{self, World, cases};
 use libtest_mimic::Failed;
 use netproof_cluster::Netns;
+use netproof_controlplane::Snapshot;
 use netproof_enforcer::nft::{Agent, Chain, DEFAULT_SEND_BUFFER, Ruleset};
 use netproof_enforcer::program::Compiler;
 use netproof_enforcer::proxy::{NodeView, Site};
-use netproof_enforcer::{Numbers, ProxyMode, ProxyOptions, policy, proxy};
+use netproof_enforcer::{
+    Enforcer, NftablesEnforcer, NodeHandle, Numbers, ProxyMode, ProxyOptions, nftables, policy, proxy,
+};
 use netproof_model::{Families, Wiring};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 /// Half of what the kernel makes of it: `net.core.wmem_max` of a stock kernel.
 const STOCK_SEND_BUFFER: usize = 212_992;
@@ -44,6 +48,76 @@ pub fn a_change_equals_a_fresh_load() -> Result<(), Failed> {
         changes_equal_fresh_loads(&rulesets)?;
     }
     Ok(())
+}
+
+/// Pods, policies, labels and namespaces come, change and go in one enforcer; each time another one starts from
+/// nothing.
+pub fn following_equals_a_fresh_load() -> Result<(), Failed> {
+    for wiring in [Wiring::Routed, Wiring::Bridge] {
+        let mut world = World::new(Families::Dual, wiring);
+        world.apply(&world::namespace("other", "team=blue"));
+        let mut states = vec![world.snapshot()];
+        for (name, app) in [("web", "web"), ("api", "api"), ("other/client", "client")] {
+            states.push(world.apply(&world::pod(name, "node1", &format!("app={app}"), "http:80")));
+        }
+        let blue = "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: blue}}}], ports: [{port: http}, {port: 81}]}]}";
+        let blocks = "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}], ports: [{port: http}]}]}";
+        states.push(world.apply(&world::policy("a", blue)));
+        states.push(world.apply(&world::policy("b", blocks)));
+        states.push(
+            world.apply(&world::policy("b", &blocks.replace("10.1.0.0/16", "10.1.0.0/16, 10.2.0.0/16"))),
+        );
+        states.push(world.label("pod", "web", "app", Some("other")));
+        states.push(world.label("namespace", "other", "team", Some("red")));
+        states.push(world.label("pod", "web", "app", Some("web")));
+        states.push(world.label("namespace", "other", "team", Some("blue")));
+        states.push(world.delete("pod", "other/client"));
+        // The address of the pod that went goes to another one.
+        states.push(world.apply(&world::pod("client", "node1", "app=web", "http:8080")));
+        states.push(world.apply(&world::pod("other/client", "node2", "app=client", "http:80")));
+        states.push(
+            world.apply(&(world::policy("a", blocks) + &world::policy("other/c", "{podSelector: {}}"))),
+        );
+        states.push(world.delete("networkpolicy", "b"));
+        states.push(world.delete("networkpolicy", "a"));
+        states.push(world.delete("networkpolicy", "other/c"));
+        follow(&states)?;
+    }
+    Ok(())
+}
+
+fn follow(states: &[Arc<Snapshot>]) -> Result<(), Failed> {
+    let netns = Netns::new()?;
+    let mut following = nftables(&[handle(&netns)])?;
+    for (position, snapshot) in states.iter().enumerate() {
+        following.program(snapshot)?;
+        assert!(!following.reports()["node1"].side_by_side, "state {position}");
+        let fresh_netns = Netns::new()?;
+        let mut fresh = nftables(&[handle(&fresh_netns)])?;
+        fresh.program(snapshot)?;
+        let rules = |enforcer: &NftablesEnforcer| without_numbers(enforcer.rules("node1").unwrap());
+        assert_eq!(rules(&following), rules(&fresh), "state {position}");
+        let (held, expected) = (without_numbers(dump(&netns)?), without_numbers(dump(&fresh_netns)?));
+        assert_eq!(held.lines().count(), expected.lines().count(), "state {position}");
+    }
+    Ok(())
+}
+
+fn handle(netns: &Netns) -> NodeHandle<'_> {
+    NodeHandle { name: "node1".into(), netns: netns.as_fd() }
+}
+
+/// Decisions are numbered in the order in which they are needed, and rules' sets have the numbers in their names.
+fn without_numbers(text: String) -> String {
+    let mut parts = ["netproof:", "comment \"", "rule"].into_iter().fold(text, |text, before| {
+        let pieces = text.split(before).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+        pieces.collect::<Vec<_>>().join(before)
+    });
+    // Sets stand in the order of their names.
+    let mut lines: Vec<&str> = parts.lines().collect();
+    lines.sort_unstable();
+    parts = lines.join("\n");
+    parts
 }
 
 fn changes_equal_fresh_loads(rulesets: &[(String, Ruleset)]) -> Result<(), Failed> {
@@ -86,7 +160,8 @@ pub fn five_thousand_rules() -> Result<(), Failed> {
     let mut numbers = Numbers::odd();
     let mut render = |world: &World| {
         let snapshot = world.snapshot();
-        policy::render(&Compiler::new(&snapshot).node("node1"), &snapshot.topology, &mut numbers).unwrap()
+        policy::render(Compiler::new(&snapshot).node("node1").program(), &snapshot.topology, &mut numbers)
+            .unwrap()
     };
     let netns = Netns::new()?;
     let mut agent = Agent::open(netns.as_fd(), STOCK_SEND_BUFFER)?;
@@ -119,8 +194,12 @@ pub fn a_label_changes_elements_only() -> Result<(), Failed> {
     let mut apply = |world: &World| {
         let snapshot = world.snapshot();
         agent.apply(
-            policy::render(&Compiler::new(&snapshot).node("node1"), &snapshot.topology, &mut numbers)
-                .unwrap(),
+            policy::render(
+                Compiler::new(&snapshot).node("node1").program(),
+                &snapshot.topology,
+                &mut numbers,
+            )
+            .unwrap(),
         )
     };
     apply(&world)?;
@@ -167,7 +246,8 @@ fn rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
     for case in cases::policies() {
         let compiler = Compiler::new(&case.snapshot);
         for node in ["node1", "node2"] {
-            let ruleset = policy::render(&compiler.node(node), &case.snapshot.topology, numbers).unwrap();
+            let ruleset =
+                policy::render(compiler.node(node).program(), &case.snapshot.topology, numbers).unwrap();
             rulesets.push((format!("{} {node}", case.name), ruleset));
         }
     }

@@ -89,7 +89,7 @@ pub fn policy_rules(netns: &Netns) -> Result<usize, Box<dyn Error>> {
     let rules = list(netns, libc::NFT_MSG_GETRULE, &[])?;
     let of_a_policy = |rule: &Vec<u8>| {
         let comment = value(rule, RULE_COMMENT);
-        text(rule, RULE_CHAIN).starts_with("ingress-policy/")
+        text(rule, RULE_CHAIN).starts_with("ingress-networkpolicy/")
             && String::from_utf8_lossy(&comment).contains("networkpolicy/")
     };
     Ok(rules.iter().filter(|(table, rule)| table.name == "netproof-policy" && of_a_policy(rule)).count())
