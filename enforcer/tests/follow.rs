@@ -24,7 +24,7 @@ enum Change {
 }
 
 const PODS: [&str; 5] = ["a", "b", "c", "other/a", "other/d"];
-const APPS: [&str; 3] = ["app=x", "app=y", "app=x,tier=z"];
+const APPS: [&str; 3] = ["app=x", "app=v", "app=x,tier=z"];
 const POLICIES: [&str; 4] = ["p", "q", "other/p", "other/r"];
 const SELECTORS: [&str; 4] = [
     "{}",
@@ -34,7 +34,7 @@ const SELECTORS: [&str; 4] = [
 ];
 const PEERS: [&str; 6] = [
     "",
-    "{podSelector: {matchLabels: {app: y}}}",
+    "{podSelector: {matchLabels: {app: v}}}",
     "{namespaceSelector: {matchLabels: {team: blue}}}",
     "{namespaceSelector: {}, podSelector: {matchLabels: {tier: z}}}",
     "{ipBlock: {cidr: 10.244.0.0/16}}",
@@ -75,7 +75,7 @@ fn apply(world: &mut World, there: &mut BTreeSet<String>, change: &Change) -> Op
             Some(world.apply(&manifest))
         }
         Change::PodLabel { name, app } if there.contains(&format!("pod/{}", PODS[*name])) => {
-            Some(world.label("pod", PODS[*name], "app", app.map(|app| ["x", "y"][app])))
+            Some(world.label("pod", PODS[*name], "app", app.map(|app| ["x", "v"][app])))
         }
         Change::NoPod(name) if there.remove(&format!("pod/{}", PODS[*name])) => {
             Some(world.delete("pod", PODS[*name]))

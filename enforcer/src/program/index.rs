@@ -328,9 +328,10 @@ impl<T> Default for Slots<T> {
 
 impl<T> Slots<T> {
     fn insert(&mut self, thing: T) -> usize {
-        match self.free.pop() {
-            Some(position) => {
-                self.slots[position] = Some(thing);
+        let free = self.free.pop();
+        match free.and_then(|position| Some((position, self.slots.get_mut(position)?))) {
+            Some((position, slot)) => {
+                *slot = Some(thing);
                 position
             }
             None => {

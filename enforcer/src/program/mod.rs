@@ -82,9 +82,10 @@ impl Program {
 
     /// Adds the endpoint of a pod, or replaces it.
     fn set_endpoint(&mut self, endpoint: Endpoint) {
-        match self.endpoints.binary_search_by(|it| it.attachment.cmp(&endpoint.attachment)) {
-            Ok(position) => self.endpoints[position] = endpoint,
-            Err(position) => self.endpoints.insert(position, endpoint),
+        let position = self.endpoints.partition_point(|it| it.attachment < endpoint.attachment);
+        match self.endpoints.get_mut(position).filter(|it| it.attachment == endpoint.attachment) {
+            Some(there) => *there = endpoint,
+            None => self.endpoints.insert(position, endpoint),
         }
     }
 
