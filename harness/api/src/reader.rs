@@ -206,6 +206,12 @@ impl<'a> Field<'a> {
                 }
                 Some(text)
             }
+            // YAML 1.2 and most readers have a string here, and what is meant is plain.
+            (Value::String(text), Value::Bool(_)) if text.len() == 1 => {
+                let message = format!("kubectl reads `{text}` as {}, and refuses it here", value.describe());
+                self.warn(message, format!("write it in quotes: \"{text}\""));
+                Some(text)
+            }
             (Value::Null, _) => Some(""),
             (_, Value::Bool(_) | Value::Int(_) | Value::Float(_)) => {
                 let written = self.node.written(self.report.source);
