@@ -26,5 +26,5 @@ pub use change::{Change, ChangeError, ObjectRef};
 pub use control_plane::ControlPlane;
 pub use endpoints::{SERVICE_NAME_LABEL, ZONE_LABEL};
 pub use nodes::GATEWAY_OFFSET;
-pub use scheduler::Unschedulable;
+pub use scheduler::{Unschedulable, host_ports};
 pub use snapshot::{Contested, Snapshot, host_interface, is_another_pod, router_interface};

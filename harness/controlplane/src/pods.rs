@@ -25,21 +25,25 @@ impl Draft {
         }
         self.books.waiting.remove(&name);
         let written = pod.node_name.as_ref().or_else(|| previous.as_ref()?.node_name.as_ref());
-        let node = match written {
-            Some(node) => self.snapshot.nodes.get(node).cloned().ok_or_else(|| self.unknown_node(node))?,
-            None => match self.schedule(&name, &pod, &wish) {
-                Ok(node) => node,
-                Err(why) => {
-                    self.wait(name, pod, wish, why);
-                    return Ok(());
-                }
-            },
+        let runs = previous.as_ref().is_some_and(|previous| previous.node_name.is_some());
+        let taken = match written {
+            Some(node) => {
+                let node = self.snapshot.nodes.get(node).cloned().ok_or_else(|| self.unknown_node(node))?;
+                if runs { Ok(node) } else { self.admit(&name, &pod, node) }
+            }
+            None => self.schedule(&name, &pod, &wish),
+        };
+        let node = match taken {
+            Ok(node) => node,
+            Err(why) => {
+                self.wait(name, pod, wish, why);
+                return Ok(());
+            }
         };
         pod.node_name = Some(node.metadata.name.clone());
         if let Some(previous) = &previous {
             check_unchanged(&name, previous, &pod)?;
         }
-        self.check_host_ports(&name, &pod, &node)?;
         pod.host_ips.clone_from(&node.addresses);
         pod.pod_ips = match pod.host_network {
             true => self.host_addresses(&name, &pod, &node)?,
@@ -86,20 +90,6 @@ impl Draft {
             ));
         }
         Ok(node.addresses.clone())
-    }
-
-    /// The ports of its node that it needs must not be another pod's.
-    fn check_host_ports(&self, name: &NamespacedName, pod: &Pod, node: &Node) -> Result<(), ChangeError> {
-        let node_name = &node.metadata.name;
-        let conflict =
-            self.books.host_ports.conflict(name, pod, node_name).filter(|_| !pod.phase.has_ended());
-        if let Some((other, port, protocol)) = conflict {
-            return Err(ChangeError::new(
-                format!("pod/{other} and pod/{name} both have port {port}/{protocol} of {node_name}"),
-                "put them on different nodes, or give one another port",
-            ));
-        }
-        Ok(())
     }
 
     /// Those that it has, those that are given, or the next of its node's range: one of each family.

@@ -2,8 +2,9 @@
 //!
 //! A node takes a pod if it has the labels that the pod's `nodeSelector` asks for, no taint that the pod does not
 //! tolerate, and the ports of the node that the pod needs are free there. Of those that take it, it is
-//! the first one in turn that has an address left. A pod that no node takes waits: it is Pending, has neither a
-//! node nor addresses, and every later change set tries again.
+//! the first one in turn that has an address left. A pod that names its node goes past all that, and the kubelet
+//! there looks at the ports alone. A pod that no node takes waits: it is Pending, has neither a node nor addresses,
+//! and every later change set tries again.
 
 use crate::change::ChangeError;
 use crate::control_plane::Draft;
@@ -46,6 +47,8 @@ pub(crate) enum Obstacle {
     Taint(Taint),
     /// A port of the node that the pod needs is another pod's.
     Port(u16, TransportProtocol),
+    /// A port of the node that the pod names is another pod's.
+    PortOfNamed(String, u16, TransportProtocol),
 }
 
 impl fmt::Display for Unschedulable {
@@ -59,6 +62,9 @@ impl fmt::Display for Unschedulable {
                 Obstacle::Port(port, protocol) => {
                     write!(f, "{comma}port {port}/{protocol} is another pod's on {nodes}")?;
                 }
+                Obstacle::PortOfNamed(node, port, protocol) => {
+                    write!(f, "{comma}port {port}/{protocol} is another pod's on {node}, the node that it names")?;
+                }
             }
         }
         Ok(())
@@ -70,7 +76,7 @@ impl fmt::Display for Unschedulable {
 pub(crate) struct HostPorts(BTreeMap<(String, u16, TransportProtocol), Vec<(HostPort, NamespacedName)>>);
 
 /// The ports of its node that a pod needs: those of one in the node's network, and every `hostPort`.
-fn host_ports(pod: &Pod) -> impl Iterator<Item = (HostPort, TransportProtocol)> {
+pub fn host_ports(pod: &Pod) -> impl Iterator<Item = (HostPort, TransportProtocol)> {
     pod.ports().filter_map(|port| {
         let own = pod.host_network.then_some(HostPort { port: port.container_port, ip: None });
         Some((own.or(port.host_port)?, port.protocol))
@@ -78,17 +84,12 @@ fn host_ports(pod: &Pod) -> impl Iterator<Item = (HostPort, TransportProtocol)> 
 }
 
 impl HostPorts {
-    /// Another pod that has a port of the node which this one needs, and the port.
-    pub(crate) fn conflict(
-        &self,
-        name: &NamespacedName,
-        pod: &Pod,
-        node: &str,
-    ) -> Option<(&NamespacedName, u16, TransportProtocol)> {
+    /// A port of the node that this pod needs and another one has.
+    fn conflict(&self, name: &NamespacedName, pod: &Pod, node: &str) -> Option<(u16, TransportProtocol)> {
         host_ports(pod).find_map(|(port, protocol)| {
             let claims = self.0.get(&(node.to_owned(), port.port, protocol))?;
-            let (_, owner) = claims.iter().find(|(other, owner)| owner != name && other.overlaps(&port))?;
-            Some((owner, port.port, protocol))
+            let is_taken = claims.iter().any(|(other, owner)| owner != name && other.overlaps(&port));
+            is_taken.then_some((port.port, protocol))
         })
     }
 
@@ -117,6 +118,23 @@ impl HostPorts {
 }
 
 impl Draft {
+    /// The node that a pod names, if its kubelet takes the pod.
+    pub(crate) fn admit(
+        &self,
+        name: &NamespacedName,
+        pod: &Pod,
+        node: Arc<Node>,
+    ) -> Result<Arc<Node>, Unschedulable> {
+        let node_name = &node.metadata.name;
+        match self.books.host_ports.conflict(name, pod, node_name).filter(|_| !pod.phase.has_ended()) {
+            Some((port, protocol)) => {
+                let obstacle = Obstacle::PortOfNamed(node_name.clone(), port, protocol);
+                Err(Unschedulable([(obstacle, 1)].into()))
+            }
+            None => Ok(node),
+        }
+    }
+
     /// The node that takes a pod.
     pub(crate) fn schedule(
         &mut self,
@@ -162,7 +180,7 @@ impl Draft {
             return Some(Obstacle::Taint(taint.clone()));
         }
         let conflict = self.books.host_ports.conflict(name, pod, &node.metadata.name);
-        conflict.map(|(_, port, protocol)| Obstacle::Port(port, protocol))
+        conflict.map(|(port, protocol)| Obstacle::Port(port, protocol))
     }
 
     /// Whether a node has addresses left for a pod that needs some.
@@ -194,7 +212,12 @@ impl Draft {
     /// Puts the pods that wait on nodes that take them by now.
     pub(crate) fn schedule_waiting(&mut self) -> Result<(), ChangeError> {
         for (name, Waiting { pod, wish, .. }) in std::mem::take(&mut self.books.waiting) {
-            match self.schedule(&name, &pod, &wish) {
+            let named = pod.node_name.as_ref().and_then(|node| self.snapshot.nodes.get(node)).cloned();
+            let taken = match named {
+                Some(node) => self.admit(&name, &pod, node),
+                None => self.schedule(&name, &pod, &wish),
+            };
+            match taken {
                 Ok(_) => self.place_pod(&pod, wish)?,
                 Err(why) => {
                     self.books.waiting.insert(name, Waiting { pod, wish, why });

@@ -120,8 +120,9 @@ impl Draft {
         true
     }
 
-    /// The workload that made a pod.
+    /// The workload that made a pod. Linear in the number of workloads where there is such a pod.
     pub(crate) fn workload_of(&self, pod: &NamespacedName) -> Option<WorkloadRef> {
+        self.snapshot.pods.get(pod)?;
         let mut all = self.books.workloads.iter();
         all.find(|(_, owned)| owned.pods.contains(pod)).map(|(reference, _)| reference.clone())
     }

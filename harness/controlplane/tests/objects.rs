@@ -207,10 +207,6 @@ fn what_is_refused_says_why_and_what_to_do() {
             at(&["10.244.1.9"], host("h2")).change(),
             "pod/default/h2 is in its node's network and cannot have 10.244.1.9",
         ),
-        (
-            on("node1", host("h2")).change(),
-            "pod/default/h1 and pod/default/h2 both have port 80/TCP of node1",
-        ),
         (pod("done").change(), "pod/default/done has ended and cannot start again"),
         (
             with_ip("new", "10.96.0.10").change(),

@@ -73,3 +73,23 @@ fn a_pod_of_a_daemon_set_waits_for_its_own_node() {
     apply(&mut cluster, [delete("daemonset/d")]);
     assert!(waiting(&cluster).is_empty());
 }
+
+#[test]
+fn a_pod_that_names_its_node_waits_for_a_port_that_another_has_there() {
+    let mut cluster = cluster(Families::Ipv4);
+    let mut fixed = gateways("fixed", 2);
+    fixed.template = on("node1", fixed.template);
+    // Nobody else looks at a pod that names its node.
+    fixed.template.node_selector.insert("disk".into(), "ssd".into());
+    let snapshot = apply(&mut cluster, [fixed.change(), in_host_network(on("node1", pod("bare"))).change()]);
+    assert_eq!(nodes(&snapshot), "bare@- fixed-0@node1 fixed-1@-");
+    let why = "port 80/TCP is another pod's on node1, the node that it names";
+    assert_eq!(waiting(&cluster), [format!("default/bare: {why}"), format!("default/fixed-1: {why}")]);
+    // The port is free again, and the first who waits has it.
+    let snapshot = apply(&mut cluster, [delete("deployment/fixed")]);
+    assert_eq!(nodes(&snapshot), "bare@node1");
+    assert!(waiting(&cluster).is_empty());
+    // Who runs there has the port, however often it is written.
+    let snapshot = apply(&mut cluster, [in_host_network(on("node1", pod("bare"))).change()]);
+    assert_eq!(nodes(&snapshot), "bare@node1");
+}

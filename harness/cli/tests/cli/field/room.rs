@@ -36,3 +36,13 @@ fn pods_that_share_a_port_of_their_node_are_on_nodes_of_their_own() {
 fn who_finds_no_node_is_pending_where_the_nodes_are_given() {
     insta::assert_snapshot!(matrix(&["--predict", "--to", "client"], &["gateways.yaml", "nodes.yaml"]));
 }
+
+#[test]
+fn pods_that_share_a_host_port_are_on_nodes_of_their_own() {
+    insta::assert_snapshot!(matrix(&["--predict"], &["host-ports.yaml"]));
+}
+
+#[test]
+fn whom_the_named_node_does_not_take_is_pending() {
+    insta::assert_snapshot!(matrix(&["--predict"], &["fixed-node.yaml"]));
+}

@@ -30,7 +30,7 @@ use netproof_api::source::Span;
 use netproof_api::yaml::{self, Reading, documents};
 use netproof_api::{
     Diagnostic, Diagnostics, Effect, Ignored, Namespace, Object, ObjectMeta, Pod, Service, Source,
-    WorkloadPods,
+    Workload, WorkloadPods,
 };
 use netproof_controlplane::well_known::{DNS_NAMESPACE, DNS_POD, DNS_SERVICE};
 use netproof_controlplane::{Change, ControlPlane, ObjectRef, Snapshot};
@@ -298,19 +298,25 @@ fn plan(
     let (delete, back) = if fits { own_dns(&own, &objects) } else { Default::default() };
     let of_netproof = |change| Placed { change, source: source.clone(), span };
     placed.extend(delete.into_iter().map(of_netproof));
-    // What has an address comes before what gets one.
-    let (mut first, mut second, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    // What has an address comes before what gets one, and what one node alone can take before what has a choice.
+    let (mut first, mut second, mut third, mut rest) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for Located { object, source, span } in objects {
         let list = match &object {
             // Pods are put on nodes whose taints are known.
             Object::Namespace(_) | Object::Node(_) => &mut first,
             Object::Pod(pod) if !pod.pod_ips.is_empty() => &mut second,
             Object::Service(service) if !service.cluster_ips.is_empty() => &mut second,
+            Object::Pod(pod) if pod.node_name.is_some() => &mut third,
+            Object::Workload(Workload { template, pods, .. })
+                if template.node_name.is_some() || matches!(pods, WorkloadPods::Nodes(_)) =>
+            {
+                &mut third
+            }
             _ => &mut rest,
         };
         list.push(Placed { change: Change::Apply(object), source, span });
     }
-    placed.extend(first.into_iter().chain(second).chain(rest));
+    placed.extend(first.into_iter().chain(second).chain(third).chain(rest));
     placed.extend(back.into_iter().map(of_netproof));
     let mut initial: Vec<Change> = placed.iter().map(|placed| placed.change.clone()).collect();
     if let Err(error) = control_plane.apply(&initial) {

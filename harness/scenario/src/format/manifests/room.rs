@@ -2,11 +2,12 @@
 //! pods of a node get.
 
 use ipnet::IpNet;
-use netproof_api::core::{PodPhase, TransportProtocol};
+use netproof_api::core::{HostPort, PodPhase, TransportProtocol};
 use netproof_api::manifest::Located;
 use netproof_api::{Object, Pod, WorkloadPods};
+use netproof_controlplane::host_ports;
 use netproof_model::Family;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 /// How many nodes are made up for few pods.
 const FEWEST_NODES: usize = 2;
@@ -38,11 +39,9 @@ pub(super) struct Room<'a> {
     on_each: usize,
     /// Pods that name their node.
     on: BTreeMap<&'a str, usize>,
-    /// The ports that each pod needs of its node, by the place in which it comes in its workload.
-    ports: Vec<(usize, Vec<HostPort>)>,
+    /// The pods that need ports of their node, each by the place in which it comes in its workload.
+    need_ports: Vec<(usize, &'a Pod)>,
 }
-
-type HostPort = (u16, TransportProtocol);
 
 impl<'a> Room<'a> {
     pub(super) fn of(objects: &'a [Located]) -> Room<'a> {
@@ -68,9 +67,8 @@ impl<'a> Room<'a> {
                 None => self.anywhere += turns.len(),
             }
         }
-        if pod.host_network && pod.node_name.is_none() && !pod.phase.has_ended() {
-            let ports: Vec<HostPort> = pod.ports().map(|port| (port.container_port, port.protocol)).collect();
-            self.ports.extend(turns.map(|turn| (turn, ports.clone())));
+        if pod.node_name.is_none() && !pod.phase.has_ended() && host_ports(pod).next().is_some() {
+            self.need_ports.extend(turns.map(|turn| (turn, pod)));
         }
     }
 
@@ -91,13 +89,21 @@ impl<'a> Room<'a> {
 
     /// Whether so many nodes have the ports that pods need, each pod put on the first node in turn.
     fn ports_fit(&self, nodes: usize) -> bool {
-        let mut taken: Vec<HashSet<HostPort>> = vec![HashSet::new(); nodes];
-        self.ports.iter().all(|(turn, ports)| {
-            let free = (0..nodes).map(|step| (turn + step) % nodes).find(|node| {
-                taken.get(*node).is_some_and(|taken| !ports.iter().any(|port| taken.contains(port)))
-            });
-            let node = free.and_then(|node| taken.get_mut(node));
-            node.map(|taken| taken.extend(ports)).is_some()
+        let mut taken: Vec<HashMap<(u16, TransportProtocol), Vec<HostPort>>> = vec![HashMap::new(); nodes];
+        self.need_ports.iter().all(|(turn, pod)| {
+            let is_free = |taken: &HashMap<_, Vec<HostPort>>| {
+                host_ports(pod).all(|(port, protocol)| {
+                    let others = taken.get(&(port.port, protocol));
+                    !others.into_iter().flatten().any(|other| other.overlaps(&port))
+                })
+            };
+            let mut in_turn = (0..nodes).map(|step| (turn + step) % nodes);
+            let free = in_turn.find(|node| taken.get(*node).is_some_and(is_free));
+            let Some(node) = free.and_then(|node| taken.get_mut(node)) else { return false };
+            for (port, protocol) in host_ports(pod) {
+                node.entry((port.port, protocol)).or_default().push(port);
+            }
+            true
         })
     }
 
