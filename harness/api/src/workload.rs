@@ -16,7 +16,7 @@ pub struct Workload {
     /// How many pods, and by which names.
     pub pods: WorkloadPods,
     /// What every pod is like. It has the workload's namespace and no name of its own.
-    pub template: Pod,
+    pub template: Box<Pod>,
 }
 
 /// How many pods a workload has, and what their names end with.

@@ -16,7 +16,7 @@ fn in_host_network(mut pod: Pod) -> Pod {
 /// A Deployment whose pods use the network of their nodes, and have port 80 there.
 fn gateways(name: &str, count: u32) -> Workload {
     let mut gateways = workload(WorkloadKind::Deployment, name, count);
-    gateways.template = in_host_network(gateways.template);
+    gateways.template = Box::new(in_host_network(*gateways.template));
     gateways
 }
 

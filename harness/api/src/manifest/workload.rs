@@ -55,7 +55,7 @@ pub(super) fn workload(document: &Field<'_>, kind: WorkloadKind, context: &Conte
         let service = spec.text("serviceName").and_then(|field| field.string());
         template.subdomain = service.filter(|name| !name.is_empty()).map(str::to_owned);
     }
-    checked(document, Workload { metadata, kind, pods, template })
+    checked(document, Workload { metadata, kind, pods, template: Box::new(template) })
 }
 
 /// Fields that a revision of Knative has beside those of a pod.
@@ -98,7 +98,7 @@ pub(super) fn foreign(
     };
     let known: Vec<&str> = tables::POD_SPEC.iter().chain(&REVISION_SPEC).copied().collect();
     let template = pod_spec(made, &template, &PodRules { known: &known, named_containers: false });
-    checked(document, Workload { metadata, kind: WorkloadKind::foreign(group, kind), pods, template })
+    checked(document, Workload { metadata, kind: WorkloadKind::foreign(group, kind), pods, template: Box::new(template) })
 }
 
 /// How many pods a workload of another group makes.

@@ -172,7 +172,7 @@ pub fn workload(kind: WorkloadKind, name: &str, count: u32) -> Workload {
         WorkloadKind::DaemonSet => WorkloadPods::Nodes(Labels::new()),
         _ => WorkloadPods::Ordinals(0..count),
     };
-    Workload { metadata: metadata(name), kind, pods, template }
+    Workload { metadata: metadata(name), kind, pods, template: Box::new(template) }
 }
 
 pub fn on(node: &str, mut pod: Pod) -> Pod {

@@ -118,9 +118,8 @@ pub(crate) fn with_ports(snapshot: &Snapshot, more: &Ports) -> Vec<Change> {
             None => pod.ports().map(|port| listen(port.container_port, port.protocol)).collect(),
         };
         // A node's network is not a pod's to listen in, and the cluster's DNS is itself.
-        if !pod.host_network
-            && !(name.namespace == well_known::DNS_NAMESPACE && name.name == well_known::DNS_POD)
-        {
+        let is_dns = name.namespace == well_known::DNS_NAMESPACE && name.name == well_known::DNS_POD;
+        if !pod.host_network && !is_dns {
             ports.extend(more);
         }
         asked.insert(name.clone(), ports);
@@ -144,10 +143,7 @@ fn isolates(policy: &NetworkPolicy, direction: PolicyType) -> bool {
 /// The ports of a rule that have a number; of a range the first.
 fn numbers(ports: &[NetworkPolicyPort]) -> impl Iterator<Item = ListenPort> {
     ports.iter().filter_map(|port| match port.port {
-        Some(IntOrString::Int(number)) => u16::try_from(number)
-            .ok()
-            .filter(|number| *number > 0)
-            .map(|number| listen(number, port.protocol)),
+        Some(IntOrString::Int(number)) if number > 0 => Some(listen(number, port.protocol)),
         _ => None,
     })
 }

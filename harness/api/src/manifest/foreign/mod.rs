@@ -40,10 +40,8 @@ pub(super) fn treatment(group: &str, kind: &str, document: &Node) -> Foreign {
         if spec.get("jobTemplate").and_then(|job| job.get("spec")?.get("template")).is_some_and(is_template) {
             return Foreign::Ignored(Effect::PodsLater);
         }
-        if let Some(reference) = spec.get("workloadRef") {
-            if let Some(owner) = reference_of(reference) {
-                return Foreign::MakesLike(owner);
-            }
+        if let Some(owner) = spec.get("workloadRef").and_then(reference_of) {
+            return Foreign::MakesLike(owner);
         }
     }
     let of_group = rows(group).find(|(_, kinds)| *kinds == "*").map(|(effect, _)| effect);

@@ -78,7 +78,7 @@ fn differs(earlier: &Object, later: &Object) -> bool {
         let metadata = object.metadata_mut();
         metadata.annotations.clear();
         match object {
-            Object::Workload(workload) => workload.template = bare(&workload.template),
+            Object::Workload(workload) => *workload.template = bare(&workload.template),
             Object::Pod(pod) => pod.tolerations.retain(|it| !OF_EVERY_POD.contains(&it.key.as_str())),
             _ => {}
         }
