@@ -78,7 +78,7 @@ fn a_pod_of_a_daemon_set_waits_for_its_own_node() {
 fn a_pod_that_names_its_node_waits_for_a_port_that_another_has_there() {
     let mut cluster = cluster(Families::Ipv4);
     let mut fixed = gateways("fixed", 2);
-    fixed.template = on("node1", fixed.template);
+    *fixed.template = on("node1", *fixed.template);
     // Nobody else looks at a pod that names its node.
     fixed.template.node_selector.insert("disk".into(), "ssd".into());
     let snapshot = apply(&mut cluster, [fixed.change(), in_host_network(on("node1", pod("bare"))).change()]);

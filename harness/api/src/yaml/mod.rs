@@ -2,7 +2,7 @@
 //!
 //! The syntax is that of libyaml, of which kubectl's own parser is a translation, and so is where a document
 //! ends. A scalar without quotes keeps its text: here it means what YAML 1.2 says, so that `off` is a word of the
-//! scenario format; where a field of a manifest is read, what kubectl takes it for ([`kubectl_value`]).
+//! scenario format; where a field of a manifest is read, what kubectl takes it for (`kubectl_value`).
 
 #[cfg(test)]
 mod as_kubectl;
