@@ -63,7 +63,10 @@ impl fmt::Display for Unschedulable {
                     write!(f, "{comma}port {port}/{protocol} is another pod's on {nodes}")?;
                 }
                 Obstacle::PortOfNamed(node, port, protocol) => {
-                    write!(f, "{comma}port {port}/{protocol} is another pod's on {node}, the node that it names")?;
+                    write!(
+                        f,
+                        "{comma}port {port}/{protocol} is another pod's on {node}, the node that it names"
+                    )?;
                 }
             }
         }

@@ -98,7 +98,10 @@ pub(super) fn foreign(
     };
     let known: Vec<&str> = tables::POD_SPEC.iter().chain(&REVISION_SPEC).copied().collect();
     let template = pod_spec(made, &template, &PodRules { known: &known, named_containers: false });
-    checked(document, Workload { metadata, kind: WorkloadKind::foreign(group, kind), pods, template: Box::new(template) })
+    checked(
+        document,
+        Workload { metadata, kind: WorkloadKind::foreign(group, kind), pods, template: Box::new(template) },
+    )
 }
 
 /// How many pods a workload of another group makes.

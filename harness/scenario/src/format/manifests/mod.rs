@@ -29,8 +29,8 @@ use netproof_api::manifest::{Context, Located, read_document};
 use netproof_api::source::Span;
 use netproof_api::yaml::{self, Reading, documents};
 use netproof_api::{
-    Diagnostic, Diagnostics, Effect, Ignored, Namespace, Object, ObjectMeta, Pod, Service, Source,
-    Workload, WorkloadPods,
+    Diagnostic, Diagnostics, Effect, Ignored, Namespace, Object, ObjectMeta, Pod, Service, Source, Workload,
+    WorkloadPods,
 };
 use netproof_controlplane::well_known::{DNS_NAMESPACE, DNS_POD, DNS_SERVICE};
 use netproof_controlplane::{Change, ControlPlane, ObjectRef, Snapshot};
