@@ -3,21 +3,19 @@
 //! The policies that isolate a pod are one tier of rules that allow; its end is isolation. The rules are those of
 //! the API type (networking.k8s.io/v1 NetworkPolicy); the comments name them.
 
+mod rules;
+
+pub(crate) use rules::protocol;
+
 use super::index::{Index, Key, PodEntry, Scope, SelectionId};
-use super::{
-    AddressRange, AddressTest, End, Endpoint, Match, NamedPort, Policy, PolicyId, PortRange, PortTest,
-    Program, Range, Rule, RuleAction, Stage, Tier, address, number, subtract, union,
-};
+use super::{End, Endpoint, Policy, PolicyId, Program, Stage, Tier};
 use crate::differing::differing;
-use netproof_api::core::{IntOrString, TransportProtocol};
-use netproof_api::{
-    IpBlock, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule,
-    PolicyType,
-};
+use netproof_api::core::IntOrString;
+use netproof_api::{LabelSelector, NetworkPolicy, NetworkPolicyPeer, PolicyType};
 use netproof_controlplane::{Snapshot, host_interface};
-use netproof_model::{Direction, Family, NamespacedName, PolicyRef, Protocol};
+use netproof_model::{Direction, NamespacedName, PolicyRef};
+use rules::Scoped;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The tier of the policies that isolate a pod.
@@ -278,144 +276,4 @@ fn is_on(pod: &PodEntry, node: &str) -> bool {
 /// The tiers of a pod that is isolated in one direction.
 fn isolated() -> Vec<Tier> {
     vec![Tier { name: TIER.to_owned(), policies: Vec::new(), end: End::Isolation }]
-}
-
-/// What the rules of one policy are compiled against.
-struct Scoped<'c> {
-    compiler: &'c Compiler,
-    direction: Direction,
-    /// The pods of the node that the policy selects.
-    selected: &'c [&'c PodEntry],
-}
-
-impl Scoped<'_> {
-    /// A rule; `selections` are those of its peers and of what follows.
-    fn rule(
-        &self,
-        rule: &NetworkPolicyRule,
-        selections: &mut impl Iterator<Item = Option<SelectionId>>,
-    ) -> Rule {
-        let peers: Vec<AddressTest> = self.peers(&rule.peers, selections).into_iter().collect();
-        let ports = self.ports(&rule.ports, &peers);
-        let mut matches = Match { destination_ports: ports.into_iter().collect(), ..Match::default() };
-        *matches.peers_mut(self.direction) = peers;
-        Rule { action: RuleAction::Allow, matches }
-    }
-
-    /// ANY of the peers. No peer at all means everybody: no test.
-    fn peers(
-        &self,
-        peers: &[NetworkPolicyPeer],
-        selections: &mut impl Iterator<Item = Option<SelectionId>>,
-    ) -> Option<AddressTest> {
-        if peers.is_empty() {
-            return None;
-        }
-        let index = &self.compiler.index;
-        let mut members: Option<BTreeSet<IpAddr>> = None;
-        let mut blocks: BTreeMap<Family, Vec<Range>> = BTreeMap::new();
-        for (peer, selection) in peers.iter().zip(selections) {
-            if let Some(selection) = selection {
-                let addresses = index.members(selection).flat_map(|pod| &pod.addresses);
-                members.get_or_insert_default().extend(addresses);
-            }
-            if let NetworkPolicyPeer::IpBlock(block) = peer {
-                let family = Family::of(block.cidr.net().addr());
-                if index.has_family(family) {
-                    blocks.entry(family).or_default().extend(block_ranges(block));
-                }
-            }
-        }
-        let blocks = blocks
-            .into_iter()
-            .flat_map(|(family, ranges)| {
-                union(ranges).into_iter().map(move |range| AddressRange {
-                    first: address(family, range.first),
-                    last: address(family, range.last),
-                })
-            })
-            .collect();
-        Some(AddressTest { negated: false, members, blocks })
-    }
-
-    /// ANY of the ports. No port at all means every port of every protocol: no test.
-    fn ports(&self, ports: &[NetworkPolicyPort], peers: &[AddressTest]) -> Option<PortTest> {
-        if ports.is_empty() {
-            return None;
-        }
-        let mut numbers: BTreeMap<Protocol, Vec<Range>> = BTreeMap::new();
-        let mut wanted: BTreeSet<(&str, TransportProtocol)> = BTreeSet::new();
-        for entry in ports {
-            let (first, last) = match (&entry.port, entry.end_port) {
-                // No port: every port of the protocol.
-                (None, _) => (0, u16::MAX),
-                (Some(IntOrString::Int(port)), end) => (*port, end.unwrap_or(*port)),
-                (Some(IntOrString::String(name)), _) => {
-                    wanted.insert((name, entry.protocol));
-                    continue;
-                }
-            };
-            let range = Range::new(u128::from(first), u128::from(last));
-            numbers.entry(protocol(entry.protocol)).or_default().extend(range);
-        }
-        let numbers = numbers
-            .into_iter()
-            .flat_map(|(protocol, ranges)| {
-                union(ranges).into_iter().map(move |range| PortRange {
-                    protocol,
-                    first: u16::try_from(range.first).unwrap_or(u16::MAX),
-                    last: u16::try_from(range.last).unwrap_or(u16::MAX),
-                })
-            })
-            .collect();
-        let names = (!wanted.is_empty()).then(|| self.named_ports(&wanted, peers));
-        Some(PortTest { negated: false, numbers, names })
-    }
-
-    /// A named port is looked up, by name and protocol, on the destination pod: the selected pods of an
-    /// ingress rule, the peers of an egress rule. Where a pod has no such port it matches nothing.
-    fn named_ports(
-        &self,
-        wanted: &BTreeSet<(&str, TransportProtocol)>,
-        peers: &[AddressTest],
-    ) -> BTreeSet<NamedPort> {
-        let destinations: Box<dyn Iterator<Item = &PodEntry>> = match self.direction {
-            Direction::Ingress => Box::new(self.selected.iter().copied()),
-            Direction::Egress => Box::new(self.compiler.index.pods()),
-        };
-        let is_destination = |address: IpAddr| match self.direction {
-            Direction::Ingress => true,
-            Direction::Egress => peers.iter().all(|test| test.holds(address)),
-        };
-        let mut found = BTreeSet::new();
-        for entry in destinations {
-            for port in entry.pod.ports() {
-                let Some(name) = &port.name else { continue };
-                if !wanted.contains(&(name.as_str(), port.protocol)) {
-                    continue;
-                }
-                for address in entry.addresses.iter().copied().filter(|address| is_destination(*address)) {
-                    let protocol = protocol(port.protocol);
-                    found.insert(NamedPort { address, protocol, port: port.container_port });
-                }
-            }
-        }
-        found
-    }
-}
-
-/// The addresses of a block that none of its own exceptions covers. An exception is no deny: another
-/// block or rule may still allow it.
-fn block_ranges(block: &IpBlock) -> Vec<Range> {
-    let range = |net: ipnet::IpNet| Range { first: number(net.network()), last: number(net.broadcast()) };
-    subtract(range(block.cidr.net()), block.except.iter().map(|except| range(except.net())).collect())
-}
-
-/// The model's word for a transport protocol of the core API.
-pub(crate) fn protocol(protocol: TransportProtocol) -> Protocol {
-    match protocol {
-        TransportProtocol::Tcp => Protocol::Tcp,
-        TransportProtocol::Udp => Protocol::Udp,
-        TransportProtocol::Sctp => Protocol::Sctp,
-    }
 }
