@@ -35,7 +35,7 @@ mod walk;
 mod world;
 
 pub use flow::{Flow, Packet, PortProtocol};
-pub use matrix::{Cell, Matrix};
+pub use matrix::{Cell, Grouped, Matrix};
 pub use oracle::{Oracle, PredictError};
 pub use peers::PeerMismatch;
 pub use policy::{Entries, PolicyTrace, Reason, RuleTrace, Selection};

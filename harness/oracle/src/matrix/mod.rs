@@ -22,6 +22,7 @@ use netproof_model::{Family, Place};
 use planes::{Plane, Planes};
 use rules::Rules;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What should become of a flow, without its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,42 +55,62 @@ impl Cell {
 /// Every source to every destination at every port.
 #[derive(Clone, Debug)]
 pub struct Matrix {
+    ends: Arc<Ends>,
+    planes: Vec<Plane>,
+    /// The cells (source class, destination class, port) that planes have no room for.
+    others: HashMap<(usize, usize, usize), Cell>,
+}
+
+/// Who stands in a matrix.
+#[derive(Debug)]
+struct Ends {
     endpoints: Vec<Place>,
     /// The position at which each endpoint stands first.
     first: Vec<usize>,
     class_of: Vec<usize>,
     /// Of each class, whether a member is alone in it and its cell with itself is in the planes.
     is_single: Vec<bool>,
-    planes: Vec<Plane>,
-    /// The cells (source class, destination class, port) that planes have no room for.
-    others: HashMap<(usize, usize, usize), Cell>,
+}
+
+/// Endpoints in classes of equal ones, which can be asked about one port after the other.
+pub struct Grouped<'o> {
+    oracle: &'o Oracle<'o>,
+    rules: Rules<'o>,
+    classes: Classes<'o>,
+    ends: Arc<Ends>,
 }
 
 impl Matrix {
     /// The endpoints, in the order in which they were given.
     pub fn endpoints(&self) -> &[Place] {
-        &self.endpoints
+        &self.ends.endpoints
     }
 
     /// The number of classes of equal endpoints.
     pub fn classes(&self) -> usize {
-        self.is_single.len()
+        self.ends.is_single.len()
     }
 
     /// The class of an endpoint, by position; `None` if there is no such endpoint. Pairs of the same two
     /// classes have equal cells, except that an endpoint reaches itself.
     pub fn class_of(&self, endpoint: usize) -> Option<usize> {
-        self.class_of.get(endpoint).copied()
+        self.ends.class_of.get(endpoint).copied()
     }
 
     /// One cell, by positions among the endpoints and the ports; `None` if there is no such cell.
     pub fn cell(&self, source: usize, destination: usize, port: usize) -> Option<Cell> {
         let (from, to) = (self.class_of(source)?, self.class_of(destination)?);
-        let plane = self.planes.get(port)?;
+        let Ends { first, is_single, .. } = &*self.ends;
         // No policy keeps a pod from itself, and nothing is between a host and itself.
-        if self.first[source] == self.first[destination] && !self.is_single[from] {
+        if first[source] == first[destination] && !is_single[from] && port < self.planes.len() {
             return Some(Cell::Allow);
         }
+        self.of_classes(from, to, port)
+    }
+
+    /// What each endpoint of a class has with each other one of a class; `None` if there is no such class or port.
+    pub fn of_classes(&self, from: usize, to: usize, port: usize) -> Option<Cell> {
+        let plane = self.planes.get(port).filter(|_| from.max(to) < self.classes())?;
         if let Some(cell) = self.others.get(&(from, to, port)) {
             return Some(*cell);
         }
@@ -112,6 +133,19 @@ impl Oracle<'_> {
         family: Family,
         ports: &[PortProtocol],
     ) -> Result<Matrix, PredictError> {
+        self.grouped(endpoints, family, ports)?.matrix(ports)
+    }
+
+    /// The classes of these endpoints, at their addresses of one family, to be asked about some of these ports.
+    ///
+    /// # Errors
+    /// An endpoint that is not there, or has no address of the family.
+    pub fn grouped(
+        &self,
+        endpoints: &[Place],
+        family: Family,
+        ports: &[PortProtocol],
+    ) -> Result<Grouped<'_>, PredictError> {
         let members =
             endpoints.iter().map(|place| self.member(place, family)).collect::<Result<Vec<_>, _>>()?;
         let rules = Rules::of(self.world.snapshot);
@@ -122,33 +156,15 @@ impl Oracle<'_> {
             && (ports.iter().any(|port| self.services.node_port(family, *port).is_some())
                 || members.iter().any(is_service));
         let classes = Classes::new(&self.world, &self.profile, &rules, &members, (by_node, each_alone));
-        let planes = Planes::new(&self.profile, &rules, &classes);
         let mut first = HashMap::new();
         let places = endpoints.iter().enumerate();
-        let mut matrix = Matrix {
+        let ends = Arc::new(Ends {
             endpoints: endpoints.to_vec(),
             first: places.map(|(index, place)| *first.entry(place).or_insert(index)).collect(),
             class_of: classes.of.clone(),
             is_single: classes.list.iter().map(|class| class.member.is_single).collect(),
-            planes: ports.iter().map(|port| planes.at(*port)).collect(),
-            others: HashMap::new(),
-        };
-        for (from, source) in classes.list.iter().enumerate() {
-            for (to, destination) in classes.list.iter().enumerate() {
-                if !source.member.is_single && !destination.member.is_single {
-                    continue;
-                }
-                for (index, port) in ports.iter().enumerate() {
-                    let flow = Flow {
-                        from: endpoints[source.endpoint].clone(),
-                        to: destination.member.address,
-                        port: *port,
-                    };
-                    matrix.put((from, to, index), Cell::of(&self.predict(&flow)?));
-                }
-            }
-        }
-        Ok(matrix)
+        });
+        Ok(Grouped { oracle: self, rules, classes, ends })
     }
 
     fn member(&self, place: &Place, family: Family) -> Result<Member<'_>, PredictError> {
@@ -171,6 +187,34 @@ impl Oracle<'_> {
         // An address that is a service's, too, or a pod that is nowhere: policy is not all there is to it.
         let is_single = is_node || !on_node || !self.services.at(address).is_empty();
         Ok(Member { address, pod: pod.map(AsRef::as_ref), is_single })
+    }
+}
+
+impl Grouped<'_> {
+    /// The matrix at some of the ports.
+    ///
+    /// # Errors
+    /// Those of [`Oracle::predict`].
+    pub fn matrix(&self, ports: &[PortProtocol]) -> Result<Matrix, PredictError> {
+        let planes = Planes::new(&self.oracle.profile, &self.rules, &self.classes);
+        let planes = ports.iter().map(|port| planes.at(*port)).collect();
+        let mut matrix = Matrix { ends: self.ends.clone(), planes, others: HashMap::new() };
+        for (from, source) in self.classes.list.iter().enumerate() {
+            for (to, destination) in self.classes.list.iter().enumerate() {
+                if !source.member.is_single && !destination.member.is_single {
+                    continue;
+                }
+                for (index, port) in ports.iter().enumerate() {
+                    let flow = Flow {
+                        from: self.ends.endpoints[source.endpoint].clone(),
+                        to: destination.member.address,
+                        port: *port,
+                    };
+                    matrix.put((from, to, index), Cell::of(&self.oracle.predict(&flow)?));
+                }
+            }
+        }
+        Ok(matrix)
     }
 }
 

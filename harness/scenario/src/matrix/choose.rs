@@ -14,7 +14,7 @@ use netproof_api::{Pod, Service};
 use netproof_controlplane::{ControlPlane, Snapshot};
 use netproof_model::flow::{Destination, FlowPort, FlowProtocol, ObjectName, PortRef};
 use netproof_model::{Family, NamespacedName, Place, Protocol};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The rows and columns, without their ports.
 pub(super) struct Chosen {
@@ -98,7 +98,8 @@ impl Chosen {
         let asked = |port: &Port| self.ports.is_empty() || self.ports.iter().any(|choice| choice.takes(port));
         let mut add = |port: &Port, destination: &Destination| {
             let column = columns.entry((port.protocol, port.number)).or_default();
-            if port.served && asked(port) && !column.contains(destination) {
+            // Its own ports are asked one after the other.
+            if port.served && asked(port) && column.last() != Some(destination) {
                 column.push(destination.clone());
             }
         };
@@ -140,7 +141,7 @@ impl Chosen {
 
     /// What was chosen and stands in no table as a destination, or in none at all, and why.
     pub(super) fn left_out(&self, snapshot: &Snapshot, tables: &[super::Table]) -> Vec<LeftOut> {
-        let there: BTreeSet<&Destination> = tables.iter().flat_map(|table| &table.destinations).collect();
+        let there: HashSet<&Destination> = tables.iter().flat_map(|table| &table.destinations).collect();
         let mut all = self.left_out.clone();
         for (destination, target) in self.targets(snapshot).filter(|(it, _)| !there.contains(it)) {
             // A host outside is asked where policies lead to it; nobody misses its other ports.

@@ -13,6 +13,25 @@ type Role = (bool, usize);
 /// The row or column that a name has in each of its roles.
 type Places = BTreeMap<Role, usize>;
 
+/// The numbers of the lines of a table's rows and columns: two of one number differ at most in what they say of
+/// themselves.
+struct Lines {
+    rows: Vec<usize>,
+    columns: Vec<usize>,
+}
+
+impl Lines {
+    fn of(table: &Table) -> Lines {
+        Lines { rows: table.cells.lines_of_rows(), columns: table.cells.lines_of_columns() }
+    }
+
+    /// That of a row or column.
+    fn number(&self, (is_row, _): Role, place: usize) -> Option<usize> {
+        let numbers = if is_row { &self.rows } else { &self.columns };
+        numbers.get(place).copied()
+    }
+}
+
 /// Names that behave alike, in their order; at least one.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
@@ -24,14 +43,17 @@ pub(super) struct Group {
 
 /// The groups of what behaves alike in all of the tables.
 pub(super) fn alike(tables: &[&Table]) -> Vec<Group> {
+    let lines: Vec<Lines> = tables.iter().map(|table| Lines::of(table)).collect();
     let mut groups: Vec<Group> = Vec::new();
     let mut by_family: HashMap<String, Vec<usize>> = HashMap::new();
     for name in each(tables) {
         let family = by_family.entry(name.family().to_owned()).or_default();
         // Of two that are alike each has the cell that the other lacks, so what a group says is what each of
         // it does.
-        let found =
-            family.iter().copied().find(|index| groups.get(*index).is_some_and(|it| it.takes(&name, tables)));
+        let found = family
+            .iter()
+            .copied()
+            .find(|index| groups.get(*index).is_some_and(|it| it.takes(&name, tables, &lines)));
         match found.and_then(|index| groups.get_mut(index)) {
             Some(group) => {
                 group.names.extend(name.names);
@@ -80,7 +102,7 @@ fn line(
     let others = if is_row { table.destinations.len() } else { table.sources.len() };
     (0..others).map(move |other| {
         let (row, column) = if is_row { (place, other) } else { (other, place) };
-        Some(table.cells.get(row)?.get(column)?.shown())
+        Some(table.cells.get(row, column)?.shown())
     })
 }
 
@@ -96,11 +118,17 @@ impl Group {
     }
 
     /// Whether a name by itself says in all of its roles what the group says.
-    fn takes(&self, name: &Group, tables: &[&Table]) -> bool {
+    fn takes(&self, name: &Group, tables: &[&Table], lines: &[Lines]) -> bool {
         let ([first, more @ ..], [places]) = (&self.places[..], &name.places[..]) else { return false };
         first.keys().eq(places.keys())
             && places.iter().all(|(role, place)| {
                 let (Some(table), Some(known)) = (tables.get(role.1), first.get(role)) else { return false };
+                // Those of one line say the same of everybody but themselves, and the second of the first as well.
+                let line_of = |place: &usize| lines.get(role.1)?.number(*role, *place);
+                let second_line = more.first().map_or(line_of(known), |it| line_of(it.get(role)?));
+                if line_of(place).is_some() && [line_of(known), second_line] == [line_of(place); 2] {
+                    return true;
+                }
                 // What the first cannot say of itself the second says.
                 let of_second =
                     more.first().and_then(|second| Some((own(first, *role)?, *second.get(role)?)));

@@ -3,15 +3,18 @@
 //! [`predict`] asks the oracle, and builds nothing. `probe` tries the same cells with packets.
 
 mod asking;
+mod cells;
 mod choose;
 mod groups;
 mod left_out;
 mod outside;
+mod predicted;
 mod probe;
 mod report;
 mod selector;
 mod text;
 
+pub use cells::Cells;
 pub use left_out::{LeftOut, Why};
 pub use outside::{StandIn, Unanswered};
 pub use probe::{MOST_PROBES, Unprobed, probe};
@@ -21,16 +24,12 @@ pub use text::text;
 
 use crate::asked::{Balancers, Outside};
 use crate::explain::NoAnswer;
-use crate::format::resolve;
 use crate::plan::Plan;
-use crate::prediction::{Answers, Word};
+use crate::prediction::Answers;
 use choose::Chosen;
-use netproof_controlplane::Snapshot;
-use netproof_model::flow::{Destination, Flow, FlowPort, PortRef, Source};
-use netproof_model::{Action, Family, Place};
-use netproof_oracle::{Cell as OracleCell, Oracle, PortProtocol, Profile, Switches, Verdict};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use netproof_model::Family;
+use netproof_model::flow::{Destination, Flow, FlowPort, Source};
+use netproof_oracle::{Profile, Switches};
 
 /// What to ask of a plan.
 #[derive(Clone, Debug)]
@@ -96,8 +95,8 @@ pub struct Table {
     pub sources: Vec<Source>,
     /// The columns.
     pub destinations: Vec<Destination>,
-    /// The cells of each row. Those that say the same are one: of 5,000 pods there are 25 million.
-    pub cells: Vec<Vec<Arc<Cell>>>,
+    /// What each says to each.
+    pub cells: Cells,
 }
 
 /// One source to one destination.
@@ -193,19 +192,26 @@ pub struct Counts {
 }
 
 impl Matrix {
+    /// What the cells of all tables say, each once in a table, and how many say so.
+    fn counted(&self) -> impl Iterator<Item = (&Cell, usize)> {
+        self.tables.iter().flat_map(|table| table.cells.counted())
+    }
+
     /// The sums over all cells that were asked.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for cell in self.tables.iter().flat_map(|table| &table.cells).flatten() {
+        for (cell, count) in self.counted() {
             match cell.predicted {
-                Sign::Allow => counts.allowed += 1,
-                Sign::Deny | Sign::Drop | Sign::Reject => counts.denied += 1,
-                Sign::Unreachable => counts.unreachable += 1,
-                Sign::NoAnswer => counts.unanswered += 1,
-                Sign::Open | Sign::Varies => counts.open += 1,
+                Sign::Allow => counts.allowed += count,
+                Sign::Deny | Sign::Drop | Sign::Reject => counts.denied += count,
+                Sign::Unreachable => counts.unreachable += count,
+                Sign::NoAnswer => counts.unanswered += count,
+                Sign::Open | Sign::Varies => counts.open += count,
                 Sign::NotAsked => {}
             }
-            counts.differ += usize::from(cell.differs());
+            if cell.differs() {
+                counts.differ += count;
+            }
         }
         counts
     }
@@ -259,7 +265,7 @@ pub fn predict(plan: &Plan, question: &Question) -> Result<Matrix, NoAnswer> {
     let answers = Answers::new(&snapshot, profile);
     let mut tables = Vec::new();
     for family in snapshot.topology.family.list() {
-        tables.extend(family_tables(&snapshot, &answers, &chosen, *family));
+        tables.extend(predicted::tables(&snapshot, &answers, &chosen, *family));
     }
     let scenario = plan.id.to_string();
     if tables.is_empty() {
@@ -285,163 +291,6 @@ pub fn predict(plan: &Plan, question: &Question) -> Result<Matrix, NoAnswer> {
         unanswered,
         tables,
     })
-}
-
-/// The tables of one family: places without an address of it stand in none.
-fn family_tables(snapshot: &Snapshot, answers: &Answers<'_>, chosen: &Chosen, family: Family) -> Vec<Table> {
-    let has_address = |place: &Place| snapshot.address_of(place, family).is_some();
-    let sources: Vec<&Place> = chosen.sources.iter().filter(|place| has_address(place)).collect();
-    if sources.is_empty() {
-        return Vec::new();
-    }
-    let mut tables = Vec::new();
-    for (port, columns) in chosen.columns(snapshot, family) {
-        let number = match &port {
-            FlowPort::Icmp => PortProtocol::Echo,
-            FlowPort::Port { port: PortRef::Number(number), protocol } => {
-                PortProtocol::new(*number, protocol.transport())
-            }
-            // Ports of columns are numbers.
-            FlowPort::Port { port: PortRef::Name(_), .. } => continue,
-        };
-        let mut table = Table {
-            family,
-            port,
-            sources: sources.iter().filter_map(|place| source(place)).collect(),
-            destinations: columns,
-            cells: Vec::new(),
-        };
-        table.cells = cells(snapshot, answers, &sources, &table, number);
-        tables.push(table);
-    }
-    tables
-}
-
-/// The name of a place that opens flows.
-fn source(place: &Place) -> Option<Source> {
-    match place {
-        Place::Pod(name) => Some(Source::Pod(choose::object_name(name))),
-        Place::Node(name) => Some(Source::Node(name.clone())),
-        Place::External(name) => Some(Source::External(name.clone())),
-        Place::Router => None,
-    }
-}
-
-/// Cells between places are asked of the oracle all at once; those of services one by one.
-fn cells(
-    snapshot: &Snapshot,
-    answers: &Answers<'_>,
-    sources: &[&Place],
-    table: &Table,
-    port: PortProtocol,
-) -> Vec<Vec<Arc<Cell>>> {
-    let mut known_cells: Vec<Arc<Cell>> = Vec::new();
-    let places: Vec<Option<Place>> = table.destinations.iter().map(choose::place_of).collect();
-    let mut endpoints: Vec<Place> = sources.iter().map(|place| (*place).clone()).collect();
-    let first_destination = endpoints.len();
-    endpoints.extend(places.iter().flatten().cloned());
-    let matrix = answers.oracle().matrix(&endpoints, table.family, &[port]).ok();
-    let mut position = first_destination;
-    let positions: Vec<Option<usize>> = places
-        .iter()
-        .map(|place| {
-            place.as_ref().map(|_| {
-                position += 1;
-                position - 1
-            })
-        })
-        .collect();
-    let row = |(row, source): (usize, &&Place)| {
-        let columns = table.destinations.iter().zip(places.iter().zip(&positions));
-        columns
-            .map(|(destination, (place, position))| {
-                let outside = |place: &Place| matches!(place, Place::External(_));
-                if outside(source) && place.as_ref().is_some_and(outside) {
-                    return Cell::of(Sign::NotAsked);
-                }
-                let known = position.and_then(|column| matrix.as_ref()?.cell(row, column, 0));
-                match (known, place) {
-                    (Some(OracleCell::Allow), _) => Cell::of(Sign::Allow),
-                    (Some(OracleCell::Deny), Some(Place::Pod(_) | Place::External(_)))
-                        if !matches!(source, Place::Node(_)) =>
-                    {
-                        Cell::of(Sign::Deny)
-                    }
-                    (Some(OracleCell::Either), Some(place)) => {
-                        let open =
-                            open_switches(answers.oracle(), source, place, snapshot, table.family, port);
-                        Cell { open, ..Cell::of(Sign::Open) }
-                    }
-                    _ => asked(snapshot, answers, &table.flow(&table.sources[row], destination)),
-                }
-            })
-            .map(|cell| shared(&mut known_cells, cell))
-            .collect()
-    };
-    sources.iter().enumerate().map(row).collect()
-}
-
-/// The one cell that says the same.
-fn shared(known: &mut Vec<Arc<Cell>>, cell: Cell) -> Arc<Cell> {
-    match known.iter().find(|it| ***it == cell) {
-        Some(same) => Arc::clone(same),
-        None => {
-            let cell = Arc::new(cell);
-            known.push(Arc::clone(&cell));
-            cell
-        }
-    }
-}
-
-/// The switches that a cell between two places leaves open.
-fn open_switches(
-    oracle: &Oracle<'_>,
-    from: &Place,
-    to: &Place,
-    snapshot: &Snapshot,
-    family: Family,
-    port: PortProtocol,
-) -> Switches {
-    let address = snapshot.address_of(to, family);
-    let flow = address.map(|to| netproof_oracle::Flow { from: from.clone(), to, port });
-    let prediction = flow.and_then(|flow| oracle.predict(&flow).ok());
-    let ways = prediction.iter().flat_map(|prediction| &prediction.alternatives);
-    ways.fold(Switches::default(), |all, way| match way.verdict {
-        Verdict::Either(switches) => all.union(switches),
-        _ => all,
-    })
-}
-
-/// One cell by itself.
-fn asked(snapshot: &Snapshot, answers: &Answers<'_>, flow: &Flow) -> Cell {
-    let resolved = resolve::resolve(snapshot, flow, true).ok();
-    let request = resolved.as_ref().and_then(|resolved| resolved.requests.first());
-    let Some(answer) = request.and_then(|(_, request)| answers.fresh(request)) else {
-        return Cell::of(Sign::NotAsked);
-    };
-    let mut signs: BTreeMap<Sign, Switches> = BTreeMap::new();
-    for course in &answer.courses {
-        let (sign, switches) = match &course.word {
-            Word::Allow => (Sign::Allow, Switches::default()),
-            Word::Deny(netproof_oracle::Denial::Policy { .. }) => (Sign::Deny, Switches::default()),
-            Word::Deny(denial) if denial.action() == Some(Action::Reject) => {
-                (Sign::Reject, Switches::default())
-            }
-            Word::Deny(_) => (Sign::Drop, Switches::default()),
-            Word::Open(switches) => (Sign::Open, *switches),
-            Word::NoAnswer => (Sign::NoAnswer, Switches::default()),
-            Word::Unreachable | Word::NameNotFound | Word::NameServerUnreachable => {
-                (Sign::Unreachable, Switches::default())
-            }
-        };
-        let all = signs.entry(sign).or_default();
-        *all = all.union(switches);
-    }
-    let open = signs.values().fold(Switches::default(), |all, switches| all.union(*switches));
-    match signs.len() {
-        1 => Cell { open, ..Cell::of(signs.into_keys().next().unwrap_or(Sign::NotAsked)) },
-        _ => Cell { open, ..Cell::of(Sign::Varies) },
-    }
 }
 
 #[cfg(test)]

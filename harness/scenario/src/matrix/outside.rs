@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use netproof_model::flow::{Destination, Source};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// A host outside that stands for every address which no policy tells from its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,8 +48,8 @@ pub enum NoStandIn {
 
 /// What the hosts in these tables stand for.
 pub(super) fn stand_ins(outside: &Outside, tables: &[Table]) -> Vec<StandIn> {
-    let rows: BTreeSet<&Source> = tables.iter().flat_map(|table| &table.sources).collect();
-    let columns: BTreeSet<&Destination> = tables.iter().flat_map(|table| &table.destinations).collect();
+    let rows: HashSet<&Source> = tables.iter().flat_map(|table| &table.sources).collect();
+    let columns: HashSet<&Destination> = tables.iter().flat_map(|table| &table.destinations).collect();
     let mut all: Vec<StandIn> = Vec::new();
     let mut add = |class: &Class, is_source: bool| {
         let Ok(host) = &class.host else { return };

@@ -11,7 +11,6 @@ use netproof_controlplane::{Change, Snapshot};
 use netproof_model::event::{Check, Event, Phase, Status};
 use netproof_model::flow::Flow;
 use std::collections::HashMap;
-use std::sync::Arc;
 use thiserror::Error;
 
 /// The most cells that are probed.
@@ -47,15 +46,15 @@ pub enum Unprobed {
 /// Those of `predict`; too many cells; or nothing could be tried.
 pub fn probe(plan: &Plan, question: &Question, options: &RunOptions) -> Result<Matrix, Unprobed> {
     let mut matrix = predict(plan, question)?;
-    let cells = matrix.tables.iter().flat_map(|table| &table.cells).flatten();
-    let cells = cells.filter(|cell| cell.predicted != Sign::NotAsked).count();
+    let asked_cells = matrix.counted().filter(|(cell, _)| cell.predicted != Sign::NotAsked);
+    let cells = asked_cells.map(|(_, count)| count).sum();
     if cells > MOST_PROBES {
         return Err(Unprobed::TooMany { cells });
     }
     let Asked { step, snapshot, changes } = asked(plan, question)?;
     let mut expectations = Vec::new();
     for table in &matrix.tables {
-        for (source, cells) in table.sources.iter().zip(&table.cells) {
+        for (source, cells) in table.sources.iter().zip(table.cells.rows()) {
             for (destination, cell) in table.destinations.iter().zip(cells) {
                 let flow = table.flow(source, destination);
                 expectations.extend(expectation(&snapshot, plan, &step.name, flow, cell));
@@ -175,10 +174,12 @@ fn fill(table: &mut Table, seen: &mut HashMap<(String, String), Observed>) {
         .iter()
         .map(|source| table.destinations.iter().map(|to| table.flow(source, to).to_string()).collect())
         .collect();
-    for (cells, flows) in table.cells.iter_mut().zip(flows) {
-        for (cell, flow) in cells.iter_mut().zip(flows) {
-            if let Some(observed) = seen.remove(&(flow, table.family.to_string())) {
-                Arc::make_mut(cell).observed = Some(observed);
+    for (row, flows) in flows.into_iter().enumerate() {
+        for (column, flow) in flows.into_iter().enumerate() {
+            if let Some(observed) = seen.remove(&(flow, table.family.to_string()))
+                && let Some(cell) = table.cells.get(row, column).cloned()
+            {
+                table.cells.set(row, column, Cell { observed: Some(observed), ..cell });
             }
         }
     }

@@ -1,12 +1,11 @@
 //! The matrix as data, for programs: what `netproof matrix --json` writes.
 
 use super::outside::NoStandIn;
-use super::{Cell, Matrix, Sign, Why};
+use super::{Cell, Cells, Matrix, Sign, Why};
 use crate::ignored::{IgnoredObjects, IgnoredReport};
 use netproof_oracle::Switches;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::sync::Arc;
 
 /// The version of the format. It changes when a reader could misread an older or newer one.
 pub const FORMAT: &str = "netproof.matrix/v1alpha1";
@@ -255,16 +254,17 @@ impl Report {
     }
 }
 
-fn is_probed(cells: &[Vec<Arc<Cell>>]) -> bool {
-    cells.iter().flatten().any(|cell| cell.observed.is_some())
+fn is_probed(cells: &Cells) -> bool {
+    cells.counted().any(|(cell, _)| cell.observed.is_some())
 }
 
 fn table_report(table: &super::Table) -> TableReport {
     let (mut open, mut differ) = (Vec::new(), Vec::new());
-    for (source, cells) in table.sources.iter().zip(&table.cells) {
+    let is_plain = |cell: &Cell| cell.open == Switches::default() && !cell.differs();
+    let is_all_plain = table.cells.counted().all(|(cell, _)| is_plain(cell));
+    for (source, cells) in table.sources.iter().zip(table.cells.rows()).filter(|_| !is_all_plain) {
         for (destination, cell) in table.destinations.iter().zip(cells) {
-            let is_plain = cell.open == Switches::default() && !cell.differs();
-            if is_plain {
+            if is_plain(cell) {
                 continue;
             }
             let (source, destination) = (source.to_string(), destination.to_string());
@@ -280,7 +280,7 @@ fn table_report(table: &super::Table) -> TableReport {
         }
     }
     let rows = |of: fn(&Cell) -> Option<String>| -> Vec<Vec<Option<String>>> {
-        table.cells.iter().map(|row| row.iter().map(|cell| of(cell)).collect()).collect()
+        table.cells.rows().map(|row| row.map(of).collect()).collect()
     };
     TableReport {
         family: table.family.to_string(),
@@ -289,8 +289,8 @@ fn table_report(table: &super::Table) -> TableReport {
         destinations: table.destinations.iter().map(ToString::to_string).collect(),
         predicted: table
             .cells
-            .iter()
-            .map(|row| row.iter().map(|cell| Word::from(cell.predicted)).collect())
+            .rows()
+            .map(|row| row.map(|cell| Word::from(cell.predicted)).collect())
             .collect(),
         observed: is_probed(&table.cells)
             .then(|| rows(|cell| cell.observed.as_ref().map(|observed| observed.word.clone()))),

@@ -3,7 +3,6 @@
 use super::*;
 use crate::format::{Options, manifests};
 use netproof_model::{Families, Outcome};
-use std::sync::Arc;
 
 /// A pod, `labels` as YAML.
 fn pod(name: &str, labels: &str, ports: &str) -> String {
@@ -161,7 +160,7 @@ fn a_scenario_reads_the_tables() {
     for (drawn, table) in tables.iter().zip(&matrix.tables) {
         let cells =
             crate::format::matrix::parse(drawn, "default").unwrap_or_else(|errors| panic!("{errors:?}"));
-        let asked = table.cells.iter().flatten().filter(|cell| cell.predicted != Sign::NotAsked);
+        let asked = table.cells.rows().flatten().filter(|cell| cell.predicted != Sign::NotAsked);
         assert_eq!(cells.len(), asked.count());
     }
 }
@@ -183,11 +182,12 @@ fn wrong_questions_are_answered_with_a_suggestion() {
 fn what_packets_do_with_open_points_is_shown() {
     let question = Question { profile: Some(Profile::STRICT), ports: choices(&["icmp"]), ..question() };
     let mut matrix = asked(&shop(), &Options::default(), &question).unwrap();
-    for (word, cell) in ["allow", "drop", "reject", "unreachable"].iter().zip(&mut matrix.tables[0].cells[1])
-    {
-        let cell = Arc::make_mut(cell);
-        cell.predicted = Sign::Open;
-        cell.observed = Some(Observed { word: (*word).to_owned(), differs: Vec::new() });
+    for (column, word) in ["allow", "drop", "reject", "unreachable"].into_iter().enumerate() {
+        let cells = &mut matrix.tables[0].cells;
+        if let Some(cell) = cells.get(1, column).cloned() {
+            let observed = Some(Observed { word: word.to_owned(), differs: Vec::new() });
+            cells.set(1, column, Cell { predicted: Sign::Open, observed, ..cell });
+        }
     }
     insta::assert_snapshot!(text(&matrix, None, false));
 }
@@ -196,18 +196,27 @@ fn what_packets_do_with_open_points_is_shown() {
 #[test]
 fn differences_are_marked() {
     let mut matrix = asked(&shop(), &Options::default(), &question()).unwrap();
-    for cell in matrix.tables.iter_mut().flat_map(|table| &mut table.cells).flatten() {
-        let cell = Arc::make_mut(cell);
-        let word = if cell.predicted == Sign::Allow { "allow" } else { "drop" };
-        cell.observed = (cell.predicted != Sign::NotAsked)
-            .then(|| Observed { word: word.to_owned(), differs: Vec::new() });
+    let observe = |cells: &mut Cells, row, column, cell: Cell, word: &str, differs: Vec<String>| {
+        let observed = Some(Observed { word: word.to_owned(), differs });
+        cells.set(row, column, Cell { observed, ..cell });
+    };
+    for table in &mut matrix.tables {
+        for (row, column) in
+            (0..table.sources.len()).flat_map(|row| (0..table.destinations.len()).map(move |it| (row, it)))
+        {
+            let cell = table.cells.get(row, column).unwrap().clone();
+            let word = if cell.predicted == Sign::Allow { "allow" } else { "drop" };
+            if cell.predicted != Sign::NotAsked {
+                observe(&mut table.cells, row, column, cell, word, Vec::new());
+            }
+        }
     }
     let same = text(&matrix, None, false);
     assert!(same.contains("16 allowed, 5 denied, the packets did the same"), "{same}");
-    Arc::make_mut(&mut matrix.tables[0].cells[1][0]).observed = Some(Observed {
-        word: Outcome::Connected.word().to_owned(),
-        differs: vec!["expected deny, observed allow".to_owned()],
-    });
+    let cells = &mut matrix.tables[0].cells;
+    let cell = cells.get(1, 0).unwrap().clone();
+    let differs = vec!["expected deny, observed allow".to_owned()];
+    observe(cells, 1, 0, cell, Outcome::Connected.word(), differs);
     insta::assert_snapshot!(text(&matrix, None, false));
     assert_eq!(matrix.counts().differ, 1);
     let json = serde_json::to_value(Report::of(&matrix)).unwrap();

@@ -114,7 +114,7 @@ fn cell<'t>(
     let pairs =
         || row.names.iter().take(2).flat_map(|from| column.names.iter().take(2).map(move |to| (from, to)));
     let (from, to) = pairs().find(|(from, to)| from != to).or_else(|| pairs().next())?;
-    table.cells.get(*rows.get(from)?)?.get(*columns.get(to)?).map(AsRef::as_ref)
+    table.cells.get(*rows.get(from)?, *columns.get(to)?)
 }
 
 fn sign(cell: &Cell) -> String {
@@ -135,7 +135,7 @@ fn alike(text: &mut String, groups: &[Group]) {
 }
 
 fn legend(text: &mut String, matrix: &Matrix) {
-    let cells = || matrix.tables.iter().flat_map(|table| &table.cells).flatten();
+    let cells = || matrix.counted().map(|(cell, _)| cell);
     let used: BTreeSet<Sign> = cells().map(|cell| cell.predicted).collect();
     let mut meanings: Vec<String> =
         used.iter().map(|sign| format!("`{}` {}", sign.sign(), sign.meaning())).collect();
@@ -159,7 +159,10 @@ fn legend(text: &mut String, matrix: &Matrix) {
 fn differences(text: &mut String, matrix: &Matrix) {
     let mut listed = 0;
     for table in &matrix.tables {
-        for (source, cells) in table.sources.iter().zip(&table.cells) {
+        if !table.cells.counted().any(|(cell, _)| cell.differs()) {
+            continue;
+        }
+        for (source, cells) in table.sources.iter().zip(table.cells.rows()) {
             for (destination, cell) in table.destinations.iter().zip(cells) {
                 let messages = cell.observed.as_ref().map_or(&[][..], |observed| &observed.differs);
                 for message in messages {
@@ -196,9 +199,8 @@ fn sums(text: &mut String, matrix: &Matrix) {
     if counts.open > 0 {
         cells.push(format!("{} open", counts.open));
     }
-    let asked = matrix.tables.iter().flat_map(|table| &table.cells).flatten();
-    let asked = asked.filter(|cell| cell.predicted != Sign::NotAsked);
-    if asked.clone().any(|cell| cell.observed.is_some()) {
+    let asked = || matrix.counted().filter(|(cell, _)| cell.predicted != Sign::NotAsked);
+    if asked().any(|(cell, _)| cell.observed.is_some()) {
         cells.push(match counts.differ {
             0 => "the packets did the same".to_owned(),
             differ => format!("{differ} otherwise by packets"),
@@ -208,7 +210,7 @@ fn sums(text: &mut String, matrix: &Matrix) {
         text,
         "{}; {}: {}",
         list.join(", "),
-        plural(asked.count(), "cell", "cells"),
+        plural(asked().map(|(_, count)| count).sum(), "cell", "cells"),
         cells.join(", ")
     );
     for line in left_out::lines(&matrix.left_out).into_iter().chain(outside::lines(&matrix.unanswered)) {

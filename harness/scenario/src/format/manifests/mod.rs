@@ -36,7 +36,7 @@ use netproof_controlplane::well_known::{DNS_NAMESPACE, DNS_POD, DNS_SERVICE};
 use netproof_controlplane::{Change, ControlPlane, ObjectRef, Snapshot};
 use netproof_model::event::ScenarioId;
 use netproof_model::{NamespacedName, Topology};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -362,16 +362,16 @@ fn plan(
 fn warn(snapshot: &Snapshot, placed: &[Placed], makers: Makers<'_>, problems: &mut Problems) {
     let mut lint = Lint::default();
     lint.step(snapshot);
+    let mut written: HashMap<(&str, &str, Option<&str>), &Placed> = HashMap::new();
+    for placed in placed {
+        if let Change::Apply(object) = &placed.change {
+            let ObjectMeta { name, namespace, .. } = object.metadata();
+            written.entry((object.kind(), name, namespace.as_deref())).or_insert(placed);
+        }
+    }
     for finding in lint.finish() {
-        let written = placed.iter().find(|placed| match &placed.change {
-            Change::Apply(object) => {
-                let metadata = object.metadata();
-                object.kind() == finding.object.kind
-                    && metadata.name == finding.object.name
-                    && metadata.namespace == finding.object.namespace
-            }
-            _ => false,
-        });
+        let ObjectRef { kind, name, namespace } = &finding.object;
+        let written = written.get(&(kind.as_str(), name.as_str(), namespace.as_deref()));
         let help = match makers.meant_by(&finding) {
             Some(kinds) => format!("it may mean pods that are missing here, of {kinds}; else correct it"),
             None => finding.help().to_owned(),
