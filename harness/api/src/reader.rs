@@ -43,12 +43,22 @@ pub(crate) struct Report<'a> {
     diagnostics: RefCell<Vec<Diagnostic>>,
     /// How many errors were reported, kept or not.
     errors: Cell<usize>,
+    /// How many of them leave the rest of the object as it is meant: an unknown field, which is left out, or read as
+    /// the one whose name is near.
+    harmless: Cell<usize>,
 }
 
 impl<'a> Report<'a> {
     pub(crate) fn new(source: &'a Arc<Source>, reading: Reading) -> Report<'a> {
         let tolerance = Cell::new(Tolerance::Nothing);
-        Report { source, reading, tolerance, diagnostics: RefCell::default(), errors: Cell::new(0) }
+        Report {
+            source,
+            reading,
+            tolerance,
+            diagnostics: RefCell::default(),
+            errors: Cell::new(0),
+            harmless: Cell::new(0),
+        }
     }
 
     /// Reads something with this tolerance, and goes on with the one before.
@@ -63,9 +73,9 @@ impl<'a> Report<'a> {
         self.source
     }
 
-    /// How many errors there are so far.
-    pub(crate) fn errors(&self) -> usize {
-        self.errors.get()
+    /// How many errors there are so far after which an object is not what was meant.
+    pub(crate) fn grave_errors(&self) -> usize {
+        self.errors.get() - self.harmless.get()
     }
 
     /// In the order of their places.
@@ -135,12 +145,24 @@ impl<'a> Field<'a> {
 
     /// The fields of a mapping, `known` being all that it may have. Null is an empty mapping.
     pub(crate) fn fields(&self, known: &[&str]) -> Option<Fields<'a>> {
-        let fields = self.mapping()?;
-        for (key, _) in self.node.entries() {
-            if !known.contains(&key.name.as_str()) {
-                let diagnostic = self.unknown_field(&key.name, known);
-                self.push(diagnostic, key.span, &path::field(&self.path, &key.name));
+        let mut fields = self.mapping()?;
+        let is_known = |name: &str| known.contains(&name);
+        let mut has_known = self.node.entries().iter().any(|(key, _)| is_known(&key.name));
+        for (key, node) in self.node.entries().iter().filter(|(key, _)| !is_known(&key.name)) {
+            let path = path::field(&self.path, &key.name);
+            let diagnostic = self.unknown_field(&key.name, known);
+            let is_error = self.report.tolerance.get() == Tolerance::Nothing;
+            if is_error {
+                let free = known.iter().copied().filter(|name| self.node.get(name).is_none());
+                if let Some(name) = did_you_mean(&key.name, free) {
+                    fields.misspelt.push((name.to_owned(), Field { node, path: path.clone(), ..*self }));
+                    has_known = true;
+                }
+                // A mapping of which nothing is known may be meant to say anything.
+                let harmless = usize::from(has_known);
+                self.report.harmless.set(self.report.harmless.get() + harmless);
             }
+            self.push(diagnostic, key.span, &path);
         }
         Some(fields)
     }
@@ -161,7 +183,7 @@ impl<'a> Field<'a> {
     /// The fields of a mapping whose names are checked elsewhere.
     pub(crate) fn mapping(&self) -> Option<Fields<'a>> {
         match &self.node.value {
-            Value::Mapping(_) | Value::Null => Some(Fields { parent: self.clone() }),
+            Value::Mapping(_) | Value::Null => Some(Fields { parent: self.clone(), misspelt: Vec::new() }),
             _ => {
                 self.wrong_type("a mapping");
                 None
@@ -349,6 +371,8 @@ impl<'a> Field<'a> {
 /// The fields of a mapping. A field that is null is absent, as for the API server.
 pub(crate) struct Fields<'a> {
     parent: Field<'a>,
+    /// What is read as the field that was most likely meant, after the error.
+    misspelt: Vec<(String, Field<'a>)>,
 }
 
 impl<'a> Fields<'a> {
@@ -359,8 +383,12 @@ impl<'a> Fields<'a> {
 
     /// A field, if it is there.
     pub(crate) fn get(&self, name: &str) -> Option<Field<'a>> {
-        let node = self.parent.node.get(name).filter(|node| !node.is_null())?;
-        Some(Field { node, path: path::field(&self.parent.path, name), ..self.parent })
+        let Some(node) = self.parent.node.get(name) else {
+            let meant = self.misspelt.iter().find(|(meant, _)| meant == name).map(|(_, field)| field.clone());
+            return meant.filter(|field| !field.node.is_null());
+        };
+        let field = || Field { node, path: path::field(&self.parent.path, name), ..self.parent };
+        (!node.is_null()).then(field)
     }
 
     /// A field of text; the empty text is absent, as for the API server.

@@ -92,6 +92,8 @@ impl fmt::Display for ObjectRef {
 pub struct ChangeError {
     /// The position of the change in its set; absent if the topology itself is at fault.
     pub index: Option<usize>,
+    /// The object that the change needs and that does not exist, if that is what is wrong.
+    pub missing: Option<Box<ObjectRef>>,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
@@ -100,6 +102,11 @@ pub struct ChangeError {
 
 impl ChangeError {
     pub(crate) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
-        ChangeError { index: None, message: message.into(), help: help.into() }
+        ChangeError { index: None, missing: None, message: message.into(), help: help.into() }
+    }
+
+    /// Because this object does not exist.
+    pub(crate) fn for_want_of(self, object: ObjectRef) -> Self {
+        ChangeError { missing: Some(Box::new(object)), ..self }
     }
 }

@@ -206,7 +206,8 @@ impl Draft {
                     metadata.name
                 ),
                 format!("create namespace `{namespace}` before what it holds"),
-            ));
+            )
+            .for_want_of(ObjectRef::new("namespace", None, namespace.as_str())));
         }
         Ok(NamespacedName::new(namespace.as_str(), metadata.name.as_str()))
     }
@@ -308,6 +309,7 @@ pub(crate) const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 fn missing(object: &ObjectRef) -> ChangeError {
     ChangeError::new(format!("{object} does not exist"), "create it first, or correct the name")
+        .for_want_of(object.clone())
 }
 
 fn unknown_kind(object: &ObjectRef) -> ChangeError {

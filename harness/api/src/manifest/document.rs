@@ -14,10 +14,12 @@ use std::sync::Arc;
 
 /// Reads a document, or an item of a list, into the manifest.
 pub(super) fn read(document: &Field<'_>, context: &Context, manifest: &mut Manifest) {
-    let errors = document.report().errors();
+    let errors = document.report().grave_errors();
     let before = (manifest.objects.len(), manifest.unreadable.len());
     read_by_kind(document, context, manifest);
-    if document.report().errors() > errors && before == (manifest.objects.len(), manifest.unreadable.len()) {
+    if document.report().grave_errors() > errors
+        && before == (manifest.objects.len(), manifest.unreadable.len())
+    {
         manifest.unreadable.push(unreadable(document.node, None));
     }
 }
@@ -57,7 +59,7 @@ type Type<'a> = (&'a str, &'a str, &'a str);
 
 fn read_object(fields: &Fields<'_>, of: Type<'_>, context: &Context, manifest: &mut Manifest) {
     let (document, (group, _, kind)) = (fields.field(), of);
-    let errors = document.report().errors();
+    let errors = document.report().grave_errors();
     let Some(treatment) = treatment(fields, of) else { return };
     let object = match treatment {
         Treatment::Ignore(effect) => return manifest.ignored.push(ignored(document, of, effect)),
@@ -93,7 +95,7 @@ fn read_object(fields: &Fields<'_>, of: Type<'_>, context: &Context, manifest: &
             network_policy::network_policy(document, context).map(Object::NetworkPolicy)
         }
     };
-    if document.report().errors() > errors {
+    if document.report().grave_errors() > errors {
         manifest.unreadable.push(unreadable(document.node, Some(kind)));
     } else if let Some(object) = object {
         let source = Arc::clone(document.report().source());

@@ -51,9 +51,10 @@ impl Default for Context {
 /// What a manifest holds.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
-    /// The objects, in the order they are written; none that has an error.
+    /// The objects, in the order they are written; none that has another error than an unknown field, without which it
+    /// is read.
     pub objects: Vec<Located>,
-    /// What is meant to be an object and has an error.
+    /// What is meant to be an object and has such an error.
     pub unreadable: Vec<Unreadable>,
     /// The objects that are not kept.
     pub ignored: Vec<Ignored>,
@@ -133,6 +134,14 @@ pub fn read_document(document: &Document, source: &Arc<Source>, context: &Contex
         Some(root) => read(root, source, Reading::Kubectl, context),
         None => Manifest { unreadable: vec![broken::unreadable(document, source)], ..Manifest::default() },
     };
+    if first.is_some() {
+        // Which of two values was meant, say, nobody knows.
+        let wrong = std::mem::take(&mut manifest.objects);
+        manifest.unreadable.extend(wrong.iter().map(|located| Unreadable {
+            kind: Some(located.object.kind().to_owned()),
+            name: Some(located.object.metadata().name.clone()),
+        }));
+    }
     if first.is_some() || manifest.ignored.is_empty() || !manifest.objects.is_empty() {
         manifest.problems.extend(document.problems.iter().cloned());
         manifest.problems.sort_by_key(|problem| problem.span.map(|span| span.start));

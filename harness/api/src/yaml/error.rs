@@ -21,6 +21,8 @@ struct ErrorParts {
     help: Option<String>,
     /// The field that is missing at the place.
     missing: Option<&'static str>,
+    /// The fields that there are, where one is none of them.
+    known: Option<&'static [&'static str]>,
     /// A scalar stands where a string is wanted.
     wants_quotes: bool,
     span: Option<Span>,
@@ -30,8 +32,10 @@ struct ErrorParts {
 
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Segment {
+pub enum Segment {
+    /// To the field of a mapping.
     Field(String),
+    /// To an item of a list.
     Index(usize),
 }
 
@@ -41,6 +45,7 @@ impl Error {
             message,
             help,
             missing: None,
+            known: None,
             wants_quotes: false,
             span: None,
             path: Vec::new(),
@@ -54,6 +59,11 @@ impl Error {
     /// The way to the place, outermost first, and the field that is missing there, if that is what is wrong.
     pub(super) fn place(&self) -> (Vec<Segment>, Option<&'static str>) {
         (self.0.path.iter().rev().cloned().collect(), self.0.missing)
+    }
+
+    /// The fields that there are, if what is wrong is one that is none of them.
+    pub(super) fn known(&self) -> Option<&'static [&'static str]> {
+        self.0.known
     }
 
     /// With the help to write the scalar in quotes.
@@ -86,7 +96,7 @@ impl Error {
     }
 
     pub(super) fn into_diagnostic(self, source: &Arc<Source>, base: &str) -> Diagnostic {
-        let ErrorParts { message, help, missing: _, wants_quotes, span, path } = *self.0;
+        let ErrorParts { message, help, missing: _, known: _, wants_quotes, span, path } = *self.0;
         let path = path.iter().rev().fold(base.to_owned(), |outer, segment| match segment {
             Segment::Field(name) => path::field(&outer, name),
             Segment::Index(index) => path::index(&outer, *index),
@@ -128,7 +138,10 @@ impl de::Error for Error {
         Error::new(format!("{wanted} is wanted here, not {length} items"), None)
     }
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Error::new(format!("unknown field {}", quote(field)), Some(suggestion(field, expected)))
+        let mut error =
+            Error::new(format!("unknown field {}", quote(field)), Some(suggestion(field, expected)));
+        error.0.known = Some(expected);
+        error
     }
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         Error::new(format!("unknown value {}", quote(variant)), Some(suggestion(variant, expected)))

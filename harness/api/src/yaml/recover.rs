@@ -20,26 +20,50 @@ pub struct Recovered<T> {
     pub errors: Vec<Diagnostic>,
     /// The mappings and lists that something was left out of. What they lack may be missed for that reason only.
     pub damaged: Vec<Span>,
+    /// What was left out, but for unknown fields, without which the rest is what was meant.
+    pub lost: Vec<LeftOut>,
+}
+
+/// What was left out of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The way to it, from the top, by the names that were most likely meant.
+    pub way: Vec<Segment>,
+    /// The mapping or the list that it stood in.
+    pub around: Span,
 }
 
 /// Reads a typed value from a node, and reports all that is wrong with it in one go.
 pub fn recover<T: DeserializeOwned>(node: &Node, source: &Arc<Source>) -> Recovered<T> {
-    let mut recovered = Recovered { value: None, errors: Vec::new(), damaged: Vec::new() };
+    let mut recovered = Recovered { value: None, errors: Vec::new(), damaged: Vec::new(), lost: Vec::new() };
     let error = match T::deserialize(node) {
         Ok(value) => return Recovered { value: Some(value), ..recovered },
         Err(error) => error,
     };
-    let mut tree = Pruned { root: node.clone(), left_out: Vec::new(), filled: Vec::new() };
+    let mut tree =
+        Pruned { root: node.clone(), left_out: Vec::new(), filled: Vec::new(), misspelt: Vec::new() };
     let mut error: Error = error;
     while recovered.errors.len() < MAX_MISTAKES {
         let (path, missing) = error.place();
+        let known = error.known();
         let lost = missing.filter(|field| tree.has_left_out(&path, field));
         if lost.is_none() && !tree.filled.contains(&tree.original(&path)) {
             let error = error.at(node.span).renumbered(|path| tree.original(path));
             recovered.errors.push(error.into_diagnostic(source, ""));
         }
-        if !lost.is_some_and(|field| tree.fill(&path, field)) {
-            let Some(damaged) = tree.leave_out(&path) else { return recovered };
+        let damaged = missing.and_then(|field| tree.fill(&path, field).map(|span| (field, span)));
+        if let Some((field, span)) = damaged {
+            let way = tree.meant(&path).into_iter().chain([Segment::Field(field.to_owned())]).collect();
+            recovered.lost.push(LeftOut { way, around: span });
+            recovered.damaged.push(span);
+        } else if !known.is_some_and(|known| tree.rename(&path, known)) {
+            let way = tree.meant(&path);
+            let is_harmless = known.is_some_and(|known| tree.has_any(&path, known));
+            let around = tree.leave_out(&path);
+            if !is_harmless {
+                recovered.lost.push(LeftOut { way, around: around.unwrap_or(node.span) });
+            }
+            let Some(damaged) = around else { return recovered };
             recovered.damaged.push(damaged);
         }
         error = match T::deserialize(&tree.root) {
@@ -54,8 +78,17 @@ pub fn recover<T: DeserializeOwned>(node: &Node, source: &Arc<Source>) -> Recove
 struct Pruned {
     root: Node,
     left_out: Vec<Vec<Segment>>,
-    /// Where an empty text stands for a field that was left out and must be there.
+    /// Where an empty text stands for a field that must be there and is not.
     filled: Vec<Vec<Segment>>,
+    misspelt: Vec<Misspelt>,
+}
+
+/// A field that was given the name that was most likely meant.
+struct Misspelt {
+    /// The way to its mapping, as it was before anything was left out.
+    parent: Vec<Segment>,
+    written: String,
+    meant: &'static str,
 }
 
 impl Pruned {
@@ -64,6 +97,10 @@ impl Pruned {
         let mut way: Vec<Segment> = Vec::new();
         for segment in path {
             let mut segment = segment.clone();
+            let mut misspelt = self.misspelt.iter().filter(|it| it.parent == way);
+            if let Some(field) = misspelt.find(|it| Segment::Field(it.meant.to_owned()) == segment) {
+                segment = Segment::Field(field.written.clone());
+            }
             if let Segment::Index(index) = &mut segment {
                 let gone = |at: usize| {
                     let item = Segment::Index(at);
@@ -80,6 +117,12 @@ impl Pruned {
             way.push(segment);
         }
         way
+    }
+
+    /// The same with the names that were most likely meant.
+    fn meant(&self, path: &[Segment]) -> Vec<Segment> {
+        let both = path.iter().zip(self.original(path));
+        both.map(|(now, first)| if matches!(now, Segment::Field(_)) { now.clone() } else { first }).collect()
     }
 
     /// Whether a field is missed because it was left out, or because its name is misspelt.
@@ -107,18 +150,41 @@ impl Pruned {
         Some(node)
     }
 
-    /// Puts an empty text where a field is missed, so that the rest of its mapping can be read. Once.
-    fn fill(&mut self, path: &[Segment], field: &str) -> bool {
+    /// Gives an unknown field the name of the known one that is near and that its mapping lacks.
+    fn rename(&mut self, path: &[Segment], known: &[&'static str]) -> bool {
+        let Some((Segment::Field(written), way)) = path.split_last() else { return false };
+        let Some(Node { value: Value::Mapping(entries), .. }) = self.find(way) else { return false };
+        let free = known.iter().copied().filter(|name| entries.iter().all(|(key, _)| key.name != *name));
+        let Some(meant) = did_you_mean(written, free) else { return false };
+        let Some((key, _)) = entries.iter_mut().find(|(key, _)| key.name == *written) else { return false };
+        key.name = meant.to_owned();
+        let parent = self.original(way);
+        self.misspelt.push(Misspelt { parent, written: written.clone(), meant });
+        true
+    }
+
+    /// Whether the mapping around an unknown field has one that is known. One of which nothing is known may be meant
+    /// to say anything.
+    fn has_any(&mut self, path: &[Segment], known: &[&'static str]) -> bool {
+        let Some((_, way)) = path.split_last() else { return false };
+        let Some(Node { value: Value::Mapping(entries), .. }) = self.find(way) else { return false };
+        entries.iter().any(|(key, _)| known.contains(&key.name.as_str()))
+    }
+
+    /// Puts an empty text where a field is missed, so that the rest of its mapping can be read. Once. Says what it is
+    /// part of.
+    fn fill(&mut self, path: &[Segment], field: &str) -> Option<Span> {
         let mut way = self.original(path);
         way.push(Segment::Field(field.to_owned()));
         if self.filled.contains(&way) {
-            return false;
+            return None;
         }
-        let Some(Node { value: Value::Mapping(entries), span, .. }) = self.find(path) else { return false };
+        let Some(Node { value: Value::Mapping(entries), span, .. }) = self.find(path) else { return None };
         let empty = Node { value: Value::String(String::new()), span: *span, style: Style::Quoted };
         entries.push((Key { name: field.to_owned(), span: *span }, empty));
+        let span = *span;
         self.filled.push(way);
-        true
+        Some(span)
     }
 
     /// Leaves out what the way leads to, and says what it was part of; `None` if that is nothing.
@@ -173,7 +239,7 @@ mod tests {
             (
                 "{owner: a, books: [{title: b, pages: x}, {title: c, pages: 1, lent: d}, {pages: 2}, {title: 7, pages: 3, tags: [e, 8, f, 9]}]}",
                 "books[0].pages books[1].lent books[2] books[3].title books[3].tags[1] books[3].tags[3]",
-                Some(2),
+                Some(3),
             ),
             (
                 "{owner: [], bokos: [], books: [1, {title: b, pages: 300}]}",

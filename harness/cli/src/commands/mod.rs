@@ -18,16 +18,32 @@ use netproof_scenario::plan::{MatrixDestination, Plan};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// Reads what was chosen, and holds it against the API if a profile says how to read that; `destinations`, if
-/// there are any, are those of every matrix. What is wrong with it has been said when this fails.
-fn load(
-    selection: &Selection,
-    against: Option<Profile>,
-    destinations: &[MatrixDestination],
-) -> Result<Loaded, Exit> {
+/// When what scenarios expect is held against the API, as a profile reads it.
+#[derive(Clone, Copy)]
+enum Held {
+    /// Never.
+    Never,
+    /// Where something is wrong with them anyway: the run, which would show it, does not begin.
+    BesideMistakes(Profile),
+    /// Always.
+    Always(Profile),
+}
+
+/// Reads what was chosen; `destinations`, if there are any, are those of every matrix. What is wrong with it has been
+/// said when this fails.
+fn load(selection: &Selection, held: Held, destinations: &[MatrixDestination]) -> Result<Loaded, Exit> {
+    let (first, second) = match held {
+        Held::Never => (None, None),
+        Held::BesideMistakes(profile) => (None, Some(profile)),
+        Held::Always(profile) => (Some(profile), None),
+    };
     let destinations = destinations.iter().copied().collect();
-    let options = Options { against, destinations, ..options(&selection.choice) };
-    format::load(&selection.paths, &options).map_err(bad_input)
+    let options = Options { against: first, destinations, ..options(&selection.choice) };
+    let loaded = format::load(&selection.paths, &options).or_else(|errors| match second {
+        Some(_) => format::load(&selection.paths, &Options { against: second, ..options }),
+        None => Err(errors),
+    });
+    loaded.map_err(bad_input)
 }
 
 fn options(choice: &Choice) -> Options {

@@ -5,7 +5,7 @@
 //! entered before any thread exists; the runner works on a thread of its own, so that a signal finds this one free
 //! to write the reports.
 
-use super::{bad_input, load};
+use super::{Held, bad_input, load};
 use crate::args::{Color, RunArguments};
 use crate::exit::Exit;
 use crate::outputs::{self, Outputs};
@@ -13,6 +13,7 @@ use crate::signals;
 use netproof_api::Diagnostic;
 use netproof_cluster::sandbox;
 use netproof_model::event::{Counts, Event, FORMAT, Location, ScenarioOutcome, Status, Summary};
+use netproof_oracle::Profile;
 use netproof_scenario::format::Loaded;
 use netproof_scenario::run::{self, DEFAULT_PATIENCE, RunOptions};
 use nix::sys::signal::Signal;
@@ -24,7 +25,8 @@ use std::thread;
 use std::time::Duration;
 
 pub fn run(arguments: &RunArguments, color: Color) -> Exit {
-    let loaded = match load(&arguments.selection, None, &arguments.destination) {
+    let held = Held::BesideMistakes(arguments.profile.unwrap_or(Profile::NETPROOF));
+    let loaded = match load(&arguments.selection, held, &arguments.destination) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

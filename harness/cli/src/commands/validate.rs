@@ -1,6 +1,6 @@
 //! `netproof validate`: everything that can be known of scenarios, or of manifests, without building anything.
 
-use super::{Subject, bad_input, load, notes, print};
+use super::{Held, Subject, bad_input, load, notes, print};
 use crate::args::ValidateArguments;
 use crate::exit::Exit;
 use crate::outputs;
@@ -26,7 +26,7 @@ fn files_of_manifests(arguments: &ValidateArguments) -> Exit {
 }
 
 fn scenarios(arguments: &ValidateArguments) -> Exit {
-    let loaded = match load(&arguments.selection, Some(arguments.profile), &[]) {
+    let loaded = match load(&arguments.selection, Held::Always(arguments.profile), &[]) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

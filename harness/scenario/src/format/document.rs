@@ -57,6 +57,9 @@ pub struct Problems {
     texts: Vec<String>,
     /// Mappings and lists that something unreadable was left out of, each with its text.
     damaged: Vec<(String, Span)>,
+    /// Those of them that are not what was meant, because it was no unknown field; and places where the YAML itself is
+    /// wrong.
+    broken: Vec<(String, Span)>,
 }
 
 impl Problems {
@@ -84,15 +87,27 @@ impl Problems {
         diagnostics.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 
-    /// Whether something unreadable was left out of what stands at this place, or of a part of it.
-    pub fn is_damaged(&self, source: &Source, span: Span) -> bool {
-        let inside = |part: &Span| span.start <= part.start && part.end <= span.end;
-        self.damaged.iter().any(|(text, part)| *text == source.name && inside(part))
+    /// Adds what is wrong with the YAML of a text.
+    pub fn extend_syntax(&mut self, source: &Source, diagnostics: Vec<Diagnostic>) {
+        let errors = diagnostics.iter().filter(|it| it.severity == Severity::Error).filter_map(|it| it.span);
+        self.broken.extend(errors.map(|span| (source.name.clone(), span)));
+        self.extend(diagnostics);
+    }
+
+    /// The places at which the YAML of a text is wrong, and the mappings and lists that lack what could not be read.
+    pub fn broken(&self, source: &Source) -> impl Iterator<Item = Span> {
+        self.broken.iter().filter(|(text, _)| *text == source.name).map(|(_, span)| *span)
+    }
+
+    /// Whether what stands at this place is not what was meant, because a part of it could not be read.
+    pub fn is_broken(&self, source: &Source, span: Span) -> bool {
+        self.broken(source).any(|part| span.start <= part.start && part.end <= span.end)
     }
 
     /// The value that could be read, and what is wrong with the rest.
     pub fn recovered<T>(&mut self, source: &Source, recovered: Recovered<T>) -> Option<T> {
         self.extend(recovered.errors);
+        self.broken.extend(recovered.lost.iter().map(|lost| (source.name.clone(), lost.around)));
         self.damaged.extend(recovered.damaged.into_iter().map(|span| (source.name.clone(), span)));
         recovered.value
     }
@@ -101,8 +116,9 @@ impl Problems {
     /// speaks for all; its path would not be one of the table.
     pub fn extend_from(&mut self, case: Option<&str>, found: Problems) {
         self.damaged.extend(found.damaged);
+        self.broken.extend(found.broken);
         let Some(case) = case else {
-            return self.extend(found.all);
+            return self.all.extend(found.all);
         };
         for mut diagnostic in found.all {
             let place = |it: &Diagnostic| it.source.as_ref().map(|source| source.name.clone());
@@ -116,7 +132,7 @@ impl Problems {
             }
             diagnostic.path = None;
             let note = diagnostic.note.take().map(|note| format!("\n{note}")).unwrap_or_default();
-            self.push(diagnostic.note(format!("in the case `{case}`{note}")));
+            self.all.push(diagnostic.note(format!("in the case `{case}`{note}")));
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Written {
     pub spans: FlowSpans,
     /// What must come of it.
     pub wish: Wish,
+    /// Whether all of it could be read: it is what was meant.
+    pub is_whole: bool,
 }
 
 /// Where a flow is written.
@@ -68,19 +70,33 @@ impl Reader<'_> {
 
     fn expect(&mut self, spec: &Spanned<ExpectSpec>, all: &mut Vec<Written>) {
         let flows = self.flows(spec.span, &spec.flow, &spec.flows, spec.family);
+        let before = self.problems.errors();
         if let Some(wishes) = self.wishes_by_family(spec) {
+            let is_whole = self.is_whole(spec, before);
             for (flow, spans) in flows {
                 for (family, wish) in &wishes {
                     if flow.family.is_none_or(|own| own == *family) {
                         let flow = Flow { family: Some(*family), ..flow.clone() };
-                        all.push(Written { flow, spans, wish: wish.clone() });
+                        all.push(Written { flow, spans, wish: wish.clone(), is_whole });
                     }
                 }
             }
             return;
         }
-        let Some(wish) = self.wish(spec) else { return };
-        all.extend(flows.into_iter().map(|(flow, spans)| Written { flow, spans, wish: wish.clone() }));
+        let wish = self.wish(spec);
+        let is_whole = self.is_whole(spec, before);
+        all.extend(flows.into_iter().map(|(flow, spans)| Written {
+            flow,
+            spans,
+            wish: wish.clone(),
+            is_whole,
+        }));
+    }
+
+    /// Whether an expectation is what was meant, with so many errors before it was read. A flow that is wrong takes
+    /// nothing from those beside it.
+    fn is_whole(&self, spec: &Spanned<ExpectSpec>, before: usize) -> bool {
+        self.problems.errors() == before && !self.problems.is_broken(&self.document.source, spec.span)
     }
 
     /// The flows of `flow` or `flows`, in the family that stands beside them.
@@ -235,6 +251,7 @@ impl Reader<'_> {
                         to: span(cell.destination),
                     },
                     wish: Wish::plain(cell.expected),
+                    is_whole: true,
                 }
             })),
             Err(errors) => {

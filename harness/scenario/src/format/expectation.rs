@@ -1,8 +1,10 @@
 //! One step's expectations against the objects of that step: names are looked up, what makes no sense is an
 //! error, and what comes out is what the plan holds.
 
+use super::absent;
 use super::document::{Document, Problems};
 use super::expect::{FlowSpans, Written};
+use super::lost::Lost;
 use super::refs::PlaceName;
 use super::resolve::{self, Mistake, Part, Resolved};
 use super::wish::{PolicyNames, Wish, WrittenExpected};
@@ -26,6 +28,8 @@ pub struct Judge<'a> {
     pub snapshot: &'a Snapshot,
     /// The step's name.
     pub step: &'a str,
+    /// What these objects lack.
+    pub lost: &'a Lost,
 }
 
 /// What is wrong, where, and how to mend it.
@@ -39,6 +43,14 @@ impl Judge<'_> {
         let mut names: HashMap<String, usize> = HashMap::new();
         let mut kept: Vec<(Request, Family)> = Vec::new();
         for written in written {
+            let named = absent::look_up(self.snapshot, self.lost, written);
+            let is_told = !named.absent.is_empty();
+            for (span, message, help) in named.absent {
+                problems.push(self.document.error(span, message).help(help));
+            }
+            if is_told || named.is_lost || !written.is_whole || !self.is_known(&written.flow.to) {
+                continue;
+            }
             let all = self.expectation(written).and_then(|all| self.keep_once(all, written, &mut kept));
             match all {
                 Ok(all) => {
@@ -55,6 +67,12 @@ impl Judge<'_> {
             }
         }
         expectations
+    }
+
+    /// Whether the objects have all that a flow to this destination depends on, if those that it names are there.
+    fn is_known(&self, to: &Destination) -> bool {
+        let by_itself = matches!(to, Destination::Pod(_) | Destination::External(_));
+        self.lost.is_policies_only() || (by_itself && !self.lost.has_changes())
     }
 
     /// A kept connection carries one message a step.
@@ -78,7 +96,7 @@ impl Judge<'_> {
 
     /// One expectation for each family.
     fn expectation(&self, written: &Written) -> Result<Vec<Expectation>, Misfit> {
-        let Written { flow, spans, wish } = written;
+        let Written { flow, spans, wish, is_whole: _ } = written;
         let resolved = resolve::resolve(self.snapshot, flow, wish.may_miss())
             .map_err(|mistake| misfit(mistake, *spans))?;
         check_flow(wish, &resolved, *spans)?;
@@ -401,11 +419,19 @@ mod tests {
         service(Arc::make_mut(snapshot.services.get_mut(&name).unwrap()));
         let source = File::new("test", "a: b");
         let root = parse(&source).unwrap().remove(0);
-        let judge = Judge { document: &Document { source, root }, snapshot: &snapshot, step: "one" };
+        let judge = Judge {
+            document: &Document { source, root },
+            snapshot: &snapshot,
+            step: "one",
+            lost: &Lost::default(),
+        };
         let span = Span::default();
         let spans = FlowSpans { whole: span, from: span, to: span };
         let flow = "pod/client -> service/web:80".parse().unwrap();
-        judge.expectation(&Written { flow, spans, wish: wish.clone() }).err().map(|(_, message, _)| message)
+        judge
+            .expectation(&Written { flow, spans, wish: wish.clone(), is_whole: true })
+            .err()
+            .map(|(_, message, _)| message)
     }
 
     fn pod(name: &str) -> Spanned<Source> {

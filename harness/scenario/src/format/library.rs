@@ -1,10 +1,11 @@
 //! Where topologies come from: the `topologies` folders near a scenario, and those that are built in.
 
 use super::document::{Document, Problems};
-use super::topology::TopologyFile;
+use super::scenario;
+use super::topology::{self, TopologyFile};
 use super::words::{ApiVersion, TopologyKind};
 use netproof_api::suggest::suggestion;
-use netproof_api::yaml::{from_node, parse};
+use netproof_api::yaml::{LeftOut, Segment, recover};
 use netproof_api::{Diagnostic, Diagnostics, Source};
 use netproof_model::Topology;
 use std::collections::HashMap;
@@ -72,6 +73,12 @@ impl Library {
         names.sort();
         names.dedup();
         Err(names)
+    }
+
+    /// Any topology, where the one that is meant cannot be read: for what does not depend on it.
+    pub fn stand_in(&mut self) -> Option<Arc<Topology>> {
+        let nowhere = Path::new("");
+        self.find(DEFAULT, nowhere, nowhere, &mut Problems::default()).ok().flatten()
     }
 
     /// The topology that the command line names, by its name or by the path of its file. `None` if there is none or
@@ -146,30 +153,29 @@ fn names_in(folder: &Path) -> Vec<String> {
 
 /// Reads the one topology of a text, which must have this name if one is given.
 fn read(name: Option<&str>, source: &Arc<Source>, problems: &mut Problems) -> Option<Topology> {
-    let mut parse = || -> Result<Option<Topology>, Diagnostics> {
-        let mut nodes = parse(source)?.into_iter();
-        let Some(root) = nodes.next() else {
-            return Ok(None);
-        };
-        let document = Document { source: Arc::clone(source), root };
-        if let Some(second) = nodes.next() {
-            let error = document.error(second.span, "a topology file has one document");
-            problems.push(error.help("put every topology in a file of its own"));
-        }
-        let file: TopologyFile = from_node(&document.root, source)?;
-        let TopologyFile { api_version: ApiVersion::V1Alpha1, kind: TopologyKind::Topology, metadata, spec } =
-            file;
-        if let Some(name) = name.filter(|name| metadata.name.value != *name) {
-            let message = format!("the topology in this file is named `{}`", metadata.name.value);
-            let error = document.error(metadata.name.span, message);
-            problems.push(error.help(format!("name it `{name}`, as the file, or rename the file")));
-        }
-        Ok(spec.resolve(&metadata.name.value, &document, problems))
+    let mut roots = scenario::documents(source, problems)?.into_iter();
+    let document = Document { source: Arc::clone(source), root: roots.next()? };
+    if let Some(second) = roots.next() {
+        let error = document.error(second.span, "a topology file has one document");
+        problems.push(error.help("put every topology in a file of its own"));
+    }
+    let is_syntax_wrong = problems.is_broken(source, document.root.span);
+    let read = recover::<TopologyFile>(&document.root, source);
+    let is_needed = |lost: &LeftOut| match lost.way.split_first() {
+        Some((Segment::Field(spec), way)) if spec == "spec" => topology::is_needed(way),
+        first => first.is_none(),
     };
-    parse().unwrap_or_else(|errors| {
-        problems.extend(errors);
-        None
-    })
+    let is_sound = !is_syntax_wrong && !read.lost.iter().any(is_needed);
+    let file = problems.recovered(source, read)?;
+    let TopologyFile { api_version: ApiVersion::V1Alpha1, kind: TopologyKind::Topology, metadata, spec } =
+        file;
+    if let Some(name) = name.filter(|name| metadata.name.value != *name) {
+        let message = format!("the topology in this file is named `{}`", metadata.name.value);
+        let error = document.error(metadata.name.span, message);
+        problems.push(error.help(format!("name it `{name}`, as the file, or rename the file")));
+    }
+    let topology = is_sound.then(|| spec.resolve(&metadata.name.value, &document, problems)).flatten();
+    topology.filter(|_| !problems.is_broken(source, document.root.span))
 }
 
 /// The topologies that a scenario in a folder may name: those that are built in, and those of the folder

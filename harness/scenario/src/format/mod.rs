@@ -4,22 +4,27 @@
 //! control plane, so that a mistake anywhere is found before anything is built. The way is one line:
 //! `files` -> `types` (as written) -> `objects`, `expect` (as meant) -> `walk` (as planned).
 
+mod absent;
 mod cases;
+mod contradictions;
 mod document;
 mod expect;
 mod expectation;
 mod files;
 mod filter;
+mod gaps;
 mod groups;
 mod kinds;
 mod library;
 mod lint;
+mod lost;
 pub mod manifests;
 pub(crate) mod matrix;
 mod meanwhile;
 mod objects;
 mod ports;
 pub(crate) mod refs;
+mod refusals;
 pub(crate) mod resolve;
 mod scenario;
 mod schema;

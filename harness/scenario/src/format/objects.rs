@@ -3,6 +3,7 @@
 
 use super::document::{self, Document, Problems};
 use super::files;
+use super::lost::Lost;
 use super::ports::listen_ports;
 use super::refs::{self, Wrong};
 use super::short::{Items, ShortForm};
@@ -38,14 +39,18 @@ pub struct Reader<'a> {
     pub document: &'a Document,
     /// The namespace of what is written without one.
     pub context: &'a Context,
-    /// What the cluster is built on.
+    /// What the cluster is built on; any, where that cannot be read.
     pub topology: &'a Topology,
+    /// Whether that is known.
+    pub knows_topology: bool,
     /// The scenario's folder, as the user named it.
     pub folder: &'a Path,
     /// No file outside it is read.
     pub root: &'a Path,
     /// What is wrong.
     pub problems: &'a mut Problems,
+    /// What cannot be read, since this was taken away last.
+    pub lost: Lost,
     /// Objects that are not kept.
     pub ignored: &'a mut IgnoredObjects,
 }
@@ -65,6 +70,8 @@ impl Reader<'_> {
             let message = "`changes` stands beside `apply`, `label` or `delete`";
             let help = "write all of the step's changes under `changes`, in the order they are to be made";
             self.problems.push(self.document.error(changes.span, message).help(help));
+            self.lost.add_anything();
+            self.lost.add_deletion();
         }
         let mut sets = Vec::new();
         for Spanned { value: ChangeSpec { apply, label, delete }, span } in changes.iter() {
@@ -97,20 +104,37 @@ impl Reader<'_> {
         let mut changes = Vec::new();
         for item in &items.0 {
             let manifest = item.get("apiVersion").is_some() || item.get("kind").is_some();
-            if let Some(error) = ours(item, &self.document.source) {
+            let before = changes.len();
+            let is_right = if let Some(error) = ours(item, &self.document.source) {
                 self.problems.push(error);
+                self.lost.add_anything();
+                true
             } else if manifest {
                 let manifest = read_manifest(item, &self.document.source, self.context);
                 self.manifest(manifest, &mut seen, &mut changes);
+                true
             } else {
-                let mut read = yaml::recover::<ShortForm>(item, &self.document.source);
-                read.errors = read.errors.into_iter().map(explain_item).collect();
-                if let Some(short) = self.problems.recovered(&self.document.source, read) {
-                    self.short_form(item, short, &mut seen, &mut changes);
-                }
+                self.short(item, &mut seen, &mut changes)
+            };
+            // What is not as it was meant is not there at all: what depends on it is not judged.
+            if !is_right || self.problems.is_broken(&self.document.source, item.span) {
+                changes.truncate(before);
+                self.lost.add_item(item);
             }
         }
         changes
+    }
+
+    /// Reads an item that is no manifest; whether nothing is wrong with it but unknown fields.
+    fn short(&mut self, item: &Node, seen: &mut Seen, changes: &mut Vec<Placed>) -> bool {
+        let mut read = yaml::recover::<ShortForm>(item, &self.document.source);
+        read.errors = read.errors.into_iter().map(explain_item).collect();
+        let Some(short) = self.problems.recovered(&self.document.source, read) else { return false };
+        // What is wrong with a file is wrong with what stands in it.
+        let is_file = matches!(short, ShortForm::File(_));
+        let errors = self.problems.errors();
+        self.short_form(item, short, seen, changes);
+        is_file || self.problems.errors() == errors
     }
 
     fn short_form(&mut self, item: &Node, short: ShortForm, seen: &mut Seen, changes: &mut Vec<Placed>) {
@@ -159,6 +183,9 @@ impl Reader<'_> {
 
     /// The control plane would find it too, and know the pod's place only.
     fn check_node(&mut self, node: Option<&Spanned<String>>) {
+        if !self.knows_topology {
+            return;
+        }
         let known: Vec<&str> = self.topology.nodes.iter().map(|node| node.name.as_str()).collect();
         let Some(node) = node.filter(|node| !known.contains(&node.value.as_str())) else {
             return;
@@ -173,6 +200,7 @@ impl Reader<'_> {
         let bare = |diagnostic: Diagnostic| Diagnostic { path: None, ..diagnostic };
         let read = read_manifest(manifest, &self.document.source, self.context);
         self.problems.extend(read.problems.into_iter().map(bare));
+        read.unreadable.into_iter().for_each(|object| self.lost.add(object));
         self.located(read.objects, seen, changes);
     }
 
@@ -195,6 +223,10 @@ impl Reader<'_> {
 
     fn manifest(&mut self, manifest: Manifest, seen: &mut Seen, changes: &mut Vec<Placed>) {
         self.problems.extend(manifest.problems);
+        manifest.unreadable.into_iter().for_each(|object| self.lost.add(object));
+        for object in manifest.ignored.iter().filter(|object| object.effect == Effect::Policy) {
+            self.lost.add_policy(&object.name);
+        }
         self.problems.extend(manifest.ignored.iter().filter_map(missing));
         manifest.ignored.iter().for_each(|object| self.ignored.add(object));
         self.located(manifest.objects, seen, changes);
@@ -204,8 +236,10 @@ impl Reader<'_> {
         for Located { object, source, span } in objects {
             let metadata = object.metadata();
             let reference = ObjectRef::new(object.kind(), metadata.namespace.as_deref(), &metadata.name);
-            if self.is_first(seen, reference, &source, span) {
+            if self.is_first(seen, reference.clone(), &source, span) {
                 changes.push(Placed { change: Change::Apply(object), source, span });
+            } else {
+                self.lost.add_named(&reference);
             }
         }
     }
@@ -228,7 +262,7 @@ impl Reader<'_> {
             Ok(source) => source,
             Err((message, help)) => {
                 self.problems.push(self.document.error(path.span, message).help(help));
-                return;
+                return self.lost.add_anything();
             }
         };
         self.problems.reads(&source);
@@ -237,12 +271,16 @@ impl Reader<'_> {
                 for document in documents {
                     if let Some(error) = document.root.as_ref().and_then(|root| ours(root, &source)) {
                         self.problems.push(error);
+                        self.lost.add_anything();
                         continue;
                     }
                     self.manifest(read_document(&document, &source, self.context), seen, changes);
                 }
             }
-            Err(errors) => self.problems.extend(errors),
+            Err(errors) => {
+                self.problems.extend(errors);
+                self.lost.add_anything();
+            }
         }
     }
 
@@ -259,6 +297,7 @@ impl Reader<'_> {
     fn labels(&mut self, changes: &LabelChanges) -> Vec<Placed> {
         let mut placed = Vec::new();
         for (object, labels) in &changes.0 {
+            let errors = self.problems.errors();
             let mut values = BTreeMap::new();
             for (key, value) in labels {
                 self.problems.check_name(self.document, key, names::check_label_key);
@@ -271,6 +310,9 @@ impl Reader<'_> {
                 let change = Change::Label { object: reference, labels: values };
                 placed.push(self.placed(change, object.span));
             }
+            if self.problems.errors() > errors {
+                self.lost.add_change();
+            }
         }
         placed
     }
@@ -281,6 +323,7 @@ impl Reader<'_> {
         let mut placed = Vec::new();
         for object in objects {
             let Some(reference) = self.reference(object) else {
+                self.lost.add_deletion();
                 continue;
             };
             if self.is_first(&mut seen, reference.clone(), &self.document.source, object.span) {

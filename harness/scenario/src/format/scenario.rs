@@ -4,8 +4,10 @@
 use super::cases::{self, Case, Table};
 use super::document::{Document, Problems};
 use super::files::{self, Found};
+use super::gaps::Gaps;
 use super::kinds::{is_misspelt, is_one_of_ours, is_ours, mentions_netproof, not_a_scenario};
 use super::library::{self, Library};
+use super::lost::Lost;
 use super::objects::{Placed, Reader as ObjectReader};
 use super::suite;
 use super::types::{
@@ -162,26 +164,40 @@ impl<'a> Loader<'a> {
             return None;
         }
         let before = problems.errors();
-        let file: ScenarioFile =
-            problems.recovered(&document.source, recover(&document.root, &document.source))?;
+        let read = recover(&document.root, &document.source);
+        let gaps = Gaps::found(&document, &read.lost, problems);
+        let file: ScenarioFile = problems.recovered(&document.source, read)?;
         let ScenarioFile { api_version: ApiVersion::V1Alpha1, kind: ScenarioKind::Scenario, metadata, spec } =
             file;
-        check_metadata(&document, &metadata, &spec, problems)?;
-        let topology = self.topology(&document, &spec, place, problems)?;
+        let is_sound = check_metadata(&document, &metadata, &spec, problems)? && !gaps.base;
+        let known = self.topology(&document, (&spec, &gaps), place, problems);
+        let topology = known.clone().or_else(|| self.library.stand_in())?;
         let context =
             Context { namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned() };
         let mut reader = ObjectReader {
             document: &document,
             context: &context,
             topology: &topology,
+            knows_topology: known.is_some(),
             folder: place.folder,
             root: place.root,
             problems,
+            lost: Lost::default(),
             ignored: &mut loaded.ignored,
         };
         let initial = reader.items(&spec.objects);
-        let change_sets = spec.steps.iter().map(|step| reader.change_sets(step)).collect();
-        let steps = steps(&document, &spec, &context.namespace, change_sets, problems);
+        let lost = std::mem::take(&mut reader.lost);
+        let mut changes = |(at, step)| {
+            let change_sets = reader.change_sets(step);
+            let mut lost = std::mem::take(&mut reader.lost);
+            if gaps.has_changes_of(at) {
+                lost.add_anything();
+                lost.add_deletion();
+            }
+            (change_sets, lost)
+        };
+        let changes = spec.steps.iter().enumerate().map(&mut changes).collect();
+        let steps = steps(&document, &spec, &context.namespace, (changes, &gaps), problems);
         let matrix = matrix(&document, &spec, problems);
         let matches_nothing = matches_nothing(&document, &spec, &context.namespace, problems);
         if problems.errors() == before && steps.iter().all(ReadStep::is_empty) {
@@ -191,7 +207,8 @@ impl<'a> Loader<'a> {
             ));
         }
         let topology_span = spec.topology.as_ref().map_or(metadata.name.span, |topology| topology.span);
-        (problems.errors() == before).then(|| Scenario {
+        let is_right = problems.errors() == before;
+        (known.is_some() && is_sound).then(|| Scenario {
             suite: place.suite.to_owned(),
             name: metadata.name,
             is_case: false,
@@ -200,12 +217,14 @@ impl<'a> Loader<'a> {
             description: spec.description.trim().to_owned(),
             topology: Spanned { value: topology, span: topology_span },
             initial,
+            lost,
             steps,
             variants: spec.variants,
             requires: spec.requires,
             matches_nothing,
             matrix,
             profile: spec.profile.map(|name| name.0),
+            is_right,
             document,
         })
     }
@@ -214,7 +233,7 @@ impl<'a> Loader<'a> {
     fn topology(
         &mut self,
         document: &Document,
-        spec: &ScenarioSpec,
+        (spec, gaps): (&ScenarioSpec, &Gaps),
         place: &Place<'_>,
         problems: &mut Problems,
     ) -> Option<Arc<Topology>> {
@@ -225,14 +244,12 @@ impl<'a> Loader<'a> {
         let (name, span) = match &spec.topology {
             None => (library::DEFAULT, document.root.span),
             Some(Spanned { value: TextOr::Text(node), span }) => (node.as_str().unwrap_or_default(), *span),
-            // What it lacks may be what could not be read.
-            Some(Spanned { value: TextOr::Fields(_), span })
-                if problems.is_damaged(&document.source, *span) =>
-            {
-                return None;
-            }
-            Some(Spanned { value: TextOr::Fields(inline), .. }) => {
-                return inline.resolve("inline", document, problems).map(Arc::new);
+            Some(Spanned { value: TextOr::Fields(inline), span }) => {
+                // What it lacks may be what could not be read.
+                let topology =
+                    (!gaps.topology).then(|| inline.resolve("inline", document, problems)).flatten();
+                let topology = topology.filter(|_| !problems.is_broken(&document.source, *span));
+                return topology.map(Arc::new);
             }
         };
         self.library.find(name, &real, place.root, problems).unwrap_or_else(|known| {
@@ -245,7 +262,7 @@ impl<'a> Loader<'a> {
 }
 
 /// The documents of a text that can be read; `None`, which is reported, if there are none.
-fn documents(source: &Arc<Source>, problems: &mut Problems) -> Option<Vec<Node>> {
+pub fn documents(source: &Arc<Source>, problems: &mut Problems) -> Option<Vec<Node>> {
     let documents = match yaml::documents(source, Reading::Strict) {
         Ok(documents) => documents,
         Err(errors) => {
@@ -260,7 +277,7 @@ fn documents(source: &Arc<Source>, problems: &mut Problems) -> Option<Vec<Node>>
     }
     let mut roots = Vec::new();
     for document in documents {
-        problems.extend(document.problems);
+        problems.extend_syntax(source, document.problems);
         roots.extend(document.root);
     }
     (!roots.is_empty()).then_some(roots)
@@ -273,14 +290,14 @@ struct Place<'a> {
     root: &'a PathBuf,
 }
 
-/// Checks names, tags, variants and steps. `None` where the namespace is none: every name of the scenario would be
-/// wrong for the same reason.
+/// Checks names, tags, variants and steps, and whether variants are right, which states depend on. `None` where the
+/// namespace is none: every name of the scenario would be wrong for the same reason.
 fn check_metadata(
     document: &Document,
     metadata: &Metadata,
     spec: &ScenarioSpec,
     problems: &mut Problems,
-) -> Option<()> {
+) -> Option<bool> {
     problems.check_name(document, &metadata.name, names::check_dns_subdomain);
     for tag in &metadata.tags {
         check_tag(document, tag, problems);
@@ -292,9 +309,11 @@ fn check_metadata(
             return None;
         }
     }
+    let errors = problems.errors();
     variants::check(document, spec, problems);
+    let is_sound = problems.errors() == errors;
     check_steps(document, spec, problems);
-    Some(())
+    Some(is_sound)
 }
 
 /// The steps as they are read, with their changes.
@@ -302,18 +321,25 @@ fn steps(
     document: &Document,
     spec: &ScenarioSpec,
     namespace: &str,
-    change_sets: Vec<Vec<Vec<Placed>>>,
+    (changes, gaps): (Vec<(Vec<Vec<Placed>>, Lost)>, &Gaps),
     problems: &mut Problems,
 ) -> Vec<ReadStep> {
     let mut reader = expect::Reader { document, namespace, problems };
-    let steps = spec.steps.value.iter().zip(change_sets);
+    let steps = spec.steps.value.iter().enumerate().zip(changes);
     steps
-        .map(|(step, change_sets)| ReadStep {
-            name: step.name.clone(),
-            meanwhile: reader.meanwhile(step, change_sets.len()),
-            change_sets,
-            expectations: reader.step(step),
-            by_oracle: by_oracle(step),
+        .map(|((at, step), (change_sets, lost))| {
+            let meanwhile = reader.meanwhile(step, change_sets.len());
+            let before = reader.problems.errors();
+            let expectations = reader.step(step);
+            ReadStep {
+                name: step.name.clone(),
+                meanwhile,
+                change_sets,
+                lost,
+                expectations,
+                is_whole: reader.problems.errors() == before && !gaps.has_expectations_of(at),
+                by_oracle: by_oracle(step),
+            }
         })
         .collect()
 }

@@ -7,7 +7,7 @@ use super::document::{Document, Problems};
 use super::files;
 use super::words::{ApiVersion, SuiteKind};
 use netproof_api::names;
-use netproof_api::yaml::{Spanned, from_node};
+use netproof_api::yaml::{Spanned, recover};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -50,13 +50,8 @@ pub struct SuiteSpec {
 
 /// The files and folders that a suite includes; none if something is wrong with it.
 pub fn included(document: &Document, folder: &Path, root: &Path, problems: &mut Problems) -> Vec<PathBuf> {
-    let file: SuiteFile = match from_node(&document.root, &document.source) {
-        Ok(file) => file,
-        Err(errors) => {
-            problems.extend(errors);
-            return Vec::new();
-        }
-    };
+    let read = recover::<SuiteFile>(&document.root, &document.source);
+    let Some(file) = problems.recovered(&document.source, read) else { return Vec::new() };
     let SuiteFile { api_version: ApiVersion::V1Alpha1, kind: SuiteKind::Suite, metadata, spec } = file;
     problems.check_name(document, &metadata.name, names::check_dns_subdomain);
     if spec.include.is_empty() {

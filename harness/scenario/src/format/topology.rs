@@ -9,7 +9,7 @@ use super::words::{
     ApiVersion, FamiliesName, NeighboursName, ServiceAddressesName, TopologyKind, WiringName,
 };
 use netproof_api::names;
-use netproof_api::yaml::Spanned;
+use netproof_api::yaml::{Segment, Spanned};
 use netproof_model::topology::{ServiceAddresses, TopologyNode};
 use netproof_model::{Families, ProxyMode, Topology};
 use ranges::Claims;
@@ -194,6 +194,19 @@ impl TopologySpec {
                 TopologyNode { name: node.name.value.clone(), labels, ..TopologyNode::default() }
             })
             .collect()
+    }
+}
+
+/// Whether what could not be read of a topology may be what the rest of it depends on; each way starts at the spec.
+pub fn is_needed(way: &[Segment]) -> bool {
+    const BY_THEMSELVES: [&str; 7] =
+        ["description", "wiring", "family", "neighbours", "natOutgoing", "advertised", "externals"];
+    match way {
+        [Segment::Field(field), ..] if BY_THEMSELVES.contains(&field.as_str()) => false,
+        [Segment::Field(nodes), Segment::Index(_), Segment::Field(labels), ..] => {
+            (nodes.as_str(), labels.as_str()) != ("nodes", "labels")
+        }
+        _ => true,
     }
 }
 

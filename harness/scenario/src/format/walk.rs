@@ -2,29 +2,30 @@
 //! every step is resolved against the objects of that step, and what comes out is the plan.
 
 use super::Options;
+use super::contradictions::contradictions;
 use super::document::{Document, Problems};
 use super::expect::Written;
 use super::expectation::Judge;
 use super::lint::Lint;
+use super::lost::Lost;
 use super::meanwhile::{self, Meanwhile, States};
 use super::objects::Placed;
+use super::refusals;
 use super::topology;
 use super::types::{Requires, Variants};
 use super::variants::Variant;
 use super::words::Placement;
-use crate::plan::{Expectation, MatrixPlan, Plan, Step};
-use crate::prediction::{Answers, Kept};
+use crate::plan::{MatrixPlan, Plan, Step};
+use crate::prediction::Kept;
 use crate::run::cells::Table;
-use crate::run::without_policies;
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
-use netproof_api::{Diagnostic, Object, ObjectMeta, Source, WorkloadPods};
-use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
+use netproof_api::{Diagnostic, Object, ObjectMeta, WorkloadPods};
+use netproof_controlplane::{Change, ControlPlane, ObjectRef, Snapshot};
+use netproof_model::Topology;
 use netproof_model::event::ScenarioId;
 use netproof_model::topology::Neighbours;
-use netproof_model::{Families, Topology};
 use netproof_oracle::Profile;
-use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -52,6 +53,8 @@ pub struct Scenario {
     pub topology: Spanned<Arc<Topology>>,
     /// Its objects.
     pub initial: Vec<Placed>,
+    /// What is lost of them.
+    pub lost: Lost,
     /// Its steps.
     pub steps: Vec<ReadStep>,
     /// What it varies.
@@ -64,6 +67,8 @@ pub struct Scenario {
     pub matrix: MatrixPlan,
     /// How to read what the API leaves open, if the scenario says so.
     pub profile: Option<Profile>,
+    /// Whether nothing is wrong with it so far. If anything is, it is walked for what else is.
+    pub is_right: bool,
 }
 
 /// A step as it was read.
@@ -72,10 +77,14 @@ pub struct ReadStep {
     pub name: Spanned<String>,
     /// Its changes.
     pub change_sets: Vec<Vec<Placed>>,
+    /// What is lost of them.
+    pub lost: Lost,
     /// How often they are made, and what must hold meanwhile.
     pub meanwhile: Meanwhile,
     /// Its expectations.
     pub expectations: Vec<Written>,
+    /// Whether all that it expects could be read.
+    pub is_whole: bool,
     /// Where it says that it expects what the API says of its matrix.
     pub by_oracle: Option<Span>,
 }
@@ -134,6 +143,8 @@ pub fn walk(
         control_plane,
         placer: Placer::new(variant.placement, &topology),
         kept: Kept::default(),
+        lost: Lost::default(),
+        knows_kept: true,
         places: 0,
         lint,
         problems,
@@ -148,7 +159,7 @@ pub fn walk(
              {MOST_LEARNED} with the router, or a topology with permanent neighbours"
         )));
     }
-    (problems.errors() == before).then(|| Plan {
+    (scenario.is_right && problems.errors() == before).then(|| Plan {
         id: scenario.id(variant),
         location: document.location(scenario.name.span),
         description: scenario.description.clone(),
@@ -173,6 +184,10 @@ struct Walk<'a> {
     control_plane: ControlPlane,
     placer: Placer<'a>,
     kept: Kept,
+    /// What the state lacks.
+    lost: Lost,
+    /// Whether all connections that are kept so far are known.
+    knows_kept: bool,
     /// How many network stacks the largest state so far has.
     places: usize,
     lint: &'a mut Lint,
@@ -182,57 +197,90 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Makes the objects that are there before the first step.
     fn begin(&mut self) -> Option<Vec<Change>> {
-        let initial = self.placer.place(&self.scenario.initial);
-        if let Err(error) = self.control_plane.apply(&initial) {
-            self.problems.push(refused(&self.scenario.document.source, &self.scenario.initial, error));
-            return None;
-        }
-        self.check_scheduled(&self.scenario.initial)?;
+        let scenario = self.scenario;
+        self.lost = scenario.lost.clone();
+        let initial = self.placer.place(&scenario.initial);
+        self.make((&initial, &scenario.initial), |error| error)?;
+        self.check_scheduled(&scenario.initial);
         self.places = count_places(&self.control_plane.snapshot());
         Some(initial)
     }
 
-    /// Reports a pod that no node takes, where it or its workload is written: a scenario means all of its pods.
-    fn check_scheduled(&mut self, placed: &[Placed]) -> Option<()> {
-        let Some((pod, why)) = self.control_plane.unschedulable().next() else { return Some(()) };
-        let written = placed.iter().rfind(|placed| match &placed.change {
-            Change::Apply(Object::Pod(object)) => object.metadata.name == pod.name,
-            Change::Apply(Object::Workload(object)) => {
-                pod.name.strip_prefix(&object.metadata.name).is_some_and(|rest| rest.starts_with('-'))
+    /// Makes changes; what is refused is reported and lost. `None` if something is wrong with all of them.
+    fn make(
+        &mut self,
+        changes: (&[Change], &[Placed]),
+        word: impl Fn(Diagnostic) -> Diagnostic,
+    ) -> Option<()> {
+        let source = &self.scenario.document.source;
+        let report = |error| self.problems.push(word(error));
+        refusals::apply(&mut self.control_plane, changes, &mut self.lost, source, report)
+    }
+
+    /// Reports the pods that no node takes, where each or its workload is written: a scenario means all of its pods.
+    fn check_scheduled(&mut self, placed: &[Placed]) {
+        // A node with other labels might, or one that a pod has left.
+        let is_told = !self.lost.has_changes() && !self.lost.may_be_any("node");
+        let mut told = Vec::new();
+        for (pod, why) in self.control_plane.unschedulable() {
+            if self.lost.may_be("pod", &pod.name) {
+                continue;
             }
-            _ => false,
-        });
-        let error = Diagnostic::error(format!("no node takes pod/{pod}: {why}"));
-        let error = error.help("change the pod, or use a topology with other nodes or with more of them");
-        self.problems.push(match written {
-            Some(placed) => error.at(&placed.source, placed.span),
-            None => error.in_source(&self.scenario.document.source),
-        });
-        None
+            self.lost.add_named(&ObjectRef::new("pod", Some(&pod.namespace), &pod.name));
+            let written = placed.iter().rfind(|placed| match &placed.change {
+                Change::Apply(Object::Pod(object)) => object.metadata.name == pod.name,
+                Change::Apply(Object::Workload(object)) => {
+                    pod.name.strip_prefix(&object.metadata.name).is_some_and(|rest| rest.starts_with('-'))
+                }
+                _ => false,
+            });
+            let place = written.map(|placed| (&placed.source.name, placed.span));
+            // Of the pods of a workload the first one speaks for all.
+            if !is_told || (place.is_some() && told.contains(&place)) {
+                continue;
+            }
+            told.push(place);
+            let error = Diagnostic::error(format!("no node takes pod/{pod}: {why}"));
+            let error = error.help("change the pod, or use a topology with other nodes or with more of them");
+            self.problems.push(match written {
+                Some(placed) => error.at(&placed.source, placed.span),
+                None => error.in_source(&self.scenario.document.source),
+            });
+        }
     }
 
     /// Makes the changes of a step, and reads what it expects of the objects that there are then. `None` where a
     /// change is refused.
     fn step(&mut self, step: &ReadStep) -> Option<Step> {
         let document = &self.scenario.document;
+        self.lost.extend(&step.lost, &self.control_plane.snapshot());
         let (change_sets, states) = self.changes(step)?;
         let name = step.name.value.clone();
         let streams = meanwhile::streams(
             document,
             &name,
-            &step.meanwhile.streams,
+            // What is lost may be what they depend on.
+            if self.lost.is_nothing() { &step.meanwhile.streams } else { &[] },
             &states,
             self.against,
             self.problems,
         );
         let snapshot = self.control_plane.snapshot();
         self.lint.step(&snapshot);
-        let judge = Judge { document, snapshot: &snapshot, step: &name };
-        let expectations = judge.expectations(&step.expectations, self.problems);
-        if let Some(profile) = self.against {
+        let judge = Judge { document, snapshot: &snapshot, step: &name, lost: &self.lost };
+        let before = self.problems.errors();
+        let mut expectations = judge.expectations(&step.expectations, self.problems);
+        // A connection that was to be kept may be what lets a later message through.
+        self.knows_kept &= step.is_whole && self.problems.errors() == before;
+        if !self.knows_kept {
+            expectations.retain(|(_, expectation)| !expectation.keep);
+        }
+        if let Some(profile) = self.against.filter(|_| self.lost.is_nothing()) {
             contradictions(document, &snapshot, profile, &expectations, &mut self.kept, self.problems);
         }
         if let Some(span) = step.by_oracle
+            && self.lost.is_nothing()
+            && self.scenario.matrix.has_destinations()
             && Table::new(&snapshot, &self.scenario.matrix).is_empty()
         {
             let error = document.error(span, "the step relies on its matrix, which has no cell");
@@ -257,13 +305,14 @@ impl Walk<'_> {
         let change_sets: Vec<_> = step.change_sets.iter().map(|placed| self.placer.place(placed)).collect();
         let mut states = States { all: vec![self.control_plane.snapshot()], sets: change_sets.len() };
         for round in 0..if step.meanwhile.repeats() { 2 } else { 1 } {
+            // What is lost may be what leads back.
+            if round > 0 && !self.lost.is_nothing() {
+                return Some((change_sets, states));
+            }
             for (placed, changes) in step.change_sets.iter().zip(&change_sets) {
-                if let Err(error) = self.control_plane.apply(changes) {
-                    let error = refused(&document.source, placed, error);
-                    self.problems.push(if round == 0 { error } else { refused_again(error) });
-                    return None;
-                }
-                self.check_scheduled(placed)?;
+                let word = |error| if round == 0 { error } else { refused_again(error) };
+                self.make((changes, placed), word)?;
+                self.check_scheduled(placed);
                 let snapshot = self.control_plane.snapshot();
                 self.lint.step(&snapshot);
                 self.kept.follow(&snapshot);
@@ -279,61 +328,10 @@ impl Walk<'_> {
     }
 }
 
-/// Reports every expectation of a step that contradicts the API.
-fn contradictions(
-    document: &Document,
-    snapshot: &Snapshot,
-    profile: Profile,
-    expectations: &[(Span, Expectation)],
-    kept: &mut Kept,
-    problems: &mut Problems,
-) {
-    let answers = Answers::new(snapshot, profile);
-    let bare = LazyCell::new(|| without_policies(snapshot));
-    let answers_bare = LazyCell::new(|| Answers::new(&bare, profile));
-    for (span, expectation) in expectations {
-        let mut report = |contradiction: String, help: &str, derivation: String| {
-            // Of a flow in two families each has an answer of its own.
-            let family = match snapshot.topology.family {
-                Families::Dual => format!("of {}, ", expectation.family),
-                Families::Ipv4 | Families::Ipv6 => String::new(),
-            };
-            let message = format!("the scenario contradicts the API: {family}{contradiction}");
-            problems.push(document.error(*span, message).help(help).note(derivation));
-        };
-        if let Some(answer) = answers.answer(expectation, kept) {
-            let verdict = answer.contradiction(expectation);
-            if let Some(contradiction) = verdict.or_else(|| answer.other_way(expectation, snapshot)) {
-                let help = "correct the expectation or the objects; points that the API leaves open are read with \
-                    `--profile`";
-                report(contradiction, help, answers.explain(&answer));
-                continue;
-            }
-        }
-        if expectation.expected_without_policy().is_some()
-            && let Some(answer) = answers_bare.fresh(&expectation.request)
-            && let Some(contradiction) = answer.contradiction_without_policy(expectation)
-        {
-            let help = "a denial counts only where the flow connects without policy; where it does not, `baseline` says \
-                what becomes of it, and what a service proxy denies has `decidedBy: service`";
-            report(contradiction, help, answers_bare.explain(&answer));
-        }
-    }
-}
-
 /// How many network stacks a cluster with these objects has, the router's among them.
 pub fn count_places(snapshot: &Snapshot) -> usize {
     let pods = snapshot.pods.values().filter(|pod| !pod.host_network && !pod.phase.has_ended());
     pods.count() + snapshot.nodes.len() + snapshot.externals.len() + 1
-}
-
-/// The control plane refused a change: the error stands where the change is written.
-pub fn refused(source: &Arc<Source>, placed: &[Placed], error: ChangeError) -> Diagnostic {
-    let diagnostic = Diagnostic::error(error.message).help(error.help);
-    match error.index.and_then(|index| placed.get(index)) {
-        Some(placed) => diagnostic.at(&placed.source, placed.span),
-        None => diagnostic.in_source(source),
-    }
 }
 
 /// The same where the changes had been made once already.

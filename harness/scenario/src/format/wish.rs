@@ -126,8 +126,8 @@ impl Wish {
 }
 
 impl Reader<'_> {
-    /// What is expected; `None` if that cannot be read, or makes no sense.
-    pub(super) fn wish(&mut self, spec: &Spanned<ExpectSpec>) -> Option<Wish> {
+    /// What is expected; anything, if that cannot be read, or makes no sense.
+    pub(super) fn wish(&mut self, spec: &Spanned<ExpectSpec>) -> Wish {
         let expected = self.expected(spec);
         self.wish_for(spec, expected)
     }
@@ -143,14 +143,13 @@ impl Reader<'_> {
         let verdicts = verdicts.filter(|verdicts| !verdicts.is_empty() && spec.outcome.is_none())?;
         let mut wishes = Vec::new();
         for (family, verdict) in verdicts {
-            // What is wrong beside is wrong of both.
-            let Some(wish) = self.wish_for(spec, Some(WrittenExpected::Plain(verdict.into()))) else { break };
+            let wish = self.wish_for(spec, Some(WrittenExpected::Plain(verdict.into())));
             wishes.push((family, wish));
         }
         Some(wishes)
     }
 
-    fn wish_for(&mut self, spec: &Spanned<ExpectSpec>, expected: Option<WrittenExpected>) -> Option<Wish> {
+    fn wish_for(&mut self, spec: &Spanned<ExpectSpec>, expected: Option<WrittenExpected>) -> Wish {
         let namespace = self.namespace.to_owned();
         let address = |text: &str| refs::address_name(text, &namespace);
         let decided_by = self.spanned(&spec.decided_by, |text| refs::decided_by(text, &namespace));
@@ -177,10 +176,11 @@ impl Reader<'_> {
             .baseline
             .as_ref()
             .map(|baseline| Baseline { outcome: baseline.outcome.into(), because: baseline.because.clone() });
-        let expected = expected?;
-        self.check_company(spec, &expected);
-        Some(Wish {
-            expected,
+        if let Some(expected) = &expected {
+            self.check_company(spec, expected);
+        }
+        Wish {
+            expected: expected.unwrap_or(WrittenExpected::Plain(Expected::Observe)),
             decided_by,
             rejected_with: spec.rejected_with.as_ref().map(|kind| kind.value.into()),
             sees,
@@ -191,7 +191,7 @@ impl Reader<'_> {
             dns,
             keep: spec.connection.as_ref().map(|connection| connection.span),
             baseline,
-        })
+        }
     }
 
     /// Reports keys that do not belong to what is expected, and those that say nothing.

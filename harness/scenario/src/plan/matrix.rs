@@ -25,6 +25,11 @@ impl Default for MatrixPlan {
 }
 
 impl MatrixPlan {
+    /// Whether it may have any cell.
+    pub(crate) fn has_destinations(&self) -> bool {
+        matches!(self, MatrixPlan::On { destinations } if !destinations.is_empty())
+    }
+
     /// The same with other destinations; what is off stays off.
     #[must_use]
     pub fn to(self, destinations: &BTreeSet<MatrixDestination>) -> MatrixPlan {

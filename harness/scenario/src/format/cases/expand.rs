@@ -123,6 +123,11 @@ impl Expander {
         Ok(value.clone())
     }
 
+    /// Whether the table has grown too large.
+    pub fn is_spent(&self) -> bool {
+        self.spent > MAX_NODES
+    }
+
     fn pay(&mut self, values: usize, span: Span) -> Result<(), Wrong> {
         self.spent = self.spent.saturating_add(values);
         if self.spent <= MAX_NODES {

@@ -20,7 +20,7 @@ use case::Shared;
 use expand::Expander;
 use netproof_api::names;
 use netproof_api::source::Span;
-use netproof_api::yaml::{Node, from_node};
+use netproof_api::yaml::{LeftOut, Node, Segment, recover};
 use scope::Scope;
 use tags::TagTree;
 use types::CaseTableSpec;
@@ -44,28 +44,44 @@ pub struct Case {
     pub document: Document,
 }
 
-/// The cases of a table; `None` if something is wrong with the table itself, which is reported.
+/// The cases of a table that can be read; `None` if something is wrong that all of them depend on, which is reported.
 pub fn read(document: &Document, problems: &mut Problems) -> Option<Table> {
-    let file: CaseTableFile = match from_node(&document.root, &document.source) {
-        Ok(file) => file,
-        Err(errors) => {
-            problems.extend(errors);
-            return None;
-        }
+    let read = recover::<CaseTableFile>(&document.root, &document.source);
+    // Every case depends on all of the table but what it says of itself.
+    let is_own = |lost: &LeftOut| match lost.way.as_slice() {
+        [Segment::Field(field), ..] if field == "metadata" => true,
+        [_, Segment::Field(field), ..] => field == "description",
+        _ => false,
     };
+    let is_sound = read.lost.iter().all(is_own);
+    let file = problems.recovered(&document.source, read)?;
     let CaseTableFile { api_version: ApiVersion::V1Alpha1, kind: CaseTableKind::CaseTable, metadata, spec } =
         file;
-    let before = problems.errors();
     problems.check_name(document, &metadata.name, names::check_dns_subdomain);
+    let errors = problems.errors();
     let tags = TagTree::read(&spec.tags, document, problems);
-    let cases = cases(document, &spec, &tags).unwrap_or_else(|wrong| {
+    if !is_sound || problems.errors() > errors {
+        return None;
+    }
+    let mut cases = Vec::new();
+    let mut report = |wrong: Wrong| {
         problems.push(document.error(wrong.span, wrong.message).help(wrong.help));
-        Vec::new()
-    });
-    (problems.errors() == before).then_some(Table { name: metadata.name.value, cases })
+    };
+    self::cases(document, &spec, &tags, &mut cases, &mut report).unwrap_or_else(&mut report);
+    Some(Table { name: metadata.name.value, cases })
 }
 
-fn cases(document: &Document, spec: &CaseTableSpec, tags: &TagTree) -> Result<Vec<Case>, Wrong> {
+/// Makes the cases. What is wrong with one of them, or one of the parts, is reported, and the next is looked at.
+///
+/// # Errors
+/// What no case can be made with.
+fn cases(
+    document: &Document,
+    spec: &CaseTableSpec,
+    tags: &TagTree,
+    cases: &mut Vec<Case>,
+    report: &mut impl FnMut(Wrong),
+) -> Result<(), Wrong> {
     if spec.cases.items().is_empty() {
         let help = "`cases` is a list: `- name: ...` with `steps`";
         return Err(Problem::new(spec.cases.span, "the table has no case", help));
@@ -82,18 +98,23 @@ fn cases(document: &Document, spec: &CaseTableSpec, tags: &TagTree) -> Result<Ve
         None => None,
     };
     let shared = Shared { document, spec: shared.as_ref(), description: &spec.description, tags };
-    let mut cases = Vec::new();
     for template in spec.cases.items() {
-        generate::each(template, &mut scope, &mut expander, &mut |case| {
-            if cases.len() >= MAX_CASES {
+        let mut is_full = false;
+        let made = generate::each(template, &mut scope, &mut expander, &mut |case| {
+            is_full = cases.len() >= MAX_CASES;
+            if is_full {
                 let message = format!("the table comes to more than {MAX_CASES} cases");
                 return Err(Problem::new(template.span, message, "split it into several tables"));
             }
             cases.push(shared.case(&case)?);
             Ok(())
-        })?;
+        });
+        match made {
+            Err(wrong) if is_full || expander.is_spent() => return Err(wrong),
+            made => made.unwrap_or_else(&mut *report),
+        }
     }
-    Ok(cases)
+    Ok(())
 }
 
 /// What is wrong with a table, and where.

@@ -19,8 +19,10 @@ use super::document::{self, Problems};
 use super::files;
 use super::library::{self, Library};
 use super::lint::Lint;
+use super::lost::Lost;
 use super::objects::Placed;
-use super::walk::{count_places, refused};
+use super::refusals;
+use super::walk::count_places;
 use super::{Loaded, Options, topology};
 use crate::ignored::IgnoredObjects;
 use crate::plan::{MatrixPlan, Plan, Step};
@@ -81,10 +83,11 @@ fn read(
     mut problems: Problems,
 ) -> Result<Loaded, Diagnostics> {
     let mut loaded = Loaded::default();
+    let mut lost = Lost::default();
     let (mut objects, mut ignored) = (Vec::new(), Vec::new());
     let context = Context { namespace: options.namespace.clone().unwrap_or_else(|| "default".to_owned()) };
     for (source, named) in texts {
-        text(&source, named, &context, (&mut objects, &mut ignored), &mut loaded, &mut problems);
+        text(&source, named, &context, (&mut objects, &mut ignored, &mut lost), &mut loaded, &mut problems);
     }
     let mut seen = HashSet::new();
     ignored.retain(|object: &Ignored| {
@@ -94,7 +97,8 @@ fn read(
     if objects.is_empty() && ignored.is_empty() && problems.errors() == 0 {
         problems.push(nothing_at(&name, loaded.files));
     }
-    let named = topology_of(options, &mut problems).filter(|_| problems.errors() == 0);
+    // Without a Node that was meant, pods would be refused that are right.
+    let named = topology_of(options, &mut problems).filter(|_| !lost.may_be_any("node"));
     if let Some(named) = named.filter(|_| !objects.is_empty()) {
         forget_labels_of_nodes(&mut objects);
         let changed = twice::keep_last(&mut objects, &mut problems);
@@ -117,7 +121,7 @@ fn read(
         nodes_of_topology(&mut objects, &topology, fits, &mut loaded.ignored);
         let id = ScenarioId { suite: String::new(), name, variant: Vec::new() };
         let makers = Makers { ignored: &ignored, default_namespace: &context.namespace };
-        let plan = plan(id, objects, makers, topology, fits, &mut loaded, &mut problems);
+        let plan = plan(id, objects, makers, (topology, fits), lost, &mut loaded, &mut problems);
         loaded.plans.extend(plan);
     }
     ignored.iter().for_each(|object| loaded.ignored.add(object));
@@ -143,7 +147,7 @@ fn text(
     source: &Arc<Source>,
     named: bool,
     context: &Context,
-    (objects, ignored): (&mut Vec<Located>, &mut Vec<Ignored>),
+    (objects, ignored, lost): (&mut Vec<Located>, &mut Vec<Ignored>, &mut Lost),
     loaded: &mut Loaded,
     problems: &mut Problems,
 ) {
@@ -155,7 +159,10 @@ fn text(
     }
     let documents = match documents(source, Reading::Kubectl) {
         Ok(documents) => documents,
-        Err(errors) => return problems.extend(errors),
+        Err(errors) => {
+            lost.add_anything();
+            return problems.extend(errors);
+        }
     };
     // What cannot be parsed may be one.
     let may_be_object = |document: &yaml::Document| match &document.root {
@@ -170,6 +177,7 @@ fn text(
     for document in documents {
         let manifest = read_document(&document, source, context);
         problems.extend(manifest.problems);
+        manifest.unreadable.into_iter().for_each(|object| lost.add(object));
         objects.extend(manifest.objects);
         ignored.extend(manifest.ignored);
     }
@@ -263,8 +271,8 @@ fn plan(
     id: ScenarioId,
     objects: Vec<Located>,
     makers: Makers<'_>,
-    topology: Arc<Topology>,
-    fits: bool,
+    (topology, fits): (Arc<Topology>, bool),
+    mut lost: Lost,
     loaded: &mut Loaded,
     problems: &mut Problems,
 ) -> Option<Plan> {
@@ -319,8 +327,9 @@ fn plan(
     placed.extend(first.into_iter().chain(second).chain(third).chain(rest));
     placed.extend(back.into_iter().map(of_netproof));
     let mut initial: Vec<Change> = placed.iter().map(|placed| placed.change.clone()).collect();
-    if let Err(error) = control_plane.apply(&initial) {
-        problems.push(refused(&source, &placed, error));
+    let report = |error| problems.push(error);
+    refusals::apply(&mut control_plane, (&initial, &placed), &mut lost, &source, report)?;
+    if problems.errors() > 0 {
         return None;
     }
     loaded.notes.extend(pending::notes(&control_plane));
