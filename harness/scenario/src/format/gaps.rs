@@ -9,6 +9,8 @@ use netproof_api::yaml::{LeftOut, Node, Segment};
 pub struct Gaps {
     /// What everything else depends on.
     pub base: bool,
+    /// How to read what the API leaves open.
+    pub profile: bool,
     /// What the rest of an inline topology depends on.
     pub topology: bool,
     /// Changes of a step, which has this position among all that are written.
@@ -53,6 +55,10 @@ impl Gaps {
                 (Some("metadata"), ..)
                 | (Some("spec"), Some("description" | "matrix" | "matchesNothing"), ..) => {}
                 (Some("spec"), Some("steps"), Some(_), Some("name")) => {}
+                (Some("spec"), Some("profile"), ..) => gaps.profile = true,
+                // The others of a list are meant all the same.
+                (Some("spec"), Some("variants"), None, Some(_))
+                    if matches!(way, [.., Segment::Field(_), Segment::Index(_)]) => {}
                 (Some("spec"), Some("steps"), Some(step), Some("expect" | "matrix")) => {
                     gaps.expectations.push(step)
                 }
@@ -141,5 +147,9 @@ mod tests {
         let ways = [way_to(&root, text.find("apply").unwrap())];
         assert!(Gaps::of(ways.iter().map(Vec::as_slice)).has_changes_of(2));
         assert!(Gaps::of([[].as_slice()]).base);
+        let field = |name: &str| Segment::Field(name.to_owned());
+        let list = [field("spec"), field("variants"), field("family")];
+        let word = [list.as_slice(), &[Segment::Index(1)]].concat();
+        assert!(Gaps::of([list.as_slice()]).base && !Gaps::of([word.as_slice()]).base);
     }
 }

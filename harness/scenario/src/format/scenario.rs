@@ -169,11 +169,12 @@ impl<'a> Loader<'a> {
         let file: ScenarioFile = problems.recovered(&document.source, read)?;
         let ScenarioFile { api_version: ApiVersion::V1Alpha1, kind: ScenarioKind::Scenario, metadata, spec } =
             file;
-        let is_sound = check_metadata(&document, &metadata, &spec, problems)? && !gaps.base;
+        let is_sound = check_metadata(&document, &metadata, &spec, problems) && !gaps.base;
         let known = self.topology(&document, (&spec, &gaps), place, problems);
         let topology = known.clone().or_else(|| self.library.stand_in())?;
-        let context =
-            Context { namespace: spec.namespace.as_ref().map_or("default", |name| &name.value).to_owned() };
+        let namespace = spec.namespace.as_ref().map(|name| &name.value);
+        let namespace = namespace.filter(|name| names::check_dns_label(name).is_ok());
+        let context = Context { namespace: namespace.map_or("default", String::as_str).to_owned() };
         let mut reader = ObjectReader {
             document: &document,
             context: &context,
@@ -225,6 +226,7 @@ impl<'a> Loader<'a> {
             matrix,
             profile: spec.profile.map(|name| name.0),
             is_right,
+            knows_profile: !gaps.profile,
             document,
         })
     }
@@ -290,30 +292,25 @@ struct Place<'a> {
     root: &'a PathBuf,
 }
 
-/// Checks names, tags, variants and steps, and whether variants are right, which states depend on. `None` where the
-/// namespace is none: every name of the scenario would be wrong for the same reason.
+/// Checks names, tags, variants and steps; whether the variants and the namespace are right, which everything else
+/// depends on.
 fn check_metadata(
     document: &Document,
     metadata: &Metadata,
     spec: &ScenarioSpec,
     problems: &mut Problems,
-) -> Option<bool> {
+) -> bool {
     problems.check_name(document, &metadata.name, names::check_dns_subdomain);
     for tag in &metadata.tags {
         check_tag(document, tag, problems);
     }
-    if let Some(namespace) = &spec.namespace {
-        let errors = problems.errors();
-        problems.check_name(document, namespace, names::check_dns_label);
-        if problems.errors() > errors {
-            return None;
-        }
-    }
     let errors = problems.errors();
-    variants::check(document, spec, problems);
+    if let Some(namespace) = &spec.namespace {
+        problems.check_name(document, namespace, names::check_dns_label);
+    }
     let is_sound = problems.errors() == errors;
     check_steps(document, spec, problems);
-    Some(is_sound)
+    variants::check(document, spec, problems) && is_sound
 }
 
 /// The steps as they are read, with their changes.

@@ -90,11 +90,14 @@ fn or_none<T: Copy>(choices: &[T]) -> Vec<Option<T>> {
     if choices.is_empty() { vec![None] } else { choices.iter().copied().map(Some).collect() }
 }
 
-/// Reports empty lists and choices that stand twice, and a `requires` that requires nothing.
-pub fn check(document: &Document, spec: &ScenarioSpec, problems: &mut Problems) {
-    check_list(document, problems, "wiring", &spec.variants.wiring);
-    check_list(document, problems, "family", &spec.variants.family);
-    check_list(document, problems, "placement", &spec.variants.placement);
+/// Reports empty lists and choices that stand twice, and a `requires` that requires nothing; whether it is known which
+/// variants are meant.
+pub fn check(document: &Document, spec: &ScenarioSpec, problems: &mut Problems) -> bool {
+    let Variants { wiring, family, placement } = &spec.variants;
+    check_list(document, problems, "wiring", wiring);
+    check_list(document, problems, "family", family);
+    check_list(document, problems, "placement", placement);
+    let errors = problems.errors();
     if let Some(requires) = &spec.requires {
         if requires.wiring.is_none()
             && requires.family.is_none()
@@ -118,6 +121,10 @@ pub fn check(document: &Document, spec: &ScenarioSpec, problems: &mut Problems) 
             problems.push(error.help("say why: it is shown where the scenario does not apply"));
         }
     }
+    fn is_empty<T>(list: &Option<Spanned<Vec<T>>>) -> bool {
+        list.as_ref().is_some_and(|list| list.is_empty())
+    }
+    problems.errors() == errors && !is_empty(wiring) && !is_empty(family) && !is_empty(placement)
 }
 
 fn check_list<T: PartialEq>(

@@ -67,6 +67,8 @@ pub struct Scenario {
     pub matrix: MatrixPlan,
     /// How to read what the API leaves open, if the scenario says so.
     pub profile: Option<Profile>,
+    /// Whether what it says of that could be read.
+    pub knows_profile: bool,
     /// Whether nothing is wrong with it so far. If anything is, it is walked for what else is.
     pub is_right: bool,
 }
@@ -139,7 +141,10 @@ pub fn walk(
     let before = problems.errors();
     let mut walk = Walk {
         scenario,
-        against: options.against.map(|profile| scenario.profile.unwrap_or(profile)),
+        against: options
+            .against
+            .filter(|_| scenario.knows_profile)
+            .map(|profile| scenario.profile.unwrap_or(profile)),
         control_plane,
         placer: Placer::new(variant.placement, &topology),
         kept: Kept::default(),

@@ -50,3 +50,8 @@ fn tables_suites_and_topologies_are_read_on_too() {
     insta::assert_snapshot!(said(&["validate"], "others.yaml"));
     insta::assert_snapshot!(said(&["validate"], "topology/scenario.yaml"));
 }
+
+#[test]
+fn a_wrong_word_hides_nothing_that_does_not_depend_on_it() {
+    insta::assert_snapshot!(said(&["validate"], "words.yaml"));
+}
