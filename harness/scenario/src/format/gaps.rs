@@ -30,7 +30,7 @@ impl Gaps {
             root.start <= span.start && span.start < root.end
         });
         let broken: Vec<Vec<Segment>> = broken.map(|span| way_to(&document.root, span.start)).collect();
-        let is_item = |way: &&[Segment]| way.windows(2).any(|pair| is_items(pair));
+        let is_item = |way: &&[Segment]| way.windows(2).any(is_items);
         let broken = broken.iter().map(Vec::as_slice).filter(|way| !is_item(way));
         Gaps::of(lost.iter().map(|lost| lost.way.as_slice()).chain(broken))
     }

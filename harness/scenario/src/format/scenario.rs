@@ -313,12 +313,15 @@ fn check_metadata(
     variants::check(document, spec, problems) && is_sound
 }
 
+/// The change sets of a step, and what is lost of them.
+type ReadChanges = (Vec<Vec<Placed>>, Lost);
+
 /// The steps as they are read, with their changes.
 fn steps(
     document: &Document,
     spec: &ScenarioSpec,
     namespace: &str,
-    (changes, gaps): (Vec<(Vec<Vec<Placed>>, Lost)>, &Gaps),
+    (changes, gaps): (Vec<ReadChanges>, &Gaps),
     problems: &mut Problems,
 ) -> Vec<ReadStep> {
     let mut reader = expect::Reader { document, namespace, problems };
