@@ -191,7 +191,9 @@ impl Asking<'_> {
         if let Some((column, (Some(place), Some(to)))) = ends().find(|(column, _)| own == Some(*column))
             && let Some(kind) = line.get_mut(column)
         {
-            *kind = by_destination.get(&(*to, is_outside(place))).copied().flatten();
+            let others = by_destination.get(&(*to, is_outside(place))).copied().flatten();
+            // Where nobody else of its class is asked for, others outside are still not asked about it.
+            *kind = others.or_else(|| self.of_places(source, place, None).map(|cell| cells.kind(cell)));
         }
         line
     }
