@@ -150,14 +150,14 @@ impl Asking<'_> {
                 let whole = whole.map(|line| line_of(line, &mut whole_lines, &mut cells));
                 Line { kinds, whole }
             });
-            let own = own.map(|column| (column, cells.kind(self.with_itself(matrix.as_ref(), row, column))));
+            let own = own.map(|column| (column, cells.kind(self.cell(matrix.as_ref(), row, column))));
             let index = match line.whole {
                 Some(index) => index,
                 None => {
                     let one = |(column, kind): (usize, &Option<Kind>)| match (kind, own) {
                         (Some(kind), _) => *kind,
                         (None, Some((own, kind))) if own == column => kind,
-                        _ => cells.kind(self.one(row, column)),
+                        _ => cells.kind(self.cell(matrix.as_ref(), row, column)),
                     };
                     let line = line.kinds.iter().enumerate().map(one).collect();
                     line_of(line, &mut whole_lines, &mut cells)
@@ -198,14 +198,15 @@ impl Asking<'_> {
         line
     }
 
-    /// What a source says to itself, in its own column.
-    fn with_itself(&self, matrix: Option<&OracleMatrix>, row: usize, column: usize) -> Cell {
-        let known = || {
-            let source = self.sources.get(row)?;
-            let at = *self.ends.positions.get(*source)?;
-            self.of_places(source, source, matrix?.cell(at, at, 0))
+    /// One cell, whichever classes its ends are of.
+    fn cell(&self, matrix: Option<&OracleMatrix>, row: usize, column: usize) -> Cell {
+        let between = || {
+            let (source, place) = (*self.sources.get(row)?, self.places.get(column)?.as_ref()?);
+            let position = |place: &Place| self.ends.positions.get(place).copied();
+            let known = matrix.and_then(|matrix| matrix.cell(position(source)?, position(place)?, 0));
+            self.of_places(source, place, known)
         };
-        known().unwrap_or_else(|| self.one(row, column))
+        between().unwrap_or_else(|| self.one(row, column))
     }
 
     /// The cell between two places; `None` where the oracle's is not all there is to say.
