@@ -1,11 +1,13 @@
 //! The figures of docs/performance.md: `cargo bench -p netproof`. Each stands beside its yardstick,
 //! measured in the same run on the same machine, so that the ratio means something elsewhere too.
 //!
-//! `cargo bench -p netproof -- build` measures one part only: build, policy, services or scenarios.
+//! `cargo bench -p netproof -- build` measures one part only: build, policy, services,
+//! manifests or scenarios.
 
 #![expect(clippy::expect_used, reason = "a measurement ends at the first surprise")]
 
 mod build;
+mod manifests;
 mod policy;
 mod scenarios;
 mod services;
@@ -21,10 +23,11 @@ fn main() -> ExitCode {
         eprintln!("cannot measure here: {error}");
         return ExitCode::from(3);
     }
-    let parts: [(&str, fn()); 4] = [
+    let parts: [(&str, fn()); 5] = [
         ("build", build::measure),
         ("policy", policy::measure),
         ("services", services::measure),
+        ("manifests", manifests::measure),
         ("scenarios", scenarios::measure),
     ];
     for (name, measure) in parts {

@@ -34,7 +34,7 @@ pub fn measure() {
         };
         let all = middle(all);
         let (text, times) = match text.is_empty() {
-            true => ("no `nft` here".to_owned(), "-".to_owned()),
+            true => ("not there, or it refuses them".to_owned(), "-".to_owned()),
             false => {
                 let text = middle(text);
                 (ms(text), ratio(all, text))
@@ -76,12 +76,12 @@ fn program(policies: usize) -> Sample {
         object: netproof_controlplane::ObjectRef::new("pod", Some("default"), "pod-0"),
         labels: [("app".to_owned(), Some("app-1".to_owned()))].into(),
     }]);
-    let text = enforcer.rules("node1").and_then(|rules| nft(&cluster, &rules));
+    let text = enforcer.rules("node1").and_then(|rules| nft(&rules));
     Sample { all, one, label, text }
 }
 
 /// How long the `nft` program takes to load the rules, in a namespace without any.
-fn nft(_: &Cluster, rules: &str) -> Option<Duration> {
+fn nft(rules: &str) -> Option<Duration> {
     let empty = netproof_cluster::Netns::new().ok()?;
     // The program takes shorter comments than the kernel; they are not what is measured.
     let lines = rules.lines().map(|line| line.split(" comment \"").next().unwrap_or_default());

@@ -23,7 +23,7 @@ impl Lost {
         self.objects.is_empty() && !self.changes
     }
 
-    /// Whether nothing but policies is, so that who there is and what he serves is known.
+    /// Whether nothing but policies is, so that who there is and what each serves is known.
     pub fn is_policies_only(&self) -> bool {
         !self.changes && self.objects.iter().all(|object| object.kind.as_deref() == Some("networkpolicy"))
     }
