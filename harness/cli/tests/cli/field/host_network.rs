@@ -17,3 +17,11 @@ fn a_policy_of_host_network_pods_only_is_warned_of() {
 fn in_a_scenario_it_may_be_said_to_be_meant() {
     insta::assert_snapshot!(said(&["validate"], "scenario.yaml"));
 }
+
+/// There is no flow to try, and that is the answer with packets too.
+#[test]
+fn where_everybody_is_in_the_network_of_the_node_there_is_nothing_to_try() {
+    let predicted = said(&["matrix", "--predict"], "nobody-else.yaml");
+    insta::assert_snapshot!(predicted);
+    assert_eq!(said(&["matrix"], "nobody-else.yaml"), predicted);
+}
