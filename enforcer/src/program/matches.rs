@@ -44,7 +44,7 @@ impl Match {
 pub struct AddressTest {
     /// It must be none of them.
     pub negated: bool,
-    /// The addresses of whom selectors match now; `None` if no selector takes part. May be empty.
+    /// The addresses that selectors match now; `None` if no selector takes part. May be empty.
     pub members: Option<BTreeSet<IpAddr>>,
     /// Ranges, IPv4 before IPv6, disjoint.
     pub blocks: Vec<AddressRange>,

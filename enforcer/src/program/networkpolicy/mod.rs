@@ -29,7 +29,7 @@ pub struct Compiler {
     policies: BTreeMap<NamespacedName, Entry>,
 }
 
-/// A policy, and whom it asks about.
+/// A policy, and the selections that its selectors became.
 #[derive(Debug)]
 struct Entry {
     policy: Arc<NetworkPolicy>,

@@ -40,7 +40,7 @@ impl Lost {
 
     /// An object that was to be made or replaced.
     pub fn add(&mut self, object: Unreadable) {
-        // A name that is none is that of nobody knows whom.
+        // A name that is not valid may have been meant as any name.
         let name = object.name.filter(|name| names::check_dns_subdomain(name).is_ok());
         self.objects.push(Unreadable { name, ..object });
     }

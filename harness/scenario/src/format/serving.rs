@@ -333,7 +333,7 @@ fn ports(snapshot: &Snapshot, place: &Place) -> Vec<Port> {
         for port in host_ports(snapshot, node) {
             let same = |known: &&mut Port| known.number == port.number && known.protocol == port.protocol;
             match ports.iter_mut().find(same) {
-                // A service's node port, which leads to the pod for those whom the service leads nowhere.
+                // A service's node port, which leads to the pod for clients that get no endpoint of the service.
                 Some(known) => {
                     known.backends.extend(port.backends);
                     known.narrows = true;

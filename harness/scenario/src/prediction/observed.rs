@@ -19,7 +19,7 @@ pub(crate) enum Difference {
         /// Who does, as the API says.
         says: String,
     },
-    /// Somebody answered to whom no way leads.
+    /// A place answered that the request cannot lead to.
     Server(Place),
 }
 
@@ -170,8 +170,8 @@ impl Answer {
         Some(Difference::Decider { found: found.clone(), says })
     }
 
-    /// Who may deny, on the ways that lead to whom a try has reached; empty where that is not known, or a profile
-    /// denies by itself.
+    /// Who may deny, on the ways that lead to the place that a try has reached, or on all of them if that is not known;
+    /// empty where the API does not name who, as where a profile denies by itself.
     fn deciders(&self, reached: Option<&Place>) -> Vec<Decision> {
         let ways = self.predictions.iter().flat_map(|prediction| &prediction.alternatives).filter(|way| {
             let server = way.server.as_ref().map(|server| &server.place);
@@ -183,12 +183,12 @@ impl Answer {
         each.unwrap_or_default().concat()
     }
 
-    /// Who answered (if only into the void) or refused, or to whom the packet that policy denied was addressed.
+    /// The place that answered (also where the answer was lost) or refused, or the destination of the denied packet.
     fn reached(&self, observation: &Observation, denials: &[Denied], snapshot: &Snapshot) -> Option<Place> {
         if matches!(observation.outcome, Outcome::Connected | Outcome::Refused | Outcome::ReplyLost) {
             return observation.served_by.clone();
         }
-        // With one course there is nobody else whom it could have met.
+        // With one course there is no other place that it could have reached.
         if self.courses.len() == 1 {
             return None;
         }
@@ -220,7 +220,7 @@ mod tests {
         answer.difference(&seen, &denials, &snapshot())
     }
 
-    /// Who gets the request and whether he listens, what was seen and of whom: whether the API says so.
+    /// The server and whether it listens, the outcome and who answered, and how that differs from the API.
     #[test]
     fn getting_through_is_not_enough() {
         let node = Place::node("node1");

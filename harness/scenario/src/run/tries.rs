@@ -54,8 +54,8 @@ pub(super) fn missing_backends<'a>(
     named_backends(expectation).difference(&reached).map(ToString::to_string).collect()
 }
 
-/// Which backend a try reached: who answered, if only into the void, or to whom the packet that a policy denied was
-/// addressed.
+/// Which backend a try reached: the one that answered (also where the answer was lost), or the destination of the
+/// packet that a policy denied.
 pub(super) fn backend(
     expectation: &Expectation,
     observation: &Observation,
