@@ -1,27 +1,46 @@
 //! What changed between two snapshots, found by the identity of the objects: a snapshot shares those that are the
 //! same with the one before.
 
+use netproof_api::Policy;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// An object that snapshots share.
+pub(crate) trait Shared {
+    /// Whether both are one object in memory.
+    fn is_same(&self, other: &Self) -> bool;
+}
+
+impl<T> Shared for Arc<T> {
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self, other)
+    }
+}
+
+impl Shared for Policy {
+    fn is_same(&self, other: &Self) -> bool {
+        Policy::is_same(self, other)
+    }
+}
+
 /// An object that is not the same in two snapshots.
 pub(crate) struct Difference<'a, K, T> {
     pub(crate) name: &'a K,
-    pub(crate) before: Option<&'a Arc<T>>,
-    pub(crate) after: Option<&'a Arc<T>>,
+    pub(crate) before: Option<&'a T>,
+    pub(crate) after: Option<&'a T>,
 }
 
 /// Walks both side by side. Most objects are the same, and then their names are not looked at.
-pub(crate) fn differing<'a, K: Ord, T>(
-    before: &'a BTreeMap<K, Arc<T>>,
-    after: &'a BTreeMap<K, Arc<T>>,
+pub(crate) fn differing<'a, K: Ord, T: Shared>(
+    before: &'a BTreeMap<K, T>,
+    after: &'a BTreeMap<K, T>,
 ) -> Vec<Difference<'a, K, T>> {
     let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
     let mut differing = Vec::new();
     loop {
         let order = match (before.peek(), after.peek()) {
-            (Some((_, old)), Some((_, new))) if Arc::ptr_eq(old, new) => {
+            (Some((_, old)), Some((_, new))) if old.is_same(new) => {
                 before.next();
                 after.next();
                 continue;
@@ -34,7 +53,7 @@ pub(crate) fn differing<'a, K: Ord, T>(
         let old = if order.is_le() { before.next() } else { None };
         let new = if order.is_ge() { after.next() } else { None };
         let Some((name, _)) = old.or(new) else { continue };
-        let object = |entry: Option<(_, &'a Arc<T>)>| entry.map(|(_, object)| object);
+        let object = |entry: Option<(_, &'a T)>| entry.map(|(_, object)| object);
         differing.push(Difference { name, before: object(old), after: object(new) });
     }
 }

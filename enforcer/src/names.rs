@@ -1,6 +1,6 @@
 //! Names of chains, readable and within what the kernel holds.
 
-use netproof_model::{Direction, NamespacedName, PolicyRef};
+use netproof_model::{Direction, NamespacedName, PolicyKey};
 
 /// The longest readable name; the kernel holds 255 bytes, and an epoch may follow.
 const LONGEST: usize = 200;
@@ -16,7 +16,7 @@ pub(crate) fn object_part(kind: &str, name: &NamespacedName, part: &str) -> Stri
 }
 
 /// `DIRECTION-KIND/[NAMESPACE/]NAME` of a policy's chain, shortened alike.
-pub(crate) fn policy(direction: Direction, policy: &PolicyRef) -> String {
+pub(crate) fn policy(direction: Direction, policy: &PolicyKey) -> String {
     shorten(format!("{direction}-{policy}"))
 }
 

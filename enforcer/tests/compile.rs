@@ -4,8 +4,8 @@
 
 mod world;
 
-use netproof_enforcer::program::{AddressTest, Compiler, PortTest, Program, Stage};
-use netproof_model::{Direction, Families, Wiring};
+use netproof_enforcer::program::{AddressTest, Compiler, PortTest, Program};
+use netproof_model::{Direction, Families, PolicyStage, Wiring};
 use world::{World, namespace, pod, policy};
 
 /// In `default`: web (app=web), db (app=db, tier empty), bare (no labels). In `other` (team=blue): web
@@ -130,7 +130,7 @@ fn isolation() {
         let (_, program) = compile(spec);
         let isolated = |direction| {
             let isolated =
-                program.endpoints.iter().filter(|it| it.tiers.contains_key(&(Stage::Local, direction)));
+                program.endpoints.iter().filter(|it| it.tiers.contains_key(&(PolicyStage::Local, direction)));
             let names = isolated.filter_map(|endpoint| endpoint.pod_name()).map(ToString::to_string);
             names.collect::<Vec<_>>().join(" ")
         };

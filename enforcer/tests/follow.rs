@@ -6,7 +6,7 @@ mod world;
 
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::program::{Compiler, NodeProgram, Program};
-use netproof_model::{Families, Wiring};
+use netproof_model::{Families, PolicyKind, Wiring};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ fn apply(world: &mut World, there: &mut BTreeSet<String>, change: &Change) -> Op
             Some(world.apply(&policy(name, &format!("{{podSelector: {selector}, {rules}}}"))))
         }
         Change::NoPolicy(name) if there.remove(&format!("policy/{}", POLICIES[*name])) => {
-            Some(world.delete("networkpolicy", POLICIES[*name]))
+            Some(world.delete(PolicyKind::NetworkPolicy.word(), POLICIES[*name]))
         }
         Change::PodLabel { .. } | Change::NoPod(_) | Change::NoPolicy(_) => None,
     }

@@ -9,10 +9,12 @@ mod world;
 use netproof_enforcer::nft::Table;
 use netproof_enforcer::program::{
     AddressRange, AddressTest, Denial, End, Endpoint, IcmpTest, Match, NamedPort, Policy, PortRange,
-    PortTest, Program, ProtocolTest, Rule, RuleAction, Stage, Tier,
+    PortTest, Program, ProtocolTest, Rule, RuleAction, Tier,
 };
 use netproof_enforcer::{Numbers, policy};
-use netproof_model::{Direction, Families, Family, Hook, NamespacedName, PolicyRef, Protocol, Wiring};
+use netproof_model::{
+    Direction, Families, Family, Hook, NamespacedName, PolicyKey, PolicyStage, Protocol, Wiring,
+};
 use proptest::prelude::*;
 use std::net::IpAddr;
 use tracer::{Fate, Packet, Tracer};
@@ -31,7 +33,7 @@ fn address(text: &str) -> IpAddr {
 /// What becomes of a packet at the endpoint, by the meaning of a program.
 fn meant(program: &Program, direction: Direction, packet: &Packet) -> Option<Denial> {
     let endpoint = &program.endpoints[0];
-    'tiers: for tier in endpoint.tiers.get(&(Stage::Local, direction)).into_iter().flatten() {
+    'tiers: for tier in endpoint.tiers.get(&(PolicyStage::Local, direction)).into_iter().flatten() {
         for rule in tier.policies.iter().flat_map(|id| &program.policy(*id).unwrap().rules) {
             if holds(&rule.matches, packet) {
                 match rule.action {
@@ -181,14 +183,15 @@ fn program(direction: Direction) -> impl Strategy<Value = Program> {
         for (position, (policies, end)) in tiers.into_iter().enumerate() {
             let name = format!("tier{position}");
             let policies = policies.into_iter().enumerate().map(|(nth, rules)| {
-                let policy = PolicyRef::network_policy("default", format!("{name}-{nth}"));
-                program.add(Policy { policy, direction, rules })
+                let policy = PolicyKey::network_policy("default", format!("{name}-{nth}"));
+                let (tier, stage) = (name.clone(), PolicyStage::Local);
+                program.add(Policy { policy, tier, stage, direction, rules })
             });
             let policies = policies.collect();
             built.push(Tier { name, policies, end });
         }
         if !built.is_empty() {
-            endpoint.tiers.insert((Stage::Local, direction), built);
+            endpoint.tiers.insert((PolicyStage::Local, direction), built);
         }
         program.endpoints.push(endpoint);
         program

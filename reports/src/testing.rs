@@ -7,8 +7,8 @@ use netproof_model::event::{
 };
 use netproof_model::observation::PacketAddresses;
 use netproof_model::{
-    Action, Decision, Direction, Family, Hook, Outcome, Place, PolicyRef, Protocol, Rejection, Sighting,
-    Token,
+    Action, Decision, Direction, Family, Hook, Outcome, Place, PolicyKey, PolicyKind, PolicyStage, Protocol,
+    Rejection, Sighting, Token,
 };
 use std::time::Duration;
 
@@ -64,8 +64,8 @@ fn sighting(place: Place, interface: &str) -> Sighting {
     Sighting { place, interface: interface.into(), packet: packet(), token: Token(0x5eed_0001) }
 }
 
-fn policy(name: &str) -> PolicyRef {
-    PolicyRef::network_policy("default", name)
+fn policy(name: &str) -> PolicyKey {
+    PolicyKey::network_policy("default", name)
 }
 
 /// A flow that was denied, as expected, by isolation.
@@ -155,8 +155,13 @@ pub(crate) fn lost() -> Check {
 /// Rejected where a drop was expected, by a rule.
 pub(crate) fn failing_reject() -> Check {
     let mut check = denied("reject", "pod/client -> pod/web:80");
-    check.denials[0].decision =
-        Decision::Rule { policy: policy("web-deny-all"), direction: Direction::Egress, rule: 2 };
+    check.denials[0].decision = Decision::Rule {
+        policy: policy("web-deny-all"),
+        tier: PolicyKind::NetworkPolicy.word().to_owned(),
+        stage: PolicyStage::Local,
+        direction: Direction::Egress,
+        rule: 2,
+    };
     check.denials[0].action = Action::Reject;
     Check {
         location: at("deny-all", 40),

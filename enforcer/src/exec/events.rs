@@ -4,7 +4,6 @@ use super::json;
 use netproof_controlplane::{Snapshot, is_another_pod};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What happened to every Kubernetes object between two snapshots, or, without a first one, that all came
 /// into being.
@@ -13,14 +12,18 @@ use std::sync::Arc;
 /// goes after them. Another pod of the same name went and came.
 pub(super) fn between(before: Option<&Snapshot>, after: &Snapshot) -> Vec<Value> {
     let mut changes = Changes::default();
-    changes.add(before.map(|it| &it.namespaces), &after.namespaces, json::namespace, |_, _| false);
-    changes.add(before.map(|it| &it.nodes), &after.nodes, json::node, |_, _| false);
-    changes.add(before.map(|it| &it.pods), &after.pods, json::pod, is_another_pod);
-    changes.add(before.map(|it| &it.services), &after.services, json::service, |_, _| false);
+    changes.add(before.map(|it| &it.namespaces), &after.namespaces, |it| json::namespace(it), |_, _| false);
+    changes.add(before.map(|it| &it.nodes), &after.nodes, |it| json::node(it), |_, _| false);
+    changes.add(
+        before.map(|it| &it.pods),
+        &after.pods,
+        |it| json::pod(it),
+        |old, new| is_another_pod(old, new),
+    );
+    changes.add(before.map(|it| &it.services), &after.services, |it| json::service(it), |_, _| false);
     let slices = before.map(|it| &it.endpoint_slices);
-    changes.add(slices, &after.endpoint_slices, json::endpoint_slice, |_, _| false);
-    let policies = before.map(|it| &it.network_policies);
-    changes.add(policies, &after.network_policies, json::network_policy, |_, _| false);
+    changes.add(slices, &after.endpoint_slices, |it| json::endpoint_slice(it), |_, _| false);
+    changes.add(before.map(|it| &it.policies), &after.policies, json::policy, |_, _| false);
     changes.went.reverse();
     changes.went.append(&mut changes.came);
     changes.went
@@ -36,12 +39,12 @@ impl Changes {
     /// The changes of one kind.
     fn add<K: Ord, T: Eq>(
         &mut self,
-        before: Option<&BTreeMap<K, Arc<T>>>,
-        after: &BTreeMap<K, Arc<T>>,
+        before: Option<&BTreeMap<K, T>>,
+        after: &BTreeMap<K, T>,
         write: impl Fn(&T) -> Value,
         is_another: impl Fn(&T, &T) -> bool,
     ) {
-        let gone = |(name, old): (&K, &Arc<T>)| {
+        let gone = |(name, old): (&K, &T)| {
             let stays = after.get(name).is_some_and(|new| !is_another(old, new));
             (!stays).then(|| event("DELETED", write(old)))
         };
@@ -65,7 +68,8 @@ fn event(kind: &str, object: Value) -> Value {
 mod tests {
     use super::*;
     use crate::world::{World, namespace, pod, policy, service};
-    use netproof_model::{Families, Wiring};
+    use netproof_model::{Families, PolicyKind, Wiring};
+    use std::sync::Arc;
 
     /// `ADDED Pod/default/a`, ... in order.
     fn lines(events: &[Value]) -> Vec<String> {
@@ -115,7 +119,7 @@ mod tests {
         let labelled = world.label("pod", "b", "app", Some("c"));
         assert_eq!(lines(&between(Some(&before), &labelled)), ["MODIFIED Pod/default/b"]);
         world.delete("pod", "a");
-        world.delete("networkpolicy", "p");
+        world.delete(PolicyKind::NetworkPolicy.word(), "p");
         world.apply(&pod("c", "node1", "", ""));
         let after = world.apply(&pod("a", "node2", "app=a", ""));
         let expected = [

@@ -7,7 +7,7 @@ use netproof_api::core::{ServiceType, TrafficDistribution};
 use netproof_api::networking::NetworkPolicyRule;
 use netproof_api::{
     ContainerPort, Endpoint, EndpointSlice, Namespace, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
-    Node, ObjectMeta, Pod, Service, ServicePort,
+    Node, ObjectMeta, Pod, Policy, Service, ServicePort,
 };
 use netproof_controlplane::host_interface;
 use netproof_model::NamespacedName;
@@ -196,6 +196,12 @@ pub(super) fn endpoint_slice(slice: &EndpointSlice) -> Value {
         ("ports", json!(slice.ports)),
     ];
     object("discovery.k8s.io/v1", "EndpointSlice", metadata(&slice.metadata), rest)
+}
+
+pub(super) fn policy(policy: &Policy) -> Value {
+    match policy {
+        Policy::NetworkPolicy(policy) => network_policy(policy),
+    }
 }
 
 pub(super) fn network_policy(policy: &NetworkPolicy) -> Value {

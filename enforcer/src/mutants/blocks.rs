@@ -77,7 +77,7 @@ pub(super) fn except_is_a_deny_beside_selectors(program: &mut Program, site: &Si
         let direction = policy.direction;
         let namespace = policy.policy.namespace.clone().unwrap_or_default();
         let name = NamespacedName::new(namespace, policy.policy.name.clone());
-        let Some(object) = site.snapshot.network_policies.get(&name) else { continue };
+        let Some(object) = site.snapshot.network_policy(&name) else { continue };
         let rules = match policy.direction {
             Direction::Ingress => &object.spec.ingress,
             Direction::Egress => &object.spec.egress,
@@ -94,7 +94,7 @@ pub(super) fn except_is_a_deny_beside_selectors(program: &mut Program, site: &Si
 /// In the chain of each pod that a policy with exceptions selects: what is excepted is dropped at once.
 pub(super) fn except_is_a_deny(ruleset: &mut Ruleset, site: &Site<'_>) {
     let Some(table) = ruleset.tables.get_mut(&TABLE) else { return };
-    for (name, policy) in &site.snapshot.network_policies {
+    for (name, policy) in site.snapshot.network_policies() {
         for (direction, policy_type, rules) in [
             (Direction::Ingress, PolicyType::Ingress, &policy.spec.ingress),
             (Direction::Egress, PolicyType::Egress, &policy.spec.egress),
@@ -103,7 +103,7 @@ pub(super) fn except_is_a_deny(ruleset: &mut Ruleset, site: &Site<'_>) {
                 continue;
             }
             let excepts: Vec<Cidr> = rules.iter().flat_map(|rule| &rule.peers).flat_map(excepts).collect();
-            let way = super::packets::way_to_policy(direction, name);
+            let way = super::packets::way_to_policy(direction, &name);
             let chains = table.chains.values_mut();
             for chain in chains.filter(|chain| chain.rules.iter().any(|rule| rule.statements == way)) {
                 let Some(end) = chain.rules.last().map(|rule| rule.statements.clone()) else { continue };

@@ -104,16 +104,17 @@ pub(super) fn no_selector_is_nobody(snapshot: &mut Snapshot) {
 
 /// A copy of each policy in each other namespace, under a name that none has there.
 pub(super) fn every_namespace(snapshot: &mut Snapshot) {
-    let policies = snapshot.network_policies.clone();
-    for (name, policy) in &policies {
+    let mut policies = rewrite::network_policies(snapshot);
+    for (name, policy) in &policies.clone() {
         for namespace in snapshot.namespaces.keys().filter(|it| **it != name.namespace) {
             let mut policy = policy.as_ref().clone();
             policy.metadata.namespace = Some(namespace.clone());
             policy.metadata.name = format!("{}-of-{}", name.name, name.namespace);
             let copy = NamespacedName::new(namespace, &policy.metadata.name);
-            snapshot.network_policies.insert(copy, Arc::new(policy));
+            policies.insert(copy, Arc::new(policy));
         }
     }
+    rewrite::set_network_policies(snapshot, policies);
 }
 
 /// Each direction of a policy gets a rule for the protocols that its rules do not name.
@@ -141,7 +142,7 @@ pub(super) fn only_the_protocols_named(snapshot: &mut Snapshot) {
 const SYSTEM: &str = "kube-system";
 
 pub(super) fn the_system_is_exempt(snapshot: &mut Snapshot) {
-    snapshot.network_policies.retain(|name, _| name.namespace != SYSTEM);
+    rewrite::retain_policies(snapshot, |name, _| name.namespace != SYSTEM);
 }
 
 /// How many pods of a node a policy may isolate.

@@ -1,9 +1,9 @@
 //! Packets that policy is not asked about: of some nodes, of some protocols, from some places.
 
 use super::Site;
-use crate::program::{AddressTest, Match, Policy, PortRange, PortTest, Program, Rule, RuleAction, Stage};
+use crate::program::{AddressTest, Match, Policy, PortRange, PortTest, Program, Rule, RuleAction};
 use netproof_controlplane::Snapshot;
-use netproof_model::{Direction, PolicyRef, Protocol};
+use netproof_model::{Direction, PolicyKey, PolicyKind, PolicyStage, Protocol};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -66,12 +66,14 @@ fn also_allow(
         let peers = peers.clone().map(|peers| AddressTest { members: Some(peers), ..AddressTest::default() });
         *matches.peers_mut(*direction) = peers.into_iter().collect();
         let policy = program.add(Policy {
-            policy: PolicyRef::network_policy("mutants", "fault"),
+            policy: PolicyKey::network_policy("mutants", "fault"),
+            tier: PolicyKind::NetworkPolicy.word().to_owned(),
+            stage: PolicyStage::Local,
             direction: *direction,
             rules: vec![Rule { action: RuleAction::Allow, matches }],
         });
         for endpoint in &mut program.endpoints {
-            let tiers = endpoint.tiers.get_mut(&(Stage::Local, *direction)).into_iter().flatten();
+            let tiers = endpoint.tiers.get_mut(&(PolicyStage::Local, *direction)).into_iter().flatten();
             tiers.for_each(|tier| tier.policies.push(policy));
         }
     }

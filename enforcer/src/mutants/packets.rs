@@ -4,11 +4,11 @@ use super::Site;
 use crate::names;
 use crate::nft::{Chain, Field, Part, Rule, Ruleset, Statement, Table, Test, Value, Verdict};
 use crate::policy::TABLE;
-use netproof_model::{Direction, Family, Hook, NamespacedName, PolicyRef, Protocol};
+use netproof_model::{Direction, Family, Hook, NamespacedName, PolicyKey, Protocol};
 
 /// The rule that leads from a pod's chain to that of a policy.
 pub(super) fn way_to_policy(direction: Direction, policy: &NamespacedName) -> Vec<Statement> {
-    let policy = PolicyRef::network_policy(&policy.namespace, &policy.name);
+    let policy = PolicyKey::network_policy(&policy.namespace, &policy.name);
     vec![Statement::Verdict(Verdict::Jump(names::policy(direction, &policy)))]
 }
 

@@ -281,7 +281,7 @@ pub(super) fn unknown_name_voids_the_rule(snapshot: &mut Snapshot) {
 
 pub(super) fn unknown_name_voids_the_policy(snapshot: &mut Snapshot) {
     let now = snapshot.clone();
-    snapshot.network_policies.retain(|_, policy| {
+    rewrite::retain_policies(snapshot, |_, policy| {
         let rules = policy.spec.ingress.iter().chain(&policy.spec.egress);
         !rules.flat_map(|rule| &rule.ports).any(|port| is_unknown(port, &now))
     });

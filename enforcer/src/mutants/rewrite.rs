@@ -2,18 +2,48 @@
 
 use netproof_api::core::IntOrString;
 use netproof_api::{
-    IpBlock, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule,
+    IpBlock, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, Policy,
     Requirement,
 };
 use netproof_controlplane::Snapshot;
-use netproof_model::NamespacedName;
+use netproof_model::{NamespacedName, PolicyKey, PolicyKind};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Each policy, under its full name.
 pub(super) fn policies(snapshot: &mut Snapshot, mut change: impl FnMut(&NamespacedName, &mut NetworkPolicy)) {
-    for (name, policy) in &mut snapshot.network_policies {
+    let mut policies = network_policies(snapshot);
+    for (name, policy) in &mut policies {
         change(name, Arc::make_mut(policy));
     }
+    set_network_policies(snapshot, policies);
+}
+
+/// The policies by their full names.
+pub(super) fn network_policies(snapshot: &Snapshot) -> BTreeMap<NamespacedName, Arc<NetworkPolicy>> {
+    snapshot.network_policies().map(|(name, policy)| (name, Arc::clone(policy))).collect()
+}
+
+/// Puts these policies in the place of those that are there.
+pub(super) fn set_network_policies(
+    snapshot: &mut Snapshot,
+    policies: impl IntoIterator<Item = (NamespacedName, Arc<NetworkPolicy>)>,
+) {
+    snapshot.policies.retain(|key, _| key.kind != PolicyKind::NetworkPolicy);
+    let keyed = policies.into_iter().map(|(name, policy)| {
+        (PolicyKey::network_policy(name.namespace, name.name), Policy::NetworkPolicy(policy))
+    });
+    snapshot.policies.extend(keyed);
+}
+
+/// Removes the policies that are not to be kept.
+pub(super) fn retain_policies(
+    snapshot: &mut Snapshot,
+    keep: impl Fn(&NamespacedName, &Arc<NetworkPolicy>) -> bool,
+) {
+    let mut policies = network_policies(snapshot);
+    policies.retain(|name, policy| keep(name, policy));
+    set_network_policies(snapshot, policies);
 }
 
 /// The rules of each direction of each policy.

@@ -93,7 +93,7 @@ pub(super) fn namespaces_are_read_once(snapshot: &mut Snapshot, before: Before<'
 
 /// The objects as they were when the policies last changed.
 fn since_policies_changed<'a>(snapshot: &Snapshot, before: Before<'a>) -> Option<&'a Snapshot> {
-    let same = |earlier: &&Arc<Snapshot>| earlier.network_policies == snapshot.network_policies;
+    let same = |earlier: &&Arc<Snapshot>| earlier.policies == snapshot.policies;
     before.iter().rev().take_while(same).last().map(Arc::as_ref)
 }
 
@@ -119,7 +119,7 @@ pub(super) fn new_pods_are_no_peers(snapshot: &mut Snapshot, before: Before<'_>)
 
 /// The forms that a policy had since it came, oldest first, its present one not among them.
 fn forms<'a>(name: &NamespacedName, before: Before<'a>) -> Vec<&'a NetworkPolicy> {
-    let earlier = before.iter().rev().map_while(|earlier| earlier.network_policies.get(name));
+    let earlier = before.iter().rev().map_while(|earlier| earlier.network_policy(name));
     let mut forms: Vec<&NetworkPolicy> = earlier.map(Arc::as_ref).collect();
     forms.reverse();
     forms
@@ -147,14 +147,14 @@ pub(super) fn rules_are_only_added(snapshot: &mut Snapshot, before: Before<'_>) 
 }
 
 pub(super) fn deleted_policies_stay(snapshot: &mut Snapshot, before: Before<'_>) {
-    for (name, policy) in before.iter().rev().flat_map(|earlier| &earlier.network_policies) {
-        snapshot.network_policies.entry(name.clone()).or_insert_with(|| Arc::clone(policy));
+    for (key, policy) in before.iter().rev().flat_map(|earlier| &earlier.policies) {
+        snapshot.policies.entry(key.clone()).or_insert_with(|| policy.clone());
     }
 }
 
 pub(super) fn one_change_behind(snapshot: &mut Snapshot, before: Before<'_>) {
     if let Some(last) = before.last() {
-        snapshot.network_policies.clone_from(&last.network_policies);
+        snapshot.policies.clone_from(&last.policies);
     }
 }
 
@@ -173,8 +173,8 @@ fn selected<'a>(
 /// A policy that selected no pod when it came has no effect until it changes.
 pub(super) fn policies_before_their_pods_are_forgotten(snapshot: &mut Snapshot, before: Before<'_>) {
     let now = snapshot.clone();
-    snapshot.network_policies.retain(|name, policy| {
-        let same = |earlier: &&Arc<Snapshot>| earlier.network_policies.get(name) == Some(policy);
+    rewrite::retain_policies(snapshot, |name, policy| {
+        let same = |earlier: &&Arc<Snapshot>| earlier.network_policy(name) == Some(policy);
         let came = before.iter().rev().take_while(same).last().map_or(&now, Arc::as_ref);
         !selected(policy, &name.namespace, came).is_empty()
     });
@@ -184,15 +184,15 @@ pub(super) fn policies_before_their_pods_are_forgotten(snapshot: &mut Snapshot, 
 pub(super) fn newer_policies_replace_older(snapshot: &mut Snapshot, before: Before<'_>) {
     let now = snapshot.clone();
     let age = |name: &NamespacedName| forms(name, before).len();
-    snapshot.network_policies.retain(|name, policy| {
+    rewrite::retain_policies(snapshot, |name, policy| {
         let pods = selected(policy, &name.namespace, &now);
-        let replaces = |(other, newer): (&NamespacedName, &Arc<NetworkPolicy>)| {
+        let replaces = |(other, newer): (NamespacedName, &Arc<NetworkPolicy>)| {
             other.namespace == name.namespace
-                && age(other) < age(name)
+                && age(&other) < age(name)
                 && newer.spec.policy_types == policy.spec.policy_types
                 && selected(newer, &other.namespace, &now).is_superset(&pods)
         };
-        !now.network_policies.iter().any(replaces)
+        !now.network_policies().any(replaces)
     });
 }
 
@@ -235,7 +235,7 @@ pub(super) fn empty_namespaces_are_no_peers(snapshot: &mut Snapshot, before: Bef
 
 /// Where policies change, pods that change with them are seen with the next change only.
 pub(super) fn pods_are_missed_beside_policies(snapshot: &mut Snapshot, before: Before<'_>) {
-    let Some(last) = before.last().filter(|last| last.network_policies != snapshot.network_policies) else {
+    let Some(last) = before.last().filter(|last| last.policies != snapshot.policies) else {
         return;
     };
     for (name, pod) in &mut snapshot.pods {

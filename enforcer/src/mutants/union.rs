@@ -95,14 +95,14 @@ fn keep_the_last<K: PartialEq>(
     snapshot: &mut Snapshot,
     key: impl Fn(&NamespacedName, &netproof_api::NetworkPolicy) -> K,
 ) {
-    let policies = std::mem::take(&mut snapshot.network_policies);
+    let policies = rewrite::network_policies(snapshot);
     let mut kept: Vec<(K, _)> = Vec::new();
     for (name, policy) in policies {
         let key = key(&name, &policy);
         kept.retain(|(other, _)| *other != key);
         kept.push((key, (name, policy)));
     }
-    snapshot.network_policies = kept.into_iter().map(|(_, policy)| policy).collect();
+    rewrite::set_network_policies(snapshot, kept.into_iter().map(|(_, policy)| policy));
 }
 
 pub(super) fn ingress_answers_for_both(ruleset: &mut Ruleset, _: &Site<'_>) {

@@ -20,7 +20,8 @@ use crate::names;
 use crate::nft::{Chain, Part, Rule, Ruleset, Statement, Table, TableFamily, TableId, Test, Verdict};
 use crate::program::{self, Attachment, Denial, End, Endpoint, Policy, Program, RuleAction, Tier};
 use netproof_model::{
-    Action, Decision, Direction, Family, Identity, NamespacedName, Place, PolicyRef, Topology, Wiring,
+    Action, Decision, Direction, Family, Identity, NamespacedName, Place, PolicyKey, PolicyStage, Topology,
+    Wiring,
 };
 use std::net::IpAddr;
 use thiserror::Error;
@@ -43,7 +44,7 @@ pub enum Unrendered {
     Endpoint(String),
     /// Rules that only log.
     #[error("rules that log are not rendered with nftables: {0}")]
-    Log(PolicyRef),
+    Log(PolicyKey),
     /// An endpoint names a policy that its program does not have.
     #[error("a policy of pod/{0} is not in its program, which is a bug of netproof's")]
     Gone(NamespacedName),
@@ -132,7 +133,7 @@ impl<'p, 'n> Renderer<'p, 'n> {
             }
         };
         hooks::add_source(&mut self.sources, interface, &endpoint.addresses);
-        for ((_, direction), tiers) in &endpoint.tiers {
+        for ((stage, direction), tiers) in &endpoint.tiers {
             let chains = chains_of(pod, *direction, tiers);
             for (position, (tier, chain)) in tiers.iter().zip(&chains).enumerate() {
                 let mut rules = Vec::new();
@@ -142,7 +143,7 @@ impl<'p, 'n> Renderer<'p, 'n> {
                 }
                 // What passes the last tier is allowed.
                 let next = chains.get(position + 1).cloned().map_or(Verdict::Accept, Verdict::Goto);
-                rules.extend(self.tier(pod, *direction, tier, &next)?);
+                rules.extend(self.tier(pod, (*stage, *direction), tier, &next)?);
                 self.policies.chains.insert(chain.clone(), Chain { base: None, rules });
             }
         }
@@ -153,7 +154,7 @@ impl<'p, 'n> Renderer<'p, 'n> {
     fn tier(
         &mut self,
         pod: &NamespacedName,
-        direction: Direction,
+        (stage, direction): (PolicyStage, Direction),
         tier: &Tier,
         next: &Verdict,
     ) -> Result<Vec<Rule>, Unrendered> {
@@ -178,7 +179,8 @@ impl<'p, 'n> Renderer<'p, 'n> {
             }
             End::Deny(denial) => {
                 let tier = tier.name.clone();
-                deny_rule(Decision::EndOfTier { endpoint, direction, tier, policies }, denial, self.numbers)
+                let decision = Decision::EndOfTier { endpoint, stage, direction, tier, policies };
+                deny_rule(decision, denial, self.numbers)
             }
         });
         Ok(rules)
@@ -188,8 +190,13 @@ impl<'p, 'n> Renderer<'p, 'n> {
     fn policy(&mut self, policy: &Policy) -> Result<(), Unrendered> {
         let mut rules = Vec::new();
         for (position, rule) in policy.rules.iter().enumerate() {
-            let decision =
-                Decision::Rule { policy: policy.policy.clone(), direction: policy.direction, rule: position };
+            let decision = Decision::Rule {
+                policy: policy.policy.clone(),
+                tier: policy.tier.clone(),
+                stage: policy.stage,
+                direction: policy.direction,
+                rule: position,
+            };
             let comment = decision.to_string();
             let action = match rule.action {
                 RuleAction::Allow | RuleAction::Pass => Action::Allow,

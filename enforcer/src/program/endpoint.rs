@@ -1,7 +1,7 @@
 //! Where policy is asked: at the interfaces of pods and of the node, in stages, by tiers.
 
 use super::Denial;
-use netproof_model::{Direction, Family, NamespacedName};
+use netproof_model::{Direction, Family, NamespacedName, PolicyStage};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ pub struct Endpoint {
     /// Its addresses. A pod's name it in packets; those of a host's interface are what selectors of peers find.
     pub addresses: Vec<IpAddr>,
     /// Its tiers in order, for each stage and direction that has any.
-    pub tiers: BTreeMap<(Stage, Direction), Vec<Tier>>,
+    pub tiers: BTreeMap<(PolicyStage, Direction), Vec<Tier>>,
 }
 
 /// What an endpoint is.
@@ -30,19 +30,6 @@ pub enum Attachment {
     HostInterface(String),
     /// Every interface of the node that is no pod's.
     AllOfHost,
-}
-
-/// When a packet meets the policies of an endpoint. A pod's interface has the last stage only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Stage {
-    /// Before connection tracking: what is allowed is not tracked.
-    Untracked,
-    /// Before destinations are translated. Ingress only.
-    PreDnat,
-    /// On the way through the node.
-    Forwarded,
-    /// To and from whoever the interface belongs to: the pod, or the processes of the node.
-    Local,
 }
 
 /// A group of policies that is asked as one.

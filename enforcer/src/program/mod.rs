@@ -18,13 +18,13 @@ mod ranges;
 pub(crate) mod selector;
 mod text;
 
-pub use endpoint::{Attachment, End, Endpoint, PolicyId, Stage, Tier};
+pub use endpoint::{Attachment, End, Endpoint, PolicyId, Tier};
 pub use matches::{AddressRange, AddressTest, IcmpTest, Match, NamedPort, PortRange, PortTest, ProtocolTest};
 pub(crate) use networkpolicy::protocol;
 pub use networkpolicy::{Changes, Compiler, NodeProgram, Part};
 pub use ranges::{Range, subtract, union};
 
-use netproof_model::{Direction, Family, NamespacedName, PolicyRef};
+use netproof_model::{Direction, Family, NamespacedName, PolicyKey, PolicyStage};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -104,11 +104,15 @@ impl Program {
     }
 }
 
-/// One direction of a policy.
+/// One direction of a policy at one stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The object.
-    pub policy: PolicyRef,
+    pub policy: PolicyKey,
+    /// The tier that it is in.
+    pub tier: String,
+    /// When it is asked.
+    pub stage: PolicyStage,
     /// Which of its lists of rules.
     pub direction: Direction,
     /// Every rule of the list in order, those that match nothing too.

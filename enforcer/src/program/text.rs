@@ -1,8 +1,7 @@
 //! A program as a person reads it: endpoints with their tiers, and the policies with their rules.
 
 use super::{
-    AddressTest, Attachment, Denial, End, IcmpTest, Match, PortTest, Program, ProtocolTest, RuleAction,
-    Stage, Tier,
+    AddressTest, Attachment, Denial, End, IcmpTest, Match, PortTest, Program, ProtocolTest, RuleAction, Tier,
 };
 use std::fmt::{self, Display, Formatter};
 
@@ -45,17 +44,6 @@ impl Display for Attachment {
             Attachment::HostInterface(interface) => write!(f, "host interface {interface}"),
             Attachment::AllOfHost => f.write_str("every host interface"),
         }
-    }
-}
-
-impl Display for Stage {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Stage::Untracked => "untracked",
-            Stage::PreDnat => "preDNAT",
-            Stage::Forwarded => "forwarded",
-            Stage::Local => "local",
-        })
     }
 }
 

@@ -91,7 +91,7 @@ impl Gathered {
         changes.filter(|change| change.before.is_some() || change.after.is_some()).collect()
     }
 
-    fn replace(&mut self, slice: &Difference<'_, NamespacedName, EndpointSlice>) {
+    fn replace(&mut self, slice: &Difference<'_, NamespacedName, Arc<EndpointSlice>>) {
         if let Some(service) = slice.before.and_then(|before| service_of(slice.name, before))
             && let Some(slices) = self.slices.get_mut(&service)
         {

@@ -5,6 +5,7 @@ use crate::kernel_support::node::{Fate, Node, connect, received};
 use crate::world;
 use libtest_mimic::Failed;
 use netproof_enforcer::{Enforcer, nftables};
+use netproof_model::PolicyKind;
 
 /// The verdict of a chain that is entered by a jump or a goto, tried with packets.
 pub fn both_ends_must_allow() -> Result<(), Failed> {
@@ -43,7 +44,7 @@ pub fn both_ends_must_allow() -> Result<(), Failed> {
     assert_eq!(connect(node.pod("default/api"), (address, 9), &web), Fate::Refused);
 
     for policy in ["a", "b", "c"] {
-        world.delete("networkpolicy", policy);
+        world.delete(PolicyKind::NetworkPolicy.word(), policy);
     }
     enforcer.program(&world.snapshot())?;
     assert_eq!(from("default/api"), saw("default/api"));

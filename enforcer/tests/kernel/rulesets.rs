@@ -12,7 +12,7 @@ use netproof_enforcer::proxy::{NodeView, Site};
 use netproof_enforcer::{
     Enforcer, NftablesEnforcer, NodeHandle, Numbers, ProxyMode, ProxyOptions, nftables, policy, proxy,
 };
-use netproof_model::{Families, Wiring};
+use netproof_model::{Families, PolicyKind, Wiring};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -78,9 +78,9 @@ pub fn following_equals_a_fresh_load() -> Result<(), Failed> {
         states.push(
             world.apply(&(world::policy("a", blocks) + &world::policy("other/c", "{podSelector: {}}"))),
         );
-        states.push(world.delete("networkpolicy", "b"));
-        states.push(world.delete("networkpolicy", "a"));
-        states.push(world.delete("networkpolicy", "other/c"));
+        states.push(world.delete(PolicyKind::NetworkPolicy.word(), "b"));
+        states.push(world.delete(PolicyKind::NetworkPolicy.word(), "a"));
+        states.push(world.delete(PolicyKind::NetworkPolicy.word(), "other/c"));
         follow(&states)?;
     }
     Ok(())

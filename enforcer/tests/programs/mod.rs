@@ -9,18 +9,25 @@
 
 use netproof_enforcer::program::{
     AddressRange, AddressTest, Attachment, Denial, End, Endpoint, IcmpTest, Match, NamedPort, Policy,
-    PortRange, PortTest, Program, ProtocolTest, Rule, RuleAction, Stage, Tier,
+    PortRange, PortTest, Program, ProtocolTest, Rule, RuleAction, Tier,
 };
-use netproof_model::{Direction, Family, NamespacedName, PolicyRef, Protocol};
+use netproof_model::{Direction, Family, NamespacedName, PolicyKey, PolicyKind, PolicyStage, Protocol};
 use std::net::IpAddr;
 
 const DENY: RuleAction = RuleAction::Deny(Denial::Drop);
 
-/// One policy: its name, its direction and its rules.
-fn policy(program: &mut Program, kind: &str, name: &str, direction: Direction, rules: Vec<Rule>) -> Tier {
-    let policy = PolicyRef { kind: kind.to_owned(), namespace: None, name: name.to_owned() };
-    let policy = program.add(Policy { policy, direction, rules });
-    Tier { name: "default".to_owned(), policies: vec![policy], end: End::Deny(Denial::Drop) }
+/// One policy that no namespace holds, written `TIER/NAME`, as a tier of its own.
+fn policy(
+    program: &mut Program,
+    kind: PolicyKind,
+    name: &str,
+    (stage, direction): (PolicyStage, Direction),
+    rules: Vec<Rule>,
+) -> Tier {
+    let (tier, name) = name.split_once('/').unwrap();
+    let (tier, policy) = (tier.to_owned(), PolicyKey::cluster(kind, name));
+    let policy = program.add(Policy { policy, tier: tier.clone(), stage, direction, rules });
+    Tier { name: tier, policies: vec![policy], end: End::Deny(Denial::Drop) }
 }
 
 /// Policies of one tier, in order.
@@ -95,12 +102,13 @@ pub fn of_everything() -> Program {
         ];
         rules.extend(matches.map(|matches| rule(action, matches)));
     }
-    let first = policy(&mut program, "globalnetworkpolicy", "everything", Direction::Egress, rules);
-    let second = policy(&mut program, "globalnetworkpolicy", "reject", Direction::Egress, everything(reject));
+    let (kind, egress) = (PolicyKind::GlobalNetworkPolicy, (PolicyStage::Local, Direction::Egress));
+    let first = policy(&mut program, kind, "first/everything", egress, rules);
+    let second = policy(&mut program, kind, "second/reject", egress, everything(reject));
     let mut web = pod("shop", "web", "10.244.1.20");
     let tiers =
         vec![tier("first", End::Pass, &[first]), tier("second", End::Deny(Denial::Reject), &[second])];
-    web.tiers.insert((Stage::Local, Direction::Egress), tiers);
+    web.tiers.insert(egress, tiers);
     program.endpoints.push(web);
     program
 }
@@ -111,28 +119,30 @@ pub fn of_everything() -> Program {
 pub fn four_global_policies() -> Program {
     use Direction::{Egress, Ingress};
     let mut program = Program::default();
-    let kind = "globalnetworkpolicy";
-    let mut of = |name: &str, direction, rules| policy(&mut program, kind, name, direction, rules);
+    let kind = PolicyKind::GlobalNetworkPolicy;
+    let mut of = |name: &str, direction, rules| {
+        policy(&mut program, kind, name, (PolicyStage::Local, direction), rules)
+    };
     let allow = || everything(RuleAction::Allow);
-    let privileged = [Ingress, Egress].map(|it| of("global-privileged-namespace", it, allow()));
+    let privileged = [Ingress, Egress].map(|it| of("default/global-privileged-namespace", it, allow()));
     let local =
         Match { source: members(&["10.244.1.20"]), destination: nets(&["127.0.0.1/32"]), ..Match::default() };
-    let egress_allow = of("global-egress-allow", Egress, vec![rule(RuleAction::Allow, local)]);
+    let egress_allow = of("default/global-egress-allow", Egress, vec![rule(RuleAction::Allow, local)]);
     let area = Match { destination: members(&["10.244.2.5", "10.244.2.6"]), ..Match::default() };
-    let egress_deny = of("global-egress-deny", Egress, vec![rule(DENY, area)]);
-    let default = [Ingress, Egress].map(|it| of("global-default", it, allow()));
+    let egress_deny = of("default/global-egress-deny", Egress, vec![rule(DENY, area)]);
+    let default = [Ingress, Egress].map(|it| of("default/global-default", it, allow()));
     let end = End::Deny(Denial::Drop);
 
     let mut system = pod("kube-system", "agent", "10.244.1.10");
     let of_system = [privileged[0].clone(), default[0].clone()];
-    system.tiers.insert((Stage::Local, Ingress), vec![tier("default", end, &of_system)]);
+    system.tiers.insert((PolicyStage::Local, Ingress), vec![tier("default", end, &of_system)]);
     let of_system = [privileged[1].clone(), egress_allow.clone(), default[1].clone()];
-    system.tiers.insert((Stage::Local, Egress), vec![tier("default", end, &of_system)]);
+    system.tiers.insert((PolicyStage::Local, Egress), vec![tier("default", end, &of_system)]);
 
     let mut app = pod("shop", "web", "10.244.1.20");
-    app.tiers.insert((Stage::Local, Ingress), vec![tier("default", end, &default[..1])]);
+    app.tiers.insert((PolicyStage::Local, Ingress), vec![tier("default", end, &default[..1])]);
     let of_app = [egress_allow, egress_deny, default[1].clone()];
-    app.tiers.insert((Stage::Local, Egress), vec![tier("default", end, &of_app)]);
+    app.tiers.insert((PolicyStage::Local, Egress), vec![tier("default", end, &of_app)]);
     program.endpoints = vec![system, app];
     program
 }
@@ -140,25 +150,26 @@ pub fn four_global_policies() -> Program {
 /// A node's interface that lets in the cluster's own addresses and one node port, before destinations are
 /// translated, and everything out.
 pub fn node_ports_before_dnat() -> Program {
-    use Direction::{Egress, Ingress};
     let mut program = Program::default();
-    let kind = "globalnetworkpolicy";
-    let mut of = |name: &str, direction, rules| policy(&mut program, kind, name, direction, rules);
+    let kind = PolicyKind::GlobalNetworkPolicy;
+    let (before, local) =
+        ((PolicyStage::PreDnat, Direction::Ingress), (PolicyStage::Local, Direction::Egress));
+    let mut of = |name: &str, at, rules| policy(&mut program, kind, name, at, rules);
     let inside = Match { source: nets(&["10.240.0.0/16", "192.168.0.0/16"]), ..Match::default() };
-    let inside = of("allow-cluster-internal-ingress", Ingress, vec![rule(RuleAction::Allow, inside)]);
+    let inside = of("default/allow-cluster-internal-ingress", before, vec![rule(RuleAction::Allow, inside)]);
     let port = Match {
         destination: members(&["10.240.0.11", "10.240.0.12"]),
         destination_ports: ports(Protocol::Tcp, &[30091]),
         ..Match::default()
     };
-    let port = of("allow-nodeport", Ingress, vec![rule(RuleAction::Allow, port)]);
-    let drop = of("drop-other-ingress", Ingress, everything(DENY));
-    let outbound = of("allow-outbound-external", Egress, everything(RuleAction::Allow));
+    let port = of("default/allow-nodeport", before, vec![rule(RuleAction::Allow, port)]);
+    let drop = of("default/drop-other-ingress", before, everything(DENY));
+    let outbound = of("default/allow-outbound-external", local, everything(RuleAction::Allow));
 
     // What no policy before DNAT decides goes on.
     let before_dnat = tier("default", End::Pass, &[inside, port, drop]);
     let outbound = tier("default", End::Deny(Denial::Drop), &[outbound]);
-    let tiers = [((Stage::PreDnat, Ingress), vec![before_dnat]), ((Stage::Local, Egress), vec![outbound])];
+    let tiers = [(before, vec![before_dnat]), (local, vec![outbound])];
     program.endpoints.push(Endpoint {
         attachment: Attachment::HostInterface("eth0".to_owned()),
         addresses: vec!["10.240.0.11".parse().unwrap()],
@@ -170,29 +181,31 @@ pub fn node_ports_before_dnat() -> Program {
 /// A ClusterNetworkPolicy of the tier Admin passes one namespace's clients to the NetworkPolicies of the pod,
 /// and denies the others; one of the tier Baseline denies what no NetworkPolicy decides.
 pub fn cluster_network_policy() -> Program {
-    use Direction::Ingress;
     let mut program = Program::default();
-    let kind = "clusternetworkpolicy";
+    let (kind, ingress) = (PolicyKind::ClusterNetworkPolicy, (PolicyStage::Local, Direction::Ingress));
     let monitoring = Match { source: members(&["10.244.2.9"]), ..Match::default() };
     let others = Match { source: nets(&["10.244.0.0/16"]), ..Match::default() };
     let rules = vec![rule(RuleAction::Pass, monitoring), rule(DENY, others)];
-    let admin = policy(&mut program, kind, "isolate-tenants", Ingress, rules);
+    let admin = policy(&mut program, kind, "admin/isolate-tenants", ingress, rules);
     let web = Match { destination_ports: ports(Protocol::Tcp, &[80]), ..Match::default() };
+    let network_policy = PolicyKind::NetworkPolicy.word();
     let own = program.add(Policy {
-        policy: PolicyRef::network_policy("shop", "web"),
-        direction: Ingress,
+        policy: PolicyKey::network_policy("shop", "web"),
+        tier: network_policy.to_owned(),
+        stage: PolicyStage::Local,
+        direction: Direction::Ingress,
         rules: vec![rule(RuleAction::Allow, web)],
     });
-    let baseline = policy(&mut program, kind, "default", Ingress, everything(DENY));
+    let baseline = policy(&mut program, kind, "baseline/default", ingress, everything(DENY));
 
     let admin = tier("admin", End::Pass, &[admin]);
     let baseline = tier("baseline", End::Pass, &[baseline]);
-    let own = Tier { name: "networkpolicy".to_owned(), policies: vec![own], end: End::Isolation };
+    let own = Tier { name: network_policy.to_owned(), policies: vec![own], end: End::Isolation };
     let mut isolated = pod("shop", "web", "10.244.1.20");
-    isolated.tiers.insert((Stage::Local, Ingress), vec![admin.clone(), own, baseline.clone()]);
+    isolated.tiers.insert(ingress, vec![admin.clone(), own, baseline.clone()]);
     // No NetworkPolicy selects it, so the tier between the two is not there.
     let mut open = pod("shop", "cart", "10.244.1.21");
-    open.tiers.insert((Stage::Local, Ingress), vec![admin, baseline]);
+    open.tiers.insert(ingress, vec![admin, baseline]);
     program.endpoints = vec![open, isolated];
     program
 }

@@ -31,7 +31,7 @@ pub use meta::{Labels, ObjectMeta, OwnerReference};
 pub use networking::{
     Cidr, IpBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, PolicyType,
 };
-pub use object::{Object, POLICY_KINDS};
+pub use object::{Object, Policy};
 pub use scheduling::{Taint, Toleration};
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use source::{Source, Span};

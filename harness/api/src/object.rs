@@ -4,6 +4,8 @@ use crate::core::{EndpointSlice, Namespace, Node, Pod, Service};
 use crate::meta::ObjectMeta;
 use crate::networking::NetworkPolicy;
 use crate::workload::Workload;
+use netproof_model::PolicyKind;
+use std::sync::Arc;
 
 /// An object of a kind that netproof keeps, defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,14 +20,54 @@ pub enum Object {
     Service(Service),
     /// discovery.k8s.io/v1 EndpointSlice.
     EndpointSlice(EndpointSlice),
-    /// networking.k8s.io/v1 NetworkPolicy.
-    NetworkPolicy(NetworkPolicy),
+    /// A policy object of any kind: what a rehearsal goes without.
+    Policy(Policy),
     /// A Deployment or another kind whose controller makes pods.
     Workload(Workload),
 }
 
-/// The kinds that are policy, as references write them ([`Object::is_policy`]).
-pub const POLICY_KINDS: [&str; 1] = ["networkpolicy"];
+/// A policy object, shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// networking.k8s.io/v1 NetworkPolicy.
+    NetworkPolicy(Arc<NetworkPolicy>),
+}
+
+impl Policy {
+    /// Its kind.
+    pub fn kind(&self) -> PolicyKind {
+        match self {
+            Policy::NetworkPolicy(_) => PolicyKind::NetworkPolicy,
+        }
+    }
+
+    /// Its metadata.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Policy::NetworkPolicy(policy) => &policy.metadata,
+        }
+    }
+
+    /// Its metadata, to change it.
+    pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Policy::NetworkPolicy(policy) => &mut Arc::make_mut(policy).metadata,
+        }
+    }
+
+    /// Whether both are one object in memory.
+    pub fn is_same(&self, other: &Policy) -> bool {
+        match (self, other) {
+            (Policy::NetworkPolicy(a), Policy::NetworkPolicy(b)) => Arc::ptr_eq(a, b),
+        }
+    }
+}
+
+impl From<NetworkPolicy> for Policy {
+    fn from(policy: NetworkPolicy) -> Policy {
+        Policy::NetworkPolicy(Arc::new(policy))
+    }
+}
 
 impl Object {
     /// The kind in lower case, as references and messages write it: `pod`, `networkpolicy`, ...
@@ -36,21 +78,8 @@ impl Object {
             Object::Pod(_) => "pod",
             Object::Service(_) => "service",
             Object::EndpointSlice(_) => "endpointslice",
-            Object::NetworkPolicy(_) => "networkpolicy",
+            Object::Policy(policy) => policy.kind().word(),
             Object::Workload(workload) => workload.kind.word(),
-        }
-    }
-
-    /// Whether it is policy: what a rehearsal goes without.
-    pub fn is_policy(&self) -> bool {
-        match self {
-            Object::NetworkPolicy(_) => true,
-            Object::Namespace(_)
-            | Object::Node(_)
-            | Object::Pod(_)
-            | Object::Service(_)
-            | Object::EndpointSlice(_)
-            | Object::Workload(_) => false,
         }
     }
 
@@ -62,7 +91,7 @@ impl Object {
             Object::Pod(object) => &object.metadata,
             Object::Service(object) => &object.metadata,
             Object::EndpointSlice(object) => &object.metadata,
-            Object::NetworkPolicy(object) => &object.metadata,
+            Object::Policy(object) => object.metadata(),
             Object::Workload(object) => &object.metadata,
         }
     }
@@ -75,26 +104,8 @@ impl Object {
             Object::Pod(object) => &mut object.metadata,
             Object::Service(object) => &mut object.metadata,
             Object::EndpointSlice(object) => &mut object.metadata,
-            Object::NetworkPolicy(object) => &mut object.metadata,
+            Object::Policy(object) => object.metadata_mut(),
             Object::Workload(object) => &mut object.metadata,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::manifest::{Context, read_manifests};
-
-    #[test]
-    fn the_kinds_of_policy_are_those_of_the_objects_that_are_policy() {
-        let text = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a}, spec: {podSelector: {}}}\n\
-                    ---\n{apiVersion: v1, kind: Namespace, metadata: {name: b}}\n";
-        let read = read_manifests(&crate::Source::new("objects", text), &Context::default()).unwrap();
-        let are_policy: Vec<bool> = read.objects.iter().map(|it| it.object.is_policy()).collect();
-        assert_eq!(are_policy, [true, false]);
-        for object in read.objects.iter().map(|it| &it.object) {
-            assert_eq!(object.is_policy(), POLICY_KINDS.contains(&object.kind()), "{}", object.kind());
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What can be changed in a cluster, and why a change is refused.
 
 use netproof_api::Object;
-use netproof_model::NamespacedName;
 use netproof_model::topology::{ExternalHost, ListenPort};
+use netproof_model::{NamespacedName, PolicyKey, PolicyKind};
 use std::collections::BTreeMap;
 use std::fmt;
 use thiserror::Error;
@@ -37,6 +37,17 @@ pub enum Change {
     Delete(ObjectRef),
 }
 
+impl Change {
+    /// Whether it is about a policy object: a rehearsal goes without it.
+    pub fn is_policy(&self) -> bool {
+        match self {
+            Change::Apply(object) => matches!(object, Object::Policy(_)),
+            Change::Label { object, .. } | Change::Delete(object) => object.policy_key().is_some(),
+            Change::ApplyExternal(_) | Change::Listen { .. } => false,
+        }
+    }
+}
+
 /// The kinds that a change can name, in lower case.
 pub const KINDS: [&str; 13] = [
     "daemonset",
@@ -45,7 +56,7 @@ pub const KINDS: [&str; 13] = [
     "external",
     "job",
     "namespace",
-    "networkpolicy",
+    PolicyKind::NetworkPolicy.word(),
     "node",
     "pod",
     "replicaset",
@@ -69,6 +80,13 @@ impl ObjectRef {
     /// Joins the parts.
     pub fn new(kind: impl Into<String>, namespace: Option<&str>, name: impl Into<String>) -> Self {
         ObjectRef { kind: kind.into(), namespace: namespace.map(str::to_owned), name: name.into() }
+    }
+
+    /// The key, if it is a policy object's.
+    pub fn policy_key(&self) -> Option<PolicyKey> {
+        let kind = PolicyKind::of_word(&self.kind)?;
+        let namespace = kind.is_namespaced().then(|| self.namespaced_name().namespace);
+        Some(PolicyKey { kind, namespace, name: self.name.clone() })
     }
 
     /// The namespace (`default` if none is written) and the name.
@@ -108,5 +126,25 @@ impl ChangeError {
     /// Because this object does not exist.
     pub(crate) fn for_want_of(self, object: ObjectRef) -> Self {
         ChangeError { missing: Some(Box::new(object)), ..self }
+    }
+}
+
+/// A reference to a policy object.
+impl From<PolicyKey> for ObjectRef {
+    fn from(key: PolicyKey) -> ObjectRef {
+        ObjectRef { kind: key.kind.word().to_owned(), namespace: key.namespace, name: key.name }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kind that is enforced can be labelled and deleted.
+    #[test]
+    fn changes_name_every_supported_kind_of_policy() {
+        for kind in PolicyKind::supported() {
+            assert!(KINDS.contains(&kind.word()), "{kind}");
+        }
     }
 }

@@ -12,9 +12,9 @@ use crate::scheduler::{HostPorts, Unschedulable, Waiting};
 use crate::snapshot::Snapshot;
 use crate::workloads::{Owned, WorkloadRef};
 use crate::{nodes, well_known};
-use netproof_api::{Object, ObjectMeta, WorkloadKind};
+use netproof_api::{Object, ObjectMeta, Policy, WorkloadKind};
 use netproof_model::topology::PerFamily;
-use netproof_model::{Family, NamespacedName, Topology};
+use netproof_model::{Family, NamespacedName, PolicyKey, Topology};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ impl ControlPlane {
             pods: BTreeMap::new(),
             services: BTreeMap::new(),
             endpoint_slices: BTreeMap::new(),
-            network_policies: BTreeMap::new(),
+            policies: BTreeMap::new(),
             externals: BTreeMap::new(),
             listens: BTreeMap::new(),
         };
@@ -182,14 +182,21 @@ impl Draft {
             Object::Pod(pod) => self.apply_bare_pod(pod),
             Object::Service(service) => self.apply_service(service),
             Object::EndpointSlice(slice) => self.apply_endpoint_slice(slice),
-            Object::NetworkPolicy(policy) => {
-                let mut policy = policy.clone();
-                let name = self.name_in_namespace("networkpolicy", &mut policy.metadata)?;
-                self.snapshot.network_policies.insert(name, Arc::new(policy));
-                Ok(())
-            }
+            Object::Policy(policy) => self.apply_policy(policy),
             Object::Workload(workload) => self.apply_workload(workload),
         }
+    }
+
+    fn apply_policy(&mut self, policy: &Policy) -> Result<(), ChangeError> {
+        let (mut policy, kind) = (policy.clone(), policy.kind());
+        let key = if kind.is_namespaced() {
+            let name = self.name_in_namespace(kind.word(), policy.metadata_mut())?;
+            PolicyKey::namespaced(kind, name.namespace, name.name)
+        } else {
+            PolicyKey::cluster(kind, policy.metadata().name.as_str())
+        };
+        self.snapshot.policies.insert(key, policy);
+        Ok(())
     }
 
     /// The object's full name, its namespace written out. The namespace must exist.
@@ -236,9 +243,6 @@ impl Draft {
             "node" => snapshot.nodes.get_mut(&object.name).map(|o| &mut Arc::make_mut(o).metadata),
             "pod" => snapshot.pods.get_mut(&name).map(|o| &mut Arc::make_mut(o).metadata),
             "service" => snapshot.services.get_mut(&name).map(|o| &mut Arc::make_mut(o).metadata),
-            "networkpolicy" => {
-                snapshot.network_policies.get_mut(&name).map(|o| &mut Arc::make_mut(o).metadata)
-            }
             "endpointslice" => {
                 snapshot.endpoint_slices.get_mut(&name).map(|o| &mut Arc::make_mut(o).metadata)
             }
@@ -248,9 +252,12 @@ impl Draft {
                     "an external host is known by its address: use an ipBlock",
                 ));
             }
-            kind => match WorkloadKind::named(kind) {
-                Some(kind) => self.books.workloads.get_mut(&(kind, name.clone())).map(Owned::metadata_mut),
-                None => return Err(unknown_kind(object)),
+            kind => match (WorkloadKind::named(kind), object.policy_key()) {
+                (Some(kind), _) => {
+                    self.books.workloads.get_mut(&(kind, name.clone())).map(Owned::metadata_mut)
+                }
+                (None, Some(key)) => snapshot.policies.get_mut(&key).map(Policy::metadata_mut),
+                (None, None) => return Err(unknown_kind(object)),
             },
         };
         let metadata = metadata.ok_or_else(|| missing(object))?;
@@ -293,11 +300,11 @@ impl Draft {
                 self.refuse_controllers_slice(&name)?;
                 self.snapshot.endpoint_slices.remove(&name).is_some()
             }
-            "networkpolicy" => self.snapshot.network_policies.remove(&name).is_some(),
             "external" => self.snapshot.externals.remove(&object.name).is_some(),
-            kind => match WorkloadKind::named(kind) {
-                Some(kind) => self.delete_workload(&(kind, name)),
-                None => return Err(unknown_kind(object)),
+            kind => match (WorkloadKind::named(kind), object.policy_key()) {
+                (Some(kind), _) => self.delete_workload(&(kind, name)),
+                (None, Some(key)) => self.snapshot.policies.remove(&key).is_some(),
+                (None, None) => return Err(unknown_kind(object)),
             },
         };
         if existed { Ok(()) } else { Err(missing(object)) }

@@ -51,9 +51,7 @@ impl Draft {
         for slice in names_in(&self.snapshot.endpoint_slices, name) {
             self.snapshot.endpoint_slices.remove(&slice);
         }
-        for policy in names_in(&self.snapshot.network_policies, name) {
-            self.snapshot.network_policies.remove(&policy);
-        }
+        self.snapshot.policies.retain(|key, _| key.namespace.as_deref() != Some(name));
         Ok(true)
     }
 

@@ -2,9 +2,9 @@
 
 use crate::well_known;
 use netproof_api::core::TransportProtocol;
-use netproof_api::{EndpointSlice, Namespace, NetworkPolicy, Node, Pod, Service};
+use netproof_api::{EndpointSlice, Namespace, NetworkPolicy, Node, Pod, Policy, Service};
 use netproof_model::topology::{ExternalHost, ListenPort};
-use netproof_model::{Family, NamespacedName, Place, Topology};
+use netproof_model::{Family, NamespacedName, Place, PolicyKey, Topology};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ pub struct Snapshot {
     pub services: BTreeMap<NamespacedName, Arc<Service>>,
     /// EndpointSlices, made by the controller or given.
     pub endpoint_slices: BTreeMap<NamespacedName, Arc<EndpointSlice>>,
-    /// NetworkPolicies.
-    pub network_policies: BTreeMap<NamespacedName, Arc<NetworkPolicy>>,
+    /// Policy objects of every kind. A namespaced one has its namespace in its metadata, too.
+    pub policies: BTreeMap<PolicyKey, Policy>,
     /// External hosts by name: the topology's and the scenario's.
     pub externals: BTreeMap<String, Arc<ExternalHost>>,
     /// On which ports a pod listens where that is not its declared container ports.
@@ -57,6 +57,23 @@ pub fn is_another_pod(before: &Pod, now: &Pod) -> bool {
 }
 
 impl Snapshot {
+    /// The NetworkPolicies by namespace and name, in that order.
+    pub fn network_policies(&self) -> impl Iterator<Item = (NamespacedName, &Arc<NetworkPolicy>)> {
+        self.policies.iter().filter_map(|(key, policy)| match (policy, &key.namespace) {
+            (Policy::NetworkPolicy(policy), Some(namespace)) => {
+                Some((NamespacedName::new(namespace.as_str(), key.name.as_str()), policy))
+            }
+            (Policy::NetworkPolicy(_), None) => None,
+        })
+    }
+
+    /// The NetworkPolicy of that name.
+    pub fn network_policy(&self, name: &NamespacedName) -> Option<&Arc<NetworkPolicy>> {
+        let key = PolicyKey::network_policy(name.namespace.as_str(), name.name.as_str());
+        let Policy::NetworkPolicy(policy) = self.policies.get(&key)?;
+        Some(policy)
+    }
+
     /// Where a pod's packets start: a network of its own, or its node's.
     pub fn place_of_pod(&self, name: &NamespacedName) -> Option<Place> {
         let pod = self.pods.get(name)?;

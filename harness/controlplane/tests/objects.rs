@@ -351,7 +351,8 @@ fn a_deleted_namespace_takes_everything_with_it() {
         ],
     );
     let snapshot = apply(&mut cluster, [delete("namespace/shop")]);
-    let left = snapshot.pods.keys().chain(snapshot.services.keys()).chain(snapshot.network_policies.keys());
+    assert!(snapshot.policies.is_empty());
+    let left = snapshot.pods.keys().chain(snapshot.services.keys());
     assert!(left.chain(snapshot.endpoint_slices.keys()).all(|name| name.namespace != "shop"));
     // Created again it is empty, and the same names get new addresses.
     let snapshot = apply(&mut cluster, [namespace("shop").change(), pod("shop/web").change()]);

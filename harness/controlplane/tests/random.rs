@@ -194,10 +194,11 @@ fn check(snapshot: &Snapshot) {
         }
     }
     let namespaces = &snapshot.namespaces;
-    let named = snapshot.pods.keys().chain(snapshot.services.keys()).chain(snapshot.endpoint_slices.keys());
-    assert!(
-        named.chain(snapshot.network_policies.keys()).all(|name| namespaces.contains_key(&name.namespace))
-    );
+    let mut named =
+        snapshot.pods.keys().chain(snapshot.services.keys()).chain(snapshot.endpoint_slices.keys());
+    assert!(named.all(|name| namespaces.contains_key(&name.namespace)));
+    let mut of_policies = snapshot.policies.keys().filter_map(|key| key.namespace.as_ref());
+    assert!(of_policies.all(|namespace| namespaces.contains_key(namespace)));
 }
 
 proptest! {

@@ -4,6 +4,7 @@
 //! turns the number in a packet's evidence back into the full [`Identity`].
 
 use crate::place::{NamespacedName, Place};
+use crate::policy::{PolicyKey, PolicyStage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,34 +29,6 @@ impl fmt::Display for Direction {
     }
 }
 
-/// A policy object: `KIND/[NAMESPACE/]NAME`, the kind in lower case.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PolicyRef {
-    /// `networkpolicy`, ...
-    pub kind: String,
-    /// Absent for kinds that no namespace holds.
-    pub namespace: Option<String>,
-    /// The object's name.
-    pub name: String,
-}
-
-impl PolicyRef {
-    /// A `networkpolicy` of networking.k8s.io/v1.
-    pub fn network_policy(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        PolicyRef { kind: "networkpolicy".into(), namespace: Some(namespace.into()), name: name.into() }
-    }
-}
-
-impl fmt::Display for PolicyRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.namespace {
-            Some(namespace) => write!(f, "{}/{}/{}", self.kind, namespace, self.name),
-            None => write!(f, "{}/{}", self.kind, self.name),
-        }
-    }
-}
-
 /// What became of the packet at the rule that decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -77,7 +50,11 @@ pub enum Decision {
     /// A rule of a policy matched. `rule` counts from 0 within the direction.
     Rule {
         /// The policy.
-        policy: PolicyRef,
+        policy: PolicyKey,
+        /// The tier that the policy was asked in.
+        tier: String,
+        /// The stage at which it was asked.
+        stage: PolicyStage,
         /// Which list of rules.
         direction: Direction,
         /// The rule's position in that list, from 0.
@@ -90,18 +67,27 @@ pub enum Decision {
         /// The direction in which it is isolated.
         direction: Direction,
         /// Every policy that isolates it, sorted.
-        policies: Vec<PolicyRef>,
+        policies: Vec<PolicyKey>,
     },
     /// No rule of a tier decided, and the tier denies what it does not decide.
     EndOfTier {
         /// Whose tier.
         endpoint: Place,
+        /// The stage.
+        stage: PolicyStage,
         /// The direction.
         direction: Direction,
         /// The tier's name.
         tier: String,
         /// Every policy of the tier that selects the endpoint, sorted.
-        policies: Vec<PolicyRef>,
+        policies: Vec<PolicyKey>,
+    },
+    /// No policy applies to the endpoint in this direction, so that everything is allowed.
+    NotIsolated {
+        /// The pod.
+        endpoint: Place,
+        /// The direction.
+        direction: Direction,
     },
     /// The service proxy decided (no endpoints, traffic policy, source ranges).
     Service {
@@ -122,7 +108,7 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// Whether a policy decided, and not the proxy or the check of source addresses.
+    /// Whether a policy decided, and not the proxy, the check of source addresses, or nobody.
     pub fn is_policy(&self) -> bool {
         use Decision::{EndOfTier, Isolation, Rule, Unsaid};
         matches!(self, Rule { .. } | Isolation { .. } | EndOfTier { .. } | Unsaid)
@@ -137,7 +123,7 @@ impl Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Decision::Rule { policy, direction, rule } => write!(f, "{policy}#{direction}[{rule}]"),
+            Decision::Rule { policy, direction, rule, .. } => write!(f, "{policy}#{direction}[{rule}]"),
             Decision::Isolation { endpoint, direction, policies } => {
                 write!(f, "{direction} isolation of {endpoint} by ")?;
                 for (i, policy) in policies.iter().enumerate() {
@@ -148,6 +134,9 @@ impl fmt::Display for Decision {
             }
             Decision::EndOfTier { endpoint, direction, tier, .. } => {
                 write!(f, "end of {direction} tier {tier} of {endpoint}")
+            }
+            Decision::NotIsolated { endpoint, direction } => {
+                write!(f, "no policy applies to {endpoint} in {direction}")
             }
             Decision::Service { service, reason } => write!(f, "service/{service}: {reason}"),
             Decision::UnknownService => f.write_str("no service has the address"),

@@ -9,11 +9,13 @@ pub mod flow;
 pub mod net;
 pub mod observation;
 pub mod place;
+pub mod policy;
 mod seconds;
 pub mod topology;
 
-pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable, PolicyRef};
+pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable};
 pub use net::{Family, Protocol, Token};
 pub use observation::{LogRecord, Observation, Outcome, Passage, Rejection, Sighting, Stage};
 pub use place::{NamespacedName, Place};
+pub use policy::{PolicyKey, PolicyKind, PolicyStage};
 pub use topology::{Families, ProxyMode, Topology, Wiring};

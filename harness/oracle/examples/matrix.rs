@@ -59,7 +59,7 @@ fn measure(what: &str, snapshot: &Snapshot) {
     println!(
         "{what}: {} pods, {} policies, {} classes, {} cells of which {allowed} are allowed: {made:.2?}, and {:.2?} to read every cell",
         endpoints.len(),
-        snapshot.network_policies.len(),
+        snapshot.policies.len(),
         matrix.classes(),
         endpoints.len() * endpoints.len() * ports.len(),
         start.elapsed() - made,
@@ -108,7 +108,7 @@ fn cluster(
         let node_name = Some(format!("node{}", number / PODS_ON_A_NODE));
         Object::Pod(Pod { node_name, ..pod(number) })
     });
-    let policies = (0..policies).map(|number| Object::NetworkPolicy(policy(number)));
+    let policies = (0..policies).map(|number| Object::Policy(policy(number).into()));
     let changes: Vec<Change> = namespaces.chain(pods).chain(policies).map(Change::Apply).collect();
     let mut plane = ControlPlane::new(Arc::new(topology)).expect("a topology");
     let snapshot = plane.apply(&changes).expect("objects that fit");

@@ -5,7 +5,9 @@ use crate::policy::{PolicyTrace, Reason, Selection};
 use crate::profile::{ExistingConnections, Profile, Switch, Switches};
 use crate::proxy::{Masquerade, Refusal, ServiceStep};
 use crate::truth::Truth;
-use netproof_model::{Action, Decision, Direction, NamespacedName, Place, PolicyRef};
+use netproof_model::{
+    Action, Decision, Direction, NamespacedName, Place, PolicyKey, PolicyKind, PolicyStage,
+};
 use std::net::IpAddr;
 
 /// What should happen to a flow.
@@ -123,7 +125,7 @@ impl PolicyDecision {
     /// settles it by itself, or it is open).
     pub fn decided_by(&self) -> Vec<Decision> {
         let policy =
-            |name: &NamespacedName| PolicyRef::network_policy(name.namespace.as_str(), name.name.as_str());
+            |name: &NamespacedName| PolicyKey::network_policy(name.namespace.as_str(), name.name.as_str());
         match (self.reason, self.truth) {
             (Reason::Rules, Truth::Yes) => self
                 .isolating()
@@ -131,6 +133,8 @@ impl PolicyDecision {
                 .filter(|(_, rule)| rule.truth == Truth::Yes)
                 .map(|(trace, rule)| Decision::Rule {
                     policy: policy(&trace.policy),
+                    tier: PolicyKind::NetworkPolicy.word().to_owned(),
+                    stage: PolicyStage::Local,
                     direction: self.direction,
                     rule: rule.index,
                 })

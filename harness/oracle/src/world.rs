@@ -56,8 +56,9 @@ impl<'a> World<'a> {
             }
         }
         let mut policies: HashMap<&str, Vec<&NetworkPolicy>> = HashMap::new();
-        for (name, policy) in &snapshot.network_policies {
-            policies.entry(&name.namespace).or_default().push(policy);
+        for (key, policy) in &snapshot.policies {
+            let netproof_api::Policy::NetworkPolicy(policy) = policy;
+            policies.entry(key.namespace.as_deref().unwrap_or_default()).or_default().push(policy);
         }
         World { snapshot, owners, host_pods, policies, no_labels: Labels::new() }
     }

@@ -12,7 +12,7 @@ pub use words::{OutcomeWord, VerdictWord, rejection_word};
 use netproof_controlplane::Change;
 use netproof_model::event::{Location, ScenarioId};
 use netproof_model::flow::{Flow, FlowProtocol};
-use netproof_model::{Direction, Family, Place, PolicyRef, Rejection, Topology};
+use netproof_model::{Direction, Family, Place, PolicyKey, Rejection, Topology};
 use netproof_oracle::Profile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -314,7 +314,7 @@ pub enum DecidedBy {
     /// `KIND/[NS/]NAME[#DIRECTION[N]]`: that policy, by a rule or by isolating the endpoint.
     Policy {
         /// The policy, namespace filled in. It exists in this step.
-        policy: PolicyRef,
+        policy: PolicyKey,
         /// In this direction, if it is written.
         direction: Option<Direction>,
         /// By this rule, if it is written: the position in the direction's list, from 0.

@@ -179,7 +179,7 @@ proptest! {
 
     #[test]
     fn policies_are_read_back(policy in policy()) {
-        prop_assert_eq!(read(&network_policy(&policy)), Object::NetworkPolicy(policy));
+        prop_assert_eq!(read(&network_policy(&policy)), Object::Policy(policy.into()));
     }
 
     #[test]

@@ -8,18 +8,18 @@ mod rules;
 pub(crate) use rules::protocol;
 
 use super::index::{Index, Key, PodEntry, Scope, SelectionId};
-use super::{End, Endpoint, Policy, PolicyId, Program, Stage, Tier};
+use super::{End, Endpoint, Policy, PolicyId, Program, Tier};
 use crate::differing::differing;
 use netproof_api::core::IntOrString;
-use netproof_api::{LabelSelector, NetworkPolicy, NetworkPolicyPeer, PolicyType};
+use netproof_api::{LabelSelector, NetworkPolicy, NetworkPolicyPeer, Policy as Object, PolicyType};
 use netproof_controlplane::{Snapshot, host_interface};
-use netproof_model::{Direction, NamespacedName, PolicyRef};
+use netproof_model::{Direction, NamespacedName, PolicyKey, PolicyKind, PolicyStage};
 use rules::Scoped;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The tier of the policies that isolate a pod.
-const TIER: &str = "networkpolicy";
+/// The tier of the policies that isolate a pod is named for their kind.
+const TIER: &str = PolicyKind::NetworkPolicy.word();
 
 /// Compiles the programs of nodes, and follows what changes from one snapshot to the next.
 #[derive(Debug)]
@@ -95,8 +95,8 @@ impl Compiler {
             index.pod_changed(name, Some(pod));
         }
         let mut compiler = Compiler { snapshot: Arc::clone(snapshot), index, policies: BTreeMap::new() };
-        for (name, policy) in &snapshot.network_policies {
-            compiler.add(name, policy);
+        for (name, policy) in snapshot.network_policies() {
+            compiler.add(&name, policy);
         }
         compiler
     }
@@ -126,14 +126,19 @@ impl Compiler {
             let of_all = self.policies.iter().filter(|(_, entry)| entry.names_of_all);
             changes.policies.extend(of_all.map(|(name, _)| name.clone()));
         }
-        for policy in differing(&held.network_policies, &snapshot.network_policies) {
-            changes.pods.extend(self.selected(policy.name));
-            self.remove(policy.name);
-            if let Some(after) = policy.after {
-                self.add(policy.name, after);
+        for policy in differing(&held.policies, &snapshot.policies) {
+            let (PolicyKind::NetworkPolicy, Some(namespace)) = (policy.name.kind, &policy.name.namespace)
+            else {
+                continue;
+            };
+            let name = NamespacedName::new(namespace.as_str(), policy.name.name.as_str());
+            changes.pods.extend(self.selected(&name));
+            self.remove(&name);
+            if let Some(Object::NetworkPolicy(after)) = policy.after {
+                self.add(&name, after);
             }
-            changes.pods.extend(self.selected(policy.name));
-            changes.policies.insert(policy.name.clone());
+            changes.pods.extend(self.selected(&name));
+            changes.policies.insert(name);
         }
         Some(changes)
     }
@@ -244,8 +249,9 @@ impl Compiler {
         let scope = Scoped { compiler: self, direction, selected: &selected };
         let mut peers = peers.iter().copied();
         let rules = rules.iter().map(|rule| scope.rule(rule, &mut peers)).collect();
-        let policy = PolicyRef::network_policy(&name.namespace, &name.name);
-        Some(Policy { policy, direction, rules })
+        let policy = PolicyKey::network_policy(&name.namespace, &name.name);
+        let (tier, stage) = (TIER.to_owned(), PolicyStage::Local);
+        Some(Policy { policy, tier, stage, direction, rules })
     }
 
     fn set_pod(&self, node: &str, name: &NamespacedName, of_node: &mut NodeProgram) {
@@ -261,7 +267,7 @@ impl Compiler {
         for policy in isolating {
             for (_, direction) in BOTH {
                 let Some(id) = of_node.ids.get(&(policy.clone(), direction)) else { continue };
-                let tiers = endpoint.tiers.entry((Stage::Local, direction)).or_insert_with(isolated);
+                let tiers = endpoint.tiers.entry((PolicyStage::Local, direction)).or_insert_with(isolated);
                 tiers.iter_mut().for_each(|tier| tier.policies.push(*id));
             }
         }

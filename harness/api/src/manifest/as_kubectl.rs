@@ -71,7 +71,7 @@ fn kept(manifest: &Manifest) -> Json {
     }
     let mut object = match &manifest.objects[0].object {
         Object::Pod(pod) => serde_json::to_value(pod).unwrap(),
-        Object::NetworkPolicy(policy) => serde_json::to_value(policy).unwrap(),
+        Object::Policy(crate::Policy::NetworkPolicy(policy)) => serde_json::to_value(&**policy).unwrap(),
         Object::Workload(workload) => json!({"replicas": workload.pod_names(std::iter::empty()).len()}),
         other => panic!("{other:?}"),
     };

@@ -92,7 +92,8 @@ fn read_object(fields: &Fields<'_>, of: Type<'_>, context: &Context, manifest: &
             endpoint_slice::endpoint_slice(document, context).map(Object::EndpointSlice)
         }
         Treatment::NetworkPolicy => {
-            network_policy::network_policy(document, context).map(Object::NetworkPolicy)
+            let policy = network_policy::network_policy(document, context);
+            policy.map(|policy| Object::Policy(policy.into()))
         }
     };
     if document.report().grave_errors() > errors {

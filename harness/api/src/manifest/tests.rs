@@ -23,7 +23,9 @@ fn stored(object: &Object, node: &Node, source: &Arc<Source>) -> Object {
         Object::Pod(_) => from_node(node, source).map(Object::Pod),
         Object::Service(_) => from_node(node, source).map(Object::Service),
         Object::EndpointSlice(_) => from_node(node, source).map(Object::EndpointSlice),
-        Object::NetworkPolicy(_) => from_node(node, source).map(Object::NetworkPolicy),
+        Object::Policy(crate::Policy::NetworkPolicy(_)) => {
+            from_node(node, source).map(|policy: crate::NetworkPolicy| Object::Policy(policy.into()))
+        }
         Object::Workload(_) => panic!("workloads have a test of their own"),
     };
     read.unwrap_or_else(|errors| panic!("{errors}"))

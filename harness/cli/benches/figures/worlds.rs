@@ -3,8 +3,8 @@
 use netproof_api::core::{AddressType, IntOrString, TransportProtocol};
 use netproof_api::{
     Container, ContainerPort, Endpoint, EndpointPort, EndpointSlice, LabelSelector, NetworkPolicy,
-    NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, Object, ObjectMeta, Pod, PolicyType, Service,
-    ServicePort,
+    NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, Object, ObjectMeta, Pod, Policy, PolicyType,
+    Service, ServicePort,
 };
 use netproof_controlplane::{Change, ControlPlane, SERVICE_NAME_LABEL};
 use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
@@ -125,7 +125,7 @@ pub fn policy(n: usize, apps: usize) -> Change {
         match_labels: BTreeMap::from([("app".into(), format!("app-{}", n % apps))]),
         match_expressions: Vec::new(),
     };
-    Change::Apply(Object::NetworkPolicy(NetworkPolicy {
+    Change::Apply(Object::Policy(Policy::from(NetworkPolicy {
         metadata: ObjectMeta {
             name: format!("policy-{n}"),
             namespace: Some("default".into()),
@@ -147,5 +147,5 @@ pub fn policy(n: usize, apps: usize) -> Change {
             }],
             egress: Vec::new(),
         },
-    }))
+    })))
 }

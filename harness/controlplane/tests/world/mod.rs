@@ -215,7 +215,7 @@ impl Applied for Namespace {
 
 impl Applied for NetworkPolicy {
     fn change(self) -> Change {
-        Change::Apply(Object::NetworkPolicy(self))
+        Change::Apply(Object::Policy(self.into()))
     }
 }
 

@@ -303,7 +303,7 @@ impl Oracle<'_> {
 
     /// The policy of a trace.
     fn policy(&self, trace: &PolicyTrace) -> Option<&NetworkPolicy> {
-        self.world.snapshot.network_policies.get(&trace.policy).map(AsRef::as_ref)
+        self.world.snapshot.network_policy(&trace.policy).map(AsRef::as_ref)
     }
 
     /// An address and whose it is.

@@ -68,10 +68,12 @@ impl<'a> Rules<'a> {
     pub(super) fn of(snapshot: &'a Snapshot) -> Self {
         let mut rules = Rules { policies: Vec::new(), peers: Vec::new() };
         let mut known = HashMap::new();
-        for (name, policy) in &snapshot.network_policies {
+        for (key, policy) in &snapshot.policies {
+            let netproof_api::Policy::NetworkPolicy(policy) = policy;
+            let namespace = key.namespace.as_deref().unwrap_or_default();
             let mut compile = |direction| {
                 let all = has_type(policy, direction).then(|| rules_of(policy, direction))?;
-                Some(all.iter().map(|rule| rules.rule(&name.namespace, rule, &mut known)).collect())
+                Some(all.iter().map(|rule| rules.rule(namespace, rule, &mut known)).collect())
             };
             let (ingress, egress) = (compile(Direction::Ingress), compile(Direction::Egress));
             rules.policies.push(PolicyRules { policy, ingress, egress });

@@ -93,7 +93,8 @@ pub(crate) fn stand_ins(
 impl Outside {
     /// The classes of a cluster, with those of its hosts outside that are in them.
     pub(crate) fn of(snapshot: &Snapshot, balancers: Balancers) -> Outside {
-        let policies: Vec<&NetworkPolicy> = snapshot.network_policies.values().map(AsRef::as_ref).collect();
+        let policies: Vec<&NetworkPolicy> =
+            snapshot.network_policies().map(|(_, policy)| policy.as_ref()).collect();
         let services: Vec<&Service> = snapshot.services.values().map(AsRef::as_ref).collect();
         let hosts = snapshot.externals.values().map(AsRef::as_ref);
         let nodes = snapshot.nodes.values().flat_map(|node| node.addresses.iter().copied());

@@ -56,7 +56,7 @@ pub(crate) fn of_pods(snapshot: &Snapshot) -> BTreeMap<NamespacedName, Ports> {
 /// The numbers in rules of policies that are about pods with these labels.
 fn of_rules_about(snapshot: &Snapshot, namespace: &str, labels: &Labels) -> Ports {
     let mut ports = Ports::new();
-    for (name, policy) in &snapshot.network_policies {
+    for (name, policy) in snapshot.network_policies() {
         let spec = &policy.spec;
         let is_selected = name.namespace == namespace && selects(&spec.pod_selector, labels);
         if is_selected && isolates(policy, PolicyType::Ingress) {

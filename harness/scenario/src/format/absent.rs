@@ -62,12 +62,9 @@ pub fn look_up(snapshot: &Snapshot, lost: &Lost, written: &Written) -> Named {
     if let Some(decided_by) = &wish.decided_by
         && let DecidedBy::Policy { policy, .. } = &decided_by.value
     {
-        let name =
-            NamespacedName::new(policy.namespace.as_deref().unwrap_or("default"), policy.name.as_str());
-        let known = snapshot.network_policies.keys();
-        let exists = snapshot.network_policies.contains_key(&name);
-        let say = || resolve::unknown_in_namespace(&policy.kind, &name, known);
-        search.found((&policy.kind, &name.name), exists, decided_by.span, say);
+        let exists = snapshot.policies.contains_key(policy);
+        let say = || resolve::unknown_policy(snapshot, policy);
+        search.found((policy.kind.word(), &policy.name), exists, decided_by.span, say);
     }
     search.named
 }

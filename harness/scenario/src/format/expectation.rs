@@ -11,13 +11,13 @@ use super::wish::{PolicyNames, Wish, WrittenExpected};
 use crate::plan::{
     AddressName, DecidedBy, Expectation, Expected, OutcomeWord, PolicySees, Request, VerdictWord,
 };
-use netproof_api::NetworkPolicy;
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
+use netproof_api::{NetworkPolicy, Policy};
 use netproof_controlplane::Snapshot;
 use netproof_model::flow::{Destination, FlowPort, FlowProtocol, Source};
 use netproof_model::topology::Families;
-use netproof_model::{Direction, Family, NamespacedName, Place, Wiring};
+use netproof_model::{Direction, Family, Place, Wiring};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Turns what is written into what is expected, in one step.
@@ -287,11 +287,8 @@ impl Judge<'_> {
         let DecidedBy::Policy { policy, direction, rule } = &decided_by.value else {
             return Ok(decided_by.value.clone());
         };
-        let name =
-            NamespacedName::new(policy.namespace.as_deref().unwrap_or("default"), policy.name.as_str());
-        let Some(found) = self.snapshot.network_policies.get(&name) else {
-            let (message, help) =
-                resolve::unknown_in_namespace(&policy.kind, &name, self.snapshot.network_policies.keys());
+        let Some(Policy::NetworkPolicy(found)) = self.snapshot.policies.get(policy) else {
+            let (message, help) = resolve::unknown_policy(self.snapshot, policy);
             return Err((decided_by.span, message, help));
         };
         if let Some(direction) = direction {
@@ -403,6 +400,7 @@ mod tests {
     use netproof_api::Source as File;
     use netproof_api::core::{Service, TrafficPolicy};
     use netproof_api::yaml::parse;
+    use netproof_model::NamespacedName;
     use netproof_model::flow::ObjectName;
     use std::sync::Arc;
 

@@ -7,6 +7,7 @@
 use netproof_api::networking::NetworkPolicyPeer;
 use netproof_api::{LabelSelector, Labels, Operator};
 use netproof_controlplane::{Contested, ObjectRef, Snapshot};
+use netproof_model::PolicyKey;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was seen of every selector so far.
@@ -118,8 +119,8 @@ impl Lint {
     /// Looks at the objects of a step.
     pub fn step(&mut self, snapshot: &Snapshot) {
         let pods = Pods::of(snapshot);
-        for (name, policy) in &snapshot.network_policies {
-            let object = ObjectRef::new("networkpolicy", Some(&name.namespace), &name.name);
+        for (name, policy) in snapshot.network_policies() {
+            let object = ObjectRef::from(PolicyKey::network_policy(&name.namespace, &name.name));
             let selected = pods.matching(&name.namespace, &policy.spec.pod_selector);
             self.note(&object, "spec.podSelector".to_owned(), Role::Subject, selected);
             let directions =

@@ -5,6 +5,7 @@ use super::objects::Placed;
 use netproof_api::yaml::Node;
 use netproof_api::{Object, Unreadable, WorkloadKind, names};
 use netproof_controlplane::{Change, KINDS, ObjectRef, Snapshot};
+use netproof_model::PolicyKind;
 
 /// What the states lack from some change on.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +26,11 @@ impl Lost {
 
     /// Whether nothing but policies is, so that who there is and what each serves is known.
     pub fn is_policies_only(&self) -> bool {
-        !self.changes && self.objects.iter().all(|object| object.kind.as_deref() == Some("networkpolicy"))
+        !self.changes
+            && self
+                .objects
+                .iter()
+                .all(|object| object.kind.as_deref().is_some_and(|kind| PolicyKind::of_word(kind).is_some()))
     }
 
     /// Whether other objects than those that are named may be as they should not be.
@@ -52,7 +57,10 @@ impl Lost {
 
     /// A policy of another kind that is not looked at.
     pub fn add_policy(&mut self, name: &str) {
-        self.add(Unreadable { kind: Some("networkpolicy".to_owned()), name: Some(name.to_owned()) });
+        self.add(Unreadable {
+            kind: Some(PolicyKind::NetworkPolicy.word().to_owned()),
+            name: Some(name.to_owned()),
+        });
     }
 
     /// An object that is known by its name.

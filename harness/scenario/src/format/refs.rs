@@ -1,12 +1,12 @@
 //! Names of objects, policies and places as scenarios write them outside flows.
 
 use crate::plan::DecidedBy;
-use netproof_api::POLICY_KINDS;
 use netproof_api::suggest::{did_you_mean, suggestion};
 use netproof_controlplane::ObjectRef;
 use netproof_controlplane::change::KINDS;
 use netproof_model::flow::{Destination, Flow, Source};
-use netproof_model::{Direction, NamespacedName, PolicyRef};
+use netproof_model::policy::Role;
+use netproof_model::{Direction, NamespacedName, PolicyKind};
 use std::net::IpAddr;
 
 /// What is wrong with a text, and how to mend it.
@@ -74,13 +74,11 @@ pub fn decided_by(text: &str, default: &str) -> Result<DecidedBy, Wrong> {
         None => (text, None),
     };
     let object = object_ref(name, default)?;
-    if !POLICY_KINDS.contains(&object.kind.as_str()) {
-        return Err((
-            format!("`{}` is not a kind of policy", object.kind),
-            suggestion(&object.kind, &POLICY_KINDS),
-        ));
-    }
-    let policy = PolicyRef { kind: object.kind, namespace: object.namespace, name: object.name };
+    let Some(policy) = object.policy_key().filter(|key| key.kind.role() == Role::Decides) else {
+        let kinds = PolicyKind::supported().filter(|kind| kind.role() == Role::Decides);
+        let words: Vec<&str> = kinds.map(PolicyKind::word).collect();
+        return Err((format!("`{}` is not a kind of policy", object.kind), suggestion(&object.kind, &words)));
+    };
     let (direction, rule) = match place {
         None => (None, None),
         Some(place) => {

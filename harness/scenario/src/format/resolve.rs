@@ -7,7 +7,7 @@ use crate::plan::{Request, RequestPort, RequestTarget};
 use netproof_api::suggest::did_you_mean;
 use netproof_controlplane::Snapshot;
 use netproof_model::flow::{Destination, Flow, FlowPort, ObjectName, Source};
-use netproof_model::{Family, NamespacedName, Place};
+use netproof_model::{Family, NamespacedName, Place, PolicyKey};
 use port::Found;
 use std::net::IpAddr;
 
@@ -161,6 +161,21 @@ pub fn unknown_in_namespace<'a>(
     }
     let all: Vec<String> = known.map(ToString::to_string).collect();
     (message, suggest(kind, &name.to_string(), all.iter().map(String::as_str).collect()))
+}
+
+/// What to say of a policy that does not exist.
+pub fn unknown_policy(snapshot: &Snapshot, policy: &PolicyKey) -> (String, String) {
+    let known = snapshot.policies.keys().filter(|key| key.kind == policy.kind);
+    let Some(namespace) = &policy.namespace else {
+        let names = known.map(|key| key.name.as_str()).collect();
+        let message = format!("{policy} does not exist in this step");
+        return (message, suggest(policy.kind.word(), &policy.name, names));
+    };
+    let known: Vec<NamespacedName> = known
+        .filter_map(|key| Some(NamespacedName::new(key.namespace.as_deref()?, key.name.as_str())))
+        .collect();
+    let name = NamespacedName::new(namespace.as_str(), policy.name.as_str());
+    unknown_in_namespace(policy.kind.word(), &name, known.iter())
 }
 
 fn suggest(kind: &str, name: &str, known: Vec<&str>) -> String {

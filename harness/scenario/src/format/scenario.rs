@@ -403,7 +403,7 @@ fn matches_nothing(
     let mut objects = Vec::new();
     for name in &spec.matches_nothing {
         match refs::object_ref(&name.value, namespace) {
-            Ok(value) if ["networkpolicy", "service"].contains(&value.kind.as_str()) => {
+            Ok(value) if value.policy_key().is_some() || value.kind == "service" => {
                 objects.push(Spanned { value, span: name.span });
             }
             Ok(value) => {

@@ -28,7 +28,7 @@ pub(super) fn expectations(
         }
         let snapshot = control.snapshot();
         let mut bare = Snapshot::clone(&snapshot);
-        bare.network_policies.clear();
+        bare.policies.clear();
         let (answers, without) = (Answers::new(&snapshot, profile), Answers::new(&bare, profile));
         let listens = netproof_probe::listens(&snapshot);
         let expected = step.expectations.iter().filter_map(|expectation| {

@@ -7,7 +7,7 @@ use super::objects::{
 };
 use super::policy::{Policy, Rule};
 use netproof_api::networking::PolicyType;
-use netproof_model::{Family, NamespacedName};
+use netproof_model::{Family, NamespacedName, PolicyKind};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
@@ -143,7 +143,8 @@ impl<'a> Lines<'a> {
         let (old, new) = (&before.namespaces, &after.namespaces);
         let stays = |name: &NamespacedName| new.contains_key(&name.namespace);
         let never = |_: &Policy, _: &Policy| false;
-        let mut deleted = gone("networkpolicy", (&before.policies, &after.policies), stays, never);
+        let mut deleted =
+            gone(PolicyKind::NetworkPolicy.word(), (&before.policies, &after.policies), stays, never);
         let policies = deleted.len();
         deleted.extend(gone("service", (&before.services, &after.services), stays, Service::is_another));
         deleted.extend(gone("pod", (&before.pods, &after.pods), stays, Pod::is_another));

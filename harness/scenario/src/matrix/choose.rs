@@ -194,7 +194,7 @@ impl Chosen {
             host_network_pods: pods().filter(|(_, pod)| pod.host_network).count(),
             externals: snapshot.externals.len(),
             services: snapshot.services.keys().filter(|name| !self.own.services.contains(name)).count(),
-            policies: snapshot.network_policies.len(),
+            policies: snapshot.policies.len(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Everything in a world but its prober, moved from one set of objects to the next in an order that leaves no
 //! window: nobody is reachable before policy knows of them, nor by a service before they are reachable.
 
-use super::world::{HarnessError, is_policy};
+use super::world::HarnessError;
 use netproof_cluster::Cluster;
 use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_enforcer::{Enforcer, Proxy, Surroundings};
@@ -25,7 +25,7 @@ impl Changing<'_> {
     /// Makes one change set true everywhere: in the cluster, at the listeners, on every node.
     pub(super) fn change(&mut self, changes: &[Change], attach: &mut Attach<'_>) -> Result<(), HarnessError> {
         let snapshot = self.control.apply(changes)?;
-        if changes.iter().all(is_policy) {
+        if changes.iter().all(Change::is_policy) {
             return Ok(self.enforcer.program(&snapshot)?);
         }
         self.settle_on(&snapshot, attach)

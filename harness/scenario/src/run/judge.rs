@@ -211,7 +211,7 @@ pub(crate) fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
     match (wanted, decision) {
         (
             DecidedBy::Policy { policy, direction, rule },
-            Decision::Rule { policy: by, direction: at, rule: nth },
+            Decision::Rule { policy: by, direction: at, rule: nth, .. },
         ) => policy == by && direction.is_none_or(|it| it == *at) && rule.is_none_or(|it| it == *nth),
         (
             DecidedBy::Policy { policy, direction, rule: None },

@@ -1,6 +1,5 @@
 //! The objects of every step, with and without those of policy, before anything is built.
 
-use super::world::is_policy;
 use crate::plan::Plan;
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
 use std::sync::Arc;
@@ -41,7 +40,7 @@ pub(super) fn states(plan: &Plan) -> Result<Vec<State>, ChangeError> {
 
 /// The changes, with or without those of policy objects.
 pub(super) fn chosen(changes: &[Change], rehearsal: bool) -> Vec<Change> {
-    changes.iter().filter(|change| !(rehearsal && is_policy(change))).cloned().collect()
+    changes.iter().filter(|change| !(rehearsal && change.is_policy())).cloned().collect()
 }
 
 /// The objects of a state, but those of policy: what it is like in the rehearsal.
@@ -56,7 +55,7 @@ pub(super) fn policies(snapshot: &Snapshot) -> Vec<ObjectRef> {
     take_policies(&mut snapshot.clone())
 }
 
-/// Takes the policies out of a snapshot. Field by field, so that a new kind of policy has to be thought of here.
+/// Takes the policies out of a snapshot. Field by field, so that what is policy in a new one has to be thought of here.
 fn take_policies(snapshot: &mut Snapshot) -> Vec<ObjectRef> {
     let Snapshot {
         generation: _,
@@ -66,12 +65,11 @@ fn take_policies(snapshot: &mut Snapshot) -> Vec<ObjectRef> {
         pods: _,
         services: _,
         endpoint_slices: _,
-        network_policies,
+        policies,
         externals: _,
         listens: _,
     } = snapshot;
-    let names = std::mem::take(network_policies).into_keys();
-    names.map(|it| ObjectRef::new("networkpolicy", Some(&it.namespace), it.name)).collect()
+    std::mem::take(policies).into_keys().map(ObjectRef::from).collect()
 }
 
 /// Whether the objects are the same, however often they were changed.
@@ -85,14 +83,14 @@ pub(super) fn same_objects(a: &Snapshot, b: &Snapshot) -> bool {
         pods,
         services,
         endpoint_slices,
-        network_policies,
+        policies,
         externals,
         listens,
     } = a;
     *pods == b.pods
         && *services == b.services
         && *endpoint_slices == b.endpoint_slices
-        && *network_policies == b.network_policies
+        && *policies == b.policies
         && *namespaces == b.namespaces
         && *externals == b.externals
         && *listens == b.listens
@@ -132,7 +130,7 @@ mod tests {
             &|it| drop(it.pods.pop_first()),
             &|it| drop(it.services.pop_first()),
             &|it| drop(it.endpoint_slices.pop_first()),
-            &|it| drop(it.network_policies.pop_first()),
+            &|it| drop(it.policies.pop_first()),
             &|it| drop(it.externals.insert("a".to_owned(), Arc::new(host()))),
             &|it| drop(it.listens.insert(name.clone(), Vec::new())),
         ];

@@ -44,17 +44,6 @@ impl HarnessError {
     }
 }
 
-/// Whether a change is about a policy object, which the rehearsal leaves out.
-pub(crate) fn is_policy(change: &Change) -> bool {
-    match change {
-        Change::Apply(object) => object.is_policy(),
-        Change::Label { object, .. } | Change::Delete(object) => {
-            netproof_api::POLICY_KINDS.contains(&object.kind.as_str())
-        }
-        Change::ApplyExternal(_) | Change::Listen { .. } => false,
-    }
-}
-
 /// A probe whose path is sought.
 pub(crate) struct Sought<'o> {
     pub(crate) request: ProbeRequest,

@@ -4,7 +4,7 @@ use crate::asked;
 use ipnet::IpNet;
 use netproof_api::core::ServiceType;
 use netproof_api::manifest::Located;
-use netproof_api::{NetworkPolicy, Object, Service};
+use netproof_api::{NetworkPolicy, Object, Policy, Service};
 use netproof_controlplane::{Change, Snapshot};
 use netproof_model::topology::{LoadBalancer, PerFamily};
 use netproof_model::{Family, Topology};
@@ -70,7 +70,7 @@ pub(super) fn with_stand_ins(
     let mut in_use: Vec<IpAddr> = Vec::new();
     for located in objects {
         match &located.object {
-            Object::NetworkPolicy(policy) => policies.push(policy),
+            Object::Policy(Policy::NetworkPolicy(policy)) => policies.push(policy),
             Object::Service(service) => services.push(service),
             Object::Pod(pod) => in_use.extend(pod.pod_ips.iter().chain(&pod.host_ips)),
             Object::Node(node) => in_use.extend(&node.addresses),

@@ -139,7 +139,7 @@ impl<'a> Said<'a> {
                 }
                 Object::Service(service) => said.services.push(service),
                 Object::Workload(workload) => said.named.extend(workload.template.node_name.as_deref()),
-                Object::Namespace(_) | Object::EndpointSlice(_) | Object::NetworkPolicy(_) => {}
+                Object::Namespace(_) | Object::EndpointSlice(_) | Object::Policy(_) => {}
             }
         }
         said

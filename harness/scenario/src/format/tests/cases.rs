@@ -98,8 +98,9 @@ fn a_table_is_its_cases() {
         for step in &plan.steps {
             let _ = writeln!(text, "    {}", step.name);
             for change in step.change_sets.iter().flatten() {
-                let netproof_controlplane::Change::Apply(netproof_api::Object::NetworkPolicy(policy)) =
-                    change
+                let netproof_controlplane::Change::Apply(netproof_api::Object::Policy(
+                    netproof_api::Policy::NetworkPolicy(policy),
+                )) = change
                 else {
                     continue;
                 };

@@ -11,7 +11,7 @@ use netproof_model::event::{ObservedCells, PredictedCells};
 use netproof_model::observation::PacketAddresses;
 use netproof_model::topology::{ExternalHost, ListenPort};
 use netproof_model::{
-    Action, Decision, Direction, Hook, NamespacedName, Place, PolicyRef, Protocol, Rejection,
+    Action, Decision, Direction, Hook, NamespacedName, Place, PolicyKey, Protocol, Rejection,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -174,7 +174,7 @@ fn a_try_is_held_against_every_course() {
     let isolation = || Decision::Isolation {
         endpoint: Place::pod("default", "web"),
         direction: Direction::Ingress,
-        policies: vec![PolicyRef::network_policy("default", "deny")],
+        policies: vec![PolicyKey::network_policy("default", "deny")],
     };
     let deny = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: deny}, \
                 spec: {podSelector: {matchLabels: {app: web}}, ingress: []}}";
@@ -199,7 +199,7 @@ fn a_try_is_held_against_every_course() {
     let other = Decision::Isolation {
         endpoint: Place::pod("default", "web"),
         direction: Direction::Ingress,
-        policies: vec![PolicyRef::network_policy("default", "other")],
+        policies: vec![PolicyKey::network_policy("default", "other")],
     };
     let by_other = || vec![denial(other.clone(), "10.244.1.3")];
     let unexplained = || Comparison::Unexplained(String::new());

@@ -8,7 +8,7 @@ use netproof_model::flow::FlowProtocol;
 use netproof_model::observation::{LogRecord, PacketAddresses};
 use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
 use netproof_model::{
-    Direction, Families, Family, Hook, Passage, Place, PolicyRef, Protocol, Rejection, Stage, Token,
+    Direction, Families, Family, Hook, Passage, Place, PolicyKey, Protocol, Rejection, Stage, Token,
     Topology, Wiring,
 };
 use std::sync::Arc;
@@ -105,7 +105,7 @@ pub(crate) fn isolation() -> Denial {
     let decision = Decision::Isolation {
         endpoint: Place::pod("default", "b"),
         direction: Direction::Ingress,
-        policies: vec![PolicyRef::network_policy("default", "deny")],
+        policies: vec![PolicyKey::network_policy("default", "deny")],
     };
     denial(decision, Action::Drop)
 }
@@ -124,7 +124,7 @@ fn unsaid(action: Action) -> Denial {
 }
 
 fn policy(name: &str, rule: Option<usize>) -> Option<DecidedBy> {
-    let policy = PolicyRef::network_policy("default", name);
+    let policy = PolicyKey::network_policy("default", name);
     Some(DecidedBy::Policy { policy, direction: None, rule })
 }
 

@@ -5,7 +5,7 @@ use super::super::judge::{self};
 use super::*;
 use crate::plan::{DecidedBy, VerdictWord};
 use netproof_model::observation::PacketAddresses;
-use netproof_model::{Action, Decision, Direction, Hook, Passage, PolicyRef, Protocol, Token};
+use netproof_model::{Action, Decision, Direction, Hook, Passage, PolicyKey, Protocol, Token};
 
 fn pod(name: &str) -> Place {
     Place::pod("default", name)
@@ -20,7 +20,7 @@ fn denial(backend: &str) -> Denial {
     let decision = Decision::Isolation {
         endpoint: pod(backend),
         direction: Direction::Ingress,
-        policies: vec![PolicyRef::network_policy("default", "deny")],
+        policies: vec![PolicyKey::network_policy("default", "deny")],
     };
     let packet = PacketAddresses {
         source: "10.244.1.2".parse().unwrap(),
@@ -133,7 +133,7 @@ fn each_backend_has_its_own_verdict() {
 fn of_backends_a_wrong_decider_is_no_wrong_verdict() {
     let verdicts = [(pod("a"), VerdictWord::Allow), (pod("b"), VerdictWord::Deny)];
     let each = flow(Expected::PerBackend(verdicts.into()), &["a", "b"]);
-    let policy = PolicyRef::network_policy("default", "other");
+    let policy = PolicyKey::network_policy("default", "other");
     let decided_by = Some(DecidedBy::Policy { policy, direction: None, rule: None });
     let other = judged(&Expectation { decided_by, ..each }, &["+a", "-b"]);
     assert_eq!(other.status, Status::Failed);
