@@ -14,35 +14,19 @@
 
 #![warn(clippy::indexing_slicing)]
 
-mod agents;
-mod conntrack;
+pub mod backend;
 mod differing;
-pub mod exec;
 mod identities;
-#[cfg(feature = "mutants")]
-pub mod mutants;
-mod names;
-mod netfilter;
-pub mod nft;
 mod options;
 pub mod policy;
 pub mod program;
 pub mod proxy;
-pub mod surroundings;
-#[cfg(test)]
-#[path = "../tests/world/mod.rs"]
-mod world;
 
-pub use conntrack::ConntrackError;
-pub use exec::{ExecCommand, ExecEnforcer};
 pub use identities::Numbers;
-pub use netfilter::Refusal;
 pub use netproof_model::ProxyMode;
-pub use nft::{NFLOG_GROUP, NFLOG_PREFIX};
 pub use options::{EnforcerError, NodeHandle, Options, ProxyOptions};
 pub use policy::NftablesEnforcer;
 pub use proxy::NftablesProxy;
-pub use surroundings::Surroundings;
 
 use netproof_controlplane::Snapshot;
 use netproof_model::IdentityTable;

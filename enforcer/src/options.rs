@@ -1,10 +1,9 @@
 //! What an enforcer is made with, and how it fails.
 
-use crate::conntrack::ConntrackError;
-use crate::exec::ExecError;
-use crate::nft::{DEFAULT_SEND_BUFFER, KernelError};
-use crate::policy::Unrendered;
+use crate::proxy::ConntrackError;
 use netproof_model::{NamespacedName, ProxyMode};
+use netproof_netfilter::nft::DEFAULT_SEND_BUFFER;
+use std::error::Error;
 use std::io;
 use std::os::fd::BorrowedFd;
 use thiserror::Error;
@@ -45,26 +44,15 @@ pub struct ProxyOptions {
 /// Why a generation is not in force everywhere.
 #[derive(Debug, Error)]
 pub enum EnforcerError {
-    /// One node's agent failed; nodes before it in the order of names have the new generation.
+    /// One node does not have it; nodes before it in the order of names do. The cause is of whoever enforces: what
+    /// the kernel refused, what cannot be said in its rules, what became of a process.
     #[error("node {node}: {source}")]
     Node {
         /// The node.
         node: String,
         /// What went wrong.
         #[source]
-        source: KernelError,
-    },
-    /// A program says what the backend does not render.
-    #[error("cannot enforce the policies: {0}")]
-    Unrendered(#[from] Unrendered),
-    /// A node's process that enforces policy is of no use.
-    #[error("node {node}: the enforcer {source}")]
-    Exec {
-        /// The node.
-        node: String,
-        /// What went wrong.
-        #[source]
-        source: ExecError,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// A health check's port could not be served.
     #[error(
@@ -97,7 +85,8 @@ pub enum EnforcerError {
 }
 
 impl EnforcerError {
-    pub(crate) fn node(node: &str, source: KernelError) -> Self {
-        EnforcerError::Node { node: node.to_owned(), source }
+    /// What went wrong on a node.
+    pub fn node(node: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        EnforcerError::Node { node: node.to_owned(), source: source.into() }
     }
 }

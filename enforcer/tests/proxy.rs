@@ -17,10 +17,11 @@ use netproof_api::core::{
 };
 use netproof_api::{Endpoint, EndpointPort, EndpointSlice, ObjectMeta, Service, ServicePort};
 use netproof_controlplane::Snapshot;
-use netproof_enforcer::nft::Table;
-use netproof_enforcer::proxy::{Inputs, NodeView, Site, compile, render, table};
+use netproof_enforcer::backend::nft::services::{Site, render, table};
+use netproof_enforcer::proxy::{Inputs, NodeView, compile};
 use netproof_enforcer::{Numbers, ProxyMode, ProxyOptions};
 use netproof_model::{Families, Family, NamespacedName, Wiring};
+use netproof_netfilter::nft::Table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -2,9 +2,11 @@
 
 mod world;
 
+use netproof_enforcer::backend::nft::policies;
+use netproof_enforcer::backend::nft::services::{self, Site};
 use netproof_enforcer::program::Compiler;
-use netproof_enforcer::proxy::{NodeView, Site};
-use netproof_enforcer::{Numbers, ProxyOptions, policy, proxy};
+use netproof_enforcer::proxy::{self, NodeView};
+use netproof_enforcer::{Numbers, ProxyOptions};
 use world::cases;
 
 #[test]
@@ -12,7 +14,7 @@ fn policies() {
     for case in cases::policies() {
         let program = Compiler::new(&case.snapshot).node("node1");
         let ruleset =
-            policy::render(program.program(), &case.snapshot.topology, &mut Numbers::odd()).unwrap();
+            policies::render(program.program(), &case.snapshot.topology, &mut Numbers::odd()).unwrap();
         insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!(format!("policy-{}", case.name), ruleset.to_string());
         });
@@ -25,8 +27,8 @@ fn services() {
         let node = NodeView::new(&case.snapshot, "node1");
         let options = ProxyOptions::default();
         let site = Site { topology: &case.snapshot.topology, node: &node, options };
-        let services = proxy::inputs(&case.snapshot);
-        let ruleset = proxy::render(&services, site, &mut Numbers::even()).ruleset;
+        let gathered = proxy::inputs(&case.snapshot);
+        let ruleset = services::render(&gathered, site, &mut Numbers::even()).ruleset;
         insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!(format!("proxy-{}", case.name), ruleset.to_string());
         });

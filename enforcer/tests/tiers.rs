@@ -6,15 +6,16 @@
 mod tracer;
 mod world;
 
-use netproof_enforcer::nft::Table;
+use netproof_enforcer::Numbers;
+use netproof_enforcer::backend::nft::policies;
 use netproof_enforcer::program::{
     AddressRange, AddressTest, Denial, End, Endpoint, IcmpTest, Match, NamedPort, Policy, PortRange,
     PortTest, Program, ProtocolTest, Rule, RuleAction, Tier,
 };
-use netproof_enforcer::{Numbers, policy};
 use netproof_model::{
     Direction, Families, Family, Hook, NamespacedName, PolicyKey, PolicyStage, Protocol, Wiring,
 };
+use netproof_netfilter::nft::Table;
 use proptest::prelude::*;
 use std::net::IpAddr;
 use tracer::{Fate, Packet, Tracer};
@@ -81,8 +82,8 @@ fn has_port(test: &PortTest, packet: &Packet, end: IpAddr, port: u16) -> bool {
 /// The rendered table, without the check of source addresses, which is not what this is about.
 fn rendered(program: &Program) -> Table {
     let topology = World::new(Families::Dual, Wiring::Routed).snapshot().topology.clone();
-    let mut ruleset = policy::render(program, &topology, &mut Numbers::odd()).unwrap();
-    let mut table = ruleset.tables.remove(&policy::TABLE).unwrap();
+    let mut ruleset = policies::render(program, &topology, &mut Numbers::odd()).unwrap();
+    let mut table = ruleset.tables.remove(&policies::TABLE).unwrap();
     table.chains.retain(|_, chain| chain.base.is_none_or(|base| base.hook == Hook::Forward));
     table
 }

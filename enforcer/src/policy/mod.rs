@@ -1,18 +1,13 @@
 //! The policy enforcer with nftables: an agent for each node, whose ruleset follows what changes at the cost of that.
 
-mod hooks;
-mod render;
-mod rules;
-
-pub use render::{SOURCE_TABLE, TABLE, Unrendered, render, render_part};
-
-use crate::agents::Agents;
+use crate::backend::nft::Agents;
+use crate::backend::nft::policies::{render, render_part};
 use crate::identities::Numbers;
-use crate::nft::Report;
 use crate::program::{Changes, Compiler, NodeProgram};
 use crate::{Enforcer, EnforcerError, NodeHandle, Options};
 use netproof_controlplane::Snapshot;
 use netproof_model::IdentityTable;
+use netproof_netfilter::nft::Report;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -60,7 +55,8 @@ impl Enforcer for NftablesEnforcer {
                 _ => {
                     let program = compiler.node(&node);
                     let numbers = &mut self.agents.numbers;
-                    let ruleset = render(program.program(), &snapshot.topology, numbers)?;
+                    let ruleset = render(program.program(), &snapshot.topology, numbers)
+                        .map_err(|error| EnforcerError::node(&node, error))?;
                     self.agents.apply(&node, ruleset)?;
                     program
                 }
@@ -91,6 +87,7 @@ fn change(
 ) -> Result<NodeProgram, EnforcerError> {
     let mut part = |program: &NodeProgram| {
         render_part(program.program(), &program.part(changes), &snapshot.topology, &mut agents.numbers)
+            .map_err(|error| EnforcerError::node(node, error))
     };
     let gone = part(&program)?;
     compiler.update(node, changes, &mut program);

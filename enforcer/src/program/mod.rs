@@ -15,7 +15,7 @@ mod index;
 mod matches;
 mod networkpolicy;
 mod ranges;
-pub(crate) mod selector;
+pub mod selector;
 mod text;
 
 pub use endpoint::{Attachment, End, Endpoint, PolicyId, Tier};
@@ -70,8 +70,7 @@ impl Program {
     }
 
     /// Every policy, to be changed.
-    #[cfg(feature = "mutants")]
-    pub(crate) fn policies_mut(&mut self) -> impl Iterator<Item = &mut Policy> {
+    pub fn policies_mut(&mut self) -> impl Iterator<Item = &mut Policy> {
         self.policies.values_mut()
     }
 

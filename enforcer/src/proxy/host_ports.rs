@@ -2,15 +2,14 @@
 //! mapping of the CNI plugins has it. The client keeps its address, unless it is the pod itself: its answer would
 //! not come back to it otherwise. What is a service's node port, too, is the service's, whose chains come first.
 
-use super::base::table_family;
 use super::program::NodeView;
-use crate::nft::{
-    Base, Chain, ChainType, Field, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, TableId, Test,
-    Value,
-};
 use crate::program::protocol;
 use netproof_controlplane::Snapshot;
 use netproof_model::{Families, Family, Hook, Protocol};
+use netproof_netfilter::nft::{
+    Base, Chain, ChainType, Field, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, TableId, Test,
+    Value,
+};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -59,7 +58,7 @@ pub(super) fn add(ruleset: &mut Ruleset, ports: &BTreeSet<HostPort>, families: F
     for family in families.list() {
         let of_family: Vec<&HostPort> = ports.iter().filter(|port| Family::of(port.pod) == *family).collect();
         if !of_family.is_empty() {
-            let id = TableId { family: table_family(*family), name: "netproof-hostports" };
+            let id = TableId { family: TableFamily::of(*family), name: "netproof-hostports" };
             ruleset.tables.insert(id, table(&of_family, id.family));
         }
     }

@@ -1,35 +1,30 @@
 //! The service proxy with nftables: an agent for each node.
 
-mod base;
-mod choice;
+mod conntrack;
 mod gathered;
 mod health;
 mod host_ports;
 mod program;
-mod render;
 
+pub use conntrack::ConntrackError;
 pub use gathered::inputs;
 pub use health::HealthCheck;
 pub use program::{Endpoint, Inputs, NodeView, ServicePort, compile};
-pub use render::{Rendered, Site, render, render_part, table};
 
-pub(crate) use base::table_family;
-pub(crate) use choice::{any_of, destinations};
-pub(crate) use health::local_endpoints;
-pub(crate) use render::{disjoint, part_of};
-
-use crate::agents::Agents;
-use crate::conntrack::{UdpServices, delete_stale};
+use crate::backend::nft::Agents;
+use crate::backend::nft::services::{
+    FIREWALL_IPS, HAIRPINS, NO_ENDPOINT_SERVICES, Rendered, SERVICE_IPS, Site, hairpin, render, render_part,
+    table,
+};
 use crate::identities::Numbers;
-use crate::nft::{Element, Report, Ruleset};
 use crate::{EnforcerError, NodeHandle, Options, Proxy, ProxyOptions};
-use base::{FIREWALL_IPS, HAIRPINS, NO_ENDPOINT_SERVICES, SERVICE_IPS};
-use choice::hairpin;
+use conntrack::{UdpServices, delete_stale};
 use gathered::{Change, Gathered};
 use health::{HealthServer, health_checks};
 use host_ports::HostPort;
 use netproof_controlplane::Snapshot;
 use netproof_model::{Families, Family, IdentityTable};
+use netproof_netfilter::nft::{Element, Report, Ruleset};
 use program::udp_services;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -6,7 +6,7 @@
 //! the ones whose hints name this node, else its zone, if every ready endpoint has such hints and one
 //! names it.
 
-use crate::conntrack::UdpServices;
+use super::conntrack::UdpServices;
 use crate::program::protocol;
 use ipnet::IpNet;
 use netproof_api::core::{AddressType, EndpointHints, IpMode, ServiceType, TrafficPolicy};
@@ -157,7 +157,7 @@ pub fn compile(
 }
 
 /// Where the datagrams of a service may go, for conntrack.
-pub(super) fn udp_services(inputs: &Inputs, families: Families) -> UdpServices {
+pub(crate) fn udp_services(inputs: &Inputs, families: Families) -> UdpServices {
     let mut udp = UdpServices::default();
     let service = &inputs.service;
     for cluster_ip in &service.cluster_ips {

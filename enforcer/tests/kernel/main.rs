@@ -9,7 +9,6 @@ mod policies;
 mod programs;
 mod rulesets;
 mod services;
-mod surroundings;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -46,8 +45,6 @@ fn main() -> ExitCode {
         Trial::test("a_client_keeps_its_endpoint", services::a_client_keeps_its_endpoint),
         Trial::test("datagrams_follow_the_endpoints", services::datagrams_follow_the_endpoints),
         Trial::test("health_checks_are_answered", services::health_checks_are_answered),
-        Trial::test("pods_are_masqueraded_towards_the_outside", surroundings::pods_are_masqueraded),
-        Trial::test("surroundings_load", surroundings::surroundings_load),
     ];
     libtest_mimic::run(&arguments, tests).exit_code()
 }

@@ -6,13 +6,13 @@ use crate::world::{self, World, cases};
 use libtest_mimic::Failed;
 use netproof_cluster::Netns;
 use netproof_controlplane::Snapshot;
-use netproof_enforcer::nft::{Agent, Chain, DEFAULT_SEND_BUFFER, Ruleset};
+use netproof_enforcer::backend::nft::policies;
+use netproof_enforcer::backend::nft::services::{self, Site};
 use netproof_enforcer::program::Compiler;
-use netproof_enforcer::proxy::{NodeView, Site};
-use netproof_enforcer::{
-    Enforcer, NftablesEnforcer, NodeHandle, Numbers, ProxyMode, ProxyOptions, nftables, policy, proxy,
-};
+use netproof_enforcer::proxy::{self, NodeView};
+use netproof_enforcer::{Enforcer, NftablesEnforcer, NodeHandle, Numbers, ProxyMode, ProxyOptions, nftables};
 use netproof_model::{Families, PolicyKind, Wiring};
+use netproof_netfilter::nft::{Agent, Chain, DEFAULT_SEND_BUFFER, Ruleset};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub fn every_ruleset_loads() -> Result<(), Failed> {
 /// Tiers, passes, denials, negations and every kind of match. What is not rendered is refused.
 pub fn every_program_of_pods_loads() -> Result<(), Failed> {
     let topology = World::new(Families::Dual, Wiring::Routed).snapshot().topology.clone();
-    let render = |program| policy::render(&program, &topology, &mut Numbers::odd());
+    let render = |program| policies::render(&program, &topology, &mut Numbers::odd());
     for program in
         [programs::of_everything(), programs::four_global_policies(), programs::cluster_network_policy()]
     {
@@ -160,7 +160,7 @@ pub fn five_thousand_rules() -> Result<(), Failed> {
     let mut numbers = Numbers::odd();
     let mut render = |world: &World| {
         let snapshot = world.snapshot();
-        policy::render(Compiler::new(&snapshot).node("node1").program(), &snapshot.topology, &mut numbers)
+        policies::render(Compiler::new(&snapshot).node("node1").program(), &snapshot.topology, &mut numbers)
             .unwrap()
     };
     let netns = Netns::new()?;
@@ -194,7 +194,7 @@ pub fn a_label_changes_elements_only() -> Result<(), Failed> {
     let mut apply = |world: &World| {
         let snapshot = world.snapshot();
         agent.apply(
-            policy::render(
+            policies::render(
                 Compiler::new(&snapshot).node("node1").program(),
                 &snapshot.topology,
                 &mut numbers,
@@ -247,7 +247,7 @@ fn rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
         let compiler = Compiler::new(&case.snapshot);
         for node in ["node1", "node2"] {
             let ruleset =
-                policy::render(compiler.node(node).program(), &case.snapshot.topology, numbers).unwrap();
+                policies::render(compiler.node(node).program(), &case.snapshot.topology, numbers).unwrap();
             rulesets.push((format!("{} {node}", case.name), ruleset));
         }
     }
@@ -257,14 +257,14 @@ fn rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
 fn proxy_rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
     let mut rulesets = Vec::new();
     for case in cases::services() {
-        let services = proxy::inputs(&case.snapshot);
+        let gathered = proxy::inputs(&case.snapshot);
         for (node, behaviour) in
             [("node1", ProxyMode::Nftables), ("node2", ProxyMode::Nftables), ("node1", ProxyMode::Iptables)]
         {
             let options = ProxyOptions { mode: behaviour, ..ProxyOptions::default() };
             let view = NodeView::new(&case.snapshot, node);
             let site = Site { topology: &case.snapshot.topology, node: &view, options };
-            let rendered = proxy::render(&services, site, numbers);
+            let rendered = services::render(&gathered, site, numbers);
             rulesets.push((format!("{} {node} {}", case.name, behaviour.name()), rendered.ruleset));
         }
     }

@@ -10,10 +10,10 @@
     reason = "a test says what went wrong by panicking"
 )]
 
-use netproof_enforcer::nft::{
+use netproof_model::{Family, Hook, Protocol};
+use netproof_netfilter::nft::{
     Chain, ChainType, Data, Element, Field, Part, Rule, Statement, Table, Test, Value, Verdict,
 };
-use netproof_model::{Family, Hook, Protocol};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 

@@ -4,12 +4,12 @@
 
 #![expect(clippy::expect_used, reason = "a test says what went wrong by panicking")]
 
-#[path = "../../../enforcer/examples/agent.rs"]
+#[path = "../../../enforcer/exec/examples/agent.rs"]
 mod agent;
 mod pages;
 
 use libtest_mimic::{Arguments, Completion, Trial};
-use netproof_enforcer::exec::{INTERFACE_ANNOTATION, TUNNEL_ADDRESSES_ANNOTATION};
+use netproof_enforcer_exec::{INTERFACE_ANNOTATION, TUNNEL_ADDRESSES_ANNOTATION};
 use netproof_model::event::{Check, Event, Status};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;

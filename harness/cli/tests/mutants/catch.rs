@@ -1,7 +1,7 @@
 //! Whether a case catches a mutant.
 
 use libtest_mimic::Failed;
-use netproof_enforcer::mutants::Mutant;
+use netproof_enforcer_mutants::Mutant;
 use netproof_model::event::{Check, Event, Finding, FindingKind, Location, Phase, Status};
 use netproof_scenario::plan::Plan;
 use netproof_scenario::run::{EnforcerChoice, RunOptions, Worlds, run_plan};

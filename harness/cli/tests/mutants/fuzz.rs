@@ -6,7 +6,7 @@
 use crate::catch::catch;
 use libtest_mimic::{Failed, Trial};
 use netproof_api::Source;
-use netproof_enforcer::mutants::{MUTANTS, Mutant};
+use netproof_enforcer_mutants::{MUTANTS, Mutant};
 use netproof_model::event::Status;
 use netproof_scenario::format::{Options, load_text};
 use netproof_scenario::fuzz::{Failure, Fixed, FuzzOptions, Progress, Totals, fuzz};

@@ -13,7 +13,7 @@ mod table;
 
 use catch::{Catch, catch};
 use libtest_mimic::{Arguments, Failed, Trial};
-use netproof_enforcer::mutants::{MUTANTS, Mutant};
+use netproof_enforcer_mutants::{MUTANTS, Mutant};
 use netproof_model::event::Status;
 use netproof_scenario::format::{self, Loaded, Options};
 use netproof_scenario::plan::Plan;

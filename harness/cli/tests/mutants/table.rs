@@ -2,7 +2,7 @@
 
 use super::root;
 use libtest_mimic::Failed;
-use netproof_enforcer::mutants::MUTANTS;
+use netproof_enforcer_mutants::MUTANTS;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;

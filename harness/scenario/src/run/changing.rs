@@ -4,9 +4,10 @@
 use super::world::HarnessError;
 use netproof_cluster::Cluster;
 use netproof_controlplane::{Change, ControlPlane, Snapshot};
-use netproof_enforcer::{Enforcer, Proxy, Surroundings};
+use netproof_enforcer::{Enforcer, Proxy};
 use netproof_model::Family;
 use netproof_probe::{Site, sites};
+use netproof_surroundings::Surroundings;
 use std::sync::Arc;
 
 /// Tells the prober, which may be with another thread, of the network stacks that there are now.

@@ -25,8 +25,7 @@ pub(crate) use findings::other_addresses;
 pub(crate) use judge::decides;
 #[cfg(test)]
 pub(crate) use judge::tests as judging;
-pub use netproof_enforcer::ExecCommand;
-pub use netproof_enforcer::exec::DEFAULT_PATIENCE;
+pub use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};
 pub use stage::Worlds;
 pub(crate) use states::without_policies;
 
@@ -52,7 +51,7 @@ pub enum EnforcerChoice {
     Exec(ExecCommand),
     /// netproof's own, wrong in one way.
     #[cfg(feature = "mutants")]
-    Mutant(&'static netproof_enforcer::mutants::Mutant),
+    Mutant(&'static netproof_enforcer_mutants::Mutant),
 }
 
 impl EnforcerChoice {

@@ -5,12 +5,12 @@ use super::changing::Changing;
 use super::{EnforcerChoice, ProxyChoice, RunOptions, evidence};
 use netproof_cluster::{Cluster, ClusterError};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, Snapshot};
-use netproof_enforcer::{
-    Enforcer, EnforcerError, ExecEnforcer, NodeHandle, Nothing, Options, Proxy, ProxyOptions, Surroundings,
-};
+use netproof_enforcer::{Enforcer, EnforcerError, NodeHandle, Nothing, Proxy, ProxyOptions};
+use netproof_enforcer_exec::ExecEnforcer;
 use netproof_model::event::Denial;
 use netproof_model::{Observation, Place, Sighting};
 use netproof_probe::{Grace, ProbeError, ProbeRequest, Prober};
+use netproof_surroundings::{Surroundings, SurroundingsError};
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,8 @@ pub(crate) enum HarnessError {
     Cluster(#[from] ClusterError),
     #[error("cannot program the nodes")]
     Enforcer(#[from] EnforcerError),
+    #[error("cannot program the rules that nodes have without enforcer and proxy")]
+    Surroundings(#[from] SurroundingsError),
     #[error("the enforcer died while probing; results discarded")]
     EnforcerGone(#[source] EnforcerError),
     #[error("cannot probe")]
@@ -82,7 +84,8 @@ impl World {
         };
         let nodes: Vec<NodeHandle<'_>> = snapshot.nodes.keys().filter_map(handle).collect();
         let router = cluster.netns(&Place::Router).map(|netns| netns.fd());
-        let surroundings = Surroundings::new(&nodes, router, &Options::default())?;
+        let surroundings =
+            Surroundings::new(nodes.iter().map(|node| (node.name.as_str(), node.netns)), router)?;
         let enforcer: Box<dyn Enforcer> = match &options.enforcer {
             EnforcerChoice::Nftables => Box::new(netproof_enforcer::nftables(&nodes)?),
             EnforcerChoice::None => Box::new(Nothing),
@@ -91,7 +94,7 @@ impl World {
             }
             #[cfg(feature = "mutants")]
             EnforcerChoice::Mutant(mutant) => {
-                Box::new(netproof_enforcer::mutants::MutatedEnforcer::new(&nodes, mutant)?)
+                Box::new(netproof_enforcer_mutants::MutatedEnforcer::new(&nodes, mutant)?)
             }
         };
         let proxy: Box<dyn Proxy> = match options.proxy {

@@ -1,0 +1,94 @@
+//! An enforcer that is not ours: one process in each node's network namespace, which is told the cluster's
+//! objects on its standard input and answers on its standard output.
+//!
+//! A change is one line of JSON to every node, `{"generation": N, "events": [...]}`, with what a watch of the
+//! Kubernetes API would have said (`events.rs`); each process answers `{"generation": N}` when it is in force
+//! there, or `{"error": "..."}`. Whatever else becomes of it is an error and never a verdict: no answer in
+//! time, an answer that means nothing, its end.
+
+#![warn(clippy::indexing_slicing)]
+
+mod command;
+mod error;
+mod events;
+mod init;
+mod json;
+mod process;
+mod talk;
+#[cfg(test)]
+#[path = "../../tests/world/mod.rs"]
+mod world;
+
+pub use command::ExecCommand;
+pub use error::{ExecError, LastWords};
+pub use json::{INTERFACE_ANNOTATION, TUNNEL_ADDRESSES_ANNOTATION};
+
+use netproof_controlplane::Snapshot;
+use netproof_enforcer::{Enforcer, EnforcerError, NodeHandle};
+use netproof_model::IdentityTable;
+use process::Process;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a process may take to answer where nothing else is said.
+pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Enforces policy by processes of a command, one on each node.
+pub struct ExecEnforcer {
+    processes: Vec<Process>,
+    patience: Duration,
+    /// Counts what was sent; the control plane's own generations begin anew with the walk.
+    generation: u64,
+    /// What they know.
+    known: Option<Arc<Snapshot>>,
+}
+
+impl ExecEnforcer {
+    /// Starts the command on each node. `patience` is how long each generation may take.
+    pub fn new(
+        nodes: &[NodeHandle<'_>],
+        command: &ExecCommand,
+        patience: Duration,
+    ) -> Result<Self, EnforcerError> {
+        let start = |node: &NodeHandle<'_>| {
+            let started = Process::start(command, &node.name, node.netns);
+            started.map_err(|error| EnforcerError::node(&node.name, error))
+        };
+        let processes = nodes.iter().map(start).collect::<Result<_, _>>()?;
+        Ok(ExecEnforcer { processes, patience, generation: 0, known: None })
+    }
+}
+
+impl Enforcer for ExecEnforcer {
+    fn name(&self) -> &str {
+        "exec"
+    }
+
+    fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError> {
+        let events = events::between(self.known.as_deref(), snapshot);
+        self.known = Some(Arc::clone(snapshot));
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.generation += 1;
+        let line = format!("{{\"generation\":{},\"events\":{}}}\n", self.generation, Value::from(events));
+        talk::tell(&mut self.processes, line.as_bytes(), self.generation, self.patience)
+    }
+
+    fn check(&mut self) -> Result<(), EnforcerError> {
+        self.processes.iter_mut().try_for_each(Process::check)
+    }
+
+    fn explains(&self) -> bool {
+        false
+    }
+
+    fn identities(&self, _: &str) -> Option<&IdentityTable> {
+        None
+    }
+
+    fn rules(&self, _: &str) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,3 @@
+//! What makes programs true on a node.
+
+pub mod nft;

@@ -1,0 +1,7 @@
+//! The program of policies as an nftables ruleset.
+
+mod hooks;
+mod render;
+mod rules;
+
+pub use render::{SOURCE_TABLE, TABLE, Unrendered, policy_chain, render, render_part};

@@ -1,0 +1,396 @@
+//! Services as an nftables ruleset: one table for each family, in the layout of kube-proxy's nftables
+//! mode, so that a packet's cost does not grow with the number of services.
+//!
+//! nat: `services` finds the chain of a service port by one look into a map; that chain marks what must
+//! be masqueraded, and translates the destination to an endpoint that it chooses at random, or to the one
+//! that the client had; after routing what is marked is masqueraded, and a pod that reaches itself.
+//! filter, just before DNAT's place in the order of hooks: what the load balancer's source ranges do not
+//! let in is dropped; what would lead to a service without endpoints is refused, and so is an unknown
+//! port of a service's address; an address of the service range that no service has is dropped.
+//!
+//! A packet is local, and keeps its source, if that is in the range of all pods (kube-proxy's
+//! `--cluster-cidr`).
+
+use super::base::{
+    CLUSTER_IPS, FIREWALL_IPS, NO_ENDPOINT_NODE_PORTS, NO_ENDPOINT_SERVICES, SERVICE_IPS, SERVICE_NODE_PORTS,
+    mark,
+};
+use crate::identities::Numbers;
+use crate::options::ProxyOptions;
+use crate::proxy::{Inputs, NodeView, ServicePort, compile};
+use ipnet::IpNet;
+use netproof_api::core::TrafficPolicy;
+use netproof_model::{Action, Decision, Family, Identity, NamespacedName, Protocol, ProxyMode, Topology};
+use netproof_netfilter::nft::{
+    Chain, Data, Element, Field, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, TableId, Test,
+    Value, Verdict, names,
+};
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+/// The table of a family's services.
+pub fn table(family: Family) -> TableId {
+    TableId { family: TableFamily::of(family), name: "netproof-proxy" }
+}
+
+/// What is rendered for.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// The cluster.
+    pub topology: &'a Topology,
+    /// The node.
+    pub node: &'a NodeView,
+    /// How the proxy behaves.
+    pub options: ProxyOptions,
+}
+
+/// A ruleset, or a part of one.
+#[derive(Clone, Debug, Default)]
+pub struct Rendered {
+    /// The rules.
+    pub ruleset: Ruleset,
+    /// Whether two services claim the same address and port, or the same node port. The first in the
+    /// order of names has it.
+    pub contested: bool,
+    /// How often each address is an endpoint's.
+    pub endpoints: BTreeMap<IpAddr, usize>,
+}
+
+/// The whole ruleset of a node.
+pub fn render(
+    services: &BTreeMap<NamespacedName, Inputs>,
+    site: Site<'_>,
+    numbers: &mut Numbers,
+) -> Rendered {
+    draw(services, site, numbers, true)
+}
+
+/// What the services of a node add to the rules that are there without any: a part for
+/// [`Agent::patch`](netproof_netfilter::nft::Agent::patch).
+pub fn render_part<'s>(
+    services: impl IntoIterator<Item = (&'s NamespacedName, &'s Inputs)>,
+    site: Site<'_>,
+    numbers: &mut Numbers,
+) -> Rendered {
+    draw(services, site, numbers, false)
+}
+
+fn draw<'s>(
+    services: impl IntoIterator<Item = (&'s NamespacedName, &'s Inputs)>,
+    site: Site<'_>,
+    numbers: &mut Numbers,
+    whole: bool,
+) -> Rendered {
+    let families = site.topology.family;
+    let mut ports: BTreeMap<Family, Vec<ServicePort>> = BTreeMap::new();
+    for (name, inputs) in services {
+        for port in compile(name, inputs, families, site.node) {
+            ports.entry(port.family()).or_default().push(port);
+        }
+    }
+    let mut rendered = Rendered::default();
+    for ports in ports.values_mut() {
+        rendered.contested |= leave_to_the_first(ports);
+    }
+    for family in families.list() {
+        let mut renderer = Renderer {
+            family: *family,
+            topology: site.topology,
+            node: site.node,
+            options: site.options,
+            source: Field::source(*family),
+            destination: Field::destination(*family),
+            table: Table::default(),
+            contested: false,
+            endpoints: BTreeMap::new(),
+            numbers,
+        };
+        renderer.maps();
+        if whole {
+            renderer.base();
+        }
+        for port in ports.get(family).into_iter().flatten() {
+            renderer.service(port);
+        }
+        rendered.contested |= renderer.contested;
+        rendered.endpoints.append(&mut renderer.endpoints);
+        rendered.ruleset.tables.insert(table(*family), renderer.table);
+    }
+    rendered
+}
+
+/// Takes from each service the addresses outside the cluster at which another one before it has the same port.
+/// Whether there were any.
+fn leave_to_the_first(ports: &mut [ServicePort]) -> bool {
+    let mut claimed: HashMap<(IpAddr, Protocol, u16), NamespacedName> = HashMap::new();
+    let mut contested = false;
+    for port in ports {
+        let (protocol, number) = (port.protocol, port.port);
+        for addresses in [&mut port.external_ips, &mut port.load_balancer_ips] {
+            addresses.retain(|address| {
+                let owner =
+                    claimed.entry((*address, protocol, number)).or_insert_with(|| port.service.clone());
+                contested |= *owner != port.service;
+                *owner == port.service
+            });
+        }
+    }
+    contested
+}
+
+/// Writes one family's table.
+pub(super) struct Renderer<'a> {
+    pub(super) family: Family,
+    pub(super) topology: &'a Topology,
+    node: &'a NodeView,
+    pub(super) options: ProxyOptions,
+    pub(super) source: Field,
+    pub(super) destination: Field,
+    pub(super) table: Table,
+    contested: bool,
+    /// How often each address is an endpoint's.
+    pub(super) endpoints: BTreeMap<IpAddr, usize>,
+    numbers: &'a mut Numbers,
+}
+
+impl Renderer<'_> {
+    pub(super) fn is(&self, mode: ProxyMode) -> bool {
+        self.options.mode == mode
+    }
+
+    /// The node's first address of the family.
+    pub(super) fn primary(&self) -> Option<IpAddr> {
+        self.node.addresses.iter().copied().find(|address| Family::of(*address) == self.family)
+    }
+
+    fn service(&mut self, port: &ServicePort) {
+        if self.is(ProxyMode::Nftables) {
+            let unknown_port = names::object("unknown-port", &port.service);
+            if !self.table.chains.contains_key(&unknown_port) {
+                let rule = self.refusal(&port.service, "the service has no such port", Action::Reject);
+                self.chain(&unknown_port, vec![rule]);
+            }
+            self.element(CLUSTER_IPS, vec![Part::One(port.cluster_ip.into())], &unknown_port);
+        }
+        if port.cluster.is_empty() {
+            self.without_endpoints(port);
+            return;
+        }
+        self.policy_chains(port);
+        self.cluster_ip(port);
+        if port.is_external() {
+            self.external(port);
+        }
+    }
+
+    /// Nobody serves it, on any node: every way to it is refused at once.
+    fn without_endpoints(&mut self, port: &ServicePort) {
+        let chain = self.refusal_chain(port, "no-endpoints", "it has no ready endpoints", Action::Reject);
+        self.element(NO_ENDPOINT_SERVICES, self.on(port.cluster_ip, port), &chain);
+        self.refuse_external(port, &chain);
+        // In nftables mode the source ranges hold all the same.
+        if self.is(ProxyMode::Nftables) {
+            self.firewall(port);
+        }
+    }
+
+    fn refuse_external(&mut self, port: &ServicePort, chain: &str) {
+        for address in port.external_ips.iter().chain(&port.load_balancer_ips) {
+            self.element(NO_ENDPOINT_SERVICES, self.on(*address, port), chain);
+        }
+        if let Some(number) = port.node_port {
+            self.element(NO_ENDPOINT_NODE_PORTS, on_node(number, port), chain);
+        }
+    }
+
+    /// The chains that choose among the endpoints of each traffic policy in use.
+    fn policy_chains(&mut self, port: &ServicePort) {
+        for policy in [TrafficPolicy::Cluster, TrafficPolicy::Local] {
+            let external = match policy {
+                // Pods and the node itself have the endpoints of the cluster under both.
+                TrafficPolicy::Cluster => port.is_external(),
+                TrafficPolicy::Local => port.is_external() && port.external_policy == policy,
+            };
+            let endpoints = port.endpoints(policy);
+            if endpoints.is_empty() || !(external || port.internal_policy == policy) {
+                continue;
+            }
+            let mut rules = Vec::new();
+            if port.internal_policy == policy {
+                rules.push(self.masquerade_for_cluster_ip(port));
+            }
+            rules.extend(self.choice(port, policy, endpoints));
+            self.chain(&policy_chain(port, policy), rules);
+        }
+    }
+
+    fn masquerade_for_cluster_ip(&self, port: &ServicePort) -> Rule {
+        let own = Test::Is(Part::One(port.cluster_ip.into()));
+        let to_cluster_ip = Statement::Match(vec![self.destination], own);
+        let mut statements = vec![to_cluster_ip];
+        if !self.options.masquerade_all {
+            let elsewhere = |pods| Statement::Match(vec![self.source], Test::IsNot(pods));
+            statements.extend(self.pods().map(elsewhere));
+        }
+        statements.push(mark());
+        Rule::new(statements).comment(comment(port))
+    }
+
+    fn cluster_ip(&mut self, port: &ServicePort) {
+        let key = self.on(port.cluster_ip, port);
+        if !port.endpoints(port.internal_policy).is_empty() {
+            self.element(SERVICE_IPS, key, &policy_chain(port, port.internal_policy));
+            return;
+        }
+        let reason = "internalTrafficPolicy is Local, and no endpoint is on this node";
+        let chain = self.refusal_chain(port, "no-local-endpoints-internal", reason, Action::Drop);
+        self.element(NO_ENDPOINT_SERVICES, key, &chain);
+    }
+
+    /// The ways from outside: external IPs, the load balancer's addresses, the node port.
+    fn external(&mut self, port: &ServicePort) {
+        let chain = name(port, "external");
+        let cluster = || Statement::Verdict(Verdict::Goto(policy_chain(port, TrafficPolicy::Cluster)));
+        let mut rules = Vec::new();
+        match port.external_policy {
+            TrafficPolicy::Cluster => {
+                rules.push(Rule::new([mark()]).comment(comment(port)));
+                rules.push(Rule::new([cluster()]));
+            }
+            TrafficPolicy::Local => {
+                for pods in self.pods() {
+                    let from_a_pod = Statement::Match(vec![self.source], Test::Is(pods));
+                    rules.push(Rule::new([from_a_pod, cluster()]).comment(comment(port)));
+                }
+                rules.push(Rule::new([Statement::FromThisNode, mark()]));
+                rules.push(Rule::new([Statement::FromThisNode, cluster()]));
+                if port.local.is_empty() {
+                    let reason = "externalTrafficPolicy is Local, and no endpoint is on this node";
+                    let refusal =
+                        self.refusal_chain(port, "no-local-endpoints-external", reason, Action::Drop);
+                    self.refuse_external(port, &refusal);
+                } else {
+                    let local = policy_chain(port, TrafficPolicy::Local);
+                    rules.push(Rule::new([Statement::Verdict(Verdict::Goto(local))]));
+                }
+            }
+        }
+        self.chain(&chain, rules);
+        for address in &port.external_ips {
+            self.element(SERVICE_IPS, self.on(*address, port), &chain);
+        }
+        let way_in = self.firewall(port).unwrap_or_else(|| chain.clone());
+        for address in &port.load_balancer_ips {
+            self.element(SERVICE_IPS, self.on(*address, port), &way_in);
+        }
+        if let Some(number) = port.node_port {
+            self.element(SERVICE_NODE_PORTS, on_node(number, port), &chain);
+        }
+    }
+
+    /// Holds the load balancer's addresses to its source ranges. Gives the chain that stands before the
+    /// external one in nat, if there is one: in iptables mode a packet from elsewhere gets no endpoint.
+    fn firewall(&mut self, port: &ServicePort) -> Option<String> {
+        if port.load_balancer_ips.is_empty() || port.source_ranges.is_empty() {
+            return None;
+        }
+        let mut ranges = port.source_ranges.clone();
+        if let Some(node) = self.primary()
+            && ranges.iter().any(|range| range.contains(&node))
+        {
+            // A node may have the load balancer's address as its own, and then that is its source.
+            ranges.extend(port.load_balancer_ips.iter().copied().map(IpNet::from));
+        }
+        let ranges = Set::of_networks(self.family, &ranges);
+        let set = ranges.name(names::object("source-ranges", &port.service));
+        self.table.sets.insert(set.clone(), ranges);
+        let allowed = Statement::Match(vec![self.source], Test::In(set));
+        let reason = "the source is not in loadBalancerSourceRanges";
+        let refusal = self.refusal(&port.service, reason, Action::Drop);
+        let chain = name(port, "firewall");
+        let checked = match self.options.mode {
+            ProxyMode::Nftables => {
+                let pass = Rule::new([allowed, Statement::Verdict(Verdict::Return)]);
+                self.chain(&chain, vec![pass, refusal]);
+                chain.clone()
+            }
+            ProxyMode::Iptables => {
+                let on = Statement::Verdict(Verdict::Goto(name(port, "external")));
+                self.chain(&chain, vec![Rule::new([allowed, on])]);
+                let outside = name(port, "outside-source-ranges");
+                self.chain(&outside, vec![refusal]);
+                outside
+            }
+        };
+        for address in &port.load_balancer_ips {
+            self.element(FIREWALL_IPS, self.on(*address, port), &checked);
+        }
+        self.is(ProxyMode::Iptables).then_some(chain)
+    }
+
+    fn refusal_chain(&mut self, port: &ServicePort, kind: &str, reason: &str, action: Action) -> String {
+        let chain = name(port, kind);
+        let rule = self.refusal(&port.service, reason, action);
+        self.chain(&chain, vec![rule]);
+        chain
+    }
+
+    fn refusal(&mut self, service: &NamespacedName, reason: &str, action: Action) -> Rule {
+        self.denial(Decision::Service { service: service.clone(), reason: reason.into() }, action)
+    }
+
+    pub(super) fn denial(&mut self, decision: Decision, action: Action) -> Rule {
+        let comment = decision.to_string();
+        let end = match action {
+            Action::Reject => Statement::Reject,
+            Action::Allow | Action::Drop => Statement::Verdict(Verdict::Drop),
+        };
+        let number = self.numbers.of(Identity { decision, action });
+        Rule::new([Statement::Log(number), end]).comment(format!("{number} {comment}"))
+    }
+
+    fn pods(&self) -> impl Iterator<Item = Part> {
+        self.topology.pod_ranges(self.family).map(Part::from)
+    }
+
+    pub(super) fn chain(&mut self, name: &str, rules: Vec<Rule>) {
+        self.table.chains.insert(name.into(), Chain { base: None, rules });
+    }
+
+    /// A service port on an address, as a key.
+    fn on(&self, address: IpAddr, port: &ServicePort) -> Element {
+        vec![Part::One(address.into()), protocol(port), Part::One(Value::Port(port.port))]
+    }
+
+    fn element(&mut self, map: &str, key: Element, chain: &str) {
+        let Some(map) = self.table.sets.get_mut(map) else { return };
+        let verdict = Some(Data::from(Verdict::Goto(chain.into())));
+        match map.elements.get(&key) {
+            Some(other) => self.contested |= *other != verdict,
+            None => drop(map.elements.insert(key, verdict)),
+        }
+    }
+}
+
+fn on_node(number: u16, port: &ServicePort) -> Element {
+    vec![protocol(port), Part::One(Value::Port(number))]
+}
+
+pub(super) fn protocol(port: &ServicePort) -> Part {
+    Part::One(Value::Protocol(port.protocol.number(port.family())))
+}
+
+fn comment(port: &ServicePort) -> String {
+    format!("service/{} port {}/{}", port.service, port.port, port.protocol)
+}
+
+pub(super) fn name(port: &ServicePort, kind: &str) -> String {
+    names::object_part(kind, &port.service, &format!("{}/{}", port.protocol, port.port))
+}
+
+fn policy_chain(port: &ServicePort, policy: TrafficPolicy) -> String {
+    match policy {
+        TrafficPolicy::Cluster => name(port, "service"),
+        TrafficPolicy::Local => name(port, "local"),
+    }
+}

@@ -1,0 +1,99 @@
+//! The one door to the kernel's nf_tables, inside a node's namespace.
+
+use super::encode::Message;
+use super::ruleset::TableId;
+use super::wire;
+use crate::{Refusal, Socket, attribute};
+use nix::errno::Errno;
+use nix::libc;
+use std::io;
+use std::os::fd::BorrowedFd;
+use thiserror::Error;
+
+/// The send buffer that is asked for where nothing else is said, in bytes. The kernel gives what
+/// `net.core.wmem_max` allows, doubled.
+pub const DEFAULT_SEND_BUFFER: usize = 8 << 20;
+
+/// What the kernel keeps back of the send buffer for itself, and a margin.
+const RESERVE: usize = 4096;
+
+/// The most that is sent at once even where the buffer is larger: the kernel copies it into one
+/// contiguous block.
+const LARGEST_SEND: usize = 4 << 20;
+
+/// Why the kernel did not take a ruleset.
+#[derive(Debug, Error)]
+pub enum KernelError {
+    /// No connection to nf_tables in the namespace.
+    #[error("failed to open nf_tables in the node's network namespace (it needs CAP_NET_ADMIN there): {0}")]
+    Open(#[source] io::Error),
+    /// The tables of the namespace could not be listed.
+    #[error("failed to list the nf_tables tables of the node: {0}")]
+    List(#[source] Refusal),
+    /// A transaction was refused; nothing of it is in force.
+    #[error("the kernel refused the ruleset ({messages} messages, {bytes} bytes): {source}")]
+    Refused {
+        /// How many messages the transaction had.
+        messages: usize,
+        /// Their size.
+        bytes: usize,
+        /// What the kernel said.
+        #[source]
+        source: Refusal,
+    },
+}
+
+impl KernelError {
+    /// Whether something that was to be deleted is still referred to.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, KernelError::Refused { source, .. } if source.errno == Errno::EBUSY)
+    }
+}
+
+/// A connection to nf_tables in one namespace.
+pub(super) struct Kernel {
+    socket: Socket,
+    limit: usize,
+}
+
+impl Kernel {
+    /// Connects inside the namespace, asking for a send buffer of so many bytes.
+    pub(super) fn open(netns: BorrowedFd<'_>, send_buffer: usize) -> Result<Kernel, KernelError> {
+        let socket = Socket::open(netns).map_err(KernelError::Open)?;
+        let buffer = socket.set_send_buffer(send_buffer).map_err(KernelError::Open)?;
+        let limit = buffer.saturating_sub(RESERVE).min(LARGEST_SEND);
+        Ok(Kernel { socket, limit })
+    }
+
+    /// The most bytes of messages that one transaction may have.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Whether the table is there.
+    pub(super) fn has_table(&mut self, table: TableId) -> Result<bool, KernelError> {
+        let mut found = false;
+        let request = crate::Message::new(
+            libc::NFNL_SUBSYS_NFTABLES,
+            libc::NFT_MSG_GETTABLE,
+            table.family.number(),
+            &[],
+        );
+        let listed = self.socket.dump(request, |attributes| {
+            let name = attribute(attributes, wire::table::NAME).and_then(|name| name.strip_suffix(&[0]));
+            found |= name == Some(table.name.as_bytes());
+        });
+        listed.map_err(KernelError::List)?;
+        Ok(found)
+    }
+
+    /// Applies the messages as one transaction: all or nothing, at once for every packet.
+    pub(super) fn commit(&mut self, messages: &[Message]) -> Result<(), KernelError> {
+        let raw = messages.iter().map(Message::raw);
+        self.socket.commit(libc::NFNL_SUBSYS_NFTABLES, raw).map_err(|source| KernelError::Refused {
+            messages: messages.len(),
+            bytes: messages.iter().map(Message::size).sum(),
+            source,
+        })
+    }
+}

@@ -1,0 +1,33 @@
+//! nftables: a ruleset as data, its text, the difference between two, and the way into the kernel.
+//!
+//! Whoever wants rules describes them as a [`Ruleset`]; [`Agent`] makes it so on one node, in one atomic switch.
+
+mod agent;
+mod diff;
+mod encode;
+mod expressions;
+mod kernel;
+pub mod names;
+mod networks;
+mod random;
+mod ruleset;
+mod sets;
+mod text;
+mod wire;
+
+pub use agent::{Agent, Report};
+pub use kernel::{DEFAULT_SEND_BUFFER, KernelError};
+pub use random::{any_of, destinations};
+pub use ruleset::{
+    Base, Chain, ChainType, Data, DataType, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement,
+    Table, TableFamily, TableId, Test, Value, Verdict,
+};
+
+/// The NFLOG group of every rule that logs.
+pub const NFLOG_GROUP: u16 = 4790;
+
+/// What precedes the rule's number in the prefix of its NFLOG message.
+pub const NFLOG_PREFIX: &str = "netproof:";
+
+/// Bytes of a packet that its NFLOG message carries: the headers, and a probe's token.
+const NFLOG_SNAPLEN: u32 = 128;

@@ -1,0 +1,294 @@
+//! A blocking netlink socket to netfilter (nf_tables, conntrack) inside one network namespace.
+//!
+//! The kernel answers before the call that sends returns, so nothing here waits: what has not been answered
+//! then never will be. What the messages say is the business of those who write them.
+
+use super::attributes::attribute;
+use netlink_sys::{SocketAddr, protocols::NETLINK_NETFILTER};
+use nix::errno::Errno;
+use nix::libc;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// `struct nlmsghdr`: length, type, flags, sequence number, port (`linux/netlink.h`).
+const HEADER: usize = 16;
+/// The header and `struct nfgenmsg`: family, version, resource (`linux/netfilter/nfnetlink.h`). Attributes follow.
+pub const HEADERS: usize = HEADER + 4;
+/// The longest datagram that the kernel makes of an answer (`nlmsg` buffers of a dump have 32 KiB).
+const LONGEST_ANSWER: usize = 64 * 1024;
+/// Where the flags stand in a message.
+const FLAGS: usize = 6;
+/// Where the sequence number stands in a message.
+const SEQUENCE: usize = 8;
+
+const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
+const ACK: u16 = libc::NLM_F_ACK as u16;
+const DUMP: u16 = libc::NLM_F_DUMP as u16;
+const ERROR: u16 = libc::NLMSG_ERROR as u16;
+const DONE: u16 = libc::NLMSG_DONE as u16;
+/// `NLM_F_CAPPED`: an error's answer does not repeat the message that it is about.
+const CAPPED: u16 = 0x100;
+/// `NLM_F_ACK_TLVS`: attributes follow in an error's answer.
+const ACK_ATTRIBUTES: u16 = 0x200;
+
+/// `NLMSGERR_ATTR_MSG`: what the kernel says about an error.
+const REASON: u16 = 1;
+
+/// What the kernel answered to a message that it refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The error number.
+    pub errno: Errno,
+    /// What the kernel says about it, if it does.
+    pub reason: Option<String>,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.errno.desc())?;
+        self.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Refusal {
+        Refusal { errno, reason: None }
+    }
+}
+
+/// A connection to the netfilter subsystems of one namespace.
+pub struct Socket {
+    socket: netlink_sys::Socket,
+    /// The sequence number of the last message.
+    sequence: u32,
+}
+
+impl Socket {
+    /// Connects inside the namespace.
+    pub fn open(netns: BorrowedFd<'_>) -> io::Result<Socket> {
+        // A socket belongs to the namespace of the thread that makes it. A thread of its own can end there; this
+        // one would have to find its way back.
+        let opened = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().spawn_scoped(scope, || {
+                setns(netns, CloneFlags::CLONE_NEWNET)?;
+                connect()
+            })?;
+            thread.join().map_err(|_| io::Error::other("the thread that opens the socket panicked"))
+        })?;
+        Ok(Socket { socket: opened?, sequence: 0 })
+    }
+
+    /// Asks for a send buffer of so many bytes, and returns what the kernel gave: twice what `net.core.wmem_max`
+    /// allows, at most. Never by `SO_SNDBUFFORCE`: with or without privilege the limit is the same, and so is what
+    /// is tested.
+    pub fn set_send_buffer(&self, bytes: usize) -> io::Result<usize> {
+        setsockopt(&self.socket, sockopt::SndBuf, &bytes)?;
+        Ok(getsockopt(&self.socket, sockopt::SndBuf)?)
+    }
+
+    /// Sends a batch of messages, begun and ended for the subsystem, that takes effect as a whole or not at all.
+    pub fn commit<'a>(
+        &mut self,
+        subsystem: libc::c_int,
+        messages: impl Iterator<Item = Message<'a>>,
+    ) -> Result<(), Refusal> {
+        let mut buffer = Vec::new();
+        self.push(&mut buffer, Message::batch(libc::NFNL_MSG_BATCH_BEGIN, subsystem));
+        let mut last = 0;
+        for message in messages {
+            last = buffer.len();
+            self.push(&mut buffer, message);
+        }
+        if last == 0 {
+            return Ok(());
+        }
+        // Errors are answered always, success where it is asked for. (The end of a batch answers only since
+        // Linux 6.10.)
+        add_flags(&mut buffer, last, ACK);
+        let acknowledged = self.sequence;
+        self.push(&mut buffer, Message::batch(libc::NFNL_MSG_BATCH_END, subsystem));
+        self.send(&buffer)?;
+        self.acknowledgement(acknowledged)
+    }
+
+    /// Sends one message and has its success acknowledged.
+    pub fn request(&mut self, message: Message<'_>) -> Result<(), Refusal> {
+        let mut buffer = Vec::new();
+        self.push(&mut buffer, Message { flags: message.flags | ACK, ..message });
+        self.send(&buffer)?;
+        self.acknowledgement(self.sequence)
+    }
+
+    /// Asks for a list, and passes on the attributes of each entry.
+    pub fn dump(&mut self, message: Message<'_>, mut each: impl FnMut(&[u8])) -> Result<(), Refusal> {
+        let mut buffer = Vec::new();
+        self.push(&mut buffer, Message { flags: message.flags | DUMP, ..message });
+        self.send(&buffer)?;
+        let mut end = None;
+        // The kernel fills one datagram when the request is sent, and the next whenever one has been read.
+        while end.is_none() {
+            self.receive(|reply| match reply.kind {
+                DONE => end = Some(Ok(())),
+                ERROR => end = Some(reply.refusal().map_or(Ok(()), Err)),
+                _ => each(reply.payload.get(HEADERS - HEADER..).unwrap_or_default()),
+            })?;
+        }
+        end.unwrap_or(Ok(()))
+    }
+
+    fn push(&mut self, buffer: &mut Vec<u8>, message: Message<'_>) {
+        self.sequence = self.sequence.wrapping_add(1);
+        // No message is longer than a send, which has 4 MiB at most.
+        let length = u32::try_from(HEADERS + message.attributes.len()).unwrap_or(u32::MAX);
+        buffer.extend(length.to_ne_bytes());
+        buffer.extend(message.kind.to_ne_bytes());
+        buffer.extend((message.flags | REQUEST).to_ne_bytes());
+        buffer.extend(self.sequence.to_ne_bytes());
+        buffer.extend(0u32.to_ne_bytes());
+        buffer.extend([message.family, 0]);
+        buffer.extend(message.resource.to_be_bytes());
+        buffer.extend(message.attributes);
+        buffer.resize(buffer.len().next_multiple_of(4), 0);
+    }
+
+    fn send(&self, buffer: &[u8]) -> Result<(), Refusal> {
+        loop {
+            match self.socket.send_to(buffer, &SocketAddr::new(0, 0), 0) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return Ok(other.map(drop).map_err(errno)?),
+            }
+        }
+    }
+
+    /// Reads every answer. The first error is what went wrong; without any, the acknowledgement must be there.
+    fn acknowledgement(&self, sequence: u32) -> Result<(), Refusal> {
+        let (mut refusal, mut acknowledged) = (None, false);
+        loop {
+            let received = self.receive(|reply| {
+                if reply.kind == ERROR {
+                    match reply.refusal() {
+                        Some(refused) => drop(refusal.get_or_insert(refused)),
+                        None => acknowledged |= reply.sequence == sequence,
+                    }
+                }
+            });
+            match received {
+                Ok(()) => {}
+                Err(Errno::EAGAIN) => break,
+                Err(errno) => return Err(refusal.unwrap_or(errno.into())),
+            }
+        }
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None if acknowledged => Ok(()),
+            None => Err(Refusal { errno: Errno::EPROTO, reason: Some("no acknowledgement came".to_owned()) }),
+        }
+    }
+
+    /// Reads one datagram and passes on each message in it; `EAGAIN` where there is none.
+    fn receive(&self, mut each: impl FnMut(Reply<'_>)) -> nix::Result<()> {
+        let mut buffer = Vec::with_capacity(LONGEST_ANSWER);
+        loop {
+            match self.socket.recv(&mut buffer, libc::MSG_DONTWAIT) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other.map(drop).map_err(errno)?,
+            }
+        }
+        let mut rest = buffer.as_slice();
+        while !rest.is_empty() {
+            let (reply, length) = Reply::first_of(rest).ok_or(Errno::EPROTO)?;
+            each(reply);
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+/// The error's number; the socket has no errors without one.
+fn errno(error: io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+/// A netlink socket in the calling thread's namespace. An error's answer says why in words, and does not repeat
+/// what was sent: the answers to a batch of thousands have to fit the receive buffer.
+fn connect() -> io::Result<netlink_sys::Socket> {
+    let socket = netlink_sys::Socket::new(NETLINK_NETFILTER)?;
+    socket.set_cap_ack(true)?;
+    socket.set_ext_ack(true)?;
+    Ok(socket)
+}
+
+fn add_flags(buffer: &mut [u8], message: usize, flags: u16) {
+    if let Some(place) = buffer.get_mut(message + FLAGS..).and_then(|rest| rest.first_chunk_mut()) {
+        *place = (u16::from_ne_bytes(*place) | flags).to_ne_bytes();
+    }
+}
+
+/// One message to the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// Subsystem and what to do, in one number.
+    pub kind: u16,
+    /// Flags beside `NLM_F_REQUEST`.
+    pub flags: u16,
+    /// The address family, `NFPROTO_...`.
+    pub family: u8,
+    /// The resource; the subsystem for the begin and the end of a batch.
+    pub resource: u16,
+    /// Attributes, laid out.
+    pub attributes: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// A message to a subsystem.
+    pub fn new(
+        subsystem: libc::c_int,
+        action: libc::c_int,
+        family: libc::c_int,
+        attributes: &'a [u8],
+    ) -> Message<'a> {
+        let kind = (subsystem << 8 | action) as u16;
+        Message { kind, flags: 0, family: family as u8, resource: 0, attributes }
+    }
+
+    fn batch(kind: libc::c_int, subsystem: libc::c_int) -> Message<'static> {
+        Message { kind: kind as u16, flags: 0, family: 0, resource: subsystem as u16, attributes: &[] }
+    }
+}
+
+/// One message from the kernel.
+struct Reply<'a> {
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    payload: &'a [u8],
+}
+
+impl<'a> Reply<'a> {
+    /// The first message of several, and its length.
+    fn first_of(bytes: &'a [u8]) -> Option<(Reply<'a>, usize)> {
+        let length = u32::from_ne_bytes(*bytes.first_chunk()?) as usize;
+        let number = |at: usize| Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
+        let sequence = u32::from_ne_bytes(*bytes.get(SEQUENCE..)?.first_chunk()?);
+        let payload = bytes.get(HEADER..length)?;
+        Some((Reply { kind: number(4)?, flags: number(FLAGS)?, sequence, payload }, length))
+    }
+
+    /// The refusal that an `NLMSG_ERROR` carries; none for an acknowledgement.
+    fn refusal(&self) -> Option<Refusal> {
+        let code = i32::from_ne_bytes(*self.payload.first_chunk()?);
+        if code == 0 {
+            return None;
+        }
+        // The code, then the header of the message that was refused, then what is said about it.
+        let attributes = self.payload.get(4 + HEADER..).unwrap_or_default();
+        let said = self.flags & (CAPPED | ACK_ATTRIBUTES) == CAPPED | ACK_ATTRIBUTES;
+        let reason = attribute(attributes, REASON).filter(|_| said);
+        let reason = reason.map(|text| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned());
+        Some(Refusal { errno: Errno::from_raw(code.wrapping_neg()), reason })
+    }
+}
