@@ -6,7 +6,7 @@ mod values;
 pub use fuzz::FuzzArguments;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use netproof_model::flow::Flow;
 use netproof_model::{Families, ProxyMode, Wiring};
 use netproof_oracle::Profile;
@@ -67,6 +67,18 @@ pub enum Command {
     Matrix(MatrixArguments),
     /// Show what this machine can do.
     Doctor,
+}
+
+impl Command {
+    /// How often `--verbose` stands.
+    pub fn verbosity(&self) -> u8 {
+        match self {
+            Command::Run(arguments) => arguments.verbose,
+            Command::Fuzz(arguments) => arguments.verbose,
+            Command::Matrix(arguments) => arguments.verbose,
+            Command::List(_) | Command::Validate(_) | Command::Explain(_) | Command::Doctor => 0,
+        }
+    }
 }
 
 /// Which scenarios, and in which variants.
@@ -156,9 +168,9 @@ pub struct RunArguments {
     /// Write JUnit XML to FILE.
     #[arg(help_heading = "Reports", long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// List every check.
-    #[arg(help_heading = "Reports", long, short)]
-    pub verbose: bool,
+    /// List every check; -vv tells on standard error what is done and how long each part takes, -vvv more of it.
+    #[arg(help_heading = "Reports", long, short, action = ArgAction::Count)]
+    pub verbose: u8,
 }
 
 /// `netproof list`.
@@ -260,8 +272,9 @@ pub struct MatrixArguments {
     #[arg(help_heading = "Showing", long)]
     pub json: bool,
     /// Show every warning about manifests, also where many are alike, and name all objects that are left out.
-    #[arg(help_heading = "Showing", long, short)]
-    pub verbose: bool,
+    /// -vv tells on standard error what is done and how long each part takes, -vvv more of it.
+    #[arg(help_heading = "Showing", long, short, action = ArgAction::Count)]
+    pub verbose: u8,
 }
 
 /// When to use colour.

@@ -5,6 +5,7 @@ mod commands;
 mod exit;
 mod outputs;
 mod signals;
+mod spans;
 
 use args::{Arguments, Command};
 use clap::Parser;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let Arguments { command, color } = Arguments::parse();
+    spans::start(command.verbosity());
     let exit = match command {
         Command::Run(arguments) => commands::run::run(&arguments, color),
         Command::List(arguments) => commands::list::list(&arguments),

@@ -1,6 +1,7 @@
 //! The reports of a run: which were asked for, and what became of writing them.
 
 use crate::args::{Color, RunArguments};
+use crate::spans;
 use netproof_model::event::Event;
 use netproof_reports::{
     Json, Junit, ReportFile, ReportFileError, Reporter, Rerun, Terminal, TerminalOptions,
@@ -81,13 +82,14 @@ impl Outputs {
     }
 }
 
-fn terminal_options(verbose: bool, color: Color) -> TerminalOptions {
+fn terminal_options(verbosity: u8, color: Color) -> TerminalOptions {
     let stdout = io::stdout().is_terminal();
     TerminalOptions {
         color: use_color(color, stdout, std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())),
         width: width(),
-        verbose,
-        progress: io::stderr().is_terminal(),
+        verbose: verbosity > 0,
+        // Both write to standard error.
+        progress: io::stderr().is_terminal() && !spans::is_on(verbosity),
     }
 }
 

@@ -190,6 +190,7 @@ impl<'a> Batch<'a> {
         if flights.is_empty() {
             return Ok(());
         }
+        let _span = tracing::debug_span!("settle", undecided = flights.len()).entered();
         // Packets that the kernel has put off (it does, when it has many at once) are handled by a thread
         // of its own: let it have its turn.
         std::thread::yield_now();

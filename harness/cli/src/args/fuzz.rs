@@ -2,7 +2,7 @@
 
 use super::values::{at_least_one, duration, enforcer, profile};
 use super::{DEFAULT_TIMEOUT, FamilyName, WiringName};
-use clap::Args;
+use clap::{ArgAction, Args};
 use netproof_oracle::Profile;
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_SEED};
 use netproof_scenario::run::EnforcerChoice;
@@ -47,6 +47,9 @@ pub struct FuzzArguments {
     /// Print what was done as a JSON object.
     #[arg(long)]
     pub json: bool,
+    /// -vv tells on standard error what is done and how long each part takes, -vvv more of it.
+    #[arg(long, short, action = ArgAction::Count)]
+    pub verbose: u8,
 }
 
 impl FuzzArguments {

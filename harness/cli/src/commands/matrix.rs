@@ -10,7 +10,7 @@ use netproof_scenario::plan::Plan;
 use netproof_scenario::run::RunOptions;
 
 pub fn matrix(arguments: &MatrixArguments) -> Exit {
-    match Subject::load(&arguments.selection, &arguments.namespace, arguments.verbose) {
+    match Subject::load(&arguments.selection, &arguments.namespace, arguments.verbose > 0) {
         Ok(subject) => subject.end(of(&subject, arguments)),
         Err(exit) => exit,
     }

@@ -7,6 +7,7 @@ mod command;
 mod completion;
 mod field;
 mod skips;
+mod spans;
 mod topology;
 
 use command::{Folder, netproof, run, shown};

@@ -25,8 +25,10 @@ pub(super) struct Changing<'a> {
 impl Changing<'_> {
     /// Makes one change set true everywhere: in the cluster, at the listeners, on every node.
     pub(super) fn change(&mut self, changes: &[Change], attach: &mut Attach<'_>) -> Result<(), HarnessError> {
+        let _span = tracing::info_span!("change set", changes = changes.len()).entered();
         let snapshot = self.control.apply(changes)?;
         if changes.iter().all(Change::is_policy) {
+            let _span = tracing::debug_span!("part", name = "program policies").entered();
             return Ok(self.enforcer.program(&snapshot)?);
         }
         self.settle_on(&snapshot, attach)
@@ -40,11 +42,14 @@ impl Changing<'_> {
         snapshot: &Arc<Snapshot>,
         attach: &mut Attach<'_>,
     ) -> Result<(), HarnessError> {
-        self.cluster.prepare(snapshot)?;
-        attach(sites(self.cluster, snapshot), snapshot.topology.family.list())?;
-        self.enforcer.program(snapshot)?;
-        self.cluster.update(snapshot)?;
-        self.surroundings.program(snapshot)?;
-        Ok(self.proxy.program(snapshot)?)
+        let part = |name| tracing::debug_span!("part", name);
+        part("take away what goes, make what comes").in_scope(|| self.cluster.prepare(snapshot))?;
+        part("attach witnesses")
+            .in_scope(|| attach(sites(self.cluster, snapshot), snapshot.topology.family.list()))?;
+        part("program policies").in_scope(|| self.enforcer.program(snapshot))?;
+        part("wire what comes").in_scope(|| self.cluster.update(snapshot))?;
+        part("program the nodes' surroundings").in_scope(|| self.surroundings.program(snapshot))?;
+        part("program services").in_scope(|| self.proxy.program(snapshot))?;
+        Ok(())
     }
 }

@@ -195,6 +195,7 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
 /// Runs one plan, in a world that a run of its group has left, or in one of its own. The events are those of
 /// the scenario run, from its start to its end.
 pub fn run_plan(plan: &Plan, options: &RunOptions, worlds: &Worlds) -> (Vec<Event>, ScenarioOutcome) {
+    let _span = tracing::info_span!("scenario", id = %plan.id).entered();
     let begin = Instant::now();
     let mut events = vec![Event::ScenarioStarted {
         id: plan.id.clone(),

@@ -65,6 +65,7 @@ impl<'a> Walk<'a> {
         let mut stage = match worlds.take(self.plan) {
             Some(stage) => stage,
             None => {
+                let _span = tracing::info_span!("build").entered();
                 let initial = states::initial(self.plan, true)?;
                 Stage::new(World::build(initial, self.options, self.seed(), worlds.grace())?)
             }
@@ -116,6 +117,7 @@ impl<'a> Walk<'a> {
 
     /// What the flows of the last step did, which the clean-up compares with.
     fn rehearse(&mut self, stage: &mut Stage, foreseen: &mut [Foreseen]) -> Result<Tries, HarnessError> {
+        let _span = tracing::info_span!("rehearsal").entered();
         // Where all is known from an earlier run of the group, nothing has to be moved.
         let moves = self.plan.steps.iter().zip(&*foreseen).any(|(step, Foreseen { state, matrix, .. })| {
             let (_, known) = stage.rehearsal(&state.bare);
@@ -130,6 +132,7 @@ impl<'a> Walk<'a> {
         }
         let mut rehearsed = Tries::new();
         for (step, Foreseen { state, matrix, rehearsed: tried }) in self.plan.steps.iter().zip(foreseen) {
+            let _span = tracing::info_span!("step", name = step.name).entered();
             if moves {
                 self.rehearse_streams(&mut stage.world, step, 0)?;
             }
@@ -162,6 +165,7 @@ impl<'a> Walk<'a> {
     fn walk_steps(&mut self, stage: &mut Stage, foreseen: &[Foreseen]) -> Result<(), HarnessError> {
         let mut kept = Kept::default();
         for (step, Foreseen { state, matrix, rehearsed }) in self.plan.steps.iter().zip(foreseen) {
+            let _span = tracing::info_span!("step", name = step.name).entered();
             for between in stage.world.states_after(&step.change_sets)? {
                 kept.follow(&between);
             }
@@ -250,6 +254,7 @@ impl<'a> Walk<'a> {
         if leftover.is_empty() {
             return Ok(());
         }
+        let _span = tracing::info_span!("clean-up").entered();
         world.change(&leftover)?;
         let tries = self.try_all(world, step, rehearsal_request)?;
         let found = found_in_clean_up(world, step, &tries, rehearsed);

@@ -157,6 +157,7 @@ impl World {
     /// Probes; meanwhile the enforcer must have been there, and counters that mean "not policy" must not have
     /// moved.
     pub(crate) fn probe(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, HarnessError> {
+        let _span = tracing::info_span!("probes", count = requests.len()).entered();
         let observations = self.prober.probe(requests)?;
         self.waited += waited(&observations);
         self.enforcer.check().map_err(HarnessError::EnforcerGone)?;
