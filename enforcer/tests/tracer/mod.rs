@@ -291,7 +291,11 @@ fn has(packet: &Packet, field: Field) -> bool {
         Field::SourceV6 | Field::DestinationV6 => of(Family::Ipv6),
         Field::IcmpType | Field::IcmpCode => icmp(Family::Ipv4),
         Field::Icmpv6Type | Field::Icmpv6Code => icmp(Family::Ipv6),
-        Field::Protocol | Field::SourcePort | Field::DestinationPort | Field::InputInterface => true,
+        Field::Protocol
+        | Field::SourcePort
+        | Field::DestinationPort
+        | Field::InputInterface
+        | Field::TransportWord(_) => true,
     }
 }
 
@@ -304,6 +308,6 @@ fn value(packet: &Packet, field: Field) -> Value {
         Field::DestinationPort => Value::Port(packet.port),
         Field::IcmpType | Field::Icmpv6Type => Value::Number(packet.icmp.0.into()),
         Field::IcmpCode | Field::Icmpv6Code => Value::Number(packet.icmp.1.into()),
-        Field::InputInterface => panic!("{field:?}"),
+        Field::InputInterface | Field::TransportWord(_) => panic!("{field:?}"),
     }
 }

@@ -14,6 +14,8 @@ use nix::libc;
 const ELEMENTS_LIMIT: usize = 32 * 1024;
 /// The longest comment that the kernel keeps.
 const COMMENT_LIMIT: usize = 127;
+/// The kind of a comment among what users keep with a rule (libnftnl's `NFTNL_UDATA_RULE_COMMENT`).
+const COMMENT: u8 = 0;
 const CREATE: u16 = libc::NLM_F_CREATE as u16;
 const CREATE_NEW: u16 = CREATE | libc::NLM_F_EXCL as u16;
 const APPEND: u16 = CREATE | libc::NLM_F_APPEND as u16;
@@ -165,7 +167,22 @@ fn comment(text: &str) -> Vec<u8> {
     }
     let text = text.split_at(end).0.as_bytes();
     let length = u8::try_from(text.len() + 1).unwrap_or(u8::MAX);
-    [&[0, length], text, &[0]].concat()
+    [&[COMMENT, length], text, &[0]].concat()
+}
+
+/// The text of a comment that is laid out so.
+pub(super) fn comment_in(mut userdata: &[u8]) -> Option<&str> {
+    loop {
+        let (kind, length, rest) = match userdata {
+            [kind, length, rest @ ..] => (*kind, usize::from(*length), rest),
+            _ => return None,
+        };
+        let value = rest.get(..length)?;
+        if kind == COMMENT {
+            return str::from_utf8(value.strip_suffix(&[0])?).ok();
+        }
+        userdata = rest.get(length..)?;
+    }
 }
 
 fn write_base(attributes: &mut Attributes, base: &Base) {
@@ -223,6 +240,22 @@ fn encode_elements<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comment_is_read_back() {
+        let long = "x".repeat(200);
+        for (text, expected) in [
+            ("13 networkpolicy/a/b#ingress[0]", Some("13 networkpolicy/a/b#ingress[0]")),
+            (&long, long.get(..127)),
+        ] {
+            assert_eq!(comment_in(&comment(text)), expected);
+        }
+        let after_another = [&[1, 2, 7, 7], comment("a").as_slice()].concat();
+        assert_eq!(comment_in(&after_another), Some("a"));
+        for broken in [&[][..], &[0], &[0, 3, b'a'], &[0, 1, b'a'], &[1, 1, 0]] {
+            assert_eq!(comment_in(broken), None, "{broken:?}");
+        }
+    }
 
     #[test]
     fn a_name_of_an_epoch_is_no_other_objects() {

@@ -136,6 +136,10 @@ impl Writer<'_> {
             Statement::Masquerade => self.expression("masq", |attributes| {
                 attributes.number(wire::masquerade::FLAGS, wire::masquerade::RANDOM_FULLY);
             }),
+            Statement::Trace => {
+                self.immediate(R0, &[1]);
+                self.set_meta(wire::meta::TRACE);
+            }
             Statement::Verdict(verdict) => self.verdict(verdict),
         }
     }
@@ -155,7 +159,11 @@ impl Writer<'_> {
                 Field::SourceV6 | Field::DestinationV6 => self.family_guard(Family::Ipv6),
                 Field::IcmpType | Field::IcmpCode => self.icmp_guard(Family::Ipv4),
                 Field::Icmpv6Type | Field::Icmpv6Code => self.icmp_guard(Family::Ipv6),
-                Field::Protocol | Field::SourcePort | Field::DestinationPort | Field::InputInterface => {}
+                Field::Protocol
+                | Field::SourcePort
+                | Field::DestinationPort
+                | Field::InputInterface
+                | Field::TransportWord(_) => {}
             }
         }
     }
@@ -206,6 +214,9 @@ impl Writer<'_> {
                 }
                 Field::IcmpCode | Field::Icmpv6Code => {
                     self.payload(register, wire::payload::TRANSPORT_HEADER, 1, 1);
+                }
+                Field::TransportWord(place) => {
+                    self.payload(register, wire::payload::TRANSPORT_HEADER, u32::from(*place), 4);
                 }
             }
             register += length(field.key_type()).div_ceil(4) as u32;
@@ -267,8 +278,12 @@ impl Writer<'_> {
     fn change_mark(&mut self, mask: u32, xor: u32) {
         self.meta(R0, wire::meta::MARK);
         self.bits(mask, xor);
+        self.set_meta(wire::meta::MARK);
+    }
+
+    fn set_meta(&mut self, key: u32) {
         self.expression("meta", |attributes| {
-            attributes.number(wire::meta::KEY, wire::meta::MARK);
+            attributes.number(wire::meta::KEY, key);
             attributes.number(wire::meta::SOURCE, R0);
         });
     }

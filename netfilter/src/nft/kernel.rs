@@ -1,11 +1,12 @@
 //! The one door to the kernel's nf_tables, inside a node's namespace.
 
-use super::encode::Message;
+use super::encode::{Message, comment_in};
 use super::ruleset::TableId;
 use super::wire;
-use crate::{Refusal, Socket, attribute};
+use crate::{Attributes, Refusal, Socket, attribute};
 use nix::errno::Errno;
 use nix::libc;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::BorrowedFd;
 use thiserror::Error;
@@ -30,6 +31,17 @@ pub enum KernelError {
     /// The tables of the namespace could not be listed.
     #[error("failed to list the nf_tables tables of the node: {0}")]
     List(#[source] Refusal),
+    /// The rules of a chain could not be listed.
+    #[error("failed to list the rules of chain {chain} in table {table}: {source}")]
+    Rules {
+        /// The table.
+        table: String,
+        /// The chain, by the kernel's name.
+        chain: String,
+        /// What the kernel said.
+        #[source]
+        source: Refusal,
+    },
     /// A transaction was refused; nothing of it is in force.
     #[error("the kernel refused the ruleset ({messages} messages, {bytes} bytes): {source}")]
     Refused {
@@ -95,5 +107,37 @@ impl Kernel {
             bytes: messages.iter().map(Message::size).sum(),
             source,
         })
+    }
+}
+
+/// The comments of a chain's rules in the namespace, by the kernel's number of the rule. `family`: the table's,
+/// `NFPROTO_...`; the chain by the kernel's name. Rules without a comment are not among them.
+pub fn comments(
+    netns: BorrowedFd<'_>,
+    family: u8,
+    table: &str,
+    chain: &str,
+) -> Result<BTreeMap<u64, String>, KernelError> {
+    let mut socket = Socket::open(netns).map_err(KernelError::Open)?;
+    let mut wanted = Attributes::default();
+    wanted.text(wire::rule::TABLE, table);
+    wanted.text(wire::rule::CHAIN, chain);
+    let request = crate::Message::new(
+        libc::NFNL_SUBSYS_NFTABLES,
+        libc::NFT_MSG_GETRULE,
+        family.into(),
+        wanted.as_bytes(),
+    );
+    let mut comments = BTreeMap::new();
+    let listed = socket.dump(request, |attributes| {
+        let handle = attribute(attributes, wire::rule::HANDLE).and_then(|it| it.first_chunk());
+        let comment = attribute(attributes, wire::rule::USERDATA).and_then(comment_in);
+        if let (Some(handle), Some(comment)) = (handle, comment) {
+            comments.insert(u64::from_be_bytes(*handle), comment.to_owned());
+        }
+    });
+    match listed {
+        Ok(()) => Ok(comments),
+        Err(source) => Err(KernelError::Rules { table: table.into(), chain: chain.into(), source }),
     }
 }

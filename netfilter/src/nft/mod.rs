@@ -16,7 +16,7 @@ mod text;
 mod wire;
 
 pub use agent::{Agent, Report};
-pub use kernel::{DEFAULT_SEND_BUFFER, KernelError};
+pub use kernel::{DEFAULT_SEND_BUFFER, KernelError, comments};
 pub use random::{any_of, destinations};
 pub use ruleset::{
     Base, Chain, ChainType, Data, DataType, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement,

@@ -165,6 +165,8 @@ pub enum Statement {
     RandomDnat(u32, String),
     /// Changes the source to the node's address, with a random port.
     Masquerade,
+    /// Has the kernel tell of every rule that the packet meets from here on (`NFNLGRP_NFTRACE`).
+    Trace,
     /// Decides.
     Verdict(Verdict),
 }
@@ -221,6 +223,8 @@ pub enum Field {
     IcmpCode,
     /// The code of an ICMPv6 message; another protocol does not match.
     Icmpv6Code,
+    /// The four bytes at this place after the beginning of the transport header.
+    TransportWord(u8),
 }
 
 impl Field {
@@ -232,7 +236,11 @@ impl Field {
             Field::Protocol => KeyType::Protocol,
             Field::SourcePort | Field::DestinationPort => KeyType::Port,
             Field::InputInterface => KeyType::Interface,
-            Field::IcmpType | Field::Icmpv6Type | Field::IcmpCode | Field::Icmpv6Code => KeyType::Number,
+            Field::IcmpType
+            | Field::Icmpv6Type
+            | Field::IcmpCode
+            | Field::Icmpv6Code
+            | Field::TransportWord(_) => KeyType::Number,
         }
     }
 }

@@ -159,6 +159,7 @@ impl fmt::Display for Statement {
                 write!(f, "dnat to numgen random mod {modulus} map @{map}")
             }
             Statement::Masquerade => f.write_str("masquerade fully-random"),
+            Statement::Trace => f.write_str("meta nftrace set 1"),
             Statement::Verdict(verdict) => verdict.fmt(f),
         }
     }
@@ -198,6 +199,7 @@ impl fmt::Display for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, field) in self.0.iter().enumerate() {
             let separator = if position == 0 { "" } else { " . " };
+            f.write_str(separator)?;
             let name = match field {
                 Field::SourceV4 => "ip saddr",
                 Field::DestinationV4 => "ip daddr",
@@ -211,8 +213,12 @@ impl fmt::Display for Fields<'_> {
                 Field::Icmpv6Type => "icmpv6 type",
                 Field::IcmpCode => "icmp code",
                 Field::Icmpv6Code => "icmpv6 code",
+                Field::TransportWord(place) => {
+                    write!(f, "@th,{},32", u32::from(*place) * 8)?;
+                    continue;
+                }
             };
-            write!(f, "{separator}{name}")?;
+            f.write_str(name)?;
         }
         Ok(())
     }

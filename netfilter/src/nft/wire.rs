@@ -21,6 +21,7 @@ pub(super) mod hook {
 pub(super) mod rule {
     pub const TABLE: u16 = 1;
     pub const CHAIN: u16 = 2;
+    pub const HANDLE: u16 = 3;
     pub const EXPRESSIONS: u16 = 4;
     pub const USERDATA: u16 = 7;
 }
@@ -109,6 +110,7 @@ pub(super) mod meta {
     pub const PROTOCOL: u32 = 1;
     pub const MARK: u32 = 3;
     pub const INPUT_NAME: u32 = 6;
+    pub const TRACE: u32 = 12;
     pub const NFPROTO: u32 = 15;
     pub const L4PROTO: u32 = 16;
 }
