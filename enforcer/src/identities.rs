@@ -40,3 +40,13 @@ impl Numbers {
         &self.table
     }
 }
+
+/// The comment of a rule that has a number: the number and what it stands for, cut where the kernel cuts it.
+pub(crate) fn comment(number: u32, text: &str) -> String {
+    format!("{number} {text}")
+}
+
+/// The number in such a comment.
+pub(crate) fn number_in(comment: &str) -> Option<u32> {
+    comment.split_once(' ')?.0.parse().ok()
+}

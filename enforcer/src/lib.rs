@@ -14,6 +14,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+mod allowed;
 pub mod backend;
 mod differing;
 mod identities;
@@ -22,6 +23,7 @@ pub mod policy;
 pub mod program;
 pub mod proxy;
 
+pub use allowed::{Allowed, AllowedBy};
 pub use identities::Numbers;
 pub use netproof_model::ProxyMode;
 pub use options::{EnforcerError, NodeHandle, Options, ProxyOptions};
@@ -29,7 +31,7 @@ pub use policy::NftablesEnforcer;
 pub use proxy::NftablesProxy;
 
 use netproof_controlplane::Snapshot;
-use netproof_model::IdentityTable;
+use netproof_model::{IdentityTable, RuleTrace};
 use std::sync::Arc;
 
 /// Turns policy objects into packet rules on every node.
@@ -55,6 +57,12 @@ pub trait Enforcer: Send {
     /// What the numbers in a node's evidence stand for; `None` for an unknown node, and from an enforcer
     /// that gives no evidence.
     fn identities(&self, node: &str) -> Option<&IdentityTable>;
+
+    /// Who let a traced request through, for each endpoint whose policies it met, in the order of its way; `None` from
+    /// an enforcer whose rules say nothing to netproof.
+    fn allowed(&self, _trace: &RuleTrace) -> Option<Vec<Allowed>> {
+        None
+    }
 
     /// The rules in force on a node, as a person reads them.
     fn rules(&self, node: &str) -> Option<String>;

@@ -4,10 +4,10 @@
 use super::{Fault, Mutant, Site, selectors};
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::backend::nft::Agents;
-use netproof_enforcer::backend::nft::policies::render;
+use netproof_enforcer::backend::nft::policies::{allowed, render};
 use netproof_enforcer::program::Compiler;
-use netproof_enforcer::{Enforcer, EnforcerError, NodeHandle, Numbers, Options};
-use netproof_model::IdentityTable;
+use netproof_enforcer::{Allowed, Enforcer, EnforcerError, NodeHandle, Numbers, Options};
+use netproof_model::{IdentityTable, RuleTrace};
 use std::sync::Arc;
 
 /// Enforces NetworkPolicy with nftables on every node, wrongly.
@@ -78,6 +78,10 @@ impl Enforcer for MutatedEnforcer {
 
     fn identities(&self, node: &str) -> Option<&IdentityTable> {
         self.agents.identities(node)
+    }
+
+    fn allowed(&self, trace: &RuleTrace) -> Option<Vec<Allowed>> {
+        Some(allowed(trace))
     }
 
     fn rules(&self, node: &str) -> Option<String> {

@@ -1,12 +1,12 @@
 //! The policy enforcer with nftables: an agent for each node, whose ruleset follows what changes at the cost of that.
 
 use crate::backend::nft::Agents;
-use crate::backend::nft::policies::{render, render_part};
+use crate::backend::nft::policies::{allowed, render, render_part};
 use crate::identities::Numbers;
 use crate::program::{Changes, Compiler, NodeProgram};
-use crate::{Enforcer, EnforcerError, NodeHandle, Options};
+use crate::{Allowed, Enforcer, EnforcerError, NodeHandle, Options};
 use netproof_controlplane::Snapshot;
-use netproof_model::IdentityTable;
+use netproof_model::{IdentityTable, RuleTrace};
 use netproof_netfilter::nft::Report;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,6 +69,10 @@ impl Enforcer for NftablesEnforcer {
 
     fn identities(&self, node: &str) -> Option<&IdentityTable> {
         self.agents.identities(node)
+    }
+
+    fn allowed(&self, trace: &RuleTrace) -> Option<Vec<Allowed>> {
+        Some(allowed(trace))
     }
 
     fn rules(&self, node: &str) -> Option<String> {

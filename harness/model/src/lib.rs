@@ -12,6 +12,7 @@ pub mod place;
 pub mod policy;
 mod seconds;
 pub mod topology;
+pub mod trace;
 
 pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable};
 pub use net::{Family, Protocol, Token};
@@ -19,3 +20,4 @@ pub use observation::{LogRecord, Observation, Outcome, Passage, Rejection, Sight
 pub use place::{NamespacedName, Place};
 pub use policy::{PolicyKey, PolicyKind, PolicyStage};
 pub use topology::{Families, ProxyMode, Topology, Wiring};
+pub use trace::{ChainPass, RuleTrace, TraceStep, TraceVerdict, TracedRule};

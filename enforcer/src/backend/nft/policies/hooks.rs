@@ -33,18 +33,20 @@ const LINK_SOURCES: [(Ipv6Addr, Ipv6Addr); 2] = [
     ),
 ];
 
+/// The base chains that ask endpoints' policies: name, hook, order there, whose policies.
+const HOOKS: [(&str, Hook, i32, Direction); 3] = [
+    ("forward-egress", Hook::Forward, FILTER, Direction::Egress),
+    ("forward-ingress", Hook::Forward, FILTER + 1, Direction::Ingress),
+    ("input-egress", Hook::Input, FILTER, Direction::Egress),
+];
+
 /// The interfaces of the node's pods.
 const INTERFACES: &str = "pod-interfaces";
 
 /// A pod's egress policies hold towards other pods, the world and its own node; ingress
 /// policies for what is forwarded, so that a node always reaches its own pods.
 pub(super) fn base_chains(families: &[Family]) -> [(String, Chain); 3] {
-    let hooks = [
-        ("forward-egress", Hook::Forward, FILTER, Direction::Egress),
-        ("forward-ingress", Hook::Forward, FILTER + 1, Direction::Ingress),
-        ("input-egress", Hook::Input, FILTER, Direction::Egress),
-    ];
-    hooks.map(|(name, hook, priority, direction)| {
+    HOOKS.map(|(name, hook, priority, direction)| {
         // Existing connections and their answers stay.
         let mut rules = vec![Rule::new([Statement::Established, Statement::Verdict(Verdict::Accept)])];
         if hook == Hook::Input && families.contains(&Family::Ipv6) {
@@ -61,6 +63,11 @@ pub(super) fn base_chains(families: &[Family]) -> [(String, Chain); 3] {
         let base = Some(Base { chain_type: ChainType::Filter, hook, priority });
         (name.to_owned(), Chain { base, rules })
     })
+}
+
+/// In which direction a base chain asks endpoints' policies, if it does.
+pub(super) fn direction_of(base_chain: &str) -> Option<Direction> {
+    HOOKS.iter().find(|(name, ..)| *name == base_chain).map(|(.., direction)| *direction)
 }
 
 /// The maps from the addresses of endpoints to their chains, empty.

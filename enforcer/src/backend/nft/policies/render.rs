@@ -15,7 +15,7 @@
 
 use super::hooks::{self, far};
 use super::rules::RuleWriter;
-use crate::identities::Numbers;
+use crate::identities::{self, Numbers};
 use crate::program::{self, Attachment, Denial, End, Endpoint, Policy, Program, RuleAction, Tier};
 use netproof_model::{
     Action, Decision, Direction, Family, Identity, NamespacedName, Place, PolicyKey, PolicyStage, Topology,
@@ -213,7 +213,7 @@ impl<'p, 'n> Renderer<'p, 'n> {
             let mut writer = RuleWriter::new(&mut self.policies.sets, self.families, number);
             for statements in writer.alternatives(&rule.matches) {
                 let rule = Rule::new(statements.into_iter().chain(end.clone()));
-                rules.push(rule.comment(format!("{number} {comment}")));
+                rules.push(rule.comment(identities::comment(number, &comment)));
             }
         }
         let name = policy_chain(policy.direction, &policy.policy);
@@ -247,7 +247,7 @@ fn reaches_itself(direction: Direction, own: IpAddr) -> Rule {
 pub(super) fn deny_rule(decision: Decision, denial: Denial, numbers: &mut Numbers) -> Rule {
     let comment = decision.to_string();
     let number = numbers.of(Identity { decision, action: action_of(denial) });
-    Rule::new(deny(number, denial)).comment(format!("{number} {comment}"))
+    Rule::new(deny(number, denial)).comment(identities::comment(number, &comment))
 }
 
 fn deny(number: u32, denial: Denial) -> Vec<Statement> {
