@@ -18,12 +18,6 @@ use netproof_model::{Observation, Outcome};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How many probes are sent before the evidence is drained. The smallest receive buffer holds 256 log
-/// messages, and a probe leaves a few at most.
-const CHUNK: usize = 64;
-/// The same while probes are traced: a tracer receives every packet that comes to its node, an answered TCP probe
-/// alone leaves four, and four more inside an overlay's.
-const TRACED: usize = 16;
 /// How many undecided probes may hold a socket.
 const MOST_OPEN: usize = 1024;
 /// How many undecided probes may wait for the kernel: it puts off 1,000 packets (`netdev_max_backlog`) and
@@ -68,7 +62,7 @@ impl<'a> Batch<'a> {
         order.sort_by_key(|index| &requests[*index].source);
         let mut open = Vec::new();
         let mut handled = 0;
-        for chunk in order.chunks(if self.world.is_tracing() { TRACED } else { CHUNK }) {
+        for chunk in order.chunks(self.world.chunk()) {
             let mut flights = Vec::with_capacity(chunk.len());
             for index in chunk {
                 let request = &requests[*index];

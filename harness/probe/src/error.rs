@@ -1,6 +1,7 @@
 //! What can break in the harness itself. None of these is a verdict.
 
 use netproof_model::{Place, Token};
+use netproof_netfilter::nft::KernelError;
 use std::io;
 use thiserror::Error;
 
@@ -25,6 +26,14 @@ pub enum ProbeError {
     LogsLost {
         /// The node.
         place: Place,
+    },
+    /// The requests of probes could not be traced through the rules of a node.
+    #[error("cannot trace the rules of {place}: {source}")]
+    Trace {
+        /// The node.
+        place: Place,
+        /// What the kernel said.
+        source: Box<KernelError>,
     },
     /// The kernel has put off packets and does not get to them, so that nothing can be said about what has
     /// not arrived.
@@ -77,6 +86,14 @@ pub enum ProbeError {
         /// The name.
         name: String,
     },
+}
+
+impl ProbeError {
+    /// What keeps a node from being traced.
+    pub(crate) fn trace(place: &Place) -> impl FnOnce(KernelError) -> ProbeError {
+        let place = place.clone();
+        |source| ProbeError::Trace { place, source: Box::new(source) }
+    }
 }
 
 /// The remedy of a failed system call, where there is one.

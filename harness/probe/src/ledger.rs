@@ -3,6 +3,7 @@
 use crate::error::ProbeError;
 use crate::nflog::{Logged, Reason};
 use crate::packet::{Kind, Packet};
+use crate::trace::Traces;
 use crate::verdict::{Evidence, IcmpError};
 use netproof_model::observation::{LogRecord, Sighting};
 use netproof_model::{Family, Passage, Place, Token};
@@ -21,6 +22,8 @@ pub(crate) struct Ledger {
     /// What rules logged of neighbour discovery. It is asked once for all packets that wait for the answer,
     /// and again only some time later, so this is kept from batch to batch.
     discovery: Vec<LogRecord>,
+    /// Which rules the requests of this batch met; only while rules are traced.
+    pub(crate) traces: Traces,
 }
 
 impl Ledger {
@@ -29,6 +32,7 @@ impl Ledger {
         self.slots.clear();
         self.evidence.clear();
         self.free.clear();
+        self.traces = Traces::default();
         self.evidence.resize_with(probes, Evidence::default);
     }
 

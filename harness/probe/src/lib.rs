@@ -33,6 +33,7 @@ mod server;
 mod stack;
 mod sys;
 mod token;
+mod trace;
 mod verdict;
 mod world;
 

@@ -29,7 +29,7 @@ const PACKET_PREFIX: u16 = 10;
 
 const NLMSG_HEADER: usize = 16;
 const NLMSG_ERROR: u16 = 2;
-const GENERIC_HEADER: usize = 4;
+pub(crate) const GENERIC_HEADER: usize = 4;
 const ATTRIBUTE_HEADER: usize = 4;
 
 /// Opens a reader in the namespace that the calling thread is in.
@@ -143,7 +143,7 @@ fn hook_of(number: u8) -> Option<Hook> {
 }
 
 /// Type and body of each netlink message.
-fn messages(mut data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn messages(mut data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = u32::from_ne_bytes(data.get(..4)?.try_into().ok()?) as usize;
         let kind = u16::from_ne_bytes(data.get(4..6)?.try_into().ok()?);
@@ -154,7 +154,7 @@ fn messages(mut data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 /// Type and value of each attribute.
-fn attributes(mut data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn attributes(mut data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     const NESTED_AND_BYTE_ORDER: u16 = 0xc000;
     std::iter::from_fn(move || {
         let length = usize::from(u16::from_ne_bytes(data.get(..2)?.try_into().ok()?));

@@ -7,11 +7,12 @@ use crate::ledger::Ledger;
 use crate::request::ProbeRequest;
 use crate::stack::Site;
 use crate::token::Tokens;
+use crate::trace::Marks;
 use crate::world::World;
 use netproof_cluster::{Cluster, Netns};
 use netproof_controlplane::{Snapshot, well_known};
 use netproof_model::topology::ListenPort;
-use netproof_model::{Family, NamespacedName, Observation, Place, Protocol};
+use netproof_model::{Family, NamespacedName, Observation, Place, Protocol, RuleTrace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +96,25 @@ impl Prober {
         let probed = traced.and_then(|()| probing(self));
         self.world.stop_tracing();
         probed
+    }
+
+    /// Makes these probes once more and says of each which rules its request met on the nodes.
+    pub fn trace_rules(
+        &mut self,
+        cluster: &Cluster,
+        requests: &[ProbeRequest],
+    ) -> Result<Vec<(Observation, RuleTrace)>, ProbeError> {
+        let nodes = cluster.places().filter(|(place, _)| matches!(place, Place::Node(_)));
+        let nodes: Vec<_> = nodes.map(|(place, netns)| (place.clone(), Arc::clone(netns))).collect();
+        let marks = Marks::set(&nodes, &self.tokens.ahead(requests))?;
+        let probed = self.world.trace_rules(&nodes).and_then(|()| self.probe(requests));
+        self.world.stop_tracing_rules();
+        let removed = marks.remove();
+        let traces = std::mem::take(&mut self.ledger.traces);
+        let observations = probed?;
+        removed?;
+        let traced = observations.into_iter().map(|it| Ok((traces.of(it.token, &nodes)?, it)));
+        traced.map(|it| it.map(|(trace, observation)| (observation, trace))).collect()
     }
 
     /// Reads what has come since, and reports what came too late.

@@ -32,6 +32,8 @@ pub(crate) enum Role {
     Witness { family: Family, protocol: Protocol, interfaces: Vec<(u32, String)> },
     /// Receives a copy of everything that arrives, while a probe is traced.
     Tracer { interfaces: Vec<(u32, String)> },
+    /// Receives what the kernel tells of the rules that a request met, while rules are traced.
+    RuleTracer,
     /// Accepts connections.
     Listener(ListenPort),
     /// Answers datagrams.

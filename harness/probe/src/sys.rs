@@ -85,6 +85,11 @@ pub(crate) fn netfilter_socket() -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
+/// Makes a netlink socket receive what is told to a multicast group.
+pub(crate) fn join_netlink_group(fd: &OwnedFd, group: libc::c_int) -> io::Result<()> {
+    set(fd, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, &group)
+}
+
 /// Asks for the interface and the destination of every datagram, and for its hop limit.
 pub(crate) fn receive_details(fd: &OwnedFd, family: Family) -> io::Result<()> {
     match family {

@@ -4,6 +4,7 @@
 //! answer's; bit 15 is clear in both, because a DNS message begins with its identifier and flags, and
 //! there bit 15 says that it is an answer. A DNS query's token is its identifier and flags.
 
+use crate::request::{ProbeRequest, Target};
 use netproof_model::Token;
 
 /// Set in the word that begins an answer of ours.
@@ -19,7 +20,7 @@ pub(crate) const VXLAN: u32 = 0x0800_0000;
 
 /// Gives every probe a token: the same ones for the same seed, none twice (there are 2^30; 2^17 for DNS
 /// queries, whose sequence then starts again).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     next: u32,
     next_dns: u32,
@@ -41,6 +42,20 @@ impl Tokens {
                 return Token(word);
             }
         }
+    }
+
+    /// The tokens that probes of these requests will have, their queries for names among them, and some more.
+    pub(crate) fn ahead(&self, requests: &[ProbeRequest]) -> Vec<Token> {
+        let mut tokens = self.clone();
+        let queries = requests.iter().map(|request| match &request.target {
+            Target::Address(_) => 1,
+            // Under each domain, and as it is; then the probe may be a query itself.
+            Target::Name { search, .. } => search.len() + 2,
+        });
+        let queries = queries.sum();
+        let mut ahead: Vec<Token> = requests.iter().map(|_| tokens.next()).collect();
+        ahead.extend((0..queries).map(|_| tokens.next_dns()));
+        ahead
     }
 
     /// A token for a DNS query: the first four bytes of the message.

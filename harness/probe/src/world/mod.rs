@@ -1,6 +1,7 @@
 //! The event loop: every listener, witness and log reader of the cluster on one epoll, served by one
 //! thread.
 
+mod tracing;
 mod traffic;
 
 use crate::error::ProbeError;
@@ -39,6 +40,8 @@ pub(crate) struct World {
     counted: Numbers,
     /// Open packet sockets, while a probe is traced.
     tracers: Vec<usize>,
+    /// Open trace sockets, while rules are traced.
+    rule_tracers: Vec<usize>,
     /// Connections that stay open between probes.
     kept: HashMap<kept::Key, Connection>,
     mailbox: Mailbox,
@@ -64,6 +67,7 @@ impl World {
             stacks: BTreeMap::new(),
             counted: Numbers::default(),
             tracers: Vec::new(),
+            rule_tracers: Vec::new(),
             kept: HashMap::new(),
             mailbox: Mailbox::new(),
             events: vec![EpollEvent::empty(); 256],
@@ -339,6 +343,11 @@ impl World {
             let received = match self.mailbox.receive(&entry.fd) {
                 Ok(received) => received,
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                    if matches!(entry.role, Role::RuleTracer) {
+                        // What was told is true, and the trace says that it is not all.
+                        ledger.traces.cut();
+                        continue;
+                    }
                     return Err(ProbeError::LogsLost { place: (*entry.place).clone() });
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -354,32 +363,6 @@ impl World {
             if received < MAILBOX {
                 return Ok(());
             }
-        }
-    }
-
-    /// Opens a tracer in each of these stacks.
-    pub(crate) fn trace(
-        &mut self,
-        places: &[(Place, Arc<netproof_cluster::Netns>)],
-    ) -> Result<(), ProbeError> {
-        for (place, netns) in places {
-            let doing = "open a packet socket";
-            let (fd, role) = netns.enter(stack::open_tracer).flatten().map_err(system(doing, place))?;
-            let key = self.open(fd, &Arc::new(place.clone()), role)?;
-            self.tracers.push(key);
-        }
-        Ok(())
-    }
-
-    /// Whether there are tracers.
-    pub(crate) fn is_tracing(&self) -> bool {
-        !self.tracers.is_empty()
-    }
-
-    /// Closes the tracers: while there are any, the kernel copies every packet for them.
-    pub(crate) fn stop_tracing(&mut self) {
-        for key in std::mem::take(&mut self.tracers) {
-            self.close(key);
         }
     }
 }

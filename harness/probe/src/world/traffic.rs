@@ -25,6 +25,11 @@ pub(super) fn deliver(
                 nflog::parse(datagram.data).for_each(|logged| ledger.logged(node, &logged));
             }
         }
+        Role::RuleTracer => {
+            if let Place::Node(node) = place {
+                ledger.traces.told(node, datagram.data);
+            }
+        }
         Role::Witness { family, protocol, interfaces } => {
             let read = match family {
                 Family::Ipv4 => packet::ip_header(datagram.data),

@@ -3,7 +3,7 @@
 use crate::trial_with_rules;
 use crate::world::{World, client, request, sctp, tcp, udp, web};
 use libtest_mimic::Trial;
-use netproof_model::{Family, Hook, Outcome, Passage, Place, Wiring};
+use netproof_model::{Family, Hook, Outcome, Passage, Place, RuleTrace, TraceStep, Wiring};
 use netproof_probe::{Patience, ProbePort, ProbeRequest};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -97,6 +97,72 @@ fn a_second_try_passes_once() {
     assert_eq!((seen.outcome, seen.passages.len()), (Outcome::Connected, 2), "{seen:#?}");
 }
 
+/// The rules that a request meets on both nodes, across a service, in order; and nothing is left behind.
+fn rules_are_traced(family: Family) {
+    let mut world = World::new(Wiring::Routed);
+    let service = observe(&world, family);
+    world.rules("node2", "forward", "th dport 80 accept comment \"13 by number\"");
+    for port in [tcp(80), udp(80), sctp(80), ProbePort::Icmp] {
+        let before = rulesets(&world);
+        let mut traced = world.prober.trace_rules(&world.cluster, &[request(service, port)]).unwrap();
+        let (seen, trace) = traced.pop().unwrap();
+        assert_eq!((seen.outcome, trace.is_cut), (Outcome::Connected, false), "{seen:#?}");
+        let target = world.address(&web(), family);
+        let end =
+            if port == ProbePort::Icmp { "forward policy Accept" } else { "forward 13 by number Accept" };
+        let expected = format!(
+            "node1 nat {service}: pre rule Accept\n\
+             node1 observer {target}: forward rule Accept\n\
+             node2 observer {target}: forward rule Continue, forward policy Accept\n\
+             node2 test {target}: {end}\n"
+        );
+        assert_eq!(met(&trace), expected, "{trace:#?}");
+        assert_eq!(rulesets(&world), before);
+    }
+}
+
+/// A request meets more rules than any buffer holds messages: the trace says that it is not whole, the probe is as good
+/// as ever, and so is the next trace.
+fn a_trace_is_cut() {
+    let mut world = World::new(Wiring::Routed);
+    let jumps = |to: &str| format!("jump {to}\n").repeat(150);
+    let text = format!(
+        "table inet long {{\nchain nothing {{\n}}\nchain many {{\n{}}}\n\
+         chain forward {{ type filter hook forward priority 0; policy accept;\n{}}}\n}}\n",
+        jumps("nothing"),
+        jumps("many")
+    );
+    world.run(&Place::node("node1"), &["nft", "-f", "-"], &text);
+    let requests = [request(world.address(&web(), Family::Ipv4), tcp(80))];
+    let (seen, trace) = world.prober.trace_rules(&world.cluster, &requests).unwrap().pop().unwrap();
+    assert_eq!((seen.outcome, trace.is_cut), (Outcome::Connected, true), "{seen:#?}");
+    world.run(&Place::node("node1"), &["nft", "delete", "table", "inet", "long"], "");
+    let (seen, trace) = world.prober.trace_rules(&world.cluster, &requests).unwrap().pop().unwrap();
+    assert_eq!((seen.outcome, trace.is_cut), (Outcome::Connected, false), "{seen:#?}");
+}
+
+/// The tables of both nodes.
+fn rulesets(world: &World) -> Vec<String> {
+    let list = |node| world.output(&Place::node(node), &["nft", "list", "tables"]);
+    ["node1", "node2"].map(list).into()
+}
+
+/// A line for each base chain that a request passed: node, table, destination, and what each step said.
+fn met(trace: &RuleTrace) -> String {
+    let step = |step: &TraceStep| {
+        let who = match &step.rule {
+            Some(rule) => rule.comment.as_deref().unwrap_or("rule"),
+            None => "policy",
+        };
+        format!("{} {who} {:?}", step.chain, step.verdict)
+    };
+    let lines = trace.passes.iter().map(|pass| {
+        let steps: Vec<String> = pass.steps.iter().map(step).collect();
+        format!("{} {} {}: {}\n", pass.node, pass.table, pass.packet.destination, steps.join(", "))
+    });
+    lines.collect()
+}
+
 /// More log messages than any buffer holds: an error, and the next probe is as good as ever.
 fn lost_logs() {
     let mut world = World::new(Wiring::Routed);
@@ -123,9 +189,13 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         trial_with_rules("a second try passes once", a_second_try_passes_once),
         trial_with_rules("lost log messages are an error", lost_logs),
+        trial_with_rules("a trace that is too long is cut", a_trace_is_cut),
     ];
     for family in Family::ALL {
         trials.push(trial_with_rules(format!("passages over {family}"), move || passages(family)));
+        trials.push(trial_with_rules(format!("rules are traced over {family}"), move || {
+            rules_are_traced(family)
+        }));
     }
     trials
 }

@@ -130,6 +130,14 @@ impl World {
         assert!(status.success(), "{command:?} failed with input:\n{input}");
     }
 
+    /// What a program in a place's namespace writes.
+    pub fn output(&self, place: &Place, command: &[&str]) -> String {
+        let run = || Command::new(command[0]).args(&command[1..]).output().unwrap();
+        let output = self.cluster.netns(place).unwrap().enter(run).unwrap();
+        assert!(output.status.success(), "{command:?} failed");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Removes the rules that were loaded so.
     pub fn no_rules(&self, node: &str) {
         self.run(&Place::node(node), &["nft", "delete", "table", "inet", "test"], "");
