@@ -2,10 +2,11 @@
 //! enforcer.
 //!
 //! [`Oracle::predict`] follows one flow through a cluster (module `walk`): what each node's service proxy
-//! does with it (`proxy`, `services`), which policies decide about it (`decide`), what each of their rules
-//! says (`policy`, `peers`, `ports`, `selector`), and who gets it in the end. The answer is plain data;
-//! [`Oracle::explain`] makes sentences of it. [`Oracle::matrix`] answers for all pairs of many endpoints at
-//! once.
+//! does with it (`proxy`, `services`), which endpoints' policies decide about it, at which stages (`decide`), and who
+//! gets it in the end. Policies are asked in one way (`policy`): each API has an evaluator (`networkpolicy`), which
+//! tells tiers of rules and whether they match, and the order of tiers and rules decides (`order`). The answer is
+//! plain data, the verdict and who decides; [`Oracle::explain`] finds out why, and makes sentences of it.
+//! [`Oracle::matrix`] answers for all pairs of many endpoints at once.
 //!
 //! Comments name the field of the API types (networking.k8s.io/v1, meta/v1) or the page of the concepts whose
 //! rule the code below them is; where these leave the answer open, a switch of the [`Profile`] has it, and
@@ -19,10 +20,10 @@ mod explain;
 mod flow;
 mod host_ports;
 mod matrix;
+mod networkpolicy;
 mod oracle;
-mod peers;
+mod order;
 mod policy;
-mod ports;
 mod prediction;
 mod profile;
 mod profiles;
@@ -36,11 +37,11 @@ mod world;
 
 pub use flow::{Flow, Packet, PortProtocol};
 pub use matrix::{Cell, Grouped, Matrix};
+pub use networkpolicy::{Entries, PeerMismatch, PolicyTrace, PortMismatch, RuleTrace, Selection};
 pub use oracle::{Oracle, PredictError};
-pub use peers::PeerMismatch;
-pub use policy::{Entries, PolicyTrace, Reason, RuleTrace, Selection};
-pub use ports::PortMismatch;
-pub use prediction::{Alternative, Denial, Hop, PolicyDecision, Prediction, Server, SourceNat, Verdict};
+pub use prediction::{
+    Alternative, Denial, Hop, PolicyDecision, Prediction, Reason, Server, SourceNat, Verdict,
+};
 pub use profile::{
     Deny, EndPort, EndpointsThatShareAnAddress, ExistingConnections, HostNetworkPeers, HostNetworkPods, Icmp,
     IpBlockAndNodes, IpBlockAndPods, NodeToPodOnAnotherNode, OwnPodThroughService, PodToOwnNode,

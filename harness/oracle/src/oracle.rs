@@ -1,7 +1,9 @@
 //! The oracle: snapshot and profile in, predictions out.
 
 use crate::flow::{Flow, Packet};
-use crate::prediction::Prediction;
+use crate::networkpolicy::PolicyTrace;
+use crate::policy::{Endpoint, Evaluator, Policies, Question, View, evaluators};
+use crate::prediction::{PolicyDecision, Prediction};
 use crate::profile::Profile;
 use crate::services::Services;
 use crate::walk::Walk;
@@ -17,6 +19,7 @@ pub struct Oracle<'a> {
     pub(crate) world: World<'a>,
     pub(crate) profile: Profile,
     pub(crate) services: Services<'a>,
+    pub(crate) evaluators: Vec<Box<dyn Evaluator + 'a>>,
 }
 
 /// Why there is no prediction: the flow cannot be.
@@ -38,7 +41,13 @@ pub enum PredictError {
 impl<'a> Oracle<'a> {
     /// An oracle for the snapshot's cluster, with the profile's choices.
     pub fn new(snapshot: &'a Snapshot, profile: Profile) -> Self {
-        Oracle { world: World::new(snapshot), services: Services::new(snapshot), profile }
+        let (world, services) = (World::new(snapshot), Services::new(snapshot));
+        Oracle { world, profile, services, evaluators: evaluators(snapshot) }
+    }
+
+    pub(crate) fn policies(&self) -> Policies<'_, 'a> {
+        let view = View { world: &self.world, profile: &self.profile };
+        Policies { view, evaluators: &self.evaluators }
     }
 
     /// The profile.
@@ -57,6 +66,7 @@ impl<'a> Oracle<'a> {
             world: &self.world,
             services: &self.services,
             profile: &self.profile,
+            policies: self.policies(),
             alternatives: Vec::new(),
         };
         match &flow.from {
@@ -79,6 +89,20 @@ impl<'a> Oracle<'a> {
             Place::Router => return Err(no_source()),
         }
         Ok(Prediction { flow: flow.clone(), alternatives: walk.alternatives })
+    }
+
+    /// What each policy that could be meant says about a decision of this oracle, by name, those included that do not
+    /// apply to the endpoint. It is found out anew: a prediction has no more than the verdict and who decides.
+    pub fn traces(&self, decision: &PolicyDecision) -> Vec<PolicyTrace<'_>> {
+        let snapshot = self.world.snapshot;
+        let endpoint = match &decision.endpoint {
+            Place::Pod(name) => snapshot.pods.get(name).map(|pod| Endpoint::Pod(pod)),
+            Place::Node(name) => snapshot.nodes.get(name).map(|node| Endpoint::Host(node)),
+            Place::External(_) | Place::Router => None,
+        };
+        let Some(endpoint) = endpoint else { return Vec::new() };
+        let PolicyDecision { direction, stage, packet, before, .. } = *decision;
+        self.policies().traces(&Question { endpoint, direction, stage, packet, before })
     }
 }
 

@@ -1,13 +1,11 @@
 //! What the oracle answers.
 
 use crate::flow::{Flow, Packet};
-use crate::policy::{PolicyTrace, Reason, Selection};
+use crate::policy::Question;
 use crate::profile::{ExistingConnections, Profile, Switch, Switches};
 use crate::proxy::{Masquerade, Refusal, ServiceStep};
 use crate::truth::Truth;
-use netproof_model::{
-    Action, Decision, Direction, NamespacedName, Place, PolicyKey, PolicyKind, PolicyStage,
-};
+use netproof_model::{Action, Decision, Direction, NamespacedName, Place, PolicyStage};
 use std::net::IpAddr;
 
 /// What should happen to a flow.
@@ -91,27 +89,52 @@ pub enum SourceNat {
     LoadBalancer,
 }
 
-/// What one direction of policy of one pod decides.
+/// What the policies of one endpoint decide in one direction, at one stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyDecision {
-    /// The pod whose policies decide.
-    pub pod: NamespacedName,
-    /// Egress: the pod sends the packet. Ingress: it gets it.
+    /// Whose policies decide: a pod, or a node by its interface to the others.
+    pub endpoint: Place,
+    /// Egress: the endpoint sends the packet. Ingress: it gets it.
     pub direction: Direction,
-    /// The packet that policy sees.
+    /// The stage.
+    pub stage: PolicyStage,
+    /// The packet that policy sees there.
     pub packet: Packet,
     /// Whether it is allowed.
     pub truth: Truth,
     /// What settled that.
     pub reason: Reason,
-    /// What each policy of the pod's namespace says, by name, those included that do not isolate the pod.
-    pub policies: Vec<PolicyTrace>,
+    decided_by: Vec<Decision>,
+    /// The other end's address before a translation that policy may not see.
+    pub(crate) before: Option<IpAddr>,
+}
+
+/// What settled a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No policy decides: everything is allowed.
+    NotIsolated,
+    /// The rules of the policies that apply.
+    Rules,
+    /// The node that a pod runs on always reaches it.
+    OwnNode,
+    /// The profile's choice where the API leaves the point open, whatever the rules say.
+    Profile(Switch),
 }
 
 impl PolicyDecision {
-    /// The policies that isolate the pod in this direction.
-    pub fn isolating(&self) -> impl Iterator<Item = &PolicyTrace> {
-        self.policies.iter().filter(|trace| trace.selection == Selection::Isolates)
+    pub(crate) fn new(
+        question: &Question<'_>,
+        truth: Truth,
+        reason: Reason,
+        mut decided_by: Vec<Decision>,
+    ) -> Self {
+        if let Truth::Either(_) = truth {
+            decided_by.clear();
+        }
+        let Question { endpoint, direction, stage, packet, before } = *question;
+        let endpoint = endpoint.place();
+        PolicyDecision { endpoint, direction, stage, packet, truth, reason, decided_by, before }
     }
 
     /// Whether it rests on what the policies say: what settles a decision by itself makes them beside the
@@ -120,32 +143,11 @@ impl PolicyDecision {
         matches!(self.reason, Reason::Rules | Reason::NotIsolated)
     }
 
-    /// Who decided, as an enforcer's evidence would name it: any of the rules that match for certain, or
-    /// the isolation if none may. Empty where nobody did (nothing isolates the pod, the API or the profile
-    /// settles it by itself, or it is open).
-    pub fn decided_by(&self) -> Vec<Decision> {
-        let policy =
-            |name: &NamespacedName| PolicyKey::network_policy(name.namespace.as_str(), name.name.as_str());
-        match (self.reason, self.truth) {
-            (Reason::Rules, Truth::Yes) => self
-                .isolating()
-                .flat_map(|trace| trace.rules.iter().map(move |rule| (trace, rule)))
-                .filter(|(_, rule)| rule.truth == Truth::Yes)
-                .map(|(trace, rule)| Decision::Rule {
-                    policy: policy(&trace.policy),
-                    tier: PolicyKind::NetworkPolicy.word().to_owned(),
-                    stage: PolicyStage::Local,
-                    direction: self.direction,
-                    rule: rule.index,
-                })
-                .collect(),
-            (Reason::Rules, Truth::No) => vec![Decision::Isolation {
-                endpoint: Place::Pod(self.pod.clone()),
-                direction: self.direction,
-                policies: self.isolating().map(|trace| policy(&trace.policy)).collect(),
-            }],
-            _ => Vec::new(),
-        }
+    /// Who decided, as an enforcer's evidence would name it: one of these. What allows is a rule, or that nothing
+    /// isolates the endpoint; what denies is a rule, isolation, or the end of a tier. Empty where it is open, and
+    /// where the API or the profile settles it by itself.
+    pub fn decided_by(&self) -> &[Decision] {
+        &self.decided_by
     }
 }
 

@@ -2,59 +2,49 @@
 
 use netproof_api::{LabelSelector, Labels, Operator, Requirement};
 
-/// A requirement of a selector that an object does not meet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmet {
-    /// The requirement; `key: value` of `matchLabels` reads as `key In [value]`.
-    pub requirement: Requirement,
+/// A requirement of a selector that an object does not meet. `key: value` of `matchLabels` is `key In [value]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unmet<'a> {
+    /// The label that it is about.
+    pub key: &'a str,
+    /// What it asks of the label.
+    pub operator: Operator,
+    /// The values that it lists.
+    pub values: &'a [String],
     /// The value that the object's label has; `None` where it has no such label.
-    pub found: Option<String>,
-}
-
-/// One of the requirements that a selector consists of.
-enum Part<'a> {
-    /// An entry of `matchLabels`.
-    Label(&'a str, &'a str),
-    /// An element of `matchExpressions`.
-    Expression(&'a Requirement),
-}
-
-/// The first requirement of the selector that the labels do not meet; `None` if it matches. An entry of
-/// `matchLabels` counts as `In` with that one value.
-pub(crate) fn unmet(selector: &LabelSelector, labels: &Labels) -> Option<Unmet> {
-    let requirement = match first_unmet(selector, labels)? {
-        Part::Expression(requirement) => requirement.clone(),
-        Part::Label(key, value) => {
-            Requirement { key: key.to_owned(), operator: Operator::In, values: vec![value.to_owned()] }
-        }
-    };
-    Some(Unmet { found: labels.get(&requirement.key).cloned(), requirement })
+    pub found: Option<&'a str>,
 }
 
 /// Whether the selector matches.
 pub(crate) fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
-    first_unmet(selector, labels).is_none()
+    unmet(selector, labels).is_none()
 }
 
-/// Requirements are ANDed: one that is not met is enough, and a selector without any matches every object.
-fn first_unmet<'a>(selector: &'a LabelSelector, labels: &Labels) -> Option<Part<'a>> {
-    let equal = selector.match_labels.iter().map(|(key, value)| Part::Label(key, value));
-    equal.chain(selector.match_expressions.iter().map(Part::Expression)).find(|part| match part {
-        Part::Label(key, value) => labels.get(*key).is_none_or(|found| found != value),
-        Part::Expression(requirement) => !met(requirement, labels),
+/// The first requirement of the selector that the labels do not meet; `None` if it matches.
+///
+/// Requirements are ANDed: one that is not met is enough, and a selector without any matches every object. An entry
+/// of `matchLabels` counts as `In` with that one value.
+pub(crate) fn unmet<'a>(selector: &'a LabelSelector, labels: &'a Labels) -> Option<Unmet<'a>> {
+    let equal = selector.match_labels.iter();
+    let equal = equal.map(|(key, value)| (key, Operator::In, std::slice::from_ref(value)));
+    let expressions = selector.match_expressions.iter();
+    let expressions =
+        expressions.map(|Requirement { key, operator, values }| (key, *operator, values.as_slice()));
+    equal.chain(expressions).find_map(|(key, operator, values)| {
+        let found = labels.get(key).map(String::as_str);
+        (!met(operator, values, found)).then_some(Unmet { key, operator, values, found })
     })
 }
 
 /// Two facts about the object decide: whether it has the label, and whether it has it with a listed value (an
 /// empty value is a value). Each operator is one of them or its opposite, so `NotIn` holds without the label.
-fn met(Requirement { key, operator, values }: &Requirement, labels: &Labels) -> bool {
-    let has_key = labels.contains_key(key);
-    let has_listed_value = values.iter().any(|value| labels.get(key) == Some(value));
+fn met(operator: Operator, values: &[String], found: Option<&str>) -> bool {
+    let has_listed_value = found.is_some_and(|found| values.iter().any(|value| value == found));
     match operator {
         Operator::In => has_listed_value,
         Operator::NotIn => !has_listed_value,
-        Operator::Exists => has_key,
-        Operator::DoesNotExist => !has_key,
+        Operator::Exists => found.is_some(),
+        Operator::DoesNotExist => found.is_none(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The snapshot's objects as packets and policies meet them: by address and by namespace.
 
 use ipnet::IpNet;
-use netproof_api::{Labels, NetworkPolicy, Node, Pod};
+use netproof_api::{Labels, Node, Pod};
 use netproof_controlplane::{GATEWAY_OFFSET, Snapshot};
 use netproof_model::{Family, NamespacedName, Wiring};
 use std::collections::HashMap;
@@ -25,8 +25,6 @@ pub(crate) struct World<'a> {
     pub snapshot: &'a Snapshot,
     owners: HashMap<IpAddr, Owner<'a>>,
     host_pods: HashMap<&'a str, Vec<&'a Pod>>,
-    policies: HashMap<&'a str, Vec<&'a NetworkPolicy>>,
-    no_labels: Labels,
 }
 
 impl<'a> World<'a> {
@@ -55,12 +53,7 @@ impl<'a> World<'a> {
                 owners.extend(bridge.map(|address| (address, Owner::Node(node))));
             }
         }
-        let mut policies: HashMap<&str, Vec<&NetworkPolicy>> = HashMap::new();
-        for (key, policy) in &snapshot.policies {
-            let netproof_api::Policy::NetworkPolicy(policy) = policy;
-            policies.entry(key.namespace.as_deref().unwrap_or_default()).or_default().push(policy);
-        }
-        World { snapshot, owners, host_pods, policies, no_labels: Labels::new() }
+        World { snapshot, owners, host_pods }
     }
 
     /// Who has the address.
@@ -89,14 +82,10 @@ impl<'a> World<'a> {
         self.host_pods.get(node).map_or(&[], Vec::as_slice)
     }
 
-    /// The policies of a namespace, by name.
-    pub(crate) fn policies(&self, namespace: &str) -> &[&'a NetworkPolicy] {
-        self.policies.get(namespace).map_or(&[], Vec::as_slice)
-    }
-
     /// The labels of a namespace.
-    pub(crate) fn namespace_labels(&self, namespace: &str) -> &Labels {
-        self.snapshot.namespaces.get(namespace).map_or(&self.no_labels, |object| &object.metadata.labels)
+    pub(crate) fn namespace_labels(&self, namespace: &str) -> &'a Labels {
+        static NO_LABELS: Labels = Labels::new();
+        self.snapshot.namespaces.get(namespace).map_or(&NO_LABELS, |object| &object.metadata.labels)
     }
 
     /// Whether the address is in one of the cluster's ranges of pods.

@@ -2,21 +2,19 @@
 
 use super::selected::{value, values};
 use crate::flow::PortProtocol;
-use crate::peers::PeerMismatch;
-use crate::ports::PortMismatch;
+use crate::networkpolicy::{PeerMismatch, PortMismatch};
 use crate::selector::Unmet;
 use netproof_api::Operator;
 
 /// What an object lacks, to follow its name: `lacks purpose=production`.
-pub(super) fn unmet(Unmet { requirement, found }: &Unmet) -> String {
-    let key = &requirement.key;
-    let values = values(&requirement.values);
-    let wanted = match requirement.values.as_slice() {
+pub(super) fn unmet(Unmet { key, operator, values: listed, found }: &Unmet<'_>) -> String {
+    let values = values(listed);
+    let wanted = match listed {
         [_] => format!("{key}={values}"),
         _ => format!("{key} in ({values})"),
     };
-    let found = found.as_deref().map(value);
-    match (requirement.operator, found) {
+    let found = found.map(value);
+    match (operator, found) {
         (Operator::In, None) => format!("lacks {wanted}"),
         (Operator::In, Some(found)) => format!("has {key}={found}, not {wanted}"),
         (Operator::NotIn, found) => {
@@ -28,7 +26,7 @@ pub(super) fn unmet(Unmet { requirement, found }: &Unmet) -> String {
 }
 
 /// Why an entry of `from` or `to` does not name the `role` (source or destination).
-pub(super) fn peer_mismatch(mismatch: &PeerMismatch, role: &str) -> String {
+pub(super) fn peer_mismatch(mismatch: &PeerMismatch<'_>, role: &str) -> String {
     match mismatch {
         PeerMismatch::NotAPod { address } => {
             format!("the {role} {address} is not a pod's own address")
@@ -58,7 +56,7 @@ pub(super) fn peer_mismatch(mismatch: &PeerMismatch, role: &str) -> String {
 }
 
 /// Why an entry of `ports` does not cover what was asked for, to follow the entry.
-pub(super) fn port_mismatch(mismatch: &PortMismatch, asked: PortProtocol) -> String {
+pub(super) fn port_mismatch(mismatch: &PortMismatch<'_>, asked: PortProtocol) -> String {
     match mismatch {
         PortMismatch::NoPorts => "is for a port, and an ICMP echo has none".into(),
         PortMismatch::Protocol { protocol } => format!("is for {protocol}, not {asked}"),

@@ -3,9 +3,11 @@
 mod mismatch;
 mod selected;
 
+use crate::networkpolicy::{Entries, PolicyTrace, RuleTrace, Selection, rules_of};
 use crate::oracle::Oracle;
-use crate::policy::{Entries, PolicyTrace, Reason, RuleTrace, Selection, rules_of};
-use crate::prediction::{Alternative, Denial, Hop, PolicyDecision, Prediction, Server, SourceNat, Verdict};
+use crate::prediction::{
+    Alternative, Denial, Hop, PolicyDecision, Prediction, Reason, Server, SourceNat, Verdict,
+};
 use crate::profile::Switches;
 use crate::proxy::{Masquerade, Refusal, ServiceStep};
 use crate::services::ServiceAddress;
@@ -13,7 +15,7 @@ use crate::truth::Truth;
 use crate::world::{Owner, name_of};
 use mismatch::{peer_mismatch, port_mismatch, unmet};
 use netproof_api::NetworkPolicy;
-use netproof_model::{Action, Direction, Place};
+use netproof_model::{Action, Direction, NamespacedName, Place};
 use selected::{peer, pods_of_policy};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -112,7 +114,8 @@ impl Oracle<'_> {
         lines.add(depth, self.describe_hop(hop, denied));
         for decision in &hop.decisions {
             lines.add(depth + 1, self.describe_decision(decision));
-            for trace in decision.policies.iter().filter(|_| decision.rests_on_policies()) {
+            let traces = if decision.rests_on_policies() { self.traces(decision) } else { Vec::new() };
+            for trace in &traces {
                 lines.add(depth + 2, self.describe_policy(decision, trace));
                 for rule in &trace.rules {
                     let (sentence, reasons) = self.rule(decision, trace, rule);
@@ -172,7 +175,7 @@ impl Oracle<'_> {
 
     /// A decision and what settled it, as a sentence.
     pub fn describe_decision(&self, decision: &PolicyDecision) -> String {
-        let PolicyDecision { pod, direction, packet, truth, reason, .. } = decision;
+        let PolicyDecision { endpoint, direction, packet, truth, reason, .. } = decision;
         let name = match direction {
             Direction::Ingress => "Ingress",
             Direction::Egress => "Egress",
@@ -199,13 +202,13 @@ impl Oracle<'_> {
                 _ => String::new(),
             },
         };
-        format!("{name} of pod/{pod} {other} is {answer}{because}.")
+        format!("{name} of {endpoint} {other} is {answer}{because}.")
     }
 
     /// Whether a policy of the pod's namespace isolates it, and why, as a sentence.
-    pub fn describe_policy(&self, decision: &PolicyDecision, trace: &PolicyTrace) -> String {
-        let PolicyDecision { pod, direction, .. } = decision;
-        let policy = format!("networkpolicy/{}", trace.policy);
+    pub fn describe_policy(&self, decision: &PolicyDecision, trace: &PolicyTrace<'_>) -> String {
+        let PolicyDecision { endpoint, direction, .. } = decision;
+        let policy = trace.policy;
         match &trace.selection {
             Selection::Isolates => {
                 let selected = match self.policy(trace) {
@@ -216,21 +219,26 @@ impl Oracle<'_> {
                     [] => format!(" and has no {direction} rule"),
                     _ => String::new(),
                 };
-                format!("{policy} selects pod/{pod} for {direction}{selected}{no_rule}.")
+                format!("{policy} selects {endpoint} for {direction}{selected}{no_rule}.")
             }
             Selection::OtherDirection => {
                 format!(
-                    "{policy} selects pod/{pod}, but its policyTypes, written or by default, lack {direction}."
+                    "{policy} selects {endpoint}, but its policyTypes, written or by default, lack {direction}."
                 )
             }
             Selection::NotSelected(missing) => {
-                format!("{policy} does not select pod/{pod}, which {}.", unmet(missing))
+                format!("{policy} does not select {endpoint}, which {}.", unmet(missing))
             }
         }
     }
 
     /// Whether a rule matches, and why, as a sentence.
-    pub fn describe_rule(&self, decision: &PolicyDecision, trace: &PolicyTrace, rule: &RuleTrace) -> String {
+    pub fn describe_rule(
+        &self,
+        decision: &PolicyDecision,
+        trace: &PolicyTrace<'_>,
+        rule: &RuleTrace<'_>,
+    ) -> String {
         let (sentence, reasons) = self.rule(decision, trace, rule);
         match reasons.as_slice() {
             [] => sentence,
@@ -242,8 +250,8 @@ impl Oracle<'_> {
     fn rule(
         &self,
         decision: &PolicyDecision,
-        trace: &PolicyTrace,
-        rule: &RuleTrace,
+        trace: &PolicyTrace<'_>,
+        rule: &RuleTrace<'_>,
     ) -> (String, Vec<String>) {
         let PolicyDecision { direction, packet, .. } = decision;
         let (list, role) = match direction {
@@ -302,8 +310,9 @@ impl Oracle<'_> {
     }
 
     /// The policy of a trace.
-    fn policy(&self, trace: &PolicyTrace) -> Option<&NetworkPolicy> {
-        self.world.snapshot.network_policy(&trace.policy).map(AsRef::as_ref)
+    fn policy(&self, trace: &PolicyTrace<'_>) -> Option<&NetworkPolicy> {
+        let name = NamespacedName::new(trace.policy.namespace.as_deref()?, trace.policy.name.as_str());
+        self.world.snapshot.network_policy(&name).map(AsRef::as_ref)
     }
 
     /// An address and whose it is.

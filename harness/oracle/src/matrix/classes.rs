@@ -2,8 +2,8 @@
 
 use super::bits::Bits;
 use super::rules::Rules;
-use crate::peers::{Peer, names};
-use crate::profile::Profile;
+use crate::networkpolicy::peers::{Peer, names};
+use crate::policy::View;
 use crate::selector::matches;
 use crate::truth::Truth;
 use crate::world::{World, namespace_of};
@@ -98,8 +98,7 @@ impl<'a> Classes<'a> {
     /// Of members that are alike, only those on the same node are equal if `by_node`, and none if
     /// `each_alone`.
     pub(super) fn new(
-        world: &World<'a>,
-        profile: &Profile,
+        view: View<'_, 'a>,
         rules: &Rules<'a>,
         members: &[Member<'a>],
         (by_node, each_alone): (bool, bool),
@@ -111,7 +110,7 @@ impl<'a> Classes<'a> {
             port_names: Vec::new(),
             peers: Vec::new(),
         };
-        let labelled = classes.labelled(world, rules, members);
+        let labelled = classes.labelled(view.world, rules, members);
         let used_names = used_names(rules);
         let mut names_numbering = Numbering::new();
         let mut numbering = Numbering::new();
@@ -122,7 +121,7 @@ impl<'a> Classes<'a> {
                 classes.port_names.push(member.pod);
             }
             let labels = member.pod.and_then(|pod| labelled.get(&(namespace_of(pod), &pod.metadata.labels)));
-            let sets_of_peers = peers_of(world, profile, rules, member, labels);
+            let sets_of_peers = peers_of(view, rules, member, labels);
             let selection = labels.map_or(0, |labelled| labelled.selection);
             let node = member.pod.filter(|_| by_node).and_then(|pod| pod.node_name.as_deref());
             let alone = (member.is_single || each_alone).then_some(endpoint);
@@ -216,10 +215,9 @@ fn indexes<'a>(
 }
 
 /// The peers that name a member, for certain and in some reading.
-fn peers_of(
-    world: &World<'_>,
-    profile: &Profile,
-    rules: &Rules<'_>,
+fn peers_of<'a>(
+    view: View<'_, 'a>,
+    rules: &Rules<'a>,
     member: &Member<'_>,
     labels: Option<&Labelled>,
 ) -> (Bits, Bits) {
@@ -230,7 +228,7 @@ fn peers_of(
     let peer = Peer { direction: Direction::Ingress, address: member.address, before: None };
     for (index, entry) in rules.peers.iter().enumerate() {
         if matches!(entry.entry, NetworkPolicyPeer::IpBlock(_)) {
-            let truth = names(world, profile, entry.namespace, entry.entry, peer).unwrap_or(Truth::No);
+            let truth = names(view, entry.namespace, entry.entry, peer).unwrap_or(Truth::No);
             certain.set(index, truth == Truth::Yes);
             possible.set(index, truth != Truth::No);
         }

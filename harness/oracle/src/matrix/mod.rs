@@ -155,7 +155,7 @@ impl Oracle<'_> {
         let each_alone = by_node
             && (ports.iter().any(|port| self.services.node_port(family, *port).is_some())
                 || members.iter().any(is_service));
-        let classes = Classes::new(&self.world, &self.profile, &rules, &members, (by_node, each_alone));
+        let classes = Classes::new(self.policies().view, &rules, &members, (by_node, each_alone));
         let mut first = HashMap::new();
         let places = endpoints.iter().enumerate();
         let ends = Arc::new(Ends {

@@ -4,7 +4,7 @@ use super::bits::{Bits, transposed};
 use super::classes::{Class, Classes, Matching};
 use super::rules::{Rule, Rules};
 use crate::flow::PortProtocol;
-use crate::ports::covers;
+use crate::networkpolicy::ports::covers;
 use crate::profile::{Icmp, Profile};
 use crate::truth::Truth;
 use netproof_api::Pod;

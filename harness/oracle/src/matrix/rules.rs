@@ -1,8 +1,8 @@
 //! The policies of a snapshot, taken apart: distinct peers, and rules that refer to them.
 
-use crate::policy::{has_type, rules_of};
+use crate::networkpolicy::{has_type, rules_of};
 use netproof_api::core::IntOrString;
-use netproof_api::{Cidr, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort};
+use netproof_api::{Cidr, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Policy};
 use netproof_controlplane::Snapshot;
 use netproof_model::Direction;
 use std::collections::HashMap;
@@ -69,8 +69,7 @@ impl<'a> Rules<'a> {
         let mut rules = Rules { policies: Vec::new(), peers: Vec::new() };
         let mut known = HashMap::new();
         for (key, policy) in &snapshot.policies {
-            let netproof_api::Policy::NetworkPolicy(policy) = policy;
-            let namespace = key.namespace.as_deref().unwrap_or_default();
+            let (Policy::NetworkPolicy(policy), Some(namespace)) = (policy, &key.namespace) else { continue };
             let mut compile = |direction| {
                 let all = has_type(policy, direction).then(|| rules_of(policy, direction))?;
                 Some(all.iter().map(|rule| rules.rule(namespace, rule, &mut known)).collect())

@@ -2,7 +2,8 @@
 
 use crate::script::predict;
 use crate::world::World;
-use netproof_model::{Family, Place};
+use netproof_controlplane::Snapshot;
+use netproof_model::{Decision, Direction, Family, Place, PolicyKey, PolicyStage};
 use netproof_oracle::{Flow, Oracle, PortProtocol, PredictError, Profile};
 
 fn world() -> World {
@@ -22,39 +23,93 @@ fn world() -> World {
     world
 }
 
+/// Who decides about a flow, decision by decision; `-` where nothing isolates the pod, empty where nobody can be named.
+fn deciders(snapshot: &Snapshot, profile: Profile, flow: &str) -> Vec<String> {
+    let prediction = predict(snapshot, profile, flow);
+    let word = |decision: &Decision| match decision {
+        Decision::NotIsolated { .. } => "-".to_owned(),
+        other => other.to_string(),
+    };
+    let decisions = prediction.alternatives[0].decisions();
+    decisions.map(|it| it.decided_by().iter().map(word).collect::<Vec<_>>().join(", ")).collect()
+}
+
 #[test]
 fn who_decided() {
-    let snapshot = world().snapshot();
+    let mut world = world();
+    world.change(
+        "policy d {podSelector: {matchLabels: {app: other}}, policyTypes: [Ingress], ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}, {ports: [{port: 80}]}]}",
+    );
+    let snapshot = world.snapshot();
     for (profile, flow, expected) in [
         (
             Profile::NETPROOF,
             "pod/client -> pod/web:80",
-            "networkpolicy/default/a#ingress[1], networkpolicy/default/b#ingress[0]",
+            &["-", "networkpolicy/default/a#ingress[1], networkpolicy/default/b#ingress[0]"][..],
         ),
         (
             Profile::NETPROOF,
             "pod/client -> pod/web:81",
-            "networkpolicy/default/a#ingress[0], networkpolicy/default/a#ingress[1], networkpolicy/default/b#ingress[0]",
+            &[
+                "-",
+                "networkpolicy/default/a#ingress[0], networkpolicy/default/a#ingress[1], networkpolicy/default/b#ingress[0]",
+            ],
         ),
         (
             Profile::NETPROOF,
             "external/internet -> pod/web:80",
-            "ingress isolation of pod/default/web by networkpolicy/default/a, networkpolicy/default/b",
+            &["ingress isolation of pod/default/web by networkpolicy/default/a, networkpolicy/default/b"],
         ),
         (
             Profile::NETPROOF,
             "pod/other -> external/internet:80",
-            "egress isolation of pod/default/other by networkpolicy/default/c",
+            &["egress isolation of pod/default/other by networkpolicy/default/c"],
         ),
-        (Profile::NETPROOF, "node/node1 -> pod/web:80", ""),
-        (Profile::NETPROOF, "pod/client -> external/internet:80", ""),
-        (Profile::STRICT, "pod/client -> pod/web:icmp", ""),
+        // The node reaches its own pods, whatever policies say.
+        (Profile::NETPROOF, "node/node1 -> pod/web:80", &[""]),
+        (Profile::NETPROOF, "pod/client -> external/internet:80", &["-"]),
+        (Profile::STRICT, "pod/client -> pod/web:icmp", &["-", ""]),
+        // Of two rules one matches in some readings only: there it may be the one that decides.
+        (
+            Profile::STRICT,
+            "pod/web -> pod/other:80",
+            &["-", "networkpolicy/default/d#ingress[0], networkpolicy/default/d#ingress[1]"],
+        ),
+        (Profile::STRICT, "pod/web -> pod/other:81", &["-", ""]),
     ] {
-        let prediction = predict(&snapshot, profile, flow);
-        let decided = prediction.alternatives[0].decisions().flat_map(|decision| decision.decided_by());
-        let decided: Vec<String> = decided.map(|decision| decision.to_string()).collect();
-        assert_eq!(decided.join(", "), expected, "{flow}");
+        assert_eq!(deciders(&snapshot, profile, flow), expected, "{flow}");
     }
+}
+
+/// In full: an allowed flow's rule, the isolation that denies, and that nothing isolates.
+#[test]
+fn a_decision_has_all_that_tells_it_from_another() {
+    let snapshot = world().snapshot();
+    let decisions = |flow| {
+        let prediction = predict(&snapshot, Profile::NETPROOF, flow);
+        let way = prediction.alternatives[0].clone();
+        way.decisions().map(|it| (it.stage, it.decided_by().to_vec())).collect::<Vec<_>>()
+    };
+    let policy = |name| PolicyKey::network_policy("default", name);
+    let rule = |name, rule| Decision::Rule {
+        policy: policy(name),
+        tier: "networkpolicy".to_owned(),
+        stage: PolicyStage::Local,
+        direction: Direction::Ingress,
+        rule,
+    };
+    let not_isolated =
+        Decision::NotIsolated { endpoint: Place::pod("default", "client"), direction: Direction::Egress };
+    assert_eq!(
+        decisions("pod/client -> pod/web:80"),
+        [(PolicyStage::Local, vec![not_isolated]), (PolicyStage::Local, vec![rule("a", 1), rule("b", 0)])]
+    );
+    let isolation = Decision::Isolation {
+        endpoint: Place::pod("default", "other"),
+        direction: Direction::Egress,
+        policies: vec![policy("c")],
+    };
+    assert_eq!(decisions("pod/other -> external/internet:80"), [(PolicyStage::Local, vec![isolation])]);
 }
 
 #[test]
@@ -62,7 +117,7 @@ fn the_first_denial_decides() {
     let snapshot = world().snapshot();
     let prediction = predict(&snapshot, Profile::NETPROOF, "pod/other -> pod/web:80");
     let denied_by = prediction.alternatives[0].denied_by().unwrap();
-    assert_eq!(denied_by.pod.to_string(), "default/other");
+    assert_eq!(denied_by.endpoint.to_string(), "pod/default/other");
     assert_eq!(
         prediction.alternatives[0].decisions().count(),
         2,

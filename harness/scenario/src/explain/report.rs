@@ -302,9 +302,9 @@ fn decision_report(oracle: &Oracle<'_>, decision: &PolicyDecision) -> DecisionRe
         Truth::Either(switches) => switches,
         Truth::Yes | Truth::No => Switches::default(),
     };
-    let policies = decision.policies.iter().filter(|_| decision.rests_on_policies());
+    let policies = if decision.rests_on_policies() { oracle.traces(decision) } else { Vec::new() };
     DecisionReport {
-        pod: format!("pod/{}", decision.pod),
+        pod: decision.endpoint.to_string(),
         direction: match decision.direction {
             Direction::Ingress => DirectionWord::Ingress,
             Direction::Egress => DirectionWord::Egress,
@@ -318,8 +318,9 @@ fn decision_report(oracle: &Oracle<'_>, decision: &PolicyDecision) -> DecisionRe
         decided_by: decision.decided_by().iter().flat_map(deciders).collect(),
         sentence: oracle.describe_decision(decision),
         policies: policies
+            .iter()
             .map(|trace| PolicyReport {
-                policy: format!("networkpolicy/{}", trace.policy),
+                policy: trace.policy.to_string(),
                 isolates: trace.selection == netproof_oracle::Selection::Isolates,
                 sentence: oracle.describe_policy(decision, trace),
                 rules: trace
@@ -341,6 +342,8 @@ fn deciders(decision: &Decision) -> Vec<String> {
         Decision::Isolation { direction, policies, .. } => {
             policies.iter().map(|policy| format!("{policy}#{direction}")).collect()
         }
+        // No policy.
+        Decision::NotIsolated { .. } => Vec::new(),
         other => vec![other.to_string()],
     }
 }

@@ -178,8 +178,9 @@ impl Answer {
             matches!(way.verdict, Verdict::Deny(Denial::Policy { .. }))
                 && (reached.is_none() || server == reached)
         });
-        let each: Option<Vec<Vec<Decision>>> =
-            ways.map(|way| way.denied_by().map(|by| by.decided_by()).filter(|by| !by.is_empty())).collect();
+        let each: Option<Vec<Vec<Decision>>> = ways
+            .map(|way| way.denied_by().map(|by| by.decided_by().to_vec()).filter(|by| !by.is_empty()))
+            .collect();
         each.unwrap_or_default().concat()
     }
 

@@ -1,11 +1,13 @@
 //! Whether an entry of `from` or `to` names the other end of a packet.
 
+use super::ports::PodName;
+use crate::policy::View;
 use crate::profile::{
-    HostNetworkPeers, IpBlockAndNodes, IpBlockAndPods, PolicyAndDnat, PolicyAndMasquerade, Profile, Switch,
+    HostNetworkPeers, IpBlockAndNodes, IpBlockAndPods, PolicyAndDnat, PolicyAndMasquerade, Switch,
 };
 use crate::selector::{Unmet, unmet};
 use crate::truth::Truth;
-use crate::world::{Owner, World, namespace_of};
+use crate::world::{Owner, namespace_of};
 use netproof_api::{Cidr, IpBlock, LabelSelector, NetworkPolicyPeer, Pod};
 use netproof_model::Direction;
 use std::net::IpAddr;
@@ -20,8 +22,8 @@ pub(crate) struct Peer {
 }
 
 /// Why an entry of `from` or `to` does not name an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerMismatch {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerMismatch<'a> {
     /// The entry selects pods, and no pod has the address for itself.
     NotAPod {
         /// The address.
@@ -30,23 +32,23 @@ pub enum PeerMismatch {
     /// The entry has no `namespaceSelector`, which means the policy's own namespace.
     OtherNamespace {
         /// The policy's namespace.
-        own: String,
+        own: &'a str,
         /// The pod's.
-        namespace: String,
+        namespace: &'a str,
     },
     /// The `namespaceSelector` does not match the labels of the pod's namespace.
     Namespace {
         /// The pod's namespace.
-        namespace: String,
+        namespace: &'a str,
         /// What its labels lack.
-        unmet: Unmet,
+        unmet: Unmet<'a>,
     },
     /// The `podSelector` does not match the pod's labels.
     Pod {
-        /// The pod, NAMESPACE/NAME.
-        pod: String,
+        /// The pod.
+        pod: PodName<'a>,
         /// What its labels lack.
-        unmet: Unmet,
+        unmet: Unmet<'a>,
     },
     /// The address is not in the ipBlock's `cidr`.
     OutsideBlock {
@@ -74,17 +76,17 @@ pub enum PeerMismatch {
     },
 }
 
-type Answer = Result<Truth, PeerMismatch>;
+type Answer<'a> = Result<Truth, PeerMismatch<'a>>;
 
 /// Whether the entry names the peer; in `Ok` never [`Truth::No`].
-pub(crate) fn names(
-    world: &World<'_>,
-    profile: &Profile,
-    policy_namespace: &str,
-    entry: &NetworkPolicyPeer,
+pub(crate) fn names<'a>(
+    view: View<'_, 'a>,
+    policy_namespace: &'a str,
+    entry: &'a NetworkPolicyPeer,
     peer: Peer,
-) -> Answer {
-    let seen = at_address(world, profile, policy_namespace, entry, peer.address);
+) -> Answer<'a> {
+    let profile = view.profile;
+    let seen = at_address(view, policy_namespace, entry, peer.address);
     let Some(before) = peer.before else {
         return seen;
     };
@@ -92,9 +94,9 @@ pub(crate) fn names(
         // Another node replaced the sender's address by its own.
         Direction::Ingress => match profile.policy_and_masquerade {
             PolicyAndMasquerade::After | PolicyAndMasquerade::AfterOwn => seen,
-            PolicyAndMasquerade::Before => at_address(world, profile, policy_namespace, entry, before),
+            PolicyAndMasquerade::Before => at_address(view, policy_namespace, entry, before),
             PolicyAndMasquerade::Either => {
-                let unseen = at_address(world, profile, policy_namespace, entry, before);
+                let unseen = at_address(view, policy_namespace, entry, before);
                 either(seen, unseen, Switch::PolicyAndMasquerade)
             }
         },
@@ -105,9 +107,9 @@ pub(crate) fn names(
             // concepts leave it open.
             NetworkPolicyPeer::IpBlock(block) => match profile.policy_and_dnat {
                 PolicyAndDnat::After => seen,
-                PolicyAndDnat::Before => in_block(world, profile, block, before),
+                PolicyAndDnat::Before => in_block(view, block, before),
                 PolicyAndDnat::Either => {
-                    let unseen = in_block(world, profile, block, before);
+                    let unseen = in_block(view, block, before);
                     either(seen, unseen, Switch::PolicyAndDnat)
                 }
             },
@@ -115,25 +117,25 @@ pub(crate) fn names(
     }
 }
 
-fn either(seen: Answer, unseen: Answer, switch: Switch) -> Answer {
+fn either<'a>(seen: Answer<'a>, unseen: Answer<'a>, switch: Switch) -> Answer<'a> {
     match (seen, unseen) {
         (Err(mismatch), Err(_)) => Err(mismatch),
         (seen, unseen) => Ok(seen.unwrap_or(Truth::No).either(unseen.unwrap_or(Truth::No), switch)),
     }
 }
 
-fn at_address(
-    world: &World<'_>,
-    profile: &Profile,
-    policy_namespace: &str,
-    entry: &NetworkPolicyPeer,
+fn at_address<'a>(
+    view: View<'_, 'a>,
+    policy_namespace: &'a str,
+    entry: &'a NetworkPolicyPeer,
     address: IpAddr,
-) -> Answer {
+) -> Answer<'a> {
+    let View { world, profile } = view;
     match entry {
-        NetworkPolicyPeer::IpBlock(block) => in_block(world, profile, block, address),
+        NetworkPolicyPeer::IpBlock(block) => in_block(view, block, address),
         NetworkPolicyPeer::Pods { namespace_selector, pod_selector } => {
-            let selected = |pod: &Pod| {
-                selects(world, policy_namespace, namespace_selector.as_ref(), pod_selector.as_ref(), pod)
+            let selected = |pod: &'a Pod| {
+                selects(view, policy_namespace, namespace_selector.as_ref(), pod_selector.as_ref(), pod)
             };
             match world.owner(address) {
                 Some(Owner::Pod(pod)) => selected(pod).map(|()| Truth::Yes),
@@ -154,39 +156,37 @@ fn at_address(
 }
 
 /// Whether selectors of a peer match a pod.
-fn selects(
-    world: &World<'_>,
-    policy_namespace: &str,
-    namespace_selector: Option<&LabelSelector>,
-    pod_selector: Option<&LabelSelector>,
-    pod: &Pod,
-) -> Result<(), PeerMismatch> {
+fn selects<'a>(
+    view: View<'_, 'a>,
+    policy_namespace: &'a str,
+    namespace_selector: Option<&'a LabelSelector>,
+    pod_selector: Option<&'a LabelSelector>,
+    pod: &'a Pod,
+) -> Result<(), PeerMismatch<'a>> {
     let namespace = namespace_of(pod);
     match namespace_selector {
         // `namespaceSelector` absent: the pods of the policy's own namespace.
         None if namespace != policy_namespace => {
-            return Err(PeerMismatch::OtherNamespace {
-                own: policy_namespace.to_owned(),
-                namespace: namespace.to_owned(),
-            });
+            return Err(PeerMismatch::OtherNamespace { own: policy_namespace, namespace });
         }
         None => {}
         // `namespaceSelector` present: it is held against the labels of the pod's namespace, and an empty one
         // means all namespaces.
         Some(selector) => {
-            if let Some(unmet) = unmet(selector, world.namespace_labels(namespace)) {
-                return Err(PeerMismatch::Namespace { namespace: namespace.to_owned(), unmet });
+            if let Some(unmet) = unmet(selector, view.world.namespace_labels(namespace)) {
+                return Err(PeerMismatch::Namespace { namespace, unmet });
             }
         }
     }
     // `podSelector` in the same entry: both must match. Absent, the namespace is enough.
     match pod_selector.and_then(|selector| unmet(selector, &pod.metadata.labels)) {
-        Some(unmet) => Err(PeerMismatch::Pod { pod: format!("{namespace}/{}", pod.metadata.name), unmet }),
+        Some(unmet) => Err(PeerMismatch::Pod { pod: PodName::of(pod), unmet }),
         None => Ok(()),
     }
 }
 
-fn in_block(world: &World<'_>, profile: &Profile, block: &IpBlock, address: IpAddr) -> Answer {
+fn in_block<'a>(view: View<'_, 'a>, block: &IpBlock, address: IpAddr) -> Answer<'a> {
+    let View { world, profile } = view;
     // An IPv4 range contains no IPv6 address and the other way round.
     if !block.cidr.net().contains(&address) {
         return Err(PeerMismatch::OutsideBlock { address, cidr: block.cidr });

@@ -3,12 +3,14 @@
 use crate::flow::PortProtocol;
 use crate::profile::{EndPort, Profile, Sctp, Switch};
 use crate::truth::Truth;
+use crate::world::namespace_of;
 use netproof_api::core::{IntOrString, TransportProtocol};
-use netproof_api::{NetworkPolicyPort, Pod};
+use netproof_api::{ContainerPort, NetworkPolicyPort, Pod};
+use std::fmt;
 
 /// Why an entry of `ports` does not cover what a packet asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PortMismatch {
+pub enum PortMismatch<'a> {
     /// The packet is an ICMP echo, and every entry of `ports` means a protocol that has ports.
     NoPorts,
     /// Another protocol.
@@ -26,21 +28,21 @@ pub enum PortMismatch {
     /// The destination is not a pod, so that no name means anything there.
     NameWithoutPod {
         /// The entry's `port`.
-        name: String,
+        name: &'a str,
     },
     /// No container of the destination has a port of that name and protocol.
     NoSuchName {
         /// The entry's `port`.
-        name: String,
-        /// The destination, NAMESPACE/NAME.
-        pod: String,
+        name: &'a str,
+        /// The destination.
+        pod: PodName<'a>,
     },
     /// The name stands for other numbers at the destination.
     NameIsOther {
         /// The entry's `port`.
-        name: String,
-        /// The destination, NAMESPACE/NAME.
-        pod: String,
+        name: &'a str,
+        /// The destination.
+        pod: PodName<'a>,
         /// What the name stands for there.
         numbers: Vec<u16>,
     },
@@ -48,14 +50,33 @@ pub enum PortMismatch {
     SctpUnsupported,
 }
 
+/// NAMESPACE/NAME of a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PodName<'a> {
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl<'a> PodName<'a> {
+    pub(super) fn of(pod: &'a Pod) -> Self {
+        PodName { namespace: namespace_of(pod), name: &pod.metadata.name }
+    }
+}
+
+impl fmt::Display for PodName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
 /// Whether the entry covers the port of a packet to `destination`, if that is a pod; in `Ok` never
 /// [`Truth::No`].
-pub(crate) fn covers(
+pub(crate) fn covers<'a>(
     profile: &Profile,
-    entry: &NetworkPolicyPort,
+    entry: &'a NetworkPolicyPort,
     port: PortProtocol,
-    destination: Option<&Pod>,
-) -> Result<Truth, PortMismatch> {
+    destination: Option<&'a Pod>,
+) -> Result<Truth, PortMismatch<'a>> {
     let PortProtocol::Port { number, protocol } = port else {
         return Err(PortMismatch::NoPorts);
     };
@@ -78,7 +99,12 @@ pub(crate) fn covers(
     Ok(supported.and(at_number))
 }
 
-fn in_range(profile: &Profile, first: u16, last: Option<u16>, number: u16) -> Result<Truth, PortMismatch> {
+fn in_range(
+    profile: &Profile,
+    first: u16,
+    last: Option<u16>,
+    number: u16,
+) -> Result<Truth, PortMismatch<'static>> {
     if number == first {
         return Ok(Truth::Yes);
     }
@@ -92,24 +118,22 @@ fn in_range(profile: &Profile, first: u16, last: Option<u16>, number: u16) -> Re
 }
 
 /// `port` as a name: a port of the pod that the packet goes to, looked up by name and protocol.
-fn named(
-    name: &str,
+fn named<'a>(
+    name: &'a str,
     protocol: TransportProtocol,
     number: u16,
-    destination: Option<&Pod>,
-) -> Result<Truth, PortMismatch> {
+    destination: Option<&'a Pod>,
+) -> Result<Truth, PortMismatch<'a>> {
     let Some(pod) = destination else {
-        return Err(PortMismatch::NameWithoutPod { name: name.to_owned() });
+        return Err(PortMismatch::NameWithoutPod { name });
     };
-    let numbers: Vec<u16> = pod
-        .ports()
-        .filter(|port| port.name.as_deref() == Some(name) && port.protocol == protocol)
-        .map(|port| port.container_port)
-        .collect();
-    if numbers.contains(&number) {
+    let so_called = |port: &&ContainerPort| port.name.as_deref() == Some(name) && port.protocol == protocol;
+    let numbers = || pod.ports().filter(so_called).map(|port| port.container_port);
+    if numbers().any(|it| it == number) {
         return Ok(Truth::Yes);
     }
-    let (name, pod) = (name.to_owned(), crate::world::name_of(pod).to_string());
+    let numbers: Vec<u16> = numbers().collect();
+    let pod = PodName::of(pod);
     Err(match numbers.is_empty() {
         true => PortMismatch::NoSuchName { name, pod },
         false => PortMismatch::NameIsOther { name, pod, numbers },

@@ -1,0 +1,261 @@
+//! What policy decides about a packet on a node: which endpoints are asked, at which stages, in which order.
+
+mod points;
+
+use crate::flow::Packet;
+use crate::order::Outcome;
+use crate::policy::{Decider, Endpoint, Policies, Question, outcome};
+use crate::prediction::{PolicyDecision, Reason};
+use crate::profile::Switch;
+use crate::truth::Truth;
+use crate::world::name_of;
+use netproof_api::{Node, Pod};
+use netproof_model::{Decision, Direction, PolicyStage};
+use std::net::IpAddr;
+
+/// From where a packet comes to a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin<'a> {
+    /// From a pod of the node.
+    Pod(&'a Pod),
+    /// From the node itself.
+    Node,
+    /// From anywhere else.
+    Outside,
+}
+
+/// Where a packet goes from a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target<'a> {
+    /// To a pod of the node.
+    Pod(&'a Pod),
+    /// To the node itself.
+    Node,
+    /// To anywhere else.
+    Elsewhere,
+}
+
+/// A packet on a node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crossing<'a> {
+    pub node: &'a Node,
+    pub origin: Origin<'a>,
+    pub target: Target<'a>,
+    /// The packet as it came.
+    pub received: Packet,
+    /// The packet as policy sees it.
+    pub seen: Packet,
+    /// The sender's own address, if another node has replaced it.
+    pub sender: Option<IpAddr>,
+    /// This node masquerades the packet.
+    pub masquerades: bool,
+}
+
+/// The decisions of the stages before destinations are translated, and what they spare the packet later.
+#[derive(Clone, Debug)]
+pub(crate) struct Early {
+    pub decisions: Vec<PolicyDecision>,
+    /// Whether a rule of them allows the packet at the node's interface, in the direction in which it was asked: then
+    /// the later stages of that interface and direction are not.
+    allowed: Truth,
+}
+
+/// What policy says, and why.
+#[derive(Clone, Debug)]
+struct Ruling {
+    truth: Truth,
+    reason: Reason,
+    /// Who decides; none where it is open, or nobody does.
+    decided_by: Vec<Decision>,
+}
+
+impl<'a> Policies<'_, 'a> {
+    /// The decisions before destinations are translated. They are those of the node's interface: untracked policy
+    /// on what comes in by it and on what the node itself sends out by it, then preDNAT policy on what comes in.
+    ///
+    /// `target`: where the packet would go untranslated.
+    pub(crate) fn decide_early(
+        &self,
+        node: &'a Node,
+        origin: Origin<'a>,
+        target: Target<'a>,
+        packet: Packet,
+    ) -> Early {
+        let mut early = Early { decisions: Vec::new(), allowed: Truth::No };
+        let stages = match (origin, target) {
+            (Origin::Outside, _) => {
+                &[(Direction::Ingress, PolicyStage::Untracked), (Direction::Ingress, PolicyStage::PreDnat)][..]
+            }
+            (Origin::Node, Target::Elsewhere) => &[(Direction::Egress, PolicyStage::Untracked)],
+            (Origin::Node | Origin::Pod(_), _) => &[],
+        };
+        for (direction, stage) in stages {
+            let endpoint = Endpoint::Host(node);
+            let question = Question { endpoint, direction: *direction, stage: *stage, packet, before: None };
+            self.ask_host(&question, &mut early.allowed, &mut early.decisions);
+        }
+        early
+    }
+
+    /// The decisions after destinations are translated and before sources are, in the order in which the packet meets
+    /// them: the node's interface by which it comes, the pod that sends it, the one that gets it, and the node's
+    /// interface by which it goes.
+    ///
+    /// A connection between two pods needs both: the source's egress policies and the destination's ingress
+    /// policies (concepts, "The two sorts of pod isolation").
+    pub(crate) fn decide(&self, crossing: &Crossing<'a>, early: Early) -> Vec<PolicyDecision> {
+        let Early { mut decisions, mut allowed } = early;
+        let Crossing { node, origin, target, .. } = *crossing;
+        let of_host = |direction, stage| crossing.question(Endpoint::Host(node), direction, stage);
+        let of_pod = |pod, direction| crossing.question(Endpoint::Pod(pod), direction, PolicyStage::Local);
+        match (origin, target) {
+            (Origin::Outside, Target::Node) => {
+                self.ask_host(&of_host(Direction::Ingress, PolicyStage::Local), &mut allowed, &mut decisions);
+            }
+            (Origin::Outside, _) => {
+                let question = of_host(Direction::Ingress, PolicyStage::Forwarded);
+                self.ask_host(&question, &mut allowed, &mut decisions);
+            }
+            (Origin::Node | Origin::Pod(_), _) => {}
+        }
+        match (origin, target) {
+            (Origin::Pod(pod), _) => {
+                let question = of_pod(pod, Direction::Egress);
+                let ruling = points::of_sender(self.view.profile, crossing, self.rule(&question));
+                decisions.push(ruling.of(&question));
+            }
+            // A node reaches its own pods always.
+            (Origin::Node, Target::Pod(_)) | (Origin::Outside, _) => {}
+            (Origin::Node, _) => self.ask_host_pods(crossing, Direction::Egress, &mut decisions),
+        }
+        match (target, origin) {
+            // What comes from the node that the pod runs on is let in however the pod is isolated (concepts,
+            // the same section).
+            (Target::Pod(pod), Origin::Node) => {
+                let ruling = Ruling { truth: Truth::Yes, reason: Reason::OwnNode, decided_by: Vec::new() };
+                decisions.push(ruling.of(&of_pod(pod, Direction::Ingress)));
+            }
+            (Target::Pod(pod), _) => {
+                let question = of_pod(pod, Direction::Ingress);
+                let ruling = points::of_receiver(self.view, crossing, self.rule(&question));
+                decisions.push(ruling.of(&question));
+            }
+            (Target::Node, Origin::Pod(_) | Origin::Outside) => {
+                self.ask_host_pods(crossing, Direction::Ingress, &mut decisions);
+            }
+            (Target::Node, Origin::Node) | (Target::Elsewhere, _) => {}
+        }
+        match (origin, target) {
+            (Origin::Node, Target::Elsewhere) => {
+                self.ask_host(&of_host(Direction::Egress, PolicyStage::Local), &mut allowed, &mut decisions);
+            }
+            // That it was allowed to come in does not allow it to go out.
+            (_, Target::Elsewhere) => {
+                let question = of_host(Direction::Egress, PolicyStage::Forwarded);
+                self.ask_host(&question, &mut Truth::No, &mut decisions);
+            }
+            (_, Target::Pod(_) | Target::Node) => {}
+        }
+        decisions
+    }
+
+    /// What the policies say to a question about a pod.
+    fn rule(&self, question: &Question<'a>) -> Ruling {
+        Ruling::from(self.ask(question))
+    }
+
+    /// What the policies of a node's interface say, if any is told at that stage. `allowed`: whether a rule of an
+    /// earlier stage has allowed it; afterwards, whether one of this stage has, too.
+    fn ask_host(&self, question: &Question<'a>, allowed: &mut Truth, decisions: &mut Vec<PolicyDecision>) {
+        let tiers = self.tiers(question);
+        if *allowed == Truth::Yes || tiers.is_untold() {
+            return;
+        }
+        let by_rule = tiers.is_allowed_by_rule();
+        let mut ruling = Ruling::from(outcome(tiers, question));
+        if let Truth::Either(_) = *allowed {
+            ruling = ruling.or(*allowed);
+        }
+        *allowed = allowed.or(by_rule);
+        decisions.push(ruling.of(question));
+    }
+
+    /// What policies that select hostNetwork pods say about the traffic of their node. The concepts leave it
+    /// undefined: such pods are passed over, or the policies are those of all of the node's traffic.
+    fn ask_host_pods(
+        &self,
+        crossing: &Crossing<'a>,
+        direction: Direction,
+        decisions: &mut Vec<PolicyDecision>,
+    ) {
+        for pod in self.view.world.host_pods(&crossing.node.metadata.name) {
+            let question = crossing.question(Endpoint::Pod(pod), direction, PolicyStage::Local);
+            let ruling = points::of_host_pod(self.view.profile, || self.rule(&question));
+            decisions.extend(ruling.map(|ruling| ruling.of(&question)));
+        }
+    }
+}
+
+impl<'a> Crossing<'a> {
+    /// What an endpoint is asked about the packet after destinations are translated.
+    fn question(&self, endpoint: Endpoint<'a>, direction: Direction, stage: PolicyStage) -> Question<'a> {
+        let Crossing { received, seen, sender, .. } = *self;
+        let before = match direction {
+            Direction::Ingress => sender,
+            Direction::Egress => (seen.destination != received.destination).then_some(received.destination),
+        };
+        Question { endpoint, direction, stage, packet: seen, before }
+    }
+
+    /// Whether a pod of the node reaches itself, which it does through a service. (By its own address the packet
+    /// never leaves the pod.)
+    fn is_to_itself(&self) -> bool {
+        match (self.origin, self.target) {
+            (Origin::Pod(from), Target::Pod(to)) => name_of(from) == name_of(to),
+            _ => false,
+        }
+    }
+}
+
+impl From<Outcome<Decider>> for Ruling {
+    fn from(Outcome { truth, deciders }: Outcome<Decider>) -> Self {
+        let is_nobody = |it: &Decider| matches!(it, Decider::Decision(Decision::NotIsolated { .. }));
+        let reason = match deciders.first() {
+            Some(Decider::Profile(switch)) if deciders.iter().all(|it| it == &Decider::Profile(*switch)) => {
+                Reason::Profile(*switch)
+            }
+            _ if deciders.iter().all(is_nobody) => Reason::NotIsolated,
+            _ => Reason::Rules,
+        };
+        // A profile's choice is nobody's decision, and may be the one that decides.
+        let decided_by: Option<Vec<Decision>> = deciders
+            .into_iter()
+            .map(|it| match it {
+                Decider::Decision(decision) => Some(decision),
+                Decider::Profile(_) => None,
+            })
+            .collect();
+        Ruling { truth, reason, decided_by: decided_by.into_iter().flatten().collect() }
+    }
+}
+
+impl Ruling {
+    /// The profile's choice, whatever the rules say. Where nothing isolates the pod there is nothing to choose,
+    /// except that a drop is a drop.
+    fn settled(self, truth: Truth, switch: Switch) -> Ruling {
+        match (self.reason, truth) {
+            (Reason::NotIsolated, Truth::Yes) => self,
+            _ => Ruling { truth, reason: Reason::Profile(switch), decided_by: Vec::new() },
+        }
+    }
+
+    /// In one reading the rules decide, in another the packet is allowed whatever they say.
+    fn or(self, allowed: Truth) -> Ruling {
+        Ruling { truth: self.truth.or(allowed), ..self }
+    }
+
+    fn of(self, question: &Question<'_>) -> PolicyDecision {
+        let Ruling { truth, reason, decided_by } = self;
+        PolicyDecision::new(question, truth, reason, decided_by)
+    }
+}
