@@ -7,13 +7,13 @@ pub use fuzz::FuzzArguments;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use netproof_matrix::{PortChoice, Selector};
 use netproof_model::flow::Flow;
 use netproof_model::{Families, ProxyMode, Wiring};
 use netproof_oracle::Profile;
+use netproof_plan::MatrixDestination;
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
-use netproof_scenario::matrix::{PortChoice, Selector};
-use netproof_scenario::plan::MatrixDestination;
-use netproof_scenario::run::{EnforcerChoice, ProxyChoice};
+use netproof_runner::{EnforcerChoice, ProxyChoice};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -3,9 +3,9 @@
 
 #![expect(clippy::panic, reason = "a test says what went wrong by panicking")]
 
+use netproof_documents::Options;
 use netproof_model::{Families, Wiring};
-use netproof_scenario::format::{self, Options};
-use netproof_scenario::plan::Plan;
+use netproof_plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -21,7 +21,7 @@ static PLANS: LazyLock<Vec<Plan>> = LazyLock::new(|| {
     let (wiring, family) = (Some(Wiring::Routed), Some(Families::Dual));
     let options = Options { root: Some(root()), wiring, family, ..Options::default() };
     let suite = root().join("scenarios/conformance/networkpolicy.yaml");
-    format::load(&[suite], &options).unwrap_or_else(|errors| panic!("{errors}")).plans
+    netproof_format::load(&[suite], &options).unwrap_or_else(|errors| panic!("{errors}")).plans
 });
 
 fn points_of(plan: &Plan) -> BTreeSet<usize> {

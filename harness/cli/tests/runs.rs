@@ -155,7 +155,7 @@ fn a_matrix_of_packets_is_what_the_api_says_and_shows_what_is_not() {
 /// Whatever addresses a cluster exports, packets do with them what the API says, in every wiring.
 #[test]
 fn an_exported_cluster_is_built_with_its_own_addresses() {
-    let tests = "harness/scenario/src/format/tests/exports";
+    let tests = "harness/manifests/src/tests/exports";
     for export in ["docs/examples/export", &format!("{tests}/flat.yaml"), &format!("{tests}/dual.json")] {
         for wiring in ["routed", "bridge", "vxlan"] {
             let matrix = output(&mut netproof(&["matrix", export, "--services", "--wiring", wiring]));

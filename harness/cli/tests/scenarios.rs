@@ -6,10 +6,11 @@
 mod completion;
 
 use libtest_mimic::{Arguments, Trial};
+use netproof_documents::Options;
 use netproof_model::event::Event;
+use netproof_plan::Loaded;
 use netproof_reports::{Reporter, Rerun, Terminal, TerminalOptions};
-use netproof_scenario::format::{self, Loaded, Options};
-use netproof_scenario::run::{RunOptions, Worlds, run_plan};
+use netproof_runner::{RunOptions, Worlds, run_plan};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,13 +19,14 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let options = Options { root: Some(root.clone()), ..Options::default() };
-    let Loaded { plans, not_applicable, .. } = match format::load(&[root.join("scenarios")], &options) {
-        Ok(loaded) => loaded,
-        Err(diagnostics) => {
-            eprintln!("{diagnostics}");
-            return ExitCode::from(2);
-        }
-    };
+    let Loaded { plans, not_applicable, .. } =
+        match netproof_format::load(&[root.join("scenarios")], &options) {
+            Ok(loaded) => loaded,
+            Err(diagnostics) => {
+                eprintln!("{diagnostics}");
+                return ExitCode::from(2);
+            }
+        };
     if !arguments.list {
         // Before any thread exists: libtest-mimic starts them below.
         if let Err(error) = netproof_cluster::sandbox::enter() {

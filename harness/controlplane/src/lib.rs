@@ -10,6 +10,7 @@ mod cluster_ips;
 mod control_plane;
 mod endpoints;
 mod external_addresses;
+mod listeners;
 mod namespaces;
 mod node_ports;
 mod nodes;

@@ -83,6 +83,15 @@ impl Snapshot {
         }
     }
 
+    /// The node that a place is on; none for what is outside the cluster.
+    pub fn node_of<'a>(&'a self, place: &'a Place) -> Option<&'a str> {
+        match place {
+            Place::Pod(name) => self.pods.get(name)?.node_name.as_deref(),
+            Place::Node(name) => Some(name),
+            Place::External(_) | Place::Router => None,
+        }
+    }
+
     /// Whose address it is, where exactly one place has it: a node's end of the overlay is the node's. Linear in the
     /// number of objects.
     pub fn place_of_address(&self, address: IpAddr) -> Option<Place> {

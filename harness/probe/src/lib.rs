@@ -40,6 +40,6 @@ mod world;
 pub use batch::{Streamed, Streaming, Turn};
 pub use error::ProbeError;
 pub use grace::Grace;
-pub use prober::{Prober, listens, sites};
+pub use prober::{Prober, sites};
 pub use request::{Patience, ProbePort, ProbeRequest, Target};
 pub use stack::Site;

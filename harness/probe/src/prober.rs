@@ -10,10 +10,8 @@ use crate::token::Tokens;
 use crate::trace::Marks;
 use crate::world::World;
 use netproof_cluster::{Cluster, Netns};
-use netproof_controlplane::{Snapshot, well_known};
-use netproof_model::topology::ListenPort;
-use netproof_model::{Family, NamespacedName, Observation, Place, Protocol, RuleTrace};
-use std::collections::{BTreeMap, BTreeSet};
+use netproof_controlplane::Snapshot;
+use netproof_model::{Family, Observation, Place, RuleTrace};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,7 +124,7 @@ impl Prober {
 
 /// The network stacks of a cluster, with the ports on which each listens.
 pub fn sites(cluster: &Cluster, snapshot: &Snapshot) -> Vec<Site> {
-    let mut listens = listens(snapshot);
+    let mut listens = snapshot.listeners();
     let places = cluster.places().filter(|(place, _)| **place != Place::Router);
     let site = |(place, netns): (&Place, &Arc<Netns>)| Site {
         place: place.clone(),
@@ -134,34 +132,4 @@ pub fn sites(cluster: &Cluster, snapshot: &Snapshot) -> Vec<Site> {
         listens: listens.remove(place).unwrap_or_default(),
     };
     places.map(site).collect()
-}
-
-/// On which ports each place listens, as [`Prober::sync`] opens them; without port 53 of the cluster DNS.
-pub fn listens(snapshot: &Snapshot) -> BTreeMap<Place, BTreeSet<ListenPort>> {
-    let dns = NamespacedName::new(well_known::DNS_NAMESPACE, well_known::DNS_POD);
-    let mut listens: BTreeMap<Place, BTreeSet<ListenPort>> = BTreeMap::new();
-    // Of a pod that has ended nobody listens, on its node's addresses neither.
-    for (name, pod) in snapshot.pods.iter().filter(|(_, pod)| !pod.phase.has_ended()) {
-        let Some(place) = snapshot.place_of_pod(name) else { continue };
-        let ports: Vec<ListenPort> = match snapshot.listens.get(name) {
-            Some(ports) => ports.clone(),
-            None => pod.ports().map(|port| listen_port(port.container_port, port.protocol)).collect(),
-        };
-        let ours = ports.into_iter().filter(|port| *name != dns || port.port != 53);
-        listens.entry(place).or_default().extend(ours);
-    }
-    for (name, host) in &snapshot.externals {
-        listens.entry(Place::External(name.clone())).or_default().extend(host.ports.iter().copied());
-    }
-    listens
-}
-
-fn listen_port(port: u16, protocol: netproof_api::core::TransportProtocol) -> ListenPort {
-    use netproof_api::core::TransportProtocol;
-    let protocol = match protocol {
-        TransportProtocol::Tcp => Protocol::Tcp,
-        TransportProtocol::Udp => Protocol::Udp,
-        TransportProtocol::Sctp => Protocol::Sctp,
-    };
-    ListenPort { port, protocol }
 }

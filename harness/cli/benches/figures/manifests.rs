@@ -2,8 +2,8 @@
 //! bytes.
 
 use crate::{median, ms, ratio, time};
-use netproof_scenario::format::{Options, manifests};
-use netproof_scenario::matrix::{self, Question};
+use netproof_documents::Options;
+use netproof_matrix::Question;
 use serde_json::{Value, json};
 use std::hint::black_box;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn parse(text: &str) -> Value {
 /// How long reading, predicting and writing take.
 fn once(file: &Path) -> (Duration, Duration, Duration) {
     let options = Options::default();
-    let (load, loaded) = time(|| manifests::load(&[file.to_owned()], &options).expect("manifests"));
+    let (load, loaded) = time(|| netproof_manifests::load(&[file.to_owned()], &options).expect("manifests"));
     let question = Question {
         step: None,
         from: Vec::new(),
@@ -52,8 +52,8 @@ fn once(file: &Path) -> (Duration, Duration, Duration) {
         services: false,
         profile: None,
     };
-    let (predict, matrix) = time(|| matrix::predict(&loaded.plans[0], &question).expect("a matrix"));
-    let (text, _) = time(|| matrix::text(&matrix, None, false));
+    let (predict, matrix) = time(|| netproof_matrix::predict(&loaded.plans[0], &question).expect("a matrix"));
+    let (text, _) = time(|| netproof_matrix::text(&matrix, None, false));
     (load, predict, text)
 }
 

@@ -1,15 +1,15 @@
 //! The whole of `scenarios/`: wall time, and what share of it is spent waiting.
 
 use crate::ms;
+use netproof_documents::Options;
 use netproof_model::event::Summary;
-use netproof_scenario::format::{self, Options};
-use netproof_scenario::run::{RunOptions, run};
+use netproof_runner::{RunOptions, run};
 use std::path::Path;
 
 pub fn measure() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let options = Options { root: Some(root.clone()), ..Options::default() };
-    let loaded = format::load(&[root.join("scenarios")], &options).expect("the scenarios");
+    let loaded = netproof_format::load(&[root.join("scenarios")], &options).expect("the scenarios");
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     println!("| jobs | scenario runs | checks | wall time | a scenario run | waiting |");
     println!("|---|---|---|---|---|---|");

@@ -5,7 +5,7 @@ use super::{DEFAULT_TIMEOUT, FamilyName, WiringName};
 use clap::{ArgAction, Args};
 use netproof_oracle::Profile;
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_SEED};
-use netproof_scenario::run::EnforcerChoice;
+use netproof_runner::EnforcerChoice;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use netproof_model::ProxyMode;
 use netproof_model::flow::{Flow, FlowError};
 use netproof_oracle::{PROFILES, Profile};
-use netproof_scenario::plan::MatrixDestination;
-use netproof_scenario::run::{EnforcerChoice, ExecCommand, ProxyChoice};
+use netproof_plan::MatrixDestination;
+use netproof_runner::{EnforcerChoice, ExecCommand, ProxyChoice};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use super::{Subject, bad_input, print, print_json};
 use crate::args::ExplainArguments;
 use crate::exit::Exit;
-use netproof_scenario::explain::{Explanation, FORMAT, Question, Report, explain as explain_plan};
+use netproof_explain::{Explanation, FORMAT, Question, Report, explain as explain_plan};
 use std::fmt::Write as _;
 
 pub fn explain(arguments: &ExplainArguments) -> Exit {

@@ -9,9 +9,9 @@ use crate::exit::Exit;
 use crate::outputs;
 use crate::signals;
 use netproof_cluster::sandbox;
+use netproof_fuzz::{Failure, Fixed, FuzzOptions, Progress, Totals};
 use netproof_model::{Families, Wiring};
-use netproof_scenario::fuzz::{self, Failure, Fixed, FuzzOptions, Progress, Totals};
-use netproof_scenario::run::RunOptions;
+use netproof_runner::RunOptions;
 use nix::sys::signal::Signal;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -101,7 +101,7 @@ fn follow(options: FuzzOptions, report: &mut Report<'_>) -> Ended {
     }
     let runner = move || {
         let mut sink = |progress| drop(sender.send(Message::Progress(progress)));
-        let done = catch_unwind(AssertUnwindSafe(|| fuzz::fuzz(&options, &mut sink)));
+        let done = catch_unwind(AssertUnwindSafe(|| netproof_fuzz::fuzz(&options, &mut sink)));
         drop(sender.send(Message::Done(done.is_ok())));
     };
     if let Err(error) = thread::Builder::new().name("fuzz".into()).spawn(runner) {

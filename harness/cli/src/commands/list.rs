@@ -7,8 +7,7 @@ use netproof_model::Topology;
 use netproof_model::topology::{
     ExternalHost, Neighbours, Network, PerFamily, ServiceAddresses, TopologyNode,
 };
-use netproof_scenario::format;
-use netproof_scenario::plan::Plan;
+use netproof_plan::Plan;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::path::Path;
@@ -21,7 +20,7 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 pub fn list(arguments: &ListArguments) -> Exit {
     let selection = &arguments.selection;
     let text = if selection.paths == [Path::new(TOPOLOGIES)] {
-        match format::topologies(Path::new(".")) {
+        match netproof_documents::topologies(Path::new(".")) {
             Ok(topologies) => {
                 topologies.iter().map(|topology| describe(topology)).collect::<Vec<_>>().join("\n")
             }

@@ -5,9 +5,9 @@ use crate::args::MatrixArguments;
 use crate::exit::Exit;
 use crate::outputs;
 use netproof_cluster::sandbox;
-use netproof_scenario::matrix::{self, Matrix, Question, Report, Unprobed};
-use netproof_scenario::plan::Plan;
-use netproof_scenario::run::RunOptions;
+use netproof_matrix::{Matrix, Question, Report, Unprobed};
+use netproof_plan::Plan;
+use netproof_runner::RunOptions;
 
 pub fn matrix(arguments: &MatrixArguments) -> Exit {
     match Subject::load(&arguments.selection, &arguments.namespace, arguments.verbose > 0) {
@@ -34,7 +34,7 @@ fn of(subject: &Subject, arguments: &MatrixArguments) -> Exit {
         profile: arguments.profile.or_else(by_enforcer),
     };
     let matrix = if arguments.predict {
-        matrix::predict(plan, &question).map_err(Unprobed::from)
+        netproof_matrix::predict(plan, &question).map_err(Unprobed::from)
     } else {
         probe(plan, &question, arguments)
     };
@@ -57,7 +57,7 @@ fn of(subject: &Subject, arguments: &MatrixArguments) -> Exit {
         };
         print_json(&report)
     } else {
-        print(&matrix::text(&matrix, outputs::width(), arguments.full))
+        print(&netproof_matrix::text(&matrix, outputs::width(), arguments.full))
     };
     match written {
         Exit::AsExpected if matrix.counts().differ > 0 => Exit::CheckFailed,
@@ -68,10 +68,10 @@ fn of(subject: &Subject, arguments: &MatrixArguments) -> Exit {
 /// In a sandbox: whoever calls this has started no thread.
 fn probe(plan: &Plan, question: &Question, arguments: &MatrixArguments) -> Result<Matrix, Unprobed> {
     // What is wrong with the question is said on every machine.
-    matrix::predict(plan, question)?;
+    netproof_matrix::predict(plan, question)?;
     sandbox::enter()
         .map_err(|error| Unprobed::NotDone { message: format!("cannot build clusters here: {error}") })?;
-    matrix::probe(
+    netproof_matrix::probe(
         plan,
         question,
         &RunOptions { enforcer: arguments.enforcer.clone(), ..RunOptions::default() },

@@ -12,9 +12,10 @@ pub mod validate;
 use crate::args::{Choice, Selection};
 use crate::exit::Exit;
 use crate::outputs;
+use netproof_documents::Options;
 use netproof_oracle::Profile;
-use netproof_scenario::format::{self, Loaded, NotApplicable, Options, manifests};
-use netproof_scenario::plan::{MatrixDestination, Plan};
+use netproof_plan::{Loaded, NotApplicable};
+use netproof_plan::{MatrixDestination, Plan};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -39,8 +40,8 @@ fn load(selection: &Selection, held: Held, destinations: &[MatrixDestination]) -
     };
     let destinations = destinations.iter().copied().collect();
     let options = Options { against: first, destinations, ..options(&selection.choice) };
-    let loaded = format::load(&selection.paths, &options).or_else(|errors| match second {
-        Some(_) => format::load(&selection.paths, &Options { against: second, ..options }),
+    let loaded = netproof_format::load(&selection.paths, &options).or_else(|errors| match second {
+        Some(_) => netproof_format::load(&selection.paths, &Options { against: second, ..options }),
         None => Err(errors),
     });
     loaded.map_err(bad_input)
@@ -77,14 +78,14 @@ impl Subject {
     /// Reads scenarios, or manifests where there is no scenario. What is wrong, and what a person should know
     /// beside, is said.
     fn load(selection: &Selection, namespace: &str, verbose: bool) -> Result<Subject, Exit> {
-        let manifests = !manifests::has_scenarios(&selection.paths);
+        let manifests = !netproof_manifests::has_scenarios(&selection.paths);
         let options = Options { namespace: Some(namespace.to_owned()), ..options(&selection.choice) };
         let loaded = match manifests {
             true if selection.choice.filter.is_some() => {
                 return Err(bad_input("error: --filter chooses among scenarios, and these are manifests"));
             }
-            true => manifests::load(&selection.paths, &options),
-            false => format::load(&selection.paths, &options),
+            true => netproof_manifests::load(&selection.paths, &options),
+            false => netproof_format::load(&selection.paths, &options),
         };
         let loaded = loaded.map_err(bad_input)?;
         if loaded.plans.is_empty() && !manifests {

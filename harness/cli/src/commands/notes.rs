@@ -3,8 +3,8 @@
 
 use crate::outputs;
 use netproof_api::{Diagnostic, Effect};
-use netproof_scenario::format::Loaded;
-use netproof_scenario::ignored::{IgnoredKind, IgnoredObjects};
+use netproof_plan::Loaded;
+use netproof_plan::ignored::{IgnoredKind, IgnoredObjects};
 use std::collections::BTreeMap;
 
 /// How many warnings with the same advice are said.

@@ -14,8 +14,8 @@ use netproof_api::Diagnostic;
 use netproof_cluster::sandbox;
 use netproof_model::event::{Counts, Event, FORMAT, Location, ScenarioOutcome, Status, Summary};
 use netproof_oracle::Profile;
-use netproof_scenario::format::Loaded;
-use netproof_scenario::run::{self, DEFAULT_PATIENCE, RunOptions};
+use netproof_plan::Loaded;
+use netproof_runner::{DEFAULT_PATIENCE, RunOptions};
 use nix::sys::signal::Signal;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -140,7 +140,7 @@ fn follow(loaded: Loaded, options: RunOptions, outputs: &mut Outputs) -> Ended {
     }
     let runner = move || {
         let mut sink = |event| drop(sender.send(Message::Event(event)));
-        let summary = catch_unwind(AssertUnwindSafe(|| run::run(&loaded, &options, &mut sink)));
+        let summary = catch_unwind(AssertUnwindSafe(|| netproof_runner::run(&loaded, &options, &mut sink)));
         drop(sender.send(Message::Done(summary.ok())));
     };
     if let Err(error) = thread::Builder::new().name("runner".into()).spawn(runner) {

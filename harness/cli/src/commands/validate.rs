@@ -4,10 +4,9 @@ use super::{Held, Subject, bad_input, load, notes, print};
 use crate::args::ValidateArguments;
 use crate::exit::Exit;
 use crate::outputs;
-use netproof_scenario::format::manifests;
 
 pub fn validate(arguments: &ValidateArguments) -> Exit {
-    match manifests::has_scenarios(&arguments.selection.paths) {
+    match netproof_manifests::has_scenarios(&arguments.selection.paths) {
         true => scenarios(arguments),
         false => files_of_manifests(arguments),
     }

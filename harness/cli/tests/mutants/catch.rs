@@ -3,8 +3,8 @@
 use libtest_mimic::Failed;
 use netproof_enforcer_mutants::Mutant;
 use netproof_model::event::{Check, Event, Finding, FindingKind, Location, Phase, Status};
-use netproof_scenario::plan::Plan;
-use netproof_scenario::run::{EnforcerChoice, RunOptions, Worlds, run_plan};
+use netproof_plan::Plan;
+use netproof_runner::{EnforcerChoice, RunOptions, Worlds, run_plan};
 use std::fmt;
 
 /// A mutant that was caught.

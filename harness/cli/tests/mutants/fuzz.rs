@@ -6,11 +6,12 @@
 use crate::catch::catch;
 use libtest_mimic::{Failed, Trial};
 use netproof_api::Source;
+use netproof_documents::Options;
 use netproof_enforcer_mutants::{MUTANTS, Mutant};
+use netproof_format::load_text;
+use netproof_fuzz::{Failure, Fixed, FuzzOptions, Progress, Totals, fuzz};
 use netproof_model::event::Status;
-use netproof_scenario::format::{Options, load_text};
-use netproof_scenario::fuzz::{Failure, Fixed, FuzzOptions, Progress, Totals, fuzz};
-use netproof_scenario::run::{EnforcerChoice, RunOptions, Worlds, run_plan};
+use netproof_runner::{EnforcerChoice, RunOptions, Worlds, run_plan};
 
 /// Those that are looked for in every run of the tests.
 const SOME: [&str; 2] = ["not-in-needs-the-key", "excepts-shared-in-a-rule"];

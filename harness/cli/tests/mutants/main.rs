@@ -13,11 +13,12 @@ mod table;
 
 use catch::{Catch, catch};
 use libtest_mimic::{Arguments, Failed, Trial};
+use netproof_documents::Options;
 use netproof_enforcer_mutants::{MUTANTS, Mutant};
 use netproof_model::event::Status;
-use netproof_scenario::format::{self, Loaded, Options};
-use netproof_scenario::plan::Plan;
-use netproof_scenario::run::{RunOptions, Worlds, run_plan};
+use netproof_plan::Loaded;
+use netproof_plan::Plan;
+use netproof_runner::{RunOptions, Worlds, run_plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -99,7 +100,7 @@ fn bench() -> Result<Bench, String> {
     };
     let options = Options { root: Some(root()), ..Options::default() };
     let Loaded { mut plans, .. } =
-        format::load(&[root().join(SUITES)], &options).map_err(|error| error.to_string())?;
+        netproof_format::load(&[root().join(SUITES)], &options).map_err(|error| error.to_string())?;
     plans.sort_by_key(|plan| LONG.iter().position(|long| *long == plan.id.suite));
     let table = table::read().map_err(|error| format!("cannot read the table: {error}"))?;
     // A test of some mutants only leaves what the table says of the others.

@@ -1,0 +1,167 @@
+//! One case, tried: written, read, run, and what came of it.
+
+use crate::answers;
+use crate::text::Expected;
+use netproof_api::Source;
+use netproof_documents::options::Options;
+use netproof_format::load_text;
+use netproof_model::event::{Cells, Check, Event, FindingKind, Phase, Status};
+use netproof_runner::{RunOptions, Worlds, run_plan};
+
+/// What came of a case.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trial {
+    /// The matrix of each state that was tried.
+    pub(super) cells: Vec<Cells>,
+    /// What was not as it should be.
+    pub(super) findings: Vec<Finding>,
+    /// What the machine lacks for it, if that is why nothing was tried.
+    pub(super) skipped: Option<String>,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug)]
+pub(super) enum Finding {
+    /// A check.
+    Check(Box<Check>),
+    /// The run broke: the harness's message.
+    Broke(String),
+    /// The text was refused: what was said of it.
+    Invalid(String),
+}
+
+/// What findings that have one cause have in common, as far as one can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A check: its status and phase, what it found first, what the API says and what was observed, without names.
+    Check(Status, Phase, Option<FindingKind>, String, String),
+    /// A run that broke, without names and numbers.
+    Broke(String),
+    /// A text that was refused: the first reason, without names and numbers.
+    Invalid(String),
+}
+
+impl Finding {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Finding::Check(check) => {
+                let says = check.predicted.as_deref().unwrap_or(&check.expected);
+                let observed = check.outcome.map(|outcome| outcome.to_string());
+                let found = check.findings.first().map(|finding| finding.kind);
+                Kind::Check(check.status, check.phase, found, plain(says), observed.unwrap_or_default())
+            }
+            Finding::Broke(message) => Kind::Broke(without_names(message)),
+            Finding::Invalid(why) => {
+                let error = why.lines().find(|line| line.contains(": error")).unwrap_or_default();
+                Kind::Invalid(without_names(error))
+            }
+        }
+    }
+
+    /// Whether packets and API differ; anything else is trouble of the harness.
+    pub(super) fn is_disagreement(&self) -> bool {
+        matches!(self, Finding::Check(check) if check.status == Status::Failed)
+    }
+
+    /// In the order in which they are worth telling.
+    fn rank(&self) -> usize {
+        match self {
+            Finding::Check(check) if check.status == Status::Failed => match check.phase {
+                Phase::Run => 0,
+                Phase::Rehearsal | Phase::Cleanup => 1,
+            },
+            Finding::Broke(_) => 2,
+            Finding::Check(_) => 3,
+            Finding::Invalid(_) => 4,
+        }
+    }
+
+    /// The number of the state, where it is about one.
+    pub(super) fn state(&self) -> Option<usize> {
+        match self {
+            Finding::Check(check) => check.step.rsplit(' ').next()?.parse().ok(),
+            Finding::Broke(_) | Finding::Invalid(_) => None,
+        }
+    }
+
+    /// Whether it is about a flow, as flows are written.
+    pub(super) fn is_about(&self, flow: &str) -> bool {
+        matches!(self, Finding::Check(check) if check.flow == flow)
+    }
+
+    /// What to tell about it.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Finding::Check(check) => {
+                let family = check.family.map(|family| format!(" {family}")).unwrap_or_default();
+                let phase = match check.phase {
+                    Phase::Run => "",
+                    Phase::Rehearsal => "in the rehearsal, ",
+                    Phase::Cleanup => "in the clean-up, ",
+                };
+                format!("{phase}{}{family}: {}", check.flow, check.messages())
+            }
+            Finding::Broke(message) | Finding::Invalid(message) => message.clone(),
+        }
+    }
+
+    /// The finding as an expectation: what the API says of its flow.
+    pub(super) fn expectation(&self, dual: bool) -> Option<Expected> {
+        let Finding::Check(check) = self else { return None };
+        if check.phase != Phase::Run || check.outcome.is_none() {
+            return None;
+        }
+        let says = check.predicted.as_deref()?;
+        let lines = vec![answers::line(says)?];
+        Some(Expected { flow: check.flow.clone(), family: check.family.filter(|_| dual), lines })
+    }
+}
+
+/// The words of an answer, each once, without the backends that they are about.
+fn plain(answer: &str) -> String {
+    let mut words: Vec<&str> =
+        answer.split(", ").map(|course| course.rsplit(": ").next().unwrap_or(course)).collect();
+    words.sort_unstable();
+    words.dedup();
+    words.join(", ")
+}
+
+/// A message without what looks like a name, an address or a number.
+fn without_names(message: &str) -> String {
+    let ordinary = |word: &&str| !word.contains(|c: char| c.is_ascii_digit() || "/:".contains(c));
+    message.split_whitespace().filter(ordinary).collect::<Vec<_>>().join(" ")
+}
+
+/// Tries a text, in a world of its own.
+pub(super) fn try_text(name: &str, text: &str, options: &RunOptions, worlds: &Worlds) -> Trial {
+    let source = Source::new(format!("{name}.yaml"), text);
+    let loaded = match load_text(&source, &Options::default()) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => {
+            let findings = vec![Finding::Invalid(diagnostics.to_string())];
+            return Trial { findings, ..Trial::default() };
+        }
+    };
+    let mut trial = Trial::default();
+    for plan in &loaded.plans {
+        let (events, result) = run_plan(plan, options, worlds);
+        for event in events {
+            match event {
+                Event::StepFinished { cells, .. } => trial.cells.push(*cells),
+                Event::CheckFinished { check, .. }
+                    if matches!(check.status, Status::Failed | Status::Errored) =>
+                {
+                    trial.findings.push(Finding::Check(check));
+                }
+                _ => {}
+            }
+        }
+        match (result.status, result.message) {
+            (Status::Skipped, message) => trial.skipped = message,
+            (_, Some(message)) => trial.findings.push(Finding::Broke(message)),
+            (_, None) => {}
+        }
+    }
+    trial.findings.sort_by_key(Finding::rank);
+    trial
+}

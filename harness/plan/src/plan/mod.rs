@@ -1,0 +1,378 @@
+//! The plan: what a scenario run does, with its variant chosen and every name resolved.
+//!
+//! Plain data. The format (`netproof_format`) makes plans and the runner walks them; the runner needs
+//! nothing of the format.
+
+mod matrix;
+mod words;
+
+pub use matrix::{MatrixDestination, MatrixPlan};
+pub use words::{OutcomeWord, VerdictWord, rejection_word};
+
+use netproof_controlplane::Change;
+use netproof_model::event::{Location, ScenarioId};
+use netproof_model::flow::{Flow, FlowProtocol};
+use netproof_model::{Direction, Family, Place, PolicyKey, Rejection, Topology};
+use netproof_oracle::Profile;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// One scenario run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Suite, name and variant; unique among the plans that were loaded together.
+    pub id: ScenarioId,
+    /// Where the scenario is written.
+    pub location: Location,
+    /// What it is about, and where it comes from.
+    pub description: String,
+    /// `metadata.labels`, for filters.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.tags`, for filters and lists; of a case of a table with their parents.
+    pub tags: BTreeSet<String>,
+    /// The topology with the variant's wiring and family.
+    pub topology: Arc<Topology>,
+    /// `spec.objects`: one change set, the first generation after the control plane's own.
+    pub initial: Vec<Change>,
+    /// The steps in order, at least one.
+    pub steps: Vec<Step>,
+    /// How many network stacks (pods, nodes, external hosts, the router) the largest step has.
+    pub places: usize,
+    /// Of plain manifests, hosts outside that were made up: they stand for addresses that policies tell apart.
+    /// `None` where the author says who is outside.
+    pub stand_ins: Option<BTreeSet<String>>,
+    /// The matrix that every step tries beside its expectations.
+    pub matrix: MatrixPlan,
+    /// How to read what the API leaves open, where the scenario says so itself.
+    pub profile: Option<Profile>,
+    /// Runs of one group have the same topology (one `Arc`) and the same initial objects: they are walked in
+    /// worlds that they share, and a rehearsal counts for all of them. The name is unique among the groups that
+    /// were loaded together.
+    pub group: Option<String>,
+}
+
+impl Plan {
+    /// How to read what the API leaves open: as was asked for, else as the scenario says, else as our own
+    /// enforcer does.
+    pub fn profile_or(&self, asked: Option<Profile>) -> Profile {
+        asked.or(self.profile).unwrap_or(Profile::NETPROOF)
+    }
+}
+
+/// Changes, then expectations.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Unique within the scenario.
+    pub name: String,
+    /// Where it is written.
+    pub location: Location,
+    /// Each its own generation, in order; empty where the step changes nothing.
+    pub change_sets: Vec<Vec<Change>>,
+    /// How often all of them are made, one round after the other; at least 1. A later round allocates no
+    /// address and no port that the first did not.
+    pub rounds: usize,
+    /// What must hold all the time while they are made.
+    pub streams: Vec<Stream>,
+    /// What must hold after the last change set.
+    pub expectations: Vec<Expectation>,
+}
+
+/// One flow in one family that is probed without pause while a step's changes are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Unique within the plan and the same in every run: `STEP/never allow/FLOW[ FAMILY]`, `STEP/never cut/...`,
+    /// `STEP/never cut, kept/...`, followed by ` (2)` where that stands twice.
+    pub name: String,
+    /// Where it is written.
+    pub location: Location,
+    /// The flow, namespace and port filled in.
+    pub flow: Flow,
+    /// The family to try it on.
+    pub family: Family,
+    /// What to send: the same before the changes, between them and afterwards. The target is an address.
+    pub request: Request,
+    /// What must not happen to any probe.
+    pub never: Never,
+    /// Whether all probes are messages over one connection.
+    pub keep: bool,
+    /// After how many change sets of a round both ends are there for the first time, so that the flow can be
+    /// rehearsed.
+    pub complete_after: usize,
+}
+
+/// What must not happen to any probe of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Never {
+    /// No probe gets through.
+    Allow,
+    /// Every probe is answered.
+    Cut,
+}
+
+impl fmt::Display for Never {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Never::Allow => "never allow",
+            Never::Cut => "never cut",
+        })
+    }
+}
+
+/// One flow in one family, and what is expected of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// Unique within the plan and the same in every run: `STEP/FLOW`, followed by ` FAMILY` in a
+    /// dual-stack topology and by ` (2)` where the same flow stands twice in a step.
+    pub name: String,
+    /// Where it is written.
+    pub location: Location,
+    /// The step's name.
+    pub step: String,
+    /// The flow, namespace and port filled in.
+    pub flow: Flow,
+    /// The family to try it on.
+    pub family: Family,
+    /// What to send, resolved against the objects of this step.
+    pub request: Request,
+    /// What must come of it.
+    pub expected: Expected,
+    /// Who must have decided.
+    pub decided_by: Option<DecidedBy>,
+    /// The source address that the server must have seen.
+    pub sees: Option<AddressName>,
+    /// Which places may answer, and over enough tries do; with `sticky` or `keep` one of them.
+    pub served_by: Option<BTreeSet<Place>>,
+    /// Every place that could answer, as far as the objects of the step say: a traffic policy or a policy
+    /// may leave fewer. So many tries that each of them would be reached are made.
+    pub backends: BTreeSet<Place>,
+    /// Whether every try must be answered by the same backend.
+    pub sticky: bool,
+    /// The nodes one of which must have chosen the backend.
+    pub via: Option<BTreeSet<String>>,
+    /// The addresses that policy must have seen.
+    pub policy_sees: Option<PolicySees>,
+    /// How a rejection must look to the client.
+    pub rejected_with: Option<Rejection>,
+    /// The addresses to which the name must resolve, all of them.
+    pub resolves_to: Option<Vec<AddressName>>,
+    /// Whether the connection is opened once and kept for later steps that say the same.
+    pub keep: bool,
+    /// What the flow does without policy, where that is not connecting.
+    pub baseline: Option<Baseline>,
+}
+
+impl Expectation {
+    /// Whether it counts as a deny by policy, which only counts where the flow connects without policy. A name server
+    /// that cannot be reached is one: without policy, it can.
+    pub fn expects_denial_by_policy(&self) -> bool {
+        match &self.expected {
+            Expected::Outcome(word) => *word == OutcomeWord::NameServerUnreachable,
+            expected => expected.is_denial() && self.decided_by != Some(DecidedBy::Service),
+        }
+    }
+
+    /// What must come of the flow without policy; `None` where that is not judged.
+    pub fn expected_without_policy(&self) -> Option<Expected> {
+        match &self.baseline {
+            Some(baseline) => Some(Expected::Outcome(baseline.outcome)),
+            None => self.expects_denial_by_policy().then_some(Expected::Allow),
+        }
+    }
+}
+
+/// What policy must have seen, where it decided: on the node of the backend, or where the flow was denied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicySees {
+    /// The source address.
+    pub source: Option<AddressName>,
+    /// The destination address.
+    pub destination: Option<AddressName>,
+}
+
+/// A flow, resolved: what a probe needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Who sends it.
+    pub source: Place,
+    /// Whom it is addressed to.
+    pub target: RequestTarget,
+    /// On which port.
+    pub port: RequestPort,
+}
+
+/// Whom a request is addressed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestTarget {
+    /// An address of the expectation's family.
+    Address(IpAddr),
+    /// A name that the source resolves.
+    Name {
+        /// As written.
+        name: String,
+        /// The search list of the source (`svc.cluster.local`, ...), tried in order.
+        search: Vec<String>,
+        /// The address of the name server.
+        server: IpAddr,
+        /// What the cluster's records say, of the expectation's family; empty where they have no such name.
+        addresses: Vec<IpAddr>,
+    },
+}
+
+/// The port of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestPort {
+    /// An echo request, which has none.
+    Icmp,
+    /// A port.
+    Port {
+        /// The number, never 0.
+        port: u16,
+        /// What is spoken there.
+        protocol: FlowProtocol,
+    },
+}
+
+/// What must come of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// It connects.
+    Allow,
+    /// It is denied, by drop or by reject.
+    Deny,
+    /// It is denied without an answer.
+    Drop,
+    /// It is denied with an answer.
+    Reject,
+    /// Something that is not policy.
+    Outcome(OutcomeWord),
+    /// Each backend of the destination has its own verdict. Every backend is named.
+    PerBackend(BTreeMap<Place, VerdictWord>),
+    /// `?` in a matrix: tried, not judged.
+    Observe,
+}
+
+impl Expected {
+    /// Whether a policy's denial is expected, of the flow or of at least one of its backends.
+    pub fn is_denial(&self) -> bool {
+        match self {
+            Expected::Deny | Expected::Drop | Expected::Reject => true,
+            Expected::PerBackend(verdicts) => verdicts.values().any(|verdict| verdict.is_denial()),
+            Expected::Allow | Expected::Outcome(_) | Expected::Observe => false,
+        }
+    }
+}
+
+impl Expected {
+    /// Whether the request is to arrive somewhere and its answer not to come back.
+    pub fn is_no_answer(&self) -> bool {
+        match self {
+            Expected::Outcome(outcome) => *outcome == OutcomeWord::NoAnswer,
+            Expected::PerBackend(verdicts) => verdicts.values().any(|it| *it == VerdictWord::NoAnswer),
+            _ => false,
+        }
+    }
+}
+
+impl From<VerdictWord> for Expected {
+    fn from(verdict: VerdictWord) -> Self {
+        match verdict {
+            VerdictWord::Allow => Expected::Allow,
+            VerdictWord::Deny => Expected::Deny,
+            VerdictWord::Drop => Expected::Drop,
+            VerdictWord::Reject => Expected::Reject,
+            VerdictWord::NoAnswer => Expected::Outcome(OutcomeWord::NoAnswer),
+        }
+    }
+}
+
+/// In the words of the scenario format.
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expected::Allow => VerdictWord::Allow.fmt(f),
+            Expected::Deny => VerdictWord::Deny.fmt(f),
+            Expected::Drop => VerdictWord::Drop.fmt(f),
+            Expected::Reject => VerdictWord::Reject.fmt(f),
+            Expected::Outcome(outcome) => outcome.fmt(f),
+            Expected::PerBackend(verdicts) => {
+                for (i, (place, verdict)) in verdicts.iter().enumerate() {
+                    let separator = if i == 0 { "" } else { ", " };
+                    write!(f, "{separator}{place}: {verdict}")?;
+                }
+                Ok(())
+            }
+            Expected::Observe => f.write_str("anything"),
+        }
+    }
+}
+
+/// Who must have decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecidedBy {
+    /// `KIND/[NS/]NAME[#DIRECTION[N]]`: that policy, by a rule or by isolating the endpoint.
+    Policy {
+        /// The policy, namespace filled in. It exists in this step.
+        policy: PolicyKey,
+        /// In this direction, if it is written.
+        direction: Option<Direction>,
+        /// By this rule, if it is written: the position in the direction's list, from 0.
+        rule: Option<usize>,
+    },
+    /// `isolation`: no rule matched, whichever policies isolate.
+    Isolation,
+    /// `service`: the proxy.
+    Service,
+}
+
+/// As written.
+impl fmt::Display for DecidedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecidedBy::Policy { policy, direction, rule } => {
+                policy.fmt(f)?;
+                if let Some(direction) = direction {
+                    write!(f, "#{direction}")?;
+                }
+                if let Some(rule) = rule {
+                    write!(f, "[{rule}]")?;
+                }
+                Ok(())
+            }
+            DecidedBy::Isolation => f.write_str("isolation"),
+            DecidedBy::Service => f.write_str("service"),
+        }
+    }
+}
+
+/// An address by the name of who has it, or as such.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressName {
+    /// Any address of a place, a node's end of the overlay included. The place exists and has one in the
+    /// expectation's family.
+    Place(Place),
+    /// `tunnel/NODE`: the node's end of the overlay.
+    Tunnel(String),
+    /// This address.
+    Address(IpAddr),
+}
+
+impl fmt::Display for AddressName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AddressName::Place(place) => place.fmt(f),
+            AddressName::Tunnel(node) => write!(f, "tunnel/{node}"),
+            AddressName::Address(address) => write!(f, "ip/{address}"),
+        }
+    }
+}
+
+/// What a flow does without policy, where that is not connecting. Such a flow proves no deny.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Baseline {
+    /// What must be observed without policy.
+    pub outcome: OutcomeWord,
+    /// Why, in the scenario's words.
+    pub because: String,
+}

@@ -1,0 +1,108 @@
+//! How to run: who enforces policy, who translates service addresses, and within which limits.
+
+use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};
+use netproof_oracle::Profile;
+use netproof_plan::Plan;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// Who turns policy objects into packet rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum EnforcerChoice {
+    /// netproof's own, on nftables.
+    #[default]
+    Nftables,
+    /// Nobody: every policy is ignored.
+    None,
+    /// Processes of a command, one on each node.
+    Exec(ExecCommand),
+    /// netproof's own, wrong in one way.
+    #[cfg(feature = "mutants")]
+    Mutant(&'static netproof_enforcer_mutants::Mutant),
+}
+
+impl EnforcerChoice {
+    /// As `--enforcer` names it.
+    pub fn name(&self) -> Cow<'static, str> {
+        match self {
+            EnforcerChoice::Nftables => "nftables".into(),
+            EnforcerChoice::None => "none".into(),
+            EnforcerChoice::Exec(command) => format!("exec:{command}").into(),
+            #[cfg(feature = "mutants")]
+            EnforcerChoice::Mutant(mutant) => mutant.name.into(),
+        }
+    }
+
+    /// How the API is read where it leaves something open: as our enforcer does; nothing is known of what
+    /// another makes of it.
+    pub fn profile(&self) -> Profile {
+        match self {
+            EnforcerChoice::Exec(_) => Profile::STRICT,
+            _ => Profile::NETPROOF,
+        }
+    }
+}
+
+/// Who turns services into packet rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyChoice {
+    /// netproof's own, on nftables.
+    #[default]
+    Nftables,
+    /// Nobody: service addresses lead nowhere.
+    None,
+}
+
+impl ProxyChoice {
+    /// As `--proxy` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProxyChoice::Nftables => "nftables",
+            ProxyChoice::None => "none",
+        }
+    }
+}
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The policy enforcer.
+    pub enforcer: EnforcerChoice,
+    /// How long an enforcer that is a command may take for each generation.
+    pub enforcer_timeout: Duration,
+    /// The service proxy.
+    pub proxy: ProxyChoice,
+    /// How many scenario runs at once; at least 1.
+    pub jobs: usize,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// Stop taking new scenario runs after one that failed or broke.
+    pub fail_fast: bool,
+    /// The longest that one scenario run may take.
+    pub timeout: Duration,
+    /// How to read what the API leaves open, for scenarios that do not say so themselves; the default is the
+    /// enforcer's ([`EnforcerChoice::profile`]).
+    pub profile: Option<Profile>,
+}
+
+impl RunOptions {
+    /// How a plan's flows are read where the API leaves something open.
+    pub(crate) fn profile_of(&self, plan: &Plan) -> Profile {
+        plan.profile.or(self.profile).unwrap_or_else(|| self.enforcer.profile())
+    }
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        RunOptions {
+            enforcer: EnforcerChoice::default(),
+            enforcer_timeout: DEFAULT_PATIENCE,
+            proxy: ProxyChoice::default(),
+            jobs: 1,
+            seed: 0,
+            fail_fast: false,
+            timeout: Duration::from_secs(60),
+            profile: None,
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Cells that are not as the API says, as checks: the first of them in full, the others as a number.
+
+use crate::walk::Walk;
+use crate::walk::cells::request;
+use crate::walk::record::{Found, Subject};
+use crate::world::{HarnessError, World};
+use netproof_controlplane::Snapshot;
+use netproof_model::Observation;
+use netproof_model::event::{Check, Denial, Finding, FindingKind, Phase, Status};
+use netproof_plan::Step;
+use netproof_plan::cells::Cell;
+use netproof_plan::states::State;
+use netproof_probe::Patience;
+use netproof_verdict::cells::{Comparison, Predicted};
+use netproof_verdict::evidence::action;
+use netproof_verdict::judge::{Judgement, observed_word, unexplained};
+use netproof_verdict::prediction::{Answers, Difference};
+
+/// Most cells of a step reported in full.
+const TOLD: usize = 20;
+
+/// A cell that is not as the API says.
+pub(super) struct Told<'a> {
+    pub(super) predicted: &'a Predicted,
+    pub(super) observation: &'a Observation,
+    pub(super) denials: Vec<Denial>,
+    pub(super) comparison: Comparison,
+}
+
+impl Walk<'_> {
+    /// Of the run itself.
+    pub(super) fn tell_cells(
+        &mut self,
+        world: &mut World,
+        step: &Step,
+        state: &State,
+        mut told: Vec<Told<'_>>,
+    ) -> Result<(), HarnessError> {
+        // Verdicts first: of what is not told in full, only the number is known.
+        told.sort_by_key(|it| match it.comparison {
+            Comparison::Differs(Difference::Decider { .. }) => 1,
+            Comparison::Differs(_) => 0,
+            Comparison::Agrees | Comparison::Unexplained(_) => 2,
+        });
+        let answers = Answers::new(&state.snapshot, self.profile);
+        let rest = told.split_off(told.len().min(TOLD));
+        let found = told.into_iter().filter_map(|Told { predicted, observation, denials, comparison }| {
+            let observed = observed_word(observation.outcome, &denials).to_owned();
+            let action = action(observation.outcome, &denials);
+            let says = predicted.answer.against(action);
+            let (status, kind, message) = match comparison {
+                Comparison::Agrees => return None,
+                Comparison::Unexplained(why) => (Status::Errored, FindingKind::NoEvidence, why),
+                Comparison::Differs(difference) => {
+                    let told = difference.told(&observed, action, &predicted.answer);
+                    (Status::Failed, difference.kind(), told)
+                }
+            };
+            let derivation = answers.fresh(&predicted.cell.request).map(|answer| answers.explain(&answer));
+            Some(Found {
+                subject: self.subject(step, predicted),
+                phase: Phase::Run,
+                expected: says.clone(),
+                predicted: Some(says),
+                derivation: derivation.unwrap_or_default(),
+                judgement: Judgement { status, observed, findings: vec![Finding::new(kind, message)] },
+                observation,
+                denials,
+                request: Some(request(&predicted.cell, Patience::Settle)),
+                unchecked: None,
+            })
+        });
+        let found = found.collect();
+        let traced = self.record(world, step, found);
+        let differing = rest.iter().filter(|it| matches!(it.comparison, Comparison::Differs(_))).count();
+        self.tell_rest(step, Phase::Run, differing, rest.len() - differing);
+        traced
+    }
+
+    /// Of the rehearsal: cells that did without policy something else than the API says. Where the enforcer leaves no
+    /// evidence of what it denies, what is lost is its doing.
+    pub(super) fn tell_wrong_rehearsals(
+        &mut self,
+        step: &Step,
+        bare: &Snapshot,
+        wrong: &[(&Predicted, &Observation)],
+        explains: bool,
+    ) {
+        let answers = Answers::new(bare, self.profile);
+        let mut rest = (0, 0);
+        for (index, (predicted, observation)) in wrong.iter().enumerate() {
+            let lost = unexplained(observation.outcome, &[]).filter(|_| explains);
+            if index >= TOLD {
+                *(if lost.is_some() { &mut rest.1 } else { &mut rest.0 }) += 1;
+                continue;
+            }
+            let observed = observed_word(observation.outcome, &[]).to_owned();
+            let answer = answers.fresh(&predicted.cell.request);
+            let says = answer.as_ref().map(ToString::to_string).unwrap_or_default();
+            let (status, kind, message) = match lost {
+                Some(why) => (Status::Errored, FindingKind::NoEvidence, format!("without policy, {why}")),
+                None => {
+                    let message = format!(
+                        "without policy the packets contradict the API: observed {observed}, the API says {says}; \
+                         so a deny would prove nothing"
+                    );
+                    (Status::Failed, FindingKind::WrongInRehearsal, message)
+                }
+            };
+            let derivation = answer.map(|answer| answers.explain(&answer)).unwrap_or_default();
+            let Subject { name, location, flow, family, cells, .. } = self.subject(step, predicted);
+            let name = format!("{}{name}", Phase::Rehearsal.prefix());
+            self.check(Check {
+                cells,
+                family: Some(family),
+                expected: says.clone(),
+                observed,
+                predicted: Some(says),
+                derivation: derivation.lines().map(str::to_owned).collect(),
+                outcome: Some(observation.outcome),
+                status,
+                findings: vec![Finding::new(kind, message)],
+                served_by: observation.served_by.clone(),
+                elapsed: observation.elapsed,
+                ..Check::new(name, location, Phase::Rehearsal, &step.name, flow)
+            });
+        }
+        self.tell_rest(step, Phase::Rehearsal, rest.0, rest.1);
+    }
+
+    /// Of the clean-up: cells that policy denied and that do not connect now that there is none.
+    pub(super) fn tell_afterwards(
+        &mut self,
+        world: &mut World,
+        step: &Step,
+        wrong: &[(&Predicted, &Observation)],
+    ) -> Result<(), HarnessError> {
+        let told = &wrong[..wrong.len().min(TOLD)];
+        let found = told.iter().map(|(predicted, observation)| {
+            let request = request(&predicted.cell, Patience::ForAnswer);
+            let denials = world.denials(&request, observation);
+            let observed = observed_word(observation.outcome, &denials).to_owned();
+            let (status, kind, message) = match unexplained(observation.outcome, &denials) {
+                Some(why) => {
+                    let message = format!("after the policies were removed, {why}");
+                    (Status::Errored, FindingKind::NoEvidence, message)
+                }
+                None => {
+                    let message = format!(
+                        "after the policies were removed, expected allow as before they were applied, observed \
+                         {observed}"
+                    );
+                    (Status::Failed, FindingKind::WrongInCleanup, message)
+                }
+            };
+            Found {
+                subject: self.subject(step, predicted),
+                phase: Phase::Cleanup,
+                expected: "allow".to_owned(),
+                predicted: None,
+                derivation: String::new(),
+                judgement: Judgement { status, observed, findings: vec![Finding::new(kind, message)] },
+                observation,
+                denials,
+                request: Some(request),
+                unchecked: None,
+            }
+        });
+        let found = found.collect();
+        let traced = self.record(world, step, found);
+        self.tell_rest(step, Phase::Cleanup, wrong.len() - told.len(), 0);
+        traced
+    }
+
+    /// One check for all that are not told in full.
+    fn tell_rest(&mut self, step: &Step, phase: Phase, differing: usize, unexplained: usize) {
+        let cells = |n: usize| format!("{n} more cell{}", if n == 1 { "" } else { "s" });
+        let (status, count) = match (differing, unexplained) {
+            (0, 0) => return,
+            (0, n) => (Status::Errored, n),
+            (n, m) => (Status::Failed, n + m),
+        };
+        let mut findings = Vec::new();
+        if differing > 0 {
+            let (kind, how) = match phase {
+                Phase::Run => (FindingKind::PacketsContradictApi, "contradict the API in the same step"),
+                Phase::Rehearsal => (FindingKind::WrongInRehearsal, "contradict the API without policy"),
+                Phase::Cleanup => {
+                    (FindingKind::WrongInCleanup, "do not connect after the policies were removed")
+                }
+            };
+            findings.push(Finding::new(kind, format!("{} {how}", cells(differing))));
+        }
+        if unexplained > 0 {
+            let message = format!("of {} nothing says who lost the packet", cells(unexplained));
+            findings.push(Finding::new(FindingKind::NoEvidence, message));
+        }
+        let name = format!("{}{}/matrix/more", phase.prefix(), step.name);
+        self.check(Check {
+            cells: count,
+            expected: "what the API says".to_owned(),
+            observed: "something else".to_owned(),
+            status,
+            findings,
+            ..Check::new(name, step.location.clone(), phase, &step.name, cells(count))
+        });
+    }
+
+    fn subject(&self, step: &Step, predicted: &Predicted) -> Subject {
+        let Cell { flow, family, .. } = &predicted.cell;
+        let suffix = match self.plan.topology.family.list() {
+            [_] => String::new(),
+            _ => format!(" {family}"),
+        };
+        Subject {
+            name: format!("{}/matrix/{flow}{suffix}", step.name),
+            location: step.location.clone(),
+            flow: flow.to_string(),
+            family: *family,
+            cells: 1,
+            tries: 1,
+        }
+    }
+}

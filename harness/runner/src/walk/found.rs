@@ -1,0 +1,113 @@
+//! What each of the three walks found of the flows that a step names, ready to be written down as checks.
+
+use crate::walk::record::Found;
+use crate::walk::{Tries, Walk, rehearsal_request, run_request};
+use crate::world::World;
+use netproof_model::Observation;
+use netproof_model::event::{FindingKind, Phase, Status};
+use netproof_plan::states::State;
+use netproof_plan::{Expectation, Step};
+use netproof_verdict::flow::{self, Judged};
+use netproof_verdict::judge;
+use netproof_verdict::prediction::{Answer, Answers};
+use netproof_verdict::rehearsal;
+use std::cell::LazyCell;
+
+impl Walk<'_> {
+    /// Of the rehearsal: what is expected to be denied must have connected, and a baseline been true. Where it is not
+    /// so the API may know better than the scenario. `traces`: the world is where paths can be found out.
+    pub(super) fn found_in_rehearsal<'t>(
+        &self,
+        step: &'t Step,
+        state: &State,
+        rehearsed: &'t Tries,
+        traces: bool,
+    ) -> Vec<Found<'t>> {
+        let answers = LazyCell::new(|| Answers::new(&state.bare, self.profile));
+        let found = step.expectations.iter().zip(rehearsed).filter_map(|(expectation, tries)| {
+            let expected = expectation.expected_without_policy()?.to_string();
+            let (observation, mut judgement) = rehearsal::judge(expectation, tries.first()?, tries);
+            if judgement.status == Status::Failed {
+                let answer = answers.fresh(&expectation.request);
+                let contradiction = answer.and_then(|it| it.contradiction_without_policy(expectation));
+                if let Some(contradiction) = contradiction {
+                    judgement.add(
+                        FindingKind::ScenarioContradictsApi,
+                        format!("the scenario contradicts the API: {contradiction}"),
+                    );
+                }
+            }
+            Some(Found {
+                subject: expectation.into(),
+                phase: Phase::Rehearsal,
+                expected,
+                predicted: None,
+                derivation: String::new(),
+                judgement,
+                observation,
+                denials: Vec::new(),
+                request: traces.then(|| rehearsal_request(expectation)),
+                unchecked: None,
+            })
+        });
+        found.collect()
+    }
+
+    /// Of the run itself: judges all tries of one expectation, and holds the three answers against each other. `None`
+    /// without any try.
+    pub(super) fn found_in_step<'t>(
+        &self,
+        world: &World,
+        expectation: &'t Expectation,
+        answer: Option<&Answer>,
+        tries: &'t [Observation],
+    ) -> Option<Found<'t>> {
+        let snapshot = world.snapshot();
+        let request = run_request(expectation);
+        let tries = tries.iter().map(|observation| (observation, world.denials(&request, observation)));
+        let is_meant = self.plan.profile.is_some();
+        let judged = flow::judge(expectation, answer, tries.collect(), &snapshot, is_meant)?;
+        let Judged { observation, denials, judgement, unchecked } = judged;
+        Some(Found {
+            subject: expectation.into(),
+            phase: Phase::Run,
+            expected: expectation.expected.to_string(),
+            predicted: answer.map(ToString::to_string),
+            derivation: String::new(),
+            judgement,
+            observation,
+            denials,
+            request: Some(request),
+            unchecked: unchecked.map(|why| (expectation, why)),
+        })
+    }
+}
+
+/// Of the clean-up: each flow must behave as it did in the rehearsal.
+pub(super) fn found_in_clean_up<'t>(
+    world: &World,
+    step: &'t Step,
+    tries: &'t Tries,
+    rehearsed: &'t Tries,
+) -> Vec<Found<'t>> {
+    let judged = step.expectations.iter().zip(tries).zip(rehearsed);
+    let found = judged.filter_map(|((expectation, tries), rehearsed)| {
+        let judgement = judge::judge_cleanup(rehearsed, tries, world.explains());
+        let observation = judge::told_of_cleanup(rehearsed, tries)?;
+        let request = rehearsal_request(expectation);
+        let denials = world.denials(&request, observation);
+        Some(Found {
+            subject: expectation.into(),
+            phase: Phase::Cleanup,
+            expected: judge::outcomes(rehearsed),
+            predicted: None,
+            derivation: String::new(),
+            judgement,
+            observation,
+            denials,
+            request: Some(request),
+            unchecked: None,
+        })
+    });
+    found.collect()
+}

@@ -1,0 +1,339 @@
+//! The three walks over a plan: the rehearsal without policy, the run as written, and the clean-up.
+
+mod cells;
+mod found;
+mod record;
+mod rehearsal;
+mod stage;
+
+pub use stage::Worlds;
+
+use crate::walk::cells::{Before, Choice, Matrix};
+use crate::walk::found::found_in_clean_up;
+use crate::walk::rehearsal::fresh_requests;
+use crate::walk::stage::Stage;
+use crate::world::{HarnessError, World};
+use crate::{ProxyChoice, RunOptions, stream};
+use netproof_controlplane::Change;
+use netproof_model::event::{Counts, Event, Status};
+use netproof_model::flow::FlowProtocol;
+use netproof_model::{Family, Observation};
+use netproof_oracle::Profile;
+use netproof_plan::states;
+use netproof_plan::states::{State, chosen, policies};
+use netproof_plan::{Expectation, OutcomeWord, Plan, Request, RequestPort, RequestTarget, Step};
+use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
+use netproof_verdict::prediction::{Answers, Kept};
+use netproof_verdict::tries::tries;
+use std::time::{Duration, Instant};
+
+/// One scenario run under way.
+pub(crate) struct Walk<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) options: &'a RunOptions,
+    pub(super) profile: Profile,
+    begin: Instant,
+    /// What is told of the run so far.
+    pub(super) events: Vec<Event>,
+    pub(super) checks: Counts,
+    /// How many cells were tried.
+    pub(super) cells: usize,
+    pub(super) waited: Duration,
+    probes: usize,
+}
+
+/// All tries of each expectation of a step.
+pub(super) type Tries = Vec<Vec<Observation>>;
+
+/// What is known of a step before anything is built.
+struct Foreseen {
+    state: State,
+    matrix: Option<Matrix>,
+    /// How many cells were rehearsed for it.
+    rehearsed: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(plan: &'a Plan, options: &'a RunOptions) -> Self {
+        Walk {
+            plan,
+            options,
+            profile: options.profile_of(plan),
+            begin: Instant::now(),
+            events: Vec::new(),
+            checks: Counts::default(),
+            cells: 0,
+            waited: Duration::ZERO,
+            probes: 0,
+        }
+    }
+
+    /// All three walks. What was told before an error stays.
+    pub(crate) fn run(&mut self, worlds: &Worlds) -> Result<(), HarnessError> {
+        let mut foreseen = self.foresee()?;
+        let mut stage = match worlds.take(self.plan) {
+            Some(stage) => stage,
+            None => {
+                let _span = tracing::info_span!("build").entered();
+                let initial = states::initial(self.plan, true)?;
+                Stage::new(World::build(initial, self.options, self.seed(), worlds.grace())?)
+            }
+        };
+        let result = self.walk(&mut stage, &mut foreseen);
+        stage.probes += self.probes;
+        self.waited = stage.world.take_waited();
+        match result {
+            Ok(()) => worlds.keep(self.plan, stage),
+            Err(_) => worlds.discard(stage),
+        }
+        result
+    }
+
+    fn walk(&mut self, stage: &mut Stage, foreseen: &mut [Foreseen]) -> Result<(), HarnessError> {
+        let rehearsed = self.rehearse(stage, foreseen)?;
+        // A connection is kept from step to step, and not from walk to walk.
+        stage.world.release();
+        stage.world.restart(states::initial(self.plan, false)?)?;
+        self.walk_steps(stage, foreseen)?;
+        stage.world.release();
+        self.clean_up(stage, foreseen, &rehearsed)?;
+        stage.world.release();
+        stage.world.full_health()
+    }
+
+    /// The objects of each step, and the cells that will be tried there.
+    fn foresee(&self) -> Result<Vec<Foreseen>, HarnessError> {
+        let choice = Choice {
+            profile: self.profile,
+            seed: self.options.seed,
+            services: self.options.proxy != ProxyChoice::None,
+        };
+        let foreseen = states::states(self.plan)?.into_iter().map(|state| {
+            let matrix = Matrix::new(self.plan, &state, &choice);
+            Foreseen { state, matrix, rehearsed: 0 }
+        });
+        Ok(foreseen.collect())
+    }
+
+    /// Each scenario run has tokens of its own, the same in every run with the same seed.
+    fn seed(&self) -> u64 {
+        let mut seed = self.options.seed;
+        for byte in self.plan.id.to_string().bytes() {
+            seed = (seed ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        seed
+    }
+
+    /// What the flows of the last step did, which the clean-up compares with.
+    fn rehearse(&mut self, stage: &mut Stage, foreseen: &mut [Foreseen]) -> Result<Tries, HarnessError> {
+        let _span = tracing::info_span!("rehearsal").entered();
+        // Where all is known from an earlier run of the group, nothing has to be moved.
+        let moves = self.plan.steps.iter().zip(&*foreseen).any(|(step, Foreseen { state, matrix, .. })| {
+            let (_, known) = stage.rehearsal(&state.bare);
+            let requests: Vec<_> = step.expectations.iter().map(rehearsal_request).collect();
+            let fresh = fresh_requests(&requests, &step.expectations, &known.flows);
+            !step.streams.is_empty()
+                || !fresh.is_empty()
+                || matrix.as_ref().is_some_and(|matrix| matrix.needs(&known.cells))
+        });
+        if moves {
+            stage.world.restart(states::initial(self.plan, true)?)?;
+        }
+        let mut rehearsed = Tries::new();
+        for (step, Foreseen { state, matrix, rehearsed: tried }) in self.plan.steps.iter().zip(foreseen) {
+            let _span = tracing::info_span!("step", name = step.name).entered();
+            if moves {
+                self.rehearse_streams(&mut stage.world, step, 0)?;
+            }
+            for (index, changes) in step.change_sets.iter().enumerate().filter(|_| moves) {
+                let changes = chosen(changes, true);
+                if !changes.is_empty() {
+                    stage.world.change(&changes)?;
+                }
+                self.rehearse_streams(&mut stage.world, step, index + 1)?;
+            }
+            // Steps that change nothing but policy share a state, and with it the rehearsal of a flow.
+            let (world, known) = stage.rehearsal(&state.bare);
+            let requests: Vec<_> = step.expectations.iter().map(rehearsal_request).collect();
+            let fresh = fresh_requests(&requests, &step.expectations, &known.flows);
+            let observations = self.probe(world, &fresh)?;
+            for (request, observation) in fresh.into_iter().zip(observations) {
+                known.flows.entry(request).or_default().push(observation);
+            }
+            rehearsed = requests.iter().map(|it| known.flows.get(it).cloned().unwrap_or_default()).collect();
+            let found = self.found_in_rehearsal(step, state, &rehearsed, moves);
+            self.record(world, step, found)?;
+            if let Some(matrix) = matrix {
+                *tried = self.rehearse_cells(world, state, matrix, &mut known.cells)?;
+                self.tell_rehearsal(step, state, matrix, &known.cells, world.explains());
+            }
+        }
+        Ok(rehearsed)
+    }
+
+    fn walk_steps(&mut self, stage: &mut Stage, foreseen: &[Foreseen]) -> Result<(), HarnessError> {
+        let mut kept = Kept::default();
+        for (step, Foreseen { state, matrix, rehearsed }) in self.plan.steps.iter().zip(foreseen) {
+            let _span = tracing::info_span!("step", name = step.name).entered();
+            for between in stage.world.states_after(&step.change_sets)? {
+                kept.follow(&between);
+            }
+            self.make_changes(&mut stage.world, step)?;
+            let (world, known) = stage.rehearsal(&state.bare);
+            let tries = self.try_all(world, step, run_request)?;
+            let answers = Answers::new(&state.snapshot, self.profile);
+            let judged = step.expectations.iter().zip(&tries).filter_map(|(expectation, tries)| {
+                let answer = answers.answer(expectation, &mut kept);
+                let found = self.found_in_step(world, expectation, answer.as_ref(), tries)?;
+                Some((expectation, found))
+            });
+            let judged: Vec<_> = judged.collect();
+            let told = judged.iter().filter(|(_, found)| found.judgement.status != Status::Passed);
+            let told: Vec<&Request> = told.map(|(expectation, _)| &expectation.request).collect();
+            self.record(world, step, judged.into_iter().map(|(_, found)| found).collect())?;
+            if let Some(matrix) = matrix {
+                let before = Before { rehearsed: &known.cells, tried: *rehearsed, told: &told };
+                self.try_cells(world, step, state, matrix, &before)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a step's changes, while its streams run if it has any.
+    fn make_changes(&mut self, world: &mut World, step: &Step) -> Result<(), HarnessError> {
+        if step.streams.is_empty() {
+            for _ in 0..step.rounds {
+                self.check_time()?;
+                step.change_sets.iter().try_for_each(|changes| world.change(changes))?;
+            }
+            return Ok(());
+        }
+        let checks = stream::run(world, step, self.profile, &|| self.check_time())?;
+        checks.into_iter().for_each(|check| self.check(check));
+        Ok(())
+    }
+
+    /// The flows of a step's streams must connect without policy as soon as both ends are there.
+    fn rehearse_streams(&mut self, world: &mut World, step: &Step, made: usize) -> Result<(), HarnessError> {
+        let streams = stream::rehearsed(step, made);
+        let requests: Vec<ProbeRequest> = streams.iter().map(|it| stream::request(it)).collect();
+        let observations = self.probe(world, &requests)?;
+        for (stream, observation) in streams.into_iter().zip(&observations) {
+            self.check(stream::judge_rehearsal(step, stream, observation));
+        }
+        Ok(())
+    }
+
+    fn check_time(&self) -> Result<(), HarnessError> {
+        match self.begin.elapsed() > self.options.timeout {
+            true => Err(HarnessError::Timeout(self.options.timeout)),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes all tries of a step, in one batch: whatever is dropped in silence shares one settle window.
+    fn try_all(
+        &mut self,
+        world: &mut World,
+        step: &Step,
+        request: impl Fn(&Expectation) -> ProbeRequest,
+    ) -> Result<Tries, HarnessError> {
+        let requests: Vec<ProbeRequest> = step
+            .expectations
+            .iter()
+            .flat_map(|expectation| std::iter::repeat_n(request(expectation), tries(expectation)))
+            .collect();
+        let mut observations = self.probe(world, &requests)?.into_iter();
+        let counts = step.expectations.iter().map(tries);
+        Ok(counts.map(|count| observations.by_ref().take(count).collect()).collect())
+    }
+
+    fn clean_up(
+        &mut self,
+        stage: &mut Stage,
+        foreseen: &[Foreseen],
+        rehearsed: &Tries,
+    ) -> Result<(), HarnessError> {
+        let (Some(step), Some(Foreseen { state, matrix, .. })) = (self.plan.steps.last(), foreseen.last())
+        else {
+            return Ok(());
+        };
+        let (world, known) = stage.rehearsal(&state.bare);
+        let leftover: Vec<Change> = policies(&world.snapshot()).into_iter().map(Change::Delete).collect();
+        if leftover.is_empty() {
+            return Ok(());
+        }
+        let _span = tracing::info_span!("clean-up").entered();
+        world.change(&leftover)?;
+        let tries = self.try_all(world, step, rehearsal_request)?;
+        let found = found_in_clean_up(world, step, &tries, rehearsed);
+        self.record(world, step, found)?;
+        match matrix {
+            Some(matrix) => self.try_cells_afterwards(world, step, matrix, &known.cells),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn probe(
+        &mut self,
+        world: &mut World,
+        requests: &[ProbeRequest],
+    ) -> Result<Vec<Observation>, HarnessError> {
+        self.check_time()?;
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.probes += requests.len();
+        world.probe(requests)
+    }
+}
+
+/// The probe of an expectation in the run itself.
+pub(super) fn run_request(expectation: &Expectation) -> ProbeRequest {
+    let denial = expectation.expected.is_denial() || expectation.expects_denial_by_policy();
+    let patience = if denial || is_unanswered(expectation) { Patience::Settle } else { Patience::ForAnswer };
+    request(expectation, patience)
+}
+
+/// The probe of an expectation where no policy is in force: an answer is expected, unless just that is what is
+/// not to come.
+pub(super) fn rehearsal_request(expectation: &Expectation) -> ProbeRequest {
+    let baseline = expectation.baseline.as_ref().is_some_and(|it| it.outcome == OutcomeWord::NoAnswer);
+    let unanswered = is_unanswered(expectation) || (baseline && is_by_itself(expectation));
+    request(expectation, if unanswered { Patience::Settle } else { Patience::ForAnswer })
+}
+
+/// Whether the request is to arrive and its answer to get lost, which nothing tells of.
+fn is_unanswered(expectation: &Expectation) -> bool {
+    expectation.expected.is_no_answer() && is_by_itself(expectation)
+}
+
+/// Whether the first packet is answered by the network stack itself. An application takes its time.
+fn is_by_itself(expectation: &Expectation) -> bool {
+    let by_application = |protocol| matches!(protocol, FlowProtocol::Http | FlowProtocol::Dns);
+    !matches!(expectation.request.port, RequestPort::Port { protocol, .. } if by_application(protocol))
+}
+
+fn request(expectation: &Expectation, patience: Patience) -> ProbeRequest {
+    probe_of(&expectation.request, expectation.family, patience, expectation.keep)
+}
+
+/// The probe of a request of the plan.
+pub(super) fn probe_of(request: &Request, family: Family, patience: Patience, keep: bool) -> ProbeRequest {
+    ProbeRequest {
+        source: request.source.clone(),
+        family,
+        target: match &request.target {
+            RequestTarget::Address(address) => Target::Address(*address),
+            RequestTarget::Name { name, search, server, .. } => {
+                Target::Name { name: name.clone(), search: search.clone(), server: *server }
+            }
+        },
+        port: match request.port {
+            RequestPort::Icmp => ProbePort::Icmp,
+            RequestPort::Port { port, protocol } => ProbePort::Transport { port, protocol },
+        },
+        patience,
+        keep,
+    }
+}

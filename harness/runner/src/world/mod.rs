@@ -1,0 +1,276 @@
+//! The world of one scenario run: control plane, cluster, enforcer, proxy and prober, moved together
+//! from one change set to the next.
+
+mod changing;
+mod reaper;
+mod unsaid;
+
+pub(crate) use changing::{Attach, Changing};
+pub(crate) use reaper::Reaper;
+
+use crate::{EnforcerChoice, ProxyChoice, RunOptions};
+use netproof_cluster::{Cluster, ClusterError};
+use netproof_controlplane::{Change, ChangeError, ControlPlane, Snapshot};
+use netproof_enforcer::{Enforcer, EnforcerError, NodeHandle, Nothing, Proxy, ProxyOptions};
+use netproof_enforcer_exec::ExecEnforcer;
+use netproof_model::event::Denial;
+use netproof_model::{Observation, Place, Sighting};
+use netproof_probe::{Grace, ProbeError, ProbeRequest, Prober};
+use netproof_surroundings::{Surroundings, SurroundingsError};
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Why a scenario run could not go on. Never a verdict. What caused it is its source, and not in its own words.
+#[derive(Debug, Error)]
+pub(crate) enum HarnessError {
+    /// The plan was checked against the same control plane, so this is a bug of netproof's.
+    #[error("the control plane refused a change that validation had accepted")]
+    Change(#[from] ChangeError),
+    #[error("cannot build the cluster")]
+    Cluster(#[from] ClusterError),
+    #[error("cannot program the nodes")]
+    Enforcer(#[from] EnforcerError),
+    #[error("cannot program the rules that nodes have without enforcer and proxy")]
+    Surroundings(#[from] SurroundingsError),
+    #[error("the enforcer died while probing; results discarded")]
+    EnforcerGone(#[source] EnforcerError),
+    #[error("cannot probe")]
+    Probe(#[from] ProbeError),
+    #[error("the run took longer than {} s (--timeout)", .0.as_secs_f64())]
+    Timeout(Duration),
+}
+
+impl HarnessError {
+    /// In its own words and those of its cause, which names its own.
+    pub(crate) fn in_full(&self) -> String {
+        match self.source() {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+}
+
+/// A probe whose path is sought.
+pub(crate) struct Sought<'o> {
+    pub(crate) request: ProbeRequest,
+    /// What it did before.
+    pub(crate) before: &'o Observation,
+    /// So often it is made at most.
+    pub(crate) tries: usize,
+}
+
+/// A built cluster with everything that runs in it.
+pub(crate) struct World {
+    // Dropped in this order: sockets before the namespaces that they live in.
+    prober: Prober,
+    enforcer: Box<dyn Enforcer>,
+    proxy: Box<dyn Proxy>,
+    surroundings: Surroundings,
+    cluster: Cluster,
+    control: ControlPlane,
+    /// How long probes waited for packets that never came, since that was last asked.
+    waited: Duration,
+}
+
+impl World {
+    /// Builds the cluster for the objects of `control`.
+    pub(crate) fn build(
+        control: ControlPlane,
+        options: &RunOptions,
+        seed: u64,
+        grace: Arc<Grace>,
+    ) -> Result<World, HarnessError> {
+        let snapshot = control.snapshot();
+        let cluster = Cluster::build(&snapshot)?;
+        let handle = |name: &String| {
+            let netns = cluster.netns(&Place::Node(name.clone()))?;
+            Some(NodeHandle { name: name.clone(), netns: netns.fd() })
+        };
+        let nodes: Vec<NodeHandle<'_>> = snapshot.nodes.keys().filter_map(handle).collect();
+        let router = cluster.netns(&Place::Router).map(|netns| netns.fd());
+        let surroundings =
+            Surroundings::new(nodes.iter().map(|node| (node.name.as_str(), node.netns)), router)?;
+        let enforcer: Box<dyn Enforcer> = match &options.enforcer {
+            EnforcerChoice::Nftables => Box::new(netproof_enforcer::nftables(&nodes)?),
+            EnforcerChoice::None => Box::new(Nothing),
+            EnforcerChoice::Exec(command) => {
+                Box::new(ExecEnforcer::new(&nodes, command, options.enforcer_timeout)?)
+            }
+            #[cfg(feature = "mutants")]
+            EnforcerChoice::Mutant(mutant) => {
+                Box::new(netproof_enforcer_mutants::MutatedEnforcer::new(&nodes, mutant)?)
+            }
+        };
+        let proxy: Box<dyn Proxy> = match options.proxy {
+            ProxyChoice::Nftables => {
+                let options = ProxyOptions { mode: snapshot.topology.proxy_mode, ..ProxyOptions::default() };
+                Box::new(netproof_enforcer::nftables_proxy(&nodes, options)?)
+            }
+            ProxyChoice::None => Box::new(Nothing),
+        };
+        let prober = Prober::new(seed, grace)?;
+        let mut world =
+            World { prober, enforcer, proxy, surroundings, cluster, control, waited: Duration::ZERO };
+        world.settle_on(&snapshot)?;
+        Ok(world)
+    }
+
+    /// The objects as they are now.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.control.snapshot()
+    }
+
+    /// Makes one change set true everywhere: in the cluster, at the listeners, on every node.
+    pub(crate) fn change(&mut self, changes: &[Change]) -> Result<(), HarnessError> {
+        let (prober, mut changing) = self.apart();
+        changing.change(changes, &mut |sites, families| Ok(prober.attach(sites, families)?))
+    }
+
+    /// The prober, and everything else to be changed while another thread probes.
+    pub(super) fn apart(&mut self) -> (&mut Prober, Changing<'_>) {
+        let World { prober, enforcer, proxy, surroundings, cluster, control, waited: _ } = self;
+        let (enforcer, proxy) = (enforcer.as_mut(), proxy.as_mut());
+        (prober, Changing { control, cluster, surroundings, enforcer, proxy })
+    }
+
+    /// The objects after each of these change sets, none of which is made.
+    pub(super) fn states_after(
+        &self,
+        change_sets: &[Vec<Change>],
+    ) -> Result<Vec<Arc<Snapshot>>, HarnessError> {
+        let mut control = self.control.clone();
+        let mut states = vec![control.snapshot()];
+        for changes in change_sets {
+            states.push(control.apply(changes)?);
+        }
+        Ok(states)
+    }
+
+    /// Starts over from another control plane, on the same topology.
+    pub(crate) fn restart(&mut self, control: ControlPlane) -> Result<(), HarnessError> {
+        self.control = control;
+        let snapshot = self.control.snapshot();
+        self.settle_on(&snapshot)
+    }
+
+    fn settle_on(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), HarnessError> {
+        let (prober, mut changing) = self.apart();
+        changing.settle_on(snapshot, &mut |sites, families| Ok(prober.attach(sites, families)?))
+    }
+
+    /// Probes; meanwhile the enforcer must have been there, and counters that mean "not policy" must not have
+    /// moved.
+    pub(crate) fn probe(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, HarnessError> {
+        let _span = tracing::info_span!("probes", count = requests.len()).entered();
+        let observations = self.prober.probe(requests)?;
+        self.waited += waited(&observations);
+        self.enforcer.check().map_err(HarnessError::EnforcerGone)?;
+        self.cluster.health()?;
+        Ok(observations)
+    }
+
+    /// How long probes waited for packets that never came, since this was last asked. Streams are not among them: they
+    /// run beside the changes and hold nothing up.
+    pub(crate) fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.waited)
+    }
+
+    /// Closes the connections that were kept.
+    pub(crate) fn release(&mut self) {
+        self.prober.release();
+    }
+
+    /// Reads every counter that means "not policy", those too that a step reads only in turn.
+    pub(crate) fn full_health(&mut self) -> Result<(), HarnessError> {
+        Ok(self.cluster.full_health()?)
+    }
+
+    /// The paths of these probes, made once more with a witness in every namespace: again and again until each
+    /// ends as it did before, since another try may go to another backend.
+    pub(crate) fn trace(&mut self, sought: &[Sought<'_>]) -> Result<Vec<Vec<Sighting>>, HarnessError> {
+        let mut paths = vec![Vec::new(); sought.len()];
+        let mut open: Vec<usize> = (0..sought.len()).collect();
+        let mut tries = 0;
+        let mut lost = Duration::ZERO;
+        let traced = self.prober.trace(&self.cluster, |prober| {
+            while !open.is_empty() {
+                let requests: Vec<ProbeRequest> =
+                    open.iter().map(|index| sought[*index].request.clone()).collect();
+                let observations = prober.probe(&requests)?;
+                lost += waited(&observations);
+                tries += 1;
+                open = (open.iter().zip(observations))
+                    .filter_map(|(index, again)| {
+                        let Sought { before, tries: most, .. } = &sought[*index];
+                        let same = again.outcome == before.outcome && again.served_by == before.served_by;
+                        paths[*index] = again.sightings;
+                        (!same && tries < *most).then_some(*index)
+                    })
+                    .collect();
+            }
+            Ok(())
+        });
+        self.waited += lost;
+        traced?;
+        Ok(paths)
+    }
+
+    /// Whether every packet that the enforcer denies leaves evidence.
+    pub(crate) fn explains(&self) -> bool {
+        self.enforcer.explains()
+    }
+
+    /// What the rules that logged a probe's packets stand for, in the order of the packet's way. From an
+    /// enforcer that gives no evidence, what nobody explains is a denial of its own.
+    pub(crate) fn denials(&self, request: &ProbeRequest, observation: &Observation) -> Vec<Denial> {
+        let identity = |node: &str, number: u32| {
+            let tables = [self.enforcer.identities(node), self.proxy.identities(node)];
+            tables.into_iter().flatten().find_map(|table| table.get(&number)).cloned()
+        };
+        let mut denials = Vec::new();
+        for log in &observation.logs {
+            let Some(identity) = identity(&log.node, log.number) else { continue };
+            let denial = Denial {
+                decision: identity.decision,
+                action: identity.action,
+                node: log.node.clone(),
+                hook: log.hook,
+                packet: log.packet,
+            };
+            // A retransmission is logged again; it says nothing new.
+            if !denials.contains(&denial) {
+                denials.push(denial);
+            }
+        }
+        if denials.is_empty() && observation.outcome.is_denial() && !self.explains() {
+            denials.push(unsaid::unsaid(request, observation, &self.snapshot()));
+        }
+        denials
+    }
+}
+
+/// How long these waited for packets that never came; what waits together is booked once.
+fn waited(observations: &[Observation]) -> Duration {
+    observations.iter().map(|it| it.waited).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever prints an error with its causes says nothing twice.
+    #[test]
+    fn what_broke_a_run_is_said_once() {
+        let broken = || std::io::Error::other("broken pipe");
+        let cause = ProbeError::System { doing: "read", place: "node/node1".into(), source: broken() };
+        let words = cause.to_string();
+        let error = HarnessError::from(cause);
+        assert_eq!(error.to_string(), "cannot probe");
+        assert_eq!(error.source().map(ToString::to_string), Some(words.clone()));
+        assert_eq!(error.in_full(), format!("cannot probe: {words}"));
+        let timeout = HarnessError::Timeout(Duration::from_secs(3));
+        assert_eq!(timeout.in_full(), "the run took longer than 3 s (--timeout)");
+    }
+}

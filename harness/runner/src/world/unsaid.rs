@@ -1,0 +1,106 @@
+//! What an enforcer that gives no evidence has denied.
+
+use netproof_controlplane::Snapshot;
+use netproof_model::event::Denial;
+use netproof_model::observation::PacketAddresses;
+use netproof_model::{Action, Decision, Family, Hook, Observation, Outcome, Passage, Place};
+use netproof_probe::{ProbePort, ProbeRequest, Target};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A denial by an enforcer that gives no evidence: where the request was about to meet policy for the last
+/// time. If that was nowhere, it was denied where it came from or before it met a hook: the source port is 0
+/// then, and a node that is not known is `?`.
+pub(super) fn unsaid(request: &ProbeRequest, observation: &Observation, snapshot: &Snapshot) -> Denial {
+    let decision = Decision::Unsaid;
+    let action = match observation.outcome {
+        Outcome::Rejected(_) => Action::Reject,
+        _ => Action::Drop,
+    };
+    if let Some(Passage { node, hook, packet, .. }) = observation.passages.last() {
+        return Denial { decision, action, node: node.clone(), hook: *hook, packet: *packet };
+    }
+    let unspecified = match request.family {
+        Family::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let asked = match request.target {
+        Target::Address(address) => Some(address),
+        Target::Name { .. } => None,
+    };
+    let destination = observation.destination.or(asked);
+    let place = destination.and_then(|address| snapshot.place_of_address(address));
+    let node = snapshot.node_of(&request.source).or(place.as_ref().and_then(|it| snapshot.node_of(it)));
+    let hook = if matches!(request.source, Place::Node(_)) { Hook::Output } else { Hook::Prerouting };
+    let packet = PacketAddresses {
+        source: snapshot.address_of(&request.source, request.family).unwrap_or(unspecified),
+        destination: destination.unwrap_or(unspecified),
+        protocol: request.port.protocol(),
+        source_port: 0,
+        destination_port: match request.port {
+            ProbePort::Transport { port, .. } => port,
+            ProbePort::Icmp => 0,
+        },
+    };
+    Denial { decision, action, node: node.unwrap_or("?").to_owned(), hook, packet }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{observation, snapshot};
+    use netproof_model::{Protocol, Token};
+
+    const POD: &str = "10.244.1.2";
+    const NODE: &str = "172.18.0.2";
+
+    fn packet(destination: &str) -> PacketAddresses {
+        PacketAddresses {
+            source: "172.18.0.9".parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            protocol: Protocol::Tcp,
+            source_port: 1000,
+            destination_port: 80,
+        }
+    }
+
+    #[test]
+    fn a_denial_that_nobody_explains_is_where_the_request_was_last() {
+        let snapshot = snapshot();
+        let request = |source: Place, target| ProbeRequest {
+            source,
+            family: Family::Ipv4,
+            target,
+            port: ProbePort::Transport { port: 80, protocol: netproof_model::flow::FlowProtocol::Tcp },
+            patience: netproof_probe::Patience::Settle,
+            keep: false,
+        };
+        let address = |text: &str| Target::Address(text.parse().unwrap());
+        let dropped = observation(Outcome::Dropped);
+        let said = |request: &ProbeRequest, observation: &Observation| {
+            let Denial { decision, action, node, hook, packet } = unsaid(request, observation, &snapshot);
+            assert_eq!(decision, Decision::Unsaid);
+            let PacketAddresses { source, source_port, destination, destination_port, .. } = packet;
+            format!("{action:?} {node} {hook} {source}:{source_port} {destination}:{destination_port}")
+        };
+        let dns = Place::pod("kube-system", "coredns");
+        let passage = |node: &str| Passage {
+            node: node.into(),
+            hook: Hook::Forward,
+            translated: false,
+            packet: packet(POD),
+            token: Token(1),
+        };
+        let passed = Observation { passages: vec![passage("node1"), passage("node2")], ..dropped.clone() };
+        let from_pod = request(dns, address(NODE));
+        assert_eq!(said(&from_pod, &passed), "Drop node2 forward 172.18.0.9:1000 10.244.1.2:80");
+        // Before any hook: on the node that it came from, or else on that it was sent to.
+        assert_eq!(said(&from_pod, &dropped), "Drop node1 prerouting 10.244.1.2:0 172.18.0.2:80");
+        let rejected = observation(Outcome::Rejected(netproof_model::Rejection::TcpReset));
+        let from_node = request(Place::node("node1"), address(POD));
+        assert_eq!(said(&from_node, &rejected), "Reject node1 output 172.18.0.2:0 10.244.1.2:80");
+        let outside = request(Place::External("internet".into()), address(POD));
+        assert_eq!(said(&outside, &dropped), "Drop node1 prerouting 0.0.0.0:0 10.244.1.2:80");
+        let outside = request(Place::External("internet".into()), address("10.96.0.10"));
+        assert_eq!(said(&outside, &dropped), "Drop ? prerouting 0.0.0.0:0 10.96.0.10:80");
+    }
+}

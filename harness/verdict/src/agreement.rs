@@ -1,0 +1,313 @@
+//! The three answers held against each other: what the scenario expects, what the API says, what the packets
+//! did. Any two that differ fail the check.
+
+use crate::evidence::action;
+use crate::judge;
+use crate::judge::Judgement;
+use crate::prediction::{Answer, Difference};
+use crate::tries::Try;
+use netproof_controlplane::Snapshot;
+use netproof_model::event::{Finding, FindingKind, Status};
+use netproof_model::{Action, Outcome};
+use netproof_plan::{Expectation, Expected};
+
+/// A difference between what the API says and what the packets did.
+pub(crate) struct Differing {
+    difference: Difference,
+    /// What the packets did where it is the verdict that differs.
+    observed: Option<Action>,
+    /// Whether the service proxy denied it, or was to.
+    by_proxy: bool,
+}
+
+/// In what the tries of a flow differ from what the API says: a verdict before a decider.
+pub(crate) fn of_tries(answer: &Answer, tries: &[Try<'_>], snapshot: &Snapshot) -> Option<Differing> {
+    let differing = tries.iter().filter_map(|it| {
+        Some(Differing {
+            difference: answer.difference(it.observation, &it.denials, snapshot)?,
+            observed: action(it.observation.outcome, &it.denials),
+            by_proxy: answer.is_refused() || it.denials.iter().any(|denial| denial.decision.is_service()),
+        })
+    });
+    differing.min_by_key(|it| matches!(it.difference, Difference::Decider { .. }))
+}
+
+/// That an answer is lost, and nothing logged it, is no trouble of the machine where the API says just that.
+pub(crate) fn expect_loss(answer: &Answer, expected: &Expected, one: &mut Try<'_>, snapshot: &Snapshot) {
+    let is_so = one.observation.outcome == Outcome::ReplyLost
+        && answer.difference(one.observation, &one.denials, snapshot).is_none();
+    let judgement = &mut one.judgement;
+    if is_so && judgement.status == Status::Errored && answer.open(one.backend.as_ref()).is_none() {
+        judgement.status = Status::Failed;
+        let mismatch = judge::mismatch(expected, &judgement.observed);
+        judgement.findings = vec![Finding::new(FindingKind::WrongVerdict, mismatch)];
+    }
+}
+
+/// Where the API leaves the verdict on a try open, that is no failure, whatever the scenario expects of it, unless it
+/// names its own profile (`is_meant`). The check says so, with the names of the switches that would settle it.
+pub(crate) fn leave_open(answer: &Answer, is_meant: bool, one: &mut Try<'_>) {
+    let judgement = &mut one.judgement;
+    if !judgement.found(FindingKind::WrongVerdict) {
+        return;
+    }
+    let Some(switches) = answer.open(one.backend.as_ref()) else { return };
+    if is_meant {
+        let note = format!(
+            "the API leaves it open ({switches}); it fails because the scenario expects it under a profile of its own"
+        );
+        judgement.add(FindingKind::Note, note);
+        return;
+    }
+    let wrong = judgement.findings.iter().find(|finding| finding.kind == FindingKind::WrongVerdict);
+    let wrong = wrong.map(|finding| finding.message.as_str()).unwrap_or_default();
+    let undefined = format!("undefined: {wrong}, and the API leaves it open ({switches})");
+    judgement.status = Status::Passed;
+    judgement.findings = vec![Finding::new(FindingKind::Undefined, undefined)];
+}
+
+/// Says which of the three answers differ, and fails a check that had passed if any do. `differing`: in what the
+/// packets differ from what the API says. What broke, and what is not judged, stays as it is.
+pub(crate) fn of_three(
+    expectation: &Expectation,
+    answer: &Answer,
+    differing: Option<&Differing>,
+    snapshot: &Snapshot,
+    judgement: &mut Judgement,
+) {
+    let failed = match judgement.status {
+        Status::Passed if expectation.expected == Expected::Observe => return,
+        Status::Passed => false,
+        Status::Failed => true,
+        Status::Errored | Status::Skipped => return,
+    };
+    let contradiction = answer.contradiction(expectation);
+    let mut findings = Vec::new();
+    let mut add = |kind, message| findings.push(Finding::new(kind, message));
+    match (&contradiction, differing) {
+        (None, None) => match answer.other_way(expectation, snapshot) {
+            None => return,
+            Some(other) if failed => {
+                add(
+                    FindingKind::ScenarioContradictsApi,
+                    format!("the scenario contradicts the API: {other}"),
+                );
+            }
+            Some(other) => add(
+                FindingKind::ScenarioContradictsApi,
+                format!("the scenario and the packets contradict the API: {other}"),
+            ),
+        },
+        (None, Some(differing)) if failed => {
+            add(differing.difference.kind(), differing.blamed(&expectation.expected, answer));
+        }
+        (None, Some(differing)) => {
+            add(differing.difference.kind(), differing.told(&judgement.observed, answer))
+        }
+        (Some(contradiction), None) => {
+            // That the packets are not as the scenario expects is no failure of theirs.
+            judgement.findings.retain(|finding| finding.kind != FindingKind::WrongVerdict);
+            add(
+                FindingKind::ScenarioContradictsApi,
+                format!(
+                    "the scenario contradicts the API, and the packets do as the API says: {contradiction}"
+                ),
+            );
+        }
+        (Some(contradiction), Some(differing)) => {
+            add(differing.difference.kind(), differing.told(&judgement.observed, answer));
+            add(
+                FindingKind::ScenarioContradictsApi,
+                format!("the scenario contradicts the API: {contradiction}"),
+            );
+        }
+    }
+    judgement.status = Status::Failed;
+    judgement.findings.append(&mut findings);
+}
+
+impl Differing {
+    /// That the packets contradict the API.
+    fn told(&self, observed: &str, answer: &Answer) -> String {
+        self.difference.told(observed, self.observed, answer)
+    }
+
+    /// Who is wrong where the scenario and the API agree.
+    fn blamed(&self, expected: &Expected, answer: &Answer) -> String {
+        let who = if self.by_proxy { "proxy" } else { "enforcer" };
+        let says = match &self.difference {
+            Difference::Decider { says, .. } => {
+                return format!("the API says that {says} decides: the {who} is wrong");
+            }
+            Difference::Verdict | Difference::Server(_) => answer.against(self.observed),
+        };
+        let agrees = says == expected.to_string();
+        format!("the API says {says}{}: the {who} is wrong", if agrees { " too" } else { "" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prediction::{Course, Word};
+    use crate::testing::{expectation, isolation, observation, snapshot};
+    use netproof_model::Place;
+    use netproof_oracle::{Denial, Switch, Switches};
+
+    /// The answer of which nothing is known but a word; whoever gets through is answered by pod b.
+    fn answer(word: Word) -> Answer {
+        let server = (word == Word::Allow).then(|| Place::pod("default", "b"));
+        Answer { courses: vec![Course { server, word, listens: true }], ..Answer::default() }
+    }
+
+    /// What is expected, what was seen, what the API says; whether the check passes, and what is said.
+    #[test]
+    fn any_two_answers_that_differ_fail_and_the_message_says_which() {
+        use FindingKind::{PacketsContradictApi, ScenarioContradictsApi, WrongVerdict};
+        let deny = || Word::Deny(Denial::Policy { action: None });
+        let reject = || Word::Deny(Denial::Policy { action: Some(Action::Reject) });
+        let (connected, dropped) = (Outcome::Connected, Outcome::Dropped);
+        type Said<'a> = &'a [(FindingKind, &'a str)];
+        let table: [(Expected, Outcome, Word, Said<'_>); 10] = [
+            (Expected::Allow, connected, Word::Allow, &[]),
+            (Expected::Deny, dropped, deny(), &[]),
+            (Expected::Observe, connected, deny(), &[]),
+            (
+                Expected::Deny,
+                connected,
+                deny(),
+                &[
+                    (WrongVerdict, "expected deny, observed allow"),
+                    (PacketsContradictApi, "the API says deny too: the enforcer is wrong"),
+                ],
+            ),
+            (
+                Expected::Deny,
+                connected,
+                Word::Allow,
+                &[(
+                    ScenarioContradictsApi,
+                    "the scenario contradicts the API, and the packets do as the API says: expected deny, the API \
+                     says allow",
+                )],
+            ),
+            (
+                Expected::Deny,
+                dropped,
+                reject(),
+                &[(
+                    PacketsContradictApi,
+                    "the packets contradict the API: observed drop, the API says reject",
+                )],
+            ),
+            (
+                Expected::Deny,
+                connected,
+                reject(),
+                &[
+                    (WrongVerdict, "expected deny, observed allow"),
+                    (PacketsContradictApi, "the API says deny too: the enforcer is wrong"),
+                ],
+            ),
+            (
+                Expected::Allow,
+                connected,
+                deny(),
+                &[
+                    (
+                        PacketsContradictApi,
+                        "the packets contradict the API: observed allow, the API says deny",
+                    ),
+                    (
+                        ScenarioContradictsApi,
+                        "the scenario contradicts the API: expected allow, the API says deny",
+                    ),
+                ],
+            ),
+            (
+                Expected::Deny,
+                connected,
+                Word::Unreachable,
+                &[
+                    (WrongVerdict, "expected deny, observed allow"),
+                    (
+                        PacketsContradictApi,
+                        "the packets contradict the API: observed allow, the API says unreachable",
+                    ),
+                    (
+                        ScenarioContradictsApi,
+                        "the scenario contradicts the API: expected deny, the API says unreachable",
+                    ),
+                ],
+            ),
+            // It can connect, and does so with somebody else.
+            (
+                Expected::Allow,
+                Outcome::Refused,
+                Word::Allow,
+                &[
+                    (WrongVerdict, "expected allow, observed refused"),
+                    (PacketsContradictApi, "the API says allow too: the enforcer is wrong"),
+                ],
+            ),
+        ];
+        for (expected, outcome, word, said) in table {
+            let (expectation, answer) = (expectation(expected, None), answer(word));
+            let mut seen = observation(outcome);
+            let mut denials = vec![isolation()];
+            if outcome != dropped {
+                seen.served_by = Some(Place::pod("default", "b"));
+                denials.clear();
+            }
+            let mut judgement = judged(&expectation, &seen, &denials);
+            let tries = [Try { observation: &seen, denials, backend: None, judgement: judgement.clone() }];
+            let differing = of_tries(&answer, &tries, &snapshot());
+            of_three(&expectation, &answer, differing.as_ref(), &snapshot(), &mut judgement);
+            let found: Vec<(FindingKind, &str)> =
+                judgement.findings.iter().map(|it| (it.kind, it.message.as_str())).collect();
+            assert_eq!(found, said, "{expectation:?} {outcome} {answer}");
+            assert_eq!(judgement.status == Status::Passed, said.is_empty(), "{judgement:?}");
+        }
+        let mut errored =
+            Judgement { status: Status::Errored, observed: "drop".into(), findings: Vec::new() };
+        of_three(&expectation(Expected::Allow, None), &answer(deny()), None, &snapshot(), &mut errored);
+        assert_eq!((errored.status, errored.findings.len()), (Status::Errored, 0));
+    }
+
+    fn judged(
+        expectation: &Expectation,
+        observation: &netproof_model::Observation,
+        denials: &[netproof_model::event::Denial],
+    ) -> Judgement {
+        judge::judge(expectation, &expectation.expected, observation, denials, &snapshot())
+    }
+
+    /// A verdict that the API leaves open is no failure; whatever else is not as expected is one. How any of that is
+    /// worded has no part in it.
+    #[test]
+    fn what_is_open_fails_nothing() {
+        use FindingKind::{Note, Undefined, WrongSource, WrongVerdict};
+        let open = || Word::Open(Switches::of(Switch::Sctp));
+        let deny = || Word::Deny(Denial::Policy { action: None });
+        for (word, kind, is_meant, status, kinds) in [
+            (open(), WrongVerdict, true, Status::Failed, &[WrongVerdict, Note][..]),
+            (open(), WrongVerdict, false, Status::Passed, &[Undefined]),
+            (open(), WrongSource, false, Status::Failed, &[WrongSource]),
+            (deny(), WrongVerdict, false, Status::Failed, &[WrongVerdict]),
+            (deny(), WrongVerdict, true, Status::Failed, &[WrongVerdict]),
+        ] {
+            let findings = vec![Finding::new(kind, "in whatever words")];
+            let judgement = Judgement { status: Status::Failed, observed: "allow".into(), findings };
+            let observation = &observation(Outcome::Connected);
+            let mut one = Try { observation, denials: Vec::new(), backend: None, judgement };
+            leave_open(&answer(word), is_meant, &mut one);
+            let judgement = one.judgement;
+            let found: Vec<FindingKind> = judgement.findings.iter().map(|it| it.kind).collect();
+            assert_eq!((judgement.status, found.as_slice()), (status, kinds));
+            if kind == WrongVerdict && status == Status::Passed {
+                let said = "undefined: in whatever words, and the API leaves it open (sctp)";
+                assert_eq!(judgement.said(), said);
+            }
+        }
+    }
+}

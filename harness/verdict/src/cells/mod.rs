@@ -1,0 +1,125 @@
+//! One cell: what the API says about it, held against what a probe saw.
+
+use crate::judge::unexplained;
+use crate::prediction::{Answer, Answers, Course, Difference, Word};
+use netproof_model::event::{Denial as Denied, ObservedCells, PredictedCells};
+use netproof_model::{Observation, Outcome};
+use netproof_oracle::{Denial, Switch, Switches};
+
+use netproof_plan::cells::Cell;
+
+/// A cell with what the API says about it.
+#[derive(Clone, Debug)]
+pub struct Predicted {
+    /// Which.
+    pub cell: Cell,
+    /// Without how it follows, which is asked for again where it is told.
+    pub answer: Answer,
+}
+
+/// How a try of a cell compares with what the API says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// It went as the API says, or the API leaves it open.
+    Agrees,
+    /// It did not.
+    Differs(Difference),
+    /// A packet was lost, and nothing says to whom: no verdict.
+    Unexplained(String),
+}
+
+impl Predicted {
+    /// `None` where the API does not speak about the cell.
+    pub fn new(answers: &Answers<'_>, cell: Cell) -> Option<Predicted> {
+        let mut answer = answers.fresh(&cell.request)?;
+        // Some 5,000 cells a step: their derivations are not kept.
+        answer.predictions = Vec::new();
+        Some(Predicted { cell, answer })
+    }
+
+    /// Whether policy denies it, for whichever backend: that must be rehearsed.
+    pub fn is_denied(&self) -> bool {
+        self.answer.courses.iter().any(|course| denies(&course.word))
+    }
+
+    /// Whether an answer is what is to be waited for.
+    pub fn is_answered(&self) -> bool {
+        self.answer.courses.iter().all(|course| course.word == Word::Allow)
+    }
+
+    /// Whether nothing but what the API leaves open can keep it from getting through.
+    pub fn is_let_through(&self) -> bool {
+        self.answer.courses.iter().all(|course| matches!(course.word, Word::Allow | Word::Open(_)))
+    }
+
+    /// Whether somebody listens wherever it may lead.
+    pub fn is_served(&self) -> bool {
+        self.answer.courses.iter().all(|course| course.server.is_none() || course.listens)
+    }
+
+    /// Counts it.
+    pub fn count(&self, counts: &mut PredictedCells) {
+        let open = self.answer.courses.iter().filter_map(|course| match &course.word {
+            Word::Open(switches) => Some(*switches),
+            _ => None,
+        });
+        let all = |what: fn(&Word) -> bool| self.answer.courses.iter().all(|course| what(&course.word));
+        if let Some(switches) = open.reduce(Switches::union) {
+            counts.add_undefined(switches.iter().map(Switch::name));
+        } else if all(|word| *word == Word::Allow) && self.is_served() {
+            counts.allowed += 1;
+        } else if all(denies) {
+            counts.denied += 1;
+        } else {
+            counts.other += 1;
+        }
+    }
+
+    /// Holds a try against what the API says. What policy denied is asked for once more, with how it follows: that
+    /// says who denies it.
+    pub fn compare(
+        &self,
+        observation: &Observation,
+        denials: &[Denied],
+        answers: &Answers<'_>,
+    ) -> Comparison {
+        let is_open = |course: &Course| matches!(course.word, Word::Open(_));
+        if self.answer.courses.iter().all(is_open) {
+            return Comparison::Agrees;
+        }
+        // That nothing comes back may be what the API says.
+        let is_unanswered = observation.outcome == Outcome::ReplyLost
+            && self.answer.courses.iter().any(|course| course.word == Word::NoAnswer);
+        if let Some(why) = unexplained(observation.outcome, denials).filter(|_| !is_unanswered) {
+            return match self.answer.courses.iter().any(is_open) {
+                true => Comparison::Agrees,
+                false => Comparison::Unexplained(why),
+            };
+        }
+        let derived = denials.first().and_then(|_| answers.fresh(&self.cell.request));
+        let answer = derived.as_ref().unwrap_or(&self.answer);
+        match answer.difference(observation, denials, answers.snapshot()) {
+            None => Comparison::Agrees,
+            Some(difference) => Comparison::Differs(difference),
+        }
+    }
+}
+
+/// Counts what a try saw.
+pub fn count_observed(counts: &mut ObservedCells, outcome: Outcome, denials: &[Denied]) {
+    match outcome {
+        Outcome::Connected => counts.allowed += 1,
+        _ if is_denial_by_policy(outcome, denials) => counts.denied += 1,
+        _ => counts.other += 1,
+    }
+}
+
+/// Whether policy denied a try. What nobody explains counts as well: it is told as such.
+pub fn is_denial_by_policy(outcome: Outcome, denials: &[Denied]) -> bool {
+    outcome.is_denial() && denials.first().is_none_or(|denial| denial.decision.is_policy())
+}
+
+/// Whether policy denies.
+fn denies(word: &Word) -> bool {
+    matches!(word, Word::Deny(Denial::Policy { .. }) | Word::NameServerUnreachable)
+}

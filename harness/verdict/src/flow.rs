@@ -1,0 +1,57 @@
+//! A flow that a step names: all its tries judged, and the three answers held against each other.
+
+use crate::agreement;
+use crate::judge::{self, Judgement};
+use crate::prediction::Answer;
+use crate::tries::{Try, backend, expected_of, together};
+use netproof_controlplane::Snapshot;
+use netproof_model::Observation;
+use netproof_model::event::Denial;
+use netproof_plan::Expectation;
+
+/// What was made of all tries of a flow: one of them stands for all.
+#[derive(Clone, Debug)]
+pub struct Judged<'o> {
+    /// The try that stands for all.
+    pub observation: &'o Observation,
+    /// What the rules that logged it stand for.
+    pub denials: Vec<Denial>,
+    /// The result.
+    pub judgement: Judgement,
+    /// Why it was not checked who decided, where the expectation names somebody and all else is as expected.
+    pub unchecked: Option<&'static str>,
+}
+
+/// Judges all tries of one expectation, each with what the rules that logged it stand for. `answer` is what the API
+/// says, if it speaks about the flow; `is_meant`: the scenario has a profile of its own, and means what it expects of
+/// what the API leaves open. `None` without any try.
+pub fn judge<'o>(
+    expectation: &Expectation,
+    answer: Option<&Answer>,
+    tries: Vec<(&'o Observation, Vec<Denial>)>,
+    snapshot: &Snapshot,
+    is_meant: bool,
+) -> Option<Judged<'o>> {
+    let judge_one = |(observation, denials): (&'o Observation, Vec<Denial>)| {
+        let backend = backend(expectation, observation, &denials, snapshot);
+        let expected = expected_of(expectation, backend.as_ref());
+        let judgement = match &expected {
+            Ok(expected) => judge::judge(expectation, expected, observation, &denials, snapshot),
+            Err(stranger) => stranger.clone(),
+        };
+        let mut one = Try { observation, denials, backend, judgement };
+        if let (Some(answer), Ok(expected)) = (answer, &expected) {
+            agreement::expect_loss(answer, expected, &mut one, snapshot);
+            agreement::leave_open(answer, is_meant, &mut one);
+        }
+        one
+    };
+    let tries: Vec<Try<'o>> = tries.into_iter().map(judge_one).collect();
+    let difference = answer.and_then(|answer| agreement::of_tries(answer, &tries, snapshot));
+    let Try { observation, denials, mut judgement, .. } = together(expectation, tries)?;
+    if let Some(answer) = answer {
+        agreement::of_three(expectation, answer, difference.as_ref(), snapshot, &mut judgement);
+    }
+    let unchecked = judge::unchecked_decider(expectation, &judgement, &denials);
+    Some(Judged { observation, denials, judgement, unchecked })
+}

@@ -1,0 +1,265 @@
+//! Judging: one expectation held against one observation.
+
+use crate::decider::decides;
+use crate::evidence::action;
+use crate::findings;
+use netproof_controlplane::Snapshot;
+use netproof_model::event::{Denial, Finding, FindingKind, Status};
+use netproof_model::{Action, Decision, Observation, Outcome};
+use netproof_plan::addresses::{address_name, covers};
+use netproof_plan::{Expectation, Expected};
+use std::collections::BTreeSet;
+
+/// The result of one comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Passed or not, or no verdict.
+    pub status: Status,
+    /// What was observed, in the words in which expectations are written.
+    pub observed: String,
+    /// What is not as expected, or why there is no verdict.
+    pub findings: Vec<Finding>,
+}
+
+impl Judgement {
+    /// Failed if anything was found.
+    pub(crate) fn new(observed: String, findings: Vec<Finding>) -> Self {
+        let status = if findings.is_empty() { Status::Passed } else { Status::Failed };
+        Judgement { status, observed, findings }
+    }
+
+    /// No verdict.
+    fn errored(observed: String, why: impl Into<String>) -> Self {
+        let findings = vec![Finding::new(FindingKind::NoEvidence, why)];
+        Judgement { status: Status::Errored, observed, findings }
+    }
+
+    /// Whether it found something of this kind.
+    pub(crate) fn found(&self, kind: FindingKind) -> bool {
+        self.findings.iter().any(|finding| finding.kind == kind)
+    }
+
+    /// Adds a finding.
+    pub fn add(&mut self, kind: FindingKind, message: impl Into<String>) {
+        self.findings.push(Finding::new(kind, message));
+    }
+}
+
+/// What a person would call the outcome: `allow`, `drop`, `reject`, or the outcome's own word.
+pub fn observed_word(outcome: Outcome, denials: &[Denial]) -> &'static str {
+    match action(outcome, denials) {
+        Some(Action::Allow) => "allow",
+        Some(Action::Drop) => "drop",
+        Some(Action::Reject) => "reject",
+        None => outcome.word(),
+    }
+}
+
+/// Judges an expectation of the run itself.
+///
+/// Every rule that drops or rejects logs, and without an enforcer there is none: what looks like a denial
+/// and was logged by nobody is no verdict, unless the server saw another source than expected. (Of an enforcer
+/// that logs nothing it is a denial, which whoever asks the enforcer adds.)
+pub(crate) fn judge(
+    expectation: &Expectation,
+    expected: &Expected,
+    observation: &Observation,
+    denials: &[Denial],
+    snapshot: &Snapshot,
+) -> Judgement {
+    let outcome = observation.outcome;
+    let observed = observed_word(outcome, denials).to_owned();
+    // What is so without policy, too, needs no rule that explains it.
+    let is_baseline = expectation.baseline.as_ref().is_some_and(|baseline| baseline.outcome.is(outcome));
+    // So is an answer that is not to come back: that it was sent, and got lost, is what is expected.
+    let is_unanswered = expected.is_no_answer() && outcome == Outcome::ReplyLost;
+    if let Some(message) = unexplained(outcome, denials).filter(|_| !is_baseline && !is_unanswered) {
+        let mut judgement = Judgement::errored(observed, message);
+        // A source that the server saw is known to be wrong, whatever became of the answer.
+        if observation.seen_source.is_some()
+            && let Some(wrong) = wrong_source(expectation, observation, snapshot)
+        {
+            judgement.status = Status::Failed;
+            judgement.findings.insert(0, wrong);
+        }
+        return judgement;
+    }
+    if let Some(message) = undecided(expected, outcome, denials) {
+        return Judgement::errored(observed, message);
+    }
+    if !matches(expected, outcome, denials) {
+        let mut judgement = Judgement::new(observed, Vec::new());
+        judgement.status = Status::Failed;
+        judgement.add(FindingKind::WrongVerdict, mismatch(expected, &judgement.observed));
+        if outcome == Outcome::NameServerUnreachable && expected.is_denial() {
+            let note = "the name could not be resolved, so the destination was never tried; \
+                        if that is meant, write `outcome: name-server-unreachable`";
+            judgement.add(FindingKind::Note, note);
+        }
+        return judgement;
+    }
+    let parts = [
+        wrong_decider(expectation, expected, observation, denials),
+        wrong_source(expectation, observation, snapshot),
+    ];
+    let way = findings::of_the_way(expectation, observation, denials, snapshot);
+    let all = parts.into_iter().chain(way).flatten();
+    let (unknown, wrong): (Vec<_>, Vec<_>) = all.partition(|it| it.kind == FindingKind::NoEvidence);
+    match wrong.is_empty() && !unknown.is_empty() {
+        true => Judgement { status: Status::Errored, observed, findings: unknown },
+        false => Judgement::new(observed, wrong),
+    }
+}
+
+/// That the verdict or outcome is another than the expected one.
+pub(crate) fn mismatch(expected: &Expected, observed: &str) -> String {
+    format!("expected {expected}, observed {observed}")
+}
+
+/// What an enforcer that gives no evidence would have to say for a verdict.
+fn undecided(expected: &Expected, outcome: Outcome, denials: &[Denial]) -> Option<String> {
+    if !is_unsaid(denials) {
+        return None;
+    }
+    match expected {
+        Expected::Drop | Expected::Reject if outcome == Outcome::NotPermitted => Some(format!(
+            "expected {expected}, but the source's own stack refused to send, which looks the same for a drop and a \
+             reject, and the enforcer does not say which it was"
+        )),
+        Expected::PerBackend(_) => {
+            Some("denied before a backend was chosen, or nothing says which, and backends differ".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn is_unsaid(denials: &[Denial]) -> bool {
+    denials.first().is_some_and(|denial| denial.decision == Decision::Unsaid)
+}
+
+/// Why it is not checked who decided, where all else is as expected.
+pub(crate) fn unchecked_decider(
+    expectation: &Expectation,
+    judgement: &Judgement,
+    denials: &[Denial],
+) -> Option<&'static str> {
+    let passed = judgement.status == Status::Passed;
+    let unchecked = passed && expectation.decided_by.is_some() && is_unsaid(denials);
+    unchecked.then_some("who decided is not checked: the enforcer gives no evidence of its decisions")
+}
+
+/// What to say of what looks like a denial and was logged by nobody: it is no verdict.
+pub fn unexplained(outcome: Outcome, denials: &[Denial]) -> Option<String> {
+    if !denials.is_empty() || !outcome.is_denial() {
+        return None;
+    }
+    let what = match outcome {
+        Outcome::Dropped => "the request was lost on the way",
+        Outcome::ReplyLost => "the answer was lost on the way",
+        Outcome::NotPermitted => "the source's own stack refused to send the request",
+        Outcome::NameServerUnreachable => "the name server gave no answer",
+        _ => "the request was rejected on the way",
+    };
+    Some(format!("{what}, and no rule of the enforcer or the proxy logged that it did that"))
+}
+
+/// Whether the outcome is the expected one; deciders and addresses apart.
+fn matches(expected: &Expected, outcome: Outcome, denials: &[Denial]) -> bool {
+    let action = action(outcome, denials);
+    match expected {
+        Expected::Allow => outcome == Outcome::Connected,
+        // Where only the answer was lost, the request had got through.
+        Expected::Deny => matches!(action, Some(Action::Drop | Action::Reject)),
+        Expected::Drop => action == Some(Action::Drop),
+        Expected::Reject => action == Some(Action::Reject),
+        Expected::Outcome(word) => word.is(outcome),
+        // The caller picks the verdict of the backend that a try reached.
+        Expected::PerBackend(_) => false,
+        Expected::Observe => true,
+    }
+}
+
+fn wrong_decider(
+    expectation: &Expectation,
+    expected: &Expected,
+    observation: &Observation,
+    denials: &[Denial],
+) -> Option<Finding> {
+    let first = denials.first().map(|denial| &denial.decision);
+    let message = match (&expectation.decided_by, first) {
+        (None, Some(decision)) if !decision.is_policy() && expected.is_denial() => {
+            let remedy = match decision.is_service() {
+                true => "; if that is meant, write `decidedBy: service`",
+                false => "",
+            };
+            format!("denied, but not by policy: {decision}{remedy}")
+        }
+        (None, _) => return None,
+        // Only a denial has a decider: of backends that differ, one that was to answer did.
+        (Some(_), None) if observation.outcome == Outcome::Connected => return None,
+        (Some(wanted), None) => {
+            format!("expected to be decided by {wanted}, but nothing says who decided")
+        }
+        (Some(wanted), Some(decision)) if decides(wanted, decision) => return None,
+        (Some(wanted), Some(decision)) => {
+            format!("expected to be decided by {wanted}, decided by {decision}")
+        }
+    };
+    Some(Finding::new(FindingKind::WrongDecider, message))
+}
+
+fn wrong_source(
+    expectation: &Expectation,
+    observation: &Observation,
+    snapshot: &Snapshot,
+) -> Option<Finding> {
+    let wanted = expectation.sees.as_ref()?;
+    let message = match observation.seen_source {
+        Some(seen) if covers(wanted, seen, snapshot) => return None,
+        Some(seen) => {
+            format!("expected the server to see {wanted}, it saw {}", address_name(seen, snapshot))
+        }
+        None => format!("expected the server to see {wanted}, but it saw no packet"),
+    };
+    Some(Finding::new(FindingKind::WrongSource, message))
+}
+
+/// Judges a flow after the policies were removed: it must behave as it did in the rehearsal, whichever
+/// backends its tries reached. A packet that was not lost then and is lost now, by no rule, says nothing of
+/// the policies, unless the enforcer leaves no evidence of what it denies (`explains` is false).
+pub fn judge_cleanup(rehearsed: &[Observation], tries: &[Observation], explains: bool) -> Judgement {
+    let (before, observed) = (outcomes(rehearsed), outcomes(tries));
+    let problem = (before != observed).then(|| {
+        let message = format!(
+            "after the policies were removed, expected {before} as before they were applied, observed {observed}"
+        );
+        Finding::new(FindingKind::WrongInCleanup, message)
+    });
+    let vanished = |it: &Observation| {
+        let lost = matches!(it.outcome, Outcome::Dropped | Outcome::ReplyLost);
+        lost && it.logs.is_empty() && !rehearsed.iter().any(|before| before.outcome == it.outcome)
+    };
+    let mut judgement = Judgement::new(observed, problem.into_iter().collect());
+    if explains && judgement.status == Status::Failed && tries.iter().any(vanished) {
+        judgement.status = Status::Errored;
+        judgement
+            .add(FindingKind::NoEvidence, "no rule of the enforcer or the proxy logged that it did that");
+    }
+    judgement
+}
+
+/// The try that a clean-up's check tells of: one that no try of the rehearsal was like, else the first.
+pub fn told_of_cleanup<'o>(rehearsed: &[Observation], tries: &'o [Observation]) -> Option<&'o Observation> {
+    let word = |it: &Observation| observed_word(it.outcome, &[]);
+    let strange = tries.iter().find(|it| !rehearsed.iter().any(|before| word(before) == word(it)));
+    strange.or(tries.first())
+}
+
+/// What became of several tries without policy, each word once: `allow`, or `allow or refused`.
+pub fn outcomes(tries: &[Observation]) -> String {
+    let words: BTreeSet<&str> = tries.iter().map(|it| observed_word(it.outcome, &[])).collect();
+    words.into_iter().collect::<Vec<_>>().join(" or ")
+}
+
+#[cfg(test)]
+mod tests;

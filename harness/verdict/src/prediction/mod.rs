@@ -1,0 +1,279 @@
+//! The third answer: what the API says about the flows of a step, in the words in which expectations are
+//! written.
+//!
+//! The oracle follows packets between addresses. Here names are resolved first (a source that policy keeps
+//! from its name server gets no further), a connection that is kept from an earlier step is judged as one
+//! that exists, and what the oracle says is held against what the author expects and what was observed.
+
+mod contradiction;
+mod course;
+mod kept;
+mod observed;
+mod way;
+
+pub use course::{Course, Word};
+pub use kept::Kept;
+pub use observed::Difference;
+
+use netproof_controlplane::{Snapshot, well_known};
+use netproof_model::topology::ListenPort;
+use netproof_model::{Action, Place, Protocol};
+use netproof_oracle::{Denial, Oracle, PortProtocol, Prediction, Profile, Server, Switches, Verdict};
+use netproof_plan::{Expectation, Request, RequestPort, RequestTarget};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+/// The port of name servers.
+const DNS_PORT: u16 = 53;
+
+/// Answers about the flows of one step.
+#[derive(Debug)]
+pub struct Answers<'a> {
+    snapshot: &'a Snapshot,
+    oracle: Oracle<'a>,
+    /// Who listens where.
+    listens: BTreeMap<Place, BTreeSet<ListenPort>>,
+}
+
+/// What the API says about a flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Everything that may become of it, each once, in the order of the backends; at least one.
+    pub courses: Vec<Course>,
+    /// How that follows: of a name, first the query to the name server.
+    pub predictions: Vec<Prediction>,
+    /// The name that nobody has.
+    pub unknown_name: Option<String>,
+    /// Whether the connection exists since an earlier step.
+    pub exists: bool,
+}
+
+impl<'a> Answers<'a> {
+    /// For the objects of a step, with a profile's choices.
+    pub fn new(snapshot: &'a Snapshot, profile: Profile) -> Self {
+        let listens = snapshot.listeners();
+        Answers { snapshot, oracle: Oracle::new(snapshot, profile), listens }
+    }
+
+    /// Whose choices they are at the points that the API leaves open.
+    pub fn profile(&self) -> &Profile {
+        self.oracle.profile()
+    }
+
+    /// What the API says about an expectation's flow; `None` where it does not speak about it. Steps are
+    /// asked about in their order, all with the same `kept`, which follows every change.
+    pub fn answer(&self, expectation: &Expectation, kept: &mut Kept) -> Option<Answer> {
+        let mut answer = self.fresh(&expectation.request)?;
+        if !expectation.keep {
+            return Some(answer);
+        }
+        let connection = (expectation.flow.clone(), expectation.family);
+        let only = match answer.courses.as_slice() {
+            [Course { server: Some(server), word, listens }] => {
+                Some((server.clone(), word.clone(), *listens))
+            }
+            _ => None,
+        };
+        let Some(backend) = kept.backend(&connection) else {
+            let opens = |course: &Course| matches!(course.word, Word::Allow | Word::Open(_));
+            if answer.courses.iter().any(opens) {
+                let backend = only.and_then(|(server, word, _)| (word == Word::Allow).then_some(server));
+                kept.open(connection, &expectation.request.source, backend, self.snapshot);
+            }
+            return Some(answer);
+        };
+        // The connection stays with its backend, which new ones may not reach any more.
+        let (server, _, listens) = only.filter(|(server, ..)| backend == Some(server))?;
+        let [prediction] = answer.predictions.as_slice() else { return None };
+        let word = Word::from(&prediction.verdict()?.on_existing(self.oracle.profile()));
+        answer.courses = vec![Course { server: Some(server), word, listens }];
+        answer.exists = true;
+        Some(answer)
+    }
+
+    /// What the API says about a new flow; `None` where it does not speak about it.
+    pub fn fresh(&self, request: &Request) -> Option<Answer> {
+        let port = match request.port {
+            RequestPort::Icmp => PortProtocol::Echo,
+            RequestPort::Port { port, protocol } => PortProtocol::new(port, protocol.transport()),
+        };
+        let predict = |to: IpAddr, port| {
+            let flow = netproof_oracle::Flow { from: request.source.clone(), to, port };
+            // The plan has found both ends; a source that cannot send is nothing that the API speaks about.
+            self.oracle.predict(&flow).ok()
+        };
+        let mut answer = Answer::default();
+        let addresses = match &request.target {
+            RequestTarget::Address(address) => std::slice::from_ref(address),
+            RequestTarget::Name { name, server, addresses, .. } => {
+                let query = predict(*server, PortProtocol::new(DNS_PORT, Protocol::Udp))?;
+                let mut answered = false;
+                for alternative in &query.alternatives {
+                    match &alternative.verdict {
+                        Verdict::Allow => answered = true,
+                        Verdict::Either(switches) => {
+                            answered = true;
+                            answer.add_lost(Word::Open(*switches));
+                        }
+                        Verdict::Deny(_) | Verdict::Unreachable | Verdict::NoAnswer { .. } => {
+                            answer.add_lost(Word::NameServerUnreachable);
+                        }
+                    }
+                }
+                answer.predictions.push(query);
+                if !answered {
+                    return Some(answer);
+                }
+                if addresses.is_empty() {
+                    answer.add_lost(Word::NameNotFound);
+                    answer.unknown_name = Some(name.clone());
+                }
+                addresses
+            }
+        };
+        for address in addresses {
+            let prediction = predict(*address, port)?;
+            for alternative in &prediction.alternatives {
+                let server = alternative.server.as_ref();
+                answer.add(Course {
+                    server: server.map(|server| server.place.clone()),
+                    word: Word::from(&alternative.verdict),
+                    listens: server.is_some_and(|server| self.listens(server)),
+                });
+            }
+            answer.predictions.push(prediction);
+        }
+        answer.courses.sort_by(|a, b| a.server.cmp(&b.server));
+        Some(answer)
+    }
+
+    /// Whether somebody listens where a packet arrives.
+    fn listens(&self, server: &Server) -> bool {
+        let PortProtocol::Port { number, .. } = server.packet.port else {
+            // Every network stack answers echoes.
+            return true;
+        };
+        let is_it = |own: &ListenPort| PortProtocol::new(own.port, own.protocol) == server.packet.port;
+        let by_itself = match &server.place {
+            Place::Pod(pod) => {
+                number == DNS_PORT
+                    && pod.namespace == well_known::DNS_NAMESPACE
+                    && pod.name == well_known::DNS_POD
+            }
+            // The service proxy answers health checks.
+            Place::Node(_) => {
+                self.snapshot.services.values().any(|it| it.health_check_node_port == Some(number))
+            }
+            Place::External(_) | Place::Router => false,
+        };
+        by_itself || self.listens.get(&server.place).is_some_and(|ports| ports.iter().any(is_it))
+    }
+
+    /// The objects that are asked about.
+    pub fn snapshot(&self) -> &'a Snapshot {
+        self.snapshot
+    }
+
+    /// Who answers.
+    pub fn oracle(&self) -> &Oracle<'a> {
+        &self.oracle
+    }
+
+    /// The answer's derivation in full sentences. Lines end with a newline; deeper reasons are indented.
+    pub fn explain(&self, answer: &Answer) -> String {
+        let mut text: String =
+            answer.predictions.iter().map(|prediction| self.oracle.explain(prediction)).collect();
+        if let Some(name) = &answer.unknown_name {
+            text.push_str(&format!("The cluster's DNS does not know {name}.\n"));
+        }
+        if answer.exists {
+            let word = match answer.courses.as_slice() {
+                [Course { word: Word::Allow, .. }] => "goes on",
+                [Course { word: Word::Deny(_), .. }] => "is cut",
+                _ => "is open",
+            };
+            let profile = self.oracle.profile().name;
+            text.push_str(&format!(
+                "That is said of a new connection; this one exists since an earlier step and, in the profile \
+                 {profile}, {word}.\n"
+            ));
+        }
+        text
+    }
+}
+
+impl Answer {
+    /// Adds a course of which nobody gets the request.
+    fn add_lost(&mut self, word: Word) {
+        self.add(Course { server: None, word, listens: false });
+    }
+
+    fn add(&mut self, course: Course) {
+        if !self.courses.contains(&course) {
+            self.courses.push(course);
+        }
+    }
+
+    /// The answer, and where that is a denial whether by drop or by reject, if the profile says it: for where just
+    /// that is the difference.
+    pub(crate) fn denial_in_full(&self) -> String {
+        let same = self.courses.windows(2).all(|pair| matches!(pair, [a, b] if a.word == b.word));
+        let action = match self.courses.first() {
+            Some(Course { word: Word::Deny(denial), .. }) if same => denial.action(),
+            _ => None,
+        };
+        match action {
+            Some(Action::Reject) => "reject".to_owned(),
+            Some(_) => "drop".to_owned(),
+            None => self.to_string(),
+        }
+    }
+
+    /// What to say of it beside what was observed ([`action`]) and contradicts it.
+    pub fn against(&self, observed: Option<Action>) -> String {
+        match observed {
+            Some(Action::Drop | Action::Reject) => self.denial_in_full(),
+            _ => self.to_string(),
+        }
+    }
+
+    /// The switches that would settle a try that met `backend` (if it is known), if the API leaves it open.
+    pub fn open(&self, backend: Option<&Place>) -> Option<Switches> {
+        self.courses_to(backend).find_map(|course| match course.word {
+            Word::Open(switches) => Some(switches),
+            _ => None,
+        })
+    }
+
+    /// What may become of a try that met `backend`; all courses where it is not known.
+    fn courses_to<'a>(&'a self, backend: Option<&'a Place>) -> impl Iterator<Item = &'a Course> {
+        let of_backend = move |course: &&Course| course.server.as_ref() == backend;
+        let known = backend.is_some() && self.courses.iter().any(|course| of_backend(&course));
+        self.courses.iter().filter(move |course| !known || of_backend(course))
+    }
+
+    /// Whether a service proxy's refusal is part of the answer.
+    pub fn is_refused(&self) -> bool {
+        self.courses.iter().any(|course| matches!(course.word, Word::Deny(Denial::Service { .. })))
+    }
+}
+
+/// One word where all courses have the same, else each course's: `pod/default/a: allow, pod/default/b: deny`.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((first, rest)) = self.courses.split_first()
+            && rest.iter().all(|course| course.word == first.word)
+        {
+            return first.word.fmt(f);
+        }
+        for (i, Course { server, word, .. }) in self.courses.iter().enumerate() {
+            let separator = if i == 0 { "" } else { ", " };
+            match server {
+                Some(place) => write!(f, "{separator}{place}: {word}")?,
+                None => write!(f, "{separator}nobody: {word}")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Expectations and observations made by hand, for tests.
+
+use crate::judge::Judgement;
+use netproof_controlplane::{ControlPlane, Snapshot};
+use netproof_model::event::{Denial, Location};
+use netproof_model::flow::FlowProtocol;
+use netproof_model::observation::PacketAddresses;
+use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
+use netproof_model::{
+    Action, Decision, Direction, Families, Family, Hook, Observation, Outcome, Place, PolicyKey, Protocol,
+    Stage, Token, Topology, Wiring,
+};
+use netproof_plan::{DecidedBy, Expectation, Expected, Request, RequestPort, RequestTarget};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) fn snapshot() -> Arc<Snapshot> {
+    let range = |v4: &str, v6: &str| PerFamily { ipv4: v4.parse().unwrap(), ipv6: v6.parse().unwrap() };
+    let topology = Topology {
+        name: "test".into(),
+        description: String::new(),
+        wiring: Wiring::Routed,
+        family: Families::Ipv4,
+        neighbours: Default::default(),
+        ranges: Ranges {
+            pods: range("10.244.0.0/16", "fd00:10:244::/48"),
+            other_pods: Vec::new(),
+            services: range("10.96.0.0/12", "fd00:10:96::/108"),
+            nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
+        },
+        nodes: vec![TopologyNode { name: "node1".into(), ..TopologyNode::default() }],
+        nat_outgoing: false,
+        advertised: Default::default(),
+        load_balancer: None,
+        proxy_mode: netproof_model::ProxyMode::default(),
+        networks: Vec::new(),
+        externals: Vec::new(),
+    };
+    ControlPlane::new(Arc::new(topology)).unwrap().snapshot()
+}
+
+pub(crate) fn expectation(expected: Expected, decided_by: Option<DecidedBy>) -> Expectation {
+    Expectation {
+        name: "step/flow".into(),
+        location: Location { file: "f".into(), line: 1, column: 1 },
+        step: "step".into(),
+        flow: "pod/a -> pod/b:80".parse().unwrap(),
+        family: Family::Ipv4,
+        request: Request {
+            source: Place::pod("default", "a"),
+            target: RequestTarget::Address("10.244.1.3".parse().unwrap()),
+            port: RequestPort::Port { port: 80, protocol: FlowProtocol::Tcp },
+        },
+        expected,
+        decided_by,
+        sees: None,
+        served_by: None,
+        sticky: false,
+        via: None,
+        policy_sees: None,
+        rejected_with: None,
+        resolves_to: None,
+        keep: false,
+        backends: Default::default(),
+        baseline: None,
+    }
+}
+
+impl Judgement {
+    /// What was found, in sentences.
+    pub(crate) fn said(&self) -> String {
+        self.findings.iter().map(|it| it.message.as_str()).collect::<Vec<_>>().join("; ")
+    }
+}
+
+pub(crate) fn observation(outcome: Outcome) -> Observation {
+    Observation {
+        outcome,
+        stage: Stage::Connect,
+        destination: None,
+        token: Token(1),
+        served_by: None,
+        seen_source: Some("172.18.0.2".parse().unwrap()),
+        logs: Vec::new(),
+        sightings: Vec::new(),
+        passages: Vec::new(),
+        resolved: Vec::new(),
+        elapsed: Duration::ZERO,
+        waited: Duration::ZERO,
+    }
+}
+
+pub(crate) fn isolation() -> Denial {
+    let decision = Decision::Isolation {
+        endpoint: Place::pod("default", "b"),
+        direction: Direction::Ingress,
+        policies: vec![PolicyKey::network_policy("default", "deny")],
+    };
+    denial(decision, Action::Drop)
+}
+
+pub(crate) fn denial(decision: Decision, action: Action) -> Denial {
+    let packet = PacketAddresses {
+        source: "10.244.1.2".parse().unwrap(),
+        destination: "10.244.1.3".parse().unwrap(),
+        protocol: Protocol::Tcp,
+        source_port: 1000,
+        destination_port: 80,
+    };
+    Denial { decision, action, node: "node1".into(), hook: Hook::Forward, packet }
+}
