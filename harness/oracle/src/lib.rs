@@ -16,6 +16,8 @@
 
 mod decide;
 mod endpoints;
+#[cfg(test)]
+mod examples;
 mod explain;
 mod flow;
 mod host_ports;

@@ -282,6 +282,8 @@ impl fmt::Display for Switch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Switches(u64);
 
+const _: () = assert!(Switch::ALL.len() <= u64::BITS as usize, "each switch has a bit of its own");
+
 impl Switches {
     /// One switch.
     pub fn of(switch: Switch) -> Switches {
