@@ -7,13 +7,15 @@ use netproof_enforcer::backend::nft::Agents;
 use netproof_enforcer::backend::nft::policies::{allowed, render};
 use netproof_enforcer::program::Compiler;
 use netproof_enforcer::{Allowed, Enforcer, EnforcerError, NodeHandle, Numbers, Options};
-use netproof_model::{IdentityTable, RuleTrace};
+use netproof_model::{Identity, IdentityTable, RuleTrace};
 use std::sync::Arc;
 
 /// Enforces NetworkPolicy with nftables on every node, wrongly.
 pub struct MutatedEnforcer {
     mutant: &'static Mutant,
     agents: Agents,
+    /// What its numbers stand for, as it says.
+    said: IdentityTable,
     /// What was received since the cluster began, oldest first.
     before: Vec<Arc<Snapshot>>,
 }
@@ -22,7 +24,7 @@ impl MutatedEnforcer {
     /// An agent in each node's namespace. Nothing is programmed yet.
     pub fn new(nodes: &[NodeHandle<'_>], mutant: &'static Mutant) -> Result<Self, EnforcerError> {
         let agents = Agents::open(nodes, &Options::default(), Numbers::odd())?;
-        Ok(MutatedEnforcer { mutant, agents, before: Vec::new() })
+        Ok(MutatedEnforcer { mutant, agents, said: IdentityTable::new(), before: Vec::new() })
     }
 
     /// The objects as the mutant sees them.
@@ -34,9 +36,20 @@ impl MutatedEnforcer {
                 selectors::evaluate(&mut received, |selector, labels, _| holds(selector, labels));
             }
             Fault::Memory(wrong) => wrong(&mut received, &self.before),
-            Fault::Program(_) | Fault::Ruleset(_) | Fault::Window(_) => {}
+            Fault::Program(_) | Fault::Ruleset(_) | Fault::Window(_) | Fault::Names(_) => {}
         }
         received
+    }
+
+    /// What it says that its numbers stand for.
+    fn said(&self) -> IdentityTable {
+        let table = self.agents.numbers.table();
+        let Fault::Names(wrong) = self.mutant.fault else { return table.clone() };
+        let said = table.iter().map(|(number, identity)| {
+            let decision = wrong(&identity.decision, table).unwrap_or_else(|| identity.decision.clone());
+            (*number, Identity { decision, action: identity.action })
+        });
+        said.collect()
     }
 }
 
@@ -69,15 +82,20 @@ impl Enforcer for MutatedEnforcer {
                     wrong(&mut passing, &site);
                     self.agents.apply(&node, passing)?;
                 }
-                Fault::Objects(_) | Fault::Selectors(_) | Fault::Memory(_) | Fault::Program(_) => {}
+                Fault::Objects(_)
+                | Fault::Selectors(_)
+                | Fault::Memory(_)
+                | Fault::Program(_)
+                | Fault::Names(_) => {}
             }
             self.agents.apply(&node, ruleset)?;
         }
+        self.said = self.said();
         Ok(())
     }
 
     fn identities(&self, node: &str) -> Option<&IdentityTable> {
-        self.agents.identities(node)
+        self.agents.identities(node).map(|_| &self.said)
     }
 
     fn allowed(&self, trace: &RuleTrace) -> Option<Vec<Allowed>> {

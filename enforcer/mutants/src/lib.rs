@@ -1,14 +1,16 @@
 //! Enforcers that are each wrong in one way, on purpose: what tests the conformance suite.
 //!
-//! A mutant is the enforcer itself with one fault at one of its seams: what it receives, or the program or
-//! the ruleset that it makes of it. So the faults sit in this crate, and the enforcer knows nothing of
+//! A mutant is the enforcer itself with one fault at one of its seams: what it receives, the program or the
+//! ruleset that it makes of it, or what it says of who decided. So the faults sit in this crate, and the enforcer knows nothing of
 //! them. [`MUTANTS`] is the table of all. Tests alone use this crate; no released binary has it.
 //!
-//! What the API leaves open is no fault, and a fault that no packet can show is none either.
+//! What the API leaves open is no fault. One that says wrongly who decided moves no packet, and is of a kind of its own
+//! ([`MutantKind`]); any other that no packet can show is no fault.
 
 #![warn(clippy::indexing_slicing)]
 
 mod blocks;
+mod deciders;
 mod enforcer;
 mod isolation;
 mod nodes;
@@ -31,6 +33,7 @@ pub use table::MUTANTS;
 use netproof_api::{LabelSelector, Labels};
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::program::Program;
+use netproof_model::{Decision, IdentityTable};
 use netproof_netfilter::nft::Ruleset;
 use std::sync::Arc;
 
@@ -49,6 +52,23 @@ impl Mutant {
     pub fn named(name: &str) -> Option<&'static Mutant> {
         MUTANTS.iter().find(|mutant| mutant.name == name)
     }
+
+    /// By what it is to be caught.
+    pub fn kind(&self) -> MutantKind {
+        match self.fault {
+            Fault::Names(_) => MutantKind::Decider,
+            _ => MutantKind::Verdict,
+        }
+    }
+}
+
+/// What a mutant gets wrong, and so by what it is to be caught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MutantKind {
+    /// Verdicts: packets go where they must not, or stay away where they must not.
+    Verdict,
+    /// Who decided: every packet goes as it must, and another is named for it.
+    Decider,
 }
 
 impl PartialEq for Mutant {
@@ -74,6 +94,8 @@ enum Fault {
     Ruleset(fn(&mut Ruleset, &Site<'_>)),
     /// It makes the right ruleset, but this one is in force for a moment before it.
     Window(fn(&mut Ruleset, &Site<'_>)),
+    /// It names this for who decided, given everything that it has numbers for; `None`: who did.
+    Names(fn(&Decision, &IdentityTable) -> Option<Decision>),
 }
 
 /// For whom a program or a ruleset is made.

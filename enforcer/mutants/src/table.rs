@@ -1,8 +1,9 @@
 //! The table of all mutants.
 
-use super::Fault::{Memory, Objects, Program, Ruleset, Selectors, Window};
+use super::Fault::{Memory, Names, Objects, Program, Ruleset, Selectors, Window};
 use super::{
-    Fault, Mutant, blocks, isolation, nodes, packets, peers, ports, selectors, services, time, union,
+    Fault, Mutant, blocks, deciders, isolation, nodes, packets, peers, ports, selectors, services, time,
+    union,
 };
 
 const fn mutant(name: &'static str, wrong: &'static str, fault: Fault) -> Mutant {
@@ -199,4 +200,9 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("other-nodes-open", "Policies do not apply between pods of different nodes", Program(nodes::other_nodes_are_open)),
     mutant("clients-outside-let-in", "Ingress policies do not apply to clients outside the cluster", Program(nodes::clients_outside_are_let_in)),
     mutant("servers-outside-open", "Egress policies do not apply to servers outside the cluster", Program(nodes::servers_outside_are_open)),
+
+    // Who decided.
+    mutant("isolation-of-the-other-direction", "Isolation in one direction is named for isolation in the other", Names(deciders::isolation_is_of_the_other_direction)),
+    mutant("rule-named-for-isolation", "Where isolation denies, a rule of the policy is named", Names(deciders::a_rule_is_named_for_isolation)),
+    mutant("next-policy-named", "Of two policies of a namespace each is named for the other", Names(deciders::the_next_policy_is_named)),
 ];

@@ -1,7 +1,7 @@
 //! Whether a case catches a mutant.
 
 use libtest_mimic::Failed;
-use netproof_enforcer_mutants::Mutant;
+use netproof_enforcer_mutants::{Mutant, MutantKind};
 use netproof_model::event::{Check, Event, Finding, FindingKind, Location, Phase, Status};
 use netproof_plan::Plan;
 use netproof_runner::{EnforcerChoice, RunOptions, Worlds, run_plan};
@@ -16,8 +16,10 @@ pub struct Catch {
 
 impl fmt::Display for Catch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Check { name, expected, observed, .. } = &self.check;
-        write!(f, "caught by {}: {name}: expected {expected}, observed {observed}", self.case)
+        let Check { name, expected, observed, findings, .. } = &self.check;
+        let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        let said = said.join("; ");
+        write!(f, "caught by {}: {name}: expected {expected}, observed {observed}: {said}", self.case)
     }
 }
 
@@ -29,38 +31,44 @@ pub fn catch(mutant: &'static Mutant, plan: &Plan, worlds: &Worlds) -> Option<Ca
         return None;
     }
     let check = events.into_iter().find_map(|event| match event {
-        Event::CheckFinished { check, .. } if is_wrong(&check) => Some(*check),
+        Event::CheckFinished { check, .. } if is_caught(&check, mutant.kind()) => Some(*check),
         _ => None,
     })?;
     Some(Catch { case: plan.id.to_string(), check })
 }
 
-/// Whether the packets of a check went as they must not. That somebody else decided than expected, or that the
-/// scenario is wrong, is no catch, and a walk without policies says nothing about them
-/// (docs/decisions/0010-mutants-at-the-seams.md).
-fn is_wrong(check: &Check) -> bool {
-    let is_verdict = |finding: &Finding| {
-        use FindingKind::{PacketsContradictApi, WrongInCleanup, WrongVerdict};
-        matches!(finding.kind, WrongVerdict | PacketsContradictApi | WrongInCleanup)
+/// Whether a check failed for what a mutant of this kind gets wrong: packets that went as they must not, or the name of
+/// who decided where every packet went as it must. That the scenario is wrong is no catch, and a walk without policies
+/// says nothing about them (docs/decisions/0010-mutants-at-the-seams.md).
+fn is_caught(check: &Check, kind: MutantKind) -> bool {
+    use FindingKind::{PacketsContradictApi, WrongDecider, WrongInCleanup, WrongVerdict};
+    let found = |kinds: &[FindingKind]| check.findings.iter().any(|finding| kinds.contains(&finding.kind));
+    let verdict = found(&[WrongVerdict, PacketsContradictApi, WrongInCleanup]);
+    let what = match kind {
+        MutantKind::Verdict => verdict,
+        MutantKind::Decider => found(&[WrongDecider]) && !verdict,
     };
-    check.status == Status::Failed && check.phase != Phase::Rehearsal && check.findings.iter().any(is_verdict)
+    check.status == Status::Failed && check.phase != Phase::Rehearsal && what
 }
 
 /// What is said of a check has no part in whether it is a catch.
-pub fn only_verdicts_count() -> Result<(), Failed> {
+pub fn kinds_are_told_apart() -> Result<(), Failed> {
     use FindingKind::{
         Note, PacketsContradictApi, ScenarioContradictsApi, WrongBackend, WrongDecider, WrongInCleanup,
         WrongSource, WrongVerdict,
     };
-    for (kinds, phase, counts) in [
-        (&[WrongVerdict][..], Phase::Run, true),
-        (&[WrongVerdict], Phase::Rehearsal, false),
-        (&[WrongDecider], Phase::Run, false),
-        (&[WrongDecider, PacketsContradictApi], Phase::Run, true),
-        (&[WrongBackend], Phase::Run, false),
-        (&[WrongSource, Note], Phase::Run, false),
-        (&[ScenarioContradictsApi], Phase::Run, false),
-        (&[WrongInCleanup], Phase::Cleanup, true),
+    let (verdict, decider) = (Some(MutantKind::Verdict), Some(MutantKind::Decider));
+    for (kinds, phase, catches) in [
+        (&[WrongVerdict][..], Phase::Run, verdict),
+        (&[WrongVerdict], Phase::Rehearsal, None),
+        (&[WrongDecider], Phase::Run, decider),
+        (&[WrongDecider], Phase::Rehearsal, None),
+        (&[WrongDecider, Note], Phase::Run, decider),
+        (&[WrongDecider, PacketsContradictApi], Phase::Run, verdict),
+        (&[WrongBackend], Phase::Run, None),
+        (&[WrongSource, Note], Phase::Run, None),
+        (&[ScenarioContradictsApi], Phase::Run, None),
+        (&[WrongInCleanup], Phase::Cleanup, verdict),
     ] {
         let location = Location { file: String::new(), line: 1, column: 1 };
         let mut check = Check::new(String::new(), location, phase, "", String::new());
@@ -68,8 +76,10 @@ pub fn only_verdicts_count() -> Result<(), Failed> {
         (check.expected, check.observed) = ("pod/a: deny".to_owned(), "pod/a: drop".to_owned());
         check.findings = kinds.iter().map(|kind| Finding::new(*kind, "in whatever words")).collect();
         check.status = Status::Failed;
-        if is_wrong(&check) != counts {
-            return Err(Failed::from(format!("{kinds:?} in {phase:?} must count: {counts}")));
+        for kind in [MutantKind::Verdict, MutantKind::Decider] {
+            if is_caught(&check, kind) != (catches == Some(kind)) {
+                return Err(Failed::from(format!("{kinds:?} in {phase:?} must catch {catches:?}")));
+            }
         }
     }
     Ok(())

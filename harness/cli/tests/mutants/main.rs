@@ -1,7 +1,7 @@
 //! Every enforcer that is wrong on purpose, as one test: `cargo test mutants`.
 //!
 //! A mutant's test runs the case that [`table`] names for it, and passes if a check of that case fails
-//! because the packets did what they must not. Where the case does not catch it (any more), every case of
+//! because the packets did what they must not, or, of a mutant that only names wrongly who decided, because of that. Where the case does not catch it (any more), every case of
 //! the conformance suite is tried, and the test says which does, or that the mutant survived.
 //!
 //! `NETPROOF_MUTANTS=all` runs one variant of every case under each mutant and says which catch it (minutes
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     };
     let mut trials = vec![
         trial(&bench, "the-table-is-whole", |bench| table::check(&bench.table)),
-        trial(&bench, "only-verdicts-count", |_| catch::only_verdicts_count()),
+        trial(&bench, "kinds-are-told-apart", |_| catch::kinds_are_told_apart()),
         trial(&bench, "none", |bench| bench.unmutated()),
     ];
     trials.extend(MUTANTS.iter().map(|mutant| trial(&bench, mutant.name, |bench| bench.mutated(mutant))));

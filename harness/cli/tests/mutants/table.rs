@@ -2,7 +2,7 @@
 
 use super::root;
 use libtest_mimic::Failed;
-use netproof_enforcer_mutants::MUTANTS;
+use netproof_enforcer_mutants::{MUTANTS, MutantKind};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -65,14 +65,16 @@ pub fn write(table: &BTreeMap<String, String>) -> io::Result<()> {
 /// The page with this table at its end.
 fn with_table(page: &str, table: &BTreeMap<String, String>) -> String {
     let above = page.split_once(BEGIN).map_or(page, |(above, _)| above);
-    let mut page = format!(
-        "{above}{BEGIN}\n{} mutants:\n\n| mutant | what is wrong | caught by |\n|---|---|---|\n",
-        MUTANTS.len()
-    );
-    for mutant in MUTANTS {
-        let case = table.get(mutant.name).map_or("", String::as_str);
+    let mut page = format!("{above}{BEGIN}");
+    for (kind, what) in [(MutantKind::Verdict, "of verdicts"), (MutantKind::Decider, "of deciders")] {
+        let mutants: Vec<_> = MUTANTS.iter().filter(|mutant| mutant.kind() == kind).collect();
         // Writing into a string cannot fail.
-        let _ = writeln!(page, "| `{}` | {} | `{case}` |", mutant.name, mutant.wrong);
+        let _ = writeln!(page, "\n{} mutants {what}:\n", mutants.len());
+        page += "| mutant | what is wrong | caught by |\n|---|---|---|\n";
+        for mutant in mutants {
+            let case = table.get(mutant.name).map_or("", String::as_str);
+            let _ = writeln!(page, "| `{}` | {} | `{case}` |", mutant.name, mutant.wrong);
+        }
     }
     page
 }
