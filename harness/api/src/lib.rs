@@ -12,6 +12,8 @@ pub mod names;
 pub mod networking;
 pub mod object;
 mod path;
+mod quote;
+mod read;
 mod reader;
 pub mod scheduling;
 pub mod selector;

@@ -5,9 +5,10 @@
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::names;
 use crate::path;
+use crate::quote::quote;
 use crate::source::{Source, Span};
 use crate::suggest::{did_you_mean, suggestion};
-use crate::yaml::{Node, Reading, Style, Value, kubectl_key, kubectl_value, quote};
+use crate::yaml::{Node, Reading, Style, Value, kubectl_key, kubectl_value};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! Names in an expectation that nobody has in its step: all of them, whatever else is wrong.
 
 use crate::expect::Written;
+use crate::expect::wish::{PolicyNames, WrittenExpected};
 use crate::refs::PlaceName;
-use crate::wish::{PolicyNames, WrittenExpected};
 use netproof_api::source::Span;
 use netproof_controlplane::Snapshot;
 use netproof_documents::lost::Lost;

@@ -2,9 +2,9 @@
 //! error, and what comes out is what the plan holds.
 
 use crate::absent;
+use crate::expect::wish::{PolicyNames, Wish, WrittenExpected};
 use crate::expect::{FlowSpans, Written};
 use crate::refs::PlaceName;
-use crate::wish::{PolicyNames, Wish, WrittenExpected};
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_api::{NetworkPolicy, Policy};

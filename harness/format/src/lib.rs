@@ -24,7 +24,6 @@ mod types;
 mod variants;
 mod walk;
 mod warnings;
-mod wish;
 mod words;
 
 #[cfg(test)]

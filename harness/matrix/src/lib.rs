@@ -16,19 +16,20 @@ mod question;
 mod report;
 mod schema;
 mod selector;
+mod stand_in;
 mod table;
 mod text;
 
 pub use cell::{Cell, Observed, Sign};
 pub use cells::Cells;
 pub use left_out::{LeftOut, Why};
-pub use outside::{StandIn, Unanswered};
 pub use predict::predict;
 pub use probe::{MOST_PROBES, Unprobed, probe};
 pub use question::{NoAnswer, Question};
 pub use report::{FORMAT, Report};
 pub use schema::schema;
 pub use selector::{PortChoice, Selector};
+pub use stand_in::{NoStandIn, StandIn, Unanswered};
 pub use table::{Counts, Matrix, Objects, Table};
 pub use text::text;
 

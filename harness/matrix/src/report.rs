@@ -3,7 +3,7 @@
 use crate::cell::{Cell, Sign};
 use crate::cells::Cells;
 use crate::left_out::Why;
-use crate::outside::NoStandIn;
+use crate::stand_in::NoStandIn;
 use crate::table::Matrix;
 use netproof_oracle::Switches;
 use netproof_plan::ignored::{IgnoredObjects, IgnoredReport};

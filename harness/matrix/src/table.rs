@@ -3,7 +3,7 @@
 use crate::cell::{Cell, Sign};
 use crate::cells::Cells;
 use crate::left_out::LeftOut;
-use crate::outside::{StandIn, Unanswered};
+use crate::stand_in::{StandIn, Unanswered};
 use netproof_model::Family;
 use netproof_model::flow::{Destination, Flow, FlowPort, Source};
 

@@ -1,7 +1,7 @@
 //! The load balancer for addresses in `ipMode: Proxy`: on the router it rewrites the destination to a node and node
 //! port, and the source to its own.
 
-use super::{SOURCE_NAT, hook};
+use crate::hooks::{SOURCE_NAT, hook};
 use netproof_api::Service;
 use netproof_api::core::{AddressType, IpMode, ServiceType, TrafficPolicy, TransportProtocol};
 use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};

@@ -15,13 +15,15 @@
 #![warn(clippy::indexing_slicing)]
 
 mod balancer;
+mod hooks;
 
+use hooks::{SOURCE_NAT, hook};
 use ipnet::IpNet;
 use netproof_api::core::IpMode;
 use netproof_controlplane::{Snapshot, router_interface};
 use netproof_model::{Family, Hook, Topology};
 use netproof_netfilter::nft::{
-    Agent, Base, Chain, ChainType, DEFAULT_SEND_BUFFER, Field, KernelError, KeyType, Part, Rule, Ruleset,
+    Agent, ChainType, DEFAULT_SEND_BUFFER, Field, KernelError, KeyType, Part, Rule, Ruleset,
     Set, Statement, Table, TableFamily, TableId, Test, Value, Verdict,
 };
 use std::collections::BTreeMap;
@@ -46,7 +48,6 @@ pub const LED: &str = "led";
 const BEFORE_POLICY: i32 = -1;
 /// After every translation of destinations.
 const AFTER_DNAT: i32 = -80;
-const SOURCE_NAT: i32 = 100;
 /// An ICMPv6 echo request.
 const ECHO_REQUEST: u32 = 128;
 
@@ -210,9 +211,4 @@ pub fn of_the_router(snapshot: &Snapshot) -> Ruleset {
         ruleset.tables.insert(id, balancer::table(snapshot, *family));
     }
     ruleset
-}
-
-fn hook(table: &mut Table, name: &str, chain_type: ChainType, hook: Hook, priority: i32, rules: Vec<Rule>) {
-    let base = Some(Base { chain_type, hook, priority });
-    table.chains.insert(name.to_owned(), Chain { base, rules });
 }

@@ -5,8 +5,8 @@ use super::{Context, scalars, scheduling, tables};
 use crate::core::{Container, ContainerPort, HostPort, Pod, PodPhase, TransportProtocol};
 use crate::meta::ObjectMeta;
 use crate::names;
+use crate::quote::quote;
 use crate::reader::{Field, Fields};
-use crate::yaml::quote;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

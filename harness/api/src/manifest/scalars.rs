@@ -3,8 +3,9 @@
 use crate::core::{IntOrString, TransportProtocol};
 use crate::names;
 use crate::networking::Cidr;
+use crate::quote::quote;
 use crate::reader::{Field, Fields};
-use crate::yaml::{Value, quote};
+use crate::yaml::Value;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr};
 

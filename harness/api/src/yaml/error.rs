@@ -2,9 +2,10 @@
 //! path on its way out.
 
 use super::handover;
-use super::tree::{Node, quote};
+use super::tree::Node;
 use crate::diagnostic::Diagnostic;
 use crate::path;
+use crate::quote::quote;
 use crate::source::{Source, Span};
 use crate::suggest::suggestion;
 use serde::de;

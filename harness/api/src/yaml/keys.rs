@@ -3,8 +3,9 @@
 use super::build::{Builder, Collection, Open};
 use super::kubectl;
 use super::parse::Reading;
-use super::tree::{Key, Node, Style, Value, quote};
+use super::tree::{Key, Node, Style, Value};
 use crate::diagnostic::Diagnostic;
+use crate::quote::quote;
 use crate::source::Span;
 use std::collections::{HashMap, HashSet};
 

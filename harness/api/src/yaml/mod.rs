@@ -28,5 +28,4 @@ pub use handover::Spanned;
 pub(crate) use kubectl::{key as kubectl_key, value as kubectl_value};
 pub use parse::{Document, Reading, documents, empty, parse};
 pub use recover::{LeftOut, Recovered, recover};
-pub(crate) use tree::quote;
 pub use tree::{Key, Line, Node, Style, Value};

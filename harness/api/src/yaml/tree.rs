@@ -1,5 +1,6 @@
 //! The tree that a YAML document is parsed into: values with the place they were written at.
 
+use crate::quote::quote;
 use crate::source::{Source, Span};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -180,15 +181,6 @@ impl Node {
                 }
             })
             .collect()
-    }
-}
-
-/// A text in quotes for a message, shortened if it is long.
-pub(crate) fn quote(text: &str) -> String {
-    const SHOWN: usize = 60;
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{:?}...", text.get(..end).unwrap_or(text)),
-        None => format!("{text:?}"),
     }
 }
 

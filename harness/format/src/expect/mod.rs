@@ -1,9 +1,11 @@
 //! Expectations as they are written: flows in all their forms and matrices; `wish` reads what is expected
 //! of each. Names are filled in with the scenario's namespace and not looked up yet.
 
+pub mod wish;
+
+use crate::expect::wish::Wish;
 use crate::matrix;
 use crate::types::{ExpectSpec, FlowSpec, LongFlow, StepExpectations, StepSpec};
-use crate::wish::Wish;
 use crate::words::{FamilyName, ProtocolName};
 use netproof_api::source::Span;
 use netproof_api::yaml::{Node, Spanned};
