@@ -7,7 +7,7 @@ mod world;
 
 use netproof_cluster::{Netns, sandbox};
 use netproof_enforcer::program::Compiler;
-use netproof_enforcer::{Enforcer, NodeHandle, Proxy, ProxyOptions, nftables, nftables_proxy};
+use netproof_enforcer::{Backend, Enforcer, NodeHandle, PolicyEnforcer, Proxy, ProxyOptions, ServiceProxy};
 use netproof_model::{Families, Wiring};
 use std::error::Error;
 use std::fmt::Write;
@@ -59,7 +59,7 @@ fn measure_services() -> Result<(), Box<dyn Error>> {
     world.apply(&objects);
     let netns = Netns::new()?;
     let handle = NodeHandle { name: "node1".into(), netns: netns.as_fd() };
-    let mut proxy = nftables_proxy(&[handle], ProxyOptions::default())?;
+    let mut proxy = ServiceProxy::open(Backend::Nftables, &[handle], ProxyOptions::default())?;
     let mut program = |world: &World| {
         let snapshot = world.snapshot();
         time(|| Ok(proxy.program(&snapshot)?))
@@ -80,7 +80,7 @@ fn measure_services() -> Result<(), Box<dyn Error>> {
     println!(
         "{SERVICES} services with 10 endpoints: first load {first:.2?}, one endpoint replaced {replaced:.2?}, \
          one more or less {more:.2?}; {:?}",
-        proxy.reports()
+        proxy.cost("node1")
     );
     Ok(())
 }
@@ -110,7 +110,7 @@ fn measure(policies: usize) -> Result<(), Box<dyn Error>> {
     let handles = ["node1", "node2"].into_iter().zip(&netns);
     let handles: Vec<_> =
         handles.map(|(name, netns)| NodeHandle { name: name.into(), netns: netns.as_fd() }).collect();
-    let mut enforcer = nftables(&handles)?;
+    let mut enforcer = PolicyEnforcer::open(Backend::Nftables, &handles)?;
     let mut program = |world: &World| {
         let snapshot = world.snapshot();
         time(|| Ok(enforcer.program(&snapshot)?))

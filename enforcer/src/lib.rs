@@ -19,16 +19,17 @@ pub mod backend;
 mod differing;
 mod identities;
 mod options;
-pub mod policy;
+mod policy;
 pub mod program;
 pub mod proxy;
 
 pub use allowed::{Allowed, AllowedBy};
+pub use backend::Backend;
 pub use identities::Numbers;
 pub use netproof_model::ProxyMode;
-pub use options::{EnforcerError, NodeHandle, Options, ProxyOptions};
-pub use policy::NftablesEnforcer;
-pub use proxy::NftablesProxy;
+pub use options::{EnforcerError, NodeHandle, ProxyOptions};
+pub use policy::PolicyEnforcer;
+pub use proxy::ServiceProxy;
 
 use netproof_controlplane::Snapshot;
 use netproof_model::{IdentityTable, RuleTrace};
@@ -41,6 +42,12 @@ pub trait Enforcer: Send {
 
     /// Programs the snapshot, and returns when its generation is in force on every node.
     fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError>;
+
+    /// The generation of objects that is in force on a node; `None` before there is any, and from an enforcer that
+    /// enforces nothing or does not say.
+    fn generation(&self, _node: &str) -> Option<u64> {
+        None
+    }
 
     /// Whether what it programmed last is still looked after; an error if not. To be asked after probing,
     /// before what was seen counts.
@@ -75,6 +82,12 @@ pub trait Proxy: Send {
 
     /// Programs the snapshot, and returns when its generation is in force on every node.
     fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError>;
+
+    /// The generation of objects that is in force on a node; `None` before there is any, and from a proxy that has no
+    /// rules.
+    fn generation(&self, _node: &str) -> Option<u64> {
+        None
+    }
 
     /// What the numbers in a node's evidence stand for.
     fn identities(&self, node: &str) -> Option<&IdentityTable>;
@@ -121,17 +134,4 @@ impl Proxy for Nothing {
     fn rules(&self, _: &str) -> Option<String> {
         None
     }
-}
-
-/// The policy enforcer with nftables.
-pub fn nftables(nodes: &[NodeHandle<'_>]) -> Result<NftablesEnforcer, EnforcerError> {
-    NftablesEnforcer::new(nodes, &Options::default())
-}
-
-/// The service proxy with nftables.
-pub fn nftables_proxy(
-    nodes: &[NodeHandle<'_>],
-    options: ProxyOptions,
-) -> Result<NftablesProxy, EnforcerError> {
-    NftablesProxy::new(nodes, &Options::default(), options)
 }

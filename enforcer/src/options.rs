@@ -2,7 +2,6 @@
 
 use crate::proxy::ConntrackError;
 use netproof_model::{NamespacedName, ProxyMode};
-use netproof_netfilter::nft::DEFAULT_SEND_BUFFER;
 use std::error::Error;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -15,20 +14,6 @@ pub struct NodeHandle<'a> {
     pub name: String,
     /// Its network namespace; used while the enforcer is made.
     pub netns: BorrowedFd<'a>,
-}
-
-/// How agents talk to the kernel.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The send buffer to ask for, in bytes, before the kernel doubles it and cuts it to what
-    /// `net.core.wmem_max` allows. A transaction is never larger than what it grants.
-    pub send_buffer: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { send_buffer: DEFAULT_SEND_BUFFER }
-    }
 }
 
 /// How the proxy behaves.

@@ -17,9 +17,9 @@ use netproof_api::core::{
 };
 use netproof_api::{Endpoint, EndpointPort, EndpointSlice, ObjectMeta, Service, ServicePort};
 use netproof_controlplane::Snapshot;
-use netproof_enforcer::backend::nft::services::{Site, render, table};
-use netproof_enforcer::proxy::{Inputs, NodeView, compile};
-use netproof_enforcer::{Numbers, ProxyMode, ProxyOptions};
+use netproof_enforcer::backend::nft::services::{render, table};
+use netproof_enforcer::proxy::{Inputs, NodeView, ServiceProgram, ServiceSite, compile, inputs};
+use netproof_enforcer::{Numbers, ProxyMode};
 use netproof_model::{Families, Family, NamespacedName, Wiring};
 use netproof_netfilter::nft::Table;
 use std::collections::{BTreeMap, BTreeSet};
@@ -264,14 +264,16 @@ impl Cluster {
     fn table(&self, words: &str, endpoints: &str, protocol: TransportProtocol) -> Table {
         let inputs = self.inputs(words, endpoints, protocol);
         let node = NodeView::new(&self.snapshot, "node1");
-        let behaviour = match words.contains("iptables") {
+        let mode = match words.contains("iptables") {
             true => ProxyMode::Iptables,
             false => ProxyMode::Nftables,
         };
-        let options = ProxyOptions { mode: behaviour, masquerade_all: words.contains("masquerade-all") };
-        let site = Site { topology: &self.snapshot.topology, node: &node, options };
-        let mut rendered = render(&[(name(), inputs)].into(), site, &mut Numbers::even());
-        assert!(!rendered.contested);
+        let site = ServiceSite {
+            masquerade_all: words.contains("masquerade-all"),
+            ..site(&self.snapshot, &node, mode)
+        };
+        let program = ServiceProgram::new([(&name(), &inputs)], BTreeSet::new(), site);
+        let mut rendered = render(&program, site, &mut Numbers::even());
         rendered.ruleset.tables.remove(&table(self.family)).unwrap()
     }
 
@@ -313,7 +315,11 @@ impl Cluster {
                 _ => {}
             }
         }
-        Inputs { service: Arc::new(service), slices: vec![Arc::new(self.slice(endpoints, protocol))] }
+        Inputs {
+            service: Arc::new(service),
+            slices: vec![Arc::new(self.slice(endpoints, protocol))],
+            taken: BTreeSet::new(),
+        }
     }
 
     fn slice(&self, endpoints: &str, protocol: TransportProtocol) -> EndpointSlice {
@@ -357,18 +363,40 @@ fn name() -> NamespacedName {
     NamespacedName::new("default", "web")
 }
 
-/// An address and port belong to one service, the first in the order of names.
+fn site<'a>(snapshot: &'a Snapshot, node: &'a NodeView, mode: ProxyMode) -> ServiceSite<'a> {
+    ServiceSite {
+        generation: snapshot.generation,
+        topology: &snapshot.topology,
+        node,
+        behaviour: mode.into(),
+        masquerade_all: false,
+    }
+}
+
+/// A way to a service belongs to the first in the order of names, whatever the way is to each.
 #[test]
-fn a_claim_of_two_services_is_noticed() {
+fn a_way_belongs_to_one_service() {
     let cluster = Cluster::new(Family::Ipv4);
-    let inputs = cluster.inputs("", "e1", TransportProtocol::Tcp);
-    let services = BTreeMap::from([(name(), inputs.clone()), (NamespacedName::new("other", "web"), inputs)]);
-    let node = NodeView::new(&cluster.snapshot, "node1");
-    let site = Site { topology: &cluster.snapshot.topology, node: &node, options: ProxyOptions::default() };
-    let rendered = render(&services, site, &mut Numbers::even());
-    assert!(rendered.contested);
-    let text = rendered.ruleset.to_string();
-    assert!(text.contains("192.0.2.10 . tcp . 80 : goto external/default/web/tcp/80"), "{text}");
+    let first = cluster.inputs("", "e1", TransportProtocol::Tcp).service;
+    let mut other = Service::clone(&first);
+    let own: IpAddr = "10.96.5.5".parse().unwrap();
+    other.cluster_ips = vec![own];
+    // The load balancer's address of the first, and that of the other itself.
+    other.external_ips = vec![cluster.names["lb"], cluster.names["cluster-ip"], own];
+    let mut snapshot = cluster.snapshot.clone();
+    snapshot.services = [(name(), first), (NamespacedName::new("other", "web"), Arc::new(other))].into();
+    let snapshot = Arc::new(snapshot);
+    let node = NodeView::new(&snapshot, "node1");
+    let program =
+        ServiceProgram::new(&inputs(&snapshot), BTreeSet::new(), site(&snapshot, &node, ProxyMode::Nftables));
+    let [first, other] = program.ports.as_slice() else { panic!("{program:?}") };
+    assert!(first.at_cluster_ip && first.node_port == Some(30080), "{first:?}");
+    assert_eq!((first.external_ips.len(), first.load_balancer_ips.len()), (1, 1), "{first:?}");
+    assert!(
+        other.at_cluster_ip && other.node_port.is_none() && other.load_balancer_ips.is_empty(),
+        "{other:?}"
+    );
+    assert_eq!(other.external_ips, BTreeSet::from([own]));
 }
 
 /// An endpoint that is in two slices is ready if it is so in one of them; unnamed and named ports differ.

@@ -2,11 +2,13 @@
 
 mod world;
 
+use netproof_enforcer::Numbers;
 use netproof_enforcer::backend::nft::policies;
-use netproof_enforcer::backend::nft::services::{self, Site};
+use netproof_enforcer::backend::nft::services;
 use netproof_enforcer::program::Compiler;
-use netproof_enforcer::proxy::{self, NodeView};
-use netproof_enforcer::{Numbers, ProxyOptions};
+use netproof_enforcer::proxy::{self, NodeView, ServiceProgram, ServiceSite};
+use netproof_model::ProxyMode;
+use std::collections::BTreeSet;
 use world::cases;
 
 #[test]
@@ -25,10 +27,20 @@ fn policies() {
 fn services() {
     for case in cases::services() {
         let node = NodeView::new(&case.snapshot, "node1");
-        let options = ProxyOptions::default();
-        let site = Site { topology: &case.snapshot.topology, node: &node, options };
+        let site = ServiceSite {
+            generation: case.snapshot.generation,
+            topology: &case.snapshot.topology,
+            node: &node,
+            behaviour: ProxyMode::default().into(),
+            masquerade_all: false,
+        };
         let gathered = proxy::inputs(&case.snapshot);
-        let ruleset = services::render(&gathered, site, &mut Numbers::even()).ruleset;
+        let ruleset = services::render(
+            &ServiceProgram::new(&gathered, BTreeSet::new(), site),
+            site,
+            &mut Numbers::even(),
+        )
+        .ruleset;
         insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!(format!("proxy-{}", case.name), ruleset.to_string());
         });

@@ -1,19 +1,19 @@
-//! The enforcer with a fault: the same steps as [`NftablesEnforcer`](netproof_enforcer::NftablesEnforcer), with the
+//! The enforcer with a fault: the same steps as [`PolicyEnforcer`](netproof_enforcer::PolicyEnforcer), with the
 //! mutant's hand between them.
 
 use super::{Fault, Mutant, Site, selectors};
 use netproof_controlplane::Snapshot;
-use netproof_enforcer::backend::nft::Agents;
-use netproof_enforcer::backend::nft::policies::{allowed, render};
-use netproof_enforcer::program::Compiler;
-use netproof_enforcer::{Allowed, Enforcer, EnforcerError, NodeHandle, Numbers, Options};
+use netproof_enforcer::backend::nft::{DEFAULT_SEND_BUFFER, NftPolicies};
+use netproof_enforcer::backend::{self, InForce as _, PolicyBackend as _};
+use netproof_enforcer::program::{Compiler, Program};
+use netproof_enforcer::{Allowed, Enforcer, EnforcerError, NodeHandle};
 use netproof_model::{Identity, IdentityTable, RuleTrace};
 use std::sync::Arc;
 
 /// Enforces NetworkPolicy with nftables on every node, wrongly.
 pub struct MutatedEnforcer {
     mutant: &'static Mutant,
-    agents: Agents,
+    backend: NftPolicies,
     /// What its numbers stand for, as it says.
     said: IdentityTable,
     /// What was received since the cluster began, oldest first.
@@ -23,8 +23,8 @@ pub struct MutatedEnforcer {
 impl MutatedEnforcer {
     /// An agent in each node's namespace. Nothing is programmed yet.
     pub fn new(nodes: &[NodeHandle<'_>], mutant: &'static Mutant) -> Result<Self, EnforcerError> {
-        let agents = Agents::open(nodes, &Options::default(), Numbers::odd())?;
-        Ok(MutatedEnforcer { mutant, agents, said: IdentityTable::new(), before: Vec::new() })
+        let backend = NftPolicies::open(nodes, DEFAULT_SEND_BUFFER)?;
+        Ok(MutatedEnforcer { mutant, backend, said: IdentityTable::new(), before: Vec::new() })
     }
 
     /// The objects as the mutant sees them.
@@ -42,14 +42,37 @@ impl MutatedEnforcer {
     }
 
     /// What it says that its numbers stand for.
-    fn said(&self) -> IdentityTable {
-        let table = self.agents.numbers.table();
-        let Fault::Names(wrong) = self.mutant.fault else { return table.clone() };
+    fn said(&self, node: &str) -> Option<IdentityTable> {
+        let table = self.backend.identities(node)?;
+        let Fault::Names(wrong) = self.mutant.fault else { return Some(table.clone()) };
         let said = table.iter().map(|(number, identity)| {
             let decision = wrong(&identity.decision, table).unwrap_or_else(|| identity.decision.clone());
             (*number, Identity { decision, action: identity.action })
         });
-        said.collect()
+        Some(said.collect())
+    }
+
+    fn load(
+        &mut self,
+        program: &Program,
+        site: &Site<'_>,
+        in_force: backend::Site<'_>,
+    ) -> Result<(), backend::Cause> {
+        let mut ruleset = self.backend.render(program, in_force)?;
+        match self.mutant.fault {
+            Fault::Ruleset(wrong) => wrong(&mut ruleset, site),
+            Fault::Window(wrong) => {
+                let mut passing = ruleset.clone();
+                wrong(&mut passing, site);
+                self.backend.apply(site.node, passing, in_force)?;
+            }
+            Fault::Objects(_)
+            | Fault::Selectors(_)
+            | Fault::Memory(_)
+            | Fault::Program(_)
+            | Fault::Names(_) => {}
+        }
+        self.backend.apply(site.node, ruleset, in_force)
     }
 }
 
@@ -67,42 +90,29 @@ impl Enforcer for MutatedEnforcer {
         self.before.push(Arc::clone(snapshot));
         let received = Arc::new(received);
         let compiler = Compiler::new(&received);
-        for node in self.agents.nodes() {
+        let in_force = backend::Site { generation: snapshot.generation, topology: &received.topology };
+        for node in self.backend.nodes() {
             let site = Site { snapshot: &received, node: &node };
             let mut program = compiler.node(&node).program().clone();
             if let Fault::Program(wrong) = self.mutant.fault {
                 wrong(&mut program, &site);
             }
-            let mut ruleset = render(&program, &received.topology, &mut self.agents.numbers)
-                .map_err(|error| EnforcerError::node(&node, error))?;
-            match self.mutant.fault {
-                Fault::Ruleset(wrong) => wrong(&mut ruleset, &site),
-                Fault::Window(wrong) => {
-                    let mut passing = ruleset.clone();
-                    wrong(&mut passing, &site);
-                    self.agents.apply(&node, passing)?;
-                }
-                Fault::Objects(_)
-                | Fault::Selectors(_)
-                | Fault::Memory(_)
-                | Fault::Program(_)
-                | Fault::Names(_) => {}
-            }
-            self.agents.apply(&node, ruleset)?;
+            self.load(&program, &site, in_force).map_err(|cause| EnforcerError::node(&node, cause))?;
+            // All nodes have one table.
+            self.said.extend(self.said(&node).into_iter().flatten());
         }
-        self.said = self.said();
         Ok(())
     }
 
     fn identities(&self, node: &str) -> Option<&IdentityTable> {
-        self.agents.identities(node).map(|_| &self.said)
+        self.backend.identities(node).map(|_| &self.said)
     }
 
     fn allowed(&self, trace: &RuleTrace) -> Option<Vec<Allowed>> {
-        Some(allowed(trace))
+        Some(self.backend.allowed(trace))
     }
 
     fn rules(&self, node: &str) -> Option<String> {
-        self.agents.rules(node)
+        self.backend.rules(node)
     }
 }

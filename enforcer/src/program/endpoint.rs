@@ -54,6 +54,17 @@ pub enum End {
     Isolation,
 }
 
+impl End {
+    /// The end of a tier for which two front ends have one each. A tier that denies says so itself, whether or not
+    /// NetworkPolicies of it isolate.
+    pub(super) fn joined(self, other: End) -> End {
+        match (self, other) {
+            (End::Isolation, end) | (end, End::Isolation) => end,
+            (deny @ End::Deny(_), _) | (End::Pass, deny) => deny,
+        }
+    }
+}
+
 /// A policy of a [`Program`](super::Program), which alone gives these out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PolicyId(pub(super) usize);

@@ -5,9 +5,9 @@
 //! told. A new selection with a positive requirement (`key: value`, `In`) looks only at the pods that have such a
 //! label.
 
-use super::selector::matches;
-use netproof_api::{LabelSelector, Labels, Namespace, Operator, Pod};
-use netproof_model::{Families, Family, NamespacedName};
+use super::Selector;
+use netproof_api::{Labels, Namespace, Pod};
+use netproof_model::{Families, Family, NamespacedName, PolicyKey};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,14 +37,14 @@ pub(super) enum Scope {
     /// One namespace.
     Of(String),
     /// Those whose labels match.
-    Labelled(LabelSelector),
+    Labelled(Selector),
 }
 
 /// What a selection is asked by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) scope: Scope,
-    pub(super) pods: LabelSelector,
+    pub(super) pods: Selector,
 }
 
 #[derive(Debug)]
@@ -52,13 +52,13 @@ struct Selection {
     key: Key,
     members: BTreeSet<PodId>,
     /// The policies that asked.
-    users: BTreeSet<NamespacedName>,
+    users: BTreeSet<PolicyKey>,
 }
 
 /// The pods of a snapshot, found by selector.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Index {
-    families: Option<Families>,
+    families: Families,
     namespaces: BTreeMap<String, Labels>,
     pods: Slots<PodEntry>,
     by_name: BTreeMap<NamespacedName, PodId>,
@@ -76,11 +76,19 @@ struct OfNamespace {
 
 impl Index {
     pub(super) fn new(families: Families) -> Index {
-        Index { families: Some(families), ..Index::default() }
+        Index {
+            families,
+            namespaces: BTreeMap::new(),
+            pods: Slots::default(),
+            by_name: BTreeMap::new(),
+            by_namespace: HashMap::new(),
+            selections: Slots::default(),
+            by_key: HashMap::new(),
+        }
     }
 
     pub(super) fn has_family(&self, family: Family) -> bool {
-        self.families.is_some_and(|families| families.contains(family))
+        self.families.contains(family)
     }
 
     /// Every pod, by name.
@@ -97,7 +105,7 @@ impl Index {
         members.filter_map(|id| self.pods.get(id.0))
     }
 
-    pub(super) fn users(&self, selection: SelectionId) -> impl Iterator<Item = &NamespacedName> {
+    pub(super) fn users(&self, selection: SelectionId) -> impl Iterator<Item = &PolicyKey> {
         self.selections.get(selection.0).into_iter().flat_map(|selection| &selection.users)
     }
 
@@ -105,12 +113,12 @@ impl Index {
     pub(super) fn users_of_pod<'i>(
         &'i self,
         pod: &'i PodEntry,
-    ) -> impl Iterator<Item = (SelectionId, &'i NamespacedName)> {
+    ) -> impl Iterator<Item = (SelectionId, &'i PolicyKey)> {
         pod.selections.iter().flat_map(|id| self.users(*id).map(|user| (*id, user)))
     }
 
     /// The selection of a key, for a policy.
-    pub(super) fn select(&mut self, key: Key, user: &NamespacedName) -> SelectionId {
+    pub(super) fn select(&mut self, key: Key, user: &PolicyKey) -> SelectionId {
         let id = match self.by_key.get(&key) {
             Some(id) => *id,
             None => self.new_selection(key),
@@ -126,7 +134,7 @@ impl Index {
         match &key.scope {
             Scope::Of(namespace) => members.extend(self.matching(namespace, &key.pods)),
             Scope::Labelled(selector) => {
-                for (namespace, _) in self.namespaces.iter().filter(|(_, labels)| matches(selector, labels)) {
+                for (namespace, _) in self.namespaces.iter().filter(|(_, labels)| selector.matches(labels)) {
                     members.extend(self.matching(namespace, &key.pods));
                 }
             }
@@ -141,16 +149,16 @@ impl Index {
     }
 
     /// The pods of a namespace that a selector matches.
-    fn matching(&self, namespace: &str, selector: &LabelSelector) -> Vec<PodId> {
+    fn matching(&self, namespace: &str, selector: &Selector) -> Vec<PodId> {
         let Some(own) = self.by_namespace.get(namespace) else { return Vec::new() };
         let candidates = own.candidates(selector).into_iter();
         let holds =
-            |id: &PodId| self.pods.get(id.0).is_some_and(|it| matches(selector, &it.pod.metadata.labels));
+            |id: &PodId| self.pods.get(id.0).is_some_and(|it| selector.matches(&it.pod.metadata.labels));
         candidates.filter(holds).collect()
     }
 
     /// A policy does not use a selection any more.
-    pub(super) fn release(&mut self, id: SelectionId, user: &NamespacedName) {
+    pub(super) fn release(&mut self, id: SelectionId, user: &PolicyKey) {
         let Some(selection) = self.selections.get_mut(id.0) else { return };
         selection.users.remove(user);
         if selection.users.is_empty()
@@ -177,7 +185,7 @@ impl Index {
         let mut changed = Vec::new();
         for (id, selection) in self.selections.iter() {
             let Scope::Labelled(selector) = &selection.key.scope else { continue };
-            let holds = |labels: Option<&Labels>| labels.is_some_and(|labels| matches(selector, labels));
+            let holds = |labels: Option<&Labels>| labels.is_some_and(|labels| selector.matches(labels));
             let (was, is) = (holds(before.as_ref()), holds(after));
             if was != is {
                 let own = self.matching(name, &selection.key.pods);
@@ -227,7 +235,7 @@ impl Index {
             let selection_id = SelectionId(position);
             let was = selection.members.contains(&id);
             let is = self.in_scope(&selection.key.scope, &name.namespace)
-                && labels.is_some_and(|labels| matches(&selection.key.pods, labels));
+                && labels.is_some_and(|labels| selection.key.pods.matches(labels));
             if was != is {
                 members.push((selection_id, is));
             }
@@ -266,7 +274,7 @@ impl Index {
         match scope {
             Scope::Of(own) => own == namespace,
             Scope::Labelled(selector) => {
-                self.namespaces.get(namespace).is_some_and(|labels| matches(selector, labels))
+                self.namespaces.get(namespace).is_some_and(|labels| selector.matches(labels))
             }
         }
     }
@@ -299,14 +307,13 @@ impl OfNamespace {
 
     /// A superset of the pods that match: those of the positive requirement that fewest pods satisfy, or the
     /// whole namespace.
-    fn candidates(&self, selector: &LabelSelector) -> BTreeSet<PodId> {
-        let with = |key: &str, value: &str| self.by_label.get(key).and_then(|values| values.get(value));
-        let labels = selector.match_labels.iter().map(|(key, value)| vec![with(key, value)]);
-        let expressions = selector.match_expressions.iter().filter(|it| it.operator == Operator::In);
-        let expressions = expressions.map(|it| it.values.iter().map(|value| with(&it.key, value)).collect());
+    fn candidates(&self, selector: &Selector) -> BTreeSet<PodId> {
+        let with = |(key, value): (&str, &str)| self.by_label.get(key).and_then(|values| values.get(value));
+        let wanted = selector.wanted().into_iter();
+        let wanted = wanted.map(|labels| labels.into_iter().map(with).collect::<Vec<_>>());
         let size =
             |sets: &Vec<Option<&BTreeSet<PodId>>>| sets.iter().flatten().map(|set| set.len()).sum::<usize>();
-        match labels.chain(expressions).min_by_key(size) {
+        match wanted.min_by_key(size) {
             Some(sets) => sets.into_iter().flatten().flatten().copied().collect(),
             None => self.pods.clone(),
         }

@@ -1,8 +1,8 @@
 //! The program of a node: what its policies mean, independent of any API and of any backend.
 //!
 //! Endpoint -> stage and direction -> tiers -> policies -> rules -> matches over sets of addresses, ranges and
-//! ports. A front end for each API makes it ([`Compiler`] for NetworkPolicy): selectors, peers, exceptions and
-//! named ports are evaluated there and nowhere else in the enforcer. A backend only says the result in its own
+//! ports. A front end for each API makes it, and the [`Compiler`] joins what they say: selectors, peers, exceptions
+//! and named ports are evaluated there and nowhere else in the enforcer. A backend only says the result in its own
 //! words.
 //!
 //! A packet meets the tiers of an endpoint in order, the policies of a tier in order, and the rules of a policy in
@@ -10,24 +10,27 @@
 //! the next tier. A packet that no rule of a tier decides meets the tier's end. One that no tier decides is
 //! allowed.
 
+mod compiler;
 mod endpoint;
+mod front_end;
 mod index;
 mod matches;
 mod networkpolicy;
+mod node;
 mod ranges;
 pub mod selector;
 mod text;
 
+pub use compiler::Compiler;
 pub use endpoint::{Attachment, End, Endpoint, PolicyId, Tier};
 pub use matches::{AddressRange, AddressTest, IcmpTest, Match, NamedPort, PortRange, PortTest, ProtocolTest};
 pub(crate) use networkpolicy::protocol;
-pub use networkpolicy::{Changes, Compiler, NodeProgram, Part};
-pub use ranges::{Range, subtract, union};
+pub use node::{Change, Changes, NodeProgram, Replaced, Slice};
+pub use selector::Selector;
 
-use netproof_model::{Direction, Family, NamespacedName, PolicyKey, PolicyStage};
+use netproof_model::{Direction, NamespacedName, PolicyKey, PolicyStage};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What one node enforces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,20 +46,26 @@ pub struct Program {
 impl Program {
     /// Adds a policy that endpoints may name.
     pub fn add(&mut self, policy: Policy) -> PolicyId {
-        let id = PolicyId(self.given);
-        self.given += 1;
+        let id = self.reserve();
         self.policies.insert(id, policy);
         id
     }
 
-    /// Puts a policy in the place of another.
-    pub fn replace(&mut self, id: PolicyId, policy: Policy) {
-        self.policies.insert(id, policy);
+    /// An identifier for a policy that is still to come.
+    fn reserve(&mut self) -> PolicyId {
+        let id = PolicyId(self.given);
+        self.given += 1;
+        id
     }
 
-    /// Removes a policy, which no endpoint names any more, or soon none will.
-    pub fn remove(&mut self, id: PolicyId) {
-        self.policies.remove(&id);
+    /// Puts a policy in the place of another, which it gives.
+    fn replace(&mut self, id: PolicyId, policy: Policy) -> Option<Policy> {
+        self.policies.insert(id, policy)
+    }
+
+    /// Removes a policy, which no endpoint names any more, or soon none will; gives it.
+    fn remove(&mut self, id: PolicyId) -> Option<Policy> {
+        self.policies.remove(&id)
     }
 
     /// The policy of an identifier that this program gave, if it is still there.
@@ -74,32 +83,31 @@ impl Program {
         self.policies.values_mut()
     }
 
-    /// The endpoint of a pod.
-    pub fn pod(&self, pod: &NamespacedName) -> Option<&Endpoint> {
-        self.endpoints.get(self.position(pod).ok()?)
+    /// The endpoint at an interface.
+    pub fn endpoint(&self, attachment: &Attachment) -> Option<&Endpoint> {
+        let position = self.endpoints.binary_search_by(|it| it.attachment.cmp(attachment)).ok()?;
+        self.endpoints.get(position)
     }
 
-    /// Adds the endpoint of a pod, or replaces it.
-    fn set_endpoint(&mut self, endpoint: Endpoint) {
+    /// Adds an endpoint, or puts it in the place of another, which it gives.
+    fn set_endpoint(&mut self, endpoint: Endpoint) -> Option<Endpoint> {
         let position = self.endpoints.partition_point(|it| it.attachment < endpoint.attachment);
         match self.endpoints.get_mut(position).filter(|it| it.attachment == endpoint.attachment) {
-            Some(there) => *there = endpoint,
-            None => self.endpoints.insert(position, endpoint),
+            Some(there) => Some(std::mem::replace(there, endpoint)),
+            None => {
+                self.endpoints.insert(position, endpoint);
+                None
+            }
         }
     }
 
-    fn remove_pod(&mut self, pod: &NamespacedName) {
-        if let Ok(position) = self.position(pod) {
-            self.endpoints.remove(position);
-        }
-    }
-
-    /// Where the endpoint of a pod is, or would be.
-    fn position(&self, pod: &NamespacedName) -> Result<usize, usize> {
-        self.endpoints.binary_search_by(|it| match &it.attachment {
+    /// Removes the endpoint of a pod; gives it.
+    fn remove_pod(&mut self, pod: &NamespacedName) -> Option<Endpoint> {
+        let position = self.endpoints.binary_search_by(|it| match &it.attachment {
             Attachment::Pod { pod: own, .. } => own.cmp(pod),
             Attachment::HostInterface(_) | Attachment::AllOfHost => Ordering::Greater,
-        })
+        });
+        Some(self.endpoints.remove(position.ok()?))
     }
 }
 
@@ -147,20 +155,4 @@ pub enum Denial {
     Drop,
     /// Its sender is told: by a TCP reset or an ICMP error.
     Reject,
-}
-
-/// An address as a number.
-fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => u128::from(address),
-    }
-}
-
-/// The address of a family that a number stands for.
-fn address(family: Family, number: u128) -> IpAddr {
-    match family {
-        Family::Ipv4 => IpAddr::V4(Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX))),
-        Family::Ipv6 => IpAddr::V6(Ipv6Addr::from(number)),
-    }
 }

@@ -1,6 +1,42 @@
-//! Which labels a selector matches, requirement by requirement.
+//! The one interface by which selectors are evaluated: which labels a selector matches, whatever its API.
 
 use netproof_api::{LabelSelector, Labels, Operator, Requirement};
+
+/// A selector of some API. Another language of selectors is another variant here, and nothing elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Selector {
+    /// Of Kubernetes: labels and expressions.
+    Labels(LabelSelector),
+}
+
+impl Selector {
+    /// Whether it matches an object that has these labels.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        match self {
+            Selector::Labels(selector) => matches(selector, labels),
+        }
+    }
+
+    /// Requirements that whatever it matches meets, each as the labels (key and value) of which one must be there. Not
+    /// all of its requirements can be said so.
+    pub(super) fn wanted(&self) -> Vec<Vec<(&str, &str)>> {
+        let Selector::Labels(selector) = self;
+        let labels = selector.match_labels.iter().map(|(key, value)| vec![(key.as_str(), value.as_str())]);
+        let expressions = selector.match_expressions.iter().filter(|it| it.operator == Operator::In);
+        labels.chain(expressions.map(wanted_by)).collect()
+    }
+}
+
+impl From<LabelSelector> for Selector {
+    fn from(selector: LabelSelector) -> Selector {
+        Selector::Labels(selector)
+    }
+}
+
+/// The labels of which `In` wants one.
+fn wanted_by(requirement: &Requirement) -> Vec<(&str, &str)> {
+    requirement.values.iter().map(|value| (requirement.key.as_str(), value.as_str())).collect()
+}
 
 /// Whether *all* of the selector's requirements hold. An empty selector matches everything.
 pub fn matches(selector: &LabelSelector, labels: &Labels) -> bool {

@@ -1,7 +1,7 @@
 //! The services of a snapshot, each with its EndpointSlices, kept from one snapshot to the next: what
 //! changed is found by the identity of the objects, which a snapshot shares with the one before.
 
-use super::program::Inputs;
+use super::program::{Inputs, Way, ways};
 use crate::differing::{Difference, differing};
 use netproof_api::{EndpointSlice, Service};
 use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
@@ -20,14 +20,49 @@ pub(super) struct Change {
 pub(super) struct Gathered {
     snapshot: Arc<Snapshot>,
     slices: Slices,
+    claims: Claims,
+}
+
+/// Who would have each way. The first has it.
+#[derive(Default)]
+struct Claims(BTreeMap<Way, BTreeSet<NamespacedName>>);
+
+impl Claims {
+    fn add(&mut self, name: &NamespacedName, service: &Service) {
+        for way in ways(service) {
+            self.0.entry(way).or_default().insert(name.clone());
+        }
+    }
+
+    fn remove(&mut self, name: &NamespacedName, service: &Service) {
+        for way in ways(service) {
+            if let Some(claimants) = self.0.get_mut(&way) {
+                claimants.remove(name);
+                if claimants.is_empty() {
+                    self.0.remove(&way);
+                }
+            }
+        }
+    }
+
+    /// The services that would have a way that this one would.
+    fn rivals(&self, service: &Service) -> impl Iterator<Item = &NamespacedName> {
+        ways(service).into_iter().filter_map(|way| self.0.get(&way)).flatten()
+    }
+
+    /// The ways of a service that an earlier one has.
+    fn taken(&self, name: &NamespacedName, service: &Service) -> BTreeSet<Way> {
+        let owner = |way: &Way| self.0.get(way).and_then(BTreeSet::first);
+        ways(service).into_iter().filter(|way| owner(way).is_some_and(|owner| owner != name)).collect()
+    }
 }
 
 /// Slices by the service that they are labelled with, whether it is there or not.
 type Slices = BTreeMap<NamespacedName, BTreeMap<NamespacedName, Arc<EndpointSlice>>>;
 
 /// Every service with an address of its own.
-pub fn inputs(snapshot: &Snapshot) -> BTreeMap<NamespacedName, Inputs> {
-    all(snapshot, &slices(snapshot))
+pub fn inputs(snapshot: &Arc<Snapshot>) -> BTreeMap<NamespacedName, Inputs> {
+    Gathered::new(Arc::clone(snapshot)).all()
 }
 
 fn slices(snapshot: &Snapshot) -> Slices {
@@ -40,20 +75,14 @@ fn slices(snapshot: &Snapshot) -> Slices {
     slices
 }
 
-fn all(snapshot: &Snapshot, slices: &Slices) -> BTreeMap<NamespacedName, Inputs> {
-    let own = snapshot.services.iter().filter(|(_, service)| !service.headless);
-    own.map(|(name, service)| (name.clone(), together(service, slices.get(name)))).collect()
-}
-
-fn together(service: &Arc<Service>, slices: Option<&BTreeMap<NamespacedName, Arc<EndpointSlice>>>) -> Inputs {
-    let slices = slices.into_iter().flat_map(BTreeMap::values).cloned();
-    Inputs { service: Arc::clone(service), slices: slices.collect() }
-}
-
 impl Gathered {
     pub(super) fn new(snapshot: Arc<Snapshot>) -> Gathered {
         let slices = slices(&snapshot);
-        Gathered { snapshot, slices }
+        let mut claims = Claims::default();
+        for (name, service) in snapshot.services.iter().filter(|(_, service)| !service.headless) {
+            claims.add(name, service);
+        }
+        Gathered { snapshot, slices, claims }
     }
 
     pub(super) fn snapshot(&self) -> &Arc<Snapshot> {
@@ -63,12 +92,14 @@ impl Gathered {
     /// A service, if it has an address of its own.
     pub(super) fn inputs(&self, name: &NamespacedName) -> Option<Inputs> {
         let service = self.snapshot.services.get(name).filter(|service| !service.headless)?;
-        Some(together(service, self.slices.get(name)))
+        let slices = self.slices.get(name).into_iter().flat_map(BTreeMap::values).cloned().collect();
+        Some(Inputs { service: Arc::clone(service), slices, taken: self.claims.taken(name, service) })
     }
 
     /// Every service with an address of its own.
     pub(super) fn all(&self) -> BTreeMap<NamespacedName, Inputs> {
-        all(&self.snapshot, &self.slices)
+        let names = self.snapshot.services.keys();
+        names.filter_map(|name| Some((name.clone(), self.inputs(name)?))).collect()
     }
 
     /// Goes on to another snapshot; gives the services that are not the same there.
@@ -81,9 +112,22 @@ impl Gathered {
             let objects = [slice.before, slice.after].into_iter().flatten();
             names.extend(objects.filter_map(|object| service_of(slice.name, object)));
         }
+        // Whoever would have a way of a service that changes may get it, or lose it.
+        for service in &services {
+            let objects = [service.before, service.after].into_iter().flatten();
+            names.extend(objects.flat_map(|object| self.claims.rivals(object)).cloned());
+        }
         let before: Vec<_> = names.iter().map(|name| self.inputs(name)).collect();
         for slice in &slices {
             self.replace(slice);
+        }
+        for service in &services {
+            if let Some(before) = service.before.filter(|it| !it.headless) {
+                self.claims.remove(service.name, before);
+            }
+            if let Some(after) = service.after.filter(|it| !it.headless) {
+                self.claims.add(service.name, after);
+            }
         }
         self.snapshot = Arc::clone(snapshot);
         let both = names.into_iter().zip(before);

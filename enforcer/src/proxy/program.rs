@@ -7,12 +7,14 @@
 //! names it.
 
 use super::conntrack::UdpServices;
+use super::host_ports::HostPort;
+use super::mode::Behaviour;
 use crate::program::protocol;
 use ipnet::IpNet;
 use netproof_api::core::{AddressType, EndpointHints, IpMode, ServiceType, TrafficPolicy};
 use netproof_api::{EndpointSlice, Service, ServicePort as ApiPort};
 use netproof_controlplane::Snapshot;
-use netproof_model::{Families, Family, NamespacedName, Protocol};
+use netproof_model::{Families, Family, NamespacedName, Protocol, Topology};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,6 +29,8 @@ pub struct ServicePort {
     pub service: NamespacedName,
     /// Its address in this family.
     pub cluster_ip: IpAddr,
+    /// Whether the cluster IP leads here: an earlier service may have that address and port.
+    pub at_cluster_ip: bool,
     /// TCP, UDP or SCTP.
     pub protocol: Protocol,
     /// The port of the cluster IP.
@@ -105,6 +109,80 @@ impl NodeView {
     }
 }
 
+/// A way that leads to a port of a service. It belongs to one service, the first in the order of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// An address, a protocol and a port.
+    Address(IpAddr, Protocol, u16),
+    /// A protocol and a port of every node.
+    NodePort(Protocol, u16),
+}
+
+/// What is made true for the services of one node.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceSite<'a> {
+    /// The generation of the objects.
+    pub generation: u64,
+    /// The cluster.
+    pub topology: &'a Topology,
+    /// The node.
+    pub node: &'a NodeView,
+    /// How the proxy behaves.
+    pub behaviour: Behaviour,
+    /// Whether every packet to a cluster IP is masqueraded, those from pods too.
+    pub masquerade_all: bool,
+}
+
+/// What services mean on one node. No two of them have the same way.
+#[derive(Clone, Debug)]
+pub struct ServiceProgram {
+    /// Every port of every service, in the order of services.
+    pub ports: Vec<ServicePort>,
+    /// The host ports of the node's pods.
+    pub host_ports: BTreeSet<HostPort>,
+}
+
+impl ServiceProgram {
+    /// Of these services, and of the host ports of the node.
+    pub fn new<'s>(
+        services: impl IntoIterator<Item = (&'s NamespacedName, &'s Inputs)>,
+        host_ports: BTreeSet<HostPort>,
+        site: ServiceSite<'_>,
+    ) -> ServiceProgram {
+        ServiceProgram { ports: ports(services, site), host_ports }
+    }
+}
+
+impl ServiceChange {
+    /// From these services to those.
+    pub fn new<'s>(
+        before: impl IntoIterator<Item = (&'s NamespacedName, &'s Inputs)>,
+        after: impl IntoIterator<Item = (&'s NamespacedName, &'s Inputs)>,
+        site: ServiceSite<'_>,
+    ) -> ServiceChange {
+        ServiceChange { before: ports(before, site), after: ports(after, site) }
+    }
+}
+
+/// The ports of services as a node serves them.
+fn ports<'s>(
+    services: impl IntoIterator<Item = (&'s NamespacedName, &'s Inputs)>,
+    site: ServiceSite<'_>,
+) -> Vec<ServicePort> {
+    let of_service =
+        |(name, inputs): (&NamespacedName, &Inputs)| compile(name, inputs, site.topology.family, site.node);
+    services.into_iter().flat_map(of_service).collect()
+}
+
+/// From one program of a node to the next: the ports of the services that may differ, as they were and as they are.
+#[derive(Clone, Debug)]
+pub struct ServiceChange {
+    /// As they were.
+    pub before: Vec<ServicePort>,
+    /// As they are.
+    pub after: Vec<ServicePort>,
+}
+
 /// A service and its EndpointSlices: all that its rules are made of.
 #[derive(Clone, Debug)]
 pub struct Inputs {
@@ -112,6 +190,34 @@ pub struct Inputs {
     pub service: Arc<Service>,
     /// The slices that are labelled as its own, in the order of names.
     pub slices: Vec<Arc<EndpointSlice>>,
+    /// The ways of the service that an earlier one has.
+    pub taken: BTreeSet<Way>,
+}
+
+/// Every way that would lead to a port of a service, in the families of its cluster IPs.
+pub(super) fn ways(service: &Service) -> BTreeSet<Way> {
+    let mut ways = BTreeSet::new();
+    for port in &service.ports {
+        let protocol = protocol(port.protocol);
+        for family in service.cluster_ips.iter().copied().map(Family::of) {
+            let cluster_ips = service.cluster_ips.iter().copied().filter(|it| Family::of(*it) == family);
+            let outside = external_ips(service, family).chain(load_balancer_ips(service, family));
+            ways.extend(cluster_ips.chain(outside).map(|ip| Way::Address(ip, protocol, port.port)));
+        }
+        ways.extend(port.node_port.map(|number| Way::NodePort(protocol, number)));
+    }
+    ways
+}
+
+fn external_ips(service: &Service, family: Family) -> impl Iterator<Item = IpAddr> {
+    service.external_ips.iter().copied().filter(move |it| Family::of(*it) == family)
+}
+
+/// The addresses that are still the packet's destination when a node gets it.
+fn load_balancer_ips(service: &Service, family: Family) -> impl Iterator<Item = IpAddr> {
+    let balanced = service.service_type == ServiceType::LoadBalancer;
+    let vips = service.load_balancer_ingress.iter().filter(move |it| balanced && it.ip_mode == IpMode::VIP);
+    vips.map(|ingress| ingress.ip).filter(move |it| Family::of(*it) == family)
 }
 
 /// Every port of a service in every family that it has an address in, in the order of its addresses and
@@ -129,22 +235,22 @@ pub fn compile(
         if !families.contains(family) {
             continue;
         }
-        let of_family = |address: &IpAddr| Family::of(*address) == family;
-        let balanced = service.service_type == ServiceType::LoadBalancer;
-        let vips = service.load_balancer_ingress.iter().filter(|ingress| ingress.ip_mode == IpMode::VIP);
-        let vips = vips.map(|ingress| ingress.ip).filter(|ip| balanced && of_family(ip));
         let ranges = service.load_balancer_source_ranges.iter();
         for port in &service.ports {
             let known = known_endpoints(&inputs.slices, family, port);
+            let (protocol, number) = (protocol(port.protocol), port.port);
+            let own = |way: Way| !inputs.taken.contains(&way);
+            let is_own = |address: &IpAddr| own(Way::Address(*address, protocol, number));
             ports.push(ServicePort {
                 service: name.clone(),
                 cluster_ip: *cluster_ip,
-                protocol: protocol(port.protocol),
-                port: port.port,
-                node_port: port.node_port,
-                external_ips: service.external_ips.iter().copied().filter(of_family).collect(),
-                load_balancer_ips: vips.clone().collect(),
-                source_ranges: ranges.clone().filter(|range| of_family(&range.addr())).copied().collect(),
+                at_cluster_ip: is_own(cluster_ip),
+                protocol,
+                port: number,
+                node_port: port.node_port.filter(|number| own(Way::NodePort(protocol, *number))),
+                external_ips: external_ips(service, family).filter(is_own).collect(),
+                load_balancer_ips: load_balancer_ips(service, family).filter(is_own).collect(),
+                source_ranges: ranges.clone().filter(|it| Family::of(it.addr()) == family).copied().collect(),
                 internal_policy: service.internal_traffic_policy,
                 external_policy: service.external_traffic_policy,
                 affinity: service.session_affinity,

@@ -4,14 +4,14 @@ use super::{handle, three_pods};
 use crate::kernel_support::node::{Fate, Node, connect, received};
 use crate::world;
 use libtest_mimic::Failed;
-use netproof_enforcer::{Enforcer, nftables};
+use netproof_enforcer::{Backend, Enforcer, PolicyEnforcer};
 use netproof_model::PolicyKind;
 
 /// The verdict of a chain that is entered by a jump or a goto, tried with packets.
 pub fn both_ends_must_allow() -> Result<(), Failed> {
     let mut world = three_pods();
     let node = Node::build(&world.snapshot())?;
-    let mut enforcer = nftables(&handle(&node))?;
+    let mut enforcer = PolicyEnforcer::open(Backend::Nftables, &handle(&node))?;
     let web = node.listen("default/web", 80);
     let from = |name: &str| connect(node.pod(name), (node.address("default/web"), 80), &web);
     let saw = |name: &str| Fate::Connected(node.address(name).into());
@@ -63,7 +63,7 @@ pub fn a_spoofed_source_is_dropped() -> Result<(), Failed> {
         received(&witness)
     };
     assert!(arrives(&own) && arrives(&spoofed), "without the check both arrive");
-    nftables(&handle(&node))?.program(&world.snapshot())?;
+    PolicyEnforcer::open(Backend::Nftables, &handle(&node))?.program(&world.snapshot())?;
     assert!(arrives(&own), "its own address passes");
     assert!(!arrives(&spoofed), "another pod's does not");
     Ok(())

@@ -8,9 +8,8 @@ use libtest_mimic::Failed;
 use netproof_api::Service;
 use netproof_api::core::{ServiceType, TrafficPolicy};
 use netproof_cluster::Netns;
-use netproof_enforcer::{
-    Enforcer, NftablesProxy, NodeHandle, Options, Proxy, ProxyOptions, nftables, nftables_proxy,
-};
+use netproof_enforcer::backend::nft::NftServices;
+use netproof_enforcer::{Backend, Enforcer, NodeHandle, PolicyEnforcer, Proxy, ProxyOptions, ServiceProxy};
 use netproof_model::{Families, Wiring};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::BTreeSet;
@@ -30,8 +29,8 @@ pub fn services_lead_to_endpoints() -> Result<(), Failed> {
         "{clusterIP: 10.96.0.51, selector: {app: nobody}, ports: [{port: 80}]}",
     ));
     let node = Node::build(&world.snapshot())?;
-    let mut proxy = nftables_proxy(&handle(&node), ProxyOptions::default())?;
-    let mut enforcer = nftables(&handle(&node))?;
+    let mut proxy = ServiceProxy::open(Backend::Nftables, &handle(&node), ProxyOptions::default())?;
+    let mut enforcer = PolicyEnforcer::open(Backend::Nftables, &handle(&node))?;
     proxy.program(&world.snapshot())?;
     enforcer.program(&world.snapshot())?;
     let web = node.listen("default/web", 80);
@@ -109,6 +108,7 @@ pub fn a_patch_equals_a_fresh_load() -> Result<(), Failed> {
     let mut patched = proxy_in(&netns)?;
     for (position, snapshot) in states.iter().enumerate() {
         patched.program(snapshot)?;
+        assert_eq!(patched.generation("node1"), Some(snapshot.generation), "state {position}");
         let fresh_netns = Netns::new()?;
         let mut fresh = proxy_in(&fresh_netns)?;
         fresh.program(snapshot)?;
@@ -137,7 +137,7 @@ pub fn a_client_keeps_its_endpoint() -> Result<(), Failed> {
     let spec = "{clusterIP: 10.96.0.50, selector: {app: web}, ports: [{port: 80, targetPort: http}]}";
     world.apply(&world::service("web", spec));
     let node = Node::build(&world.snapshot())?;
-    let mut proxy = nftables_proxy(&handle(&node), ProxyOptions::default())?;
+    let mut proxy = ServiceProxy::open(Backend::Nftables, &handle(&node), ProxyOptions::default())?;
     let listeners = ["default/web", "default/api"].map(|name| {
         let listener = node.listen(name, 80);
         listener.set_nonblocking(true).unwrap();
@@ -172,16 +172,17 @@ pub fn a_client_keeps_its_endpoint() -> Result<(), Failed> {
     }
     let more = Arc::new(more);
     proxy.program(&more)?;
-    assert!(!proxy.reports()["node1"].side_by_side);
+    assert!(!proxy.cost("node1").unwrap().side_by_side);
     assert_eq!(both(12)?, BTreeSet::from([first]));
 
     // So it does where rules are built anew beside the old ones.
-    let options = Options { send_buffer: 4096 };
-    let mut proxy = NftablesProxy::new(&handle(&node), &options, ProxyOptions::default())?;
+    let nodes = handle(&node);
+    let backend = Box::new(NftServices::open(&nodes, 4096)?);
+    let mut proxy = ServiceProxy::new(backend, &nodes, ProxyOptions::default())?;
     proxy.program(&snapshot)?;
     let first = chosen()?;
     proxy.program(&more)?;
-    assert!(proxy.reports()["node1"].side_by_side);
+    assert!(proxy.cost("node1").unwrap().side_by_side);
     assert_eq!(both(12)?, BTreeSet::from([first]));
     let lines = dump(&node.netns)?;
     let remembered =
@@ -199,7 +200,7 @@ pub fn datagrams_follow_the_endpoints() -> Result<(), Failed> {
         "{clusterIP: 10.96.0.50, selector: {app: dns}, ports: [{port: 53, targetPort: 53, protocol: UDP}]}";
     world.apply(&world::service("dns", spec));
     let node = Node::build(&world.snapshot())?;
-    let mut proxy = nftables_proxy(&handle(&node), ProxyOptions::default())?;
+    let mut proxy = ServiceProxy::open(Backend::Nftables, &handle(&node), ProxyOptions::default())?;
     proxy.program(&world.snapshot())?;
     let [web, api] = ["default/web", "default/api"].map(|name| node.udp(name, node.address(name), 53));
     let client = node.udp("default/client", node.address("default/client"), 1000);
@@ -244,7 +245,7 @@ pub fn health_checks_are_answered() -> Result<(), Failed> {
         }
         Ok(String::from_utf8_lossy(&answer).replace('\r', ""))
     };
-    let mut proxy = nftables_proxy(&handle(&node), ProxyOptions::default())?;
+    let mut proxy = ServiceProxy::open(Backend::Nftables, &handle(&node), ProxyOptions::default())?;
     proxy.program(&balanced(&world))?;
     let answer = ask()?;
     readable().bind(|| insta::assert_snapshot!("health-check", answer));
@@ -262,7 +263,7 @@ pub fn health_checks_are_answered() -> Result<(), Failed> {
 
     // A port that is taken is an error that names it.
     let taken = node.netns.enter(|| TcpListener::bind(("0.0.0.0", 32000)))??;
-    let mut proxy = nftables_proxy(&handle(&node), ProxyOptions::default())?;
+    let mut proxy = ServiceProxy::open(Backend::Nftables, &handle(&node), ProxyOptions::default())?;
     let error = proxy.program(&balanced(&world)).unwrap_err().to_string();
     assert!(
         error.starts_with("node node1: cannot serve healthCheckNodePort 32000 of service/default/web"),
@@ -274,7 +275,7 @@ pub fn health_checks_are_answered() -> Result<(), Failed> {
     Ok(())
 }
 
-fn proxy_in(netns: &Netns) -> Result<NftablesProxy, Failed> {
+fn proxy_in(netns: &Netns) -> Result<ServiceProxy, Failed> {
     let handle = NodeHandle { name: "node1".into(), netns: netns.as_fd() };
-    Ok(nftables_proxy(&[handle], ProxyOptions::default())?)
+    Ok(ServiceProxy::open(Backend::Nftables, &[handle], ProxyOptions::default())?)
 }

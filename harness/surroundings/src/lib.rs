@@ -23,8 +23,8 @@ use netproof_api::core::IpMode;
 use netproof_controlplane::{Snapshot, router_interface};
 use netproof_model::{Family, Hook, Topology};
 use netproof_netfilter::nft::{
-    Agent, ChainType, DEFAULT_SEND_BUFFER, Field, KernelError, KeyType, Part, Rule, Ruleset,
-    Set, Statement, Table, TableFamily, TableId, Test, Value, Verdict,
+    Agent, ChainType, DEFAULT_SEND_BUFFER, Field, KernelError, KeyType, Part, Rule, Ruleset, Set, Statement,
+    Table, TableFamily, TableId, Test, Value, Verdict,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;

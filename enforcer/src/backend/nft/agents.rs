@@ -1,32 +1,42 @@
-//! An agent on each node, and what the numbers in its evidence stand for: what policy and proxy share.
+//! An agent on each node, and what the numbers of its rules stand for: what policies and services share.
 
+use crate::backend::{Cause, Cost};
 use crate::identities::Numbers;
-use crate::{EnforcerError, NodeHandle, Options};
+use crate::{EnforcerError, NodeHandle};
 use netproof_model::IdentityTable;
 use netproof_netfilter::nft::{Agent, KernelError, Report, Ruleset};
 use std::collections::BTreeMap;
 
 /// The agents of one component, by node.
 pub struct Agents {
-    by_node: BTreeMap<String, Agent>,
+    by_node: BTreeMap<String, OfNode>,
     /// What the numbers of their rules stand for.
     pub numbers: Numbers,
-    reports: BTreeMap<String, Report>,
+}
+
+struct OfNode {
+    agent: Agent,
+    generation: Option<u64>,
+    last: Option<Report>,
 }
 
 impl Agents {
-    /// An agent in each node's namespace. Nothing is programmed yet.
+    /// An agent in each node's namespace, whose socket asks for a send buffer of so many bytes. Nothing is programmed
+    /// yet.
+    ///
+    /// # Errors
+    /// Where nf_tables cannot be reached in a namespace.
     pub fn open(
         nodes: &[NodeHandle<'_>],
-        options: &Options,
+        send_buffer: usize,
         numbers: Numbers,
     ) -> Result<Agents, EnforcerError> {
-        let open = |node: &NodeHandle<'_>| match Agent::open(node.netns, options.send_buffer) {
-            Ok(agent) => Ok((node.name.clone(), agent)),
+        let open = |node: &NodeHandle<'_>| match Agent::open(node.netns, send_buffer) {
+            Ok(agent) => Ok((node.name.clone(), OfNode { agent, generation: None, last: None })),
             Err(source) => Err(EnforcerError::node(&node.name, source)),
         };
         let by_node = nodes.iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Agents { by_node, numbers, reports: BTreeMap::new() })
+        Ok(Agents { by_node, numbers })
     }
 
     /// The nodes, in the order of names.
@@ -35,34 +45,43 @@ impl Agents {
     }
 
     /// Makes a ruleset the one in force on a node.
-    pub fn apply(&mut self, node: &str, ruleset: Ruleset) -> Result<(), EnforcerError> {
-        self.with(node, |agent| agent.apply(ruleset))
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub fn apply(&mut self, node: &str, generation: u64, ruleset: Ruleset) -> Result<(), Cause> {
+        self.with(node, generation, |agent| agent.apply(ruleset))
     }
 
     /// Changes a part of what is in force on a node; see [`Agent::patch`].
-    pub fn patch(&mut self, node: &str, gone: Ruleset, come: &Ruleset) -> Result<(), EnforcerError> {
-        self.with(node, |agent| agent.patch(gone, come))
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub fn patch(&mut self, node: &str, generation: u64, gone: Ruleset, come: &Ruleset) -> Result<(), Cause> {
+        self.with(node, generation, |agent| agent.patch(gone, come))
     }
 
     fn with(
         &mut self,
         node: &str,
+        generation: u64,
         change: impl FnOnce(&mut Agent) -> Result<Report, KernelError>,
-    ) -> Result<(), EnforcerError> {
-        let Some(agent) = self.by_node.get_mut(node) else { return Ok(()) };
-        let report = change(agent).map_err(|source| EnforcerError::node(node, source))?;
-        self.reports.insert(node.to_owned(), report);
+    ) -> Result<(), Cause> {
+        let of_node =
+            self.by_node.get_mut(node).ok_or("no agent is on this node, which is a bug of netproof's")?;
+        of_node.last = Some(change(&mut of_node.agent)?);
+        of_node.generation = Some(generation);
         Ok(())
     }
 
-    /// What is in force on a node.
-    pub fn current(&self, node: &str) -> Option<&Ruleset> {
-        self.by_node.get(node).map(Agent::current)
+    /// The generation in force on a node.
+    pub fn generation(&self, node: &str) -> Option<u64> {
+        self.by_node.get(node)?.generation
     }
 
-    /// What the last change took, by node.
-    pub fn reports(&self) -> &BTreeMap<String, Report> {
-        &self.reports
+    /// What the last change took on a node.
+    pub fn cost(&self, node: &str) -> Option<Cost> {
+        let Report { transactions, messages, bytes, side_by_side } = self.by_node.get(node)?.last?;
+        Some(Cost { transactions, messages, bytes, side_by_side })
     }
 
     /// What the numbers in a node's evidence stand for.
@@ -72,6 +91,6 @@ impl Agents {
 
     /// The rules in force on a node, as a person reads them.
     pub fn rules(&self, node: &str) -> Option<String> {
-        self.current(node).map(Ruleset::to_string)
+        Some(self.by_node.get(node)?.agent.current().to_string())
     }
 }

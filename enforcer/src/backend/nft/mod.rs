@@ -5,3 +5,6 @@ pub mod policies;
 pub mod services;
 
 pub use agents::Agents;
+pub use netproof_netfilter::nft::DEFAULT_SEND_BUFFER;
+pub use policies::NftPolicies;
+pub use services::NftServices;

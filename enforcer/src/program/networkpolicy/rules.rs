@@ -1,33 +1,26 @@
 //! One rule of a NetworkPolicy as a match: peers, blocks with their exceptions, ports by number and by name.
 
-use super::Compiler;
-use crate::program::index::{PodEntry, SelectionId};
-use crate::program::{
-    AddressRange, AddressTest, Match, NamedPort, PortRange, PortTest, Range, Rule, RuleAction, address,
-    number, subtract, union,
-};
+use super::{Peer, RuleEntry};
+use crate::program::index::{Index, PodEntry};
+use crate::program::ranges::{Range, subtract, union};
+use crate::program::{AddressRange, AddressTest, Match, NamedPort, PortRange, PortTest, Rule, RuleAction};
 use netproof_api::core::{IntOrString, TransportProtocol};
-use netproof_api::{IpBlock, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule};
+use netproof_api::{IpBlock, NetworkPolicyPort};
 use netproof_model::{Direction, Family, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// What the rules of one policy are compiled against.
 pub(super) struct Scoped<'c> {
-    pub(super) compiler: &'c Compiler,
+    pub(super) pods: &'c Index,
     pub(super) direction: Direction,
     /// The pods of the node that the policy selects.
     pub(super) selected: &'c [&'c PodEntry],
 }
 
 impl Scoped<'_> {
-    /// A rule; `selections` are those of its peers and of what follows.
-    pub(super) fn rule(
-        &self,
-        rule: &NetworkPolicyRule,
-        selections: &mut impl Iterator<Item = Option<SelectionId>>,
-    ) -> Rule {
-        let peers: Vec<AddressTest> = self.peers(&rule.peers, selections).into_iter().collect();
+    pub(super) fn rule(&self, rule: &RuleEntry) -> Rule {
+        let peers: Vec<AddressTest> = self.peers(&rule.peers).into_iter().collect();
         let ports = self.ports(&rule.ports, &peers);
         let mut matches = Match { destination_ports: ports.into_iter().collect(), ..Match::default() };
         *matches.peers_mut(self.direction) = peers;
@@ -35,39 +28,26 @@ impl Scoped<'_> {
     }
 
     /// ANY of the peers. No peer at all means everybody: no test.
-    fn peers(
-        &self,
-        peers: &[NetworkPolicyPeer],
-        selections: &mut impl Iterator<Item = Option<SelectionId>>,
-    ) -> Option<AddressTest> {
+    fn peers(&self, peers: &[Peer]) -> Option<AddressTest> {
         if peers.is_empty() {
             return None;
         }
-        let index = &self.compiler.index;
         let mut members: Option<BTreeSet<IpAddr>> = None;
-        let mut blocks: BTreeMap<Family, Vec<Range>> = BTreeMap::new();
-        for (peer, selection) in peers.iter().zip(selections) {
-            if let Some(selection) = selection {
-                let addresses = index.members(selection).flat_map(|pod| &pod.addresses);
-                members.get_or_insert_default().extend(addresses);
-            }
-            if let NetworkPolicyPeer::IpBlock(block) = peer {
-                let family = Family::of(block.cidr.net().addr());
-                if index.has_family(family) {
-                    blocks.entry(family).or_default().extend(block_ranges(block));
+        let mut blocks: Vec<Range<IpAddr>> = Vec::new();
+        for peer in peers {
+            match peer {
+                Peer::Pods(selection) => {
+                    let addresses = self.pods.members(*selection).flat_map(|pod| &pod.addresses);
+                    members.get_or_insert_default().extend(addresses);
                 }
+                Peer::Block(block) if self.pods.has_family(Family::of(block.cidr.net().addr())) => {
+                    blocks.extend(block_ranges(block));
+                }
+                Peer::Block(_) => {}
             }
         }
-        let blocks = blocks
-            .into_iter()
-            .flat_map(|(family, ranges)| {
-                union(ranges).into_iter().map(move |range| AddressRange {
-                    first: address(family, range.first),
-                    last: address(family, range.last),
-                })
-            })
-            .collect();
-        Some(AddressTest { negated: false, members, blocks })
+        let range = |range: Range<IpAddr>| AddressRange { first: range.first, last: range.last };
+        Some(AddressTest { negated: false, members, blocks: union(blocks).into_iter().map(range).collect() })
     }
 
     /// ANY of the ports. No port at all means every port of every protocol: no test.
@@ -75,29 +55,26 @@ impl Scoped<'_> {
         if ports.is_empty() {
             return None;
         }
-        let mut numbers: BTreeMap<Protocol, Vec<Range>> = BTreeMap::new();
+        let mut numbers: BTreeMap<Protocol, Vec<Range<u16>>> = BTreeMap::new();
         let mut wanted: BTreeSet<(&str, TransportProtocol)> = BTreeSet::new();
         for entry in ports {
             let (first, last) = match (&entry.port, entry.end_port) {
                 // No port: every port of the protocol.
                 (None, _) => (0, u16::MAX),
+                // Without an end: the port alone.
                 (Some(IntOrString::Int(port)), end) => (*port, end.unwrap_or(*port)),
                 (Some(IntOrString::String(name)), _) => {
                     wanted.insert((name, entry.protocol));
                     continue;
                 }
             };
-            let range = Range::new(u128::from(first), u128::from(last));
-            numbers.entry(protocol(entry.protocol)).or_default().extend(range);
+            numbers.entry(protocol(entry.protocol)).or_default().extend(Range::new(first, last));
         }
         let numbers = numbers
             .into_iter()
             .flat_map(|(protocol, ranges)| {
-                union(ranges).into_iter().map(move |range| PortRange {
-                    protocol,
-                    first: u16::try_from(range.first).unwrap_or(u16::MAX),
-                    last: u16::try_from(range.last).unwrap_or(u16::MAX),
-                })
+                let range = move |Range { first, last }| PortRange { protocol, first, last };
+                union(ranges).into_iter().map(range)
             })
             .collect();
         let names = (!wanted.is_empty()).then(|| self.named_ports(&wanted, peers));
@@ -113,7 +90,7 @@ impl Scoped<'_> {
     ) -> BTreeSet<NamedPort> {
         let destinations: Box<dyn Iterator<Item = &PodEntry>> = match self.direction {
             Direction::Ingress => Box::new(self.selected.iter().copied()),
-            Direction::Egress => Box::new(self.compiler.index.pods()),
+            Direction::Egress => Box::new(self.pods.pods()),
         };
         let is_destination = |address: IpAddr| match self.direction {
             Direction::Ingress => true,
@@ -138,8 +115,8 @@ impl Scoped<'_> {
 
 /// The addresses of a block that none of its own exceptions covers. An exception is no deny: another
 /// block or rule may still allow it.
-fn block_ranges(block: &IpBlock) -> Vec<Range> {
-    let range = |net: ipnet::IpNet| Range { first: number(net.network()), last: number(net.broadcast()) };
+fn block_ranges(block: &IpBlock) -> Vec<Range<IpAddr>> {
+    let range = |net: ipnet::IpNet| Range { first: net.network(), last: net.broadcast() };
     subtract(range(block.cidr.net()), block.except.iter().map(|except| range(except.net())).collect())
 }
 

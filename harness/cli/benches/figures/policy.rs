@@ -4,7 +4,7 @@
 use crate::{ms, ratio, time, worlds};
 use netproof_cluster::Cluster;
 use netproof_controlplane::ControlPlane;
-use netproof_enforcer::{Enforcer, NodeHandle};
+use netproof_enforcer::{Backend, Enforcer, NodeHandle, PolicyEnforcer};
 use netproof_model::Place;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -62,7 +62,7 @@ fn program(policies: usize) -> Sample {
     let cluster = Cluster::build(&control.snapshot()).expect("a cluster");
     let node = cluster.netns(&Place::node("node1")).expect("a node");
     let handle = NodeHandle { name: "node1".into(), netns: node.fd() };
-    let mut enforcer = netproof_enforcer::nftables(&[handle]).expect("an enforcer");
+    let mut enforcer = PolicyEnforcer::open(Backend::Nftables, &[handle]).expect("an enforcer");
     enforcer.program(&control.snapshot()).expect("no policy");
 
     let changes: Vec<_> = (0..policies).map(|n| worlds::policy(n, apps)).collect();

@@ -4,7 +4,7 @@
 use crate::{ms, ratio, time, worlds};
 use netproof_cluster::Cluster;
 use netproof_controlplane::{ControlPlane, Snapshot};
-use netproof_enforcer::{NftablesProxy, NodeHandle, Proxy};
+use netproof_enforcer::{Backend, NodeHandle, Proxy, ServiceProxy};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::{Family, NamespacedName, Outcome, Place};
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Prober, Target};
@@ -38,7 +38,7 @@ pub fn measure() {
 struct Bench {
     control: ControlPlane,
     cluster: Cluster,
-    proxy: NftablesProxy,
+    proxy: ServiceProxy,
 }
 
 impl Bench {
@@ -47,7 +47,8 @@ impl Bench {
         let cluster = Cluster::build(&control.snapshot()).expect("a cluster");
         let node = cluster.netns(&Place::node("node1")).expect("a node");
         let handle = NodeHandle { name: "node1".into(), netns: node.fd() };
-        let mut proxy = netproof_enforcer::nftables_proxy(&[handle], Default::default()).expect("a proxy");
+        let mut proxy =
+            ServiceProxy::open(Backend::Nftables, &[handle], Default::default()).expect("a proxy");
         proxy.program(&control.snapshot()).expect("no service");
         Bench { control, cluster, proxy }
     }

@@ -11,7 +11,9 @@ pub(crate) use reaper::Reaper;
 use crate::{EnforcerChoice, ProxyChoice, RunOptions};
 use netproof_cluster::{Cluster, ClusterError};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, Snapshot};
-use netproof_enforcer::{Enforcer, EnforcerError, NodeHandle, Nothing, Proxy, ProxyOptions};
+use netproof_enforcer::{
+    Backend, Enforcer, EnforcerError, NodeHandle, Nothing, PolicyEnforcer, Proxy, ProxyOptions, ServiceProxy,
+};
 use netproof_enforcer_exec::ExecEnforcer;
 use netproof_model::event::Denial;
 use netproof_model::{Observation, Place, Sighting};
@@ -93,7 +95,7 @@ impl World {
         let surroundings =
             Surroundings::new(nodes.iter().map(|node| (node.name.as_str(), node.netns)), router)?;
         let enforcer: Box<dyn Enforcer> = match &options.enforcer {
-            EnforcerChoice::Nftables => Box::new(netproof_enforcer::nftables(&nodes)?),
+            EnforcerChoice::Nftables => Box::new(PolicyEnforcer::open(Backend::Nftables, &nodes)?),
             EnforcerChoice::None => Box::new(Nothing),
             EnforcerChoice::Exec(command) => {
                 Box::new(ExecEnforcer::new(&nodes, command, options.enforcer_timeout)?)
@@ -106,7 +108,7 @@ impl World {
         let proxy: Box<dyn Proxy> = match options.proxy {
             ProxyChoice::Nftables => {
                 let options = ProxyOptions { mode: snapshot.topology.proxy_mode, ..ProxyOptions::default() };
-                Box::new(netproof_enforcer::nftables_proxy(&nodes, options)?)
+                Box::new(ServiceProxy::open(Backend::Nftables, &nodes, options)?)
             }
             ProxyChoice::None => Box::new(Nothing),
         };

@@ -11,7 +11,7 @@ use netproof_model::{ChainPass, Direction, RuleTrace, TraceVerdict};
 
 /// Whom the policies let through, in the order of the request's way. Passes that did not end in an accept are no
 /// allowances, and not among them.
-pub fn allowed(trace: &RuleTrace) -> Vec<Allowed> {
+pub(super) fn allowed(trace: &RuleTrace) -> Vec<Allowed> {
     trace.passes.iter().filter_map(allowed_in).collect()
 }
 

@@ -16,7 +16,7 @@
 use super::hooks::{self, far};
 use super::rules::RuleWriter;
 use crate::identities::{self, Numbers};
-use crate::program::{self, Attachment, Denial, End, Endpoint, Policy, Program, RuleAction, Tier};
+use crate::program::{Attachment, Denial, End, Endpoint, Policy, Program, RuleAction, Slice, Tier};
 use netproof_model::{
     Action, Decision, Direction, Family, Identity, NamespacedName, Place, PolicyKey, PolicyStage, Topology,
     Wiring,
@@ -43,6 +43,9 @@ pub enum Unrendered {
     /// Policy on an interface that is no pod's.
     #[error("policy on {0} is not rendered with nftables")]
     Endpoint(String),
+    /// Policy at a stage that pods do not have.
+    #[error("policy at the stage {0} is not rendered with nftables: {1}")]
+    Stage(PolicyStage, String),
     /// Rules that only log.
     #[error("rules that log are not rendered with nftables: {0}")]
     Log(PolicyKey),
@@ -56,13 +59,9 @@ pub enum Unrendered {
 /// # Errors
 /// What the program says and nftables is not made to say here.
 pub fn render(program: &Program, topology: &Topology, numbers: &mut Numbers) -> Result<Ruleset, Unrendered> {
-    let mut renderer = Renderer::new(program, topology, numbers);
-    for (_, policy) in program.policies() {
-        renderer.policy(policy)?;
-    }
-    for endpoint in &program.endpoints {
-        renderer.endpoint(endpoint)?;
-    }
+    let whole = Slice::whole(program);
+    let mut renderer = Renderer::new(&whole, topology, numbers);
+    renderer.render()?;
     let families = topology.family.list();
     renderer.policies.chains.extend(hooks::base_chains(families));
     renderer.sources.chains.extend(hooks::source_check(families, renderer.numbers));
@@ -74,24 +73,18 @@ pub fn render(program: &Program, topology: &Topology, numbers: &mut Numbers) -> 
 ///
 /// # Errors
 /// As [`render`].
-pub fn render_part(
-    program: &Program,
-    part: &program::Part,
+pub(super) fn render_slice(
+    slice: &Slice<'_>,
     topology: &Topology,
     numbers: &mut Numbers,
 ) -> Result<Ruleset, Unrendered> {
-    let mut renderer = Renderer::new(program, topology, numbers);
-    for policy in part.policies.iter().filter_map(|id| program.policy(*id)) {
-        renderer.policy(policy)?;
-    }
-    for endpoint in part.pods.iter().filter_map(|pod| program.pod(pod)) {
-        renderer.endpoint(endpoint)?;
-    }
+    let mut renderer = Renderer::new(slice, topology, numbers);
+    renderer.render()?;
     Ok(renderer.ruleset(topology.wiring))
 }
 
 struct Renderer<'p, 'n> {
-    program: &'p Program,
+    slice: &'p Slice<'p>,
     /// The table of the policies.
     policies: Table,
     /// What belongs to the check of source addresses.
@@ -102,12 +95,17 @@ struct Renderer<'p, 'n> {
 
 impl<'p, 'n> Renderer<'p, 'n> {
     /// With the sets that all share, without elements.
-    fn new(program: &'p Program, topology: &Topology, numbers: &'n mut Numbers) -> Self {
+    fn new(slice: &'p Slice<'p>, topology: &Topology, numbers: &'n mut Numbers) -> Self {
         let families = topology.family.list();
         let (mut policies, mut sources) = (Table::default(), Table::default());
         policies.sets.extend(hooks::endpoint_maps(families));
         sources.sets.extend(hooks::source_sets(families));
-        Renderer { program, policies, sources, families, numbers }
+        Renderer { slice, policies, sources, families, numbers }
+    }
+
+    fn render(&mut self) -> Result<(), Unrendered> {
+        self.slice.policies.iter().try_for_each(|policy| self.policy(policy))?;
+        self.slice.endpoints.iter().try_for_each(|endpoint| self.endpoint(endpoint))
     }
 
     fn ruleset(self, wiring: Wiring) -> Ruleset {
@@ -135,6 +133,9 @@ impl<'p, 'n> Renderer<'p, 'n> {
         };
         hooks::add_source(&mut self.sources, interface, &endpoint.addresses);
         for ((stage, direction), tiers) in &endpoint.tiers {
+            if *stage != PolicyStage::Local {
+                return Err(Unrendered::Stage(*stage, endpoint.attachment.to_string()));
+            }
             let chains = chains_of(pod, *direction, tiers);
             for (position, (tier, chain)) in tiers.iter().zip(&chains).enumerate() {
                 let mut rules = Vec::new();
@@ -161,7 +162,7 @@ impl<'p, 'n> Renderer<'p, 'n> {
     ) -> Result<Vec<Rule>, Unrendered> {
         let (mut rules, mut policies) = (Vec::new(), Vec::new());
         for id in &tier.policies {
-            let policy = self.program.policy(*id).ok_or_else(|| Unrendered::Gone(pod.clone()))?;
+            let policy = self.slice.policy(*id).ok_or_else(|| Unrendered::Gone(pod.clone()))?;
             let chain = policy_chain(direction, &policy.policy);
             rules.push(Rule::new([Statement::Verdict(Verdict::Jump(chain))]));
             if policy.rules.iter().any(|rule| rule.action == RuleAction::Pass) {
@@ -189,6 +190,9 @@ impl<'p, 'n> Renderer<'p, 'n> {
 
     /// The chain of one direction of a policy.
     fn policy(&mut self, policy: &Policy) -> Result<(), Unrendered> {
+        if policy.stage != PolicyStage::Local {
+            return Err(Unrendered::Stage(policy.stage, policy.policy.to_string()));
+        }
         let mut rules = Vec::new();
         for (position, rule) in policy.rules.iter().enumerate() {
             let decision = Decision::Rule {

@@ -1,7 +1,8 @@
 //! What a proxy's table has without any service: hooks, maps, and the chains that look into them.
 
 use super::render::Renderer;
-use netproof_model::{Action, Decision, Family, Hook, ProxyMode};
+use crate::proxy::{Behaviour, NodePortAddresses, SourceRanges, unknown_service};
+use netproof_model::{Family, Hook};
 use netproof_netfilter::nft::{
     Base, Chain, ChainType, Field, KeyType, Part, Rule, Set, Statement, Test, Value, Verdict,
 };
@@ -24,19 +25,19 @@ const FIREWALL_CHECK: &str = "firewall-check";
 const INVALID_CHECK: &str = "invalid-check";
 
 /// Address, protocol and port of a service to the chain that leads on from there.
-pub(crate) const SERVICE_IPS: &str = "service-ips";
+pub(super) const SERVICE_IPS: &str = "service-ips";
 /// Protocol and node port to the same.
-pub(crate) const SERVICE_NODE_PORTS: &str = "service-nodeports";
+pub(super) const SERVICE_NODE_PORTS: &str = "service-nodeports";
 /// Address, protocol and port of a service to a refusal for want of endpoints.
-pub(crate) const NO_ENDPOINT_SERVICES: &str = "no-endpoint-services";
+pub(super) const NO_ENDPOINT_SERVICES: &str = "no-endpoint-services";
 /// Protocol and node port to the same.
-pub(crate) const NO_ENDPOINT_NODE_PORTS: &str = "no-endpoint-nodeports";
+pub(super) const NO_ENDPOINT_NODE_PORTS: &str = "no-endpoint-nodeports";
 /// Address, protocol and port of a load balancer to the chain that holds its source ranges.
-pub(crate) const FIREWALL_IPS: &str = "firewall-ips";
+pub(super) const FIREWALL_IPS: &str = "firewall-ips";
 /// Cluster IP to the refusal of a port that the service does not have.
-pub(crate) const CLUSTER_IPS: &str = "cluster-ips";
+pub(super) const CLUSTER_IPS: &str = "cluster-ips";
 /// Each endpoint's address twice: source and destination of a pod that reaches itself.
-pub(crate) const HAIRPINS: &str = "hairpins";
+pub(super) const HAIRPINS: &str = "hairpins";
 const NODE_PORT_IPS: &str = "nodeport-ips";
 
 /// Marks the packet for masquerade.
@@ -58,7 +59,7 @@ impl Renderer<'_> {
             (FIREWALL_IPS, Set::map(&service_key)),
             (HAIRPINS, Set::new(&[address, address])),
         ];
-        if self.is(ProxyMode::Nftables) {
+        if self.site.behaviour.closed_range {
             maps.push((CLUSTER_IPS, Set::map(&[address])));
         }
         self.table.sets.extend(maps.into_iter().map(|(name, set)| (name.to_owned(), set)));
@@ -78,20 +79,18 @@ impl Renderer<'_> {
         self.chain(SERVICE_CHECK, vec![Rule::new([in_map(&service_port, NO_ENDPOINT_SERVICES)])]);
         self.chain(NODE_PORT_CHECK, node_ports_without);
         self.chain(FIREWALL_CHECK, vec![Rule::new([in_map(&service_port, FIREWALL_IPS)])]);
-        match self.options.mode {
-            ProxyMode::Nftables => {
-                let range = Part::from(*self.topology.ranges.services.get(self.family));
-                let in_range = Statement::Match(vec![self.destination], Test::Is(range));
-                let mut unknown = self.denial(Decision::UnknownService, Action::Drop);
-                unknown.statements.insert(0, in_range);
-                let known = Rule::new([in_map(&[self.destination], CLUSTER_IPS)]);
-                self.chain(CLUSTER_IPS_CHECK, vec![known, unknown]);
-            }
-            ProxyMode::Iptables => {
-                // Nobody's service and nobody's policy: conntrack could make nothing of the packet.
-                let drop = Statement::Verdict(Verdict::Drop);
-                self.chain(INVALID_CHECK, vec![Rule::new([Statement::Invalid, drop])]);
-            }
+        if self.site.behaviour.closed_range {
+            let range = Part::from(*self.site.topology.ranges.services.get(self.family));
+            let in_range = Statement::Match(vec![self.destination], Test::Is(range));
+            let mut unknown = self.denial(unknown_service());
+            unknown.statements.insert(0, in_range);
+            let known = Rule::new([in_map(&[self.destination], CLUSTER_IPS)]);
+            self.chain(CLUSTER_IPS_CHECK, vec![known, unknown]);
+        }
+        if self.site.behaviour.drops_invalid {
+            // Nobody's service and nobody's policy: conntrack could make nothing of the packet.
+            let drop = Statement::Verdict(Verdict::Drop);
+            self.chain(INVALID_CHECK, vec![Rule::new([Statement::Invalid, drop])]);
         }
         self.chain(MARK_CHAIN, vec![Rule::new([Statement::SetMark(MASQUERADE)])]);
         let ends = vec![self.source, self.destination];
@@ -111,18 +110,16 @@ impl Renderer<'_> {
         self.hooks();
     }
 
-    /// On which addresses of the node its node ports are served: the primary one; as iptables mode has
-    /// it, on every one but loopback. (Loopback would do there too if the sysctl `route_localnet` were
-    /// set, which is the node's and not the proxy's.)
+    /// That a packet is to an address at which the node's ports are.
     fn node_port_address(&mut self) -> Vec<Statement> {
-        match self.options.mode {
-            ProxyMode::Nftables => {
+        match self.site.behaviour.node_ports {
+            NodePortAddresses::Primary => {
                 let primary = self.primary().map(|address| vec![Part::One(address.into())]);
                 let set = Set::new(&[self.destination.key_type()]).with(primary);
                 self.table.sets.insert(NODE_PORT_IPS.into(), set);
                 vec![Statement::Match(vec![self.destination], Test::In(NODE_PORT_IPS.into()))]
             }
-            ProxyMode::Iptables => {
+            NodePortAddresses::AllButLoopback => {
                 let loopback = match self.family {
                     Family::Ipv4 => Part::Range(
                         Value::Ipv4(Ipv4Addr::new(127, 0, 0, 0)),
@@ -140,29 +137,29 @@ impl Renderer<'_> {
         // `reject` is not possible before routing; there, in the other hooks, the destination is still
         // the service's wherever no endpoint took its place. For the node's own packets that is so after
         // DNAT only: with `externalTrafficPolicy: Local` they have endpoints that others have not.
-        let filter: Vec<(&str, Hook, i32, &[&str])> = match self.options.mode {
-            ProxyMode::Nftables => vec![
-                ("filter-prerouting", Hook::Prerouting, BEFORE_DNAT, &[FIREWALL_CHECK]),
-                ("filter-input", Hook::Input, BEFORE_DNAT, &[NODE_PORT_CHECK, SERVICE_CHECK]),
-                ("filter-forward", Hook::Forward, BEFORE_DNAT, &[SERVICE_CHECK, CLUSTER_IPS_CHECK]),
-                ("filter-output", Hook::Output, BEFORE_DNAT, &[FIREWALL_CHECK]),
-                ("filter-output-post-dnat", Hook::Output, AFTER_DNAT, &[SERVICE_CHECK, CLUSTER_IPS_CHECK]),
-            ],
-            // Whom the source ranges do not let in stays without DNAT, and is dropped for that.
-            ProxyMode::Iptables => vec![
-                ("filter-input", Hook::Input, BEFORE_DNAT, &[NODE_PORT_CHECK, SERVICE_CHECK, FIREWALL_CHECK]),
-                ("filter-forward", Hook::Forward, BEFORE_DNAT, &[SERVICE_CHECK, FIREWALL_CHECK]),
-                ("filter-output-post-dnat", Hook::Output, AFTER_DNAT, &[SERVICE_CHECK, FIREWALL_CHECK]),
-            ],
-        };
-        let jump = |target: &&str| Statement::Verdict(Verdict::Jump((*target).into()));
+        let Behaviour { closed_range, drops_invalid, source_ranges, .. } = self.site.behaviour;
+        let first = (source_ranges == SourceRanges::First).then_some(FIREWALL_CHECK);
+        // A packet that the source ranges do not let in stays without DNAT, and is dropped for that.
+        let late = (source_ranges == SourceRanges::OnTheWay).then_some(FIREWALL_CHECK);
+        let unknown = closed_range.then_some(CLUSTER_IPS_CHECK);
+        let (services, node_ports) = (Some(SERVICE_CHECK), Some(NODE_PORT_CHECK));
+        let filter = [
+            ("filter-prerouting", Hook::Prerouting, BEFORE_DNAT, [first, None, None]),
+            ("filter-input", Hook::Input, BEFORE_DNAT, [node_ports, services, late]),
+            ("filter-forward", Hook::Forward, BEFORE_DNAT, [services, unknown, late]),
+            ("filter-output", Hook::Output, BEFORE_DNAT, [first, None, None]),
+            ("filter-output-post-dnat", Hook::Output, AFTER_DNAT, [services, unknown, late]),
+        ];
+        let jump = |target: &str| Statement::Verdict(Verdict::Jump(target.into()));
         for (name, hook, priority, targets) in filter {
             let mut rules: Vec<Rule> =
-                targets.iter().map(|target| Rule::new([Statement::New, jump(target)])).collect();
-            if self.is(ProxyMode::Iptables) && hook == Hook::Forward {
-                rules.insert(0, Rule::new([jump(&INVALID_CHECK)]));
+                targets.into_iter().flatten().map(|it| Rule::new([Statement::New, jump(it)])).collect();
+            if drops_invalid && hook == Hook::Forward {
+                rules.insert(0, Rule::new([jump(INVALID_CHECK)]));
             }
-            self.hook(name, Base { chain_type: ChainType::Filter, hook, priority }, rules);
+            if !rules.is_empty() {
+                self.hook(name, Base { chain_type: ChainType::Filter, hook, priority }, rules);
+            }
         }
         for (name, hook, priority, target) in [
             ("nat-prerouting", Hook::Prerouting, DNAT, SERVICES),
@@ -170,7 +167,7 @@ impl Renderer<'_> {
             ("nat-postrouting", Hook::Postrouting, SOURCE_NAT, MASQUERADING),
         ] {
             let base = Base { chain_type: ChainType::Nat, hook, priority };
-            self.hook(name, base, vec![Rule::new([jump(&target)])]);
+            self.hook(name, base, vec![Rule::new([jump(target)])]);
         }
     }
 

@@ -81,7 +81,7 @@ impl Renderer<'_> {
 }
 
 /// The element of [`HAIRPINS`] for an address.
-pub(crate) fn hairpin(address: IpAddr) -> Element {
+pub(super) fn hairpin(address: IpAddr) -> Element {
     vec![Part::One(address.into()), Part::One(address.into())]
 }
 

@@ -15,17 +15,17 @@ use super::base::{
     CLUSTER_IPS, FIREWALL_IPS, NO_ENDPOINT_NODE_PORTS, NO_ENDPOINT_SERVICES, SERVICE_IPS, SERVICE_NODE_PORTS,
     mark,
 };
+use super::host_ports;
 use crate::identities::Numbers;
-use crate::options::ProxyOptions;
-use crate::proxy::{Inputs, NodeView, ServicePort, compile};
+use crate::proxy::{Refusal, ServicePort, ServiceProgram, ServiceSite, SourceRanges};
 use ipnet::IpNet;
 use netproof_api::core::TrafficPolicy;
-use netproof_model::{Action, Decision, Family, Identity, NamespacedName, Protocol, ProxyMode, Topology};
+use netproof_model::{Action, Family, Identity, NamespacedName};
 use netproof_netfilter::nft::{
     Chain, Data, Element, Field, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, TableId, Test,
     Value, Verdict, names,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The table of a family's services.
@@ -33,75 +33,37 @@ pub fn table(family: Family) -> TableId {
     TableId { family: TableFamily::of(family), name: "netproof-proxy" }
 }
 
-/// What is rendered for.
-#[derive(Clone, Copy, Debug)]
-pub struct Site<'a> {
-    /// The cluster.
-    pub topology: &'a Topology,
-    /// The node.
-    pub node: &'a NodeView,
-    /// How the proxy behaves.
-    pub options: ProxyOptions,
-}
-
 /// A ruleset, or a part of one.
 #[derive(Clone, Debug, Default)]
 pub struct Rendered {
     /// The rules.
     pub ruleset: Ruleset,
-    /// Whether two services claim the same address and port, or the same node port. The first in the
-    /// order of names has it.
-    pub contested: bool,
     /// How often each address is an endpoint's.
     pub endpoints: BTreeMap<IpAddr, usize>,
 }
 
 /// The whole ruleset of a node.
-pub fn render(
-    services: &BTreeMap<NamespacedName, Inputs>,
-    site: Site<'_>,
-    numbers: &mut Numbers,
-) -> Rendered {
-    draw(services, site, numbers, true)
+pub fn render(program: &ServiceProgram, site: ServiceSite<'_>, numbers: &mut Numbers) -> Rendered {
+    let mut rendered = draw(&program.ports, site, numbers, true);
+    host_ports::add(&mut rendered.ruleset, &program.host_ports, site.topology.family);
+    rendered
 }
 
-/// What the services of a node add to the rules that are there without any: a part for
+/// What ports of services add to the rules that are there without any: a part for
 /// [`Agent::patch`](netproof_netfilter::nft::Agent::patch).
-pub fn render_part<'s>(
-    services: impl IntoIterator<Item = (&'s NamespacedName, &'s Inputs)>,
-    site: Site<'_>,
-    numbers: &mut Numbers,
-) -> Rendered {
-    draw(services, site, numbers, false)
+pub(super) fn render_ports(ports: &[ServicePort], site: ServiceSite<'_>, numbers: &mut Numbers) -> Rendered {
+    draw(ports, site, numbers, false)
 }
 
-fn draw<'s>(
-    services: impl IntoIterator<Item = (&'s NamespacedName, &'s Inputs)>,
-    site: Site<'_>,
-    numbers: &mut Numbers,
-    whole: bool,
-) -> Rendered {
-    let families = site.topology.family;
-    let mut ports: BTreeMap<Family, Vec<ServicePort>> = BTreeMap::new();
-    for (name, inputs) in services {
-        for port in compile(name, inputs, families, site.node) {
-            ports.entry(port.family()).or_default().push(port);
-        }
-    }
+fn draw(ports: &[ServicePort], site: ServiceSite<'_>, numbers: &mut Numbers, whole: bool) -> Rendered {
     let mut rendered = Rendered::default();
-    for ports in ports.values_mut() {
-        rendered.contested |= leave_to_the_first(ports);
-    }
-    for family in families.list() {
+    for family in site.topology.family.list() {
         let mut renderer = Renderer {
             family: *family,
-            topology: site.topology,
-            node: site.node,
-            options: site.options,
+            site,
             source: Field::source(*family),
             destination: Field::destination(*family),
             table: Table::default(),
-            contested: false,
             endpoints: BTreeMap::new(),
             numbers,
         };
@@ -109,65 +71,38 @@ fn draw<'s>(
         if whole {
             renderer.base();
         }
-        for port in ports.get(family).into_iter().flatten() {
+        for port in ports.iter().filter(|port| port.family() == *family) {
             renderer.service(port);
         }
-        rendered.contested |= renderer.contested;
         rendered.endpoints.append(&mut renderer.endpoints);
         rendered.ruleset.tables.insert(table(*family), renderer.table);
     }
     rendered
 }
 
-/// Takes from each service the addresses outside the cluster at which another one before it has the same port.
-/// Whether there were any.
-fn leave_to_the_first(ports: &mut [ServicePort]) -> bool {
-    let mut claimed: HashMap<(IpAddr, Protocol, u16), NamespacedName> = HashMap::new();
-    let mut contested = false;
-    for port in ports {
-        let (protocol, number) = (port.protocol, port.port);
-        for addresses in [&mut port.external_ips, &mut port.load_balancer_ips] {
-            addresses.retain(|address| {
-                let owner =
-                    claimed.entry((*address, protocol, number)).or_insert_with(|| port.service.clone());
-                contested |= *owner != port.service;
-                *owner == port.service
-            });
-        }
-    }
-    contested
-}
-
 /// Writes one family's table.
 pub(super) struct Renderer<'a> {
     pub(super) family: Family,
-    pub(super) topology: &'a Topology,
-    node: &'a NodeView,
-    pub(super) options: ProxyOptions,
+    pub(super) site: ServiceSite<'a>,
     pub(super) source: Field,
     pub(super) destination: Field,
     pub(super) table: Table,
-    contested: bool,
     /// How often each address is an endpoint's.
     pub(super) endpoints: BTreeMap<IpAddr, usize>,
     numbers: &'a mut Numbers,
 }
 
 impl Renderer<'_> {
-    pub(super) fn is(&self, mode: ProxyMode) -> bool {
-        self.options.mode == mode
-    }
-
     /// The node's first address of the family.
     pub(super) fn primary(&self) -> Option<IpAddr> {
-        self.node.addresses.iter().copied().find(|address| Family::of(*address) == self.family)
+        self.site.node.addresses.iter().copied().find(|address| Family::of(*address) == self.family)
     }
 
     fn service(&mut self, port: &ServicePort) {
-        if self.is(ProxyMode::Nftables) {
+        if self.site.behaviour.closed_range {
             let unknown_port = names::object("unknown-port", &port.service);
             if !self.table.chains.contains_key(&unknown_port) {
-                let rule = self.refusal(&port.service, "the service has no such port", Action::Reject);
+                let rule = self.refusal(&port.service, Refusal::NoSuchPort);
                 self.chain(&unknown_port, vec![rule]);
             }
             self.element(CLUSTER_IPS, vec![Part::One(port.cluster_ip.into())], &unknown_port);
@@ -185,11 +120,12 @@ impl Renderer<'_> {
 
     /// Nobody serves it, on any node: every way to it is refused at once.
     fn without_endpoints(&mut self, port: &ServicePort) {
-        let chain = self.refusal_chain(port, "no-endpoints", "it has no ready endpoints", Action::Reject);
-        self.element(NO_ENDPOINT_SERVICES, self.on(port.cluster_ip, port), &chain);
+        let chain = self.refusal_chain(port, "no-endpoints", Refusal::NoEndpoints);
+        if port.at_cluster_ip {
+            self.element(NO_ENDPOINT_SERVICES, self.on(port.cluster_ip, port), &chain);
+        }
         self.refuse_external(port, &chain);
-        // In nftables mode the source ranges hold all the same.
-        if self.is(ProxyMode::Nftables) {
+        if self.site.behaviour.source_ranges == SourceRanges::First {
             self.firewall(port);
         }
     }
@@ -228,7 +164,7 @@ impl Renderer<'_> {
         let own = Test::Is(Part::One(port.cluster_ip.into()));
         let to_cluster_ip = Statement::Match(vec![self.destination], own);
         let mut statements = vec![to_cluster_ip];
-        if !self.options.masquerade_all {
+        if !self.site.masquerade_all {
             let elsewhere = |pods| Statement::Match(vec![self.source], Test::IsNot(pods));
             statements.extend(self.pods().map(elsewhere));
         }
@@ -237,13 +173,16 @@ impl Renderer<'_> {
     }
 
     fn cluster_ip(&mut self, port: &ServicePort) {
+        if !port.at_cluster_ip {
+            return;
+        }
         let key = self.on(port.cluster_ip, port);
         if !port.endpoints(port.internal_policy).is_empty() {
             self.element(SERVICE_IPS, key, &policy_chain(port, port.internal_policy));
             return;
         }
-        let reason = "internalTrafficPolicy is Local, and no endpoint is on this node";
-        let chain = self.refusal_chain(port, "no-local-endpoints-internal", reason, Action::Drop);
+        let chain =
+            self.refusal_chain(port, "no-local-endpoints-internal", Refusal::NoLocalEndpointsInternal);
         self.element(NO_ENDPOINT_SERVICES, key, &chain);
     }
 
@@ -265,9 +204,8 @@ impl Renderer<'_> {
                 rules.push(Rule::new([Statement::FromThisNode, mark()]));
                 rules.push(Rule::new([Statement::FromThisNode, cluster()]));
                 if port.local.is_empty() {
-                    let reason = "externalTrafficPolicy is Local, and no endpoint is on this node";
-                    let refusal =
-                        self.refusal_chain(port, "no-local-endpoints-external", reason, Action::Drop);
+                    let refusal = Refusal::NoLocalEndpointsExternal;
+                    let refusal = self.refusal_chain(port, "no-local-endpoints-external", refusal);
                     self.refuse_external(port, &refusal);
                 } else {
                     let local = policy_chain(port, TrafficPolicy::Local);
@@ -305,16 +243,15 @@ impl Renderer<'_> {
         let set = ranges.name(names::object("source-ranges", &port.service));
         self.table.sets.insert(set.clone(), ranges);
         let allowed = Statement::Match(vec![self.source], Test::In(set));
-        let reason = "the source is not in loadBalancerSourceRanges";
-        let refusal = self.refusal(&port.service, reason, Action::Drop);
+        let refusal = self.refusal(&port.service, Refusal::SourceRanges);
         let chain = name(port, "firewall");
-        let checked = match self.options.mode {
-            ProxyMode::Nftables => {
+        let checked = match self.site.behaviour.source_ranges {
+            SourceRanges::First => {
                 let pass = Rule::new([allowed, Statement::Verdict(Verdict::Return)]);
                 self.chain(&chain, vec![pass, refusal]);
                 chain.clone()
             }
-            ProxyMode::Iptables => {
+            SourceRanges::OnTheWay => {
                 let on = Statement::Verdict(Verdict::Goto(name(port, "external")));
                 self.chain(&chain, vec![Rule::new([allowed, on])]);
                 let outside = name(port, "outside-source-ranges");
@@ -325,32 +262,32 @@ impl Renderer<'_> {
         for address in &port.load_balancer_ips {
             self.element(FIREWALL_IPS, self.on(*address, port), &checked);
         }
-        self.is(ProxyMode::Iptables).then_some(chain)
+        (self.site.behaviour.source_ranges == SourceRanges::OnTheWay).then_some(chain)
     }
 
-    fn refusal_chain(&mut self, port: &ServicePort, kind: &str, reason: &str, action: Action) -> String {
+    fn refusal_chain(&mut self, port: &ServicePort, kind: &str, refusal: Refusal) -> String {
         let chain = name(port, kind);
-        let rule = self.refusal(&port.service, reason, action);
+        let rule = self.refusal(&port.service, refusal);
         self.chain(&chain, vec![rule]);
         chain
     }
 
-    fn refusal(&mut self, service: &NamespacedName, reason: &str, action: Action) -> Rule {
-        self.denial(Decision::Service { service: service.clone(), reason: reason.into() }, action)
+    fn refusal(&mut self, service: &NamespacedName, refusal: Refusal) -> Rule {
+        self.denial(refusal.of(service))
     }
 
-    pub(super) fn denial(&mut self, decision: Decision, action: Action) -> Rule {
-        let comment = decision.to_string();
-        let end = match action {
+    pub(super) fn denial(&mut self, identity: Identity) -> Rule {
+        let comment = identity.decision.to_string();
+        let end = match identity.action {
             Action::Reject => Statement::Reject,
             Action::Allow | Action::Drop => Statement::Verdict(Verdict::Drop),
         };
-        let number = self.numbers.of(Identity { decision, action });
+        let number = self.numbers.of(identity);
         Rule::new([Statement::Log(number), end]).comment(format!("{number} {comment}"))
     }
 
     fn pods(&self) -> impl Iterator<Item = Part> {
-        self.topology.pod_ranges(self.family).map(Part::from)
+        self.site.topology.pod_ranges(self.family).map(Part::from)
     }
 
     pub(super) fn chain(&mut self, name: &str, rules: Vec<Rule>) {
@@ -362,12 +299,10 @@ impl Renderer<'_> {
         vec![Part::One(address.into()), protocol(port), Part::One(Value::Port(port.port))]
     }
 
+    /// Leads from a key of a map to a chain. Where a service has an address in two ways the first stays.
     fn element(&mut self, map: &str, key: Element, chain: &str) {
-        let Some(map) = self.table.sets.get_mut(map) else { return };
-        let verdict = Some(Data::from(Verdict::Goto(chain.into())));
-        match map.elements.get(&key) {
-            Some(other) => self.contested |= *other != verdict,
-            None => drop(map.elements.insert(key, verdict)),
+        if let Some(map) = self.table.sets.get_mut(map) {
+            map.elements.entry(key).or_insert_with(|| Some(Data::from(Verdict::Goto(chain.into()))));
         }
     }
 }
