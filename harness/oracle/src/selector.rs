@@ -25,15 +25,21 @@ pub(crate) fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
 /// Requirements are ANDed: one that is not met is enough, and a selector without any matches every object. An entry
 /// of `matchLabels` counts as `In` with that one value.
 pub(crate) fn unmet<'a>(selector: &'a LabelSelector, labels: &'a Labels) -> Option<Unmet<'a>> {
-    let equal = selector.match_labels.iter();
-    let equal = equal.map(|(key, value)| (key, Operator::In, std::slice::from_ref(value)));
-    let expressions = selector.match_expressions.iter();
-    let expressions =
-        expressions.map(|Requirement { key, operator, values }| (key, *operator, values.as_slice()));
-    equal.chain(expressions).find_map(|(key, operator, values)| {
-        let found = labels.get(key).map(String::as_str);
-        (!met(operator, values, found)).then_some(Unmet { key, operator, values, found })
+    let label = selector.match_labels.iter().find_map(|(key, value)| {
+        let found = labels.get(key);
+        let values = std::slice::from_ref(value);
+        (found != Some(value)).then(|| Unmet { key, operator: Operator::In, values, found: text(found) })
+    });
+    label.or_else(|| {
+        selector.match_expressions.iter().find_map(|Requirement { key, operator, values }| {
+            let found = text(labels.get(key));
+            (!met(*operator, values, found)).then_some(Unmet { key, operator: *operator, values, found })
+        })
     })
+}
+
+fn text(value: Option<&String>) -> Option<&str> {
+    value.map(String::as_str)
 }
 
 /// Two facts about the object decide: whether it has the label, and whether it has it with a listed value (an

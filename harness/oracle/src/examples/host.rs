@@ -6,7 +6,7 @@ use super::thin::{Policy, Rule, Selector, Tier, Tiers, everything};
 use super::{Row, check};
 use crate::order::RuleAction;
 use crate::policy::Evaluator;
-use crate::profile::Profile;
+use crate::profile::{Profile, Switch};
 use netproof_controlplane::Snapshot;
 use netproof_model::Direction::{Egress, Ingress};
 use netproof_model::{PolicyKey, PolicyKind, PolicyStage};
@@ -39,6 +39,7 @@ fn snapshot() -> Snapshot {
     for line in [
         "pod web node1 labels=app=web ports=8080",
         "pod client node2",
+        "pod maybe node2 labels=app=maybe",
         "service web selector=app=web ports=80:8080@30091",
         "service other selector=app=web ports=80:8080@30092",
         "service empty selector=app=none ports=80@30093",
@@ -119,8 +120,15 @@ fn each_stage_is_asked_in_its_turn() {
         let forwarded = &[PolicyStage::Forwarded][..];
         let untracked = &[PolicyStage::Untracked][..];
         let all = Selector::All;
+        let maybe = Selector::PodsPerhaps("app", "maybe", Switch::Icmp);
         let policies = vec![
             global("untracked-in", untracked, Ingress, to(all, Some(53), RuleAction::Allow)),
+            global(
+                "untracked-maybe",
+                untracked,
+                Ingress,
+                Rule { source: maybe, ..everything(RuleAction::Allow) },
+            ),
             global("untracked-out", untracked, Egress, to(all, Some(53), RuleAction::Allow)),
             global("before", &[PolicyStage::PreDnat], Ingress, to(all, Some(53), RuleAction::Deny)),
             global("own-out", &[PolicyStage::Local], Egress, to(all, Some(443), RuleAction::Allow)),
@@ -158,6 +166,13 @@ fn each_stage_is_asked_in_its_turn() {
             "pod/default/web -> external/internet:80",
             &["deny: local egress of pod/default/web allow by nobody,
                forwarded egress of node/node1 deny by the end of default (through-out)"],
+        ),
+        // Where it is open whether an earlier stage allows it, a later one that denies leaves it open.
+        (
+            "pod/default/maybe -> node/node1:22",
+            &["open icmp: local egress of pod/default/maybe allow by nobody,
+               untracked ingress of node/node1 allow by default: untracked-maybe[0] or nobody,
+               preDNAT ingress of node/node1 allow by nobody, local ingress of node/node1 open"],
         ),
         // Between a node and its own pods no interface of the node is on the way.
         ("node/node1 -> pod/default/web:80", &["allow: local ingress of pod/default/web allow"]),

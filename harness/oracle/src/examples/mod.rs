@@ -6,6 +6,7 @@ mod admin;
 mod cluster;
 mod global;
 mod host;
+mod many;
 mod thin;
 
 use crate::flow::{Flow, PortProtocol};

@@ -1,9 +1,12 @@
 //! An evaluator that knows tiers of policies with rules, and just the matches that the examples need.
 
+use super::many::ManyTiers;
 use crate::flow::PortProtocol;
 use crate::networkpolicy::PolicyTrace;
 use crate::order::{RuleAction, TierWalk};
+use crate::policy::many::{Many, Member};
 use crate::policy::{Decider, Endpoint, Evaluator, Question, View};
+use crate::profile::Switch;
 use crate::truth::Truth;
 use crate::world::{Owner, namespace_of};
 use netproof_model::{Decision, Direction, PolicyKey, PolicyStage};
@@ -50,6 +53,8 @@ pub(super) enum Selector {
     InNamespace(&'static str, &'static str),
     /// Pods whose label has the value.
     Pods(&'static str, &'static str),
+    /// Pods whose label has the value, as far as the switch chooses.
+    PodsPerhaps(&'static str, &'static str, Switch),
     /// Every pod.
     EveryPod,
     /// The interfaces of nodes of that name.
@@ -64,7 +69,7 @@ pub(super) fn everything(action: RuleAction) -> Rule {
 }
 
 impl Selector {
-    fn has_endpoint(self, view: View<'_, '_>, endpoint: Endpoint<'_>) -> bool {
+    fn selects(self, view: View<'_, '_>, endpoint: Endpoint<'_>) -> bool {
         match (self, endpoint) {
             (Selector::All, _) => true,
             (Selector::Host(name), Endpoint::Host(node)) => node.metadata.name == name,
@@ -77,7 +82,7 @@ impl Selector {
                     Selector::InNamespace(label, value) => {
                         namespace.get(label).is_some_and(|found| found == value)
                     }
-                    Selector::Pods(label, value) => {
+                    Selector::Pods(label, value) | Selector::PodsPerhaps(label, value, _) => {
                         pod.metadata.labels.get(label).is_some_and(|found| found == value)
                     }
                     Selector::EveryPod => true,
@@ -87,31 +92,42 @@ impl Selector {
         }
     }
 
-    fn has(self, view: View<'_, '_>, address: IpAddr) -> bool {
-        match (self, view.world.owner(address)) {
+    pub(super) fn has(self, view: View<'_, '_>, address: IpAddr) -> Truth {
+        let has = match (self, view.world.owner(address)) {
             (Selector::All, _) => true,
             (Selector::Nets(nets), _) => {
                 nets.iter().any(|net| net.parse::<ipnet::IpNet>().unwrap().contains(&address))
             }
-            (_, Some(Owner::Pod(pod))) => self.has_endpoint(view, Endpoint::Pod(pod)),
-            (_, Some(Owner::Node(node))) => self.has_endpoint(view, Endpoint::Host(node)),
+            (_, Some(Owner::Pod(pod))) => self.selects(view, Endpoint::Pod(pod)),
+            (_, Some(Owner::Node(node))) => self.selects(view, Endpoint::Host(node)),
             (_, Some(Owner::External(_)) | None) => false,
+        };
+        match self {
+            Selector::PodsPerhaps(_, _, switch) if has => Truth::open(switch),
+            _ => Truth::from(has),
         }
     }
 }
 
 impl Rule {
-    fn matches(&self, view: View<'_, '_>, question: &Question<'_>) -> bool {
+    pub(super) fn covers(&self, port: PortProtocol) -> bool {
+        self.port.is_none_or(|wanted| matches!(port, PortProtocol::Port { number, .. } if number == wanted))
+    }
+
+    fn matches(&self, view: View<'_, '_>, question: &Question<'_>) -> Truth {
         let packet = question.packet;
-        let port = self.port.is_none_or(
-            |wanted| matches!(packet.port, PortProtocol::Port { number, .. } if number == wanted),
-        );
-        self.source.has(view, packet.source) && self.destination.has(view, packet.destination) && port
+        let (source, destination) =
+            (self.source.has(view, packet.source), self.destination.has(view, packet.destination));
+        source.and(destination).and(Truth::from(self.covers(packet.port)))
     }
 }
 
 impl Policy {
-    fn rules(&self, direction: Direction) -> Option<&[Rule]> {
+    pub(super) fn is_asked(&self, view: View<'_, '_>, endpoint: Endpoint<'_>, stage: PolicyStage) -> bool {
+        self.stages.contains(&stage) && self.selects.selects(view, endpoint)
+    }
+
+    pub(super) fn rules(&self, direction: Direction) -> Option<&[Rule]> {
         self.rules.iter().find(|(own, _)| *own == direction).map(|(_, rules)| rules.as_slice())
     }
 }
@@ -124,7 +140,7 @@ impl Evaluator for Tiers {
             let asked = || {
                 policies
                     .iter()
-                    .filter(|it| it.stages.contains(&stage) && it.selects.has_endpoint(view, endpoint))
+                    .filter(|it| it.is_asked(view, endpoint, stage))
                     .filter_map(|policy| Some((policy, policy.rules(direction)?)))
             };
             if asked().next().is_none() {
@@ -132,7 +148,7 @@ impl Evaluator for Tiers {
             }
             for (policy, rules) in asked() {
                 for (rule, written) in rules.iter().enumerate() {
-                    let matches = Truth::from(written.matches(view, question));
+                    let matches = written.matches(view, question);
                     tiers.rule(written.action, matches, || {
                         let (policy, tier) = (policy.key.clone(), tier.clone());
                         Decider::Decision(Decision::Rule { policy, tier, stage, direction, rule })
@@ -151,5 +167,9 @@ impl Evaluator for Tiers {
 
     fn traces<'t>(&'t self, _: View<'t, 't>, _: &Question<'t>) -> Vec<PolicyTrace<'t>> {
         Vec::new()
+    }
+
+    fn for_many<'o>(&'o self, view: View<'o, 'o>, members: &[Member<'o>]) -> Box<dyn Many + 'o> {
+        Box::new(ManyTiers::new(self, view, members))
     }
 }

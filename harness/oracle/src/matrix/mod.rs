@@ -9,18 +9,16 @@
     reason = "every row, class and plane is named by a number that the same matrix gave it"
 )]
 
-mod bits;
 mod classes;
 mod planes;
-mod rules;
 
 use crate::flow::{Flow, PortProtocol};
 use crate::oracle::{Oracle, PredictError};
+use crate::policy::many::{Many, Member};
 use crate::prediction::{Prediction, Verdict};
-use classes::{Classes, Member};
+use classes::Classes;
 use netproof_model::{Family, Place};
-use planes::{Plane, Planes};
-use rules::Rules;
+use planes::Plane;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -75,7 +73,7 @@ struct Ends {
 /// Endpoints in classes of equal ones, which can be asked about one port after the other.
 pub struct Grouped<'o> {
     oracle: &'o Oracle<'o>,
-    rules: Rules<'o>,
+    apis: Vec<Box<dyn Many + 'o>>,
     classes: Classes<'o>,
     ends: Arc<Ends>,
 }
@@ -148,14 +146,15 @@ impl Oracle<'_> {
     ) -> Result<Grouped<'_>, PredictError> {
         let members =
             endpoints.iter().map(|place| self.member(place, family)).collect::<Result<Vec<_>, _>>()?;
-        let rules = Rules::of(self.world.snapshot);
+        let view = self.policies().view;
+        let mut apis: Vec<_> = self.evaluators.iter().map(|it| it.for_many(view, &members)).collect();
         // The traffic of nodes depends on who is on which node; that of services on who is the endpoint.
         let by_node = members.iter().any(|member| member.is_single);
         let is_service = |member: &Member<'_>| !self.services.at(member.address).is_empty();
         let each_alone = by_node
             && (ports.iter().any(|port| self.services.node_port(family, *port).is_some())
                 || members.iter().any(is_service));
-        let classes = Classes::new(self.policies().view, &rules, &members, (by_node, each_alone));
+        let classes = Classes::new(&mut apis, &members, (by_node, each_alone));
         let mut first = HashMap::new();
         let places = endpoints.iter().enumerate();
         let ends = Arc::new(Ends {
@@ -164,7 +163,7 @@ impl Oracle<'_> {
             class_of: classes.of.clone(),
             is_single: classes.list.iter().map(|class| class.member.is_single).collect(),
         });
-        Ok(Grouped { oracle: self, rules, classes, ends })
+        Ok(Grouped { oracle: self, apis, classes, ends })
     }
 
     fn member(&self, place: &Place, family: Family) -> Result<Member<'_>, PredictError> {
@@ -196,8 +195,7 @@ impl Grouped<'_> {
     /// # Errors
     /// Those of [`Oracle::predict`].
     pub fn matrix(&self, ports: &[PortProtocol]) -> Result<Matrix, PredictError> {
-        let planes = Planes::new(&self.oracle.profile, &self.rules, &self.classes);
-        let planes = ports.iter().map(|port| planes.at(*port)).collect();
+        let planes = ports.iter().map(|port| Plane::at(*port, &self.apis, &self.classes)).collect();
         let mut matrix = Matrix { ends: self.ends.clone(), planes, others: HashMap::new() };
         for (from, source) in self.classes.list.iter().enumerate() {
             for (to, destination) in self.classes.list.iter().enumerate() {

@@ -4,8 +4,9 @@
 //! pod in the direction, their rules only allow, in any order, and its end denies. A pod that no policy isolates
 //! has no such tier.
 
-pub(crate) mod peers;
-pub(crate) mod ports;
+mod many;
+mod peers;
+mod ports;
 mod trace;
 
 pub use peers::PeerMismatch;
@@ -14,17 +15,19 @@ pub use trace::{Entries, PolicyTrace, RuleTrace, Selection};
 
 use crate::flow::PortProtocol;
 use crate::order::{RuleAction, TierWalk};
+use crate::policy::many::{Many, Member};
 use crate::policy::{Decider, Endpoint, Evaluator, Question, View};
 use crate::profile::{Icmp, Switch};
 use crate::selector::matches;
 use crate::truth::Truth;
 use crate::world::namespace_of;
+use many::ManyPolicies;
 use netproof_api::{NetworkPolicy, NetworkPolicyRule, Pod, Policy, PolicyType};
 use netproof_controlplane::Snapshot;
 use netproof_model::{Decision, Direction, PolicyKey, PolicyKind, PolicyStage};
 use peers::{Peer, names};
 use ports::covers;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// The tier's name, as enforcers give it.
 const TIER: &str = PolicyKind::NetworkPolicy.word();
@@ -33,7 +36,7 @@ const TIER: &str = PolicyKind::NetworkPolicy.word();
 #[derive(Debug)]
 pub(crate) struct NetworkPolicies<'a> {
     /// By namespace, and there by name.
-    by_namespace: HashMap<&'a str, Vec<Named<'a>>>,
+    by_namespace: BTreeMap<&'a str, Vec<Named<'a>>>,
 }
 
 /// A policy and its name.
@@ -46,7 +49,7 @@ struct Named<'a> {
 
 impl<'a> NetworkPolicies<'a> {
     pub(crate) fn new(snapshot: &'a Snapshot) -> Self {
-        let mut by_namespace: HashMap<&str, Vec<Named<'_>>> = HashMap::new();
+        let mut by_namespace: BTreeMap<&str, Vec<Named<'_>>> = BTreeMap::new();
         for (key, policy) in &snapshot.policies {
             if let (Policy::NetworkPolicy(policy), Some(namespace)) = (policy, &key.namespace) {
                 by_namespace.entry(namespace).or_default().push(Named { key, namespace, policy });
@@ -122,6 +125,10 @@ impl Evaluator for NetworkPolicies<'_> {
     fn traces<'t>(&'t self, view: View<'t, 't>, question: &Question<'t>) -> Vec<PolicyTrace<'t>> {
         let Some(pod) = pod_of(question) else { return Vec::new() };
         self.of(pod).iter().map(|policy| trace::trace(view, *policy, pod, question)).collect()
+    }
+
+    fn for_many<'o>(&'o self, view: View<'o, 'o>, members: &[Member<'o>]) -> Box<dyn Many + 'o> {
+        Box::new(ManyPolicies::new(view, self.by_namespace.values().flatten().copied(), members))
     }
 }
 

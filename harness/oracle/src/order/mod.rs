@@ -11,14 +11,18 @@
 //! count as independent of each other, also those that hang on one switch: an answer may be open that no profile
 //! changes, and is never settled wrongly.
 
+mod bits;
 #[cfg(test)]
 mod readings;
+mod sets;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
 mod text;
 mod tiers;
 
+pub(crate) use bits::{Bits, transposed};
+pub(crate) use sets::{Matching, SetWalk};
 pub(crate) use tiers::{Outcome, TierWalk};
 
 /// What a rule makes of a packet that it matches.

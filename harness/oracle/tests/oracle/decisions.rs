@@ -69,6 +69,9 @@ fn who_decided() {
         (Profile::NETPROOF, "node/node1 -> pod/web:80", &[""]),
         (Profile::NETPROOF, "pod/client -> external/internet:80", &["-"]),
         (Profile::STRICT, "pod/client -> pod/web:icmp", &["-", ""]),
+        // A hostNetwork pod has a say where something isolates it.
+        (Profile::STRICT, "external/internet -> node/node1:80", &[""]),
+        (Profile::STRICT, "node/node1 -> external/internet:80", &[]),
         // Of two rules one matches in some readings only: there it may be the one that decides.
         (
             Profile::STRICT,

@@ -1,17 +1,19 @@
 //! Sets of small numbers, one bit each, and square relations of them.
 
+#![expect(clippy::indexing_slicing, reason = "a set has a word for every number below its bound")]
+
 /// A set of numbers below a fixed bound.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Bits(Vec<u64>);
+pub(crate) struct Bits(Vec<u64>);
 
 impl Bits {
     /// The empty set of numbers below `bound`.
-    pub(super) fn none(bound: usize) -> Self {
+    pub(crate) fn none(bound: usize) -> Self {
         Bits(vec![0; bound.div_ceil(64)])
     }
 
     /// Every number below `bound`.
-    pub(super) fn all(bound: usize) -> Self {
+    pub(crate) fn all(bound: usize) -> Self {
         let mut bits = Bits(vec![u64::MAX; bound.div_ceil(64)]);
         if let Some(last) = bits.0.last_mut()
             && !bound.is_multiple_of(64)
@@ -21,11 +23,11 @@ impl Bits {
         bits
     }
 
-    pub(super) fn contains(&self, number: usize) -> bool {
+    pub(crate) fn contains(&self, number: usize) -> bool {
         self.0[number / 64] >> (number % 64) & 1 == 1
     }
 
-    pub(super) fn set(&mut self, number: usize, value: bool) {
+    pub(crate) fn set(&mut self, number: usize, value: bool) {
         let bit = 1 << (number % 64);
         match value {
             true => self.0[number / 64] |= bit,
@@ -34,22 +36,32 @@ impl Bits {
     }
 
     /// Adds what is in `other`.
-    pub(super) fn add(&mut self, other: &Bits) {
+    pub(crate) fn add(&mut self, other: &Bits) {
         self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own |= other);
     }
 
     /// Adds what is in both of the others.
-    pub(super) fn add_common(&mut self, a: &Bits, b: &Bits) {
+    pub(crate) fn add_common(&mut self, a: &Bits, b: &Bits) {
         self.0.iter_mut().zip(a.0.iter().zip(&b.0)).for_each(|(own, (a, b))| *own |= a & b);
     }
 
     /// Keeps what is in `other`, too.
-    pub(super) fn keep(&mut self, other: &Bits) {
+    pub(crate) fn keep(&mut self, other: &Bits) {
         self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own &= other);
     }
 
+    /// Takes away what is in `other`.
+    pub(crate) fn remove(&mut self, other: &Bits) {
+        self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own &= !other);
+    }
+
+    /// Takes everything away.
+    pub(crate) fn clear(&mut self) {
+        self.0.fill(0);
+    }
+
     /// The numbers in it.
-    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
         self.0.iter().enumerate().flat_map(|(word, bits)| {
             let mut bits = *bits;
             std::iter::from_fn(move || {
@@ -65,7 +77,7 @@ impl Bits {
 
 /// The other way round: `j` is in row `i` of the result where `i` is in row `j` of `rows`. There are as
 /// many rows as the rows' numbers have bound.
-pub(super) fn transposed(rows: &[&Bits]) -> Vec<Bits> {
+pub(crate) fn transposed(rows: &[&Bits]) -> Vec<Bits> {
     let bound = rows.len();
     let mut result = vec![Bits::none(bound); bound];
     for (band, rows) in rows.chunks(64).enumerate() {

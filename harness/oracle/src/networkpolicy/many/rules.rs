@@ -1,9 +1,8 @@
-//! The policies of a snapshot, taken apart: distinct peers, and rules that refer to them.
+//! Policies, taken apart: distinct peers, and rules that refer to them.
 
-use crate::networkpolicy::{has_type, rules_of};
+use super::super::{Named, has_type, rules_of};
 use netproof_api::core::IntOrString;
-use netproof_api::{Cidr, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Policy};
-use netproof_controlplane::Snapshot;
+use netproof_api::{Cidr, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort};
 use netproof_model::Direction;
 use std::collections::HashMap;
 
@@ -55,7 +54,7 @@ impl<'a> PolicyRules<'a> {
     }
 }
 
-/// Every policy of a snapshot.
+/// Policies, taken apart.
 #[derive(Debug)]
 pub(super) struct Rules<'a> {
     /// The policies, by namespace and name.
@@ -65,11 +64,10 @@ pub(super) struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    pub(super) fn of(snapshot: &'a Snapshot) -> Self {
+    pub(super) fn of(policies: impl Iterator<Item = Named<'a>>) -> Self {
         let mut rules = Rules { policies: Vec::new(), peers: Vec::new() };
         let mut known = HashMap::new();
-        for (key, policy) in &snapshot.policies {
-            let (Policy::NetworkPolicy(policy), Some(namespace)) = (policy, &key.namespace) else { continue };
+        for Named { namespace, policy, .. } in policies {
             let mut compile = |direction| {
                 let all = has_type(policy, direction).then(|| rules_of(policy, direction))?;
                 Some(all.iter().map(|rule| rules.rule(namespace, rule, &mut known)).collect())

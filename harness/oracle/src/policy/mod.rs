@@ -3,11 +3,14 @@
 //! An evaluator tells the tiers that an endpoint has at a stage, with what their rules say about the packet; what
 //! follows from them all is module `order`'s. A new kind of policy is one more evaluator in [`evaluators`].
 
+pub(crate) mod many;
+
 use crate::flow::Packet;
 use crate::networkpolicy::{NetworkPolicies, PolicyTrace};
 use crate::order::{Outcome, TierWalk};
 use crate::profile::{Profile, Switch};
 use crate::world::{World, name_of};
+use many::{Many, Member};
 use netproof_api::{Node, Pod};
 use netproof_controlplane::Snapshot;
 use netproof_model::{Decision, Direction, Place, PolicyStage};
@@ -79,6 +82,9 @@ pub(crate) trait Evaluator: Debug + Send + Sync {
 
     /// What each policy that could be meant by the endpoint says, by name, those included that do not apply.
     fn traces<'t>(&'t self, view: View<'t, 't>, question: &Question<'t>) -> Vec<PolicyTrace<'t>>;
+
+    /// The same policies, to be asked about many members at once.
+    fn for_many<'o>(&'o self, view: View<'o, 'o>, members: &[Member<'o>]) -> Box<dyn Many + 'o>;
 }
 
 /// The evaluators of a snapshot's policies, in the order in which their tiers are met.
