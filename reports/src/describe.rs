@@ -4,7 +4,7 @@
 use crate::text;
 use netproof_model::event::{Check, Denial, Finding, FindingKind, NoCell, NotInCells, PolicySees, Status};
 use netproof_model::observation::PacketAddresses;
-use netproof_model::{Action, Outcome, Protocol, Sighting};
+use netproof_model::{Action, Outcome, Protocol, Sighting, Verdicts};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -32,13 +32,10 @@ pub(crate) const LABEL_WIDTH: usize = "rejected by".len() + 2;
 
 /// Everything that helps to understand a check that did not pass.
 pub(crate) fn check(check: &Check) -> Vec<Row> {
-    let mut rows = vec![Row::new("expected", &check.expected)];
-    if !check.observed.is_empty() {
-        rows.push(Row::new("observed", observed(check)));
-    }
-    if let Some(predicted) = &check.predicted {
-        rows.push(Row::new("API says", predicted));
-    }
+    let mut rows = Vec::new();
+    rows.extend(expected(check).map(|words| Row::new("expected", words)));
+    rows.extend(observed(check).map(|words| Row::new("observed", words)));
+    rows.extend(predicted(check).map(|words| Row::new("API says", words)));
     rows.extend(reasons(check).map(|finding| Row::new("because", &finding.message)));
     rows.extend(check.derivation.iter().map(|line| Row::new("API", line)));
     for denial in &check.denials {
@@ -68,10 +65,41 @@ pub(crate) fn check(check: &Check) -> Vec<Row> {
 /// What is wrong in a few words; expected and observed where that is it.
 pub(crate) fn headline(check: &Check) -> String {
     let says_it_all = check.status == Status::Failed && check.found(FindingKind::WrongVerdict);
-    if says_it_all || check.findings.is_empty() {
-        return format!("expected {}, observed {}", check.expected, check.observed);
+    match mismatch(check) {
+        Some(mismatch) if says_it_all || check.findings.is_empty() => mismatch,
+        _ => check.messages(),
     }
-    check.messages()
+}
+
+/// What was expected and what was observed, in a few words; `None` where the check is not about a verdict.
+pub(crate) fn mismatch(check: &Check) -> Option<String> {
+    let observed = match (&check.stream, &check.observed) {
+        (Some(stream), _) => stream.to_string(),
+        (None, observed) => observed.as_ref()?.to_string(),
+    };
+    Some(format!("expected {}, observed {observed}", expected(check)?))
+}
+
+fn expected(check: &Check) -> Option<String> {
+    match &check.stream {
+        Some(stream) => Some(stream.never.to_string()),
+        None => check.expected.as_ref().map(ToString::to_string),
+    }
+}
+
+/// What the API says, with the switches that would settle what it leaves open.
+fn predicted(check: &Check) -> Option<String> {
+    let predicted = match &check.stream {
+        Some(stream) => {
+            let each: Vec<String> = stream.predicted.iter().map(ToString::to_string).collect();
+            each.join(", then ")
+        }
+        None => check.predicted.as_ref()?.to_string(),
+    };
+    match check.open.as_slice() {
+        [] => Some(predicted),
+        switches => Some(format!("{predicted} ({})", switches.join(", "))),
+    }
 }
 
 /// What kind of trouble a check is, in two or three words.
@@ -88,7 +116,7 @@ pub(crate) fn kind(check: &Check) -> &'static str {
 
 /// What happened to a check that passed.
 pub(crate) fn passed(check: &Check) -> String {
-    let mut words = observed(check);
+    let mut words = observed(check).unwrap_or_default();
     if let Some(denial) = check.denials.first() {
         words.push_str(&format!(", {} {}, on node/{}", denied_by(denial), denial.decision, denial.node));
     }
@@ -99,7 +127,7 @@ pub(crate) fn passed(check: &Check) -> String {
             words.push_str(&format!("; policy on node/{node} saw {source} -> {destination}"));
         }
     }
-    if let Some(predicted) = &check.predicted {
+    if let Some(predicted) = predicted(check) {
         words.push_str(&format!("; the API says {predicted}"));
     }
     // That it is not what the scenario expects, where the API leaves that open.
@@ -114,18 +142,17 @@ fn reasons(check: &Check) -> impl Iterator<Item = &Finding> {
     check.findings.iter().filter(|finding| finding.kind != FindingKind::WrongVerdict)
 }
 
-fn observed(check: &Check) -> String {
-    let mut words = check.observed.clone();
+fn observed(check: &Check) -> Option<String> {
+    let mut words = match (&check.stream, &check.observed) {
+        (Some(stream), _) => stream.to_string(),
+        (None, observed) => observed.as_ref()?.to_string(),
+    };
+    // Where the probe saw more than the word says.
     match check.outcome {
         None | Some(Outcome::Connected | Outcome::Dropped) => {}
-        Some(outcome) => {
-            let outcome = outcome.to_string();
-            match outcome.strip_prefix("rejected ") {
-                Some(how) => words.push_str(&format!(" {how}")),
-                None if outcome == check.observed => {}
-                None => words.push_str(&format!(" ({outcome})")),
-            }
-        }
+        Some(Outcome::Rejected(how)) => words.push_str(&format!(" ({how})")),
+        Some(outcome) if check.observed == outcome.verdict().map(Verdicts::All) => {}
+        Some(outcome) => words.push_str(&format!(" ({outcome})")),
     }
     if let Some(place) = &check.served_by {
         words.push_str(&format!(", answered by {place}"));
@@ -133,7 +160,7 @@ fn observed(check: &Check) -> String {
     if let Some(source) = &check.seen_source {
         words.push_str(&format!(", which saw it come from {source}"));
     }
-    words
+    Some(words)
 }
 
 fn denied_by(denial: &Denial) -> &'static str {

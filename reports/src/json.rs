@@ -137,7 +137,7 @@ mod tests {
             ("{}", "first line"),
             ("nonsense", "line 1 is not"),
             (r#"{"event":"runStarted","format":"netproof.events/v9"}"#, "`netproof.events/v9`"),
-            (r#"{"event":"runStarted","format":"netproof.events/v1alpha2"}"#, "line 1 is not"),
+            (r#"{"event":"runStarted","format":"netproof.events/v1beta1"}"#, "line 1 is not"),
         ] {
             let error = read_events(text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");

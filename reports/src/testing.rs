@@ -1,15 +1,17 @@
 //! Events made by hand, for the tests of every reporter.
 
 use netproof_model::event::{
-    Cells, Check, Counts, Denial, Event, FORMAT, Finding, FindingKind, Location, NoCell, NotInCells,
-    ObservedCells, Phase, PolicySees, PredictedCells, RehearsedCells, ScenarioId, ScenarioOutcome, Status,
-    Summary,
+    Cell, CellGroup, CellTable, Cells, Check, Counts, Denial, Event, FORMAT, Finding, FindingKind, Location,
+    NoCell, NotInCells, ObservedCells, Phase, PolicySees, PredictedCells, RehearsedCells, ScenarioId,
+    ScenarioOutcome, Status, Summary, WrittenObject,
 };
 use netproof_model::observation::PacketAddresses;
+use netproof_model::topology::{Neighbours, PerFamily, Ranges, TopologyNode};
 use netproof_model::{
-    Action, Decision, Direction, Family, Hook, Outcome, Place, PolicyKey, PolicyKind, PolicyStage, Protocol,
-    Rejection, Sighting, Token,
+    Action, Decision, Direction, Families, Family, Hook, Outcome, Place, PolicyKey, PolicyKind, PolicyStage,
+    Protocol, ProxyMode, Rejection, Sighting, Token, Topology, Verdict, Wiring,
 };
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub(crate) fn id(name: &str, variant: &[&str]) -> ScenarioId {
@@ -40,8 +42,8 @@ pub(crate) fn passed(step: &str, flow: &str) -> Check {
     let name = format!("{step}/{flow}");
     Check {
         family: Some(Family::Ipv4),
-        expected: "allow".into(),
-        observed: "allow".into(),
+        expected: Some(Verdict::Allow.into()),
+        observed: Some(Verdict::Allow.into()),
         outcome: Some(Outcome::Connected),
         served_by: Some(Place::pod("default", "web")),
         seen_source: Some("pod/default/client".into()),
@@ -71,9 +73,9 @@ fn policy(name: &str) -> PolicyKey {
 /// A flow that was denied, as expected, by isolation.
 pub(crate) fn denied(step: &str, flow: &str) -> Check {
     Check {
-        expected: "deny".into(),
-        observed: "drop".into(),
-        predicted: Some("deny".into()),
+        expected: Some(Verdict::Deny.into()),
+        observed: Some(Verdict::Drop.into()),
+        predicted: Some(Verdict::Deny.into()),
         outcome: Some(Outcome::Dropped),
         denials: vec![Denial {
             decision: Decision::Isolation {
@@ -112,7 +114,7 @@ pub(crate) fn through_a_service() -> Check {
 pub(crate) fn failing_deny() -> Check {
     Check {
         location: at("deny-all", 21),
-        expected: "deny".into(),
+        expected: Some(Verdict::Deny.into()),
         status: Status::Failed,
         findings: vec![Finding::new(FindingKind::WrongVerdict, "expected deny, observed allow")],
         path: vec![
@@ -129,7 +131,7 @@ pub(crate) fn failing_deny() -> Check {
 pub(crate) fn failing_allow() -> Check {
     Check {
         location: at("deny-all", 26),
-        expected: "allow".into(),
+        expected: Some(Verdict::Allow.into()),
         status: Status::Failed,
         findings: vec![Finding::new(FindingKind::WrongVerdict, "expected allow, observed drop")],
         path: vec![sighting(Place::node("node2"), "np1a2b3c4d")],
@@ -165,9 +167,9 @@ pub(crate) fn failing_reject() -> Check {
     check.denials[0].action = Action::Reject;
     Check {
         location: at("deny-all", 40),
-        expected: "drop".into(),
-        observed: "reject".into(),
-        predicted: Some("allow".into()),
+        expected: Some(Verdict::Drop.into()),
+        observed: Some(Verdict::Reject.into()),
+        predicted: Some(Verdict::Allow.into()),
         outcome: Some(Outcome::Rejected(Rejection::TcpReset)),
         status: Status::Failed,
         findings: vec![Finding::new(FindingKind::WrongVerdict, "expected drop, observed reject")],
@@ -178,7 +180,7 @@ pub(crate) fn failing_reject() -> Check {
 pub(crate) fn skipped(step: &str, flow: &str) -> Check {
     Check {
         status: Status::Skipped,
-        observed: String::new(),
+        observed: None,
         predicted: None,
         derivation: Vec::new(),
         outcome: None,
@@ -207,9 +209,9 @@ pub(crate) fn failing_cell() -> Check {
         step: "deny all".into(),
         flow: "pod/default/other -> pod/default/web:80".into(),
         cells: 1,
-        expected: "deny".into(),
-        observed: "allow".into(),
-        predicted: Some("deny".into()),
+        expected: Some(Verdict::Deny.into()),
+        observed: Some(Verdict::Allow.into()),
+        predicted: Some(Verdict::Deny.into()),
         derivation: vec![
             "On node1 ingress policy of pod/default/web denies it:".into(),
             "  networkpolicy/default/web-deny-all isolates it, and has no rule.".into(),
@@ -220,6 +222,59 @@ pub(crate) fn failing_cell() -> Check {
             "the packets contradict the API: observed allow, the API says deny",
         )],
         ..passed("deny all", "pod/other -> pod/web:80")
+    }
+}
+
+/// A node and nothing else.
+fn topology() -> Topology {
+    let range = |text: &str| text.parse().unwrap();
+    Topology {
+        name: "one-node".into(),
+        description: "A node.".into(),
+        wiring: Wiring::Routed,
+        family: Families::Ipv4,
+        neighbours: Neighbours::default(),
+        ranges: Ranges {
+            pods: PerFamily { ipv4: range("10.244.0.0/16"), ipv6: range("fd00:10:244::/56") },
+            other_pods: Vec::new(),
+            services: PerFamily { ipv4: range("10.96.0.0/16"), ipv6: range("fd00:10:96::/112") },
+            nodes: PerFamily { ipv4: range("172.18.0.0/16"), ipv6: range("fc00:f853:ccd:e793::/64") },
+        },
+        nodes: vec![TopologyNode { name: "node1".into(), ..TopologyNode::default() }],
+        networks: Vec::new(),
+        externals: Vec::new(),
+        nat_outgoing: false,
+        advertised: BTreeSet::new(),
+        load_balancer: None,
+        proxy_mode: ProxyMode::Nftables,
+    }
+}
+
+/// A policy object that a step makes, or another object that is there from the start.
+fn written(object: &str, step: Option<&str>) -> WrittenObject {
+    WrittenObject {
+        object: object.into(),
+        is_policy: step.is_some(),
+        step: step.map(Into::into),
+        location: at("deny-all", 9),
+        text: step.map(|_| "metadata: {name: web-deny-all}".into()),
+    }
+}
+
+/// A cell that policy denies.
+fn cell(source: &str, destination: &str) -> Cell {
+    Cell {
+        source: source.into(),
+        destination: destination.into(),
+        group: CellGroup {
+            family: Family::Ipv4,
+            expected: None,
+            predicted: Verdict::Deny.into(),
+            observed: Verdict::Drop,
+            decided_by: denied("", "").denials.pop().map(|denial| denial.decision),
+            agrees: true,
+            cells: Vec::new(),
+        },
     }
 }
 
@@ -235,6 +290,11 @@ pub(crate) fn scenario(
         id: id.clone(),
         location: at(&id.name, 3),
         description: "Drop all traffic to the pods of an application.".into(),
+        topology: Box::new(topology()),
+        objects: vec![
+            written("pod/default/web", None),
+            written("networkpolicy/default/web-deny-all", Some("deny all")),
+        ],
     }];
     events.extend(
         checks.into_iter().map(|check| Event::CheckFinished { id: id.clone(), check: Box::new(check) }),
@@ -264,6 +324,7 @@ fn with_matrix(mut events: Vec<Event>, differing: usize) -> Vec<Event> {
         rehearsed: RehearsedCells { tried: 40, shared: 140 },
         sampled: None,
         in_no_cell: vec![NotInCells { name: "pod/default/client".into(), why: NoCell::ListensNowhere }],
+        table: CellTable::of([cell("pod/client", "pod/web:80"), cell("pod/other", "pod/web:80")]),
         profile: "strict".into(),
         elapsed: Duration::from_millis(20),
     };
@@ -388,9 +449,7 @@ pub(crate) fn run_of(text: &str, elapsed: Duration) -> Vec<Event> {
         location: location.clone(),
         step: text.into(),
         flow: text.into(),
-        expected: text.into(),
-        observed: text.into(),
-        predicted: Some(text.into()),
+        open: vec![text.into()],
         derivation: vec![text.into()],
         findings: vec![Finding::new(FindingKind::WrongSource, text)],
         seen_source: Some(text.into()),
@@ -403,7 +462,13 @@ pub(crate) fn run_of(text: &str, elapsed: Duration) -> Vec<Event> {
         run_started(std::slice::from_ref(&id)),
         Event::Warning { location: Some(location.clone()), message: text.into() },
         Event::NotApplicable { id: id.clone(), location: location.clone(), because: text.into() },
-        Event::ScenarioStarted { id: id.clone(), location: location.clone(), description: text.into() },
+        Event::ScenarioStarted {
+            id: id.clone(),
+            location: location.clone(),
+            description: text.into(),
+            topology: Box::new(Topology { name: text.into(), ..topology() }),
+            objects: vec![WrittenObject { text: Some(text.into()), ..written(text, Some(text)) }],
+        },
     ];
     for base in [passed("", ""), failing_deny(), failing_allow(), lost(), skipped("", "")] {
         events.push(Event::CheckFinished { id: id.clone(), check: Box::new(check(base)) });

@@ -235,7 +235,10 @@ pub(super) fn open_switches(answer: &Answer) -> Vec<String> {
 pub(super) fn courses(answer: &Answer) -> Vec<CourseReport> {
     let report = |Course { server, word, .. }: &Course| CourseReport {
         server: server.as_ref().map(ToString::to_string),
-        answer: word.to_string(),
+        answer: match word {
+            Word::Open(switches) => format!("{} ({switches})", word.verdict()),
+            word => word.verdict().to_string(),
+        },
     };
     answer.courses.iter().map(report).collect()
 }

@@ -11,14 +11,13 @@ use netproof_api::{NetworkPolicy, Policy};
 use netproof_controlplane::Snapshot;
 use netproof_documents::document::{Document, Problems};
 use netproof_documents::lost::Lost;
+use netproof_model::Verdict;
 use netproof_model::flow::{Destination, FlowPort, FlowProtocol, Source};
 use netproof_model::topology::Families;
 use netproof_model::{Direction, Family, Place, Wiring};
 use netproof_plan::flows;
 use netproof_plan::flows::{Mistake, Part, Resolved};
-use netproof_plan::{
-    AddressName, DecidedBy, Expectation, Expected, OutcomeWord, PolicySees, Request, VerdictWord,
-};
+use netproof_plan::{AddressName, DecidedBy, Expectation, Expected, PolicySees, Request};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Turns what is written into what is expected, in one step.
@@ -164,7 +163,7 @@ impl Judge<'_> {
         );
         let icmp = resolved.flow.port == Some(FlowPort::Icmp);
         let verdicts = match &wish.expected {
-            WrittenExpected::Plain(Expected::Allow)
+            WrittenExpected::Plain(Expected::All(Verdict::Allow))
                 if backends.is_empty() && by_service && !icmp && !wish.may_miss() =>
             {
                 let help = "give the service a selector that matches a pod which is ready".to_owned();
@@ -173,7 +172,7 @@ impl Judge<'_> {
             WrittenExpected::Plain(expected) => return Ok(expected.clone()),
             WrittenExpected::PerBackend(verdicts) => verdicts,
         };
-        let mut each: BTreeMap<Place, VerdictWord> = BTreeMap::new();
+        let mut each: BTreeMap<Place, Verdict> = BTreeMap::new();
         for (name, verdict) in &verdicts.value {
             let place = self.place(name)?;
             self.is_backend(&place, name.span, backends)?;
@@ -323,11 +322,10 @@ fn check_flow(wish: &Wish, resolved: &Resolved, spans: FlowSpans) -> Result<(), 
     let to = &flow.to;
     let is_name = matches!(to, Destination::Dns(_));
     let at = |span: Span, message: String, help: &str| Err((span, message, help.to_owned()));
-    let of_names =
-        |word: &OutcomeWord| matches!(word, OutcomeWord::NameNotFound | OutcomeWord::NameServerUnreachable);
+    let of_names = |word: &Verdict| matches!(word, Verdict::NameNotFound | Verdict::NameServerUnreachable);
     let words = [
         match &wish.expected {
-            WrittenExpected::Plain(Expected::Outcome(word)) => Some(word),
+            WrittenExpected::Plain(Expected::All(word)) => Some(word),
             _ => None,
         },
         wish.baseline.as_ref().map(|baseline| &baseline.outcome),
@@ -441,14 +439,14 @@ mod tests {
     #[test]
     fn what_a_service_is_like_decides_what_may_be_expected_of_its_backends() {
         let verdicts = |names: &[&str]| {
-            let each = names.iter().map(|name| (pod(name), VerdictWord::Allow)).collect();
+            let each = names.iter().map(|name| (pod(name), Verdict::Allow)).collect();
             let each = Spanned { value: each, span: Span::default() };
-            Wish { expected: WrittenExpected::PerBackend(each), ..Wish::plain(Expected::Allow) }
+            Wish { expected: WrittenExpected::PerBackend(each), ..Wish::plain(Expected::All(Verdict::Allow)) }
         };
         let served = |names: &[&str], sticky| Wish {
             served_by: Some(names.iter().map(|name| pod(name)).collect()),
             sticky,
-            ..Wish::plain(Expected::Allow)
+            ..Wish::plain(Expected::All(Verdict::Allow))
         };
         let plain = |_: &mut Service| {};
         let local = |it: &mut Service| it.internal_traffic_policy = TrafficPolicy::Local;

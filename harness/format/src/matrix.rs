@@ -4,9 +4,10 @@
 //! a table; a line that names a family is the heading of those that follow.
 
 use netproof_model::Family;
+use netproof_model::Verdict;
 use netproof_model::flow::{Destination, Flow, FlowError, FlowPort, Source, parse_destination, parse_port};
+use netproof_plan::Expected;
 use netproof_plan::flows::{destination_in, source_in};
-use netproof_plan::{Expected, OutcomeWord};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -352,13 +353,13 @@ fn read_header(
 
 fn read_sign(word: Word<'_>) -> Result<Option<Expected>, MatrixError> {
     Ok(Some(match word.text {
-        "." => Expected::Allow,
-        "X" => Expected::Deny,
-        "D" => Expected::Drop,
-        "R" => Expected::Reject,
-        "r" => Expected::Outcome(OutcomeWord::Refused),
-        "N" => Expected::Outcome(OutcomeWord::NoAnswer),
-        "U" => Expected::Outcome(OutcomeWord::Unreachable),
+        "." => Expected::All(Verdict::Allow),
+        "X" => Expected::All(Verdict::Deny),
+        "D" => Expected::All(Verdict::Drop),
+        "R" => Expected::All(Verdict::Reject),
+        "r" => Expected::All(Verdict::Refused),
+        "N" => Expected::All(Verdict::NoAnswer),
+        "U" => Expected::All(Verdict::Unreachable),
         // After the sign stands what the packets did.
         "?" | "?." | "?D" | "?R" | "?r" => Expected::Observe,
         "-" => return Ok(None),

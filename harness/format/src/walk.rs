@@ -21,7 +21,7 @@ use netproof_documents::placed::Placed;
 use netproof_documents::refusals;
 use netproof_documents::topology;
 use netproof_model::Topology;
-use netproof_model::event::ScenarioId;
+use netproof_model::event::{ScenarioId, WrittenObject};
 use netproof_model::topology::Neighbours;
 use netproof_oracle::Profile;
 use netproof_plan::cells::Table;
@@ -102,6 +102,15 @@ impl ReadStep {
 }
 
 impl Scenario {
+    /// The objects that it makes.
+    fn written_objects(&self) -> Arc<[WrittenObject]> {
+        let of_steps = self.steps.iter().flat_map(|step| {
+            let changes = step.change_sets.iter().flatten();
+            changes.filter_map(|placed| placed.written(Some(&step.name.value)))
+        });
+        self.initial.iter().filter_map(|placed| placed.written(None)).chain(of_steps).collect()
+    }
+
     /// The id of a variant.
     pub fn id(&self, variant: &Variant) -> ScenarioId {
         ScenarioId {
@@ -174,6 +183,7 @@ pub fn walk(
         tags: scenario.tags.clone(),
         topology,
         initial,
+        written: scenario.written_objects(),
         steps,
         places,
         stand_ins: None,

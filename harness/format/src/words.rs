@@ -1,9 +1,11 @@
 //! The words that the format offers a choice of, with what an editor says about each.
 
 use netproof_api::suggest::did_you_mean;
+use netproof_model::Verdict;
+use netproof_model::event::Never;
 use netproof_model::{Family, ProxyMode, Rejection};
 use netproof_oracle::{PROFILES, Profile};
-use netproof_plan::{MatrixDestination, Never, OutcomeWord, VerdictWord};
+use netproof_plan::MatrixDestination;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -102,25 +104,25 @@ pub enum BackendVerdictName {
     NoAnswer,
 }
 
-impl From<BackendVerdictName> for VerdictWord {
+impl From<BackendVerdictName> for Verdict {
     fn from(name: BackendVerdictName) -> Self {
         match name {
-            BackendVerdictName::Allow => VerdictWord::Allow,
-            BackendVerdictName::Deny => VerdictWord::Deny,
-            BackendVerdictName::Drop => VerdictWord::Drop,
-            BackendVerdictName::Reject => VerdictWord::Reject,
-            BackendVerdictName::NoAnswer => VerdictWord::NoAnswer,
+            BackendVerdictName::Allow => Verdict::Allow,
+            BackendVerdictName::Deny => Verdict::Deny,
+            BackendVerdictName::Drop => Verdict::Drop,
+            BackendVerdictName::Reject => Verdict::Reject,
+            BackendVerdictName::NoAnswer => Verdict::NoAnswer,
         }
     }
 }
 
-impl From<VerdictName> for VerdictWord {
+impl From<VerdictName> for Verdict {
     fn from(name: VerdictName) -> Self {
         match name {
-            VerdictName::Allow => VerdictWord::Allow,
-            VerdictName::Deny => VerdictWord::Deny,
-            VerdictName::Drop => VerdictWord::Drop,
-            VerdictName::Reject => VerdictWord::Reject,
+            VerdictName::Allow => Verdict::Allow,
+            VerdictName::Deny => Verdict::Deny,
+            VerdictName::Drop => Verdict::Drop,
+            VerdictName::Reject => Verdict::Reject,
         }
     }
 }
@@ -142,14 +144,14 @@ pub enum OutcomeName {
     NoAnswer,
 }
 
-impl From<OutcomeName> for OutcomeWord {
+impl From<OutcomeName> for Verdict {
     fn from(name: OutcomeName) -> Self {
         match name {
-            OutcomeName::Refused => OutcomeWord::Refused,
-            OutcomeName::Unreachable => OutcomeWord::Unreachable,
-            OutcomeName::NameNotFound => OutcomeWord::NameNotFound,
-            OutcomeName::NameServerUnreachable => OutcomeWord::NameServerUnreachable,
-            OutcomeName::NoAnswer => OutcomeWord::NoAnswer,
+            OutcomeName::Refused => Verdict::Refused,
+            OutcomeName::Unreachable => Verdict::Unreachable,
+            OutcomeName::NameNotFound => Verdict::NameNotFound,
+            OutcomeName::NameServerUnreachable => Verdict::NameServerUnreachable,
+            OutcomeName::NoAnswer => Verdict::NoAnswer,
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::text::Expected;
 use netproof_controlplane::{ChangeError, ControlPlane, Snapshot};
-use netproof_model::Place;
 use netproof_model::topology::ListenPort;
-use netproof_oracle::{Alternative, PortProtocol, Profile, Server, Verdict};
+use netproof_model::{Place, Verdict, Verdicts};
+use netproof_oracle::{self as oracle, Alternative, PortProtocol, Profile, Server};
 use netproof_plan::{Expectation, Plan, RequestTarget};
 use netproof_verdict::prediction::{Answer, Answers, Kept, Word};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,13 +49,13 @@ pub(super) fn expectations(
 }
 
 fn lines(expectation: &Expectation, answer: &Answer) -> Option<Vec<String>> {
-    let word = line(&answer.to_string())?;
+    let verdicts = answer.verdicts();
     // A resolver gives its addresses in an order of its own, and not everyone is reached.
     let is_name = matches!(expectation.request.target, RequestTarget::Name { .. });
-    if is_name && word.starts_with("verdict: {") {
+    if is_name && matches!(verdicts, Verdicts::PerBackend(_)) {
         return None;
     }
-    let mut lines = vec![word];
+    let mut lines = vec![line(&verdicts)?];
     if expectation.keep {
         lines.push("connection: keep".to_owned());
     }
@@ -63,7 +63,7 @@ fn lines(expectation: &Expectation, answer: &Answer) -> Option<Vec<String>> {
         lines.push("decidedBy: service".to_owned());
     }
     if let [server] = servers(expectation, answer).as_slice()
-        && ways(answer).all(|way| way.verdict == Verdict::Allow)
+        && ways(answer).all(|way| way.verdict == oracle::Verdict::Allow)
         && !expectation.keep
         && matches!(server.packet.port, PortProtocol::Port { .. })
     {
@@ -81,7 +81,7 @@ fn leads_nowhere(answer: &Answer) -> bool {
 /// Whether somebody answers, whichever way the request takes.
 fn connects(expectation: &Expectation, answer: &Answer, listens: &Listens) -> bool {
     let comes_back =
-        |way: &Alternative| way.server.is_some() && !matches!(way.verdict, Verdict::NoAnswer { .. });
+        |way: &Alternative| way.server.is_some() && !matches!(way.verdict, oracle::Verdict::NoAnswer { .. });
     answer.unknown_name.is_none()
         && ways(answer).all(comes_back)
         && servers(expectation, answer).iter().all(|server| is_served(server, listens))
@@ -118,19 +118,19 @@ fn is_served(server: &Server, listens: &Listens) -> bool {
 }
 
 /// An answer of the API as an expectation, where there is a word for it.
-pub(super) fn line(answer: &str) -> Option<String> {
+pub(super) fn line(answer: &Verdicts) -> Option<String> {
     match answer {
-        "allow" | "deny" | "drop" | "reject" => Some(format!("verdict: {answer}")),
-        "unreachable" | "name-not-found" | "name-server-unreachable" | "no-answer" => {
-            Some(format!("outcome: {answer}"))
+        Verdicts::All(verdict) if *verdict == Verdict::Allow || verdict.is_denial() => {
+            Some(format!("verdict: {verdict}"))
         }
+        Verdicts::All(verdict) if verdict.is_outcome() => Some(format!("outcome: {verdict}")),
         // A verdict for each backend, where it has one whichever way leads to it.
-        _ if answer.contains(": ") && !answer.contains("nobody") && !answer.contains('(') => {
-            let places: Vec<&str> =
-                answer.split(", ").map(|course| course.split(": ").next().unwrap_or(course)).collect();
-            let each: BTreeSet<&str> = places.iter().copied().collect();
-            (each.len() == places.len()).then(|| format!("verdict: {{{answer}}}"))
+        Verdicts::PerBackend(backends) => {
+            let places: Option<BTreeSet<&Place>> = backends.iter().map(|it| it.backend.as_ref()).collect();
+            let is_open = backends.iter().any(|it| it.verdict == Verdict::Either);
+            let is_one_each = places.is_some_and(|places| places.len() == backends.len());
+            (is_one_each && !is_open).then(|| format!("verdict: {{{answer}}}"))
         }
-        _ => None,
+        Verdicts::All(_) | Verdicts::AnyOf(_) => None,
     }
 }

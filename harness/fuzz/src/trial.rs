@@ -6,7 +6,9 @@ use netproof_api::Source;
 use netproof_documents::options::Options;
 use netproof_format::load_text;
 use netproof_model::event::{Cells, Check, Event, FindingKind, Phase, Status};
+use netproof_model::{Outcome, Verdict, Verdicts};
 use netproof_runner::{RunOptions, Worlds, run_plan};
+use std::collections::BTreeSet;
 
 /// What came of a case.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +35,9 @@ pub(super) enum Finding {
 /// What findings that have one cause have in common, as far as one can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A check: its status and phase, what it found first, what the API says and what was observed, without names.
-    Check(Status, Phase, Option<FindingKind>, String, String),
+    /// A check: its status and phase, what it found first, what the API says of whichever backend, and what was
+    /// observed.
+    Check(Status, Phase, Option<FindingKind>, BTreeSet<Verdict>, Option<Outcome>),
     /// A run that broke, without names and numbers.
     Broke(String),
     /// A text that was refused: the first reason, without names and numbers.
@@ -45,10 +48,10 @@ impl Finding {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Finding::Check(check) => {
-                let says = check.predicted.as_deref().unwrap_or(&check.expected);
-                let observed = check.outcome.map(|outcome| outcome.to_string());
+                let says = check.predicted.as_ref().or(check.expected.as_ref());
                 let found = check.findings.first().map(|finding| finding.kind);
-                Kind::Check(check.status, check.phase, found, plain(says), observed.unwrap_or_default())
+                let verdicts = says.map(Verdicts::each).unwrap_or_default();
+                Kind::Check(check.status, check.phase, found, verdicts, check.outcome)
             }
             Finding::Broke(message) => Kind::Broke(without_names(message)),
             Finding::Invalid(why) => {
@@ -111,19 +114,10 @@ impl Finding {
         if check.phase != Phase::Run || check.outcome.is_none() {
             return None;
         }
-        let says = check.predicted.as_deref()?;
+        let says = check.predicted.as_ref()?;
         let lines = vec![answers::line(says)?];
         Some(Expected { flow: check.flow.clone(), family: check.family.filter(|_| dual), lines })
     }
-}
-
-/// The words of an answer, each once, without the backends that they are about.
-fn plain(answer: &str) -> String {
-    let mut words: Vec<&str> =
-        answer.split(", ").map(|course| course.rsplit(": ").next().unwrap_or(course)).collect();
-    words.sort_unstable();
-    words.dedup();
-    words.join(", ")
 }
 
 /// A message without what looks like a name, an address or a number.

@@ -363,6 +363,7 @@ fn plan(
         tags: BTreeSet::new(),
         topology,
         initial,
+        written: placed.iter().filter_map(|placed| placed.written(None)).collect(),
         steps: vec![step],
         places: count_places(&snapshot),
         stand_ins: Some(stand_ins),

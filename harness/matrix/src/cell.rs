@@ -1,5 +1,6 @@
 //! One cell: what the API says of it, and what the packets did.
 
+use netproof_model::{Verdict, Verdicts};
 use netproof_oracle::Switches;
 
 /// One source to one destination.
@@ -16,8 +17,8 @@ pub struct Cell {
 /// What the packets of a cell did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// In the words of expectations.
-    pub word: String,
+    /// What that was; `None` where no probe of the run itself was made.
+    pub verdicts: Option<Verdicts>,
     /// What is not as predicted, one sentence each; empty where all is.
     pub differs: Vec<String>,
 }
@@ -85,10 +86,10 @@ impl Cell {
     /// The sign; after it `!` where the packets did otherwise, and what they did where the API leaves it open.
     pub(crate) fn shown(&self) -> (char, Option<char>) {
         let observed = self.observed.as_ref().filter(|_| matches!(self.predicted, Sign::Open | Sign::Varies));
-        let did = observed.map(|observed| match observed.word.as_str() {
-            "allow" => '.',
-            "drop" => 'D',
-            "reject" => 'R',
+        let did = observed.map(|observed| match observed.verdicts {
+            Some(Verdicts::All(Verdict::Allow)) => '.',
+            Some(Verdicts::All(Verdict::Drop)) => 'D',
+            Some(Verdicts::All(Verdict::Reject)) => 'R',
             _ => 'r',
         });
         (self.predicted.sign(), if self.differs() { Some('!') } else { did })

@@ -8,10 +8,11 @@ use crate::question::NoAnswer;
 use crate::question::Question;
 use crate::table::{Matrix, Table};
 use netproof_controlplane::{Change, Snapshot};
+use netproof_model::Verdict;
 use netproof_model::event::{Check, Event, Phase, Status};
 use netproof_model::flow::Flow;
 use netproof_plan::flows;
-use netproof_plan::{DecidedBy, Expectation, Expected, MatrixPlan, OutcomeWord, Plan};
+use netproof_plan::{DecidedBy, Expectation, Expected, MatrixPlan, Plan};
 use netproof_runner::{RunOptions, Worlds, run_plan};
 use std::collections::HashMap;
 use thiserror::Error;
@@ -115,12 +116,12 @@ fn with_cells(plan: &Plan, step: &str, changes: Vec<Change>, expectations: Vec<E
 /// What is to come of a cell's flow; nothing where it is not asked.
 fn expectation(snapshot: &Snapshot, plan: &Plan, step: &str, flow: Flow, cell: &Cell) -> Option<Expectation> {
     let expected = match cell.predicted {
-        Sign::Allow => Expected::Allow,
-        Sign::Deny => Expected::Deny,
-        Sign::Drop => Expected::Drop,
-        Sign::Reject => Expected::Reject,
-        Sign::Unreachable => Expected::Outcome(OutcomeWord::Unreachable),
-        Sign::NoAnswer => Expected::Outcome(OutcomeWord::NoAnswer),
+        Sign::Allow => Expected::All(Verdict::Allow),
+        Sign::Deny => Expected::All(Verdict::Deny),
+        Sign::Drop => Expected::All(Verdict::Drop),
+        Sign::Reject => Expected::All(Verdict::Reject),
+        Sign::Unreachable => Expected::All(Verdict::Unreachable),
+        Sign::NoAnswer => Expected::All(Verdict::NoAnswer),
         Sign::Open | Sign::Varies => Expected::Observe,
         Sign::NotAsked => return None,
     };
@@ -157,9 +158,9 @@ fn name(step: &str, flow: &Flow) -> String {
 /// What a check of a cell saw; of those of the other walks, what they found wrong.
 fn take(seen: &mut HashMap<(String, String), Observed>, check: &Check) {
     let key = (check.flow.clone(), check.family.map(|family| family.to_string()).unwrap_or_default());
-    let observed = seen.entry(key).or_insert_with(|| Observed { word: String::new(), differs: Vec::new() });
+    let observed = seen.entry(key).or_insert_with(|| Observed { verdicts: None, differs: Vec::new() });
     if check.phase == Phase::Run {
-        observed.word.clone_from(&check.observed);
+        observed.verdicts.clone_from(&check.observed);
     }
     if check.status == Status::Failed {
         let walk = match check.phase {
@@ -169,9 +170,6 @@ fn take(seen: &mut HashMap<(String, String), Observed>, check: &Check) {
         };
         // What is expected here is what the API says: which of the three answers differ needs no second sentence.
         observed.differs.extend(check.findings.first().map(|finding| format!("{walk}{finding}")));
-        if check.findings.is_empty() {
-            observed.differs.push(format!("{walk}expected {}, observed {}", check.expected, check.observed));
-        }
     }
 }
 

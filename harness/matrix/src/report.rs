@@ -295,8 +295,13 @@ fn table_report(table: &crate::table::Table) -> TableReport {
             .rows()
             .map(|row| row.map(|cell| Word::from(cell.predicted)).collect())
             .collect(),
-        observed: is_probed(&table.cells)
-            .then(|| rows(|cell| cell.observed.as_ref().map(|observed| observed.word.clone()))),
+        observed: is_probed(&table.cells).then(|| {
+            rows(|cell| {
+                cell.observed
+                    .as_ref()
+                    .and_then(|observed| observed.verdicts.as_ref().map(ToString::to_string))
+            })
+        }),
         open,
         differ,
     }

@@ -3,7 +3,7 @@
 use super::*;
 use netproof_api::Source;
 use netproof_documents::Options;
-use netproof_model::{Families, Outcome};
+use netproof_model::{Families, Verdict};
 use netproof_oracle::Profile;
 
 /// A pod, `labels` as YAML.
@@ -191,10 +191,11 @@ fn wrong_questions_are_answered_with_a_suggestion() {
 fn what_packets_do_with_open_points_is_shown() {
     let question = Question { profile: Some(Profile::STRICT), ports: choices(&["icmp"]), ..question() };
     let mut matrix = asked(&shop(), &Options::default(), &question).unwrap();
-    for (column, word) in ["allow", "drop", "reject", "unreachable"].into_iter().enumerate() {
+    let verdicts = [Verdict::Allow, Verdict::Drop, Verdict::Reject, Verdict::Unreachable];
+    for (column, verdict) in verdicts.into_iter().enumerate() {
         let cells = &mut matrix.tables[0].cells;
         if let Some(cell) = cells.get(1, column).cloned() {
-            let observed = Some(Observed { word: word.to_owned(), differs: Vec::new() });
+            let observed = Some(Observed { verdicts: Some(verdict.into()), differs: Vec::new() });
             cells.set(1, column, Cell { predicted: Sign::Open, observed, ..cell });
         }
     }
@@ -205,8 +206,8 @@ fn what_packets_do_with_open_points_is_shown() {
 #[test]
 fn differences_are_marked() {
     let mut matrix = asked(&shop(), &Options::default(), &question()).unwrap();
-    let observe = |cells: &mut Cells, row, column, cell: Cell, word: &str, differs: Vec<String>| {
-        let observed = Some(Observed { word: word.to_owned(), differs });
+    let observe = |cells: &mut Cells, row, column, cell: Cell, verdict: Verdict, differs: Vec<String>| {
+        let observed = Some(Observed { verdicts: Some(verdict.into()), differs });
         cells.set(row, column, Cell { observed, ..cell });
     };
     for table in &mut matrix.tables {
@@ -214,9 +215,9 @@ fn differences_are_marked() {
             (0..table.sources.len()).flat_map(|row| (0..table.destinations.len()).map(move |it| (row, it)))
         {
             let cell = table.cells.get(row, column).unwrap().clone();
-            let word = if cell.predicted == Sign::Allow { "allow" } else { "drop" };
+            let verdict = if cell.predicted == Sign::Allow { Verdict::Allow } else { Verdict::Drop };
             if cell.predicted != Sign::NotAsked {
-                observe(&mut table.cells, row, column, cell, word, Vec::new());
+                observe(&mut table.cells, row, column, cell, verdict, Vec::new());
             }
         }
     }
@@ -225,7 +226,7 @@ fn differences_are_marked() {
     let cells = &mut matrix.tables[0].cells;
     let cell = cells.get(1, 0).unwrap().clone();
     let differs = vec!["expected deny, observed allow".to_owned()];
-    observe(cells, 1, 0, cell, Outcome::Connected.word(), differs);
+    observe(cells, 1, 0, cell, Verdict::Allow, differs);
     insta::assert_snapshot!(text(&matrix, None, false));
     assert_eq!(matrix.counts().differ, 1);
     let json = serde_json::to_value(Report::of(&matrix)).unwrap();

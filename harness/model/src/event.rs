@@ -1,21 +1,25 @@
 //! The events of a run. Reporters consume them and nothing else; JSON is this stream written down.
 
 mod cells;
+mod check;
 mod finding;
+mod written;
 
-pub use cells::{Cells, NoCell, NotInCells, ObservedCells, PredictedCells, RehearsedCells, SampledCells};
+pub use cells::{
+    Cell, CellGroup, CellTable, Cells, NoCell, NotInCells, ObservedCells, PredictedCells, RehearsedCells,
+    SampledCells,
+};
+pub use check::{Check, Denial, Never, PolicySees, StreamCount};
 pub use finding::{Finding, FindingKind};
+pub use written::WrittenObject;
 
-use crate::decision::{Action, Decision, Hook};
-use crate::net::Family;
-use crate::observation::{Outcome, PacketAddresses, Sighting};
-use crate::place::Place;
+use crate::topology::Topology;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
 /// The version of this stream's format. It changes when a consumer could misread an older or newer one.
-pub const FORMAT: &str = "netproof.events/v1alpha2";
+pub const FORMAT: &str = "netproof.events/v1beta1";
 
 /// Which run of which scenario: the file's stem and suite, and the chosen variant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -106,129 +110,6 @@ pub enum Status {
     Skipped,
 }
 
-/// A denial as the packet met it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Denial {
-    /// Who decided.
-    pub decision: Decision,
-    /// Drop or reject.
-    pub action: Action,
-    /// On which node.
-    pub node: String,
-    /// At which hook.
-    pub hook: Hook,
-    /// The packet's addresses there.
-    pub packet: PacketAddresses,
-}
-
-/// A request's addresses at the hook where policy decided, as names where they have one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PolicySees {
-    /// The node.
-    pub node: String,
-    /// The hook.
-    pub hook: Hook,
-    /// The source address.
-    pub source: String,
-    /// The destination address.
-    pub destination: String,
-}
-
-/// One expectation on one flow in one family, and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct Check {
-    /// Unique within its scenario run and the same in every run:
-    /// `STEP/FLOW[ FAMILY]`, `rehearsal/...`, `cleanup/...`.
-    pub name: String,
-    /// Where the expectation is written.
-    pub location: Location,
-    /// Which walk.
-    pub phase: Phase,
-    /// The step's name.
-    pub step: String,
-    /// The flow, with its port filled in.
-    pub flow: String,
-    /// How many cells of the step's matrix the check stands for; 0 where the scenario names the flow.
-    pub cells: usize,
-    /// The family that was tried; absent where the flow resolved nothing.
-    pub family: Option<Family>,
-    /// What was expected, in the words of the scenario format: `deny`, `allow`, `refused`, ...
-    pub expected: String,
-    /// What was observed, in the same words: `allow`, `deny`, `refused`, ...
-    pub observed: String,
-    /// What the API says, in the same words, or `either` where it leaves that open; absent where it does not
-    /// speak about the flow, and in a walk without policy.
-    pub predicted: Option<String>,
-    /// How that follows, one sentence each, deeper reasons indented; filled in for a cell of a matrix.
-    pub derivation: Vec<String>,
-    /// What the probe saw.
-    pub outcome: Option<Outcome>,
-    /// The result.
-    pub status: Status,
-    /// Each thing that is not as it should be; the reason of a skip or an error. The first says most.
-    pub findings: Vec<Finding>,
-    /// Drops and rejects of this flow, in the order in which the packet met them.
-    pub denials: Vec<Denial>,
-    /// Who answered.
-    pub served_by: Option<Place>,
-    /// The source address that the server saw, as a name where it has one.
-    pub seen_source: Option<String>,
-    /// The node that chose the backend of a service.
-    pub via: Option<String>,
-    /// The request's addresses where policy decided: on the node of the backend, or where it was denied.
-    pub policy_sees: Option<PolicySees>,
-    /// Where the request was seen, in order; filled in for a check that failed.
-    pub path: Vec<Sighting>,
-    /// From the first packet to the outcome, in seconds.
-    #[serde(with = "crate::seconds")]
-    #[cfg_attr(feature = "schema", schemars(with = "f64"))]
-    pub elapsed: Duration,
-}
-
-impl Check {
-    /// Whether it found something of this kind.
-    pub fn found(&self, kind: FindingKind) -> bool {
-        self.findings.iter().any(|finding| finding.kind == kind)
-    }
-
-    /// What it found, in sentences.
-    pub fn messages(&self) -> String {
-        let messages: Vec<&str> = self.findings.iter().map(|finding| finding.message.as_str()).collect();
-        messages.join("; ")
-    }
-
-    /// A check of a flow of which nothing is known yet.
-    pub fn new(name: String, location: Location, phase: Phase, step: &str, flow: String) -> Self {
-        Check {
-            name,
-            location,
-            phase,
-            step: step.to_owned(),
-            flow,
-            cells: 0,
-            family: None,
-            expected: String::new(),
-            observed: String::new(),
-            predicted: None,
-            derivation: Vec::new(),
-            outcome: None,
-            status: Status::Passed,
-            findings: Vec::new(),
-            denials: Vec::new(),
-            served_by: None,
-            seen_source: None,
-            via: None,
-            policy_sees: None,
-            path: Vec::new(),
-            elapsed: Duration::ZERO,
-        }
-    }
-}
-
 /// How a scenario run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -314,7 +195,7 @@ pub enum Event {
     /// The run begins.
     #[serde(rename_all = "camelCase")]
     RunStarted {
-        /// The format of the stream, `netproof.events/v1alpha2`.
+        /// The format of the stream, `netproof.events/v1beta1`.
         format: String,
         /// netproof's version.
         version: String,
@@ -336,6 +217,10 @@ pub enum Event {
         location: Location,
         /// Its description.
         description: String,
+        /// The cluster that it is played on.
+        topology: Box<Topology>,
+        /// What it makes, in the order in which it is written.
+        objects: Vec<WrittenObject>,
     },
     /// A check has its result.
     #[serde(rename_all = "camelCase")]

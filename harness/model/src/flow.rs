@@ -203,18 +203,22 @@ pub struct Flow {
     pub family: Option<Family>,
 }
 
+impl Flow {
+    /// Where it goes, with the port: what stands after the arrow.
+    pub fn destination(&self) -> String {
+        match (&self.to, &self.port) {
+            (Destination::Ip(address @ IpAddr::V6(_)), Some(port)) => format!("ip/[{address}]:{port}"),
+            (Destination::External(address), Some(port)) if address.contains(':') => {
+                format!("external/[{address}]:{port}")
+            }
+            (to, Some(port)) => format!("{to}:{port}"),
+            (to, None) => to.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} -> ", self.from)?;
-        match (&self.to, &self.port) {
-            (Destination::Ip(address @ IpAddr::V6(_)), Some(port)) => {
-                write!(f, "ip/[{address}]:{port}")
-            }
-            (Destination::External(address), Some(port)) if address.contains(':') => {
-                write!(f, "external/[{address}]:{port}")
-            }
-            (to, Some(port)) => write!(f, "{to}:{port}"),
-            (to, None) => write!(f, "{to}"),
-        }
+        write!(f, "{} -> {}", self.from, self.destination())
     }
 }

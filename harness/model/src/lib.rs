@@ -13,6 +13,7 @@ pub mod policy;
 mod seconds;
 pub mod topology;
 pub mod trace;
+pub mod verdict;
 
 pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable};
 pub use net::{Family, Protocol, Token};
@@ -21,3 +22,4 @@ pub use place::{NamespacedName, Place};
 pub use policy::{PolicyKey, PolicyKind, PolicyStage};
 pub use topology::{Families, ProxyMode, Topology, Wiring};
 pub use trace::{ChainPass, RuleTrace, TraceStep, TraceVerdict, TracedRule};
+pub use verdict::{BackendVerdict, Verdict, Verdicts};

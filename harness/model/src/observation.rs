@@ -3,6 +3,7 @@
 use crate::decision::Hook;
 use crate::net::{Protocol, Token};
 use crate::place::Place;
+use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -21,6 +22,29 @@ pub enum Rejection {
     AdminProhibited,
     /// Another ICMP destination unreachable.
     Unreachable,
+}
+
+impl Rejection {
+    /// As scenarios write it at `rejectedWith`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Rejection::TcpReset => "tcp-reset",
+            Rejection::PortUnreachable => "port-unreachable",
+            Rejection::AdminProhibited => "admin-prohibited",
+            Rejection::Unreachable => "unreachable",
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Rejection::TcpReset => "TCP reset",
+            Rejection::PortUnreachable => "ICMP port unreachable",
+            Rejection::AdminProhibited => "ICMP administratively prohibited",
+            Rejection::Unreachable => "ICMP unreachable",
+        })
+    }
 }
 
 /// What a probe saw. Policy speaks through `Connected`, `Dropped` and `Rejected` (and through
@@ -64,7 +88,28 @@ impl Outcome {
         )
     }
 
-    /// The word of the scenario format.
+    /// The verdict that says the same; `None` where it takes the rule that decided to tell which it is.
+    pub fn verdict(self) -> Option<Verdict> {
+        match self {
+            Outcome::Connected => Some(Verdict::Allow),
+            Outcome::Dropped => Some(Verdict::Drop),
+            Outcome::ReplyLost => Some(Verdict::ReplyLost),
+            Outcome::Rejected(_) => Some(Verdict::Reject),
+            Outcome::NotPermitted => None,
+            Outcome::Refused => Some(Verdict::Refused),
+            Outcome::Unreachable => Some(Verdict::Unreachable),
+            Outcome::NameNotFound => Some(Verdict::NameNotFound),
+            Outcome::NameServerUnreachable => Some(Verdict::NameServerUnreachable),
+            Outcome::NoAnswer => Some(Verdict::NoAnswer),
+        }
+    }
+
+    /// Whether it is what a scenario means by an outcome of this word.
+    pub fn is(self, verdict: Verdict) -> bool {
+        self.verdict() == Some(verdict) || (verdict == Verdict::NoAnswer && self == Outcome::ReplyLost)
+    }
+
+    /// In one word.
     pub fn word(self) -> &'static str {
         match self {
             Outcome::Connected => "connected",
@@ -84,12 +129,7 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Rejected(Rejection::TcpReset) => f.write_str("rejected (TCP reset)"),
-            Outcome::Rejected(Rejection::PortUnreachable) => f.write_str("rejected (ICMP port unreachable)"),
-            Outcome::Rejected(Rejection::AdminProhibited) => {
-                f.write_str("rejected (ICMP administratively prohibited)")
-            }
-            Outcome::Rejected(Rejection::Unreachable) => f.write_str("rejected (ICMP unreachable)"),
+            Outcome::Rejected(how) => write!(f, "rejected ({how})"),
             other => f.write_str(other.word()),
         }
     }

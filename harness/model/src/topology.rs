@@ -12,6 +12,7 @@ use std::net::IpAddr;
 
 /// How the pods of a node are joined to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Wiring {
     /// A veth and a host route for each pod, with a link-local gateway, as Calico does.
@@ -43,6 +44,7 @@ impl fmt::Display for Wiring {
 /// How a pod and its node come to know each other's link-layer address. Neighbours in the network between
 /// the nodes are always permanent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Neighbours {
     /// By permanent entries: neither ARP nor neighbour discovery is in a packet's way.
@@ -55,6 +57,7 @@ pub enum Neighbours {
 
 /// Which address families a topology has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Families {
     /// IPv4 only.
@@ -97,6 +100,7 @@ impl fmt::Display for Families {
 
 /// One value for each family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PerFamily<T> {
     /// The IPv4 value.
     pub ipv4: T,
@@ -124,20 +128,26 @@ impl<T> PerFamily<T> {
 
 /// The address ranges of a cluster: where addresses come from that are not given. None overlaps another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ranges {
     /// Pods; each node without a range of its own gets a part of it (a /24 of IPv4, a /64 of IPv6).
+    #[cfg_attr(feature = "schema", schemars(with = "PerFamily<String>"))]
     pub pods: PerFamily<IpNet>,
     /// Where pods have addresses besides: those of nodes with ranges of their own, and given ones. Nodes may
     /// have addresses there, too.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub other_pods: Vec<IpNet>,
     /// ClusterIPs of services.
+    #[cfg_attr(feature = "schema", schemars(with = "PerFamily<String>"))]
     pub services: PerFamily<IpNet>,
     /// The nodes themselves. The router has the first address, nodes follow from the second on.
+    #[cfg_attr(feature = "schema", schemars(with = "PerFamily<String>"))]
     pub nodes: PerFamily<IpNet>,
 }
 
 /// A node of a topology.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TopologyNode {
     /// Its name.
     pub name: String,
@@ -147,11 +157,13 @@ pub struct TopologyNode {
     pub addresses: Vec<IpAddr>,
     /// What its pods get their addresses from, at most one of each family and within `Ranges::other_pods`;
     /// where there is none, it gets a part of the pods' range.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub pod_ranges: Vec<IpNet>,
 }
 
 /// A host outside the cluster, reached through the router.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExternalHost {
     /// Its name in scenarios, `external/NAME`.
     pub name: String,
@@ -165,10 +177,12 @@ pub struct ExternalHost {
 
 /// A network outside the cluster, behind the router.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Network {
     /// Its name.
     pub name: String,
     /// Its ranges: at most one of each family; none for a default network without a range of its own.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub ranges: Vec<IpNet>,
     /// Whether it is where the router sends what it has no other route for: the rest of the world. At
     /// most one network is.
@@ -177,6 +191,7 @@ pub struct Network {
 
 /// A port that somebody listens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListenPort {
     /// The number, never 0.
     pub port: u16,
@@ -188,6 +203,7 @@ pub struct ListenPort {
 /// words are Calico's (BGPConfiguration `serviceClusterIPs`, `serviceExternalIPs`,
 /// `serviceLoadBalancerIPs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceAddresses {
     /// The whole range of cluster IPs, over every node; a cluster IP of a service whose
@@ -215,8 +231,10 @@ impl ServiceAddresses {
 /// the node's address and node port, and its source to the load balancer's (`ipMode: Proxy`). Nodes
 /// without a ready endpoint of a `Local` service fail its health check and get nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LoadBalancer {
     /// The addresses that it gives to services.
+    #[cfg_attr(feature = "schema", schemars(with = "PerFamily<String>"))]
     pub range: PerFamily<IpNet>,
     /// The nodes that it sends to; empty means all of them.
     pub nodes: Vec<String>,
@@ -232,6 +250,7 @@ pub struct LoadBalancer {
 /// iptables mode accepts marked and established packets in its own table has no effect on a policy
 /// enforcer's, and is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ProxyMode {
     /// As nftables mode does.
@@ -256,6 +275,7 @@ impl ProxyMode {
 
 /// A topology with its parameters chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Topology {
     /// Its name: that of its file, or `inline`.
     pub name: String,

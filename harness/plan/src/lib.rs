@@ -20,9 +20,8 @@ pub mod states;
 
 pub use loaded::{Loaded, NotApplicable};
 pub use plan::{
-    AddressName, Baseline, DecidedBy, Expectation, Expected, MatrixDestination, MatrixPlan, Never,
-    OutcomeWord, Plan, PolicySees, Request, RequestPort, RequestTarget, Step, Stream, VerdictWord,
-    rejection_word,
+    AddressName, Baseline, DecidedBy, Expectation, Expected, MatrixDestination, MatrixPlan, Plan, PolicySees,
+    Request, RequestPort, RequestTarget, Step, Stream,
 };
 
 #[cfg(test)]

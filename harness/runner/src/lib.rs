@@ -80,11 +80,7 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
 pub fn run_plan(plan: &Plan, options: &RunOptions, worlds: &Worlds) -> (Vec<Event>, ScenarioOutcome) {
     let _span = tracing::info_span!("scenario", id = %plan.id).entered();
     let begin = Instant::now();
-    let mut events = vec![Event::ScenarioStarted {
-        id: plan.id.clone(),
-        location: plan.location.clone(),
-        description: plan.description.clone(),
-    }];
+    let mut events = vec![plan.started()];
     // Where the machine cannot be asked, building says what is wrong.
     if let Ok(Some(lack)) = doctor::lack(&plan.topology) {
         let result = ScenarioOutcome {

@@ -1,21 +1,20 @@
 //! The three answers held against each other: what the scenario expects, what the API says, what the packets
 //! did. Any two that differ fail the check.
 
-use crate::evidence::action;
 use crate::judge;
 use crate::judge::Judgement;
 use crate::prediction::{Answer, Difference};
 use crate::tries::Try;
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Finding, FindingKind, Status};
-use netproof_model::{Action, Outcome};
+use netproof_model::{Outcome, Verdict, Verdicts};
 use netproof_plan::{Expectation, Expected};
 
 /// A difference between what the API says and what the packets did.
 pub(crate) struct Differing {
     difference: Difference,
-    /// What the packets did where it is the verdict that differs.
-    observed: Option<Action>,
+    /// What the packets did.
+    observed: Verdict,
     /// Whether the service proxy denied it, or was to.
     by_proxy: bool,
 }
@@ -25,7 +24,7 @@ pub(crate) fn of_tries(answer: &Answer, tries: &[Try<'_>], snapshot: &Snapshot) 
     let differing = tries.iter().filter_map(|it| {
         Some(Differing {
             difference: answer.difference(it.observation, &it.denials, snapshot)?,
-            observed: action(it.observation.outcome, &it.denials),
+            observed: judge::observed(it.observation.outcome, &it.denials),
             by_proxy: answer.is_refused() || it.denials.iter().any(|denial| denial.decision.is_service()),
         })
     });
@@ -128,7 +127,7 @@ pub(crate) fn of_three(
 
 impl Differing {
     /// That the packets contradict the API.
-    fn told(&self, observed: &str, answer: &Answer) -> String {
+    fn told(&self, observed: &Verdicts, answer: &Answer) -> String {
         self.difference.told(observed, self.observed, answer)
     }
 
@@ -141,7 +140,7 @@ impl Differing {
             }
             Difference::Verdict | Difference::Server(_) => answer.against(self.observed),
         };
-        let agrees = says == expected.to_string();
+        let agrees = expected.verdicts().as_ref() == Some(&says);
         format!("the API says {says}{}: the {who} is wrong", if agrees { " too" } else { "" })
     }
 }
@@ -151,6 +150,7 @@ mod tests {
     use super::*;
     use crate::prediction::{Course, Word};
     use crate::testing::{expectation, isolation, observation, snapshot};
+    use netproof_model::Action;
     use netproof_model::Place;
     use netproof_oracle::{Denial, Switch, Switches};
 
@@ -169,11 +169,11 @@ mod tests {
         let (connected, dropped) = (Outcome::Connected, Outcome::Dropped);
         type Said<'a> = &'a [(FindingKind, &'a str)];
         let table: [(Expected, Outcome, Word, Said<'_>); 10] = [
-            (Expected::Allow, connected, Word::Allow, &[]),
-            (Expected::Deny, dropped, deny(), &[]),
+            (Expected::All(Verdict::Allow), connected, Word::Allow, &[]),
+            (Expected::All(Verdict::Deny), dropped, deny(), &[]),
             (Expected::Observe, connected, deny(), &[]),
             (
-                Expected::Deny,
+                Expected::All(Verdict::Deny),
                 connected,
                 deny(),
                 &[
@@ -182,7 +182,7 @@ mod tests {
                 ],
             ),
             (
-                Expected::Deny,
+                Expected::All(Verdict::Deny),
                 connected,
                 Word::Allow,
                 &[(
@@ -192,7 +192,7 @@ mod tests {
                 )],
             ),
             (
-                Expected::Deny,
+                Expected::All(Verdict::Deny),
                 dropped,
                 reject(),
                 &[(
@@ -201,7 +201,7 @@ mod tests {
                 )],
             ),
             (
-                Expected::Deny,
+                Expected::All(Verdict::Deny),
                 connected,
                 reject(),
                 &[
@@ -210,7 +210,7 @@ mod tests {
                 ],
             ),
             (
-                Expected::Allow,
+                Expected::All(Verdict::Allow),
                 connected,
                 deny(),
                 &[
@@ -225,7 +225,7 @@ mod tests {
                 ],
             ),
             (
-                Expected::Deny,
+                Expected::All(Verdict::Deny),
                 connected,
                 Word::Unreachable,
                 &[
@@ -242,7 +242,7 @@ mod tests {
             ),
             // It can connect, and does so with somebody else.
             (
-                Expected::Allow,
+                Expected::All(Verdict::Allow),
                 Outcome::Refused,
                 Word::Allow,
                 &[
@@ -269,8 +269,14 @@ mod tests {
             assert_eq!(judgement.status == Status::Passed, said.is_empty(), "{judgement:?}");
         }
         let mut errored =
-            Judgement { status: Status::Errored, observed: "drop".into(), findings: Vec::new() };
-        of_three(&expectation(Expected::Allow, None), &answer(deny()), None, &snapshot(), &mut errored);
+            Judgement { status: Status::Errored, observed: Verdict::Drop.into(), findings: Vec::new() };
+        of_three(
+            &expectation(Expected::All(Verdict::Allow), None),
+            &answer(deny()),
+            None,
+            &snapshot(),
+            &mut errored,
+        );
         assert_eq!((errored.status, errored.findings.len()), (Status::Errored, 0));
     }
 
@@ -297,7 +303,7 @@ mod tests {
             (deny(), WrongVerdict, true, Status::Failed, &[WrongVerdict]),
         ] {
             let findings = vec![Finding::new(kind, "in whatever words")];
-            let judgement = Judgement { status: Status::Failed, observed: "allow".into(), findings };
+            let judgement = Judgement { status: Status::Failed, observed: Verdict::Allow.into(), findings };
             let observation = &observation(Outcome::Connected);
             let mut one = Try { observation, denials: Vec::new(), backend: None, judgement };
             leave_open(&answer(word), is_meant, &mut one);

@@ -3,17 +3,30 @@
 
 use crate::prediction::{Answers, Word};
 use netproof_controlplane::Snapshot;
-use netproof_oracle::{PortProtocol, Profile, Server};
-use netproof_plan::{Never, Request, RequestPort, RequestTarget, Stream};
+use netproof_model::Verdicts;
+use netproof_model::event::Never;
+use netproof_oracle::{PortProtocol, Profile, Server, Switches};
+use netproof_plan::{Request, RequestPort, RequestTarget, Stream};
 use std::sync::Arc;
 
 /// The API's answer about a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// In the words of expectations, each once, in the order of the states.
-    pub says: String,
+    /// What becomes of the flow, each answer once, in the order of the states; empty where the API does not speak
+    /// about it.
+    pub says: Vec<Verdicts>,
+    /// The switches that would settle what it leaves open.
+    pub open: Option<Switches>,
     /// The first state in which the API says otherwise than the stream.
     pub contradiction: Option<Contradiction>,
+}
+
+impl Claim {
+    /// The names of the switches that would settle what the API leaves open.
+    pub fn names_of_open_switches(&self) -> Vec<String> {
+        let switches = self.open.iter();
+        switches.flat_map(|it| it.iter().map(|switch| switch.name().to_owned()).collect::<Vec<_>>()).collect()
+    }
 }
 
 /// A state in which the API contradicts a stream.
@@ -21,15 +34,16 @@ pub struct Claim {
 pub struct Contradiction {
     /// The position of the state.
     pub state: usize,
-    /// What the API says there.
-    pub says: String,
+    /// What the API says there; any of nothing where it does not speak about the flow.
+    pub says: Verdicts,
     /// How that follows; empty where the API does not speak about the flow.
     pub derivation: String,
 }
 
 /// Asks about a stream in each of these states.
 pub fn answer(stream: &Stream, states: &[Arc<Snapshot>], profile: Profile) -> Claim {
-    let mut said: Vec<String> = Vec::new();
+    let mut said: Vec<Verdicts> = Vec::new();
+    let mut open: Option<Switches> = None;
     let mut contradiction = None;
     let mut servers: Option<Vec<Server>> = None;
     for (state, snapshot) in states.iter().enumerate() {
@@ -42,11 +56,12 @@ pub fn answer(stream: &Stream, states: &[Arc<Snapshot>], profile: Profile) -> Cl
                 words
             }
         };
-        let says = match words.split_first() {
-            Some((first, rest)) if rest.iter().all(|word| word == first) => first.to_string(),
-            Some(_) => words.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "),
-            None => "nothing".to_owned(),
-        };
+        let says = Verdicts::any_of(words.iter().map(Word::verdict));
+        let switches = words.iter().filter_map(|word| match word {
+            Word::Open(switches) => Some(*switches),
+            _ => None,
+        });
+        open = open.into_iter().chain(switches).reduce(Switches::union);
         if contradiction.is_none() && (words.is_empty() || !words.iter().all(|word| fits(stream.never, word)))
         {
             contradiction = Some(Contradiction { state, says: says.clone(), derivation });
@@ -55,7 +70,7 @@ pub fn answer(stream: &Stream, states: &[Arc<Snapshot>], profile: Profile) -> Cl
             said.push(says);
         }
     }
-    Claim { says: said.join(", then "), contradiction }
+    Claim { says: said, open, contradiction }
 }
 
 /// What may become of a flow, and how that follows.

@@ -4,24 +4,8 @@
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, PolicySees};
 use netproof_model::observation::PacketAddresses;
-use netproof_model::{Action, Hook, Observation, Outcome, Passage};
+use netproof_model::{Hook, Observation, Outcome, Passage};
 use netproof_plan::addresses::address_name;
-
-/// What became of a packet, in the words of policy: it went on, it vanished or it was turned away. `None` where
-/// the outcome is nothing that policy does.
-pub fn action(outcome: Outcome, denials: &[Denial]) -> Option<Action> {
-    match outcome {
-        Outcome::Connected => Some(Action::Allow),
-        Outcome::Dropped => Some(Action::Drop),
-        Outcome::Rejected(_) => Some(Action::Reject),
-        // The source's own stack refused; the rule that did it says which of the two it was.
-        Outcome::NotPermitted => match denials.first().map(|denial| denial.action) {
-            Some(Action::Reject) => Some(Action::Reject),
-            _ => Some(Action::Drop),
-        },
-        _ => None,
-    }
-}
 
 /// The node that chose the backend, if one did and was observed.
 pub fn via(observation: &Observation) -> Option<&str> {
@@ -78,6 +62,7 @@ pub fn policy_sees(decided: Decided<'_>, snapshot: &Snapshot) -> PolicySees {
 mod tests {
     use super::*;
     use crate::testing::{observation, snapshot};
+    use netproof_model::Action;
     use netproof_model::{Decision, Place, Protocol, Token};
 
     const POD: &str = "10.244.1.2";

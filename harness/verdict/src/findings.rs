@@ -6,7 +6,7 @@ use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, Finding, FindingKind};
 use netproof_model::{Observation, Outcome};
 use netproof_plan::addresses::{address_name, covers, other_addresses};
-use netproof_plan::{Expectation, PolicySees, rejection_word};
+use netproof_plan::{Expectation, PolicySees};
 
 /// Every part of an expectation that is about the way: what is not so, or that there is no evidence of it.
 pub(crate) fn of_the_way(
@@ -30,11 +30,11 @@ fn unknown(why: impl Into<String>) -> Option<Finding> {
 
 fn rejection(expectation: &Expectation, outcome: Outcome) -> Option<Finding> {
     let kind = expectation.rejected_with?;
-    let wanted = rejection_word(kind);
+    let wanted = kind.word();
     let message = match outcome {
         Outcome::Rejected(seen) if seen == kind => return None,
         Outcome::Rejected(seen) => {
-            format!("expected to be rejected with {wanted}, it was with {}", rejection_word(seen))
+            format!("expected to be rejected with {wanted}, it was with {}", seen.word())
         }
         Outcome::NotPermitted => {
             return unknown(format!(

@@ -34,7 +34,8 @@ pub fn judge<'o>(
 ) -> Option<Judged<'o>> {
     let judge_one = |(observation, denials): (&'o Observation, Vec<Denial>)| {
         let backend = backend(expectation, observation, &denials, snapshot);
-        let expected = expected_of(expectation, backend.as_ref());
+        let observed = judge::observed(observation.outcome, &denials);
+        let expected = expected_of(expectation, backend.as_ref(), observed);
         let judgement = match &expected {
             Ok(expected) => judge::judge(expectation, expected, observation, &denials, snapshot),
             Err(stranger) => stranger.clone(),

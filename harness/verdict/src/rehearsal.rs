@@ -1,10 +1,10 @@
 //! What the rehearsal of a flow proves: that it connects without policy, so that a deny of it is policy's.
 
-use crate::judge::{Judgement, observed_word};
+use crate::judge::{Judgement, observed};
 use crate::tries::{missing_backends, never_reached};
 use netproof_model::event::{Finding, FindingKind, Status};
-use netproof_model::{Observation, Outcome};
-use netproof_plan::{Baseline, Expectation, OutcomeWord};
+use netproof_model::{Observation, Outcome, Verdict};
+use netproof_plan::{Baseline, Expectation};
 
 /// Judges all tries of a rehearsed flow, and that they reached each backend whose denial is expected; the
 /// first that is not as it should be stands for it.
@@ -34,9 +34,9 @@ pub fn judge<'o>(
 
 /// Judges the rehearsal of a flow that a step expects to be denied, or that says what else to expect.
 pub fn judge_try(baseline: Option<&Baseline>, observation: &Observation) -> Judgement {
-    let observed = observed_word(observation.outcome, &[]).to_owned();
+    let observed = observed(observation.outcome, &[]);
     let problem = match baseline {
-        Some(baseline) if baseline.outcome.is(observation.outcome) => None,
+        Some(baseline) if observation.outcome.is(baseline.outcome) => None,
         Some(baseline) => Some(format!(
             "without policy, expected {} because {}, observed {observed}",
             baseline.outcome, baseline.because
@@ -44,8 +44,8 @@ pub fn judge_try(baseline: Option<&Baseline>, observation: &Observation) -> Judg
         None if observation.outcome == Outcome::Connected => None,
         None => {
             // A service without endpoints rejects; a `baseline` is about what no rule does.
-            let words = OutcomeWord::WORDS.iter();
-            let remedy = match words.map(|(_, word)| word).find(|word| word.is(observation.outcome)) {
+            let outcome = Verdict::OUTCOMES.into_iter().find(|it| observation.outcome.is(*it));
+            let remedy = match outcome {
                 Some(word) => format!("say so: `baseline: {{outcome: {word}, because: ...}}`"),
                 None => "and a service proxy denies it, write `decidedBy: service`".to_owned(),
             };
@@ -64,11 +64,12 @@ mod tests {
     use super::*;
     use crate::testing::{expectation, observation};
     use netproof_model::Place;
-    use netproof_plan::{Expected, VerdictWord};
+    use netproof_model::Verdict;
+    use netproof_plan::Expected;
 
     fn backends() -> Expectation {
         let verdict = |name, verdict| (Place::pod("default", name), verdict);
-        let verdicts = [verdict("a", VerdictWord::Allow), verdict("b", VerdictWord::Deny)];
+        let verdicts = [verdict("a", Verdict::Allow), verdict("b", Verdict::Deny)];
         expectation(Expected::PerBackend(verdicts.into()), None)
     }
 

@@ -123,7 +123,7 @@ fn what(check: &Check) -> String {
         Status::Failed
             if !check.found(FindingKind::WrongDecider) && !check.found(FindingKind::WrongBackend) =>
         {
-            format!("expected {}, observed {}", check.expected, check.observed)
+            describe::mismatch(check).unwrap_or_else(|| check.messages())
         }
         _ => check.messages(),
     }

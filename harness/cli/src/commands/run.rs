@@ -203,14 +203,10 @@ fn report_nothing_done(loaded: &Loaded, options: &RunOptions, why: &str, outputs
         scenarios: loaded.plans.iter().map(|plan| plan.id.clone()).collect(),
     });
     for plan in &loaded.plans {
-        let (id, location) = (plan.id.clone(), plan.location.clone());
+        let id = plan.id.clone();
         let message = Some(why.to_owned());
         let result = ScenarioOutcome { status: Status::Errored, message, elapsed: zero, waited: zero };
-        outputs.event(&Event::ScenarioStarted {
-            id: id.clone(),
-            location,
-            description: plan.description.clone(),
-        });
+        outputs.event(&plan.started());
         outputs.event(&Event::ScenarioFinished { id, result });
     }
     let scenarios = Counts { errored: loaded.plans.len(), ..Counts::default() };

@@ -9,9 +9,10 @@ use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_documents::document::Wrong;
 use netproof_documents::unions::{OneOrMany, TextOr};
+use netproof_model::Verdict;
 use netproof_model::flow::Source;
 use netproof_model::{Family, Rejection};
-use netproof_plan::{Baseline, DecidedBy, Expected, OutcomeWord, VerdictWord};
+use netproof_plan::{Baseline, DecidedBy, Expected};
 
 /// What is expected of a flow.
 #[derive(Clone, Debug)]
@@ -55,16 +56,14 @@ pub enum WrittenExpected {
     /// The same whoever answers.
     Plain(Expected),
     /// By backend.
-    PerBackend(Spanned<Vec<(Spanned<Source>, VerdictWord)>>),
+    PerBackend(Spanned<Vec<(Spanned<Source>, Verdict)>>),
 }
 
 impl WrittenExpected {
     /// Whether a denial is expected, of the flow or of a backend.
     fn is_denial(&self) -> bool {
         match self {
-            WrittenExpected::Plain(Expected::Outcome(outcome)) => {
-                *outcome == OutcomeWord::NameServerUnreachable
-            }
+            WrittenExpected::Plain(Expected::All(Verdict::NameServerUnreachable)) => true,
             WrittenExpected::Plain(expected) => expected.is_denial(),
             WrittenExpected::PerBackend(verdicts) => verdicts.iter().any(|(_, verdict)| verdict.is_denial()),
         }
@@ -78,23 +77,21 @@ impl WrittenExpected {
     /// Whether it is expected to connect, with a backend at least.
     fn connects(&self) -> bool {
         match self {
-            WrittenExpected::Plain(expected) => *expected == Expected::Allow,
+            WrittenExpected::Plain(expected) => *expected == Expected::All(Verdict::Allow),
             WrittenExpected::PerBackend(verdicts) => verdicts.iter().any(|(_, verdict)| !verdict.is_denial()),
         }
     }
 
     /// Whether it may be rejected as expected.
     fn may_be_rejected(&self) -> bool {
-        matches!(self, WrittenExpected::Plain(Expected::Deny | Expected::Reject))
+        matches!(self, WrittenExpected::Plain(Expected::All(Verdict::Deny) | Expected::All(Verdict::Reject)))
     }
 
     /// Whether a name is expected not to be resolved.
     fn resolves_nothing(&self) -> bool {
         matches!(
             self,
-            WrittenExpected::Plain(Expected::Outcome(
-                OutcomeWord::NameNotFound | OutcomeWord::NameServerUnreachable
-            ))
+            WrittenExpected::Plain(Expected::All(Verdict::NameNotFound | Verdict::NameServerUnreachable))
         )
     }
 }
@@ -123,7 +120,11 @@ impl Wish {
         let by_the_proxy = self.decided_by.as_ref().is_some_and(|it| it.value == DecidedBy::Service);
         self.baseline.is_some()
             || by_the_proxy
-            || matches!(self.expected, WrittenExpected::Plain(Expected::Outcome(_) | Expected::Observe))
+            || match &self.expected {
+                WrittenExpected::Plain(Expected::All(verdict)) => verdict.is_outcome(),
+                WrittenExpected::Plain(Expected::Observe) => true,
+                WrittenExpected::Plain(Expected::PerBackend(_)) | WrittenExpected::PerBackend(_) => false,
+            }
     }
 }
 
@@ -138,10 +139,8 @@ impl Reader<'_> {
     pub(super) fn wishes_by_family(&mut self, spec: &Spanned<ExpectSpec>) -> Option<Vec<(Family, Wish)>> {
         let VerdictSpec::PerBackend(verdicts) = &spec.verdict.as_ref()?.value else { return None };
         let family = |name: &str| Family::ALL.into_iter().find(|family| family.to_string() == name);
-        let verdicts: Option<Vec<(Family, VerdictWord)>> = verdicts
-            .iter()
-            .map(|(name, verdict)| Some((family(name)?, VerdictWord::from(*verdict))))
-            .collect();
+        let verdicts: Option<Vec<(Family, Verdict)>> =
+            verdicts.iter().map(|(name, verdict)| Some((family(name)?, Verdict::from(*verdict)))).collect();
         let verdicts = verdicts.filter(|verdicts| !verdicts.is_empty() && spec.outcome.is_none())?;
         let mut wishes = Vec::new();
         for (family, verdict) in verdicts {
@@ -288,7 +287,7 @@ impl Reader<'_> {
     fn expected(&mut self, spec: &Spanned<ExpectSpec>) -> Option<WrittenExpected> {
         match (&spec.verdict, &spec.outcome) {
             (Some(verdict), None) => match &verdict.value {
-                VerdictSpec::One(verdict) => Some(WrittenExpected::Plain(VerdictWord::from(*verdict).into())),
+                VerdictSpec::One(verdict) => Some(WrittenExpected::Plain(Verdict::from(*verdict).into())),
                 VerdictSpec::PerBackend(verdicts) => {
                     if verdicts.is_empty() {
                         self.report(
@@ -302,13 +301,13 @@ impl Reader<'_> {
                         .iter()
                         .filter_map(|(place, verdict)| {
                             let place = self.spanned_one(place, |text| refs::place(text, &namespace))?;
-                            Some((place, VerdictWord::from(*verdict)))
+                            Some((place, Verdict::from(*verdict)))
                         })
                         .collect();
                     Some(WrittenExpected::PerBackend(Spanned { value: each, span: verdict.span }))
                 }
             },
-            (None, Some(outcome)) => Some(WrittenExpected::Plain(Expected::Outcome(outcome.value.into()))),
+            (None, Some(outcome)) => Some(WrittenExpected::Plain(Expected::All(outcome.value.into()))),
             (Some(_), Some(outcome)) => {
                 let help = "keep `verdict` if policy decides, `outcome` if it does not";
                 self.report(outcome.span, "`verdict` and `outcome` stand side by side", help);

@@ -3,7 +3,7 @@
 use super::*;
 use netproof_controlplane::Change;
 use netproof_model::{Family, Topology};
-use netproof_plan::{AddressName, Expectation, PolicySees, RequestPort, RequestTarget, rejection_word};
+use netproof_plan::{AddressName, Expectation, PolicySees, RequestPort, RequestTarget};
 
 #[test]
 fn every_scenario_of_the_repository_loads() {
@@ -165,7 +165,7 @@ fn expectation(expectation: &Expectation) -> String {
         line.push_str(&format!(", policy sees {} to {}", end(source), end(destination)));
     }
     if let Some(kind) = expectation.rejected_with {
-        line.push_str(&format!(", with {}", rejection_word(kind)));
+        line.push_str(&format!(", with {}", kind.word()));
     }
     if let Some(names) = &expectation.resolves_to {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();

@@ -1,7 +1,7 @@
 //! What must hold while changes are made: what is planned, what makes no sense, what contradicts the API.
 
 use super::*;
-use netproof_plan::Never;
+use netproof_model::event::Never;
 
 /// A pod that a policy isolates but for its friends; a guest who comes and goes.
 const CHURN: &str = "\

@@ -3,16 +3,16 @@
 //! Plain data. The format (`netproof_format`) makes plans and the runner walks them; the runner needs
 //! nothing of the format.
 
+mod expected;
 mod matrix;
-mod words;
 
+pub use expected::Expected;
 pub use matrix::{MatrixDestination, MatrixPlan};
-pub use words::{OutcomeWord, VerdictWord, rejection_word};
 
 use netproof_controlplane::Change;
-use netproof_model::event::{Location, ScenarioId};
+use netproof_model::event::{Event, Location, Never, ScenarioId, WrittenObject};
 use netproof_model::flow::{Flow, FlowProtocol};
-use netproof_model::{Direction, Family, Place, PolicyKey, Rejection, Topology};
+use netproof_model::{Direction, Family, Place, PolicyKey, Rejection, Topology, Verdict};
 use netproof_oracle::Profile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -36,6 +36,8 @@ pub struct Plan {
     pub topology: Arc<Topology>,
     /// `spec.objects`: one change set, the first generation after the control plane's own.
     pub initial: Vec<Change>,
+    /// Every object that the scenario makes, in the order in which it is written.
+    pub written: Arc<[WrittenObject]>,
     /// The steps in order, at least one.
     pub steps: Vec<Step>,
     /// How many network stacks (pods, nodes, external hosts, the router) the largest step has.
@@ -58,6 +60,19 @@ impl Plan {
     /// enforcer does.
     pub fn profile_or(&self, asked: Option<Profile>) -> Profile {
         asked.or(self.profile).unwrap_or(Profile::NETPROOF)
+    }
+}
+
+impl Plan {
+    /// The event that its run begins with.
+    pub fn started(&self) -> Event {
+        Event::ScenarioStarted {
+            id: self.id.clone(),
+            location: self.location.clone(),
+            description: self.description.clone(),
+            topology: Box::new(self.topology.as_ref().clone()),
+            objects: self.written.to_vec(),
+        }
     }
 }
 
@@ -100,24 +115,6 @@ pub struct Stream {
     /// After how many change sets of a round both ends are there for the first time, so that the flow can be
     /// rehearsed.
     pub complete_after: usize,
-}
-
-/// What must not happen to any probe of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Never {
-    /// No probe gets through.
-    Allow,
-    /// Every probe is answered.
-    Cut,
-}
-
-impl fmt::Display for Never {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Never::Allow => "never allow",
-            Never::Cut => "never cut",
-        })
-    }
 }
 
 /// One flow in one family, and what is expected of it.
@@ -168,7 +165,7 @@ impl Expectation {
     /// that cannot be reached is one: without policy, it can.
     pub fn expects_denial_by_policy(&self) -> bool {
         match &self.expected {
-            Expected::Outcome(word) => *word == OutcomeWord::NameServerUnreachable,
+            Expected::All(Verdict::NameServerUnreachable) => true,
             expected => expected.is_denial() && self.decided_by != Some(DecidedBy::Service),
         }
     }
@@ -176,8 +173,8 @@ impl Expectation {
     /// What must come of the flow without policy; `None` where that is not judged.
     pub fn expected_without_policy(&self) -> Option<Expected> {
         match &self.baseline {
-            Some(baseline) => Some(Expected::Outcome(baseline.outcome)),
-            None => self.expects_denial_by_policy().then_some(Expected::Allow),
+            Some(baseline) => Some(Expected::All(baseline.outcome)),
+            None => self.expects_denial_by_policy().then_some(Expected::All(Verdict::Allow)),
         }
     }
 }
@@ -232,80 +229,6 @@ pub enum RequestPort {
         /// What is spoken there.
         protocol: FlowProtocol,
     },
-}
-
-/// What must come of a flow.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// It connects.
-    Allow,
-    /// It is denied, by drop or by reject.
-    Deny,
-    /// It is denied without an answer.
-    Drop,
-    /// It is denied with an answer.
-    Reject,
-    /// Something that is not policy.
-    Outcome(OutcomeWord),
-    /// Each backend of the destination has its own verdict. Every backend is named.
-    PerBackend(BTreeMap<Place, VerdictWord>),
-    /// `?` in a matrix: tried, not judged.
-    Observe,
-}
-
-impl Expected {
-    /// Whether a policy's denial is expected, of the flow or of at least one of its backends.
-    pub fn is_denial(&self) -> bool {
-        match self {
-            Expected::Deny | Expected::Drop | Expected::Reject => true,
-            Expected::PerBackend(verdicts) => verdicts.values().any(|verdict| verdict.is_denial()),
-            Expected::Allow | Expected::Outcome(_) | Expected::Observe => false,
-        }
-    }
-}
-
-impl Expected {
-    /// Whether the request is to arrive somewhere and its answer not to come back.
-    pub fn is_no_answer(&self) -> bool {
-        match self {
-            Expected::Outcome(outcome) => *outcome == OutcomeWord::NoAnswer,
-            Expected::PerBackend(verdicts) => verdicts.values().any(|it| *it == VerdictWord::NoAnswer),
-            _ => false,
-        }
-    }
-}
-
-impl From<VerdictWord> for Expected {
-    fn from(verdict: VerdictWord) -> Self {
-        match verdict {
-            VerdictWord::Allow => Expected::Allow,
-            VerdictWord::Deny => Expected::Deny,
-            VerdictWord::Drop => Expected::Drop,
-            VerdictWord::Reject => Expected::Reject,
-            VerdictWord::NoAnswer => Expected::Outcome(OutcomeWord::NoAnswer),
-        }
-    }
-}
-
-/// In the words of the scenario format.
-impl fmt::Display for Expected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Expected::Allow => VerdictWord::Allow.fmt(f),
-            Expected::Deny => VerdictWord::Deny.fmt(f),
-            Expected::Drop => VerdictWord::Drop.fmt(f),
-            Expected::Reject => VerdictWord::Reject.fmt(f),
-            Expected::Outcome(outcome) => outcome.fmt(f),
-            Expected::PerBackend(verdicts) => {
-                for (i, (place, verdict)) in verdicts.iter().enumerate() {
-                    let separator = if i == 0 { "" } else { ", " };
-                    write!(f, "{separator}{place}: {verdict}")?;
-                }
-                Ok(())
-            }
-            Expected::Observe => f.write_str("anything"),
-        }
-    }
 }
 
 /// Who must have decided.
@@ -372,7 +295,7 @@ impl fmt::Display for AddressName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Baseline {
     /// What must be observed without policy.
-    pub outcome: OutcomeWord,
+    pub outcome: Verdict,
     /// Why, in the scenario's words.
     pub because: String,
 }

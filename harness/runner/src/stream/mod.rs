@@ -12,10 +12,10 @@ mod tally;
 
 use crate::world::{Attach, Changing};
 use crate::world::{HarnessError, World};
-use netproof_model::event::{Check, Phase};
-use netproof_model::{Family, Observation};
+use netproof_model::event::{Check, Never, Phase};
+use netproof_model::{Family, Observation, Verdict};
 use netproof_oracle::Profile;
-use netproof_plan::{Never, RequestPort, RequestTarget, Step, Stream};
+use netproof_plan::{RequestPort, RequestTarget, Step, Stream};
 use netproof_probe::{
     Patience, ProbeError, ProbePort, ProbeRequest, Site, Streamed, Streaming, Target, Turn,
 };
@@ -80,7 +80,7 @@ pub(crate) fn run(
     Ok(told
         .map(|(((stream, request), claim), tally)| {
             let judged = tally.judge(claim, changes, evidence, &|seen| world.denials(request, seen));
-            Check { elapsed, ..judged.check(step, stream, claim) }
+            Check { elapsed, ..judged.check(step, stream) }
         })
         .collect())
 }
@@ -234,8 +234,8 @@ pub(crate) fn judge_rehearsal(step: &Step, stream: &Stream, observation: &Observ
     Check {
         name: format!("{}{}", Phase::Rehearsal.prefix(), stream.name),
         phase: Phase::Rehearsal,
-        expected: "allow".to_owned(),
-        observed,
+        expected: Some(Verdict::Allow.into()),
+        observed: Some(observed),
         status,
         findings,
         outcome: Some(observation.outcome),
@@ -250,7 +250,6 @@ fn blank(step: &Step, stream: &Stream) -> Check {
     let (name, location) = (stream.name.clone(), stream.location.clone());
     Check {
         family: Some(stream.family),
-        expected: stream.never.to_string(),
         ..Check::new(name, location, Phase::Run, &step.name, stream.flow.to_string())
     }
 }

@@ -1,11 +1,11 @@
 //! What came of a stream: its probes counted, those that show a window kept, and what all of them say.
 
 use crate::stream::{ENOUGH, blank};
-use netproof_model::event::{Check, Denial, Finding, FindingKind, Status};
+use netproof_model::event::{Check, Denial, Finding, FindingKind, Never, Status, StreamCount};
 use netproof_model::{Observation, Outcome};
-use netproof_plan::{Never, Step, Stream};
+use netproof_plan::{Step, Stream};
 use netproof_verdict::claim::Claim;
-use netproof_verdict::judge::observed_word;
+use netproof_verdict::judge::observed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,9 @@ pub(super) struct Tally {
 /// What is said of a stream.
 pub(super) struct Judged {
     status: Status,
-    observed: String,
+    count: StreamCount,
+    /// The switches that would settle what the API leaves open.
+    open: Vec<String>,
     findings: Vec<Finding>,
     denials: Vec<Denial>,
     outcome: Option<Outcome>,
@@ -132,16 +134,17 @@ impl Tally {
         denials_of: &dyn Fn(&Observation) -> Vec<Denial>,
     ) -> Judged {
         let Tally { never, probes, during, wrong, .. } = self;
-        let made = if changes == 1 { "1 change was".to_owned() } else { format!("{changes} changes were") };
-        let observed = match (never, wrong) {
-            (Never::Allow, 0) => format!("none of {probes} probes got through while {made} made"),
-            (Never::Allow, _) => format!("{wrong} of {probes} probes got through while {made} made"),
-            (Never::Cut, 0) => format!("all {probes} probes were answered while {made} made"),
-            (Never::Cut, _) => format!("{wrong} of {probes} probes were not answered while {made} made"),
+        let count = StreamCount {
+            never: *never,
+            probes: *probes,
+            during: *during,
+            wrong: *wrong,
+            changes,
+            predicted: claim.says.clone(),
         };
         let (mut findings, mut denials, mut outcome) = (Vec::new(), Vec::new(), None);
         if *wrong > 0 {
-            let message = format!("expected {never}, observed {observed}");
+            let message = format!("expected {never}, observed {count}");
             findings.push(Finding::new(FindingKind::WrongVerdict, message));
         }
         for (observation, change) in self.shown.iter().rev() {
@@ -170,16 +173,15 @@ impl Tally {
             findings.push(Finding::new(FindingKind::NoEvidence, message));
             status = Status::Errored;
         }
-        Judged { status, observed, findings, denials, outcome }
+        Judged { status, count, open: claim.names_of_open_switches(), findings, denials, outcome }
     }
 }
 
 impl Judged {
     /// The check of a stream that was judged so.
-    pub(super) fn check(self, step: &Step, stream: &Stream, claim: &Claim) -> Check {
-        let Judged { status, observed, findings, denials, outcome } = self;
-        let predicted = Some(claim.says.clone());
-        Check { status, observed, findings, denials, outcome, predicted, ..blank(step, stream) }
+    pub(super) fn check(self, step: &Step, stream: &Stream) -> Check {
+        let Judged { status, count, open, findings, denials, outcome } = self;
+        Check { status, stream: Some(count), open, findings, denials, outcome, ..blank(step, stream) }
     }
 }
 
@@ -208,15 +210,15 @@ fn told(observation: &Observation, change: Option<Moment>, denials: &[Denial]) -
         (Outcome::Connected, Some(server), _) => format!("{server} answered it"),
         (Outcome::Connected, None, _) => "it was answered".to_owned(),
         (outcome, _, Some(place)) => {
-            format!("{place} received it, and it ended as {}", observed_word(outcome, denials))
+            format!("{place} received it, and it ended as {}", observed(outcome, denials))
         }
         (outcome, _, None) if denials.is_empty() => {
             format!(
                 "it ended as {}, and no rule of the enforcer or the proxy logged it",
-                observed_word(outcome, denials)
+                observed(outcome, denials)
             )
         }
-        (outcome, _, None) => format!("it ended as {}", observed_word(outcome, denials)),
+        (outcome, _, None) => format!("it ended as {}", observed(outcome, denials)),
     };
     format!("probe {}, {when}: {what}", observation.token)
 }
@@ -225,6 +227,7 @@ fn told(observation: &Observation, change: Option<Moment>, denials: &[Denial]) -
 mod tests {
     use super::*;
     use crate::testing::observation;
+    use netproof_model::Verdict;
     use netproof_model::observation::{LogRecord, PacketAddresses, Sighting};
     use netproof_model::{Hook, Place, Protocol, Token};
     use netproof_verdict::claim::Contradiction;
@@ -253,7 +256,7 @@ mod tests {
     }
 
     fn agrees() -> Claim {
-        Claim { says: "deny".into(), contradiction: None }
+        Claim { says: vec![Verdict::Deny.into()], open: None, contradiction: None }
     }
 
     fn during() -> Option<Moment> {
@@ -282,7 +285,7 @@ mod tests {
     fn one_probe_is_enough_to_fail() {
         let good = judged(Never::Allow, (300, &denied()), &[]);
         assert_eq!((good.status, good.findings.len()), (Status::Passed, 0));
-        assert_eq!(good.observed, "none of 300 probes got through while 100 changes were made");
+        assert_eq!(good.count.to_string(), "none of 300 probes got through while 100 changes were made");
         // That the request was received is enough, whatever became of the answer.
         for outcome in [Outcome::Connected, Outcome::ReplyLost, Outcome::Refused, Outcome::Dropped] {
             let bad = judged(Never::Allow, (300, &denied()), &[(received(outcome), during())]);
@@ -290,7 +293,7 @@ mod tests {
         }
         let connected = observation(Outcome::Connected);
         let good = judged(Never::Cut, (300, &connected), &[]);
-        assert_eq!(good.observed, "all 300 probes were answered while 100 changes were made");
+        assert_eq!(good.count.to_string(), "all 300 probes were answered while 100 changes were made");
         assert_eq!(good.status, Status::Passed);
         for bad in [
             denied(),
@@ -334,8 +337,13 @@ mod tests {
         (0..300).for_each(|_| tally.add(observation(Outcome::Dropped), during()));
         // An enforcer that gives no evidence is believed.
         assert_eq!(tally.judge(&agrees(), 1, false, &|_| Vec::new()).status, Status::Passed);
-        let contradiction = Contradiction { state: 1, says: "allow".into(), derivation: String::new() };
-        let claim = Claim { says: "deny, then allow".into(), contradiction: Some(contradiction) };
+        let contradiction =
+            Contradiction { state: 1, says: Verdict::Allow.into(), derivation: String::new() };
+        let claim = Claim {
+            says: vec![Verdict::Deny.into(), Verdict::Allow.into()],
+            open: None,
+            contradiction: Some(contradiction),
+        };
         let wrong = tally.judge(&claim, 1, false, &|_| Vec::new());
         assert_eq!(wrong.status, Status::Failed);
         insta::assert_snapshot!(wrong.messages());

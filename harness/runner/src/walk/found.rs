@@ -25,7 +25,7 @@ impl Walk<'_> {
     ) -> Vec<Found<'t>> {
         let answers = LazyCell::new(|| Answers::new(&state.bare, self.profile));
         let found = step.expectations.iter().zip(rehearsed).filter_map(|(expectation, tries)| {
-            let expected = expectation.expected_without_policy()?.to_string();
+            let expected = expectation.expected_without_policy()?.verdicts();
             let (observation, mut judgement) = rehearsal::judge(expectation, tries.first()?, tries);
             if judgement.status == Status::Failed {
                 let answer = answers.fresh(&expectation.request);
@@ -42,6 +42,7 @@ impl Walk<'_> {
                 phase: Phase::Rehearsal,
                 expected,
                 predicted: None,
+                open: Vec::new(),
                 derivation: String::new(),
                 judgement,
                 observation,
@@ -71,8 +72,9 @@ impl Walk<'_> {
         Some(Found {
             subject: expectation.into(),
             phase: Phase::Run,
-            expected: expectation.expected.to_string(),
-            predicted: answer.map(ToString::to_string),
+            expected: expectation.expected.verdicts(),
+            predicted: answer.map(Answer::verdicts),
+            open: answer.map(Answer::names_of_open_switches).unwrap_or_default(),
             derivation: String::new(),
             judgement,
             observation,
@@ -99,8 +101,9 @@ pub(super) fn found_in_clean_up<'t>(
         Some(Found {
             subject: expectation.into(),
             phase: Phase::Cleanup,
-            expected: judge::outcomes(rehearsed),
+            expected: Some(judge::outcomes(rehearsed)),
             predicted: None,
+            open: Vec::new(),
             derivation: String::new(),
             judgement,
             observation,

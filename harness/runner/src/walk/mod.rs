@@ -15,13 +15,14 @@ use crate::walk::stage::Stage;
 use crate::world::{HarnessError, World};
 use crate::{ProxyChoice, RunOptions, stream};
 use netproof_controlplane::Change;
+use netproof_model::Verdict;
 use netproof_model::event::{Counts, Event, Status};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::{Family, Observation};
 use netproof_oracle::Profile;
 use netproof_plan::states;
 use netproof_plan::states::{State, chosen, policies};
-use netproof_plan::{Expectation, OutcomeWord, Plan, Request, RequestPort, RequestTarget, Step};
+use netproof_plan::{Expectation, Plan, Request, RequestPort, RequestTarget, Step};
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
 use netproof_verdict::prediction::{Answers, Kept};
 use netproof_verdict::tries::tries;
@@ -298,7 +299,7 @@ pub(super) fn run_request(expectation: &Expectation) -> ProbeRequest {
 /// The probe of an expectation where no policy is in force: an answer is expected, unless just that is what is
 /// not to come.
 pub(super) fn rehearsal_request(expectation: &Expectation) -> ProbeRequest {
-    let baseline = expectation.baseline.as_ref().is_some_and(|it| it.outcome == OutcomeWord::NoAnswer);
+    let baseline = expectation.baseline.as_ref().is_some_and(|it| it.outcome == Verdict::NoAnswer);
     let unanswered = is_unanswered(expectation) || (baseline && is_by_itself(expectation));
     request(expectation, if unanswered { Patience::Settle } else { Patience::ForAnswer })
 }

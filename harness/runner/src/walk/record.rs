@@ -3,7 +3,7 @@
 use crate::walk::Walk;
 use crate::world::{HarnessError, Sought, World};
 use netproof_model::event::{Check, Denial, Event, Finding, FindingKind, Location, Phase, Status};
-use netproof_model::{Family, Observation, Place, Sighting};
+use netproof_model::{Family, Observation, Place, Sighting, Verdicts};
 use netproof_plan::addresses::address_name;
 use netproof_plan::{Expectation, Step};
 use netproof_probe::{Patience, ProbeRequest};
@@ -43,8 +43,10 @@ impl From<&Expectation> for Subject {
 pub(super) struct Found<'a> {
     pub(super) subject: Subject,
     pub(super) phase: Phase,
-    pub(super) expected: String,
-    pub(super) predicted: Option<String>,
+    pub(super) expected: Option<Verdicts>,
+    pub(super) predicted: Option<Verdicts>,
+    /// The switches that would settle what the API leaves open.
+    pub(super) open: Vec<String>,
     /// How the prediction follows, a sentence a line; where that is told.
     pub(super) derivation: String,
     pub(super) judgement: Judgement,
@@ -77,8 +79,9 @@ impl Walk<'_> {
                 cells,
                 family: Some(family),
                 expected: found.expected,
-                observed: judgement.observed,
+                observed: Some(judgement.observed),
                 predicted: found.predicted,
+                open: found.open,
                 derivation: found.derivation.lines().map(str::to_owned).collect(),
                 outcome: Some(observation.outcome),
                 status: judgement.status,
@@ -108,13 +111,16 @@ impl Walk<'_> {
 
 /// That it was not checked who decided, as a check of its own: all else was, and was as expected.
 fn skipped_decider(check: &Check, expectation: &Expectation, why: &str) -> Check {
+    let wanted = expectation.decided_by.as_ref().map(|it| format!("expected to be decided by {it}; "));
+    let wanted = wanted.unwrap_or_default();
     Check {
         name: format!("{} decidedBy", check.name),
-        expected: expectation.decided_by.iter().map(|it| format!("decided by {it}")).collect(),
-        observed: String::new(),
+        expected: None,
+        observed: None,
         predicted: None,
+        open: Vec::new(),
         status: Status::Skipped,
-        findings: vec![Finding::new(FindingKind::NotChecked, why)],
+        findings: vec![Finding::new(FindingKind::NotChecked, format!("{wanted}{why}"))],
         elapsed: Duration::ZERO,
         ..check.clone()
     }

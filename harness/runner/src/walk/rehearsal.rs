@@ -27,13 +27,14 @@ pub(super) fn fresh_requests(
 mod tests {
     use super::*;
     use crate::testing::{expectation, observation};
+    use netproof_model::Verdict;
     use netproof_model::{Family, Outcome, Place};
-    use netproof_plan::{Expected, VerdictWord};
+    use netproof_plan::Expected;
     use netproof_probe::{Patience, ProbePort, Target};
 
     fn backends() -> Expectation {
         let verdict = |name, verdict| (Place::pod("default", name), verdict);
-        let verdicts = [verdict("a", VerdictWord::Allow), verdict("b", VerdictWord::Deny)];
+        let verdicts = [verdict("a", Verdict::Allow), verdict("b", Verdict::Deny)];
         expectation(Expected::PerBackend(verdicts.into()), None)
     }
 
@@ -52,7 +53,7 @@ mod tests {
             keep: false,
         };
         let (requests, many) = (vec![request.clone(); 2], backends());
-        let once = expectation(Expected::Deny, None);
+        let once = expectation(Expected::All(Verdict::Deny), None);
         let count = |expectations: &[Expectation], known| {
             fresh_requests(&requests, expectations, &HashMap::from([(request.clone(), known)])).len()
         };

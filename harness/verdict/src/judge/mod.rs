@@ -1,37 +1,35 @@
 //! Judging: one expectation held against one observation.
 
 use crate::decider::decides;
-use crate::evidence::action;
 use crate::findings;
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, Finding, FindingKind, Status};
-use netproof_model::{Action, Decision, Observation, Outcome};
+use netproof_model::{Action, Decision, Observation, Outcome, Verdict, Verdicts};
 use netproof_plan::addresses::{address_name, covers};
 use netproof_plan::{Expectation, Expected};
-use std::collections::BTreeSet;
 
 /// The result of one comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
     /// Passed or not, or no verdict.
     pub status: Status,
-    /// What was observed, in the words in which expectations are written.
-    pub observed: String,
+    /// What was observed.
+    pub observed: Verdicts,
     /// What is not as expected, or why there is no verdict.
     pub findings: Vec<Finding>,
 }
 
 impl Judgement {
     /// Failed if anything was found.
-    pub(crate) fn new(observed: String, findings: Vec<Finding>) -> Self {
+    pub(crate) fn new(observed: impl Into<Verdicts>, findings: Vec<Finding>) -> Self {
         let status = if findings.is_empty() { Status::Passed } else { Status::Failed };
-        Judgement { status, observed, findings }
+        Judgement { status, observed: observed.into(), findings }
     }
 
     /// No verdict.
-    fn errored(observed: String, why: impl Into<String>) -> Self {
+    fn errored(observed: Verdict, why: impl Into<String>) -> Self {
         let findings = vec![Finding::new(FindingKind::NoEvidence, why)];
-        Judgement { status: Status::Errored, observed, findings }
+        Judgement { status: Status::Errored, observed: observed.into(), findings }
     }
 
     /// Whether it found something of this kind.
@@ -45,13 +43,13 @@ impl Judgement {
     }
 }
 
-/// What a person would call the outcome: `allow`, `drop`, `reject`, or the outcome's own word.
-pub fn observed_word(outcome: Outcome, denials: &[Denial]) -> &'static str {
-    match action(outcome, denials) {
-        Some(Action::Allow) => "allow",
-        Some(Action::Drop) => "drop",
-        Some(Action::Reject) => "reject",
-        None => outcome.word(),
+/// What a probe saw, as a verdict.
+pub fn observed(outcome: Outcome, denials: &[Denial]) -> Verdict {
+    match (outcome.verdict(), denials.first().map(|denial| denial.action)) {
+        (Some(verdict), _) => verdict,
+        // The source's own stack refused; the rule that did it says which of the two it was.
+        (None, Some(Action::Reject)) => Verdict::Reject,
+        (None, _) => Verdict::Drop,
     }
 }
 
@@ -68,9 +66,9 @@ pub(crate) fn judge(
     snapshot: &Snapshot,
 ) -> Judgement {
     let outcome = observation.outcome;
-    let observed = observed_word(outcome, denials).to_owned();
+    let observed = observed(outcome, denials);
     // What is so without policy, too, needs no rule that explains it.
-    let is_baseline = expectation.baseline.as_ref().is_some_and(|baseline| baseline.outcome.is(outcome));
+    let is_baseline = expectation.baseline.as_ref().is_some_and(|baseline| outcome.is(baseline.outcome));
     // So is an answer that is not to come back: that it was sent, and got lost, is what is expected.
     let is_unanswered = expected.is_no_answer() && outcome == Outcome::ReplyLost;
     if let Some(message) = unexplained(outcome, denials).filter(|_| !is_baseline && !is_unanswered) {
@@ -106,13 +104,13 @@ pub(crate) fn judge(
     let all = parts.into_iter().chain(way).flatten();
     let (unknown, wrong): (Vec<_>, Vec<_>) = all.partition(|it| it.kind == FindingKind::NoEvidence);
     match wrong.is_empty() && !unknown.is_empty() {
-        true => Judgement { status: Status::Errored, observed, findings: unknown },
+        true => Judgement { status: Status::Errored, observed: observed.into(), findings: unknown },
         false => Judgement::new(observed, wrong),
     }
 }
 
 /// That the verdict or outcome is another than the expected one.
-pub(crate) fn mismatch(expected: &Expected, observed: &str) -> String {
+pub(crate) fn mismatch(expected: &Expected, observed: &Verdicts) -> String {
     format!("expected {expected}, observed {observed}")
 }
 
@@ -122,7 +120,7 @@ fn undecided(expected: &Expected, outcome: Outcome, denials: &[Denial]) -> Optio
         return None;
     }
     match expected {
-        Expected::Drop | Expected::Reject if outcome == Outcome::NotPermitted => Some(format!(
+        Expected::All(Verdict::Drop | Verdict::Reject) if outcome == Outcome::NotPermitted => Some(format!(
             "expected {expected}, but the source's own stack refused to send, which looks the same for a drop and a \
              reject, and the enforcer does not say which it was"
         )),
@@ -165,14 +163,11 @@ pub fn unexplained(outcome: Outcome, denials: &[Denial]) -> Option<String> {
 
 /// Whether the outcome is the expected one; deciders and addresses apart.
 fn matches(expected: &Expected, outcome: Outcome, denials: &[Denial]) -> bool {
-    let action = action(outcome, denials);
     match expected {
-        Expected::Allow => outcome == Outcome::Connected,
         // Where only the answer was lost, the request had got through.
-        Expected::Deny => matches!(action, Some(Action::Drop | Action::Reject)),
-        Expected::Drop => action == Some(Action::Drop),
-        Expected::Reject => action == Some(Action::Reject),
-        Expected::Outcome(word) => word.is(outcome),
+        Expected::All(Verdict::Deny) => observed(outcome, denials).is_denial(),
+        Expected::All(verdict @ (Verdict::Drop | Verdict::Reject)) => observed(outcome, denials) == *verdict,
+        Expected::All(verdict) => outcome.is(*verdict),
         // The caller picks the verdict of the backend that a try reached.
         Expected::PerBackend(_) => false,
         Expected::Observe => true,
@@ -250,15 +245,14 @@ pub fn judge_cleanup(rehearsed: &[Observation], tries: &[Observation], explains:
 
 /// The try that a clean-up's check tells of: one that no try of the rehearsal was like, else the first.
 pub fn told_of_cleanup<'o>(rehearsed: &[Observation], tries: &'o [Observation]) -> Option<&'o Observation> {
-    let word = |it: &Observation| observed_word(it.outcome, &[]);
-    let strange = tries.iter().find(|it| !rehearsed.iter().any(|before| word(before) == word(it)));
+    let verdict = |it: &Observation| observed(it.outcome, &[]);
+    let strange = tries.iter().find(|it| !rehearsed.iter().any(|before| verdict(before) == verdict(it)));
     strange.or(tries.first())
 }
 
-/// What became of several tries without policy, each word once: `allow`, or `allow or refused`.
-pub fn outcomes(tries: &[Observation]) -> String {
-    let words: BTreeSet<&str> = tries.iter().map(|it| observed_word(it.outcome, &[])).collect();
-    words.into_iter().collect::<Vec<_>>().join(" or ")
+/// What became of several tries without policy.
+pub fn outcomes(tries: &[Observation]) -> Verdicts {
+    Verdicts::any_of(tries.iter().map(|it| observed(it.outcome, &[])))
 }
 
 #[cfg(test)]

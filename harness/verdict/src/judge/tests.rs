@@ -3,9 +3,10 @@
 use super::*;
 use crate::rehearsal::judge_try;
 use crate::testing::{denial, expectation, isolation, observation, snapshot};
+use netproof_model::Verdict;
 use netproof_model::observation::{LogRecord, PacketAddresses};
 use netproof_model::{Hook, Passage, Place, PolicyKey, Protocol, Rejection, Token};
-use netproof_plan::{AddressName, Baseline, DecidedBy, OutcomeWord, PolicySees};
+use netproof_plan::{AddressName, Baseline, DecidedBy, PolicySees};
 
 fn no_endpoints() -> Denial {
     let service = netproof_model::NamespacedName::new("default", "web");
@@ -31,39 +32,45 @@ fn an_outcome_is_held_against_the_expectation() {
     use Status::{Errored, Failed, Passed};
     let reset = Outcome::Rejected(Rejection::TcpReset);
     let table = [
-        (Expected::Allow, None, Outcome::Connected, vec![], Passed),
-        (Expected::Allow, None, Outcome::Dropped, vec![isolation()], Failed),
-        (Expected::Allow, None, Outcome::Refused, vec![], Failed),
-        (Expected::Deny, None, Outcome::Connected, vec![], Failed),
-        (Expected::Deny, None, Outcome::Dropped, vec![isolation()], Passed),
-        (Expected::Deny, policy("deny", None), Outcome::Dropped, vec![isolation()], Passed),
-        (Expected::Deny, policy("other", None), Outcome::Dropped, vec![isolation()], Failed),
-        (Expected::Deny, policy("deny", Some(0)), Outcome::Dropped, vec![isolation()], Failed),
-        (Expected::Deny, Some(DecidedBy::Isolation), Outcome::Dropped, vec![isolation()], Passed),
-        (Expected::Deny, Some(DecidedBy::Service), Outcome::Dropped, vec![isolation()], Failed),
-        (Expected::Drop, None, Outcome::Dropped, vec![isolation()], Passed),
-        (Expected::Reject, None, Outcome::Dropped, vec![isolation()], Failed),
+        (Expected::All(Verdict::Allow), None, Outcome::Connected, vec![], Passed),
+        (Expected::All(Verdict::Allow), None, Outcome::Dropped, vec![isolation()], Failed),
+        (Expected::All(Verdict::Allow), None, Outcome::Refused, vec![], Failed),
+        (Expected::All(Verdict::Deny), None, Outcome::Connected, vec![], Failed),
+        (Expected::All(Verdict::Deny), None, Outcome::Dropped, vec![isolation()], Passed),
+        (Expected::All(Verdict::Deny), policy("deny", None), Outcome::Dropped, vec![isolation()], Passed),
+        (Expected::All(Verdict::Deny), policy("other", None), Outcome::Dropped, vec![isolation()], Failed),
+        (Expected::All(Verdict::Deny), policy("deny", Some(0)), Outcome::Dropped, vec![isolation()], Failed),
+        (
+            Expected::All(Verdict::Deny),
+            Some(DecidedBy::Isolation),
+            Outcome::Dropped,
+            vec![isolation()],
+            Passed,
+        ),
+        (Expected::All(Verdict::Deny), Some(DecidedBy::Service), Outcome::Dropped, vec![isolation()], Failed),
+        (Expected::All(Verdict::Drop), None, Outcome::Dropped, vec![isolation()], Passed),
+        (Expected::All(Verdict::Reject), None, Outcome::Dropped, vec![isolation()], Failed),
         // Not connected is not denied: nobody listens, no endpoints, no name, no route.
-        (Expected::Deny, None, Outcome::Refused, vec![], Failed),
-        (Expected::Deny, None, reset, vec![no_endpoints()], Failed),
-        (Expected::Deny, None, Outcome::NameNotFound, vec![], Failed),
-        (Expected::Deny, None, Outcome::NameServerUnreachable, vec![isolation()], Failed),
-        (Expected::Deny, None, Outcome::Unreachable, vec![], Failed),
-        (Expected::Reject, Some(DecidedBy::Service), reset, vec![no_endpoints()], Passed),
-        (Expected::Outcome(OutcomeWord::Refused), None, Outcome::Refused, vec![], Passed),
-        (Expected::Outcome(OutcomeWord::Refused), None, reset, vec![no_endpoints()], Failed),
+        (Expected::All(Verdict::Deny), None, Outcome::Refused, vec![], Failed),
+        (Expected::All(Verdict::Deny), None, reset, vec![no_endpoints()], Failed),
+        (Expected::All(Verdict::Deny), None, Outcome::NameNotFound, vec![], Failed),
+        (Expected::All(Verdict::Deny), None, Outcome::NameServerUnreachable, vec![isolation()], Failed),
+        (Expected::All(Verdict::Deny), None, Outcome::Unreachable, vec![], Failed),
+        (Expected::All(Verdict::Reject), Some(DecidedBy::Service), reset, vec![no_endpoints()], Passed),
+        (Expected::All(Verdict::Refused), None, Outcome::Refused, vec![], Passed),
+        (Expected::All(Verdict::Refused), None, reset, vec![no_endpoints()], Failed),
         // Denied, but by the check of source addresses: something is wrong with the cluster.
-        (Expected::Deny, None, Outcome::Dropped, vec![spoofed()], Failed),
-        (Expected::Reject, None, reset, vec![no_endpoints()], Failed),
+        (Expected::All(Verdict::Deny), None, Outcome::Dropped, vec![spoofed()], Failed),
+        (Expected::All(Verdict::Reject), None, reset, vec![no_endpoints()], Failed),
         // Denied without a trace is no verdict at all.
-        (Expected::Deny, None, Outcome::Dropped, vec![], Errored),
-        (Expected::Deny, None, Outcome::NotPermitted, vec![], Errored),
-        (Expected::Deny, None, reset, vec![], Errored),
-        (Expected::Reject, None, reset, vec![], Errored),
-        (Expected::Allow, None, Outcome::ReplyLost, vec![], Errored),
+        (Expected::All(Verdict::Deny), None, Outcome::Dropped, vec![], Errored),
+        (Expected::All(Verdict::Deny), None, Outcome::NotPermitted, vec![], Errored),
+        (Expected::All(Verdict::Deny), None, reset, vec![], Errored),
+        (Expected::All(Verdict::Reject), None, reset, vec![], Errored),
+        (Expected::All(Verdict::Allow), None, Outcome::ReplyLost, vec![], Errored),
         // The request arrived: it was not denied.
-        (Expected::Deny, None, Outcome::ReplyLost, vec![isolation()], Failed),
-        (Expected::Drop, None, Outcome::ReplyLost, vec![isolation()], Failed),
+        (Expected::All(Verdict::Deny), None, Outcome::ReplyLost, vec![isolation()], Failed),
+        (Expected::All(Verdict::Drop), None, Outcome::ReplyLost, vec![isolation()], Failed),
         (Expected::Observe, None, Outcome::Refused, vec![], Passed),
     ];
     let snapshot = snapshot();
@@ -82,24 +89,24 @@ fn without_evidence_silence_is_a_denial_and_nobody_knows_whose() {
     use Status::{Errored, Failed, Passed};
     let reset = Outcome::Rejected(Rejection::TcpReset);
     let table = [
-        (Expected::Deny, None, Outcome::Dropped, Passed, false),
-        (Expected::Deny, policy("deny", None), Outcome::Dropped, Passed, true),
-        (Expected::Deny, policy("deny", Some(0)), reset, Passed, true),
-        (Expected::Deny, Some(DecidedBy::Isolation), Outcome::NotPermitted, Passed, true),
-        (Expected::Drop, policy("deny", None), reset, Failed, false),
-        (Expected::Reject, None, reset, Passed, false),
-        (Expected::Reject, None, Outcome::Dropped, Failed, false),
-        (Expected::Allow, None, Outcome::Dropped, Failed, false),
-        (Expected::Allow, None, reset, Failed, false),
-        (Expected::Allow, None, Outcome::ReplyLost, Failed, false),
+        (Expected::All(Verdict::Deny), None, Outcome::Dropped, Passed, false),
+        (Expected::All(Verdict::Deny), policy("deny", None), Outcome::Dropped, Passed, true),
+        (Expected::All(Verdict::Deny), policy("deny", Some(0)), reset, Passed, true),
+        (Expected::All(Verdict::Deny), Some(DecidedBy::Isolation), Outcome::NotPermitted, Passed, true),
+        (Expected::All(Verdict::Drop), policy("deny", None), reset, Failed, false),
+        (Expected::All(Verdict::Reject), None, reset, Passed, false),
+        (Expected::All(Verdict::Reject), None, Outcome::Dropped, Failed, false),
+        (Expected::All(Verdict::Allow), None, Outcome::Dropped, Failed, false),
+        (Expected::All(Verdict::Allow), None, reset, Failed, false),
+        (Expected::All(Verdict::Allow), None, Outcome::ReplyLost, Failed, false),
         // The request arrived: it was not denied.
-        (Expected::Deny, policy("deny", None), Outcome::ReplyLost, Failed, false),
+        (Expected::All(Verdict::Deny), policy("deny", None), Outcome::ReplyLost, Failed, false),
         // The proxy says what it denies.
-        (Expected::Reject, Some(DecidedBy::Service), reset, Failed, false),
+        (Expected::All(Verdict::Reject), Some(DecidedBy::Service), reset, Failed, false),
         // A node's own stack refuses to send for both.
-        (Expected::Deny, None, Outcome::NotPermitted, Passed, false),
-        (Expected::Drop, None, Outcome::NotPermitted, Errored, false),
-        (Expected::Reject, None, Outcome::NotPermitted, Errored, false),
+        (Expected::All(Verdict::Deny), None, Outcome::NotPermitted, Passed, false),
+        (Expected::All(Verdict::Drop), None, Outcome::NotPermitted, Errored, false),
+        (Expected::All(Verdict::Reject), None, Outcome::NotPermitted, Errored, false),
         // Of backends that differ, it is not known which one was asked.
         (Expected::PerBackend(Default::default()), None, Outcome::Dropped, Errored, false),
     ];
@@ -114,17 +121,22 @@ fn without_evidence_silence_is_a_denial_and_nobody_knows_whose() {
         assert_eq!(why.is_some(), unchecked, "{expectation:?} {outcome:?}: {judgement:?}");
     }
     // Who decided is checked where somebody says it.
-    let expectation = expectation(Expected::Deny, policy("deny", None));
-    let passed =
-        judge(&expectation, &Expected::Deny, &observation(Outcome::Dropped), &[isolation()], &snapshot);
+    let expectation = expectation(Expected::All(Verdict::Deny), policy("deny", None));
+    let passed = judge(
+        &expectation,
+        &Expected::All(Verdict::Deny),
+        &observation(Outcome::Dropped),
+        &[isolation()],
+        &snapshot,
+    );
     assert_eq!(unchecked_decider(&expectation, &passed, &[isolation()]), None);
 }
 
 #[test]
 fn a_name_server_that_never_answers_is_the_baseline_or_needs_a_reason() {
     let outcome = Outcome::NameServerUnreachable;
-    let word = OutcomeWord::NameServerUnreachable;
-    let mut expectation = expectation(Expected::Outcome(word), None);
+    let word = Verdict::NameServerUnreachable;
+    let mut expectation = expectation(Expected::All(word), None);
     let status = |expectation: &Expectation, denials: &[Denial]| {
         judge(expectation, &expectation.expected, &observation(outcome), denials, &snapshot()).status
     };
@@ -137,19 +149,19 @@ fn a_name_server_that_never_answers_is_the_baseline_or_needs_a_reason() {
 #[test]
 fn the_source_that_the_server_saw_is_compared_by_name() {
     let snapshot = snapshot();
-    let mut expectation = expectation(Expected::Allow, None);
+    let mut expectation = expectation(Expected::All(Verdict::Allow), None);
     for (name, status) in [("node1", Status::Passed), ("node2", Status::Failed)] {
         expectation.sees = Some(AddressName::Place(Place::node(name)));
         let seen = observation(Outcome::Connected);
-        let judgement = judge(&expectation, &Expected::Allow, &seen, &[], &snapshot);
+        let judgement = judge(&expectation, &Expected::All(Verdict::Allow), &seen, &[], &snapshot);
         assert_eq!(judgement.status, status, "{judgement:?}");
         // An answer that is lost without a trace is no verdict, but the source is known all the same.
         let lost = observation(Outcome::ReplyLost);
-        let judgement = judge(&expectation, &Expected::Allow, &lost, &[], &snapshot);
+        let judgement = judge(&expectation, &Expected::All(Verdict::Allow), &lost, &[], &snapshot);
         let status = if status == Status::Passed { Status::Errored } else { status };
         assert_eq!(judgement.status, status, "{judgement:?}");
         let unseen = Observation { seen_source: None, ..observation(Outcome::Dropped) };
-        let judgement = judge(&expectation, &Expected::Allow, &unseen, &[], &snapshot);
+        let judgement = judge(&expectation, &Expected::All(Verdict::Allow), &unseen, &[], &snapshot);
         assert_eq!(judgement.status, Status::Errored, "{judgement:?}");
     }
 }
@@ -197,35 +209,41 @@ fn evidence_of_the_way_is_compared_and_its_absence_is_no_verdict() {
         (Box::new(|it| it.sees = Some(AddressName::Place(Place::Router))), Status::Failed),
     ];
     for (change, status) in table {
-        let mut expectation = expectation(Expected::Allow, None);
+        let mut expectation = expectation(Expected::All(Verdict::Allow), None);
         change(&mut expectation);
-        let judgement = judge(&expectation, &Expected::Allow, &seen, &[], &snapshot);
+        let judgement = judge(&expectation, &Expected::All(Verdict::Allow), &seen, &[], &snapshot);
         assert_eq!(judgement.status, status, "{expectation:?}: {judgement:?}");
         // Nobody watched: what the server saw is still known, and nothing else.
         let blind = observation(Outcome::Connected);
-        let judgement = judge(&expectation, &Expected::Allow, &blind, &[], &snapshot);
+        let judgement = judge(&expectation, &Expected::All(Verdict::Allow), &blind, &[], &snapshot);
         let wanted = if expectation.sees.is_some() { status } else { Status::Errored };
         assert_eq!(judgement.status, wanted, "{expectation:?}: {judgement:?}");
     }
     // Observed, and no node translated it.
-    let mut expectation = expectation(Expected::Allow, None);
+    let mut expectation = expectation(Expected::All(Verdict::Allow), None);
     expectation.via = via("node1");
     let direct = Observation {
         passages: vec![passed("node1", Hook::Forward, false, ["172.18.0.2", "10.244.1.3"])],
         ..observation(Outcome::Connected)
     };
-    assert_eq!(judge(&expectation, &Expected::Allow, &direct, &[], &snapshot).status, Status::Failed);
+    assert_eq!(
+        judge(&expectation, &Expected::All(Verdict::Allow), &direct, &[], &snapshot).status,
+        Status::Failed
+    );
     // The router has the first address of the nodes' range.
     expectation.via = None;
     expectation.sees = Some(AddressName::Place(Place::Router));
     let by_router = Observation { seen_source: Some("172.18.0.1".parse().unwrap()), ..direct };
-    assert_eq!(judge(&expectation, &Expected::Allow, &by_router, &[], &snapshot).status, Status::Passed);
+    assert_eq!(
+        judge(&expectation, &Expected::All(Verdict::Allow), &by_router, &[], &snapshot).status,
+        Status::Passed
+    );
 }
 
 #[test]
 fn a_rejection_is_of_its_kind() {
     let snapshot = snapshot();
-    let mut expectation = expectation(Expected::Deny, None);
+    let mut expectation = expectation(Expected::All(Verdict::Deny), None);
     expectation.rejected_with = Some(Rejection::AdminProhibited);
     for (outcome, action, status) in [
         (Outcome::Rejected(Rejection::AdminProhibited), Action::Reject, Status::Passed),
@@ -235,7 +253,8 @@ fn a_rejection_is_of_its_kind() {
         (Outcome::NotPermitted, Action::Reject, Status::Errored),
     ] {
         let denials = [Denial { action, ..isolation() }];
-        let judgement = judge(&expectation, &Expected::Deny, &observation(outcome), &denials, &snapshot);
+        let judgement =
+            judge(&expectation, &Expected::All(Verdict::Deny), &observation(outcome), &denials, &snapshot);
         assert_eq!(judgement.status, status, "{outcome}: {judgement:?}");
     }
 }
@@ -255,7 +274,7 @@ fn a_deny_needs_a_rehearsal_that_connects() {
         assert_eq!(judgement.status, Status::Failed);
         assert!(judgement.said().ends_with(remedy), "{judgement:?}");
     }
-    let baseline = Baseline { outcome: OutcomeWord::Refused, because: "nothing listens".into() };
+    let baseline = Baseline { outcome: Verdict::Refused, because: "nothing listens".into() };
     assert_eq!(judge_try(Some(&baseline), &observation(Outcome::Refused)).status, Status::Passed);
     assert_eq!(judge_try(Some(&baseline), &observation(Outcome::Connected)).status, Status::Failed);
 }
@@ -289,9 +308,9 @@ fn the_clean_up_must_end_where_the_rehearsal_was() {
 #[test]
 fn a_denial_that_is_not_policys_says_how_to_expect_it() {
     let snapshot = snapshot();
-    let expectation = expectation(Expected::Deny, None);
+    let expectation = expectation(Expected::All(Verdict::Deny), None);
     let said = |denial, outcome| {
-        judge(&expectation, &Expected::Deny, &observation(outcome), &[denial], &snapshot).said()
+        judge(&expectation, &Expected::All(Verdict::Deny), &observation(outcome), &[denial], &snapshot).said()
     };
     assert_eq!(
         said(no_endpoints(), Outcome::Rejected(Rejection::PortUnreachable)),

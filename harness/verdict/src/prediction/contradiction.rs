@@ -2,7 +2,7 @@
 
 use crate::prediction::{Answer, Course, Word, way};
 use netproof_controlplane::Snapshot;
-use netproof_model::Place;
+use netproof_model::{Place, Verdict};
 use netproof_plan::{Expectation, Expected};
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ impl Answer {
         }
         let same = self.courses.windows(2).all(|pair| matches!(pair, [a, b] if a.word == b.word));
         let says = match expected {
-            Expected::Drop | Expected::Reject => self.denial_in_full(),
+            Expected::All(Verdict::Drop | Verdict::Reject) => self.denial_in_full().to_string(),
             _ => self.to_string(),
         };
         if same || matches!(expected, Expected::PerBackend(_)) {
@@ -48,7 +48,7 @@ impl Answer {
         let wrong = self.courses.iter().find(|course| !course.fits(&needed))?;
         let says = match wrong.listener().filter(|_| wrong.word.fits(&needed)) {
             Some(listener) => format!("but {listener}"),
-            None => format!("the API says {}", wrong.word),
+            None => format!("the API says {}", wrong.word.verdict()),
         };
         Some(format!("without policy, expected {needed}, {says}"))
     }

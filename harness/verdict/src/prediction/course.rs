@@ -1,9 +1,9 @@
 //! One thing that may become of a flow: who gets it, and the API's word for what becomes of it.
 
+use netproof_model::Verdict;
 use netproof_model::{Action, Place};
-use netproof_oracle::{Denial, Switches, Verdict};
-use netproof_plan::{Expected, OutcomeWord};
-use std::fmt;
+use netproof_oracle::{Denial, Switches, Verdict as Predicted};
+use netproof_plan::Expected;
 
 /// One thing that may become of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +40,8 @@ impl Course {
     /// Whether it is what an author expects.
     pub(crate) fn fits(&self, expected: &Expected) -> bool {
         let listening = match expected {
-            Expected::Allow => self.listens,
-            Expected::Outcome(OutcomeWord::Refused) => !self.listens,
+            Expected::All(Verdict::Allow) => self.listens,
+            Expected::All(Verdict::Refused) => !self.listens,
             _ => true,
         };
         self.word.fits(expected) && (listening || self.word != Word::Allow)
@@ -62,52 +62,56 @@ impl Word {
     pub(crate) fn fits(&self, expected: &Expected) -> bool {
         match (expected, self) {
             (Expected::Observe, _) | (_, Word::Open(_)) => true,
-            (Expected::Allow, word) => *word == Word::Allow,
-            (Expected::Deny, Word::Deny(_)) => true,
-            (Expected::Drop, Word::Deny(denial)) => denial.action().is_none_or(|it| it == Action::Drop),
-            (Expected::Reject, Word::Deny(denial)) => denial.action().is_none_or(|it| it == Action::Reject),
-            (Expected::Outcome(outcome), word) => match outcome {
-                OutcomeWord::Refused => *word == Word::Allow,
+            (Expected::All(verdict), word) => match verdict {
+                Verdict::Allow | Verdict::Refused => *word == Word::Allow,
+                Verdict::Deny => matches!(word, Word::Deny(_)),
+                Verdict::Drop => word.is_denied_by(Action::Drop),
+                Verdict::Reject => word.is_denied_by(Action::Reject),
                 // It gets to a place where nobody answers, or the answer goes elsewhere.
-                OutcomeWord::NoAnswer => matches!(word, Word::Allow | Word::NoAnswer),
-                OutcomeWord::Unreachable => *word == Word::Unreachable,
-                OutcomeWord::NameNotFound => *word == Word::NameNotFound,
-                OutcomeWord::NameServerUnreachable => *word == Word::NameServerUnreachable,
+                Verdict::NoAnswer | Verdict::ReplyLost => matches!(word, Word::Allow | Word::NoAnswer),
+                Verdict::Unreachable => *word == Word::Unreachable,
+                Verdict::NameNotFound => *word == Word::NameNotFound,
+                Verdict::NameServerUnreachable => *word == Word::NameServerUnreachable,
+                Verdict::Either => false,
             },
             // Backends are compared one by one.
-            (Expected::Deny | Expected::Drop | Expected::Reject | Expected::PerBackend(_), _) => false,
+            (Expected::PerBackend(_), _) => false,
         }
     }
 }
 
-impl From<&Verdict> for Word {
-    fn from(verdict: &Verdict) -> Word {
+impl From<&Predicted> for Word {
+    fn from(verdict: &Predicted) -> Word {
         match verdict {
-            Verdict::Allow => Word::Allow,
-            Verdict::Deny(denial) => Word::Deny(denial.clone()),
-            Verdict::Either(switches) => Word::Open(*switches),
-            Verdict::Unreachable => Word::Unreachable,
-            Verdict::NoAnswer { .. } => Word::NoAnswer,
+            Predicted::Allow => Word::Allow,
+            Predicted::Deny(denial) => Word::Deny(denial.clone()),
+            Predicted::Either(switches) => Word::Open(*switches),
+            Predicted::Unreachable => Word::Unreachable,
+            Predicted::NoAnswer { .. } => Word::NoAnswer,
         }
     }
 }
 
-/// In the words of the scenario format where it has one. That policy denies is the API's word; how is the
-/// enforcer's.
-impl fmt::Display for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Word {
+    /// Whether it is denied in this way, or may be.
+    fn is_denied_by(&self, action: Action) -> bool {
+        matches!(self, Word::Deny(denial) if denial.action().is_none_or(|it| it == action))
+    }
+
+    /// As a verdict. That policy denies is the API's word; how is the enforcer's.
+    pub fn verdict(&self) -> Verdict {
         match self {
-            Word::Allow => f.write_str("allow"),
-            Word::Deny(Denial::Service { refusal, .. }) if refusal.action() == Action::Reject => {
-                f.write_str("reject")
-            }
-            Word::Deny(Denial::Service { .. }) => f.write_str("drop"),
-            Word::Deny(Denial::Policy { .. }) => f.write_str("deny"),
-            Word::Open(switches) => write!(f, "either ({switches})"),
-            Word::Unreachable => OutcomeWord::Unreachable.fmt(f),
-            Word::NoAnswer => OutcomeWord::NoAnswer.fmt(f),
-            Word::NameNotFound => OutcomeWord::NameNotFound.fmt(f),
-            Word::NameServerUnreachable => OutcomeWord::NameServerUnreachable.fmt(f),
+            Word::Allow => Verdict::Allow,
+            Word::Deny(Denial::Service { refusal, .. }) => match refusal.action() {
+                Action::Reject => Verdict::Reject,
+                Action::Drop | Action::Allow => Verdict::Drop,
+            },
+            Word::Deny(Denial::Policy { .. }) => Verdict::Deny,
+            Word::Open(_) => Verdict::Either,
+            Word::Unreachable => Verdict::Unreachable,
+            Word::NoAnswer => Verdict::NoAnswer,
+            Word::NameNotFound => Verdict::NameNotFound,
+            Word::NameServerUnreachable => Verdict::NameServerUnreachable,
         }
     }
 }

@@ -17,8 +17,8 @@ pub use observed::Difference;
 
 use netproof_controlplane::{Snapshot, well_known};
 use netproof_model::topology::ListenPort;
-use netproof_model::{Action, Place, Protocol};
-use netproof_oracle::{Denial, Oracle, PortProtocol, Prediction, Profile, Server, Switches, Verdict};
+use netproof_model::{Action, BackendVerdict, Place, Protocol, Verdict, Verdicts};
+use netproof_oracle::{self as oracle, Denial, Oracle, PortProtocol, Prediction, Profile, Server, Switches};
 use netproof_plan::{Expectation, Request, RequestPort, RequestTarget};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -111,12 +111,14 @@ impl<'a> Answers<'a> {
                 let mut answered = false;
                 for alternative in &query.alternatives {
                     match &alternative.verdict {
-                        Verdict::Allow => answered = true,
-                        Verdict::Either(switches) => {
+                        oracle::Verdict::Allow => answered = true,
+                        oracle::Verdict::Either(switches) => {
                             answered = true;
                             answer.add_lost(Word::Open(*switches));
                         }
-                        Verdict::Deny(_) | Verdict::Unreachable | Verdict::NoAnswer { .. } => {
+                        oracle::Verdict::Deny(_)
+                        | oracle::Verdict::Unreachable
+                        | oracle::Verdict::NoAnswer { .. } => {
                             answer.add_lost(Word::NameServerUnreachable);
                         }
                     }
@@ -215,27 +217,53 @@ impl Answer {
         }
     }
 
-    /// The answer, and where that is a denial whether by drop or by reject, if the profile says it: for where just
-    /// that is the difference.
-    pub(crate) fn denial_in_full(&self) -> String {
+    /// What becomes of the flow, or of the flow to each backend where that differs.
+    pub fn verdicts(&self) -> Verdicts {
+        let each = self.courses.iter().map(|course| course.word.verdict());
+        match self.courses.first() {
+            Some(first) if each.clone().all(|verdict| verdict == first.word.verdict()) => {
+                Verdicts::All(first.word.verdict())
+            }
+            _ => {
+                let backends = self.courses.iter().map(|course| course.server.clone()).zip(each);
+                let backends = backends.map(|(backend, verdict)| BackendVerdict { backend, verdict });
+                Verdicts::PerBackend(backends.collect())
+            }
+        }
+    }
+
+    /// The same, with how it is denied where the profile says that: for where just that is the difference.
+    pub(crate) fn denial_in_full(&self) -> Verdicts {
         let same = self.courses.windows(2).all(|pair| matches!(pair, [a, b] if a.word == b.word));
         let action = match self.courses.first() {
             Some(Course { word: Word::Deny(denial), .. }) if same => denial.action(),
             _ => None,
         };
         match action {
-            Some(Action::Reject) => "reject".to_owned(),
-            Some(_) => "drop".to_owned(),
-            None => self.to_string(),
+            Some(Action::Reject) => Verdict::Reject.into(),
+            Some(_) => Verdict::Drop.into(),
+            None => self.verdicts(),
         }
     }
 
-    /// What to say of it beside what was observed ([`action`]) and contradicts it.
-    pub fn against(&self, observed: Option<Action>) -> String {
-        match observed {
-            Some(Action::Drop | Action::Reject) => self.denial_in_full(),
-            _ => self.to_string(),
-        }
+    /// What to say of it beside what was observed and contradicts it.
+    pub fn against(&self, observed: Verdict) -> Verdicts {
+        if observed.is_denial() { self.denial_in_full() } else { self.verdicts() }
+    }
+
+    /// The names of the switches that would settle what the API leaves open.
+    pub fn names_of_open_switches(&self) -> Vec<String> {
+        let switches = self.open_switches().into_iter();
+        switches.flat_map(|it| it.iter().map(|switch| switch.name().to_owned()).collect::<Vec<_>>()).collect()
+    }
+
+    /// The switches that would settle what the API leaves open, whichever backend is met.
+    fn open_switches(&self) -> Option<Switches> {
+        let open = self.courses.iter().filter_map(|course| match course.word {
+            Word::Open(switches) => Some(switches),
+            _ => None,
+        });
+        open.reduce(Switches::union)
     }
 
     /// The switches that would settle a try that met `backend` (if it is known), if the API leaves it open.
@@ -259,21 +287,13 @@ impl Answer {
     }
 }
 
-/// One word where all courses have the same, else each course's: `pod/default/a: allow, pod/default/b: deny`.
+/// The verdicts, with the switches that would settle what is open: `either (icmp)`.
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((first, rest)) = self.courses.split_first()
-            && rest.iter().all(|course| course.word == first.word)
-        {
-            return first.word.fmt(f);
+        self.verdicts().fmt(f)?;
+        match self.open_switches() {
+            Some(switches) => write!(f, " ({switches})"),
+            None => Ok(()),
         }
-        for (i, Course { server, word, .. }) in self.courses.iter().enumerate() {
-            let separator = if i == 0 { "" } else { ", " };
-            match server {
-                Some(place) => write!(f, "{separator}{place}: {word}")?,
-                None => write!(f, "{separator}nobody: {word}")?,
-            }
-        }
-        Ok(())
     }
 }

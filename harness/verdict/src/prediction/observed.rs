@@ -1,12 +1,12 @@
 //! What a try did, held against what the API says. Flows that a step names and cells of matrices, and with them
 //! `matrix` and `fuzz`, are all judged by this one comparison.
 
-use crate::evidence::action;
+use crate::judge;
 use crate::prediction::{Answer, Course, Word};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial as Denied, FindingKind};
-use netproof_model::{Action, Decision, Observation, Outcome, Place};
-use netproof_oracle::{Denial, Verdict};
+use netproof_model::{Action, Decision, Observation, Outcome, Place, Verdict, Verdicts};
+use netproof_oracle::{self as oracle, Denial};
 
 /// In what a try differs from what the API says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +36,10 @@ impl Difference {
 
     /// That the packets contradict the API, and how. `observed`: what the packets did, in a word, and what that is to
     /// policy.
-    pub fn told(&self, observed: &str, action: Option<Action>, answer: &Answer) -> String {
+    pub fn told(&self, observed: &Verdicts, verdict: Verdict, answer: &Answer) -> String {
         let what = match self {
             Difference::Verdict => {
-                let says = answer.against(action);
+                let says = answer.against(verdict);
                 // Both are an allow where what differs is whether anybody listens.
                 let all_allow = answer.courses.iter().all(|course| course.word == Word::Allow);
                 let listener = answer.courses.iter().find_map(Course::listener).filter(|_| all_allow);
@@ -107,8 +107,9 @@ impl Answer {
                 Outcome::NoAnswer => matches!(course.server, Some(Place::Node(_))) && course.listens,
                 _ => false,
             },
-            Word::Deny(denial) => match (action(outcome, denials), denial.action()) {
-                (Some(action @ (Action::Drop | Action::Reject)), said) => said.is_none_or(|it| it == action),
+            Word::Deny(denial) => match (judge::observed(outcome, denials), denial.action()) {
+                (Verdict::Drop, said) => said.is_none_or(|it| it == Action::Drop),
+                (Verdict::Reject, said) => said.is_none_or(|it| it == Action::Reject),
                 _ => false,
             },
             Word::Unreachable => outcome == Outcome::Unreachable,
@@ -160,7 +161,7 @@ impl Answer {
     fn deciders(&self, reached: Option<&Place>) -> Vec<Decision> {
         let ways = self.predictions.iter().flat_map(|prediction| &prediction.alternatives).filter(|way| {
             let server = way.server.as_ref().map(|server| &server.place);
-            matches!(way.verdict, Verdict::Deny(Denial::Policy { .. }))
+            matches!(way.verdict, oracle::Verdict::Deny(Denial::Policy { .. }))
                 && (reached.is_none() || server == reached)
         });
         let each: Option<Vec<Vec<Decision>>> = ways

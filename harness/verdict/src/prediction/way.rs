@@ -9,7 +9,7 @@ use netproof_controlplane::Snapshot;
 use netproof_model::{Action, Place};
 use netproof_oracle::{Alternative, Denial, Packet, Prediction, ServiceStep, Verdict};
 use netproof_plan::addresses::{address_name, covers, other_addresses};
-use netproof_plan::{AddressName, DecidedBy, Expectation, PolicySees, RequestTarget, rejection_word};
+use netproof_plan::{AddressName, DecidedBy, Expectation, PolicySees, RequestTarget};
 use std::net::IpAddr;
 
 /// In what they contradict the API.
@@ -65,7 +65,7 @@ fn rejection(way: &Alternative, expectation: &Expectation) -> Option<String> {
     let wanted = expectation.rejected_with?;
     let Verdict::Deny(denial) = &way.verdict else { return None };
     let is_dropped = denial.action() == Some(Action::Drop);
-    is_dropped.then(|| format!("expected to be rejected with {}, the API says drop", rejection_word(wanted)))
+    is_dropped.then(|| format!("expected to be rejected with {}, the API says drop", wanted.word()))
 }
 
 fn chooser(way: &Alternative, expectation: &Expectation) -> Option<String> {

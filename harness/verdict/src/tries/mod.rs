@@ -1,11 +1,10 @@
 //! How often an expectation is tried, which backend each try reached, and what all of them say together.
 
 use crate::evidence;
-use crate::evidence::action;
-use crate::judge::{Judgement, observed_word};
+use crate::judge::{Judgement, observed};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, Finding, FindingKind, Status};
-use netproof_model::{Action, Observation, Outcome, Place};
+use netproof_model::{BackendVerdict, Observation, Outcome, Place, Verdict, Verdicts};
 use netproof_plan::{Expectation, Expected};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,12 +73,16 @@ pub(crate) fn backend(
 
 /// What is expected of a try that reached `backend`; a backend that the expectation does not name is
 /// a failure of its own.
-pub(crate) fn expected_of(expectation: &Expectation, backend: Option<&Place>) -> Result<Expected, Judgement> {
+pub(crate) fn expected_of(
+    expectation: &Expectation,
+    backend: Option<&Place>,
+    observed: Verdict,
+) -> Result<Expected, Judgement> {
     let named = named_backends(expectation);
     match backend {
         Some(place) if !named.is_empty() && !named.contains(place) => Err(Judgement {
             status: Status::Failed,
-            observed: place.to_string(),
+            observed: observed.into(),
             findings: vec![Finding::new(
                 FindingKind::WrongBackend,
                 format!("{place} was reached, which the expectation does not name"),
@@ -122,8 +125,9 @@ pub(crate) fn together<'o>(expectation: &Expectation, tries: Vec<Try<'o>>) -> Op
         _ => None,
     };
     let each = each.map(|each| {
-        let each: Vec<String> = each.iter().map(|(place, word)| format!("{place}: {word}")).collect();
-        each.join(", ")
+        let each = each.into_iter();
+        let each = each.map(|(place, verdict)| BackendVerdict { backend: Some(place.clone()), verdict });
+        Verdicts::PerBackend(each.collect())
     });
     let is_wrong = tries.iter().any(|it| it.judgement.found(FindingKind::WrongVerdict));
     let rank = |it: &Try<'_>| {
@@ -145,7 +149,8 @@ pub(crate) fn together<'o>(expectation: &Expectation, tries: Vec<Try<'o>>) -> Op
     match each {
         // Every backend was reached, and each did as expected.
         Some(_) if judgement.status == Status::Passed => {
-            judgement.observed = expectation.expected.to_string();
+            judgement.observed =
+                expectation.expected.verdicts().unwrap_or_else(|| judgement.observed.clone());
         }
         Some(each) if judgement.status == Status::Failed => {
             judgement.observed = each;
@@ -180,10 +185,10 @@ fn strays(tries: &[Try<'_>]) -> Vec<Finding> {
 }
 
 /// What each backend did, in a word; `None` where that is not known of every try, or one did two things.
-fn each_backend<'t>(tries: &'t [Try<'_>]) -> Option<BTreeMap<&'t Place, &'static str>> {
+fn each_backend<'t>(tries: &'t [Try<'_>]) -> Option<BTreeMap<&'t Place, Verdict>> {
     let mut each = BTreeMap::new();
     for it in tries {
-        let word = observed_word(it.observation.outcome, &it.denials);
+        let word = observed(it.observation.outcome, &it.denials);
         if *each.entry(it.backend.as_ref()?).or_insert(word) != word {
             return None;
         }
@@ -194,9 +199,9 @@ fn each_backend<'t>(tries: &'t [Try<'_>]) -> Option<BTreeMap<&'t Place, &'static
 /// What to say where one word is expected of all tries and they differ.
 fn difference(expectation: &Expectation, tries: &[Try<'_>]) -> Option<Finding> {
     let failed = tries.iter().any(|it| it.judgement.status == Status::Failed);
-    let mut words: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut words: BTreeMap<Verdict, usize> = BTreeMap::new();
     for it in tries {
-        *words.entry(observed_word(it.observation.outcome, &it.denials)).or_default() += 1;
+        *words.entry(observed(it.observation.outcome, &it.denials)).or_default() += 1;
     }
     if matches!(expectation.expected, Expected::PerBackend(_)) || !failed || words.len() < 2 {
         return None;
@@ -208,12 +213,11 @@ fn difference(expectation: &Expectation, tries: &[Try<'_>]) -> Option<Finding> {
         return note(format!("the tries of this flow differ: {}", counts.join(", ")));
     };
     let seen: Vec<String> = each.iter().map(|(place, word)| format!("{place} {word}")).collect();
-    let verdict = |it: &Try<'_>| match action(it.observation.outcome, &it.denials) {
-        Some(Action::Allow) => Some("allow"),
-        Some(Action::Drop | Action::Reject) => Some("deny"),
-        None => None,
+    let verdict = |it: &Try<'_>| match observed(it.observation.outcome, &it.denials) {
+        Verdict::Allow => Some(Verdict::Allow),
+        verdict => verdict.is_denial().then_some(Verdict::Deny),
     };
-    let verdicts: Option<BTreeMap<&Place, &str>> =
+    let verdicts: Option<BTreeMap<&Place, Verdict>> =
         tries.iter().map(|it| Some((it.backend.as_ref()?, verdict(it)?))).collect();
     let remedy = verdicts.map(|verdicts| {
         let each: Vec<String> = verdicts.iter().map(|(place, word)| format!("{place}: {word}")).collect();

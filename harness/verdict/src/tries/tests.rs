@@ -3,9 +3,10 @@
 use super::*;
 use crate::judge;
 use crate::testing::{expectation, observation};
+use netproof_model::Verdict;
 use netproof_model::observation::PacketAddresses;
 use netproof_model::{Action, Decision, Direction, Hook, Passage, PolicyKey, Protocol, Token};
-use netproof_plan::{DecidedBy, VerdictWord};
+use netproof_plan::DecidedBy;
 
 fn pod(name: &str) -> Place {
     Place::pod("default", name)
@@ -46,10 +47,11 @@ fn judged(expectation: &Expectation, tries: &[&str]) -> Judgement {
         let (sign, name) = one.split_at(1);
         let denials = if sign == "-" { vec![denial(name)] } else { Vec::new() };
         let backend = (sign != "?").then(|| pod(name));
-        let judgement = match expected_of(expectation, backend.as_ref()) {
-            Ok(expected) => judge::judge(expectation, &expected, observation, &denials, &snapshot),
-            Err(stranger) => stranger,
-        };
+        let judgement =
+            match expected_of(expectation, backend.as_ref(), observed(observation.outcome, &denials)) {
+                Ok(expected) => judge::judge(expectation, &expected, observation, &denials, &snapshot),
+                Err(stranger) => stranger,
+            };
         Try { observation, denials, backend, judgement }
     });
     together(expectation, all.collect()).unwrap().judgement
@@ -63,14 +65,14 @@ fn status(expectation: &Expectation, tries: &[&str]) -> Status {
 fn enough_tries_for_every_backend_whatever_is_expected() {
     let two = ["a", "b"];
     for (expectation, expected) in [
-        (flow(Expected::Allow, &[]), 1),
-        (flow(Expected::Allow, &["a"]), 1),
-        (flow(Expected::Allow, &two), 31),
-        (flow(Expected::Deny, &two), 31),
+        (flow(Expected::All(Verdict::Allow), &[]), 1),
+        (flow(Expected::All(Verdict::Allow), &["a"]), 1),
+        (flow(Expected::All(Verdict::Allow), &two), 31),
+        (flow(Expected::All(Verdict::Deny), &two), 31),
         (flow(Expected::Observe, &two), 31),
-        (flow(Expected::Allow, &["a", "b", "c"]), 54),
-        (Expectation { keep: true, ..flow(Expected::Allow, &two) }, 1),
-        (Expectation { served_by: Some([pod("a")].into()), ..flow(Expected::Allow, &two) }, 31),
+        (flow(Expected::All(Verdict::Allow), &["a", "b", "c"]), 54),
+        (Expectation { keep: true, ..flow(Expected::All(Verdict::Allow), &two) }, 1),
+        (Expectation { served_by: Some([pod("a")].into()), ..flow(Expected::All(Verdict::Allow), &two) }, 31),
     ] {
         assert_eq!(tries(&expectation), expected, "{expectation:?}");
         // The bound itself: n (1 - 1/n)^tries < 1e-9.
@@ -82,8 +84,8 @@ fn enough_tries_for_every_backend_whatever_is_expected() {
 
 #[test]
 fn one_word_is_for_all_backends() {
-    let allow = flow(Expected::Allow, &["a", "b"]);
-    let deny = flow(Expected::Deny, &["a", "b"]);
+    let allow = flow(Expected::All(Verdict::Allow), &["a", "b"]);
+    let deny = flow(Expected::All(Verdict::Deny), &["a", "b"]);
     assert_eq!(status(&allow, &["+a", "+b", "+a"]), Status::Passed);
     // A traffic policy may leave only one of them.
     assert_eq!(status(&allow, &["+a", "+a"]), Status::Passed);
@@ -100,16 +102,16 @@ fn one_word_is_for_all_backends() {
 
 #[test]
 fn chance_does_not_choose_what_is_told() {
-    let deny = flow(Expected::Deny, &["a", "b"]);
+    let deny = flow(Expected::All(Verdict::Deny), &["a", "b"]);
     let one = judged(&deny, &["?b", "+a", "-b", "+b"]);
-    assert_eq!((one.status, one.observed.as_str()), (Status::Failed, "allow"));
+    assert_eq!((one.status, one.observed.clone()), (Status::Failed, Verdict::Allow.into()));
     assert_eq!(one, judged(&deny, &["+b", "+a", "?b", "-b"]));
     assert_eq!(status(&deny, &["-a", "?b"]), Status::Errored);
 }
 
 #[test]
 fn each_backend_has_its_own_verdict() {
-    let verdicts = [(pod("a"), VerdictWord::Allow), (pod("b"), VerdictWord::Deny)];
+    let verdicts = [(pod("a"), Verdict::Allow), (pod("b"), Verdict::Deny)];
     let each = flow(Expected::PerBackend(verdicts.into()), &["a", "b", "c"]);
     assert_eq!(status(&each, &["+a", "-b"]), Status::Passed);
     assert_eq!(status(&each, &["+a", "+b"]), Status::Failed);
@@ -131,7 +133,7 @@ fn each_backend_has_its_own_verdict() {
 /// Every verdict is right and somebody else decided: nothing says that the verdict is wrong.
 #[test]
 fn of_backends_a_wrong_decider_is_no_wrong_verdict() {
-    let verdicts = [(pod("a"), VerdictWord::Allow), (pod("b"), VerdictWord::Deny)];
+    let verdicts = [(pod("a"), Verdict::Allow), (pod("b"), Verdict::Deny)];
     let each = flow(Expected::PerBackend(verdicts.into()), &["a", "b"]);
     let policy = PolicyKey::network_policy("default", "other");
     let decided_by = Some(DecidedBy::Policy { policy, direction: None, rule: None });
@@ -143,13 +145,14 @@ fn of_backends_a_wrong_decider_is_no_wrong_verdict() {
          networkpolicy/default/deny"
     );
     assert!(other.found(FindingKind::WrongDecider) && !other.found(FindingKind::WrongVerdict), "{other:?}");
-    assert_eq!(other.observed, "pod/default/a: allow, pod/default/b: drop");
+    assert_eq!(other.observed.to_string(), "pod/default/a: allow, pod/default/b: drop");
 }
 
 #[test]
 fn who_answers() {
     let both = [pod("a"), pod("b")];
-    let served = Expectation { served_by: Some(both.into()), ..flow(Expected::Allow, &["a", "b", "c"]) };
+    let served =
+        Expectation { served_by: Some(both.into()), ..flow(Expected::All(Verdict::Allow), &["a", "b", "c"]) };
     assert_eq!(status(&served, &["+a", "+b"]), Status::Passed);
     assert_eq!(status(&served, &["+a", "+a"]), Status::Failed);
     assert_eq!(status(&served, &["+a", "+b", "+c"]), Status::Failed);
@@ -177,10 +180,11 @@ fn each_node_keeps_a_client_with_a_backend() {
         let served_by = Some(pod(backend));
         Observation { passages: vec![passage], served_by, ..observation(Outcome::Connected) }
     };
-    let sticky = Expectation { sticky: true, ..flow(Expected::Allow, &["a", "b"]) };
+    let sticky = Expectation { sticky: true, ..flow(Expected::All(Verdict::Allow), &["a", "b"]) };
     let judged = |observations: &[Observation]| {
         let tries = observations.iter().map(|observation| {
-            let judgement = Judgement { status: Status::Passed, observed: "allow".into(), findings: vec![] };
+            let judgement =
+                Judgement { status: Status::Passed, observed: Verdict::Allow.into(), findings: vec![] };
             let backend = observation.served_by.clone();
             Try { observation, denials: vec![], backend, judgement }
         });

@@ -8,7 +8,7 @@ mod tell;
 
 use crate::walk::Walk;
 use crate::world::{HarnessError, World};
-use netproof_model::event::{Cells, Denial, Event, NotInCells, SampledCells};
+use netproof_model::event::{self, CellGroup, CellTable, Cells, Denial, Event, NotInCells, SampledCells};
 use netproof_model::{Observation, Outcome};
 use netproof_oracle::{Oracle, Profile};
 use netproof_plan::cells::{Cell, Table};
@@ -16,6 +16,7 @@ use netproof_plan::states::State;
 use netproof_plan::{MatrixPlan, Plan, Request, Step};
 use netproof_probe::{Patience, ProbeRequest};
 use netproof_verdict::cells::{Comparison, Predicted, count_observed, is_denial_by_policy};
+use netproof_verdict::judge;
 use netproof_verdict::prediction::Answers;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -180,11 +181,13 @@ impl Walk<'_> {
         cells.rehearsed.tried = tried;
         cells.rehearsed.shared = denied.saturating_sub(tried);
         let mut told: Vec<Told<'_>> = Vec::new();
+        let mut table: Vec<event::Cell> = Vec::with_capacity(matrix.cells.len());
         for ((predicted, request), observation) in matrix.cells.iter().zip(&requests).zip(&observations) {
             let denials: Vec<Denial> = world.denials(request, observation);
             predicted.count(&mut cells.predicted);
             count_observed(&mut cells.observed, observation.outcome, &denials);
             let comparison = predicted.compare(observation, &denials, &answers);
+            table.push(record(step, predicted, observation, &denials, &comparison));
             match &comparison {
                 Comparison::Agrees => {
                     let connected = matches!(known.get(&predicted.cell.number), Some(Rehearsed::Connected));
@@ -203,6 +206,7 @@ impl Walk<'_> {
                 told.push(Told { predicted, observation, denials, comparison });
             }
         }
+        cells.table = CellTable::of(table);
         cells.elapsed = begin.elapsed();
         self.cells += cells.total;
         let result = self.tell_cells(world, step, state, told);
@@ -245,6 +249,31 @@ impl Walk<'_> {
         let wrong = chosen.into_iter().zip(&observations).filter(|(_, it)| it.outcome != Outcome::Connected);
         let wrong: Vec<_> = wrong.collect();
         self.tell_afterwards(world, step, &wrong)
+    }
+}
+
+/// A cell for the table of its step. The step may expect something of the same flow.
+fn record(
+    step: &Step,
+    predicted: &Predicted,
+    observation: &Observation,
+    denials: &[Denial],
+    comparison: &Comparison,
+) -> event::Cell {
+    let Cell { flow, family, request, .. } = &predicted.cell;
+    let same = step.expectations.iter().find(|it| it.family == *family && it.request == *request);
+    event::Cell {
+        source: flow.from.to_string(),
+        destination: flow.destination(),
+        group: CellGroup {
+            family: *family,
+            expected: same.and_then(|it| it.expected.verdicts()),
+            predicted: predicted.answer.verdicts(),
+            observed: judge::observed(observation.outcome, denials),
+            decided_by: denials.first().map(|denial| denial.decision.clone()),
+            agrees: *comparison == Comparison::Agrees,
+            cells: Vec::new(),
+        },
     }
 }
 

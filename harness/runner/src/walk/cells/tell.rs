@@ -5,16 +5,15 @@ use crate::walk::cells::request;
 use crate::walk::record::{Found, Subject};
 use crate::world::{HarnessError, World};
 use netproof_controlplane::Snapshot;
-use netproof_model::Observation;
 use netproof_model::event::{Check, Denial, Finding, FindingKind, Phase, Status};
+use netproof_model::{Observation, Verdict};
 use netproof_plan::Step;
 use netproof_plan::cells::Cell;
 use netproof_plan::states::State;
 use netproof_probe::Patience;
 use netproof_verdict::cells::{Comparison, Predicted};
-use netproof_verdict::evidence::action;
-use netproof_verdict::judge::{Judgement, observed_word, unexplained};
-use netproof_verdict::prediction::{Answers, Difference};
+use netproof_verdict::judge::{Judgement, observed, unexplained};
+use netproof_verdict::prediction::{Answer, Answers, Difference};
 
 /// Most cells of a step reported in full.
 const TOLD: usize = 20;
@@ -45,14 +44,13 @@ impl Walk<'_> {
         let answers = Answers::new(&state.snapshot, self.profile);
         let rest = told.split_off(told.len().min(TOLD));
         let found = told.into_iter().filter_map(|Told { predicted, observation, denials, comparison }| {
-            let observed = observed_word(observation.outcome, &denials).to_owned();
-            let action = action(observation.outcome, &denials);
-            let says = predicted.answer.against(action);
+            let observed = observed(observation.outcome, &denials);
+            let says = predicted.answer.against(observed);
             let (status, kind, message) = match comparison {
                 Comparison::Agrees => return None,
                 Comparison::Unexplained(why) => (Status::Errored, FindingKind::NoEvidence, why),
                 Comparison::Differs(difference) => {
-                    let told = difference.told(&observed, action, &predicted.answer);
+                    let told = difference.told(&observed.into(), observed, &predicted.answer);
                     (Status::Failed, difference.kind(), told)
                 }
             };
@@ -60,10 +58,15 @@ impl Walk<'_> {
             Some(Found {
                 subject: self.subject(step, predicted),
                 phase: Phase::Run,
-                expected: says.clone(),
+                expected: Some(says.clone()),
                 predicted: Some(says),
+                open: predicted.answer.names_of_open_switches(),
                 derivation: derivation.unwrap_or_default(),
-                judgement: Judgement { status, observed, findings: vec![Finding::new(kind, message)] },
+                judgement: Judgement {
+                    status,
+                    observed: observed.into(),
+                    findings: vec![Finding::new(kind, message)],
+                },
                 observation,
                 denials,
                 request: Some(request(&predicted.cell, Patience::Settle)),
@@ -94,28 +97,30 @@ impl Walk<'_> {
                 *(if lost.is_some() { &mut rest.1 } else { &mut rest.0 }) += 1;
                 continue;
             }
-            let observed = observed_word(observation.outcome, &[]).to_owned();
+            let observed = observed(observation.outcome, &[]);
             let answer = answers.fresh(&predicted.cell.request);
-            let says = answer.as_ref().map(ToString::to_string).unwrap_or_default();
+            let says = answer.as_ref().map(Answer::verdicts);
+            let api = answer.as_ref().map(ToString::to_string).unwrap_or_default();
             let (status, kind, message) = match lost {
                 Some(why) => (Status::Errored, FindingKind::NoEvidence, format!("without policy, {why}")),
                 None => {
                     let message = format!(
-                        "without policy the packets contradict the API: observed {observed}, the API says {says}; \
+                        "without policy the packets contradict the API: observed {observed}, the API says {api}; \
                          so a deny would prove nothing"
                     );
                     (Status::Failed, FindingKind::WrongInRehearsal, message)
                 }
             };
-            let derivation = answer.map(|answer| answers.explain(&answer)).unwrap_or_default();
+            let derivation = answer.as_ref().map(|answer| answers.explain(answer)).unwrap_or_default();
             let Subject { name, location, flow, family, cells, .. } = self.subject(step, predicted);
             let name = format!("{}{name}", Phase::Rehearsal.prefix());
             self.check(Check {
                 cells,
                 family: Some(family),
                 expected: says.clone(),
-                observed,
-                predicted: Some(says),
+                observed: Some(observed.into()),
+                predicted: says,
+                open: answer.as_ref().map(Answer::names_of_open_switches).unwrap_or_default(),
                 derivation: derivation.lines().map(str::to_owned).collect(),
                 outcome: Some(observation.outcome),
                 status,
@@ -139,7 +144,7 @@ impl Walk<'_> {
         let found = told.iter().map(|(predicted, observation)| {
             let request = request(&predicted.cell, Patience::ForAnswer);
             let denials = world.denials(&request, observation);
-            let observed = observed_word(observation.outcome, &denials).to_owned();
+            let observed = observed(observation.outcome, &denials);
             let (status, kind, message) = match unexplained(observation.outcome, &denials) {
                 Some(why) => {
                     let message = format!("after the policies were removed, {why}");
@@ -156,10 +161,11 @@ impl Walk<'_> {
             Found {
                 subject: self.subject(step, predicted),
                 phase: Phase::Cleanup,
-                expected: "allow".to_owned(),
+                expected: Some(Verdict::Allow.into()),
                 predicted: None,
+                open: Vec::new(),
                 derivation: String::new(),
-                judgement: Judgement { status, observed, findings: vec![Finding::new(kind, message)] },
+                judgement: Judgement { status, observed: observed.into(), findings: vec![Finding::new(kind, message)] },
                 observation,
                 denials,
                 request: Some(request),
@@ -198,8 +204,6 @@ impl Walk<'_> {
         let name = format!("{}{}/matrix/more", phase.prefix(), step.name);
         self.check(Check {
             cells: count,
-            expected: "what the API says".to_owned(),
-            observed: "something else".to_owned(),
             status,
             findings,
             ..Check::new(name, step.location.clone(), phase, &step.name, cells(count))
