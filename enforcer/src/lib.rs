@@ -17,17 +17,24 @@
 mod allowed;
 pub mod backend;
 mod differing;
+mod error;
 mod identities;
 mod options;
 mod policy;
 pub mod program;
 pub mod proxy;
+pub mod services;
+
+#[cfg(test)]
+#[path = "../tests/world/mod.rs"]
+mod world;
 
 pub use allowed::{Allowed, AllowedBy};
 pub use backend::Backend;
+pub use error::EnforcerError;
 pub use identities::Numbers;
 pub use netproof_model::ProxyMode;
-pub use options::{EnforcerError, NodeHandle, ProxyOptions};
+pub use options::{NodeHandle, ProxyOptions};
 pub use policy::PolicyEnforcer;
 pub use proxy::ServiceProxy;
 

@@ -1,11 +1,7 @@
-//! What an enforcer is made with, and how it fails.
+//! What enforcer and proxy are made with.
 
-use crate::proxy::ConntrackError;
-use netproof_model::{NamespacedName, ProxyMode};
-use std::error::Error;
-use std::io;
+use netproof_model::ProxyMode;
 use std::os::fd::BorrowedFd;
-use thiserror::Error;
 
 /// A node, as an enforcer needs it.
 #[derive(Clone, Debug)]
@@ -24,54 +20,4 @@ pub struct ProxyOptions {
     /// Whether every packet to a cluster IP is masqueraded, those from pods too (kube-proxy's
     /// `--masquerade-all`).
     pub masquerade_all: bool,
-}
-
-/// Why a generation is not in force everywhere.
-#[derive(Debug, Error)]
-pub enum EnforcerError {
-    /// One node does not have it; nodes before it in the order of names do. The cause is of whoever enforces: what
-    /// the kernel refused, what cannot be said in its rules, what became of a process.
-    #[error("node {node}: {source}")]
-    Node {
-        /// The node.
-        node: String,
-        /// What went wrong.
-        #[source]
-        source: Box<dyn Error + Send + Sync>,
-    },
-    /// A health check's port could not be served.
-    #[error(
-        "node {node}: cannot serve healthCheckNodePort {port} of service/{service}: {source}; \
-         free the port there, or give the service another"
-    )]
-    HealthCheck {
-        /// The node.
-        node: String,
-        /// The service.
-        service: NamespacedName,
-        /// Its health check's port.
-        port: u16,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The thread that answers health checks could not be started, or a namespace not be kept open.
-    #[error("cannot prepare health checks of services: {0}")]
-    HealthChecks(#[source] io::Error),
-    /// Conntrack entries of a node could not be listed or deleted.
-    #[error("node {node}: cannot remove stale conntrack entries of UDP services: {source}")]
-    Conntrack {
-        /// The node.
-        node: String,
-        /// What went wrong.
-        #[source]
-        source: ConntrackError,
-    },
-}
-
-impl EnforcerError {
-    /// What went wrong on a node.
-    pub fn node(node: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        EnforcerError::Node { node: node.to_owned(), source: source.into() }
-    }
 }

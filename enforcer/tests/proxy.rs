@@ -18,7 +18,8 @@ use netproof_api::core::{
 use netproof_api::{Endpoint, EndpointPort, EndpointSlice, ObjectMeta, Service, ServicePort};
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::backend::nft::services::{render, table};
-use netproof_enforcer::proxy::{Inputs, NodeView, ServiceProgram, ServiceSite, compile, inputs};
+use netproof_enforcer::proxy::inputs;
+use netproof_enforcer::services::{Inputs, NodeView, ServiceProgram, ServiceSite, compile};
 use netproof_enforcer::{Numbers, ProxyMode};
 use netproof_model::{Families, Family, NamespacedName, Wiring};
 use netproof_netfilter::nft::Table;
@@ -263,7 +264,7 @@ impl Cluster {
 
     fn table(&self, words: &str, endpoints: &str, protocol: TransportProtocol) -> Table {
         let inputs = self.inputs(words, endpoints, protocol);
-        let node = NodeView::new(&self.snapshot, "node1");
+        let node = NodeView::new(&self.snapshot, "node1").unwrap();
         let mode = match words.contains("iptables") {
             true => ProxyMode::Iptables,
             false => ProxyMode::Nftables,
@@ -386,7 +387,7 @@ fn a_way_belongs_to_one_service() {
     let mut snapshot = cluster.snapshot.clone();
     snapshot.services = [(name(), first), (NamespacedName::new("other", "web"), Arc::new(other))].into();
     let snapshot = Arc::new(snapshot);
-    let node = NodeView::new(&snapshot, "node1");
+    let node = NodeView::new(&snapshot, "node1").unwrap();
     let program =
         ServiceProgram::new(&inputs(&snapshot), BTreeSet::new(), site(&snapshot, &node, ProxyMode::Nftables));
     let [first, other] = program.ports.as_slice() else { panic!("{program:?}") };
@@ -409,7 +410,7 @@ fn slices_add_up() {
     other.ports[0].name = Some("other".into());
     inputs.slices.push(Arc::new(other));
     inputs.slices.push(Arc::new(cluster.slice("e3", TransportProtocol::Udp)));
-    let node = NodeView::new(&cluster.snapshot, "node1");
+    let node = NodeView::new(&cluster.snapshot, "node1").unwrap();
     let ports = compile(&name(), &inputs, Families::Ipv4, &node);
     let addresses: Vec<String> =
         ports[0].cluster.iter().map(|endpoint| format!("{}:{}", endpoint.address, endpoint.port)).collect();

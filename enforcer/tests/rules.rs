@@ -6,7 +6,8 @@ use netproof_enforcer::Numbers;
 use netproof_enforcer::backend::nft::policies;
 use netproof_enforcer::backend::nft::services;
 use netproof_enforcer::program::Compiler;
-use netproof_enforcer::proxy::{self, NodeView, ServiceProgram, ServiceSite};
+use netproof_enforcer::proxy;
+use netproof_enforcer::services::{NodeView, ServiceProgram, ServiceSite};
 use netproof_model::ProxyMode;
 use std::collections::BTreeSet;
 use world::cases;
@@ -26,7 +27,7 @@ fn policies() {
 #[test]
 fn services() {
     for case in cases::services() {
-        let node = NodeView::new(&case.snapshot, "node1");
+        let node = NodeView::new(&case.snapshot, "node1").unwrap();
         let site = ServiceSite {
             generation: case.snapshot.generation,
             topology: &case.snapshot.topology,

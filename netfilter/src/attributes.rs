@@ -6,9 +6,19 @@ use netlink_packet_core::{NLA_F_NESTED, NLA_HEADER_SIZE, NlasIterator};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     bytes: Vec<u8>,
+    /// Whether one of them is longer than the 16 bits of its length can say.
+    too_long: bool,
 }
 
 impl Attributes {
+    /// No attributes.
+    pub const NONE: &'static Attributes = &Attributes { bytes: Vec::new(), too_long: false };
+
+    /// Whether one of them is too long to be sent.
+    pub(crate) fn are_too_long(&self) -> bool {
+        self.too_long
+    }
+
     /// What has been written.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
@@ -54,10 +64,10 @@ impl Attributes {
     }
 
     fn end(&mut self, start: usize) {
-        // The kernel refuses a message whose attribute is longer than that message.
-        let length = u16::try_from(self.bytes.len() - start).unwrap_or(u16::MAX);
-        if let Some(place) = self.bytes.get_mut(start..).and_then(|rest| rest.first_chunk_mut()) {
-            *place = length.to_ne_bytes();
+        let length = u16::try_from(self.bytes.len() - start);
+        match (length, self.bytes.get_mut(start..).and_then(|rest| rest.first_chunk_mut())) {
+            (Ok(length), Some(place)) => *place = length.to_ne_bytes(),
+            _ => self.too_long = true,
         }
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
@@ -75,6 +85,16 @@ pub fn attribute(attributes: &[u8], kind: u16) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_attribute_of_64_kib_is_too_long() {
+        let of = |length: usize| {
+            let mut attributes = Attributes::default();
+            attributes.nest(1, |inner| inner.value(2, &vec![0; length]));
+            attributes.are_too_long()
+        };
+        assert_eq!([of(65_524), of(65_528), of(70_000)], [false, true, true]);
+    }
 
     #[test]
     fn what_is_written_is_read() {

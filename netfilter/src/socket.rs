@@ -3,7 +3,7 @@
 //! The kernel answers before the call that sends returns, so nothing here waits: what has not been answered
 //! then never will be. What the messages say is the business of those who write them.
 
-use super::attributes::attribute;
+use super::attributes::{Attributes, attribute};
 use netlink_sys::{SocketAddr, protocols::NETLINK_NETFILTER};
 use nix::errno::Errno;
 use nix::libc;
@@ -97,11 +97,11 @@ impl Socket {
         messages: impl Iterator<Item = Message<'a>>,
     ) -> Result<(), Refusal> {
         let mut buffer = Vec::new();
-        self.push(&mut buffer, Message::batch(libc::NFNL_MSG_BATCH_BEGIN, subsystem));
+        self.push(&mut buffer, Message::batch(libc::NFNL_MSG_BATCH_BEGIN, subsystem))?;
         let mut last = 0;
         for message in messages {
             last = buffer.len();
-            self.push(&mut buffer, message);
+            self.push(&mut buffer, message)?;
         }
         if last == 0 {
             return Ok(());
@@ -110,7 +110,7 @@ impl Socket {
         // Linux 6.10.)
         add_flags(&mut buffer, last, ACK);
         let acknowledged = self.sequence;
-        self.push(&mut buffer, Message::batch(libc::NFNL_MSG_BATCH_END, subsystem));
+        self.push(&mut buffer, Message::batch(libc::NFNL_MSG_BATCH_END, subsystem))?;
         self.send(&buffer)?;
         self.acknowledgement(acknowledged)
     }
@@ -118,7 +118,7 @@ impl Socket {
     /// Sends one message and has its success acknowledged.
     pub fn request(&mut self, message: Message<'_>) -> Result<(), Refusal> {
         let mut buffer = Vec::new();
-        self.push(&mut buffer, Message { flags: message.flags | ACK, ..message });
+        self.push(&mut buffer, Message { flags: message.flags | ACK, ..message })?;
         self.send(&buffer)?;
         self.acknowledgement(self.sequence)
     }
@@ -126,24 +126,31 @@ impl Socket {
     /// Asks for a list, and passes on the attributes of each entry.
     pub fn dump(&mut self, message: Message<'_>, mut each: impl FnMut(&[u8])) -> Result<(), Refusal> {
         let mut buffer = Vec::new();
-        self.push(&mut buffer, Message { flags: message.flags | DUMP, ..message });
+        self.push(&mut buffer, Message { flags: message.flags | DUMP, ..message })?;
         self.send(&buffer)?;
-        let mut end = None;
         // The kernel fills one datagram when the request is sent, and the next whenever one has been read.
-        while end.is_none() {
-            self.receive(|reply| match reply.kind {
-                DONE => end = Some(Ok(())),
-                ERROR => end = Some(reply.refusal().map_or(Ok(()), Err)),
-                _ => each(reply.payload.get(HEADERS - HEADER..).unwrap_or_default()),
+        loop {
+            let mut end = None;
+            self.receive(|reply| match (reply.kind, reply.payload.get(HEADERS - HEADER..)) {
+                (DONE, _) => end = Some(Ok(())),
+                (ERROR, _) => end = Some(reply.refusal().map_or(Ok(()), Err)),
+                (_, Some(attributes)) => each(attributes),
+                (_, None) => end = Some(Err(Errno::EPROTO.into())),
             })?;
+            if let Some(end) = end {
+                return end;
+            }
         }
-        end.unwrap_or(Ok(()))
     }
 
-    fn push(&mut self, buffer: &mut Vec<u8>, message: Message<'_>) {
+    fn push(&mut self, buffer: &mut Vec<u8>, message: Message<'_>) -> Result<(), Refusal> {
         self.sequence = self.sequence.wrapping_add(1);
-        // No message is longer than a send, which has 4 MiB at most.
-        let length = u32::try_from(HEADERS + message.attributes.len()).unwrap_or(u32::MAX);
+        let attributes = message.attributes.as_bytes();
+        let length = u32::try_from(HEADERS + attributes.len()).map_err(|_| Errno::EMSGSIZE)?;
+        if message.attributes.are_too_long() {
+            let reason = "an attribute is longer than 64 KiB, which is a bug of netproof's".to_owned();
+            return Err(Refusal { errno: Errno::EMSGSIZE, reason: Some(reason) });
+        }
         buffer.extend(length.to_ne_bytes());
         buffer.extend(message.kind.to_ne_bytes());
         buffer.extend((message.flags | REQUEST).to_ne_bytes());
@@ -151,8 +158,9 @@ impl Socket {
         buffer.extend(0u32.to_ne_bytes());
         buffer.extend([message.family, 0]);
         buffer.extend(message.resource.to_be_bytes());
-        buffer.extend(message.attributes);
+        buffer.extend(attributes);
         buffer.resize(buffer.len().next_multiple_of(4), 0);
+        Ok(())
     }
 
     fn send(&self, buffer: &[u8]) -> Result<(), Refusal> {
@@ -202,6 +210,7 @@ impl Socket {
         while !rest.is_empty() {
             let (reply, length) = Reply::first_of(rest).ok_or(Errno::EPROTO)?;
             each(reply);
+            // The last one need not be filled up.
             rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         }
         Ok(())
@@ -239,8 +248,8 @@ pub struct Message<'a> {
     pub family: u8,
     /// The resource; the subsystem for the begin and the end of a batch.
     pub resource: u16,
-    /// Attributes, laid out.
-    pub attributes: &'a [u8],
+    /// Its attributes.
+    pub attributes: &'a Attributes,
 }
 
 impl<'a> Message<'a> {
@@ -249,14 +258,20 @@ impl<'a> Message<'a> {
         subsystem: libc::c_int,
         action: libc::c_int,
         family: libc::c_int,
-        attributes: &'a [u8],
+        attributes: &'a Attributes,
     ) -> Message<'a> {
         let kind = (subsystem << 8 | action) as u16;
         Message { kind, flags: 0, family: family as u8, resource: 0, attributes }
     }
 
     fn batch(kind: libc::c_int, subsystem: libc::c_int) -> Message<'static> {
-        Message { kind: kind as u16, flags: 0, family: 0, resource: subsystem as u16, attributes: &[] }
+        Message {
+            kind: kind as u16,
+            flags: 0,
+            family: 0,
+            resource: subsystem as u16,
+            attributes: Attributes::NONE,
+        }
     }
 }
 

@@ -96,7 +96,7 @@ impl Objects {
     /// sends to its own pods is not forwarded, and so nobody's business; what a pod sends to its node is.
     fn ruleset(&self, node: &str) -> Ruleset {
         let mut table = Table::default();
-        let neighbours = Part::Range(NftValue::Number(133), NftValue::Number(137));
+        let neighbours = Part::Range(NftValue::Icmp(133), NftValue::Icmp(137));
         let neighbours = Statement::Match(vec![Field::Icmpv6Type], Test::Is(neighbours));
         for (name, hook, priority) in [
             ("forward-egress", Hook::Forward, 0),

@@ -8,7 +8,7 @@
 pub mod nft;
 
 use crate::program::{Change, Program};
-use crate::proxy::{ServiceChange, ServiceProgram, ServiceSite};
+use crate::services::{ServiceChange, ServiceProgram, ServiceSite};
 use crate::{Allowed, EnforcerError, NodeHandle};
 use netproof_model::{IdentityTable, RuleTrace, Topology};
 use std::error::Error;

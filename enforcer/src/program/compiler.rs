@@ -108,7 +108,7 @@ impl Compiler {
     }
 
     /// The endpoint of a pod of the node, with the tiers that the front ends have for it.
-    fn endpoint(&self, name: &NamespacedName, node: &str, of_node: &NodeProgram) -> Option<Endpoint> {
+    fn endpoint(&self, name: &NamespacedName, node: &str, of_node: &mut NodeProgram) -> Option<Endpoint> {
         let pod = self.pods.pod(name).filter(|pod| is_on(pod, node))?;
         let mut endpoint = Endpoint::pod(name.clone(), host_interface(name), pod.addresses.clone());
         let shares = self.front_ends.iter().flat_map(|it| it.shares(pod, &self.pods)).collect();
@@ -120,7 +120,7 @@ impl Compiler {
 /// The tiers of an endpoint in order, each with its policies in order.
 fn join(
     shares: Vec<Share>,
-    id: impl Fn(&PolicyKey, PolicyStage, Direction) -> Option<PolicyId>,
+    mut id: impl FnMut(&PolicyKey, PolicyStage, Direction) -> PolicyId,
 ) -> BTreeMap<(PolicyStage, Direction), Vec<Tier>> {
     let mut places: BTreeMap<(PolicyStage, Direction), BTreeMap<TierPlace, Share>> = BTreeMap::new();
     for share in shares {
@@ -133,13 +133,188 @@ fn join(
             None => drop(of_place.insert(share.place.clone(), share)),
         }
     }
-    let tier = |place: TierPlace, mut share: Share| {
+    let mut tier = |place: TierPlace, mut share: Share| {
         share.policies.sort();
         let (stage, direction) = (share.stage, share.direction);
-        let policies = share.policies.iter().filter_map(|(_, key)| id(key, stage, direction)).collect();
+        let policies = share.policies.iter().map(|(_, key)| id(key, stage, direction)).collect();
         Tier { name: place.name, policies, end: share.end }
     };
-    let tiers =
-        |of_place: BTreeMap<TierPlace, Share>| of_place.into_iter().map(|(place, share)| tier(place, share));
-    places.into_iter().map(|(at, of_place)| (at, tiers(of_place).collect())).collect()
+    let mut tiers = |of_place: BTreeMap<TierPlace, Share>| {
+        of_place.into_iter().map(|(place, share)| tier(place, share)).collect()
+    };
+    places.into_iter().map(|(at, of_place)| (at, tiers(of_place))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::front_end::{Order, names};
+    use crate::program::index::{Key, PodEntry, Scope, SelectionId};
+    use crate::program::{AddressTest, Denial, End, Match, Rule, RuleAction};
+    use crate::world::{World, namespace, pod, policy};
+    use netproof_api::{LabelSelector, NetworkPolicyPeer, Policy as Object};
+    use netproof_model::{Families, PolicyKind, Wiring};
+
+    /// The API of administrators, as thin as a test needs it: what is written as a NetworkPolicy of the namespace
+    /// `admin` holds for the pods of every namespace, and denies what its first peer sends.
+    #[derive(Debug, Default)]
+    struct Admins(BTreeMap<PolicyKey, (SelectionId, SelectionId)>);
+
+    impl FrontEnd for Admins {
+        fn reads(&self, kind: PolicyKind) -> bool {
+            kind == PolicyKind::NetworkPolicy
+        }
+
+        fn follow(&mut self, key: &PolicyKey, object: Option<&Object>, pods: &mut Index) -> Changes {
+            let mut changes = Changes::default();
+            if key.namespace.as_deref() != Some("admin") {
+                return changes;
+            }
+            let own = PolicyKey::cluster(PolicyKind::ClusterNetworkPolicy, key.name.as_str());
+            if let Some((subjects, peers)) = self.0.remove(&own) {
+                changes.pods.extend(names(pods.members(subjects)));
+                BTreeSet::from([subjects, peers]).into_iter().for_each(|it| pods.release(it, &own));
+            }
+            if let Some(Object::NetworkPolicy(policy)) = object {
+                let mut select = |selector: &LabelSelector| {
+                    let scope = Scope::Labelled(LabelSelector::default().into());
+                    pods.select(Key { scope, pods: selector.clone().into() }, &own)
+                };
+                let NetworkPolicyPeer::Pods { pod_selector: Some(peer), .. } =
+                    &policy.spec.ingress[0].peers[0]
+                else {
+                    panic!("a test's policy has a peer by labels")
+                };
+                let selections = (select(&policy.spec.pod_selector), select(peer));
+                changes.pods.extend(names(pods.members(selections.0)));
+                self.0.insert(own.clone(), selections);
+            }
+            changes.policies.insert(own);
+            changes
+        }
+
+        fn policies(&self) -> Vec<PolicyKey> {
+            self.0.keys().cloned().collect()
+        }
+
+        fn of_everybody(&self) -> Vec<PolicyKey> {
+            Vec::new()
+        }
+
+        fn compile(&self, key: &PolicyKey, node: &str, pods: &Index) -> Vec<Policy> {
+            let Some((subjects, peers)) = self.0.get(key) else { return Vec::new() };
+            if !pods.members(*subjects).any(|pod| is_on(pod, node)) {
+                return Vec::new();
+            }
+            let members = pods.members(*peers).flat_map(|pod| &pod.addresses).copied().collect();
+            let source = vec![AddressTest { members: Some(members), ..AddressTest::default() }];
+            let deny = Rule {
+                action: RuleAction::Deny(Denial::Drop),
+                matches: Match { source, ..Match::default() },
+            };
+            vec![Policy {
+                policy: key.clone(),
+                tier: "admin".into(),
+                stage: PolicyStage::Local,
+                direction: Direction::Ingress,
+                rules: vec![deny],
+            }]
+        }
+
+        fn shares(&self, pod: &PodEntry, pods: &Index) -> Vec<Share> {
+            let own = pods.users_of_pod(pod).filter(|(selection, user)| {
+                self.0.get(*user).is_some_and(|(subjects, _)| subjects == selection)
+            });
+            let policies: Vec<_> = own.map(|(_, user)| (Order(1.0), user.clone())).collect();
+            let share = Share {
+                stage: PolicyStage::Local,
+                direction: Direction::Ingress,
+                place: TierPlace { order: Order(1_000.0), name: "admin".into() },
+                policies,
+                end: End::Pass,
+            };
+            Some(share).filter(|share| !share.policies.is_empty()).into_iter().collect()
+        }
+    }
+
+    fn both() -> Vec<Box<dyn FrontEnd>> {
+        // NetworkPolicies first: the place of a tier does not depend on who is asked first.
+        vec![Box::new(NetworkPolicies::default()), Box::new(Admins::default())]
+    }
+
+    /// A second API stands beside NetworkPolicy, and its policies are followed as those are.
+    #[test]
+    fn two_front_ends_share_the_endpoints() {
+        let mut world = World::new(Families::Ipv4, Wiring::Routed);
+        world.apply(&(namespace("admin", "") + &namespace("other", "")));
+        world.apply(&(pod("web", "node1", "app=web", "") + &pod("other/client", "node2", "app=x", "")));
+        let deny = policy(
+            "admin/deny",
+            "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {app: client}}}]}]}",
+        );
+        let first = world.apply(&(deny + &policy("allow", "{podSelector: {}, ingress: [{}]}")));
+        let mut compiler = Compiler::with(both(), &first);
+        let mut program = compiler.node("node1");
+        let web = program.program().to_string();
+        let tiers = web.split("pod/default/web\n").nth(1).unwrap();
+        assert!(
+            tiers.starts_with(
+                "  local ingress\n    tier admin, else pass\n      clusternetworkpolicy/deny\n    \
+                 tier networkpolicy, else isolation\n      networkpolicy/default/allow\n"
+            ),
+            "{web}"
+        );
+        assert!(web.contains("clusternetworkpolicy/deny ingress\n  0: drop, from {}\n"), "{web}");
+        let mut states = vec![world.label("pod", "other/client", "app", Some("client"))];
+        states.push(world.label("pod", "web", "app", Some("other")));
+        states.push(world.label("pod", "web", "app", Some("web")));
+        states.push(world.delete(PolicyKind::NetworkPolicy.word(), "allow"));
+        states.push(world.delete(PolicyKind::NetworkPolicy.word(), "admin/deny"));
+        let mut seen = BTreeSet::from([web]);
+        for snapshot in &states {
+            let changes = compiler.advance(snapshot).unwrap();
+            compiler.update("node1", &changes, &mut program);
+            let fresh = Compiler::with(both(), snapshot).node("node1");
+            assert_eq!(program.program().to_string(), fresh.program().to_string());
+            seen.insert(fresh.program().to_string());
+        }
+        // But for the label that is taken back each change shows.
+        assert_eq!(seen.len(), states.len());
+    }
+
+    /// Front ends that share a place share the tier: its policies stand by their order, and it ends once.
+    #[test]
+    fn shares_of_one_place_are_one_tier() {
+        let key = |kind, name: &str| PolicyKey::namespaced(kind, "default", name);
+        let share = |name: &str, order, policies: &[(f64, &PolicyKey)], end| Share {
+            stage: PolicyStage::Local,
+            direction: Direction::Egress,
+            place: TierPlace { order: Order(order), name: name.into() },
+            policies: policies.iter().map(|(order, key)| (Order(*order), (*key).clone())).collect(),
+            end,
+        };
+        let own = ["b", "a"].map(|name| key(PolicyKind::NetworkPolicy, name));
+        let others = ["first", "last"].map(|name| key(PolicyKind::CalicoNetworkPolicy, name));
+        let shares = vec![
+            share("default", 5.0, &[(1000.0, &own[0]), (1000.0, &own[1])], End::Isolation),
+            share(
+                "default",
+                5.0,
+                &[(f64::INFINITY, &others[1]), (10.0, &others[0])],
+                End::Deny(Denial::Drop),
+            ),
+            share("security", 1.0, &[(1.0, &others[0])], End::Pass),
+        ];
+        let order = [&others[0], &own[1], &own[0], &others[1]];
+        let position = |key: &PolicyKey| order.iter().position(|it| *it == key).unwrap();
+        let mut asked = Vec::new();
+        let tiers = join(shares, |key, _, _| {
+            asked.push(position(key));
+            PolicyId(position(key))
+        });
+        let tiers = &tiers[&(PolicyStage::Local, Direction::Egress)];
+        let shown: Vec<_> = tiers.iter().map(|it| (it.name.as_str(), it.policies.len(), it.end)).collect();
+        assert_eq!(shown, [("security", 1, End::Pass), ("default", 4, End::Deny(Denial::Drop))]);
+        assert_eq!(asked, [0, 0, 1, 2, 3]);
+    }
 }

@@ -101,12 +101,19 @@ impl Index {
     }
 
     pub(super) fn members(&self, selection: SelectionId) -> impl Iterator<Item = &PodEntry> {
-        let members = self.selections.get(selection.0).into_iter().flat_map(|selection| &selection.members);
+        let members = self.selection(selection).into_iter().flat_map(|selection| &selection.members);
         members.filter_map(|id| self.pods.get(id.0))
     }
 
     pub(super) fn users(&self, selection: SelectionId) -> impl Iterator<Item = &PolicyKey> {
-        self.selections.get(selection.0).into_iter().flat_map(|selection| &selection.users)
+        self.selection(selection).into_iter().flat_map(|selection| &selection.users)
+    }
+
+    /// Whoever has an identifier uses the selection, so it is there.
+    fn selection(&self, id: SelectionId) -> Option<&Selection> {
+        let selection = self.selections.get(id.0);
+        debug_assert!(selection.is_some(), "{id:?} was released");
+        selection
     }
 
     /// The policies that use a selection which the pod is a member of, with that selection.
@@ -281,6 +288,7 @@ impl Index {
 
     fn set_member(&mut self, selection: SelectionId, pod: PodId, is: bool) {
         let (of_selection, of_pod) = (self.selections.get_mut(selection.0), self.pods.get_mut(pod.0));
+        debug_assert!(of_selection.is_some() && of_pod.is_some(), "{selection:?} or {pod:?} is gone");
         if let (Some(of_selection), Some(of_pod)) = (of_selection, of_pod) {
             match is {
                 true => (of_selection.members.insert(pod), of_pod.selections.insert(selection)),

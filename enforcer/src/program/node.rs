@@ -94,8 +94,11 @@ impl NodeProgram {
         Change { before, after }
     }
 
-    pub(super) fn id(&self, key: &PolicyKey, stage: PolicyStage, direction: Direction) -> Option<PolicyId> {
-        self.ids.get(key)?.get(&(stage, direction)).copied()
+    /// The identifier of a policy. One that the program does not have (yet) gets one all the same: whoever renders an
+    /// endpoint of such a policy must fail, and not leave the policy out.
+    pub(super) fn id(&mut self, key: &PolicyKey, stage: PolicyStage, direction: Direction) -> PolicyId {
+        let of_key = self.ids.entry(key.clone()).or_default();
+        *of_key.entry((stage, direction)).or_insert_with(|| self.program.reserve())
     }
 
     /// Puts all that an object has for the node in the place of what it had.

@@ -6,11 +6,12 @@
 //! service's and whose answers would come from none of its endpoints that serve. Traffic policies,
 //! topology and ending pods have no say in this.
 
+use crate::services::UdpServices;
 use netproof_model::{Family, Protocol};
 use netproof_netfilter::{Attributes, Message, Refusal, Socket, attribute};
 use nix::errno::Errno;
 use nix::libc;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
@@ -39,42 +40,20 @@ mod wire {
     pub const DESTINATION_PORT: u16 = 3;
 }
 
+const STALE: &str = "cannot remove stale conntrack entries of UDP services";
+
 /// Why stale entries may still be there.
 #[derive(Debug, Error)]
-pub enum ConntrackError {
+pub(super) enum ConntrackError {
     /// No connection to conntrack in the namespace.
-    #[error("failed to open conntrack in the node's network namespace: {0}")]
+    #[error("{STALE}: failed to open conntrack in the node's network namespace: {0}")]
     Open(#[source] io::Error),
     /// The kernel refused to list the entries.
-    #[error("failed to list conntrack's entries: {0}")]
+    #[error("{STALE}: failed to list conntrack's entries: {0}")]
     List(#[source] Refusal),
     /// The kernel refused to delete an entry.
-    #[error("failed to delete a conntrack entry: {0}")]
+    #[error("{STALE}: failed to delete an entry: {0}")]
     Delete(#[source] Refusal),
-}
-
-/// Where the datagrams of UDP services may go: whose endpoints changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct UdpServices {
-    /// Address and port to the addresses of endpoints that serve.
-    pub(crate) addresses: BTreeMap<(IpAddr, u16), BTreeSet<IpAddr>>,
-    /// Node port, in one family, to the same.
-    pub(crate) node_ports: BTreeMap<(Family, u16), BTreeSet<IpAddr>>,
-}
-
-impl UdpServices {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.addresses.is_empty() && self.node_ports.is_empty()
-    }
-
-    /// Whether a service leads an entry's datagrams to an address that does not serve it.
-    fn misleads(&self, entry: &Entry) -> bool {
-        let Entry { protocol, to, port, answers, .. } = entry;
-        let lacks = |endpoints: &BTreeSet<IpAddr>| !endpoints.contains(answers);
-        *protocol == Protocol::Udp.number(Family::of(*to))
-            && (self.addresses.get(&(*to, *port)).is_some_and(lacks)
-                || self.node_ports.get(&(Family::of(*to), *port)).is_some_and(lacks))
-    }
 }
 
 /// A conntrack entry of a protocol that has ports.
@@ -116,8 +95,17 @@ fn address(tuple: &[u8], v4: u16, v6: u16) -> Option<IpAddr> {
     in_v4.or_else(|| Some(IpAddr::from(<[u8; 16]>::try_from(attribute(addresses, v6)?).ok()?)))
 }
 
+/// Whether a service leads an entry's datagrams to an address that does not serve it.
+fn misleads(services: &UdpServices, entry: &Entry) -> bool {
+    let Entry { protocol, to, port, answers, .. } = entry;
+    let lacks = |endpoints: &BTreeSet<IpAddr>| !endpoints.contains(answers);
+    *protocol == Protocol::Udp.number(Family::of(*to))
+        && (services.addresses.get(&(*to, *port)).is_some_and(lacks)
+            || services.node_ports.get(&(Family::of(*to), *port)).is_some_and(lacks))
+}
+
 /// Deletes the entries of a namespace that these services mislead; says how many.
-pub(crate) fn delete_stale(
+pub(super) fn delete_stale(
     netns: BorrowedFd<'_>,
     families: &[Family],
     services: &UdpServices,
@@ -130,15 +118,18 @@ pub(crate) fn delete_stale(
             Family::Ipv6 => libc::NFPROTO_IPV6,
         };
         let mut stale = Vec::new();
-        let listed = socket.dump(Message::new(libc::NFNL_SUBSYS_CTNETLINK, GET, number, &[]), |attributes| {
-            stale.extend(Entry::of(attributes).filter(|entry| services.misleads(entry)));
-        });
+        let listed = socket.dump(
+            Message::new(libc::NFNL_SUBSYS_CTNETLINK, GET, number, Attributes::NONE),
+            |attributes| {
+                stale.extend(Entry::of(attributes).filter(|entry| misleads(services, entry)));
+            },
+        );
         listed.map_err(ConntrackError::List)?;
         for entry in stale {
             let mut attributes = Attributes::default();
             attributes.nested(wire::ORIGINAL, &entry.tuple);
             attributes.number(wire::ID, entry.id);
-            let request = Message::new(libc::NFNL_SUBSYS_CTNETLINK, DELETE, number, attributes.as_bytes());
+            let request = Message::new(libc::NFNL_SUBSYS_CTNETLINK, DELETE, number, &attributes);
             match socket.request(request) {
                 Ok(()) => deleted += 1,
                 // It ended meanwhile.

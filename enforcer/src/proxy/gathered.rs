@@ -1,8 +1,8 @@
 //! The services of a snapshot, each with its EndpointSlices, kept from one snapshot to the next: what
 //! changed is found by the identity of the objects, which a snapshot shares with the one before.
 
-use super::program::{Inputs, Way, ways};
 use crate::differing::{Difference, differing};
+use crate::services::{Inputs, Way, ways};
 use netproof_api::{EndpointSlice, Service};
 use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
 use netproof_model::NamespacedName;

@@ -9,8 +9,8 @@
 //! its namespace afterwards.
 
 use super::gathered::Gathered;
-use super::program::{Inputs, is_of_family};
 use crate::EnforcerError;
+use crate::services::{Inputs, is_of_family};
 use netproof_api::core::{ServiceType, TrafficPolicy};
 use netproof_model::{Family, NamespacedName};
 use nix::sched::{CloneFlags, setns};
@@ -61,7 +61,7 @@ pub(super) fn health_checks(gathered: &Gathered, node: &str) -> BTreeMap<u16, He
 }
 
 /// How many ready endpoints of a service are on a node.
-pub(crate) fn local_endpoints(inputs: &Inputs, node: &str) -> usize {
+fn local_endpoints(inputs: &Inputs, node: &str) -> usize {
     // Each family has the same endpoints: those of the primary one are counted.
     let Some(family) = inputs.service.cluster_ips.first().copied().map(Family::of) else { return 0 };
     let slices = inputs.slices.iter().filter(|slice| is_of_family(slice, family));

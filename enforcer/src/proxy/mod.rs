@@ -1,33 +1,24 @@
-//! The service proxy: what services mean on each node ([`compile`]), which a backend makes true at the cost of what
-//! changed; and beside the rules what kube-proxy does as well: stale conntrack entries go, health checks are answered.
+//! The service proxy: follows the services, whose meaning on each node ([`services`](crate::services)) a backend makes
+//! true at the cost of what changed; and beside the rules it does what kube-proxy does as well: stale conntrack entries
+//! go, health checks are answered.
 
 mod conntrack;
 mod gathered;
 mod health;
-mod host_ports;
-mod mode;
-mod program;
-mod refusal;
 
-pub use conntrack::ConntrackError;
 pub use gathered::inputs;
 pub use health::HealthCheck;
-pub use host_ports::HostPort;
-pub use mode::{Behaviour, NodePortAddresses, SourceRanges};
-pub use program::{
-    Endpoint, Inputs, NodeView, ServiceChange, ServicePort, ServiceProgram, ServiceSite, Way, compile,
-};
-pub use refusal::{Refusal, unknown_service};
 
 use crate::backend::{Backend, Cost, ServiceBackend};
+use crate::services::{
+    HostPort, NodeView, ServiceChange, ServiceProgram, ServiceSite, UdpServices, host_ports, udp_services,
+};
 use crate::{EnforcerError, NodeHandle, Proxy, ProxyOptions};
-use conntrack::{UdpServices, delete_stale};
+use conntrack::delete_stale;
 use gathered::{Change, Gathered};
 use health::{HealthServer, health_checks};
-use host_ports::host_ports;
 use netproof_controlplane::Snapshot;
 use netproof_model::{Families, Family, IdentityTable};
-use program::udp_services;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -46,12 +37,12 @@ pub struct ServiceProxy {
 struct State {
     /// For the sockets that are opened there later.
     netns: OwnedFd,
-    in_force: Option<InForce>,
+    made_of: Option<MadeOf>,
 }
 
 /// What a node's rules were made of besides the services; where it differs, all of them are made anew.
 #[derive(PartialEq, Eq)]
-struct InForce {
+struct MadeOf {
     node: NodeView,
     host_ports: BTreeSet<HostPort>,
 }
@@ -80,7 +71,7 @@ impl ServiceProxy {
     ) -> Result<Self, EnforcerError> {
         let state = |node: &NodeHandle<'_>| {
             let netns = node.netns.try_clone_to_owned().map_err(EnforcerError::HealthChecks)?;
-            Ok((node.name.clone(), State { netns, in_force: None }))
+            Ok((node.name.clone(), State { netns, made_of: None }))
         };
         let nodes = nodes.iter().map(state).collect::<Result<_, EnforcerError>>()?;
         Ok(ServiceProxy { backend, options, nodes, gathered: None, health: HealthServer::new() })
@@ -109,9 +100,10 @@ impl Proxy for ServiceProxy {
         };
         let families = snapshot.topology.family;
         for (name, state) in &mut self.nodes {
-            let node = NodeView::new(snapshot, name);
+            let node = NodeView::new(snapshot, name)
+                .ok_or_else(|| EnforcerError::node(name, "the cluster has no such node any more"))?;
             let host_ports = host_ports(snapshot, &node);
-            let now = InForce { node, host_ports };
+            let now = MadeOf { node, host_ports };
             let site = ServiceSite {
                 generation: snapshot.generation,
                 topology: &snapshot.topology,
@@ -119,7 +111,7 @@ impl Proxy for ServiceProxy {
                 behaviour: self.options.mode.into(),
                 masquerade_all: self.options.masquerade_all,
             };
-            let done = match state.in_force.take() {
+            let done = match state.made_of.take() {
                 Some(known) if same_topology && known == now => {
                     let before = changes.iter().filter_map(|it| Some((&it.name, it.before.as_ref()?)));
                     let after = changes.iter().filter_map(|it| Some((&it.name, it.after.as_ref()?)));
@@ -135,7 +127,7 @@ impl Proxy for ServiceProxy {
             clean_conntrack(state, name, &changes, families)?;
             let checks = health_checks(&gathered, name);
             self.health.update(name, state.netns.as_fd(), families.contains(Family::Ipv6), &checks)?;
-            state.in_force = Some(now);
+            state.made_of = Some(now);
         }
         self.gathered = Some(gathered);
         Ok(())
@@ -175,5 +167,5 @@ fn clean_conntrack(
     }
     delete_stale(state.netns.as_fd(), families.list(), &stale)
         .map(drop)
-        .map_err(|source| EnforcerError::Conntrack { node: node.to_owned(), source })
+        .map_err(|error| EnforcerError::node(node, error))
 }

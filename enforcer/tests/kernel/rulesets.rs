@@ -9,7 +9,8 @@ use netproof_controlplane::Snapshot;
 use netproof_enforcer::backend::nft::policies;
 use netproof_enforcer::backend::nft::services;
 use netproof_enforcer::program::Compiler;
-use netproof_enforcer::proxy::{self, NodeView, ServiceProgram, ServiceSite};
+use netproof_enforcer::proxy;
+use netproof_enforcer::services::{NodeView, ServiceProgram, ServiceSite};
 use netproof_enforcer::{Backend, Enforcer, NodeHandle, Numbers, PolicyEnforcer, ProxyMode};
 use netproof_model::{Families, PolicyKind, Wiring};
 use netproof_netfilter::nft::{Agent, Chain, DEFAULT_SEND_BUFFER, Ruleset};
@@ -264,7 +265,7 @@ fn proxy_rulesets(numbers: &mut Numbers) -> Vec<(String, Ruleset)> {
         for (node, mode) in
             [("node1", ProxyMode::Nftables), ("node2", ProxyMode::Nftables), ("node1", ProxyMode::Iptables)]
         {
-            let view = NodeView::new(&case.snapshot, node);
+            let view = NodeView::new(&case.snapshot, node).unwrap();
             let site = ServiceSite {
                 generation: case.snapshot.generation,
                 topology: &case.snapshot.topology,

@@ -306,8 +306,8 @@ fn value(packet: &Packet, field: Field) -> Value {
         Field::Protocol => Value::Protocol(packet.protocol),
         Field::SourcePort => Value::Port(packet.source_port),
         Field::DestinationPort => Value::Port(packet.port),
-        Field::IcmpType | Field::Icmpv6Type => Value::Number(packet.icmp.0.into()),
-        Field::IcmpCode | Field::Icmpv6Code => Value::Number(packet.icmp.1.into()),
+        Field::IcmpType | Field::Icmpv6Type => Value::Icmp(packet.icmp.0),
+        Field::IcmpCode | Field::Icmpv6Code => Value::Icmp(packet.icmp.1),
         Field::InputInterface | Field::TransportWord(_) => panic!("{field:?}"),
     }
 }

@@ -49,7 +49,7 @@ const BEFORE_POLICY: i32 = -1;
 /// After every translation of destinations.
 const AFTER_DNAT: i32 = -80;
 /// An ICMPv6 echo request.
-const ECHO_REQUEST: u32 = 128;
+const ECHO_REQUEST: u8 = 128;
 
 /// Why the rules are not in force everywhere.
 #[derive(Debug, Error)]
@@ -184,7 +184,7 @@ fn observer(topology: &Topology) -> Table {
     let mut rules = Vec::new();
     if topology.family.contains(Family::Ipv6) {
         // Neighbour discovery and the like are nobody's requests.
-        let other = Test::IsNot(Part::One(Value::Number(ECHO_REQUEST)));
+        let other = Test::IsNot(Part::One(Value::Icmp(ECHO_REQUEST)));
         let other = Statement::Match(vec![Field::Icmpv6Type], other);
         rules.push(Rule::new([other, Statement::Verdict(Verdict::Return)]));
     }

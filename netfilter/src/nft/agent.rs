@@ -132,7 +132,7 @@ impl Agent {
             return Err(error);
         }
         let (done, result) = self.commit_in_parts(&way.tidy, self.epoch, report);
-        Ok(Some(Tidied { leftover: leftovers(way.tidy.get(done..).unwrap_or_default()), result }))
+        Ok(Some(Tidied { leftover: leftovers(way.tidy.iter().skip(done)), result }))
     }
 
     /// After the switch: keeps in mind what the kernel did not let go of.
@@ -166,8 +166,7 @@ impl Agent {
             self.commit(&messages(&repoint(held, new), epoch), report)
         });
         if let Err(error) = result {
-            let built = building.get(..built).unwrap_or_default();
-            self.litter.extend(messages(&undo(built), epoch));
+            self.litter.extend(messages(&undo(building.iter().take(built)), epoch));
             return Err(error);
         }
         self.litter.extend(messages(&demolish(held, new), self.epoch));
@@ -178,9 +177,8 @@ impl Agent {
     /// Removes what earlier epochs left, as far as the kernel lets go of it.
     fn sweep(&mut self, report: &mut Report) -> Result<(), KernelError> {
         while !self.litter.is_empty() {
-            let part =
-                self.litter.get(..part(&self.litter, self.kernel.limit())).unwrap_or_default().to_vec();
-            let taken = part.len();
+            let taken = part(&self.litter, self.kernel.limit());
+            let part: Vec<Message> = self.litter.iter().take(taken).cloned().collect();
             match self.commit(&part, report) {
                 Ok(()) => drop(self.litter.drain(..taken)),
                 Err(error) => return unless_busy(Err(error)),

@@ -184,7 +184,7 @@ pub(super) fn sets_made(done: &[Operation<'_>]) -> Ruleset {
 }
 
 /// What operations that remove things, and that were not carried out, leave in the kernel.
-pub(super) fn leftovers(undone: &[Operation<'_>]) -> Ruleset {
+pub(super) fn leftovers<'o>(undone: impl Iterator<Item = &'o Operation<'o>>) -> Ruleset {
     let mut left = Ruleset::default();
     for operation in undone {
         match operation {
@@ -250,7 +250,7 @@ fn remembered(set: &Set, other: Option<&Set>) -> bool {
 }
 
 /// Removes what operations of [`build`] have made.
-pub(super) fn undo<'a>(built: &[Operation<'a>]) -> Vec<Operation<'a>> {
+pub(super) fn undo<'o, 'a: 'o>(built: impl Iterator<Item = &'o Operation<'a>>) -> Vec<Operation<'a>> {
     let mut operations = Vec::new();
     let mut chains = Vec::new();
     let mut sets = Vec::new();

@@ -13,7 +13,7 @@ use nix::libc;
 /// The most that the elements of one message take: an attribute's length has 16 bits.
 const ELEMENTS_LIMIT: usize = 32 * 1024;
 /// The longest comment that the kernel keeps.
-const COMMENT_LIMIT: usize = 127;
+const COMMENT_LIMIT: u8 = 127;
 /// The kind of a comment among what users keep with a rule (libnftnl's `NFTNL_UDATA_RULE_COMMENT`).
 const COMMENT: u8 = 0;
 const CREATE: u16 = libc::NLM_F_CREATE as u16;
@@ -38,8 +38,7 @@ impl Message {
     /// As it is sent.
     pub(super) fn raw(&self) -> crate::Message<'_> {
         let family = self.family.number();
-        let message =
-            crate::Message::new(libc::NFNL_SUBSYS_NFTABLES, self.action, family, self.attributes.as_bytes());
+        let message = crate::Message::new(libc::NFNL_SUBSYS_NFTABLES, self.action, family, &self.attributes);
         crate::Message { flags: self.flags, ..message }
     }
 }
@@ -129,11 +128,10 @@ pub(super) fn encode(operation: &Operation<'_>, epoch: Epoch, messages: &mut Vec
             }));
         }
         Op::AddSet(table, name, set) => {
-            let id = u32::try_from(messages.len()).unwrap_or(u32::MAX).saturating_add(1);
             messages.push(message(libc::NFT_MSG_NEWSET, table, CREATE_NEW, |attributes| {
                 attributes.text(wire::set::TABLE, table.name);
                 attributes.text(wire::set::NAME, &epoch.set(name, set));
-                write_set(attributes, set, id);
+                write_set(attributes, set);
             }));
         }
         Op::DeleteSet(table, name, set) => {
@@ -161,13 +159,14 @@ fn message(action: libc::c_int, table: &TableId, flags: u16, write: impl FnOnce(
 
 /// libnftnl's layout of a comment: type, length, the text and a zero byte.
 fn comment(text: &str) -> Vec<u8> {
-    let mut end = text.len().min(COMMENT_LIMIT);
-    while !text.is_char_boundary(end) {
+    let mut end = u8::try_from(text.len()).map_or(COMMENT_LIMIT, |length| length.min(COMMENT_LIMIT));
+    while !text.is_char_boundary(usize::from(end)) {
         end -= 1;
     }
-    let text = text.split_at(end).0.as_bytes();
-    let length = u8::try_from(text.len() + 1).unwrap_or(u8::MAX);
-    [&[COMMENT, length], text, &[0]].concat()
+    let mut comment = vec![COMMENT, end + 1];
+    comment.extend(text.bytes().take(usize::from(end)));
+    comment.push(0);
+    comment
 }
 
 /// The text of a comment that is laid out so.
@@ -218,22 +217,19 @@ fn encode_elements<'a>(
     messages: &mut Vec<Message>,
 ) {
     let wire: Vec<_> = elements.flat_map(|(element, data)| wire_elements(set, element, data)).collect();
-    let mut rest = wire.as_slice();
-    while !rest.is_empty() {
-        let mut taken = 0;
+    let mut rest = wire.iter().peekable();
+    while rest.peek().is_some() {
         messages.push(message(action, table, flags, |attributes| {
             attributes.text(wire::elements::TABLE, table.name);
             attributes.text(wire::elements::SET, &epoch.name(name));
             attributes.nest(wire::elements::ELEMENTS, |list| {
                 while list.as_bytes().len() < ELEMENTS_LIMIT
-                    && let Some(element) = rest.get(taken)
+                    && let Some(element) = rest.next()
                 {
                     list.nest(wire::LIST_ITEM, |attributes| write_element(attributes, element, *epoch));
-                    taken += 1;
                 }
             });
         }));
-        rest = rest.get(taken..).unwrap_or_default();
     }
 }
 

@@ -57,12 +57,7 @@ impl Writer<'_> {
                     Test::Is(part) | Test::IsNot(part) => {
                         let positive = matches!(test, Test::Is(_));
                         self.load(fields);
-                        // An ICMP type is one byte, wherever its number came from.
-                        let narrow = matches!(
-                            fields.as_slice(),
-                            [Field::IcmpType | Field::Icmpv6Type | Field::IcmpCode | Field::Icmpv6Code]
-                        );
-                        self.compare(part, positive, narrow);
+                        self.compare(part, positive);
                     }
                     Test::In(set) => {
                         self.load(fields);
@@ -82,7 +77,7 @@ impl Writer<'_> {
             Statement::DestinationPort(protocol, part) => {
                 self.meta_guard(wire::meta::L4PROTO, vec![protocol.number(Family::Ipv4)]);
                 self.load(&[Field::DestinationPort]);
-                self.compare(part, true, false);
+                self.compare(part, true);
             }
             Statement::Established => self.ct_state(CT_ESTABLISHED_OR_RELATED),
             Statement::New => self.ct_state(CT_NEW),
@@ -219,17 +214,14 @@ impl Writer<'_> {
                     self.payload(register, wire::payload::TRANSPORT_HEADER, u32::from(*place), 4);
                 }
             }
-            register += length(field.key_type()).div_ceil(4) as u32;
+            register += u32::from(length(field.key_type()).div_ceil(4));
         }
     }
 
-    fn compare(&mut self, part: &Part, positive: bool, narrow: bool) {
+    fn compare(&mut self, part: &Part, positive: bool) {
         let bytes = |value: &Value| {
             let mut bytes = Vec::new();
-            match value {
-                Value::Number(number) if narrow => bytes.push(u8::try_from(*number).unwrap_or(u8::MAX)),
-                value => write_value(&mut bytes, value),
-            }
+            write_value(&mut bytes, value);
             bytes
         };
         match part {

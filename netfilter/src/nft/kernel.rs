@@ -89,7 +89,7 @@ impl Kernel {
             libc::NFNL_SUBSYS_NFTABLES,
             libc::NFT_MSG_GETTABLE,
             table.family.number(),
-            &[],
+            Attributes::NONE,
         );
         let listed = self.socket.dump(request, |attributes| {
             let name = attribute(attributes, wire::table::NAME).and_then(|name| name.strip_suffix(&[0]));
@@ -122,12 +122,8 @@ pub fn comments(
     let mut wanted = Attributes::default();
     wanted.text(wire::rule::TABLE, table);
     wanted.text(wire::rule::CHAIN, chain);
-    let request = crate::Message::new(
-        libc::NFNL_SUBSYS_NFTABLES,
-        libc::NFT_MSG_GETRULE,
-        family.into(),
-        wanted.as_bytes(),
-    );
+    let request =
+        crate::Message::new(libc::NFNL_SUBSYS_NFTABLES, libc::NFT_MSG_GETRULE, family.into(), &wanted);
     let mut comments = BTreeMap::new();
     let listed = socket.dump(request, |attributes| {
         let handle = attribute(attributes, wire::rule::HANDLE).and_then(|it| it.first_chunk());

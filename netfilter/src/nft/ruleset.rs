@@ -236,11 +236,8 @@ impl Field {
             Field::Protocol => KeyType::Protocol,
             Field::SourcePort | Field::DestinationPort => KeyType::Port,
             Field::InputInterface => KeyType::Interface,
-            Field::IcmpType
-            | Field::Icmpv6Type
-            | Field::IcmpCode
-            | Field::Icmpv6Code
-            | Field::TransportWord(_) => KeyType::Number,
+            Field::IcmpType | Field::Icmpv6Type | Field::IcmpCode | Field::Icmpv6Code => KeyType::Icmp,
+            Field::TransportWord(_) => KeyType::Number,
         }
     }
 }
@@ -282,7 +279,9 @@ pub enum Value {
     Port(u16),
     /// An interface's name, at most 15 bytes.
     Interface(String),
-    /// A plain number of 32 bits (of 8 bits where the field is an ICMP type or code).
+    /// An ICMP type or code.
+    Icmp(u8),
+    /// A plain number of 32 bits.
     Number(u32),
 }
 
@@ -308,6 +307,8 @@ pub enum KeyType {
     Port,
     /// `ifname`
     Interface,
+    /// An ICMP type or code: `integer` of one byte.
+    Icmp,
     /// `mark`, which stands for any number in the machine's byte order.
     Number,
 }

@@ -8,8 +8,12 @@ use crate::Attributes;
 /// How much a set of what is remembered holds; nft's own default.
 const REMEMBERED: u32 = 65_535;
 
+/// The kernel wants an identifier of every new set, by which others of the transaction may refer to it. Ours refer to
+/// sets by name.
+const SET_ID: u32 = 1;
+
 /// The attributes that make a set.
-pub(super) fn write_set(attributes: &mut Attributes, set: &Set, id: u32) {
+pub(super) fn write_set(attributes: &mut Attributes, set: &Set) {
     let concatenated = set.key.len() > 1;
     let mut flags = 0;
     if set.interval {
@@ -39,7 +43,7 @@ pub(super) fn write_set(attributes: &mut Attributes, set: &Set, id: u32) {
         attributes.nest(wire::set::DESCRIPTION, |description| {
             description.nest(wire::description::CONCATENATION, |fields| {
                 for key in &set.key {
-                    let bytes = u32::try_from(length(*key)).unwrap_or(u32::MAX);
+                    let bytes = length(*key).into();
                     fields.nest(wire::LIST_ITEM, |field| field.number(wire::description::LENGTH, bytes));
                 }
             });
@@ -51,7 +55,7 @@ pub(super) fn write_set(attributes: &mut Attributes, set: &Set, id: u32) {
         });
         attributes.value(wire::set::TIMEOUT, &(u64::from(seconds) * 1000).to_be_bytes());
     }
-    attributes.number(wire::set::ID, id);
+    attributes.number(wire::set::ID, SET_ID);
 }
 
 /// nft's identifier of fields side by side: six bits a field, the first in the highest.
@@ -61,11 +65,10 @@ fn type_ids(fields: &[KeyType]) -> u32 {
 
 /// Bytes of fields side by side: each of several is filled up to a multiple of four.
 fn wire_length(fields: &[KeyType]) -> u32 {
-    let bytes = match fields {
-        [field] => length(*field),
-        fields => fields.iter().map(|field| length(*field).next_multiple_of(4)).sum(),
-    };
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+    match fields {
+        [field] => length(*field).into(),
+        fields => fields.iter().map(|field| u32::from(length(*field).next_multiple_of(4))).sum(),
+    }
 }
 
 /// The values of fields side by side, laid out so.
@@ -89,16 +92,17 @@ fn type_id(key: KeyType) -> u32 {
         KeyType::Protocol => 12,
         KeyType::Port => 13,
         KeyType::Number => 19,
+        KeyType::Icmp => 4,
         KeyType::Interface => 41,
     }
 }
 
 /// Bytes of a field by itself.
-pub(super) fn length(key: KeyType) -> usize {
+pub(super) fn length(key: KeyType) -> u8 {
     match key {
         KeyType::Ipv4 | KeyType::Number => 4,
         KeyType::Ipv6 | KeyType::Interface => 16,
-        KeyType::Protocol => 1,
+        KeyType::Protocol | KeyType::Icmp => 1,
         KeyType::Port => 2,
     }
 }
@@ -200,10 +204,15 @@ pub(super) fn write_value(bytes: &mut Vec<u8>, value: &Value) {
         Value::Ipv6(address) => bytes.extend(address.octets()),
         Value::Protocol(number) => bytes.push(*number),
         Value::Port(port) => bytes.extend(port.to_be_bytes()),
+        Value::Icmp(number) => bytes.push(*number),
         Value::Number(number) => bytes.extend(number.to_ne_bytes()),
         Value::Interface(name) => {
+            debug_assert!(
+                name.len() < usize::from(length(KeyType::Interface)),
+                "{name} is no interface's name"
+            );
             let mut padded = name.as_bytes().to_vec();
-            padded.resize(length(KeyType::Interface), 0);
+            padded.resize(usize::from(length(KeyType::Interface)), 0);
             bytes.extend(padded);
         }
     }

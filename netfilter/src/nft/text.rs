@@ -104,6 +104,7 @@ impl KeyType {
             KeyType::Protocol => "inet_proto",
             KeyType::Port => "inet_service",
             KeyType::Interface => "ifname",
+            KeyType::Icmp => "integer",
             KeyType::Number => "mark",
         }
     }
@@ -287,6 +288,7 @@ impl fmt::Display for Value {
             }
             Value::Port(port) => port.fmt(f),
             Value::Interface(name) => write!(f, "\"{name}\""),
+            Value::Icmp(number) => number.fmt(f),
             Value::Number(number) => number.fmt(f),
         }
     }

@@ -19,9 +19,9 @@ const SOURCE_CHECK: i32 = -300;
 /// What a pod says from an address of its link only: multicast listener discovery, and neighbour
 /// discovery beside it.
 const LINK_MESSAGES: [Part; 2] =
-    [Part::Range(Value::Number(130), Value::Number(137)), Part::One(Value::Number(143))];
+    [Part::Range(Value::Icmp(130), Value::Icmp(137)), Part::One(Value::Icmp(143))];
 /// Neighbour discovery: router and neighbour solicitations and advertisements, redirects.
-const NEIGHBOUR_DISCOVERY: Part = Part::Range(Value::Number(133), Value::Number(137));
+const NEIGHBOUR_DISCOVERY: Part = Part::Range(Value::Icmp(133), Value::Icmp(137));
 
 /// Addresses of the link, and none at all: a pod speaks to its neighbours from these before it has
 /// another, and from its own address afterwards.
@@ -73,41 +73,50 @@ pub(super) fn direction_of(base_chain: &str) -> Option<Direction> {
 /// The maps from the addresses of endpoints to their chains, empty.
 pub(super) fn endpoint_maps(families: &[Family]) -> impl Iterator<Item = (String, Set)> {
     let of = move |direction| {
-        families.iter().map(move |family| {
-            (endpoints_map(direction, *family), Set::map(&[near(direction, *family).key_type()]))
-        })
+        families.iter().map(move |family| (endpoints_map(direction, *family), endpoints(direction, *family)))
     };
     [Direction::Egress, Direction::Ingress].into_iter().flat_map(of)
+}
+
+/// A map from addresses to chains, empty.
+fn endpoints(direction: Direction, family: Family) -> Set {
+    Set::map(&[near(direction, family).key_type()])
 }
 
 /// Leads what comes from or goes to an endpoint to its chain.
 pub(super) fn add_endpoint(table: &mut Table, direction: Direction, addresses: &[IpAddr], chain: &str) {
     for address in addresses {
-        if let Some(map) = table.sets.get_mut(&endpoints_map(direction, Family::of(*address))) {
-            let way = Verdict::Goto(chain.to_owned());
-            map.elements.insert(vec![Part::One((*address).into())], Some(way.into()));
-        }
+        let family = Family::of(*address);
+        let map = table.sets.entry(endpoints_map(direction, family));
+        let map = map.or_insert_with(|| endpoints(direction, family));
+        let way = Verdict::Goto(chain.to_owned());
+        map.elements.insert(vec![Part::One((*address).into())], Some(way.into()));
     }
 }
 
 /// The sets of the check of source addresses, empty.
 pub(super) fn source_sets(families: &[Family]) -> impl Iterator<Item = (String, Set)> {
-    let sources = families
-        .iter()
-        .map(|it| (sources(*it), Set::new(&[KeyType::Interface, Field::source(*it).key_type()])));
-    std::iter::once((INTERFACES.to_owned(), Set::new(&[KeyType::Interface]))).chain(sources)
+    let sources = families.iter().map(|family| (sources(*family), source_set(*family)));
+    std::iter::once((INTERFACES.to_owned(), interfaces())).chain(sources)
+}
+
+fn interfaces() -> Set {
+    Set::new(&[KeyType::Interface])
+}
+
+fn source_set(family: Family) -> Set {
+    Set::new(&[KeyType::Interface, Field::source(family).key_type()])
 }
 
 /// Lets a pod's interface send from the pod's addresses.
 pub(super) fn add_source(table: &mut Table, interface: &str, addresses: &[IpAddr]) {
     let interface = Part::One(Value::Interface(interface.to_owned()));
-    if let Some(interfaces) = table.sets.get_mut(INTERFACES) {
-        interfaces.elements.insert(vec![interface.clone()], None);
-    }
+    let interfaces = table.sets.entry(INTERFACES.to_owned()).or_insert_with(interfaces);
+    interfaces.elements.insert(vec![interface.clone()], None);
     for address in addresses {
-        if let Some(set) = table.sets.get_mut(&sources(Family::of(*address))) {
-            set.elements.insert(vec![interface.clone(), Part::One((*address).into())], None);
-        }
+        let family = Family::of(*address);
+        let set = table.sets.entry(sources(family)).or_insert_with(|| source_set(family));
+        set.elements.insert(vec![interface.clone(), Part::One((*address).into())], None);
     }
 }
 

@@ -176,7 +176,7 @@ impl<'r> RuleWriter<'r> {
             Family::Ipv4 => (Field::IcmpType, Field::IcmpCode),
             Family::Ipv6 => (Field::Icmpv6Type, Field::Icmpv6Code),
         };
-        let part = |number: u8| Part::One(Value::Number(number.into()));
+        let part = |number: u8| Part::One(Value::Icmp(number));
         let is = |field, number| Statement::Match(vec![field], Test::Is(part(number)));
         let own = Some(test.family);
         if !test.negated {

@@ -1,7 +1,7 @@
 //! What a proxy's table has without any service: hooks, maps, and the chains that look into them.
 
 use super::render::Renderer;
-use crate::proxy::{Behaviour, NodePortAddresses, SourceRanges, unknown_service};
+use crate::services::{Behaviour, NodePortAddresses, SourceRanges, unknown_service};
 use netproof_model::{Family, Hook};
 use netproof_netfilter::nft::{
     Base, Chain, ChainType, Field, KeyType, Part, Rule, Set, Statement, Test, Value, Verdict,

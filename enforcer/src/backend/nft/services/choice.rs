@@ -6,7 +6,7 @@
 
 use super::base::HAIRPINS;
 use super::render::{Renderer, name, protocol};
-use crate::proxy::{Endpoint, ServicePort};
+use crate::services::{Endpoint, ServicePort};
 use netproof_api::core::TrafficPolicy;
 use netproof_netfilter::nft::{
     Element, Field, KeyType, Part, Rule, Set, Statement, Test, Value, Verdict, any_of, destinations, names,
@@ -46,14 +46,15 @@ impl Renderer<'_> {
     ) -> Vec<Rule> {
         let mut rules = Vec::new();
         let mut choices = BTreeMap::new();
-        for (position, endpoint) in (0u32..).zip(endpoints) {
+        let mut count = 0;
+        for endpoint in endpoints {
             let clients = affinity_set(port, endpoint, seconds);
             let on = Verdict::Goto(self.endpoint(port, endpoint, &clients, seconds));
             let had = Statement::Match(vec![self.source], Test::Remembered(clients));
             rules.push(Rule::new([had, Statement::Verdict(on.clone())]));
-            choices.insert(vec![Part::One(Value::Number(position))], Some(on.into()));
+            choices.insert(vec![Part::One(Value::Number(count))], Some(on.into()));
+            count += 1;
         }
-        let count = u32::try_from(choices.len()).unwrap_or(u32::MAX);
         self.table.sets.insert(map.clone(), Set { elements: choices, ..Set::map(&[KeyType::Number]) });
         rules.extend(any_of(&[], count, |among| Statement::RandomMap(among, map.clone())));
         rules

@@ -1,7 +1,7 @@
 //! Host ports, in a table of their own beside the services', as the port mapping of the CNI plugins has it: the chains
 //! of the services come first.
 
-use crate::proxy::HostPort;
+use crate::services::HostPort;
 use netproof_model::{Families, Family, Hook};
 use netproof_netfilter::nft::{
     Base, Chain, ChainType, Field, Part, Rule, Ruleset, Set, Statement, Table, TableFamily, TableId, Test,

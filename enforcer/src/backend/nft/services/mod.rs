@@ -10,7 +10,7 @@ pub use render::{Rendered, render, table};
 use super::Agents;
 use crate::backend::{Backend, Cause, Cost, InForce, ServiceBackend};
 use crate::identities::Numbers;
-use crate::proxy::{ServiceChange, ServiceProgram, ServiceSite};
+use crate::services::{ServiceChange, ServiceProgram, ServiceSite};
 use crate::{EnforcerError, NodeHandle};
 use base::HAIRPINS;
 use choice::hairpin;

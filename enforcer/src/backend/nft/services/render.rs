@@ -17,7 +17,7 @@ use super::base::{
 };
 use super::host_ports;
 use crate::identities::Numbers;
-use crate::proxy::{Refusal, ServicePort, ServiceProgram, ServiceSite, SourceRanges};
+use crate::services::{Refusal, ServicePort, ServiceProgram, ServiceSite, SourceRanges};
 use ipnet::IpNet;
 use netproof_api::core::TrafficPolicy;
 use netproof_model::{Action, Family, Identity, NamespacedName};
@@ -301,7 +301,9 @@ impl Renderer<'_> {
 
     /// Leads from a key of a map to a chain. Where a service has an address in two ways the first stays.
     fn element(&mut self, map: &str, key: Element, chain: &str) {
-        if let Some(map) = self.table.sets.get_mut(map) {
+        let map = self.table.sets.get_mut(map);
+        debug_assert!(map.is_some(), "every map is there before the services");
+        if let Some(map) = map {
             map.elements.entry(key).or_insert_with(|| Some(Data::from(Verdict::Goto(chain.into()))));
         }
     }

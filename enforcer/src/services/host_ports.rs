@@ -1,6 +1,6 @@
 //! `hostPort`: ports of a node that lead to pods on it. What is a service's node port, too, is the service's.
 
-use super::program::NodeView;
+use super::NodeView;
 use crate::program::protocol;
 use netproof_controlplane::Snapshot;
 use netproof_model::Protocol;
@@ -24,7 +24,7 @@ pub struct HostPort {
 }
 
 /// The host ports of the pods on a node. Pods that have ended have none, and those in the node's network need none.
-pub(super) fn host_ports(snapshot: &Snapshot, node: &NodeView) -> BTreeSet<HostPort> {
+pub fn host_ports(snapshot: &Snapshot, node: &NodeView) -> BTreeSet<HostPort> {
     let mut found = BTreeSet::new();
     let here = snapshot.pods.values().filter(|pod| {
         !pod.host_network && !pod.phase.has_ended() && pod.node_name.as_deref() == Some(node.name.as_str())
