@@ -129,6 +129,7 @@ impl<T> PerFamily<T> {
 /// The address ranges of a cluster: where addresses come from that are not given. None overlaps another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct Ranges {
     /// Pods; each node without a range of its own gets a part of it (a /24 of IPv4, a /64 of IPv6).
     #[cfg_attr(feature = "schema", schemars(with = "PerFamily<String>"))]
@@ -148,6 +149,7 @@ pub struct Ranges {
 /// A node of a topology.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct TopologyNode {
     /// Its name.
     pub name: String,
@@ -276,6 +278,7 @@ impl ProxyMode {
 /// A topology with its parameters chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct Topology {
     /// Its name: that of its file, or `inline`.
     pub name: String,

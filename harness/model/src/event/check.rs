@@ -66,6 +66,8 @@ pub struct Check {
     pub observed: Option<Verdicts>,
     /// What the API says; absent where it does not speak about the flow, and in a walk without policy.
     pub predicted: Option<Verdicts>,
+    /// Who decides, as the API says, whichever of several; empty where it does not say.
+    pub predicted_by: Vec<Decision>,
     /// The switches of the profile that would settle what the API leaves open, by name; empty where it leaves
     /// nothing open.
     pub open: Vec<String>,
@@ -122,6 +124,7 @@ impl Check {
             expected: None,
             observed: None,
             predicted: None,
+            predicted_by: Vec::new(),
             open: Vec::new(),
             stream: None,
             derivation: Vec::new(),

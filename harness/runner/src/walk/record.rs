@@ -3,7 +3,7 @@
 use crate::walk::Walk;
 use crate::world::{HarnessError, Sought, World};
 use netproof_model::event::{Check, Denial, Event, Finding, FindingKind, Location, Phase, Status};
-use netproof_model::{Family, Observation, Place, Sighting, Verdicts};
+use netproof_model::{Decision, Family, Observation, Place, Sighting, Verdicts};
 use netproof_plan::addresses::address_name;
 use netproof_plan::{Expectation, Step};
 use netproof_probe::{Patience, ProbeRequest};
@@ -45,6 +45,8 @@ pub(super) struct Found<'a> {
     pub(super) phase: Phase,
     pub(super) expected: Option<Verdicts>,
     pub(super) predicted: Option<Verdicts>,
+    /// Who decides, as the API says.
+    pub(super) predicted_by: Vec<Decision>,
     /// The switches that would settle what the API leaves open.
     pub(super) open: Vec<String>,
     /// How the prediction follows, a sentence a line; where that is told.
@@ -81,6 +83,7 @@ impl Walk<'_> {
                 expected: found.expected,
                 observed: Some(judgement.observed),
                 predicted: found.predicted,
+                predicted_by: found.predicted_by,
                 open: found.open,
                 derivation: found.derivation.lines().map(str::to_owned).collect(),
                 outcome: Some(observation.outcome),
@@ -118,6 +121,7 @@ fn skipped_decider(check: &Check, expectation: &Expectation, why: &str) -> Check
         expected: None,
         observed: None,
         predicted: None,
+        predicted_by: Vec::new(),
         open: Vec::new(),
         status: Status::Skipped,
         findings: vec![Finding::new(FindingKind::NotChecked, format!("{wanted}{why}"))],

@@ -17,8 +17,10 @@ pub use observed::Difference;
 
 use netproof_controlplane::{Snapshot, well_known};
 use netproof_model::topology::ListenPort;
-use netproof_model::{Action, BackendVerdict, Place, Protocol, Verdict, Verdicts};
-use netproof_oracle::{self as oracle, Denial, Oracle, PortProtocol, Prediction, Profile, Server, Switches};
+use netproof_model::{Action, BackendVerdict, Decision, Place, Protocol, Verdict, Verdicts};
+use netproof_oracle::{
+    self as oracle, Denial, Oracle, PolicyDecision, PortProtocol, Prediction, Profile, Server, Switches,
+};
 use netproof_plan::{Expectation, Request, RequestPort, RequestTarget};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -230,6 +232,21 @@ impl Answer {
                 Verdicts::PerBackend(backends.collect())
             }
         }
+    }
+
+    /// Who decides, whichever way the flow takes; of what is allowed everybody who allows it. Each once.
+    pub fn decided_by(&self) -> Vec<Decision> {
+        let mut deciders: Vec<Decision> = Vec::new();
+        for way in self.predictions.iter().flat_map(|prediction| &prediction.alternatives) {
+            let denied = way.denied_by().into_iter();
+            let allowed = way.decisions().filter(|_| way.denied_by().is_none());
+            for decider in denied.chain(allowed).flat_map(PolicyDecision::decided_by) {
+                if !deciders.contains(decider) {
+                    deciders.push(decider.clone());
+                }
+            }
+        }
+        deciders
     }
 
     /// The same, with how it is denied where the profile says that: for where just that is the difference.

@@ -54,12 +54,14 @@ impl Walk<'_> {
                     (Status::Failed, difference.kind(), told)
                 }
             };
-            let derivation = answers.fresh(&predicted.cell.request).map(|answer| answers.explain(&answer));
+            let answer = answers.fresh(&predicted.cell.request);
+            let derivation = answer.as_ref().map(|answer| answers.explain(answer));
             Some(Found {
                 subject: self.subject(step, predicted),
                 phase: Phase::Run,
                 expected: Some(says.clone()),
                 predicted: Some(says),
+                predicted_by: answer.as_ref().map(Answer::decided_by).unwrap_or_default(),
                 open: predicted.answer.names_of_open_switches(),
                 derivation: derivation.unwrap_or_default(),
                 judgement: Judgement {
@@ -163,6 +165,7 @@ impl Walk<'_> {
                 phase: Phase::Cleanup,
                 expected: Some(Verdict::Allow.into()),
                 predicted: None,
+                predicted_by: Vec::new(),
                 open: Vec::new(),
                 derivation: String::new(),
                 judgement: Judgement { status, observed: observed.into(), findings: vec![Finding::new(kind, message)] },
