@@ -116,6 +116,12 @@ impl ControlPlane {
         self.snapshot.clone()
     }
 
+    /// The same control plane without the policy objects, which have no part in what it fills in.
+    #[must_use]
+    pub fn without_policies(&self) -> ControlPlane {
+        ControlPlane { snapshot: Arc::new(self.snapshot.without_policies()), books: self.books.clone() }
+    }
+
     /// Makes a set of changes, in their order, as one generation: all of them or, on an error, none.
     ///
     /// # Errors

@@ -57,6 +57,61 @@ pub fn is_another_pod(before: &Pod, now: &Pod) -> bool {
 }
 
 impl Snapshot {
+    /// The same without the policy objects: what it is like in a rehearsal.
+    pub fn without_policies(&self) -> Snapshot {
+        // Field by field, so that what is policy in a new one has to be thought of here.
+        let Snapshot {
+            generation,
+            topology,
+            namespaces,
+            nodes,
+            pods,
+            services,
+            endpoint_slices,
+            policies: _,
+            externals,
+            listens,
+        } = self;
+        Snapshot {
+            generation: *generation,
+            topology: Arc::clone(topology),
+            namespaces: namespaces.clone(),
+            nodes: nodes.clone(),
+            pods: pods.clone(),
+            services: services.clone(),
+            endpoint_slices: endpoint_slices.clone(),
+            policies: BTreeMap::new(),
+            externals: externals.clone(),
+            listens: listens.clone(),
+        }
+    }
+
+    /// Whether the objects are the same, however often they were changed.
+    pub fn has_same_objects(&self, other: &Snapshot) -> bool {
+        // Field by field, so that a new one has to be thought of here.
+        let Snapshot {
+            generation: _,
+            topology,
+            namespaces,
+            nodes,
+            pods,
+            services,
+            endpoint_slices,
+            policies,
+            externals,
+            listens,
+        } = self;
+        *pods == other.pods
+            && *services == other.services
+            && *endpoint_slices == other.endpoint_slices
+            && *policies == other.policies
+            && *namespaces == other.namespaces
+            && *externals == other.externals
+            && *listens == other.listens
+            && *nodes == other.nodes
+            && *topology == other.topology
+    }
+
     /// The NetworkPolicies by namespace and name, in that order.
     pub fn network_policies(&self) -> impl Iterator<Item = (NamespacedName, &Arc<NetworkPolicy>)> {
         self.policies.iter().filter_map(|(key, policy)| match (policy, &key.namespace) {

@@ -9,14 +9,14 @@ pub use report::{
 };
 pub use schema::schema;
 
-use netproof_controlplane::{Change, ChangeError, ControlPlane, Snapshot};
+use netproof_controlplane::Snapshot;
 use netproof_model::Family;
 use netproof_model::flow::{Destination, Flow, Source};
 use netproof_oracle::Profile;
 use netproof_plan::flows;
 use netproof_plan::inferred;
-use netproof_plan::states::{UnknownStep, find_step};
-use netproof_plan::{Plan, Step};
+use netproof_plan::states::States;
+use netproof_plan::{Plan, Step, UnknownStep};
 use netproof_verdict::prediction::{Answer, Answers, Kept};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -53,9 +53,6 @@ pub enum NoAnswer {
         /// How to mend it.
         help: String,
     },
-    /// A plan was made with the same changes, so this is a bug of netproof's.
-    #[error("a change that was planned is refused: {}", .0.message)]
-    Refused(ChangeError),
 }
 
 /// Explains the flows of a plan's steps, in their order. Of a flow that is named, a step in which it makes no sense
@@ -65,25 +62,19 @@ pub enum NoAnswer {
 /// A step that is named and is not there; a flow that makes no sense in any step that is asked about.
 pub fn explain(plan: &Plan, question: &Question<'_>) -> Result<Vec<Explanation>, NoAnswer> {
     if let Some(name) = question.step {
-        find_step(plan, name)?;
+        plan.step(name)?;
     }
-    let mut control = ControlPlane::new(plan.topology.clone()).map_err(NoAnswer::Refused)?;
-    control.apply(&plan.initial).map_err(NoAnswer::Refused)?;
     let flow = question.flow.map(|flow| flows::flow_in(flow.clone(), question.namespace));
     let mut kept = Kept::default();
     let mut explanations = Vec::new();
     let mut mistakes = Vec::new();
     for step in &plan.steps {
-        for changes in &step.change_sets {
-            kept.follow(&*control.apply(changes).map_err(NoAnswer::Refused)?);
-        }
-        let snapshot = match &flow {
-            Some(flow) => with_hosts(&control.snapshot(), flow),
-            None => Ok(control.snapshot()),
-        };
-        let (snapshot, nobody) = match snapshot {
-            Ok(snapshot) => (snapshot, None),
-            Err(mistake) => (control.snapshot(), Some(mistake)),
+        step.states.through().iter().for_each(|state| kept.follow(state));
+        let named = flow.as_ref().map(|flow| with_hosts(&step.states, flow));
+        let (snapshot, nobody) = match named {
+            Some(Ok(snapshot)) => (snapshot, None),
+            Some(Err(mistake)) => (step.states.after(), Some(mistake)),
+            None => (step.states.after(), None),
         };
         let answers = Answers::new(&snapshot, plan.profile_or(question.profile));
         let asked = Asked { plan, step, answers: &answers };
@@ -154,7 +145,7 @@ impl Asked<'_> {
 }
 
 /// The objects, with the hosts outside that a flow names by their addresses.
-fn with_hosts(snapshot: &Arc<Snapshot>, flow: &Flow) -> Result<Arc<Snapshot>, flows::Mistake> {
+fn with_hosts(states: &States, flow: &Flow) -> Result<Arc<Snapshot>, flows::Mistake> {
     let from = match &flow.from {
         Source::External(name) => Some((flows::Part::From, name)),
         _ => None,
@@ -163,18 +154,20 @@ fn with_hosts(snapshot: &Arc<Snapshot>, flow: &Flow) -> Result<Arc<Snapshot>, fl
         Destination::External(name) => Some((flows::Part::To, name)),
         _ => None,
     };
-    let mut snapshot = snapshot.clone();
+    let mut control = states.control().clone();
     for (part, name) in from.into_iter().chain(to) {
         let Ok(address) = name.parse::<IpAddr>() else { continue };
-        let (_, change) =
-            inferred::with_host(&snapshot, address).map_err(|inferred::Refused { message, help }| {
-                flows::Mistake { part, message: format!("external/{name}: {message}"), help }
-            })?;
-        if let Some(Change::ApplyExternal(host)) = change {
-            Arc::make_mut(&mut snapshot).externals.insert(host.name.clone(), Arc::new(host));
+        let mistake = |message: String, help| {
+            let message = format!("external/{name}: {message}");
+            flows::Mistake { part, message, help }
+        };
+        let (_, change) = inferred::with_host(&control.snapshot(), address)
+            .map_err(|refused| mistake(refused.message, refused.help))?;
+        if let Some(change) = change {
+            control.apply(&[change]).map_err(|refused| mistake(refused.message, refused.help))?;
         }
     }
-    Ok(snapshot)
+    Ok(control.snapshot())
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use netproof_documents::document::{Document, Problems};
 use netproof_model::Families;
 use netproof_oracle::Profile;
 use netproof_plan::Expectation;
-use netproof_plan::states::without_policies;
 use netproof_verdict::prediction::{Answers, Kept};
 use std::cell::LazyCell;
 
@@ -20,7 +19,7 @@ pub fn contradictions(
     problems: &mut Problems,
 ) {
     let answers = Answers::new(snapshot, profile);
-    let bare = LazyCell::new(|| without_policies(snapshot));
+    let bare = LazyCell::new(|| snapshot.without_policies());
     let answers_bare = LazyCell::new(|| Answers::new(&bare, profile));
     for (span, expectation) in expectations {
         let mut report = |contradiction: String, help: &str, derivation: String| {

@@ -83,7 +83,7 @@ impl Reader<'_> {
 
 /// The states that a step's changes lead through: before the first change set, after it, and so on, for one
 /// round or two.
-pub struct States {
+pub struct Rounds {
     /// The states.
     pub all: Vec<Arc<Snapshot>>,
     /// How many change sets a round has.
@@ -93,7 +93,7 @@ pub struct States {
 /// What is wrong, where, and how to mend it.
 type Misfit = (Span, String, String);
 
-impl States {
+impl Rounds {
     /// When a state is: `after change 2 of the step`.
     fn when(&self, state: usize) -> String {
         match (state, state.checked_sub(1).map(|index| (index / self.sets.max(1), index % self.sets.max(1))))
@@ -146,14 +146,14 @@ pub fn streams(
     document: &Document,
     step: &str,
     written: &[WrittenStream],
-    states: &States,
+    rounds: &Rounds,
     against: Option<Profile>,
     problems: &mut Problems,
 ) -> Vec<Stream> {
     let mut streams = Vec::new();
     let mut names: HashMap<String, usize> = HashMap::new();
     for written in written {
-        match resolved(document, step, written, states) {
+        match resolved(document, step, written, rounds) {
             Ok(resolved) => {
                 for mut stream in resolved {
                     let count = names.entry(stream.name.clone()).or_default();
@@ -162,7 +162,7 @@ pub fn streams(
                         stream.name = format!("{} ({count})", stream.name);
                     }
                     if let Some(profile) = against {
-                        contradiction(document, &stream, written.spans.whole, states, profile, problems);
+                        contradiction(document, &stream, written.spans.whole, rounds, profile, problems);
                     }
                     streams.push(stream);
                 }
@@ -177,13 +177,13 @@ fn contradiction(
     document: &Document,
     stream: &Stream,
     span: Span,
-    states: &States,
+    rounds: &Rounds,
     profile: Profile,
     problems: &mut Problems,
 ) {
-    let answer = claim::answer(stream, &states.all, profile);
+    let answer = claim::answer(stream, &rounds.all, profile);
     let Some(contradiction) = answer.contradiction else { return };
-    let when = states.when(contradiction.state);
+    let when = rounds.when(contradiction.state);
     let message = format!(
         "the scenario contradicts the API: {}, and {when} the API says {}",
         stream.never, contradiction.says
@@ -198,19 +198,19 @@ fn resolved(
     document: &Document,
     step: &str,
     written: &WrittenStream,
-    states: &States,
+    rounds: &Rounds,
 ) -> Result<Vec<Stream>, Misfit> {
     let WrittenStream { flow, spans, never, keep } = written;
     let mut found: Vec<(usize, flows::Resolved)> = Vec::new();
     let mut missing = None;
-    for (state, snapshot) in states.all.iter().enumerate() {
+    for (state, snapshot) in rounds.all.iter().enumerate() {
         let at = |mistake: Mistake| {
             let span = match mistake.part {
                 Part::Whole => spans.whole,
                 Part::From => spans.from,
                 Part::To => spans.to,
             };
-            (span, format!("{} ({})", mistake.message, states.when(state)), mistake.help)
+            (span, format!("{} ({})", mistake.message, rounds.when(state)), mistake.help)
         };
         let source = flows::place(snapshot, &flow.from);
         source.map_err(|(message, help)| at(Mistake { part: Part::From, message, help }))?;
@@ -229,13 +229,13 @@ fn resolved(
             let message = format!(
                 "{} has other addresses or ports {} than {}",
                 flow.to,
-                states.when(*state),
-                states.when(*complete)
+                rounds.when(*state),
+                rounds.when(*complete)
             );
             return Err((spans.to, message, "give it its own: `ip`, `clusterIP`, `nodePort`".to_owned()));
         }
     }
-    let dual = states.all.first().is_some_and(|snapshot| snapshot.topology.family == Families::Dual);
+    let dual = rounds.all.first().is_some_and(|snapshot| snapshot.topology.family == Families::Dual);
     let location = document.location(spans.whole);
     let stream = |(family, request): &(Family, Request)| {
         check(request, spans, *keep)?;

@@ -5,7 +5,7 @@ use crate::contradictions::contradictions;
 use crate::expect::Written;
 use crate::expectation::Judge;
 use crate::meanwhile;
-use crate::meanwhile::{Meanwhile, States};
+use crate::meanwhile::{Meanwhile, Rounds};
 use crate::types::{Requires, Variants};
 use crate::variants::Variant;
 use crate::words::Placement;
@@ -25,7 +25,7 @@ use netproof_model::event::{ScenarioId, WrittenObject};
 use netproof_model::topology::Neighbours;
 use netproof_oracle::Profile;
 use netproof_plan::cells::Table;
-use netproof_plan::states::count_places;
+use netproof_plan::states::{States, count_places};
 use netproof_plan::{MatrixPlan, Plan, Step};
 use netproof_verdict::prediction::Kept;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -150,6 +150,7 @@ pub fn walk(
         false => scenario.matrix.clone().to(&options.destinations),
     };
     let before = problems.errors();
+    let own = control_plane.snapshot();
     let mut walk = Walk {
         scenario,
         against: options
@@ -166,6 +167,7 @@ pub fn walk(
         problems,
     };
     let initial = walk.begin()?;
+    let start = walk.control_plane.clone();
     let steps = scenario.steps.iter().map(|step| walk.step(step)).collect::<Option<Vec<Step>>>()?;
     let places = walk.places;
     if topology.neighbours == Neighbours::Learned && places > MOST_LEARNED {
@@ -184,6 +186,8 @@ pub fn walk(
         topology,
         initial,
         written: scenario.written_objects(),
+        own,
+        start,
         steps,
         places,
         stand_ins: None,
@@ -271,18 +275,18 @@ impl Walk<'_> {
     fn step(&mut self, step: &ReadStep) -> Option<Step> {
         let document = &self.scenario.document;
         self.lost.extend(&step.lost, &self.control_plane.snapshot());
-        let (change_sets, states) = self.changes(step)?;
+        let (change_sets, states, rounds) = self.changes(step)?;
         let name = step.name.value.clone();
         let streams = meanwhile::streams(
             document,
             &name,
             // What is lost may be what they depend on.
             if self.lost.is_nothing() { &step.meanwhile.streams } else { &[] },
-            &states,
+            &rounds,
             self.against,
             self.problems,
         );
-        let snapshot = self.control_plane.snapshot();
+        let snapshot = states.after();
         self.lint.step(&snapshot);
         let judge = Judge { document, snapshot: &snapshot, step: &name, lost: &self.lost };
         let before = self.problems.errors();
@@ -312,19 +316,21 @@ impl Walk<'_> {
             rounds: step.meanwhile.rounds,
             streams,
             expectations: expectations.into_iter().map(|(_, expectation)| expectation).collect(),
+            states,
         })
     }
 
     /// Makes the changes of a step: once, or twice where they are made over and over, so that what a second round
     /// does otherwise is found.
-    fn changes(&mut self, step: &ReadStep) -> Option<(Vec<Vec<Change>>, States)> {
+    fn changes(&mut self, step: &ReadStep) -> Option<(Vec<Vec<Change>>, States, Rounds)> {
         let document = &self.scenario.document;
         let change_sets: Vec<_> = step.change_sets.iter().map(|placed| self.placer.place(placed)).collect();
-        let mut states = States { all: vec![self.control_plane.snapshot()], sets: change_sets.len() };
+        let mut states = States::begin(&self.control_plane);
+        let mut rounds = Rounds { all: states.through().to_vec(), sets: change_sets.len() };
         for round in 0..if step.meanwhile.repeats() { 2 } else { 1 } {
             // What is lost may be what leads back.
             if round > 0 && !self.lost.is_nothing() {
-                return Some((change_sets, states));
+                return Some((change_sets, states, rounds));
             }
             for (placed, changes) in step.change_sets.iter().zip(&change_sets) {
                 let word = |error| if round == 0 { error } else { refused_again(error) };
@@ -334,14 +340,18 @@ impl Walk<'_> {
                 self.lint.step(&snapshot);
                 self.kept.follow(&snapshot);
                 self.places = self.places.max(count_places(&snapshot));
-                states.all.push(snapshot);
+                match round {
+                    0 => states.push(&self.control_plane),
+                    _ => states.again(&self.control_plane),
+                }
+                rounds.all.push(snapshot);
             }
         }
-        if let Err((message, help)) = states.check_rounds() {
+        if let Err((message, help)) = rounds.check_rounds() {
             self.problems.push(document.error(step.meanwhile.span, message).help(help));
             return None;
         }
-        Some((change_sets, states))
+        Some((change_sets, states, rounds))
     }
 }
 

@@ -1,7 +1,6 @@
 //! What the API says of the flows that a plan names, as the lines of expectations.
 
 use crate::text::Expected;
-use netproof_controlplane::{ChangeError, ControlPlane, Snapshot};
 use netproof_model::topology::ListenPort;
 use netproof_model::{Place, Verdict, Verdicts};
 use netproof_oracle::{self as oracle, Alternative, PortProtocol, Profile, Server};
@@ -13,22 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 type Listens = BTreeMap<Place, BTreeSet<ListenPort>>;
 
 /// Of each step's expectations, whatever they say, those that the API has a word for, with it.
-pub(super) fn expectations(
-    plan: &Plan,
-    profile: Profile,
-    dual: bool,
-) -> Result<BTreeMap<usize, Vec<Expected>>, ChangeError> {
-    let mut control = ControlPlane::new(plan.topology.clone())?;
-    control.apply(&plan.initial)?;
+pub(super) fn expectations(plan: &Plan, profile: Profile, dual: bool) -> BTreeMap<usize, Vec<Expected>> {
     let mut all = BTreeMap::new();
     let mut kept = Kept::default();
     for (index, step) in plan.steps.iter().enumerate() {
-        for changes in &step.change_sets {
-            kept.follow(&*control.apply(changes)?);
-        }
-        let snapshot = control.snapshot();
-        let mut bare = Snapshot::clone(&snapshot);
-        bare.policies.clear();
+        step.states.through().iter().for_each(|state| kept.follow(state));
+        let snapshot = step.states.after();
+        let bare = snapshot.without_policies();
         let (answers, without) = (Answers::new(&snapshot, profile), Answers::new(&bare, profile));
         let listens = snapshot.listeners();
         let expected = step.expectations.iter().filter_map(|expectation| {
@@ -45,7 +35,7 @@ pub(super) fn expectations(
         });
         all.insert(index, expected.collect());
     }
-    Ok(all)
+    all
 }
 
 fn lines(expectation: &Expectation, answer: &Answer) -> Option<Vec<String>> {

@@ -40,7 +40,7 @@ use netproof_model::event::ScenarioId;
 use netproof_model::{NamespacedName, Topology};
 use netproof_plan::Loaded;
 use netproof_plan::ignored::IgnoredObjects;
-use netproof_plan::states::count_places;
+use netproof_plan::states::{States, count_places};
 use netproof_plan::{MatrixPlan, Plan, Step};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -354,6 +354,7 @@ fn plan(
         rounds: 1,
         streams: Vec::new(),
         expectations: Vec::new(),
+        states: States::begin(&control_plane),
     };
     Some(Plan {
         id,
@@ -364,6 +365,8 @@ fn plan(
         topology,
         initial,
         written: placed.iter().filter_map(|placed| placed.written(None)).collect(),
+        own,
+        start: control_plane,
         steps: vec![step],
         places: count_places(&snapshot),
         stand_ins: Some(stand_ins),

@@ -5,7 +5,6 @@ use crate::question::Question;
 use netproof_controlplane::{Change, Snapshot};
 use netproof_model::topology::ListenPort;
 use netproof_plan::inferred;
-use netproof_plan::states::{control_after, find_step};
 use netproof_plan::{Plan, Step};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,13 +23,14 @@ pub(super) struct Asked<'p> {
 /// # Errors
 /// No step has that name; an address is not that of a host outside.
 pub(super) fn asked<'p>(plan: &'p Plan, question: &Question) -> Result<Asked<'p>, NoAnswer> {
-    let last = plan.steps.len().saturating_sub(1);
-    let position = question.step.as_deref().map_or(Ok(last), |name| find_step(plan, name))?;
-    let step = plan.steps.get(position).ok_or_else(|| NoAnswer::NothingLeft {
-        scenario: plan.id.to_string(),
-        help: "the scenario has no step".to_owned(),
-    })?;
-    let mut control = control_after(plan, position + 1).map_err(NoAnswer::Refused)?;
+    let step = match &question.step {
+        Some(name) => plan.step(name)?,
+        None => plan.steps.last().ok_or_else(|| NoAnswer::NothingLeft {
+            scenario: plan.id.to_string(),
+            help: "the scenario has no step".to_owned(),
+        })?,
+    };
+    let mut control = step.states.control().clone();
     let mut changes = Vec::new();
     for (option, selectors) in [("--from", &question.from), ("--to", &question.to)] {
         for selector in selectors {

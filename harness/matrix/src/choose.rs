@@ -8,7 +8,7 @@ use crate::selector::{PortChoice, Selector};
 use crate::table::Objects;
 use netproof_api::suggest::did_you_mean;
 use netproof_api::{Pod, Service};
-use netproof_controlplane::{ControlPlane, Snapshot};
+use netproof_controlplane::Snapshot;
 use netproof_model::flow::{Destination, FlowPort, FlowProtocol, ObjectName, PortRef};
 use netproof_model::{Family, NamespacedName, Place, Protocol};
 use netproof_plan::Plan;
@@ -37,12 +37,11 @@ struct Own {
 }
 
 impl Own {
-    fn of(plan: &Plan) -> Result<Own, NoAnswer> {
-        let bare = ControlPlane::new(plan.topology.clone()).map_err(NoAnswer::Refused)?.snapshot();
-        Ok(Own {
-            pods: bare.pods.keys().cloned().collect(),
-            services: bare.services.keys().cloned().collect(),
-        })
+    fn of(plan: &Plan) -> Own {
+        Own {
+            pods: plan.own.pods.keys().cloned().collect(),
+            services: plan.own.services.keys().cloned().collect(),
+        }
     }
 }
 
@@ -53,7 +52,7 @@ impl Chosen {
         question: &Question,
         outside: &Outside,
     ) -> Result<Chosen, NoAnswer> {
-        let own = Own::of(plan)?;
+        let own = Own::of(plan);
         let pods = snapshot.pods.iter().filter(|(_, pod)| absent(pod).is_none());
         let pods = pods.map(|(name, _)| Place::Pod(name.clone()));
         let externals = snapshot.externals.keys().map(|name| Place::External(name.clone()));

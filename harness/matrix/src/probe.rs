@@ -70,8 +70,8 @@ pub fn probe(plan: &Plan, question: &Question, options: &RunOptions) -> Result<M
         }
     }
     let options = &RunOptions { profile: Some(plan.profile_or(question.profile)), ..options.clone() };
-    let (events, outcome) =
-        run_plan(&with_cells(plan, &step.name, changes, expectations), options, &Worlds::new(1));
+    let asked = with_cells(plan, &step.name, changes, expectations)?;
+    let (events, outcome) = run_plan(&asked, options, &Worlds::new(1));
     if matches!(outcome.status, Status::Errored | Status::Skipped) {
         let errored = events.iter().find_map(|event| match event {
             Event::CheckFinished { check, .. } if check.status == Status::Errored => {
@@ -95,7 +95,15 @@ pub fn probe(plan: &Plan, question: &Question, options: &RunOptions) -> Result<M
 }
 
 /// The plan up to the step, which makes what the question changes, and expects the cells and nothing else.
-fn with_cells(plan: &Plan, step: &str, changes: Vec<Change>, expectations: Vec<Expectation>) -> Plan {
+///
+/// # Errors
+/// What the control plane refuses of the question's changes.
+fn with_cells(
+    plan: &Plan,
+    step: &str,
+    changes: Vec<Change>,
+    expectations: Vec<Expectation>,
+) -> Result<Plan, NoAnswer> {
     let hosts = changes.iter().filter(|it| matches!(it, Change::ApplyExternal(_))).count();
     let mut steps = plan.steps.clone();
     let last = steps.iter().position(|other| other.name == step).map_or(0, |position| position + 1);
@@ -107,10 +115,13 @@ fn with_cells(plan: &Plan, step: &str, changes: Vec<Change>, expectations: Vec<E
     }
     if let Some(last) = steps.last_mut() {
         last.expectations = expectations;
-        last.change_sets.extend(Some(changes).filter(|changes| !changes.is_empty()));
+        if !changes.is_empty() {
+            last.states = last.states.with(&changes).map_err(NoAnswer::Refused)?;
+            last.change_sets.push(changes);
+        }
     }
     let places = plan.places + hosts;
-    Plan { steps, places, matrix: MatrixPlan::Off, profile: None, group: None, ..plan.clone() }
+    Ok(Plan { steps, places, matrix: MatrixPlan::Off, profile: None, group: None, ..plan.clone() })
 }
 
 /// What is to come of a cell's flow; nothing where it is not asked.

@@ -3,7 +3,7 @@
 use crate::selector::{PortChoice, Selector};
 use netproof_controlplane::ChangeError;
 use netproof_oracle::Profile;
-use netproof_plan::states::UnknownStep;
+use netproof_plan::UnknownStep;
 use thiserror::Error;
 
 /// What to ask of a plan.
@@ -59,7 +59,7 @@ pub enum NoAnswer {
         /// What there is.
         help: String,
     },
-    /// A plan was made with the same changes, so this is a bug of netproof's.
-    #[error("a change that was planned is refused: {}", .0.message)]
+    /// What the question names cannot be made.
+    #[error("a change that the question makes is refused: {}", .0.message)]
     Refused(ChangeError),
 }

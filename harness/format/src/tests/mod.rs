@@ -11,6 +11,7 @@ mod kubernetes_e2e;
 mod meanwhile;
 mod mutated;
 mod short;
+mod states;
 
 use super::*;
 use netproof_documents::{library, topologies};
@@ -92,9 +93,7 @@ pub(super) fn snapshot_of(objects: &str) -> netproof_controlplane::Snapshot {
     let text = text.replace("pod/web:80", "node/node1:icmp").replace("verdict: deny\n", "verdict: allow\n");
     let text = text.replace("          decidedBy: networkpolicy/deny\n", "");
     let loaded = load_text(&text).unwrap_or_else(|errors| panic!("{errors}"));
-    let plan = &loaded.plans[0];
-    let mut control = netproof_controlplane::ControlPlane::new(plan.topology.clone()).unwrap();
-    (*control.apply(&plan.initial).unwrap()).clone()
+    (*loaded.plans[0].start.snapshot()).clone()
 }
 
 /// A scenario that is right, for cases to change one thing of.

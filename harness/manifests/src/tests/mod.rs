@@ -60,8 +60,7 @@ fn a_folder_is_one_cluster() {
     assert_eq!((loaded.files, loaded.passed_over_files), (5, 1));
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     let [plan] = &loaded.plans[..] else { panic!("one plan") };
-    let mut control = ControlPlane::new(plan.topology.clone()).unwrap();
-    let snapshot = control.apply(&plan.initial).unwrap();
+    let snapshot = plan.start.snapshot();
     let pods: Vec<String> = snapshot.pods.keys().map(ToString::to_string).collect();
     assert_eq!(pods, ["dev/a", "kube-system/coredns", "shop/web-0"]);
     assert_eq!(snapshot.namespaces["dev"].metadata.labels["team"], "a", "declared after its pod");
@@ -137,8 +136,7 @@ fn of_two_that_are_written_of_one_object_the_later_counts() {
         let back = usize::from(texts[1] == again);
         assert_eq!(differ.count(), warnings + back, "{text}");
         let [plan] = &loaded.plans[..] else { panic!("one plan") };
-        let mut control = ControlPlane::new(plan.topology.clone()).unwrap();
-        let snapshot = control.apply(&plan.initial).unwrap();
+        let snapshot = plan.start.snapshot();
         let name = NamespacedName::new("shop", "web");
         if let Some(service) = snapshot.services.get(&name) {
             let kept: Vec<String> = service.cluster_ips.iter().map(ToString::to_string).collect();

@@ -9,7 +9,9 @@ mod matrix;
 pub use expected::Expected;
 pub use matrix::{MatrixDestination, MatrixPlan};
 
-use netproof_controlplane::Change;
+use crate::states::States;
+use netproof_api::suggest::did_you_mean;
+use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_model::event::{Event, Location, Never, ScenarioId, WrittenObject};
 use netproof_model::flow::{Flow, FlowProtocol};
 use netproof_model::{Direction, Family, Place, PolicyKey, Rejection, Topology, Verdict};
@@ -18,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use thiserror::Error;
 
 /// One scenario run.
 #[derive(Clone, Debug)]
@@ -38,6 +41,10 @@ pub struct Plan {
     pub initial: Vec<Change>,
     /// Every object that the scenario makes, in the order in which it is written.
     pub written: Arc<[WrittenObject]>,
+    /// What every cluster of the topology has, before any object of the plan.
+    pub own: Arc<Snapshot>,
+    /// The control plane after the initial objects.
+    pub start: ControlPlane,
     /// The steps in order, at least one.
     pub steps: Vec<Step>,
     /// How many network stacks (pods, nodes, external hosts, the router) the largest step has.
@@ -56,6 +63,21 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The step of a name.
+    ///
+    /// # Errors
+    /// No step has that name.
+    pub fn step(&self, name: &str) -> Result<&Step, UnknownStep> {
+        self.steps.iter().find(|step| step.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.steps.iter().map(|step| step.name.as_str()).collect();
+            let help = match did_you_mean(name, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("its steps are: {}", names.join(", ")),
+            };
+            UnknownStep { name: name.to_owned(), scenario: self.id.to_string(), help }
+        })
+    }
+
     /// How to read what the API leaves open: as was asked for, else as the scenario says, else as our own
     /// enforcer does.
     pub fn profile_or(&self, asked: Option<Profile>) -> Profile {
@@ -76,6 +98,18 @@ impl Plan {
     }
 }
 
+/// No step has that name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("there is no step `{name}` in {scenario}\nhelp: {help}")]
+pub struct UnknownStep {
+    /// The name.
+    pub name: String,
+    /// The scenario run.
+    pub scenario: String,
+    /// Those that there are.
+    pub help: String,
+}
+
 /// Changes, then expectations.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -92,6 +126,8 @@ pub struct Step {
     pub streams: Vec<Stream>,
     /// What must hold after the last change set.
     pub expectations: Vec<Expectation>,
+    /// The objects that its changes lead through.
+    pub states: States,
 }
 
 /// One flow in one family that is probed without pause while a step's changes are made.

@@ -42,8 +42,7 @@ pub(crate) fn run(
     check_time: &dyn Fn() -> Result<(), HarnessError>,
 ) -> Result<Vec<Check>, HarnessError> {
     let begin = Instant::now();
-    let states = world.states_after(&step.change_sets)?;
-    let claims = step.streams.iter().map(|stream| claim::answer(stream, &states, profile));
+    let claims = step.streams.iter().map(|stream| claim::answer(stream, step.states.through(), profile));
     let claims: Vec<Claim> = claims.collect();
     let requests: Vec<ProbeRequest> = step.streams.iter().map(request).collect();
     let shared = Shared::default();

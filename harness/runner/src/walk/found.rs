@@ -1,11 +1,10 @@
 //! What each of the three walks found of the flows that a step names, ready to be written down as checks.
 
 use crate::walk::record::Found;
-use crate::walk::{Tries, Walk, rehearsal_request, run_request};
+use crate::walk::{State, Tries, Walk, rehearsal_request, run_request};
 use crate::world::World;
 use netproof_model::Observation;
 use netproof_model::event::{FindingKind, Phase, Status};
-use netproof_plan::states::State;
 use netproof_plan::{Expectation, Step};
 use netproof_verdict::flow::{self, Judged};
 use netproof_verdict::judge;

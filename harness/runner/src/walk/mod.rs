@@ -14,18 +14,17 @@ use crate::walk::rehearsal::fresh_requests;
 use crate::walk::stage::Stage;
 use crate::world::{HarnessError, World};
 use crate::{ProxyChoice, RunOptions, stream};
-use netproof_controlplane::Change;
+use netproof_controlplane::{Change, Snapshot};
 use netproof_model::Verdict;
 use netproof_model::event::{Counts, Event, Status};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::{Family, Observation};
 use netproof_oracle::Profile;
-use netproof_plan::states;
-use netproof_plan::states::{State, chosen, policies};
 use netproof_plan::{Expectation, Plan, Request, RequestPort, RequestTarget, Step};
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
 use netproof_verdict::prediction::{Answers, Kept};
 use netproof_verdict::tries::tries;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// One scenario run under way.
@@ -45,6 +44,15 @@ pub(crate) struct Walk<'a> {
 
 /// All tries of each expectation of a step.
 pub(super) type Tries = Vec<Vec<Observation>>;
+
+/// The objects that a step's expectations are about.
+#[derive(Clone, Debug)]
+struct State {
+    /// All of them.
+    snapshot: Arc<Snapshot>,
+    /// Those of the rehearsal: none of policy.
+    bare: Arc<Snapshot>,
+}
 
 /// What is known of a step before anything is built.
 struct Foreseen {
@@ -71,13 +79,13 @@ impl<'a> Walk<'a> {
 
     /// All three walks. What was told before an error stays.
     pub(crate) fn run(&mut self, worlds: &Worlds) -> Result<(), HarnessError> {
-        let mut foreseen = self.foresee()?;
+        let mut foreseen = self.foresee();
         let mut stage = match worlds.take(self.plan) {
             Some(stage) => stage,
             None => {
                 let _span = tracing::info_span!("build").entered();
-                let initial = states::initial(self.plan, true)?;
-                Stage::new(World::build(initial, self.options, self.seed(), worlds.grace())?)
+                let bare = self.plan.start.without_policies();
+                Stage::new(World::build(bare, self.options, self.seed(), worlds.grace())?)
             }
         };
         let result = self.walk(&mut stage, &mut foreseen);
@@ -94,7 +102,7 @@ impl<'a> Walk<'a> {
         let rehearsed = self.rehearse(stage, foreseen)?;
         // A connection is kept from step to step, and not from walk to walk.
         stage.world.release();
-        stage.world.restart(states::initial(self.plan, false)?)?;
+        stage.world.restart(self.plan.start.clone())?;
         self.walk_steps(stage, foreseen)?;
         stage.world.release();
         self.clean_up(stage, foreseen, &rehearsed)?;
@@ -103,17 +111,20 @@ impl<'a> Walk<'a> {
     }
 
     /// The objects of each step, and the cells that will be tried there.
-    fn foresee(&self) -> Result<Vec<Foreseen>, HarnessError> {
+    fn foresee(&self) -> Vec<Foreseen> {
         let choice = Choice {
             profile: self.profile,
             seed: self.options.seed,
             services: self.options.proxy != ProxyChoice::None,
         };
-        let foreseen = states::states(self.plan)?.into_iter().map(|state| {
+        let foreseen = self.plan.steps.iter().map(|step| {
+            let snapshot = step.states.after();
+            let bare = Arc::new(snapshot.without_policies());
+            let state = State { snapshot, bare };
             let matrix = Matrix::new(self.plan, &state, &choice);
             Foreseen { state, matrix, rehearsed: 0 }
         });
-        Ok(foreseen.collect())
+        foreseen.collect()
     }
 
     /// Each scenario run has tokens of its own, the same in every run with the same seed.
@@ -138,7 +149,7 @@ impl<'a> Walk<'a> {
                 || matrix.as_ref().is_some_and(|matrix| matrix.needs(&known.cells))
         });
         if moves {
-            stage.world.restart(states::initial(self.plan, true)?)?;
+            stage.world.restart(self.plan.start.without_policies())?;
         }
         let mut rehearsed = Tries::new();
         for (step, Foreseen { state, matrix, rehearsed: tried }) in self.plan.steps.iter().zip(foreseen) {
@@ -147,7 +158,7 @@ impl<'a> Walk<'a> {
                 self.rehearse_streams(&mut stage.world, step, 0)?;
             }
             for (index, changes) in step.change_sets.iter().enumerate().filter(|_| moves) {
-                let changes = chosen(changes, true);
+                let changes: Vec<Change> = changes.iter().filter(|it| !it.is_policy()).cloned().collect();
                 if !changes.is_empty() {
                     stage.world.change(&changes)?;
                 }
@@ -176,9 +187,7 @@ impl<'a> Walk<'a> {
         let mut kept = Kept::default();
         for (step, Foreseen { state, matrix, rehearsed }) in self.plan.steps.iter().zip(foreseen) {
             let _span = tracing::info_span!("step", name = step.name).entered();
-            for between in stage.world.states_after(&step.change_sets)? {
-                kept.follow(&between);
-            }
+            step.states.through().iter().for_each(|state| kept.follow(state));
             self.make_changes(&mut stage.world, step)?;
             let (world, known) = stage.rehearsal(&state.bare);
             let tries = self.try_all(world, step, run_request)?;
@@ -260,7 +269,8 @@ impl<'a> Walk<'a> {
             return Ok(());
         };
         let (world, known) = stage.rehearsal(&state.bare);
-        let leftover: Vec<Change> = policies(&world.snapshot()).into_iter().map(Change::Delete).collect();
+        let leftover: Vec<Change> =
+            world.snapshot().policies.keys().cloned().map(|key| Change::Delete(key.into())).collect();
         if leftover.is_empty() {
             return Ok(());
         }

@@ -6,7 +6,6 @@ use crate::world::World;
 use netproof_controlplane::Snapshot;
 use netproof_model::Observation;
 use netproof_plan::Plan;
-use netproof_plan::states::same_objects;
 use netproof_probe::{Grace, ProbeRequest};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,7 +38,7 @@ impl Stage {
 
     /// What was tried in a state, which may be nothing yet, with the world to try more in.
     pub(super) fn rehearsal(&mut self, bare: &Arc<Snapshot>) -> (&mut World, &mut Rehearsal) {
-        let known = self.rehearsals.iter().position(|it| same_objects(&it.bare, bare));
+        let known = self.rehearsals.iter().position(|it| it.bare.has_same_objects(bare));
         let index = known.unwrap_or_else(|| {
             let bare = Arc::clone(bare);
             self.rehearsals.push(Rehearsal { bare, flows: HashMap::new(), cells: HashMap::new() });

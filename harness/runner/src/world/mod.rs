@@ -137,19 +137,6 @@ impl World {
         (prober, Changing { control, cluster, surroundings, enforcer, proxy })
     }
 
-    /// The objects after each of these change sets, none of which is made.
-    pub(super) fn states_after(
-        &self,
-        change_sets: &[Vec<Change>],
-    ) -> Result<Vec<Arc<Snapshot>>, HarnessError> {
-        let mut control = self.control.clone();
-        let mut states = vec![control.snapshot()];
-        for changes in change_sets {
-            states.push(control.apply(changes)?);
-        }
-        Ok(states)
-    }
-
     /// Starts over from another control plane, on the same topology.
     pub(crate) fn restart(&mut self, control: ControlPlane) -> Result<(), HarnessError> {
         self.control = control;

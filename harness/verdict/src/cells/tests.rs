@@ -5,7 +5,6 @@ use super::*;
 use netproof_plan::MatrixDestination::{PodIp, ServiceIp, ServiceName};
 use crate::prediction::Difference;
 use crate::testing::observation;
-use netproof_plan::states::without_policies;
 use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_model::event::{ObservedCells, PredictedCells};
 use netproof_model::observation::PacketAddresses;
@@ -197,7 +196,7 @@ fn who_does_not_listen_is_known_of_a_name_that_policy_hid() {
     let service = "{apiVersion: v1, kind: Service, metadata: {name: nobody}, \
                    spec: {selector: {app: idle}, ports: [{port: 80}]}}";
     let snapshot = cluster(&[policy.to_owned(), service.to_owned()]);
-    let bare = without_policies(&snapshot);
+    let bare = snapshot.without_policies();
     let [before, after] = [&snapshot, &bare].map(|it| Answers::new(it, Profile::NETPROOF));
     let cells = all_cells(&snapshot, &on(&[ServiceName])).into_iter();
     let from_idle = cells.filter(|cell| cell.request.source.to_string() == "pod/default/idle");

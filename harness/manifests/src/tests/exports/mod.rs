@@ -2,7 +2,7 @@
 
 use super::*;
 use netproof_api::Effect;
-use netproof_controlplane::{ControlPlane, Snapshot};
+use netproof_controlplane::Snapshot;
 use netproof_plan::flows;
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ const DUAL: &str = include_str!("dual.json");
 fn loaded(text: &str, options: &Options) -> (Loaded, Arc<Snapshot>) {
     let loaded = of_text(text, options).unwrap_or_else(|errors| panic!("{errors}"));
     let [plan] = &loaded.plans[..] else { panic!("one plan") };
-    let snapshot = ControlPlane::new(plan.topology.clone()).unwrap().apply(&plan.initial).unwrap();
+    let snapshot = plan.start.snapshot();
     (loaded, snapshot)
 }
 

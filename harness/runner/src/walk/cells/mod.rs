@@ -6,13 +6,12 @@
 
 mod tell;
 
-use crate::walk::Walk;
+use crate::walk::{State, Walk};
 use crate::world::{HarnessError, World};
 use netproof_model::event::{self, CellGroup, CellTable, Cells, Denial, Event, NotInCells, SampledCells};
 use netproof_model::{Observation, Outcome};
 use netproof_oracle::{Oracle, Profile};
 use netproof_plan::cells::{Cell, Table};
-use netproof_plan::states::State;
 use netproof_plan::{MatrixPlan, Plan, Request, Step};
 use netproof_probe::{Patience, ProbeRequest};
 use netproof_verdict::cells::{Comparison, Predicted, count_observed, is_denial_by_policy};

@@ -1,15 +1,14 @@
 //! Cells that are not as the API says, as checks: the first of them in full, the others as a number.
 
-use crate::walk::Walk;
 use crate::walk::cells::request;
 use crate::walk::record::{Found, Subject};
+use crate::walk::{State, Walk};
 use crate::world::{HarnessError, World};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Check, Denial, Finding, FindingKind, Phase, Status};
 use netproof_model::{Observation, Verdict};
 use netproof_plan::Step;
 use netproof_plan::cells::Cell;
-use netproof_plan::states::State;
 use netproof_probe::Patience;
 use netproof_verdict::cells::{Comparison, Predicted};
 use netproof_verdict::judge::{Judgement, observed, unexplained};
