@@ -7,7 +7,7 @@ use crate::ledger::Ledger;
 use crate::request::ProbeRequest;
 use crate::stack::Site;
 use crate::token::Tokens;
-use crate::trace::Marks;
+use crate::trace::{Comments, Marks};
 use crate::world::World;
 use netproof_cluster::{Cluster, Netns};
 use netproof_controlplane::Snapshot;
@@ -111,8 +111,12 @@ impl Prober {
         let traces = std::mem::take(&mut self.ledger.traces);
         let observations = probed?;
         removed?;
-        let traced = observations.into_iter().map(|it| Ok((traces.of(it.token, &nodes)?, it)));
-        traced.map(|it| it.map(|(trace, observation)| (observation, trace))).collect()
+        let mut comments = Comments::new(&nodes);
+        let mut traced = |observation: Observation| {
+            let trace = traces.of(observation.token, &mut comments)?;
+            Ok((observation, trace))
+        };
+        observations.into_iter().map(&mut traced).collect()
     }
 
     /// Reads what has come since, and reports what came too late.

@@ -16,7 +16,8 @@ use message::Speaker;
 use netproof_cluster::Netns;
 use netproof_model::{ChainPass, Place, RuleTrace, Token, TraceStep, TraceVerdict, TracedRule};
 use netproof_netfilter::nft;
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -98,23 +99,16 @@ impl Traces {
         }
     }
 
-    /// What was told of the request with this token. The rules that decided have their comments, which the namespaces of
-    /// the nodes are asked for.
-    pub(crate) fn of(&self, token: Token, nodes: &[(Place, Arc<Netns>)]) -> Result<RuleTrace, ProbeError> {
-        let mut passes = Vec::new();
-        for Pass { family, mut pass } in self.passes(token) {
+    /// What was told of the request with this token. The rules that decided have their comments.
+    pub(crate) fn of(&self, token: Token, comments: &mut Comments<'_>) -> Result<RuleTrace, ProbeError> {
+        let passes = self.passes(token).into_iter().map(|Pass { family, mut pass }| {
             let ChainPass { node, table, steps, .. } = &mut pass;
-            let place = nodes.iter().find(|(place, _)| *place == Place::Node(node.clone()));
-            if let (Some((place, netns)), Some(TraceStep { chain, rule: Some(rule), .. })) =
-                (place, steps.last_mut())
-            {
-                let mut comments =
-                    nft::comments(netns.fd(), family, table, chain).map_err(ProbeError::trace(place))?;
-                rule.comment = comments.remove(&rule.handle);
+            if let Some(TraceStep { chain, rule: Some(rule), .. }) = steps.last_mut() {
+                rule.comment = comments.of(node, family, table, chain)?.get(&rule.handle).cloned();
             }
-            passes.push(pass);
-        }
-        Ok(RuleTrace { passes, is_cut: self.is_cut })
+            Ok(pass)
+        });
+        Ok(RuleTrace { passes: passes.collect::<Result<_, ProbeError>>()?, is_cut: self.is_cut })
     }
 
     /// Its passes in the order of its way: hop limits fall along it. A request that was sent twice passes once.
@@ -132,6 +126,44 @@ impl Traces {
             }
         }
         passes
+    }
+}
+
+/// The comments of rules, each chain of which is asked for once.
+pub(crate) struct Comments<'n> {
+    nodes: &'n [(Place, Arc<Netns>)],
+    known: HashMap<(String, u8, String, String), BTreeMap<u64, String>>,
+}
+
+impl<'n> Comments<'n> {
+    /// Of the rules that are in force on these nodes as long as nothing changes them.
+    pub(crate) fn new(nodes: &'n [(Place, Arc<Netns>)]) -> Self {
+        Comments { nodes, known: HashMap::new() }
+    }
+
+    /// By the kernel's number of the rule; none of a node that is not known.
+    fn of(
+        &mut self,
+        node: &str,
+        family: u8,
+        table: &str,
+        chain: &str,
+    ) -> Result<&BTreeMap<u64, String>, ProbeError> {
+        let key = (node.to_owned(), family, table.to_owned(), chain.to_owned());
+        match self.known.entry(key) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let found =
+                    self.nodes.iter().find(|(place, _)| matches!(place, Place::Node(name) if name == node));
+                let comments = match found {
+                    Some((place, netns)) => {
+                        nft::comments(netns.fd(), family, table, chain).map_err(ProbeError::trace(place))?
+                    }
+                    None => BTreeMap::new(),
+                };
+                Ok(unknown.insert(comments))
+            }
+        }
     }
 }
 
