@@ -102,7 +102,7 @@ impl Judge<'_> {
         check_flow(wish, &resolved, *spans)?;
         let expected = self.expected(wish, &resolved, *spans)?;
         let Resolved { flow, requests, backends, .. } = resolved;
-        let decided_by = wish.decided_by.as_ref().map(|it| self.decided_by(it)).transpose()?;
+        let decided_by = wish.decided_by.as_ref().map(|it| self.decided_by(it, &expected)).transpose()?;
         let served_by =
             wish.served_by.as_ref().map(|places| self.served_by(places, &backends)).transpose()?;
         let via = wish.via.as_ref().map(|nodes| self.via(nodes)).transpose()?;
@@ -282,8 +282,8 @@ impl Judge<'_> {
         }
     }
 
-    /// A policy that decides exists in this step, and so does the rule.
-    fn decided_by(&self, decided_by: &Spanned<DecidedBy>) -> Result<DecidedBy, Misfit> {
+    /// A policy that decides exists in this step, and so does the rule; one that allows has rules.
+    fn decided_by(&self, decided_by: &Spanned<DecidedBy>, expected: &Expected) -> Result<DecidedBy, Misfit> {
         let DecidedBy::Policy { policy, direction, rule } = &decided_by.value else {
             return Ok(decided_by.value.clone());
         };
@@ -311,6 +311,15 @@ impl Judge<'_> {
                 };
                 return Err((decided_by.span, format!("{policy} has no rule {direction}[{rule}]"), help));
             }
+        }
+        let directions = [Direction::Ingress, Direction::Egress];
+        let meant = directions.into_iter().filter(|it| direction.is_none_or(|direction| direction == *it));
+        let isolates =
+            |direction: &Direction| found.spec.policy_types.iter().any(|it| kind_is(*it, *direction));
+        if expected.is_allow() && meant.filter(isolates).all(|direction| rules(found, direction) == 0) {
+            let what = direction.map_or("rule".to_owned(), |direction| format!("{direction} rule"));
+            let help = "name the policy that allows; where no policy isolates, write `default`".to_owned();
+            return Err((decided_by.span, format!("{policy} allows nothing: it has no {what}"), help));
         }
         Ok(decided_by.value.clone())
     }

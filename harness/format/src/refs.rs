@@ -39,27 +39,19 @@ pub fn object_ref(text: &str, default: &str) -> Result<ObjectRef, Wrong> {
 
 /// Reads what stands at `decidedBy`.
 pub fn decided_by(text: &str, default: &str) -> Result<DecidedBy, Wrong> {
-    const WORDS: [&str; 2] = ["isolation", "service"];
-    // Who decides is known of denials, and neither of these denies.
-    const NOBODY: [(&str, &str, &str); 2] = [
-        (
-            "default",
-            "where no policy applies nothing is denied",
-            "leave `decidedBy` out and write `verdict: allow`; what denies although no rule matched is `isolation`",
-        ),
-        (
-            "host",
-            "netproof's nodes have no rules of their own that deny",
-            "leave `decidedBy` out, or name who denies: networkpolicy/NAME, `isolation`, `service`",
-        ),
-    ];
+    const WORDS: [&str; 3] = ["isolation", "service", "default"];
     match text {
         "isolation" => return Ok(DecidedBy::Isolation),
         "service" => return Ok(DecidedBy::Service),
+        "default" => return Ok(DecidedBy::Default),
+        "host" => {
+            let help = "leave `decidedBy` out, or name who decides: networkpolicy/NAME, or one of: ";
+            return Err((
+                "nothing is ever decided by `host`: netproof's nodes have no rules of their own".to_owned(),
+                format!("{help}{}", WORDS.join(", ")),
+            ));
+        }
         _ => {}
-    }
-    if let Some((word, why, help)) = NOBODY.iter().find(|(word, ..)| *word == text) {
-        return Err((format!("nothing is ever denied by `{word}`: {why}"), (*help).to_owned()));
     }
     if !text.contains('/') {
         let help = match did_you_mean(text, WORDS) {
@@ -183,6 +175,7 @@ mod tests {
         for (text, expected) in [
             ("isolation", "isolation"),
             ("service", "service"),
+            ("default", "default"),
             ("networkpolicy/a", "networkpolicy/shop/a"),
             ("networkpolicy/b/a#ingress", "networkpolicy/b/a#ingress"),
             ("networkpolicy/b/a#egress[12]", "networkpolicy/b/a#egress[12]"),
@@ -191,8 +184,8 @@ mod tests {
             assert_eq!(decided.to_string(), expected);
         }
         for text in [
-            "default",
             "host",
+            "defaults",
             "isolated",
             "networkpolicy/",
             "networkpolicy/a#",

@@ -320,7 +320,8 @@ pub struct ExpectSpec {
     #[schemars(with = "Option<OutcomeName>")]
     pub outcome: Option<Spanned<OutcomeName>>,
     /// Who denies: `networkpolicy/[NAMESPACE/]NAME[#ingress[N]]`, `isolation` (whichever policies isolate) or
-    /// `service` (the proxy).
+    /// `service` (the proxy). Of what is allowed who allows, at either end: `networkpolicy/[NAMESPACE/]NAME[#ingress[N]]`,
+    /// or `default` (no policy isolates either end).
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub decided_by: Option<Spanned<String>>,

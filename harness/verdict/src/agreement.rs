@@ -11,6 +11,7 @@ use netproof_model::{Outcome, Verdict, Verdicts};
 use netproof_plan::{Expectation, Expected};
 
 /// A difference between what the API says and what the packets did.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Differing {
     difference: Difference,
     /// What the packets did.
@@ -126,6 +127,11 @@ pub(crate) fn of_three(
 }
 
 impl Differing {
+    /// That another allowed than the API says.
+    pub(crate) fn decider(difference: Difference) -> Differing {
+        Differing { difference, observed: Verdict::Allow, by_proxy: false }
+    }
+
     /// That the packets contradict the API.
     fn told(&self, observed: &Verdicts, answer: &Answer) -> String {
         self.difference.told(observed, self.observed, answer)

@@ -17,6 +17,7 @@ pub(crate) fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
         (DecidedBy::Isolation, Decision::Isolation { .. }) => true,
         (DecidedBy::Policy { .. } | DecidedBy::Isolation, Decision::Unsaid) => true,
         (DecidedBy::Service, decision) => decision.is_service(),
-        (DecidedBy::Policy { .. } | DecidedBy::Isolation, _) => false,
+        (DecidedBy::Default, Decision::NotIsolated { .. }) => true,
+        (DecidedBy::Policy { .. } | DecidedBy::Isolation | DecidedBy::Default, _) => false,
     }
 }

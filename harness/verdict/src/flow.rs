@@ -1,6 +1,7 @@
 //! A flow that a step names: all its tries judged, and the three answers held against each other.
 
 use crate::agreement;
+use crate::allowed::{self, Traced, Unchecked};
 use crate::judge::{self, Judgement};
 use crate::prediction::Answer;
 use crate::tries::{Try, backend, expected_of, together};
@@ -19,16 +20,18 @@ pub struct Judged<'o> {
     /// The result.
     pub judgement: Judgement,
     /// Why it was not checked who decided, where the expectation names somebody and all else is as expected.
-    pub unchecked: Option<&'static str>,
+    pub unchecked: Option<Unchecked>,
 }
 
 /// Judges all tries of one expectation, each with what the rules that logged it stand for. `answer` is what the API
 /// says, if it speaks about the flow; `is_meant`: the scenario has a profile of its own, and means what it expects of
-/// what the API leaves open. `None` without any try.
+/// what the API leaves open. `traced`: further tries, of a flow that says who allows ([`allowed::is_traced`]), from an
+/// enforcer that does. `None` without any try.
 pub fn judge<'o>(
     expectation: &Expectation,
     answer: Option<&Answer>,
     tries: Vec<(&'o Observation, Vec<Denial>)>,
+    traced: Option<&[Traced]>,
     snapshot: &Snapshot,
     is_meant: bool,
 ) -> Option<Judged<'o>> {
@@ -50,9 +53,11 @@ pub fn judge<'o>(
     let tries: Vec<Try<'o>> = tries.into_iter().map(judge_one).collect();
     let difference = answer.and_then(|answer| agreement::of_tries(answer, &tries, snapshot));
     let Try { observation, denials, mut judgement, .. } = together(expectation, tries)?;
+    let (other_allowed, unchecked) = allowed::judge(expectation, answer, traced, &mut judgement);
     if let Some(answer) = answer {
+        let difference = difference.or(other_allowed);
         agreement::of_three(expectation, answer, difference.as_ref(), snapshot, &mut judgement);
     }
-    let unchecked = judge::unchecked_decider(expectation, &judgement, &denials);
+    let unchecked = unchecked.or_else(|| judge::unchecked_decider(expectation, &judgement, &denials));
     Some(Judged { observation, denials, judgement, unchecked })
 }

@@ -3,11 +3,13 @@
 //! - `prediction`: what the API says of a flow, and in what an expectation or an observation differs from it;
 //! - `evidence`, `decider`: what the packets left behind, and who decided;
 //! - `judge`, `findings`: an expectation held against one observation; `tries`: against all tries of a flow;
+//! - `allowed`: who allowed a flow, as traces of it say;
 //! - `agreement`: the three answers held against each other; `flow`: all of that for a flow that a step names;
 //! - `rehearsal`: what a flow did without policy, and what that proves;
 //! - `cells`: one cell of a step's matrix; `claim`: what the API says of a stream in every state that it meets.
 
 mod agreement;
+pub mod allowed;
 pub mod cells;
 pub mod claim;
 mod decider;

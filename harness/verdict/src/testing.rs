@@ -1,7 +1,9 @@
 //! Expectations and observations made by hand, for tests.
 
 use crate::judge::Judgement;
-use netproof_controlplane::{ControlPlane, Snapshot};
+use netproof_api::manifest::Context;
+use netproof_api::{Source, read_manifests};
+use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_model::event::{Denial, Location};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::observation::PacketAddresses;
@@ -15,6 +17,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) fn snapshot() -> Arc<Snapshot> {
+    control_plane().snapshot()
+}
+
+/// The objects of manifests, on one node.
+pub(crate) fn objects(manifests: &str) -> Arc<Snapshot> {
+    let source = Source::new("test.yaml", manifests);
+    let manifest = read_manifests(&source, &Context::default()).unwrap_or_else(|errors| panic!("{errors}"));
+    let changes: Vec<Change> = manifest.objects.into_iter().map(|it| Change::Apply(it.object)).collect();
+    control_plane().apply(&changes).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn control_plane() -> ControlPlane {
     let range = |v4: &str, v6: &str| PerFamily { ipv4: v4.parse().unwrap(), ipv6: v6.parse().unwrap() };
     let topology = Topology {
         name: "test".into(),
@@ -36,7 +50,7 @@ pub(crate) fn snapshot() -> Arc<Snapshot> {
         networks: Vec::new(),
         externals: Vec::new(),
     };
-    ControlPlane::new(Arc::new(topology)).unwrap().snapshot()
+    ControlPlane::new(Arc::new(topology)).unwrap()
 }
 
 pub(crate) fn expectation(expected: Expected, decided_by: Option<DecidedBy>) -> Expectation {

@@ -82,6 +82,16 @@ impl WrittenExpected {
         }
     }
 
+    /// Whether it is expected to be allowed, whichever backend answers.
+    fn is_allow(&self) -> bool {
+        match self {
+            WrittenExpected::Plain(expected) => expected.is_allow(),
+            WrittenExpected::PerBackend(verdicts) => {
+                verdicts.iter().all(|(_, verdict)| *verdict == Verdict::Allow)
+            }
+        }
+    }
+
     /// Whether it may be rejected as expected.
     fn may_be_rejected(&self) -> bool {
         matches!(self, WrittenExpected::Plain(Expected::All(Verdict::Deny) | Expected::All(Verdict::Reject)))
@@ -200,6 +210,9 @@ impl Reader<'_> {
         let (denial, connects) = (expected.is_denial(), expected.connects());
         let sticky = spec.sticky.as_ref().filter(|sticky| sticky.value).map(|sticky| sticky.span);
         let per_backend = matches!(expected, WrittenExpected::PerBackend(_));
+        let allow = expected.is_allow();
+        let decided_by =
+            |word: &str| spec.decided_by.as_ref().filter(|it| it.value == word).map(|it| it.span);
         let checks = [
             (
                 spec.baseline.as_ref().filter(|_| !denial).map(|it| it.span),
@@ -207,9 +220,24 @@ impl Reader<'_> {
                 "leave it out: what is not denied is checked as it is",
             ),
             (
-                spec.decided_by.as_ref().filter(|_| !denial).map(|it| it.span),
-                "`decidedBy` belongs to a denial",
-                "leave it out: only what is denied leaves a trace of who decided",
+                spec.decided_by.as_ref().filter(|_| !denial && !allow).map(|it| it.span),
+                "`decidedBy` belongs to what is denied or allowed",
+                "leave it out: nobody decides about what becomes of this flow",
+            ),
+            (
+                decided_by("default").filter(|_| denial),
+                "nothing is ever denied by `default`: where no policy applies nothing is denied",
+                "leave it out, or name who denies; what denies although no rule matched is `isolation`",
+            ),
+            (
+                decided_by("isolation").filter(|_| allow),
+                "nothing is ever allowed by `isolation`",
+                "name the policy that allows, as in networkpolicy/NAME; where no policy isolates, write `default`",
+            ),
+            (
+                decided_by("service").filter(|_| allow),
+                "nothing is ever allowed by `service`: the proxy only refuses",
+                "name the policy that allows, as in networkpolicy/NAME; where no policy isolates, write `default`",
             ),
             (
                 spec.rejected_with.as_ref().filter(|_| !expected.may_be_rejected()).map(|it| it.span),

@@ -242,7 +242,11 @@ fn expectations() {
         (decided_by, "decidedBy: isolaton"),
         (decided_by, "decidedBy: default"),
         (decided_by, "decidedBy: host"),
-        (verdict, "verdict: allow\n          decidedBy: default\n"),
+        (verdict, "verdict: allow\n          decidedBy: isolation\n"),
+        (verdict, "verdict: allow\n          decidedBy: service\n"),
+        (verdict, "verdict: allow\n          decidedBy: networkpolicy/deny#ingress\n"),
+        (verdict, "verdict: allow\n          decidedBy: networkpolicy/deny#egress\n"),
+        (verdict, "verdict: {pod/web: allow}\n          decidedBy: isolation\n"),
         (
             "- flow: pod/client -> pod/web:80\n          verdict: deny\n          decidedBy: networkpolicy/deny\n",
             "[]\n"

@@ -75,6 +75,7 @@ fn what_contradicts_the_api_says_so_and_nothing_else_does() {
     // The expectation, and what is said of it; nothing where it is right.
     let cases: Vec<(&str, String)> = vec![
         ("flow: pod/client -> pod/open:80, verdict: allow", String::new()),
+        ("flow: pod/client -> pod/open:80, verdict: allow, decidedBy: default", String::new()),
         ("flow: pod/client -> pod/open:80, verdict: deny", "expected deny, the API says allow".into()),
         ("flow: pod/client -> pod/closed:80, verdict: deny", String::new()),
         ("flow: pod/client -> pod/closed:80, verdict: drop", String::new()),

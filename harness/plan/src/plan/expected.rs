@@ -21,6 +21,15 @@ impl Expected {
         self.has(Verdict::is_denial)
     }
 
+    /// Whether it is allowed, whichever backend answers.
+    pub fn is_allow(&self) -> bool {
+        match self {
+            Expected::All(verdict) => *verdict == Verdict::Allow,
+            Expected::PerBackend(verdicts) => verdicts.values().all(|it| *it == Verdict::Allow),
+            Expected::Observe => false,
+        }
+    }
+
     /// Whether the request is to arrive somewhere and its answer not to come back.
     pub fn is_no_answer(&self) -> bool {
         self.has(|verdict| verdict == Verdict::NoAnswer)

@@ -171,7 +171,7 @@ pub struct Expectation {
     pub request: Request,
     /// What must come of it.
     pub expected: Expected,
-    /// Who must have decided.
+    /// Who must have decided: of what is allowed who allowed, else who denied.
     pub decided_by: Option<DecidedBy>,
     /// The source address that the server must have seen.
     pub sees: Option<AddressName>,
@@ -267,10 +267,11 @@ pub enum RequestPort {
     },
 }
 
-/// Who must have decided.
+/// Who must have decided: who denied, or who allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecidedBy {
-    /// `KIND/[NS/]NAME[#DIRECTION[N]]`: that policy, by a rule or by isolating the endpoint.
+    /// `KIND/[NS/]NAME[#DIRECTION[N]]`: that policy; it denied by a rule or by isolating the endpoint, or allowed by a
+    /// rule at one end.
     Policy {
         /// The policy, namespace filled in. It exists in this step.
         policy: PolicyKey,
@@ -283,6 +284,9 @@ pub enum DecidedBy {
     Isolation,
     /// `service`: the proxy.
     Service,
+    /// `default`, of what is allowed: no policy isolates the pod at either end. Of an end that is no pod, nothing is
+    /// asked.
+    Default,
 }
 
 /// As written.
@@ -301,6 +305,7 @@ impl fmt::Display for DecidedBy {
             }
             DecidedBy::Isolation => f.write_str("isolation"),
             DecidedBy::Service => f.write_str("service"),
+            DecidedBy::Default => f.write_str("default"),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::world::World;
 use netproof_model::Observation;
 use netproof_model::event::{FindingKind, Phase, Status};
 use netproof_plan::{Expectation, Step};
+use netproof_verdict::allowed::Traced;
 use netproof_verdict::flow::{self, Judged};
 use netproof_verdict::judge;
 use netproof_verdict::prediction::{Answer, Answers};
@@ -55,19 +56,20 @@ impl Walk<'_> {
     }
 
     /// Of the run itself: judges all tries of one expectation, and holds the three answers against each other. `None`
-    /// without any try.
+    /// without any try. `traced`: of a flow that says who allows.
     pub(super) fn found_in_step<'t>(
         &self,
         world: &World,
         expectation: &'t Expectation,
         answer: Option<&Answer>,
         tries: &'t [Observation],
+        traced: Option<&[Traced]>,
     ) -> Option<Found<'t>> {
         let snapshot = world.snapshot();
         let request = run_request(expectation);
         let tries = tries.iter().map(|observation| (observation, world.denials(&request, observation)));
         let is_meant = self.plan.profile.is_some();
-        let judged = flow::judge(expectation, answer, tries.collect(), &snapshot, is_meant)?;
+        let judged = flow::judge(expectation, answer, tries.collect(), traced, &snapshot, is_meant)?;
         let Judged { observation, denials, judgement, unchecked } = judged;
         Some(Found {
             subject: expectation.into(),

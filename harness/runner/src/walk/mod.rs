@@ -22,6 +22,7 @@ use netproof_model::{Family, Observation};
 use netproof_oracle::Profile;
 use netproof_plan::{Expectation, Plan, Request, RequestPort, RequestTarget, Step};
 use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
+use netproof_verdict::allowed::{self, Traced};
 use netproof_verdict::prediction::{Answers, Kept};
 use netproof_verdict::tries::tries;
 use std::sync::Arc;
@@ -191,10 +192,13 @@ impl<'a> Walk<'a> {
             self.make_changes(&mut stage.world, step)?;
             let (world, known) = stage.rehearsal(&state.bare);
             let tries = self.try_all(world, step, run_request)?;
+            let traced = self.trace_rules(world, step, &tries)?;
             let answers = Answers::new(&state.snapshot, self.profile);
-            let judged = step.expectations.iter().zip(&tries).filter_map(|(expectation, tries)| {
+            let judged = step.expectations.iter().zip(&tries).zip(&traced);
+            let judged = judged.filter_map(|((expectation, tries), traced)| {
                 let answer = answers.answer(expectation, &mut kept);
-                let found = self.found_in_step(world, expectation, answer.as_ref(), tries)?;
+                let found =
+                    self.found_in_step(world, expectation, answer.as_ref(), tries, traced.as_deref())?;
                 Some((expectation, found))
             });
             let judged: Vec<_> = judged.collect();
@@ -256,6 +260,34 @@ impl<'a> Walk<'a> {
         let mut observations = self.probe(world, &requests)?.into_iter();
         let counts = step.expectations.iter().map(tries);
         Ok(counts.map(|count| observations.by_ref().take(count).collect()).collect())
+    }
+
+    /// Makes the tries of those flows once more that say who allows, to see who does. Nothing of the others, and of none
+    /// where the enforcer does not say it.
+    fn trace_rules(
+        &mut self,
+        world: &mut World,
+        step: &Step,
+        tries: &Tries,
+    ) -> Result<Vec<Option<Vec<Traced>>>, HarnessError> {
+        let asked = |(expectation, tries): (&Expectation, &Vec<Observation>)| {
+            let count = if allowed::is_traced(expectation, tries) { tries.len() } else { 0 };
+            (request(expectation, Patience::ForAnswer), count)
+        };
+        let asked: Vec<(ProbeRequest, usize)> = step.expectations.iter().zip(tries).map(asked).collect();
+        let requests = asked.iter().flat_map(|(request, count)| std::iter::repeat_n(request.clone(), *count));
+        let requests: Vec<ProbeRequest> = requests.collect();
+        self.check_time()?;
+        let traced = match requests.as_slice() {
+            [] => None,
+            requests => world.trace_rules(requests)?,
+        };
+        let Some(traced) = traced else { return Ok(vec![None; asked.len()]) };
+        self.probes += requests.len();
+        let mut traced = traced.into_iter();
+        let each =
+            asked.iter().map(|(_, count)| (*count > 0).then(|| traced.by_ref().take(*count).collect()));
+        Ok(each.collect())
     }
 
     fn clean_up(

@@ -7,6 +7,7 @@ use netproof_model::{Decision, Family, Observation, Place, Sighting, Verdicts};
 use netproof_plan::addresses::address_name;
 use netproof_plan::{Expectation, Step};
 use netproof_probe::{Patience, ProbeRequest};
+use netproof_verdict::allowed::{self, Unchecked};
 use netproof_verdict::evidence;
 use netproof_verdict::judge::Judgement;
 use netproof_verdict::tries::tries;
@@ -57,7 +58,7 @@ pub(super) struct Found<'a> {
     /// What finds out the packet's path, made once more; `None` where the world has moved on.
     pub(super) request: Option<ProbeRequest>,
     /// Why it was not checked who decided, as the expectation wants it.
-    pub(super) unchecked: Option<(&'a Expectation, &'static str)>,
+    pub(super) unchecked: Option<(&'a Expectation, Unchecked)>,
 }
 
 impl Walk<'_> {
@@ -98,7 +99,8 @@ impl Walk<'_> {
                 elapsed: observation.elapsed,
                 ..Check::new(name, location, phase, &step.name, flow)
             };
-            let skipped = found.unchecked.map(|(expectation, why)| skipped_decider(&check, expectation, why));
+            let skipped =
+                found.unchecked.map(|(expectation, why)| skipped_decider(&check, expectation, &why));
             self.check(check);
             skipped.into_iter().for_each(|check| self.check(check));
         }
@@ -113,8 +115,9 @@ impl Walk<'_> {
 }
 
 /// That it was not checked who decided, as a check of its own: all else was, and was as expected.
-fn skipped_decider(check: &Check, expectation: &Expectation, why: &str) -> Check {
-    let wanted = expectation.decided_by.as_ref().map(|it| format!("expected to be decided by {it}; "));
+fn skipped_decider(check: &Check, expectation: &Expectation, why: &Unchecked) -> Check {
+    let does = if allowed::asks(expectation) { "allowed" } else { "decided" };
+    let wanted = expectation.decided_by.as_ref().map(|it| format!("expected to be {does} by {it}; "));
     let wanted = wanted.unwrap_or_default();
     Check {
         name: format!("{} decidedBy", check.name),

@@ -1,6 +1,7 @@
 //! The world of one scenario run: control plane, cluster, enforcer, proxy and prober, moved together
 //! from one change set to the next.
 
+mod allowed;
 mod changing;
 mod reaper;
 mod unsaid;
@@ -16,9 +17,10 @@ use netproof_enforcer::{
 };
 use netproof_enforcer_exec::ExecEnforcer;
 use netproof_model::event::Denial;
-use netproof_model::{Observation, Place, Sighting};
+use netproof_model::{Observation, Place, RuleTrace, Sighting};
 use netproof_probe::{Grace, ProbeError, ProbeRequest, Prober};
 use netproof_surroundings::{Surroundings, SurroundingsError};
+use netproof_verdict::allowed::Traced;
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -204,6 +206,30 @@ impl World {
         self.waited += lost;
         traced?;
         Ok(paths)
+    }
+
+    /// Makes these probes once more, and says of each who let it through at the ends where policies were asked; `None`
+    /// where the enforcer does not say who allows.
+    pub(crate) fn trace_rules(
+        &mut self,
+        requests: &[ProbeRequest],
+    ) -> Result<Option<Vec<Traced>>, HarnessError> {
+        if self.enforcer.allowed(&RuleTrace::default()).is_none() {
+            return Ok(None);
+        }
+        let _span = tracing::info_span!("rules", count = requests.len()).entered();
+        let traced = self.prober.trace_rules(&self.cluster, requests)?;
+        self.waited += traced.iter().map(|(observation, _)| observation.waited).sum::<Duration>();
+        self.enforcer.check().map_err(HarnessError::EnforcerGone)?;
+        self.cluster.health()?;
+        let snapshot = self.snapshot();
+        let traced = traced.into_iter().map(|(observation, trace)| {
+            let allowed = self.enforcer.allowed(&trace)?;
+            let identity = |node: &str, number| Some(self.enforcer.identities(node)?.get(&number)?.clone());
+            let allowed = allowed.into_iter().filter_map(|it| allowed::at(it, &snapshot, identity)).collect();
+            Some(Traced { observation, allowed, is_cut: trace.is_cut })
+        });
+        Ok(traced.collect())
     }
 
     /// Whether every packet that the enforcer denies leaves evidence.

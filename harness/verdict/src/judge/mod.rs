@@ -1,5 +1,6 @@
 //! Judging: one expectation held against one observation.
 
+use crate::allowed::Unchecked;
 use crate::decider::decides;
 use crate::findings;
 use netproof_controlplane::Snapshot;
@@ -140,10 +141,10 @@ pub(crate) fn unchecked_decider(
     expectation: &Expectation,
     judgement: &Judgement,
     denials: &[Denial],
-) -> Option<&'static str> {
+) -> Option<Unchecked> {
     let passed = judgement.status == Status::Passed;
     let unchecked = passed && expectation.decided_by.is_some() && is_unsaid(denials);
-    unchecked.then_some("who decided is not checked: the enforcer gives no evidence of its decisions")
+    unchecked.then_some(Unchecked::Denial)
 }
 
 /// What to say of what looks like a denial and was logged by nobody: it is no verdict.
@@ -190,7 +191,7 @@ fn wrong_decider(
             format!("denied, but not by policy: {decision}{remedy}")
         }
         (None, _) => return None,
-        // Only a denial has a decider: of backends that differ, one that was to answer did.
+        // Who allowed is known of a trace; and of backends that differ, one that was to answer did.
         (Some(_), None) if observation.outcome == Outcome::Connected => return None,
         (Some(wanted), None) => {
             format!("expected to be decided by {wanted}, but nothing says who decided")

@@ -5,8 +5,8 @@ use crate::judge;
 use crate::prediction::{Answer, Course, Word};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial as Denied, FindingKind};
-use netproof_model::{Action, Decision, Observation, Outcome, Place, Verdict, Verdicts};
-use netproof_oracle::{self as oracle, Denial};
+use netproof_model::{Action, Decision, Direction, Observation, Outcome, Place, Verdict, Verdicts};
+use netproof_oracle::{self as oracle, Denial, PolicyDecision};
 
 /// In what a try differs from what the API says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +168,24 @@ impl Answer {
             .map(|way| way.denied_by().map(|by| by.decided_by().to_vec()).filter(|by| !by.is_empty()))
             .collect();
         each.unwrap_or_default().concat()
+    }
+
+    /// Who may let it through at one end, on the ways that lead to the place that answered; empty where the API names
+    /// nobody, or leaves it open.
+    pub(crate) fn allowed_by(
+        &self,
+        direction: Direction,
+        endpoint: &Place,
+        server: Option<&Place>,
+    ) -> Vec<&Decision> {
+        let ways = self.predictions.iter().flat_map(|prediction| &prediction.alternatives);
+        let ways = ways.filter(|way| way.server.as_ref().map(|server| &server.place) == server);
+        let here = |it: &&PolicyDecision| it.direction == direction && it.endpoint == *endpoint;
+        let each: Option<Vec<&[Decision]>> = ways
+            .flat_map(|way| way.decisions().filter(here))
+            .map(|decision| Some(decision.decided_by()).filter(|by| !by.is_empty()))
+            .collect();
+        each.unwrap_or_default().into_iter().flatten().collect()
     }
 
     /// The place that answered (also where the answer was lost) or refused, or the destination of the denied packet.

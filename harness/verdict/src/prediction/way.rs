@@ -7,7 +7,7 @@
 use crate::decider::decides;
 use netproof_controlplane::Snapshot;
 use netproof_model::{Action, Place};
-use netproof_oracle::{Alternative, Denial, Packet, Prediction, ServiceStep, Verdict};
+use netproof_oracle::{Alternative, Denial, Packet, PolicyDecision, Prediction, ServiceStep, Verdict};
 use netproof_plan::addresses::{address_name, covers, other_addresses};
 use netproof_plan::{AddressName, DecidedBy, Expectation, PolicySees, RequestTarget};
 use std::net::IpAddr;
@@ -42,7 +42,7 @@ fn names(expectation: &Expectation, snapshot: &Snapshot) -> Option<String> {
     Some(format!("expected the name to resolve to {wanted}, the API says to {resolved}"))
 }
 
-/// Only a denial has one.
+/// Whoever denies; of what is allowed, whoever allows at one of its ends.
 fn decider(way: &Alternative, expectation: &Expectation) -> Option<String> {
     let wanted = expectation.decided_by.as_ref()?;
     let (fits, by) = match &way.verdict {
@@ -55,9 +55,35 @@ fn decider(way: &Alternative, expectation: &Expectation) -> Option<String> {
         Verdict::Deny(Denial::Service { .. }) => {
             (*wanted == DecidedBy::Service, DecidedBy::Service.to_string())
         }
+        Verdict::Allow if expectation.expected.is_allow() => return allower(way, wanted),
         Verdict::Allow | Verdict::Either(_) | Verdict::Unreachable | Verdict::NoAnswer { .. } => return None,
     };
     (!fits).then(|| format!("expected to be decided by {wanted}, the API says by {by}"))
+}
+
+/// That nobody of those who are named allows. Nobody is contradicted by an end of which the API names nobody.
+fn allower(way: &Alternative, wanted: &DecidedBy) -> Option<String> {
+    let fits = |decision: &&PolicyDecision| decision.decided_by().iter().any(|by| decides(wanted, by));
+    let is_open = |decision: &&PolicyDecision| decision.decided_by().is_empty();
+    let is_meant = |decision: &&PolicyDecision| match wanted {
+        DecidedBy::Policy { direction: Some(direction), .. } => *direction == decision.direction,
+        _ => true,
+    };
+    let meant = || way.decisions().filter(is_meant);
+    let others: Vec<&PolicyDecision> = meant().filter(|it| !fits(it) && !is_open(it)).collect();
+    let is_right = match wanted {
+        DecidedBy::Default => others.is_empty(),
+        _ => meant().any(|it| fits(&it) || is_open(&it)),
+    };
+    if is_right {
+        return None;
+    }
+    let by: Vec<String> =
+        others.iter().filter_map(|it| it.decided_by().first()).map(ToString::to_string).collect();
+    Some(match by.as_slice() {
+        [] => format!("expected to be allowed by {wanted}, the API says that no pod's policies apply to it"),
+        by => format!("expected to be allowed by {wanted}, the API says: {}", by.join("; ")),
+    })
 }
 
 /// That what is to be rejected is dropped. How a rejection looks is the enforcer's choice.
