@@ -5,6 +5,21 @@
 
 use netproof_model::{Decision, Direction, IdentityTable, PolicyKey, PolicyKind, PolicyStage};
 
+/// Of a list's first two rules each is named for the other.
+pub(super) fn rules_are_swapped(decision: &Decision, known: &IdentityTable) -> Option<Decision> {
+    let Decision::Rule { policy, tier, stage, direction, rule: rule @ (0 | 1) } = decision else {
+        return None;
+    };
+    let other = Decision::Rule {
+        policy: policy.clone(),
+        tier: tier.clone(),
+        stage: *stage,
+        direction: *direction,
+        rule: 1 - rule,
+    };
+    known.values().any(|it| it.decision == other).then_some(other)
+}
+
 /// The isolation of the other direction is named.
 pub(super) fn isolation_is_of_the_other_direction(
     decision: &Decision,
@@ -89,6 +104,7 @@ mod tests {
         let named = |wrong: fn(&Decision, &IdentityTable) -> Option<Decision>| {
             all.each_ref().map(|decision| wrong(decision, &known))
         };
+        assert_eq!(named(rules_are_swapped), [Some(rule("a", 1)), Some(rule("a", 0)), None, None, None]);
         let egress = isolation(Direction::Egress, "a");
         assert_eq!(named(isolation_is_of_the_other_direction), [None, None, None, None, Some(egress)]);
         assert_eq!(named(a_rule_is_named_for_isolation), [None, None, None, None, Some(rule("a", 0))]);

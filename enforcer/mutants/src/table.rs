@@ -202,6 +202,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("servers-outside-open", "Egress policies do not apply to servers outside the cluster", Program(nodes::servers_outside_are_open)),
 
     // Who decided.
+    mutant("rule-numbers-swapped", "Of the first two rules of a list each is named for the other", Names(deciders::rules_are_swapped)),
     mutant("isolation-of-the-other-direction", "Isolation in one direction is named for isolation in the other", Names(deciders::isolation_is_of_the_other_direction)),
     mutant("rule-named-for-isolation", "Where isolation denies, a rule of the policy is named", Names(deciders::a_rule_is_named_for_isolation)),
     mutant("next-policy-named", "Of two policies of a namespace each is named for the other", Names(deciders::the_next_policy_is_named)),
