@@ -2,7 +2,8 @@
 
 use netproof_model::{Action, Decision, Direction};
 use netproof_oracle::{
-    Alternative, Hop, Oracle, Packet, PolicyDecision, Prediction, Reason, Switches, Truth, Verdict,
+    Alternative, Hop, Oracle, Packet, PolicyAccount, PolicyDecision, Prediction, Reason, Switches, Truth,
+    Verdict,
 };
 use netproof_plan::ignored::IgnoredReport;
 use netproof_verdict::prediction::{Answer, Course, Word};
@@ -152,8 +153,9 @@ pub struct DecisionReport {
     pub reason: ReasonWord,
     /// The switches of the profile that would settle what is open, or that settled it.
     pub switches: Vec<String>,
-    /// Who decided: every rule that matches, `KIND/NAMESPACE/NAME#DIRECTION[RULE]`, or the policies that isolate
-    /// the pod where none does, `KIND/NAMESPACE/NAME#DIRECTION`. Empty where no policy did.
+    /// Who decided: every rule that matches, or may match beside one that does, `KIND/NAMESPACE/NAME#DIRECTION[RULE]`,
+    /// or the policies that isolate the pod where none does, `KIND/NAMESPACE/NAME#DIRECTION`. Empty where no policy
+    /// did.
     pub decided_by: Vec<String>,
     /// The same, as a sentence.
     pub sentence: String,
@@ -305,7 +307,6 @@ fn decision_report(oracle: &Oracle<'_>, decision: &PolicyDecision) -> DecisionRe
         Truth::Either(switches) => switches,
         Truth::Yes | Truth::No => Switches::default(),
     };
-    let policies = if decision.rests_on_policies() { oracle.traces(decision) } else { Vec::new() };
     DecisionReport {
         pod: decision.endpoint.to_string(),
         direction: match decision.direction {
@@ -320,23 +321,21 @@ fn decision_report(oracle: &Oracle<'_>, decision: &PolicyDecision) -> DecisionRe
         switches: names(open.union(switch)),
         decided_by: decision.decided_by().iter().flat_map(deciders).collect(),
         sentence: oracle.describe_decision(decision),
-        policies: policies
-            .iter()
-            .map(|trace| PolicyReport {
-                policy: trace.policy.to_string(),
-                isolates: trace.selection == netproof_oracle::Selection::Isolates,
-                sentence: oracle.describe_policy(decision, trace),
-                rules: trace
-                    .rules
-                    .iter()
-                    .map(|rule| RuleReport {
-                        rule: rule.index,
-                        matches: certainty(rule.truth),
-                        sentence: oracle.describe_rule(decision, trace, rule),
-                    })
-                    .collect(),
-            })
-            .collect(),
+        policies: oracle.accounts(decision).into_iter().map(policy_report).collect(),
+    }
+}
+
+fn policy_report(account: PolicyAccount) -> PolicyReport {
+    let rules = account.rules.iter().map(|rule| RuleReport {
+        rule: rule.rule,
+        matches: certainty(rule.matches),
+        sentence: rule.line(),
+    });
+    PolicyReport {
+        policy: account.policy.to_string(),
+        isolates: account.applies,
+        rules: rules.collect(),
+        sentence: account.sentence,
     }
 }
 

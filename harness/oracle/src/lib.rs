@@ -39,8 +39,8 @@ mod world;
 
 pub use flow::{Flow, Packet, PortProtocol};
 pub use matrix::{Cell, Grouped, Matrix};
-pub use networkpolicy::{Entries, PeerMismatch, PolicyTrace, PortMismatch, RuleTrace, Selection};
 pub use oracle::{Oracle, PredictError};
+pub use policy::{PolicyAccount, RuleAccount};
 pub use prediction::{
     Alternative, Denial, Hop, PolicyDecision, Prediction, Reason, Server, SourceNat, Verdict,
 };
@@ -51,6 +51,5 @@ pub use profile::{
 };
 pub use profiles::PROFILES;
 pub use proxy::{Masquerade, Refusal, ServiceStep};
-pub use selector::Unmet;
 pub use services::ServiceAddress;
 pub use truth::Truth;

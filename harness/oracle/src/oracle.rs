@@ -1,8 +1,8 @@
 //! The oracle: snapshot and profile in, predictions out.
 
 use crate::flow::{Flow, Packet};
-use crate::networkpolicy::PolicyTrace;
-use crate::policy::{Endpoint, Evaluator, Policies, Question, View, evaluators};
+use crate::networkpolicy::NetworkPolicies;
+use crate::policy::{Endpoint, Evaluator, Policies, PolicyAccount, Question, View};
 use crate::prediction::{PolicyDecision, Prediction};
 use crate::profile::Profile;
 use crate::services::Services;
@@ -42,7 +42,9 @@ impl<'a> Oracle<'a> {
     /// An oracle for the snapshot's cluster, with the profile's choices.
     pub fn new(snapshot: &'a Snapshot, profile: Profile) -> Self {
         let (world, services) = (World::new(snapshot), Services::new(snapshot));
-        Oracle { world, profile, services, evaluators: evaluators(snapshot) }
+        // One for each policy API, in the order in which their tiers are met.
+        let evaluators: Vec<Box<dyn Evaluator + 'a>> = vec![Box::new(NetworkPolicies::new(snapshot))];
+        Oracle { world, profile, services, evaluators }
     }
 
     pub(crate) fn policies(&self) -> Policies<'_, 'a> {
@@ -92,17 +94,19 @@ impl<'a> Oracle<'a> {
     }
 
     /// What each policy that could be meant says about a decision of this oracle, by name, those included that do not
-    /// apply to the endpoint. It is found out anew: a prediction has no more than the verdict and who decides.
-    pub fn traces(&self, decision: &PolicyDecision) -> Vec<PolicyTrace<'_>> {
+    /// apply to the endpoint; none where something settles the decision by itself, whatever policies say.
+    ///
+    /// It is found out anew: a prediction has no more than the verdict and who decides.
+    pub fn accounts(&self, decision: &PolicyDecision) -> Vec<PolicyAccount> {
         let snapshot = self.world.snapshot;
         let endpoint = match &decision.endpoint {
             Place::Pod(name) => snapshot.pods.get(name).map(|pod| Endpoint::Pod(pod)),
             Place::Node(name) => snapshot.nodes.get(name).map(|node| Endpoint::Host(node)),
             Place::External(_) | Place::Router => None,
         };
-        let Some(endpoint) = endpoint else { return Vec::new() };
+        let Some(endpoint) = endpoint.filter(|_| decision.rests_on_policies()) else { return Vec::new() };
         let PolicyDecision { direction, stage, packet, before, .. } = *decision;
-        self.policies().traces(&Question { endpoint, direction, stage, packet, before })
+        self.policies().accounts(&Question { endpoint, direction, stage, packet, before })
     }
 }
 

@@ -4,7 +4,7 @@ use netproof_api::{LabelSelector, Labels, Operator, Requirement};
 
 /// A requirement of a selector that an object does not meet. `key: value` of `matchLabels` is `key In [value]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unmet<'a> {
+pub(crate) struct Unmet<'a> {
     /// The label that it is about.
     pub key: &'a str,
     /// What it asks of the label.

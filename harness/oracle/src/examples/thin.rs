@@ -2,10 +2,9 @@
 
 use super::many::ManyTiers;
 use crate::flow::PortProtocol;
-use crate::networkpolicy::PolicyTrace;
 use crate::order::{RuleAction, TierWalk};
 use crate::policy::many::{Many, Member};
-use crate::policy::{Decider, Endpoint, Evaluator, Question, View};
+use crate::policy::{Decider, Endpoint, Evaluator, PolicyAccount, Question, View};
 use crate::profile::Switch;
 use crate::truth::Truth;
 use crate::world::{Owner, namespace_of};
@@ -165,7 +164,7 @@ impl Evaluator for Tiers {
         }
     }
 
-    fn traces<'t>(&'t self, _: View<'t, 't>, _: &Question<'t>) -> Vec<PolicyTrace<'t>> {
+    fn accounts(&self, _: View<'_, '_>, _: &Question<'_>) -> Vec<PolicyAccount> {
         Vec::new()
     }
 

@@ -1,22 +1,15 @@
 //! Full sentences from a prediction: which way the flow takes, who decides about it, and why.
 
-mod mismatch;
-mod selected;
-
-use crate::networkpolicy::{Entries, PolicyTrace, RuleTrace, Selection, rules_of};
 use crate::oracle::Oracle;
+use crate::policy::open;
 use crate::prediction::{
     Alternative, Denial, Hop, PolicyDecision, Prediction, Reason, Server, SourceNat, Verdict,
 };
-use crate::profile::Switches;
 use crate::proxy::{Masquerade, Refusal, ServiceStep};
 use crate::services::ServiceAddress;
 use crate::truth::Truth;
 use crate::world::{Owner, name_of};
-use mismatch::{peer_mismatch, port_mismatch, unmet};
-use netproof_api::NetworkPolicy;
-use netproof_model::{Action, Direction, NamespacedName, Place};
-use selected::{peer, pods_of_policy};
+use netproof_model::{Action, Decision, Direction, Place};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -67,17 +60,10 @@ impl Oracle<'_> {
                 Action::Reject => "denied by the service proxy (reject)".into(),
                 _ => "denied by the service proxy (drop)".into(),
             },
-            Verdict::Either(switches) => format!("open, {}", self.open(*switches)),
+            Verdict::Either(switches) => format!("open, {}", open(*switches)),
             Verdict::Unreachable => "unreachable, nobody has the address or no route leads there".into(),
             Verdict::NoAnswer { .. } => "allowed, and no answer comes back".into(),
         }
-    }
-
-    /// What is open: "the API does not say whether ...".
-    fn open(&self, switches: Switches) -> String {
-        let about: Vec<String> =
-            switches.iter().map(|switch| format!("{} ({switch})", switch.about())).collect();
-        format!("the API does not say whether {}", about.join(", nor whether "))
     }
 
     fn alternative(&self, lines: &mut Lines, depth: usize, alternative: &Alternative) {
@@ -114,13 +100,11 @@ impl Oracle<'_> {
         lines.add(depth, self.describe_hop(hop, denied));
         for decision in &hop.decisions {
             lines.add(depth + 1, self.describe_decision(decision));
-            let traces = if decision.rests_on_policies() { self.traces(decision) } else { Vec::new() };
-            for trace in &traces {
-                lines.add(depth + 2, self.describe_policy(decision, trace));
-                for rule in &trace.rules {
-                    let (sentence, reasons) = self.rule(decision, trace, rule);
-                    lines.add(depth + 3, sentence);
-                    reasons.iter().for_each(|reason| lines.add(depth + 4, format!("{reason}.")));
+            for policy in self.accounts(decision) {
+                lines.add(depth + 2, policy.sentence);
+                for rule in policy.rules {
+                    lines.add(depth + 3, rule.sentence);
+                    rule.reasons.iter().for_each(|reason| lines.add(depth + 4, format!("{reason}.")));
                 }
             }
         }
@@ -187,7 +171,7 @@ impl Oracle<'_> {
         let answer = match truth {
             Truth::Yes => "allowed".to_owned(),
             Truth::No => "denied".to_owned(),
-            Truth::Either(switches) => format!("open, {}", self.open(*switches)),
+            Truth::Either(switches) => format!("open, {}", open(*switches)),
         };
         let because = match reason {
             Reason::NotIsolated => format!(": no policy isolates the pod for {direction}"),
@@ -197,122 +181,18 @@ impl Oracle<'_> {
                 let name = self.profile.name;
                 format!(", whatever its rules say: in the profile {name}, {switch} is {choice}")
             }
-            Reason::Rules => match truth {
-                Truth::No => format!(": the pod is isolated for {direction}, and no rule matches"),
-                _ => String::new(),
+            Reason::Rules => match (truth, decision.decided_by()) {
+                (Truth::No, [Decision::Isolation { .. }]) => {
+                    format!(": the pod is isolated for {direction}, and no rule matches")
+                }
+                (Truth::No, deciders) => {
+                    let deciders: Vec<String> = deciders.iter().map(ToString::to_string).collect();
+                    format!(" by {}", deciders.join(" or "))
+                }
+                (Truth::Yes | Truth::Either(_), _) => String::new(),
             },
         };
         format!("{name} of {endpoint} {other} is {answer}{because}.")
-    }
-
-    /// Whether a policy of the pod's namespace isolates it, and why, as a sentence.
-    pub fn describe_policy(&self, decision: &PolicyDecision, trace: &PolicyTrace<'_>) -> String {
-        let PolicyDecision { endpoint, direction, .. } = decision;
-        let policy = trace.policy;
-        match &trace.selection {
-            Selection::Isolates => {
-                let selected = match self.policy(trace) {
-                    Some(policy) => format!(" ({})", pods_of_policy(&policy.spec.pod_selector)),
-                    None => String::new(),
-                };
-                let no_rule = match trace.rules.as_slice() {
-                    [] => format!(" and has no {direction} rule"),
-                    _ => String::new(),
-                };
-                format!("{policy} selects {endpoint} for {direction}{selected}{no_rule}.")
-            }
-            Selection::OtherDirection => {
-                format!(
-                    "{policy} selects {endpoint}, but its policyTypes, written or by default, lack {direction}."
-                )
-            }
-            Selection::NotSelected(missing) => {
-                format!("{policy} does not select {endpoint}, which {}.", unmet(missing))
-            }
-        }
-    }
-
-    /// Whether a rule matches, and why, as a sentence.
-    pub fn describe_rule(
-        &self,
-        decision: &PolicyDecision,
-        trace: &PolicyTrace<'_>,
-        rule: &RuleTrace<'_>,
-    ) -> String {
-        let (sentence, reasons) = self.rule(decision, trace, rule);
-        match reasons.as_slice() {
-            [] => sentence,
-            several => format!("{sentence} {}.", several.join("; ")),
-        }
-    }
-
-    /// The sentence, and the reasons that follow it where there are several.
-    fn rule(
-        &self,
-        decision: &PolicyDecision,
-        trace: &PolicyTrace<'_>,
-        rule: &RuleTrace<'_>,
-    ) -> (String, Vec<String>) {
-        let PolicyDecision { direction, packet, .. } = decision;
-        let (list, role) = match direction {
-            Direction::Ingress => ("from", "source"),
-            Direction::Egress => ("to", "destination"),
-        };
-        let name = format!("Rule {direction}[{}]", rule.index);
-        // Which rule it is that is traced, and whom its entries name.
-        let written = self.policy(trace).and_then(|policy| rules_of(policy, *direction).get(rule.index));
-        let named = |index: usize| {
-            let whom =
-                written.and_then(|rule| rule.peers.get(index)).map(|entry| format!(" ({})", peer(entry)));
-            format!("{list}[{index}]{} names the {role}", whom.unwrap_or_default())
-        };
-        match rule.truth {
-            Truth::Yes => {
-                let text = match (&rule.peers, &rule.ports) {
-                    (Entries::Match { index: peer, .. }, Entries::Match { index: port, .. }) => {
-                        format!("{}, and ports[{port}] covers {}", named(*peer), packet.port)
-                    }
-                    (Entries::Match { index, .. }, _) => {
-                        format!("{}, and the rule is for every port", named(*index))
-                    }
-                    (_, Entries::Match { index, .. }) => {
-                        format!("the rule is for every {role}, and ports[{index}] covers {}", packet.port)
-                    }
-                    _ => format!("the rule is for every {role} and every port"),
-                };
-                (format!("{name} matches: {text}."), Vec::new())
-            }
-            Truth::Either(switches) => (format!("{name} may match: {}.", self.open(switches)), Vec::new()),
-            Truth::No => {
-                let mut reasons = Vec::new();
-                match &rule.peers {
-                    Entries::None(peers) if peers.len() == 1 => {
-                        reasons.extend(peers.iter().map(|mismatch| peer_mismatch(mismatch, role)));
-                    }
-                    Entries::None(peers) => {
-                        reasons.extend(peers.iter().enumerate().map(|(index, mismatch)| {
-                            format!("{list}[{index}]: {}", peer_mismatch(mismatch, role))
-                        }))
-                    }
-                    _ => {}
-                }
-                if let Entries::None(ports) = &rule.ports {
-                    reasons.extend(ports.iter().enumerate().map(|(index, mismatch)| {
-                        format!("ports[{index}] {}", port_mismatch(mismatch, packet.port))
-                    }));
-                }
-                match reasons.as_slice() {
-                    [only] => (format!("{name} does not match: {only}."), Vec::new()),
-                    _ => (format!("{name} does not match:"), reasons),
-                }
-            }
-        }
-    }
-
-    /// The policy of a trace.
-    fn policy(&self, trace: &PolicyTrace<'_>) -> Option<&NetworkPolicy> {
-        let name = NamespacedName::new(trace.policy.namespace.as_deref()?, trace.policy.name.as_str());
-        self.world.snapshot.network_policy(&name).map(AsRef::as_ref)
     }
 
     /// An address and whose it is.

@@ -4,19 +4,15 @@
 //! pod in the direction, their rules only allow, in any order, and its end denies. A pod that no policy isolates
 //! has no such tier.
 
+mod account;
 mod many;
 mod peers;
 mod ports;
-mod trace;
-
-pub use peers::PeerMismatch;
-pub use ports::PortMismatch;
-pub use trace::{Entries, PolicyTrace, RuleTrace, Selection};
 
 use crate::flow::PortProtocol;
 use crate::order::{RuleAction, TierWalk};
 use crate::policy::many::{Many, Member};
-use crate::policy::{Decider, Endpoint, Evaluator, Question, View};
+use crate::policy::{Decider, Endpoint, Evaluator, PolicyAccount, Question, View};
 use crate::profile::{Icmp, Switch};
 use crate::selector::matches;
 use crate::truth::Truth;
@@ -122,9 +118,9 @@ impl Evaluator for NetworkPolicies<'_> {
         });
     }
 
-    fn traces<'t>(&'t self, view: View<'t, 't>, question: &Question<'t>) -> Vec<PolicyTrace<'t>> {
+    fn accounts(&self, view: View<'_, '_>, question: &Question<'_>) -> Vec<PolicyAccount> {
         let Some(pod) = pod_of(question) else { return Vec::new() };
-        self.of(pod).iter().map(|policy| trace::trace(view, *policy, pod, question)).collect()
+        self.of(pod).iter().map(|policy| account::account(view, *policy, pod, question)).collect()
     }
 
     fn for_many<'o>(&'o self, view: View<'o, 'o>, members: &[Member<'o>]) -> Box<dyn Many + 'o> {

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 /// The other end of a packet, as policy sees it and as it was before a translation that policy may not
 /// see: of a source, another node's masquerade; of a destination, the DNAT of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Peer {
+pub(super) struct Peer {
     pub direction: Direction,
     pub address: IpAddr,
     pub before: Option<IpAddr>,
@@ -23,7 +23,7 @@ pub(crate) struct Peer {
 
 /// Why an entry of `from` or `to` does not name an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerMismatch<'a> {
+pub(super) enum PeerMismatch<'a> {
     /// The entry selects pods, and no pod has the address for itself.
     NotAPod {
         /// The address.
@@ -79,7 +79,7 @@ pub enum PeerMismatch<'a> {
 type Answer<'a> = Result<Truth, PeerMismatch<'a>>;
 
 /// Whether the entry names the peer; in `Ok` never [`Truth::No`].
-pub(crate) fn names<'a>(
+pub(super) fn names<'a>(
     view: View<'_, 'a>,
     policy_namespace: &'a str,
     entry: &'a NetworkPolicyPeer,

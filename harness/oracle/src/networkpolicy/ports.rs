@@ -10,7 +10,7 @@ use std::fmt;
 
 /// Why an entry of `ports` does not cover what a packet asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PortMismatch<'a> {
+pub(super) enum PortMismatch<'a> {
     /// The packet is an ICMP echo, and every entry of `ports` means a protocol that has ports.
     NoPorts,
     /// Another protocol.
@@ -52,7 +52,7 @@ pub enum PortMismatch<'a> {
 
 /// NAMESPACE/NAME of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PodName<'a> {
+pub(super) struct PodName<'a> {
     namespace: &'a str,
     name: &'a str,
 }
@@ -71,7 +71,7 @@ impl fmt::Display for PodName<'_> {
 
 /// Whether the entry covers the port of a packet to `destination`, if that is a pod; in `Ok` never
 /// [`Truth::No`].
-pub(crate) fn covers<'a>(
+pub(super) fn covers<'a>(
     profile: &Profile,
     entry: &'a NetworkPolicyPort,
     port: PortProtocol,

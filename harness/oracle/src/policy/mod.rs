@@ -1,19 +1,19 @@
 //! What policy is asked on a packet's way, and who answers: one evaluator for each policy API.
 //!
 //! An evaluator tells the tiers that an endpoint has at a stage, with what their rules say about the packet; what
-//! follows from them all is module `order`'s. A new kind of policy is one more evaluator in [`evaluators`].
+//! follows from them all is module `order`'s. A new kind of policy is one more evaluator in the list of
+//! [`Oracle::new`](crate::Oracle::new).
 
 pub(crate) mod many;
 
 use crate::flow::Packet;
-use crate::networkpolicy::{NetworkPolicies, PolicyTrace};
 use crate::order::{Outcome, TierWalk};
-use crate::profile::{Profile, Switch};
+use crate::profile::{Profile, Switch, Switches};
+use crate::truth::Truth;
 use crate::world::{World, name_of};
 use many::{Many, Member};
 use netproof_api::{Node, Pod};
-use netproof_controlplane::Snapshot;
-use netproof_model::{Decision, Direction, Place, PolicyStage};
+use netproof_model::{Decision, Direction, Place, PolicyKey, PolicyStage};
 use std::fmt::Debug;
 use std::net::IpAddr;
 
@@ -81,15 +81,52 @@ pub(crate) trait Evaluator: Debug + Send + Sync {
     fn ask<'a>(&self, view: View<'_, 'a>, question: &Question<'a>, tiers: &mut TierWalk<Decider>);
 
     /// What each policy that could be meant by the endpoint says, by name, those included that do not apply.
-    fn traces<'t>(&'t self, view: View<'t, 't>, question: &Question<'t>) -> Vec<PolicyTrace<'t>>;
+    fn accounts(&self, view: View<'_, '_>, question: &Question<'_>) -> Vec<PolicyAccount>;
 
     /// The same policies, to be asked about many members at once.
     fn for_many<'o>(&'o self, view: View<'o, 'o>, members: &[Member<'o>]) -> Box<dyn Many + 'o>;
 }
 
-/// The evaluators of a snapshot's policies, in the order in which their tiers are met.
-pub(crate) fn evaluators<'a>(snapshot: &'a Snapshot) -> Vec<Box<dyn Evaluator + 'a>> {
-    vec![Box::new(NetworkPolicies::new(snapshot))]
+/// What one policy says about a packet, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyAccount {
+    /// The policy.
+    pub policy: PolicyKey,
+    /// Whether it applies to the endpoint in the packet's direction.
+    pub applies: bool,
+    /// That, and why, as a sentence.
+    pub sentence: String,
+    /// Its rules of that direction, if it does.
+    pub rules: Vec<RuleAccount>,
+}
+
+/// What one rule says about a packet, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleAccount {
+    /// Its position among the policy's rules of the direction, from 0.
+    pub rule: usize,
+    /// Whether it matches.
+    pub matches: Truth,
+    /// That, and why, as a sentence; where several reasons follow, up to the colon before them.
+    pub sentence: String,
+    /// Where there are several, each reason, without a full stop.
+    pub reasons: Vec<String>,
+}
+
+impl RuleAccount {
+    /// All of it in one line.
+    pub fn line(&self) -> String {
+        match self.reasons.as_slice() {
+            [] => self.sentence.clone(),
+            several => format!("{} {}.", self.sentence, several.join("; ")),
+        }
+    }
+}
+
+/// What is open: `the API does not say whether ...`.
+pub(crate) fn open(switches: Switches) -> String {
+    let about: Vec<String> = switches.iter().map(|switch| format!("{} ({switch})", switch.about())).collect();
+    format!("the API does not say whether {}", about.join(", nor whether "))
 }
 
 /// Every policy of a snapshot.
@@ -99,7 +136,7 @@ pub(crate) struct Policies<'o, 'a> {
     pub evaluators: &'o [Box<dyn Evaluator + 'a>],
 }
 
-impl<'o, 'a> Policies<'o, 'a> {
+impl<'a> Policies<'_, 'a> {
     /// The tiers that the endpoint has at the stage, told by every evaluator.
     pub(crate) fn tiers(&self, question: &Question<'a>) -> TierWalk<Decider> {
         let mut tiers = TierWalk::new();
@@ -113,8 +150,8 @@ impl<'o, 'a> Policies<'o, 'a> {
     }
 
     /// What each policy says by itself.
-    pub(crate) fn traces(self, question: &Question<'a>) -> Vec<PolicyTrace<'o>> {
-        self.evaluators.iter().flat_map(|it| it.traces(self.view, question)).collect()
+    pub(crate) fn accounts(&self, question: &Question<'a>) -> Vec<PolicyAccount> {
+        self.evaluators.iter().flat_map(|it| it.accounts(self.view, question)).collect()
     }
 }
 

@@ -1,19 +1,19 @@
-//! What each policy says about a packet and why, entry by entry: for explanations.
+//! What a policy says about a packet and why, entry by entry.
 
-use super::peers::{PeerMismatch, names};
-use super::ports::{PortMismatch, covers};
-use super::{Named, Sight, has_type, rules_of};
+use super::super::peers::{PeerMismatch, names};
+use super::super::ports::{PortMismatch, covers};
+use super::super::{Named, Sight, has_type, rules_of};
 use crate::policy::{Question, View};
 use crate::selector::{Unmet, unmet};
 use crate::truth::Truth;
 use netproof_api::{NetworkPolicy, NetworkPolicyRule, Pod};
-use netproof_model::{Direction, PolicyKey};
+use netproof_model::Direction;
 
 /// What one policy of the pod's namespace says about a packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyTrace<'a> {
+#[derive(Debug)]
+pub(super) struct PolicyTrace<'a> {
     /// The policy.
-    pub policy: &'a PolicyKey,
+    pub policy: Named<'a>,
     /// Whether it isolates the pod in the packet's direction.
     pub selection: Selection<'a>,
     /// Its rules of that direction, if it does.
@@ -21,8 +21,8 @@ pub struct PolicyTrace<'a> {
 }
 
 /// Whether a policy isolates a pod in one direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Selection<'a> {
+#[derive(Debug)]
+pub(super) enum Selection<'a> {
     /// It does.
     Isolates,
     /// Its `policyTypes` lack the direction.
@@ -32,10 +32,12 @@ pub enum Selection<'a> {
 }
 
 /// What one rule says about a packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleTrace<'a> {
+#[derive(Debug)]
+pub(super) struct RuleTrace<'a> {
     /// Its position among the policy's rules of the direction, from 0.
     pub index: usize,
+    /// As it is written.
+    pub written: &'a NetworkPolicyRule,
     /// Whether it allows the packet.
     pub truth: Truth,
     /// Whether its `from` or `to` names the other end.
@@ -45,8 +47,8 @@ pub struct RuleTrace<'a> {
 }
 
 /// The entries of one field of a rule, of which one must match.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entries<M> {
+#[derive(Debug)]
+pub(super) enum Entries<M> {
     /// The field is empty or missing, which means everything.
     All,
     /// One matches: the first that does for certain, else the first that may.
@@ -62,7 +64,7 @@ pub enum Entries<M> {
 
 impl<M> Entries<M> {
     /// Whether the field matches.
-    pub fn truth(&self) -> Truth {
+    pub(super) fn truth(&self) -> Truth {
         match self {
             Entries::All => Truth::Yes,
             Entries::Match { truth, .. } => *truth,
@@ -99,7 +101,7 @@ pub(super) fn trace<'a>(
     pod: &'a Pod,
     question: &Question<'a>,
 ) -> PolicyTrace<'a> {
-    let Named { key, namespace, policy } = named;
+    let Named { namespace, policy, .. } = named;
     let selection = selection(policy, pod, question.direction);
     let sight = Sight::of(view, question);
     let rules = match selection {
@@ -110,7 +112,7 @@ pub(super) fn trace<'a>(
             .collect(),
         _ => Vec::new(),
     };
-    PolicyTrace { policy: key, selection, rules }
+    PolicyTrace { policy: named, selection, rules }
 }
 
 fn selection<'a>(policy: &'a NetworkPolicy, pod: &'a Pod, direction: Direction) -> Selection<'a> {
@@ -134,5 +136,5 @@ fn rule_trace<'a>(
     let ports = Entries::collect(
         rule.ports.iter().map(|entry| covers(view.profile, entry, sight.port, sight.destination)),
     );
-    RuleTrace { index, truth: peers.truth().and(ports.truth()), peers, ports }
+    RuleTrace { index, written: rule, truth: peers.truth().and(ports.truth()), peers, ports }
 }

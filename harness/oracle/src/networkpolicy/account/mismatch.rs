@@ -1,8 +1,9 @@
 //! Why something does not match, as the end of a sentence.
 
+use super::super::peers::PeerMismatch;
+use super::super::ports::PortMismatch;
 use super::selected::{value, values};
 use crate::flow::PortProtocol;
-use crate::networkpolicy::{PeerMismatch, PortMismatch};
 use crate::selector::Unmet;
 use netproof_api::Operator;
 
