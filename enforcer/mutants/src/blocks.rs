@@ -2,13 +2,11 @@
 
 use super::{Site, rewrite};
 use ipnet::IpNet;
+use netproof_api::NetworkPolicyPeer;
 use netproof_api::networking::{Cidr, IpBlock};
-use netproof_api::{NetworkPolicyPeer, PolicyType};
 use netproof_controlplane::Snapshot;
-use netproof_enforcer::backend::nft::policies::TABLE;
 use netproof_enforcer::program::Program;
 use netproof_model::{Direction, NamespacedName};
-use netproof_netfilter::nft::{Field, Part, Rule, Ruleset, Statement, Test};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 pub(super) fn except_is_ignored(snapshot: &mut Snapshot) {
@@ -41,7 +39,7 @@ pub(super) fn excepts_of_the_policy(snapshot: &mut Snapshot) {
     });
 }
 
-fn excepts(peer: &NetworkPolicyPeer) -> Vec<Cidr> {
+pub(super) fn excepts(peer: &NetworkPolicyPeer) -> Vec<Cidr> {
     match peer {
         NetworkPolicyPeer::IpBlock(block) => block.except.clone(),
         NetworkPolicyPeer::Pods { .. } => Vec::new(),
@@ -88,42 +86,6 @@ pub(super) fn except_is_a_deny_beside_selectors(program: &mut Program, site: &Si
                 members.retain(|address| !excepts.iter().any(|except| except.net().contains(address)));
             }
         }
-    }
-}
-
-/// In the chain of each pod that a policy with exceptions selects: what is excepted is dropped at once.
-pub(super) fn except_is_a_deny(ruleset: &mut Ruleset, site: &Site<'_>) {
-    let Some(table) = ruleset.tables.get_mut(&TABLE) else { return };
-    for (name, policy) in site.snapshot.network_policies() {
-        for (direction, policy_type, rules) in [
-            (Direction::Ingress, PolicyType::Ingress, &policy.spec.ingress),
-            (Direction::Egress, PolicyType::Egress, &policy.spec.egress),
-        ] {
-            if !policy.spec.policy_types.contains(&policy_type) {
-                continue;
-            }
-            let excepts: Vec<Cidr> = rules.iter().flat_map(|rule| &rule.peers).flat_map(excepts).collect();
-            let way = super::packets::way_to_policy(direction, &name);
-            let chains = table.chains.values_mut();
-            for chain in chains.filter(|chain| chain.rules.iter().any(|rule| rule.statements == way)) {
-                let Some(end) = chain.rules.last().map(|rule| rule.statements.clone()) else { continue };
-                for except in &excepts {
-                    let field = far(direction, except.net());
-                    let part = Part::Range(except.net().network().into(), except.net().broadcast().into());
-                    let found = Statement::Match(vec![field], Test::Is(part));
-                    chain.rules.insert(0, Rule::new([found].into_iter().chain(end.clone())));
-                }
-            }
-        }
-    }
-}
-
-fn far(direction: Direction, net: IpNet) -> Field {
-    match (direction, net) {
-        (Direction::Ingress, IpNet::V4(_)) => Field::SourceV4,
-        (Direction::Ingress, IpNet::V6(_)) => Field::SourceV6,
-        (Direction::Egress, IpNet::V4(_)) => Field::DestinationV4,
-        (Direction::Egress, IpNet::V6(_)) => Field::DestinationV6,
     }
 }
 

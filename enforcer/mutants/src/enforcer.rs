@@ -1,29 +1,47 @@
 //! The enforcer with a fault: the same steps as [`PolicyEnforcer`](netproof_enforcer::PolicyEnforcer), with the
 //! mutant's hand between them.
 
-use super::{Fault, Mutant, Site, selectors};
+use super::{Fault, Mutant, Site, nft, selectors};
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::backend::nft::{DEFAULT_SEND_BUFFER, NftPolicies};
-use netproof_enforcer::backend::{self, InForce as _, PolicyBackend as _};
+use netproof_enforcer::backend::{self, PolicyBackend};
 use netproof_enforcer::program::{Compiler, Program};
-use netproof_enforcer::{Allowed, Enforcer, EnforcerError, NodeHandle};
+use netproof_enforcer::{Allowed, Backend, Enforcer, EnforcerError, NodeHandle};
 use netproof_model::{Identity, IdentityTable, RuleTrace};
 use std::sync::Arc;
 
-/// Enforces NetworkPolicy with nftables on every node, wrongly.
+/// Enforces policy on every node, wrongly.
 pub struct MutatedEnforcer {
     mutant: &'static Mutant,
-    backend: NftPolicies,
+    backend: Hold,
     /// What its numbers stand for, as it says.
     said: IdentityTable,
     /// What was received since the cluster began, oldest first.
     before: Vec<Arc<Snapshot>>,
 }
 
+/// The backend: right, or with a fault of its own.
+enum Hold {
+    Any(Box<dyn PolicyBackend>),
+    Nft(NftPolicies, nft::Fault),
+}
+
+impl Hold {
+    fn policies(&self) -> &dyn PolicyBackend {
+        match self {
+            Hold::Any(backend) => backend.as_ref(),
+            Hold::Nft(backend, _) => backend,
+        }
+    }
+}
+
 impl MutatedEnforcer {
     /// An agent in each node's namespace. Nothing is programmed yet.
     pub fn new(nodes: &[NodeHandle<'_>], mutant: &'static Mutant) -> Result<Self, EnforcerError> {
-        let backend = NftPolicies::open(nodes, DEFAULT_SEND_BUFFER)?;
+        let backend = match mutant.fault {
+            Fault::Nft(fault) => Hold::Nft(NftPolicies::open(nodes, DEFAULT_SEND_BUFFER)?, fault),
+            _ => Hold::Any(Backend::default().policies(nodes)?),
+        };
         Ok(MutatedEnforcer { mutant, backend, said: IdentityTable::new(), before: Vec::new() })
     }
 
@@ -36,14 +54,14 @@ impl MutatedEnforcer {
                 selectors::evaluate(&mut received, |selector, labels, _| holds(selector, labels));
             }
             Fault::Memory(wrong) => wrong(&mut received, &self.before),
-            Fault::Program(_) | Fault::Ruleset(_) | Fault::Window(_) | Fault::Names(_) => {}
+            Fault::Program(_) | Fault::Nft(_) | Fault::Names(_) => {}
         }
         received
     }
 
     /// What it says that its numbers stand for.
     fn said(&self, node: &str) -> Option<IdentityTable> {
-        let table = self.backend.identities(node)?;
+        let table = self.backend.policies().identities(node)?;
         let Fault::Names(wrong) = self.mutant.fault else { return Some(table.clone()) };
         let said = table.iter().map(|(number, identity)| {
             let decision = wrong(&identity.decision, table).unwrap_or_else(|| identity.decision.clone());
@@ -58,21 +76,10 @@ impl MutatedEnforcer {
         site: &Site<'_>,
         in_force: backend::Site<'_>,
     ) -> Result<(), backend::Cause> {
-        let mut ruleset = self.backend.render(program, in_force)?;
-        match self.mutant.fault {
-            Fault::Ruleset(wrong) => wrong(&mut ruleset, site),
-            Fault::Window(wrong) => {
-                let mut passing = ruleset.clone();
-                wrong(&mut passing, site);
-                self.backend.apply(site.node, passing, in_force)?;
-            }
-            Fault::Objects(_)
-            | Fault::Selectors(_)
-            | Fault::Memory(_)
-            | Fault::Program(_)
-            | Fault::Names(_) => {}
+        match &mut self.backend {
+            Hold::Any(backend) => backend.load(site.node, program, in_force),
+            Hold::Nft(backend, fault) => fault.load(backend, program, site, in_force),
         }
-        self.backend.apply(site.node, ruleset, in_force)
     }
 }
 
@@ -91,7 +98,7 @@ impl Enforcer for MutatedEnforcer {
         let received = Arc::new(received);
         let compiler = Compiler::new(&received);
         let in_force = backend::Site { generation: snapshot.generation, topology: &received.topology };
-        for node in self.backend.nodes() {
+        for node in self.backend.policies().nodes() {
             let site = Site { snapshot: &received, node: &node };
             let mut program = compiler.node(&node).program().clone();
             if let Fault::Program(wrong) = self.mutant.fault {
@@ -105,14 +112,14 @@ impl Enforcer for MutatedEnforcer {
     }
 
     fn identities(&self, node: &str) -> Option<&IdentityTable> {
-        self.backend.identities(node).map(|_| &self.said)
+        self.backend.policies().identities(node).map(|_| &self.said)
     }
 
     fn allowed(&self, trace: &RuleTrace) -> Option<Vec<Allowed>> {
-        Some(self.backend.allowed(trace))
+        Some(self.backend.policies().allowed(trace))
     }
 
     fn rules(&self, node: &str) -> Option<String> {
-        self.backend.rules(node)
+        self.backend.policies().rules(node)
     }
 }

@@ -13,8 +13,8 @@ mod blocks;
 mod deciders;
 mod enforcer;
 mod isolation;
+mod nft;
 mod nodes;
-mod packets;
 mod peers;
 mod ports;
 mod rewrite;
@@ -34,7 +34,6 @@ use netproof_api::{LabelSelector, Labels};
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::program::Program;
 use netproof_model::{Decision, IdentityTable};
-use netproof_netfilter::nft::Ruleset;
 use std::sync::Arc;
 
 /// An enforcer that is wrong in one way.
@@ -90,10 +89,8 @@ enum Fault {
     Memory(fn(&mut Snapshot, &[Arc<Snapshot>])),
     /// It compiles this program for a node.
     Program(fn(&mut Program, &Site<'_>)),
-    /// It makes this ruleset of the program of a node.
-    Ruleset(fn(&mut Ruleset, &Site<'_>)),
-    /// It makes the right ruleset, but this one is in force for a moment before it.
-    Window(fn(&mut Ruleset, &Site<'_>)),
+    /// It makes something else of the program of a node in nftables.
+    Nft(nft::Fault),
     /// It names this for who decided, given everything that it has numbers for; `None`: who did.
     Names(fn(&Decision, &IdentityTable) -> Option<Decision>),
 }

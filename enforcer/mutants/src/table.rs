@@ -1,9 +1,10 @@
 //! The table of all mutants.
 
-use super::Fault::{Memory, Names, Objects, Program, Ruleset, Selectors, Window};
+use super::Fault::{Memory, Names, Nft, Objects, Program, Selectors};
+use super::nft::Fault::{Ruleset, Window};
+use super::nft::{packets, policies};
 use super::{
-    Fault, Mutant, blocks, deciders, isolation, nodes, packets, peers, ports, selectors, services, time,
-    union,
+    Fault, Mutant, blocks, deciders, isolation, nodes, peers, ports, selectors, services, time, union,
 };
 
 const fn mutant(name: &'static str, wrong: &'static str, fault: Fault) -> Mutant {
@@ -44,13 +45,13 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("last-policy-wins", "Of several policies that select a pod only the last by name counts", Program(union::last_policy_only)),
     mutant("two-policies-per-pod", "A pod has room for two policies", Program(union::two_policies_only)),
     mutant("deny-all-wins", "A policy without rules overrules the others", Program(union::deny_all_wins)),
-    mutant("all-policies-must-allow", "Each of a pod's policies must allow, not any", Ruleset(union::all_must_allow)),
+    mutant("all-policies-must-allow", "Each of a pod's policies must allow, not any", Nft(Ruleset(policies::all_must_allow))),
     mutant("equal-selectors-collide", "Of two policies with the same `podSelector` only one is in force", Objects(union::equal_selectors_collide)),
     mutant("equal-names-collide", "Of two policies of one name in two namespaces only one is in force", Objects(union::equal_names_collide)),
     mutant("long-names-collide", "Names are cut after 63 letters, so that two policies become one", Objects(union::long_names_collide)),
     mutant("newer-policy-replaces-older", "A policy replaces an older one on the same pods", Memory(time::newer_policies_replace_older)),
-    mutant("ingress-answers-for-both", "What an ingress policy on the same node allows is not asked about at the source", Ruleset(union::ingress_answers_for_both)),
-    mutant("egress-answers-for-both", "What an egress policy on the same node allows is not asked about at the destination", Ruleset(union::egress_answers_for_both)),
+    mutant("ingress-answers-for-both", "What an ingress policy on the same node allows is not asked about at the source", Nft(Ruleset(policies::ingress_answers_for_both))),
+    mutant("egress-answers-for-both", "What an egress policy on the same node allows is not asked about at the destination", Nft(Ruleset(policies::egress_answers_for_both))),
 
     // Selectors.
     mutant("not-in-needs-the-key", "NotIn does not match an object without the key", Selectors(selectors::not_in_needs_the_key)),
@@ -109,7 +110,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("equal-blocks-replace", "Of two entries of one block in a rule only the last counts", Objects(blocks::one_entry_for_a_range)),
     mutant("excepts-shared-in-a-rule", "The blocks of a rule share their exceptions", Objects(blocks::excepts_of_the_rule)),
     mutant("excepts-shared-in-a-policy", "The blocks of a policy share their exceptions", Objects(blocks::excepts_of_the_policy)),
-    mutant("except-as-deny", "What is excepted is denied, whatever else allows it", Ruleset(blocks::except_is_a_deny)),
+    mutant("except-as-deny", "What is excepted is denied, whatever else allows it", Nft(Ruleset(policies::except_is_a_deny))),
     mutant("except-as-deny-beside-selectors", "What a block excepts, selectors in the same rule do not match", Program(blocks::except_is_a_deny_beside_selectors)),
     mutant("block-not-for-pods", "An `ipBlock` does not match pods", Objects(blocks::not_for_pods)),
     mutant("block-for-pods-only", "An `ipBlock` matches nobody but pods", Objects(blocks::only_for_pods)),
@@ -181,20 +182,20 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("deleted-policies-stay", "A deleted policy stays in force", Memory(time::deleted_policies_stay)),
     mutant("one-change-behind", "A change of policies takes effect with the next change", Memory(time::one_change_behind)),
     mutant("policy-before-its-pods", "A policy that selects no pod when it comes is forgotten", Memory(time::policies_before_their_pods_are_forgotten)),
-    mutant("open-while-changing", "Policies are taken away for the moment in which one changes", Window(packets::all_is_open)),
-    mutant("closed-while-changing", "Isolated pods are closed for the moment in which a policy changes", Window(packets::isolated_is_closed)),
+    mutant("open-while-changing", "Policies are taken away for the moment in which one changes", Nft(Window(packets::all_is_open))),
+    mutant("closed-while-changing", "Isolated pods are closed for the moment in which a policy changes", Nft(Window(packets::isolated_is_closed))),
 
     // Packets.
-    mutant("replies-policed", "Replies need a policy's leave, too", Ruleset(packets::replies_are_policed)),
-    mutant("replies-of-tcp-only", "Replies of other protocols than TCP need a policy's leave", Ruleset(packets::replies_of_tcp_only)),
-    mutant("ipv4-open", "Policies do not apply to IPv4", Ruleset(packets::ipv4_is_open)),
-    mutant("ipv6-open", "Policies do not apply to IPv6", Ruleset(packets::ipv6_is_open)),
-    mutant("ipv6-closed", "An isolated pod has no IPv6 at all", Ruleset(packets::ipv6_is_closed)),
+    mutant("replies-policed", "Replies need a policy's leave, too", Nft(Ruleset(packets::replies_are_policed))),
+    mutant("replies-of-tcp-only", "Replies of other protocols than TCP need a policy's leave", Nft(Ruleset(packets::replies_of_tcp_only))),
+    mutant("ipv4-open", "Policies do not apply to IPv4", Nft(Ruleset(packets::ipv4_is_open))),
+    mutant("ipv6-open", "Policies do not apply to IPv6", Nft(Ruleset(packets::ipv6_is_open))),
+    mutant("ipv6-closed", "An isolated pod has no IPv6 at all", Nft(Ruleset(packets::ipv6_is_closed))),
     mutant("udp-open", "Policies do not apply to UDP", Program(nodes::udp_is_open)),
     mutant("sctp-open", "Policies do not apply to SCTP", Program(nodes::sctp_is_open)),
-    mutant("own-pod-policed", "A pod needs a policy's leave to reach itself through its service", Ruleset(packets::own_pod_is_policed)),
-    mutant("own-node-policed", "A node needs a policy's leave to reach its own pods", Ruleset(packets::node_is_policed)),
-    mutant("policy-before-dnat", "Egress policies see the address of the service, not of the pod", Ruleset(packets::egress_before_dnat)),
+    mutant("own-pod-policed", "A pod needs a policy's leave to reach itself through its service", Nft(Ruleset(packets::own_pod_is_policed))),
+    mutant("own-node-policed", "A node needs a policy's leave to reach its own pods", Nft(Ruleset(packets::node_is_policed))),
+    mutant("policy-before-dnat", "Egress policies see the address of the service, not of the pod", Nft(Ruleset(packets::egress_before_dnat))),
     mutant("first-node-only", "Policies are enforced on the first node only", Program(nodes::first_node_only)),
     mutant("same-node-open", "Policies do not apply between pods of one node", Program(nodes::same_node_is_open)),
     mutant("other-nodes-open", "Policies do not apply between pods of different nodes", Program(nodes::other_nodes_are_open)),

@@ -3,11 +3,9 @@
 use super::{Site, rewrite};
 use netproof_api::NetworkPolicyRule;
 use netproof_controlplane::Snapshot;
-use netproof_enforcer::backend::nft::policies::TABLE;
 use netproof_enforcer::program::{AddressTest, Policy, PolicyId, Program};
-use netproof_model::{Direction, Hook, NamespacedName};
-use netproof_netfilter::nft::{Chain, Rule, Ruleset, Statement, Verdict};
-use std::collections::{BTreeMap, BTreeSet};
+use netproof_model::{Direction, NamespacedName};
+use std::collections::BTreeSet;
 
 /// The policies that isolate each endpoint in each direction.
 fn isolations(program: &mut Program) -> impl Iterator<Item = &mut Vec<PolicyId>> {
@@ -36,38 +34,6 @@ pub(super) fn deny_all_wins(program: &mut Program, _: &Site<'_>) {
             policies.retain(denies);
         }
     }
-}
-
-/// Each pod gets copies of its policies' chains, of which each leads on to the next where it allows.
-pub(super) fn all_must_allow(ruleset: &mut Ruleset, _: &Site<'_>) {
-    let Some(table) = ruleset.tables.get_mut(&TABLE) else { return };
-    let mut copies = BTreeMap::new();
-    let policies = table.chains.clone();
-    for (name, chain) in table.chains.iter_mut().filter(|(name, _)| name.contains("-pod/")) {
-        let jump = |rule: &Rule| match rule.statements.as_slice() {
-            [Statement::Verdict(Verdict::Jump(policy))] => policies.get(policy),
-            _ => None,
-        };
-        let ways: Vec<&Chain> = chain.rules.iter().filter_map(jump).collect();
-        let copy = |position: usize| format!("{position}-of-{name}");
-        for (position, policy) in ways.iter().enumerate() {
-            let mut policy = Chain::clone(policy);
-            if position + 1 < ways.len() {
-                let next = Statement::Verdict(Verdict::Goto(copy(position + 1)));
-                let verdicts = policy.rules.iter_mut().flat_map(|rule| &mut rule.statements);
-                verdicts
-                    .filter(|it| **it == Statement::Verdict(Verdict::Accept))
-                    .for_each(|it| *it = next.clone());
-            }
-            copies.insert(copy(position), policy);
-        }
-        let Some(first) = chain.rules.iter().position(|rule| jump(rule).is_some()) else { continue };
-        let keep: Vec<bool> = chain.rules.iter().map(|rule| jump(rule).is_none()).collect();
-        let mut keep = keep.into_iter();
-        chain.rules.retain(|_| keep.next().unwrap_or(true));
-        chain.rules.insert(first, Rule::new([Statement::Verdict(Verdict::Jump(copy(0)))]));
-    }
-    table.chains.extend(copies);
 }
 
 pub(super) fn equal_selectors_collide(snapshot: &mut Snapshot) {
@@ -103,39 +69,6 @@ fn keep_the_last<K: PartialEq>(
         kept.push((key, (name, policy)));
     }
     rewrite::set_network_policies(snapshot, kept.into_iter().map(|(_, policy)| policy));
-}
-
-pub(super) fn ingress_answers_for_both(ruleset: &mut Ruleset, _: &Site<'_>) {
-    one_answers_for_both(ruleset, Direction::Ingress, Direction::Egress);
-}
-
-pub(super) fn egress_answers_for_both(ruleset: &mut Ruleset, _: &Site<'_>) {
-    one_answers_for_both(ruleset, Direction::Egress, Direction::Ingress);
-}
-
-/// A bit of the packet mark that the proxy does not use.
-const ALLOWED: u32 = 0x0010_0000;
-
-/// What a policy of one direction allows is marked, and the other direction asks about the rest only.
-fn one_answers_for_both(ruleset: &mut Ruleset, one: Direction, other: Direction) {
-    let Some(table) = ruleset.tables.get_mut(&TABLE) else { return };
-    let policies = format!("{one}-networkpolicy/");
-    for (_, chain) in table.chains.iter_mut().filter(|(name, _)| name.starts_with(&policies)) {
-        for rule in &mut chain.rules {
-            let end = rule.statements.len().saturating_sub(1);
-            rule.statements.insert(end, Statement::SetMark(ALLOWED));
-        }
-    }
-    for (name, chain) in &mut table.chains {
-        let Some(base) = chain.base.as_mut().filter(|base| base.hook == Hook::Forward) else { continue };
-        if *name == format!("forward-{other}") {
-            base.priority += 2;
-            let lookups = chain.rules.iter_mut().map(|rule| &mut rule.statements);
-            lookups
-                .filter(|it| matches!(it.as_slice(), [Statement::VerdictMap(..)]))
-                .for_each(|it| it.insert(0, Statement::MarkUnset(ALLOWED)));
-        }
-    }
 }
 
 /// Of the rules with the same key only the last is there.

@@ -14,13 +14,22 @@ use netproof_model::{IdentityTable, RuleTrace, Topology};
 use std::error::Error;
 
 /// The backends that there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     /// nftables, over netlink.
+    #[default]
     Nftables,
 }
 
 impl Backend {
+    /// Every one.
+    pub const ALL: [Backend; 1] = [Backend::Nftables];
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Backend> {
+        Backend::ALL.into_iter().find(|backend| backend.name() == name)
+    }
+
     /// What `--enforcer` and `--proxy` call it.
     pub fn name(self) -> &'static str {
         match self {

@@ -4,15 +4,9 @@
 use crate::packet::{self, Packet};
 use crate::sys;
 use netproof_model::Hook;
+use netproof_netfilter::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
 use std::io;
 use std::os::fd::OwnedFd;
-
-/// The group to which rules log.
-pub(crate) const GROUP: u16 = 4790;
-/// What precedes the rule's number, or the observer's word, in the prefix.
-const PREFIX: &[u8] = b"netproof:";
-/// How much of a packet is copied: the longest headers and the token.
-const COPY: u32 = 128;
 
 // linux/netfilter/nfnetlink.h, nfnetlink_log.h
 const SUBSYSTEM: u16 = 4;
@@ -36,7 +30,7 @@ const ATTRIBUTE_HEADER: usize = 4;
 pub(crate) fn open() -> io::Result<OwnedFd> {
     let fd = sys::netfilter_socket()?;
     sys::enlarge_receive_buffer(&fd)?;
-    let mut mode = COPY.to_be_bytes().to_vec();
+    let mut mode = NFLOG_SNAPLEN.to_be_bytes().to_vec();
     mode.extend_from_slice(&[COPY_PACKET, 0]);
     configure(&fd, 1, &[(CONFIG_COMMAND, &[COMMAND_BIND])])?;
     // One packet a message: the default waits for a hundred of them, or for a second.
@@ -69,7 +63,7 @@ fn config_message(sequence: u32, attributes: &[(u16, &[u8])]) -> Vec<u8> {
     message.extend_from_slice(&sequence.to_ne_bytes());
     message.extend_from_slice(&0u32.to_ne_bytes());
     message.extend_from_slice(&[libc::AF_UNSPEC as u8, 0]);
-    message.extend_from_slice(&GROUP.to_be_bytes());
+    message.extend_from_slice(&NFLOG_GROUP.to_be_bytes());
     for (kind, value) in attributes {
         message.extend_from_slice(&((ATTRIBUTE_HEADER + value.len()) as u16).to_ne_bytes());
         message.extend_from_slice(&kind.to_ne_bytes());
@@ -123,7 +117,7 @@ fn logged(body: &[u8]) -> Option<Logged> {
 
 /// What a prefix says, which ends with a zero byte.
 fn reason(prefix: &[u8]) -> Option<Reason> {
-    let said = prefix.strip_prefix(PREFIX)?.split(|byte| matches!(byte, 0 | b' ')).next()?;
+    let said = prefix.strip_prefix(NFLOG_PREFIX.as_bytes())?.split(|byte| matches!(byte, 0 | b' ')).next()?;
     match said {
         b"passed" => Some(Reason::Passed { translated: false }),
         b"led" => Some(Reason::Passed { translated: true }),

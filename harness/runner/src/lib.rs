@@ -11,6 +11,7 @@ mod world;
 #[cfg(test)]
 mod testing;
 
+pub use netproof_enforcer::Backend;
 pub use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};
 pub use options::{EnforcerChoice, ProxyChoice, RunOptions};
 pub use walk::Worlds;

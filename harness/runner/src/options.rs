@@ -1,5 +1,6 @@
 //! How to run: who enforces policy, who translates service addresses, and within which limits.
 
+use netproof_enforcer::Backend;
 use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};
 use netproof_oracle::Profile;
 use netproof_plan::Plan;
@@ -7,11 +8,10 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 /// Who turns policy objects into packet rules.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnforcerChoice {
-    /// netproof's own, on nftables.
-    #[default]
-    Nftables,
+    /// netproof's own, with a backend.
+    Own(Backend),
     /// Nobody: every policy is ignored.
     None,
     /// Processes of a command, one on each node.
@@ -21,11 +21,23 @@ pub enum EnforcerChoice {
     Mutant(&'static netproof_enforcer_mutants::Mutant),
 }
 
+impl Default for EnforcerChoice {
+    fn default() -> Self {
+        EnforcerChoice::Own(Backend::default())
+    }
+}
+
+impl Default for ProxyChoice {
+    fn default() -> Self {
+        ProxyChoice::Own(Backend::default())
+    }
+}
+
 impl EnforcerChoice {
     /// As `--enforcer` names it.
     pub fn name(&self) -> Cow<'static, str> {
         match self {
-            EnforcerChoice::Nftables => "nftables".into(),
+            EnforcerChoice::Own(backend) => backend.name().into(),
             EnforcerChoice::None => "none".into(),
             EnforcerChoice::Exec(command) => format!("exec:{command}").into(),
             #[cfg(feature = "mutants")]
@@ -44,11 +56,10 @@ impl EnforcerChoice {
 }
 
 /// Who turns services into packet rules.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyChoice {
-    /// netproof's own, on nftables.
-    #[default]
-    Nftables,
+    /// netproof's own, with a backend.
+    Own(Backend),
     /// Nobody: service addresses lead nowhere.
     None,
 }
@@ -57,7 +68,7 @@ impl ProxyChoice {
     /// As `--proxy` names it.
     pub fn name(self) -> &'static str {
         match self {
-            ProxyChoice::Nftables => "nftables",
+            ProxyChoice::Own(backend) => backend.name(),
             ProxyChoice::None => "none",
         }
     }

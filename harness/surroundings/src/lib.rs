@@ -38,7 +38,7 @@ pub const OBSERVER: TableId = TableId { family: TableFamily::Inet, name: "netpro
 pub const UNREACHABLE: TableId = TableId { family: TableFamily::Ip, name: "netproof-unreachable" };
 
 /// What the log prefix of a request says that this node did not lead anywhere, after
-/// [`NFLOG_PREFIX`](netproof_netfilter::nft::NFLOG_PREFIX).
+/// [`NFLOG_PREFIX`](netproof_netfilter::NFLOG_PREFIX).
 pub const PASSED: &str = "passed";
 
 /// What it says where this node translated the destination.

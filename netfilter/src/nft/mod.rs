@@ -22,12 +22,3 @@ pub use ruleset::{
     Base, Chain, ChainType, Data, DataType, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement,
     Table, TableFamily, TableId, Test, Value, Verdict,
 };
-
-/// The NFLOG group of every rule that logs.
-pub const NFLOG_GROUP: u16 = 4790;
-
-/// What precedes the rule's number in the prefix of its NFLOG message.
-pub const NFLOG_PREFIX: &str = "netproof:";
-
-/// Bytes of a packet that its NFLOG message carries: the headers, and a probe's token.
-const NFLOG_SNAPLEN: u32 = 128;

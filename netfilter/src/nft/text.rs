@@ -4,7 +4,7 @@ use super::ruleset::{
     Base, Chain, ChainType, Data, DataType, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table,
     TableFamily, Test, Value, Verdict,
 };
-use super::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
+use crate::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
 use netproof_model::{Family, Protocol};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};

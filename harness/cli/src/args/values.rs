@@ -4,26 +4,31 @@ use netproof_model::ProxyMode;
 use netproof_model::flow::{Flow, FlowError};
 use netproof_oracle::{PROFILES, Profile};
 use netproof_plan::MatrixDestination;
-use netproof_runner::{EnforcerChoice, ExecCommand, ProxyChoice};
+use netproof_runner::{Backend, EnforcerChoice, ExecCommand, ProxyChoice};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 pub(super) fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
+    if let Some(backend) = Backend::named(name) {
+        return Ok(EnforcerChoice::Own(backend));
+    }
+    let there_are = format!("there are {}, none and exec:COMMAND", backends());
     match name {
-        "nftables" => Ok(EnforcerChoice::Nftables),
         "none" => Ok(EnforcerChoice::None),
-        "iptables" => {
-            Err("the iptables enforcer is not built yet; there are nftables, none and exec:COMMAND".into())
-        }
+        "iptables" => Err(format!("the iptables enforcer is not built yet; {there_are}")),
         _ => match name.strip_prefix("exec:") {
             Some(command) => {
                 let command = ExecCommand::parse(command)?;
                 command.find()?;
                 Ok(EnforcerChoice::Exec(command))
             }
-            None => Err("there is no such enforcer; there are nftables, none and exec:COMMAND".into()),
+            None => Err(format!("there is no such enforcer; {there_are}")),
         },
     }
+}
+
+fn backends() -> String {
+    Backend::ALL.map(Backend::name).join(", ")
 }
 
 pub(super) fn flow(text: &str) -> Result<Flow, String> {
@@ -55,11 +60,16 @@ pub(super) fn proxy_mode(name: &str) -> Result<ProxyMode, String> {
 }
 
 pub(super) fn proxy(name: &str) -> Result<ProxyChoice, String> {
+    if let Some(backend) = Backend::named(name) {
+        return Ok(ProxyChoice::Own(backend));
+    }
+    let there_are = format!("there are {} and none", backends());
     match name {
-        "nftables" => Ok(ProxyChoice::Nftables),
         "none" => Ok(ProxyChoice::None),
-        "iptables" => Err("the iptables proxy is not built yet; there are nftables and none, and --kube-proxy-mode iptables behaves as it would".into()),
-        _ => Err("there is no such proxy; there are nftables and none".into()),
+        "iptables" => Err(format!(
+            "the iptables proxy is not built yet; {there_are}, and --kube-proxy-mode iptables behaves as it would"
+        )),
+        _ => Err(format!("there is no such proxy; {there_are}")),
     }
 }
 

@@ -38,7 +38,7 @@ fn run(enforcer: EnforcerChoice, pairs: usize) -> (Totals, Vec<Failure>) {
 }
 
 fn nothing_is_found() -> Result<(), Failed> {
-    let (totals, failures) = run(EnforcerChoice::Nftables, 200);
+    let (totals, failures) = run(EnforcerChoice::default(), 200);
     if let Some(Failure { what, text, .. }) = failures.first() {
         return Err(Failed::from(format!("{what}\n{text}")));
     }

@@ -13,7 +13,7 @@ use crate::{EnforcerChoice, ProxyChoice, RunOptions};
 use netproof_cluster::{Cluster, ClusterError};
 use netproof_controlplane::{Change, ChangeError, ControlPlane, Snapshot};
 use netproof_enforcer::{
-    Backend, Enforcer, EnforcerError, NodeHandle, Nothing, PolicyEnforcer, Proxy, ProxyOptions, ServiceProxy,
+    Enforcer, EnforcerError, NodeHandle, Nothing, PolicyEnforcer, Proxy, ProxyOptions, ServiceProxy,
 };
 use netproof_enforcer_exec::ExecEnforcer;
 use netproof_model::event::Denial;
@@ -97,7 +97,7 @@ impl World {
         let surroundings =
             Surroundings::new(nodes.iter().map(|node| (node.name.as_str(), node.netns)), router)?;
         let enforcer: Box<dyn Enforcer> = match &options.enforcer {
-            EnforcerChoice::Nftables => Box::new(PolicyEnforcer::open(Backend::Nftables, &nodes)?),
+            EnforcerChoice::Own(backend) => Box::new(PolicyEnforcer::open(*backend, &nodes)?),
             EnforcerChoice::None => Box::new(Nothing),
             EnforcerChoice::Exec(command) => {
                 Box::new(ExecEnforcer::new(&nodes, command, options.enforcer_timeout)?)
@@ -108,9 +108,9 @@ impl World {
             }
         };
         let proxy: Box<dyn Proxy> = match options.proxy {
-            ProxyChoice::Nftables => {
+            ProxyChoice::Own(backend) => {
                 let options = ProxyOptions { mode: snapshot.topology.proxy_mode, ..ProxyOptions::default() };
-                Box::new(ServiceProxy::open(Backend::Nftables, &nodes, options)?)
+                Box::new(ServiceProxy::open(backend, &nodes, options)?)
             }
             ProxyChoice::None => Box::new(Nothing),
         };

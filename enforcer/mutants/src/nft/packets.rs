@@ -1,15 +1,11 @@
 //! Packets that are filtered wrongly: replies, families, hooks.
 
-use super::Site;
-use netproof_enforcer::backend::nft::policies::{TABLE, policy_chain};
-use netproof_model::{Direction, Family, Hook, NamespacedName, PolicyKey, Protocol};
-use netproof_netfilter::nft::{Chain, Field, Part, Rule, Ruleset, Statement, Table, Test, Value, Verdict};
-
-/// The rule that leads from a pod's chain to that of a policy.
-pub(super) fn way_to_policy(direction: Direction, policy: &NamespacedName) -> Vec<Statement> {
-    let policy = PolicyKey::network_policy(&policy.namespace, &policy.name);
-    vec![Statement::Verdict(Verdict::Jump(policy_chain(direction, &policy)))]
-}
+use crate::Site;
+use netproof_enforcer::backend::nft::policies::TABLE;
+use netproof_model::{Family, Hook, Protocol};
+use netproof_netfilter::nft::{
+    Base, Chain, Field, Part, Rule, Ruleset, Statement, Table, Test, Value, Verdict,
+};
 
 /// The table of the policies.
 fn table(ruleset: &mut Ruleset) -> Option<&mut Table> {
@@ -21,13 +17,13 @@ fn is_established(rule: &Rule) -> bool {
     rule.statements.first() == Some(&Statement::Established)
 }
 
-pub(super) fn replies_are_policed(ruleset: &mut Ruleset, _: &Site<'_>) {
+pub(crate) fn replies_are_policed(ruleset: &mut Ruleset, _: &Site<'_>) {
     for chain in table(ruleset).into_iter().flat_map(|table| table.chains.values_mut()) {
         chain.rules.retain(|rule| !is_established(rule));
     }
 }
 
-pub(super) fn replies_of_tcp_only(ruleset: &mut Ruleset, _: &Site<'_>) {
+pub(crate) fn replies_of_tcp_only(ruleset: &mut Ruleset, _: &Site<'_>) {
     for chain in table(ruleset).into_iter().flat_map(|table| table.chains.values_mut()) {
         for rule in chain.rules.iter_mut().filter(|rule| is_established(rule)) {
             let tcp = Part::One(Value::Protocol(Protocol::Tcp.number(Family::Ipv4)));
@@ -36,11 +32,11 @@ pub(super) fn replies_of_tcp_only(ruleset: &mut Ruleset, _: &Site<'_>) {
     }
 }
 
-pub(super) fn ipv4_is_open(ruleset: &mut Ruleset, _: &Site<'_>) {
+pub(crate) fn ipv4_is_open(ruleset: &mut Ruleset, _: &Site<'_>) {
     forget(ruleset, "-pods-v4");
 }
 
-pub(super) fn ipv6_is_open(ruleset: &mut Ruleset, _: &Site<'_>) {
+pub(crate) fn ipv6_is_open(ruleset: &mut Ruleset, _: &Site<'_>) {
     forget(ruleset, "-pods-v6");
 }
 
@@ -50,7 +46,7 @@ fn forget(ruleset: &mut Ruleset, maps: &str) {
     sets.filter(|(name, _)| name.ends_with(maps)).for_each(|(_, map)| map.elements.clear());
 }
 
-pub(super) fn ipv6_is_closed(ruleset: &mut Ruleset, _: &Site<'_>) {
+pub(crate) fn ipv6_is_closed(ruleset: &mut Ruleset, _: &Site<'_>) {
     let chains = table(ruleset).into_iter().flat_map(|table| &mut table.chains);
     for (_, chain) in chains.filter(|(name, _)| is_of_a_pod(name)) {
         let Some(end) = chain.rules.last().cloned() else { continue };
@@ -65,7 +61,7 @@ fn is_of_a_pod(chain: &str) -> bool {
 }
 
 /// An isolated pod's chains without its policies' rules.
-pub(super) fn isolated_is_closed(ruleset: &mut Ruleset, _: &Site<'_>) {
+pub(crate) fn isolated_is_closed(ruleset: &mut Ruleset, _: &Site<'_>) {
     let chains = table(ruleset).into_iter().flat_map(|table| &mut table.chains);
     for (_, chain) in chains.filter(|(name, _)| is_of_a_pod(name)) {
         chain
@@ -74,12 +70,12 @@ pub(super) fn isolated_is_closed(ruleset: &mut Ruleset, _: &Site<'_>) {
     }
 }
 
-pub(super) fn all_is_open(ruleset: &mut Ruleset, site: &Site<'_>) {
+pub(crate) fn all_is_open(ruleset: &mut Ruleset, site: &Site<'_>) {
     ipv4_is_open(ruleset, site);
     ipv6_is_open(ruleset, site);
 }
 
-pub(super) fn own_pod_is_policed(ruleset: &mut Ruleset, _: &Site<'_>) {
+pub(crate) fn own_pod_is_policed(ruleset: &mut Ruleset, _: &Site<'_>) {
     let chains = table(ruleset).into_iter().flat_map(|table| &mut table.chains);
     for (_, chain) in chains.filter(|(name, _)| is_of_a_pod(name)) {
         let accepts = |rule: &Rule| rule.statements.last() == Some(&Statement::Verdict(Verdict::Accept));
@@ -87,17 +83,17 @@ pub(super) fn own_pod_is_policed(ruleset: &mut Ruleset, _: &Site<'_>) {
     }
 }
 
-pub(super) fn node_is_policed(ruleset: &mut Ruleset, _: &Site<'_>) {
+pub(crate) fn node_is_policed(ruleset: &mut Ruleset, _: &Site<'_>) {
     let Some(table) = table(ruleset) else { return };
     let Some(forward) = table.chains.get("forward-ingress").cloned() else { return };
-    let base = forward.base.map(|base| netproof_netfilter::nft::Base { hook: Hook::Output, ..base });
+    let base = forward.base.map(|base| Base { hook: Hook::Output, ..base });
     table.chains.insert("output-ingress".into(), Chain { base, rules: forward.rules });
 }
 
 /// Before the proxy translates destinations, after conntrack.
 const BEFORE_DNAT: i32 = -150;
 
-pub(super) fn egress_before_dnat(ruleset: &mut Ruleset, _: &Site<'_>) {
+pub(crate) fn egress_before_dnat(ruleset: &mut Ruleset, _: &Site<'_>) {
     let chain = table(ruleset).and_then(|table| table.chains.get_mut("forward-egress"));
     if let Some(base) = chain.and_then(|chain| chain.base.as_mut()) {
         base.hook = Hook::Prerouting;
