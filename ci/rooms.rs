@@ -16,9 +16,7 @@ use std::process::ExitCode;
 const MOST: usize = 8_000;
 
 /// Crates whose circles are let be until they are mended, each with why.
-const LET_BE: [(&str, &str); 1] = [
-    ("harness/controlplane", "its allocators are being taken apart"),
-];
+const LET_BE: [(&str, &str); 1] = [("harness/controlplane", "its allocators are being taken apart")];
 
 /// The room of what a crate's root defines itself.
 const ROOT: &str = "(root)";
@@ -55,7 +53,8 @@ fn main() -> ExitCode {
 
 /// The folders of the workspace's members.
 fn members(manifest: &str) -> Vec<String> {
-    let list = manifest.split("members = [").nth(1).and_then(|rest| rest.split(']').next()).unwrap_or_default();
+    let list =
+        manifest.split("members = [").nth(1).and_then(|rest| rest.split(']').next()).unwrap_or_default();
     list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
@@ -71,8 +70,10 @@ fn files(source: &Path) -> Vec<File> {
     let mut open: Vec<PathBuf> = vec![source.to_owned()];
     let mut files = Vec::new();
     while let Some(folder) = open.pop() {
-        let mut entries: Vec<PathBuf> =
-            fs::read_dir(&folder).expect("a crate has a folder src").map(|it| it.expect("readable").path()).collect();
+        let mut entries: Vec<PathBuf> = fs::read_dir(&folder)
+            .expect("a crate has a folder src")
+            .map(|it| it.expect("readable").path())
+            .collect();
         entries.sort();
         for path in entries {
             let stem = path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
@@ -104,7 +105,8 @@ fn without_tests(text: &str) -> String {
         }
         let indent = line.len() - line.trim_start().len();
         for line in lines.by_ref() {
-            let ends = line.len() - line.trim_start().len() == indent && line.trim_end().ends_with(['}', ';']);
+            let ends =
+                line.len() - line.trim_start().len() == indent && line.trim_end().ends_with(['}', ';']);
             if ends {
                 break;
             }
@@ -119,9 +121,7 @@ fn code(text: &str) -> String {
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
         match character {
-            '/' if characters.peek() == Some(&'/') => {
-                while characters.next_if(|it| *it != '\n').is_some() {}
-            }
+            '/' if characters.peek() == Some(&'/') => while characters.next_if(|it| *it != '\n').is_some() {},
             '"' => {
                 code.push_str("\"\"");
                 while let Some(inside) = characters.next() {
@@ -151,7 +151,8 @@ fn code(text: &str) -> String {
 
 /// Which rooms each room of a crate uses.
 fn uses(files: &[File]) -> BTreeMap<String, BTreeSet<String>> {
-    let rooms: BTreeSet<&str> = files.iter().filter_map(|file| file.module.first()).map(String::as_str).collect();
+    let rooms: BTreeSet<&str> =
+        files.iter().filter_map(|file| file.module.first()).map(String::as_str).collect();
     let texts: Vec<(&[String], String)> =
         files.iter().map(|file| (file.module.as_slice(), code(&without_tests(&file.text)))).collect();
     // What the root passes on, by name.
@@ -159,7 +160,8 @@ fn uses(files: &[File]) -> BTreeMap<String, BTreeSet<String>> {
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (_, text) in texts.iter().filter(|(module, _)| module.is_empty()) {
         for (public, path) in imports(text) {
-            let mut parts = path.iter().map(String::as_str).skip_while(|part| matches!(*part, "crate" | "self"));
+            let mut parts =
+                path.iter().map(String::as_str).skip_while(|part| matches!(*part, "crate" | "self"));
             let Some(room) = parts.next().and_then(|first| rooms.get(first)) else { continue };
             if let Some(name) = path.last() {
                 passed_on.insert(name.clone(), room);
@@ -229,7 +231,9 @@ fn statements(text: &str) -> impl Iterator<Item = &str> {
             let (line, after) = rest.split_once('\n')?;
             let word = line.trim_start();
             let word = match word.strip_prefix("pub") {
-                Some(public) if public.starts_with('(') => public.split_once(')').map_or(public, |(_, it)| it),
+                Some(public) if public.starts_with('(') => {
+                    public.split_once(')').map_or(public, |(_, it)| it)
+                }
                 Some(public) => public,
                 None => word,
             };
@@ -303,7 +307,8 @@ fn reached<'a>(uses: &'a BTreeMap<String, BTreeSet<String>>, from: &'a str) -> B
 
 /// The circles among rooms: each with the rooms that reach one another.
 fn circles(uses: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
-    let all: BTreeMap<&str, BTreeSet<&str>> = uses.keys().map(|room| (room.as_str(), reached(uses, room))).collect();
+    let all: BTreeMap<&str, BTreeSet<&str>> =
+        uses.keys().map(|room| (room.as_str(), reached(uses, room))).collect();
     let mut told: BTreeSet<Vec<&str>> = BTreeSet::new();
     for (room, reached) in all.iter().filter(|(room, reached)| reached.contains(*room)) {
         let back = |other: &&&str| all.get(**other).is_some_and(|reached| reached.contains(room));
