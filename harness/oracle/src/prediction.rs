@@ -1,7 +1,6 @@
 //! What the oracle answers.
 
 use crate::flow::{Flow, Packet};
-use crate::policy::Question;
 use crate::profile::{ExistingConnections, Profile, Switch, Switches};
 use crate::proxy::{Masquerade, Refusal, ServiceStep};
 use crate::truth::Truth;
@@ -49,6 +48,21 @@ impl Alternative {
     /// The decision that denies the packet: the first that says no.
     pub fn denied_by(&self) -> Option<&PolicyDecision> {
         self.decisions().find(|decision| decision.truth == Truth::No)
+    }
+
+    /// Who denies the packet where policy does for certain: any of these, the certain ones first. An earlier decision
+    /// that is open may be the one that denies. Empty where policy does not deny for certain, and where it may be
+    /// nobody's decision.
+    pub fn deniers(&self) -> Vec<&Decision> {
+        let mut perhaps = Vec::new();
+        for decision in self.decisions().filter(|decision| decision.truth != Truth::Yes) {
+            let Some(by) = &decision.denied_by else { break };
+            if decision.truth == Truth::No {
+                return by.iter().chain(perhaps).collect();
+            }
+            perhaps.extend(by);
+        }
+        Vec::new()
     }
 }
 
@@ -104,7 +118,10 @@ pub struct PolicyDecision {
     pub truth: Truth,
     /// What settled that.
     pub reason: Reason,
-    decided_by: Vec<Decision>,
+    /// Who allows it in some reading; `None` where it may be nobody's decision.
+    pub(crate) allowed_by: Option<Vec<Decision>>,
+    /// Who denies it in some reading; `None` likewise.
+    pub(crate) denied_by: Option<Vec<Decision>>,
     /// The other end's address before a translation that policy may not see.
     pub(crate) before: Option<IpAddr>,
 }
@@ -123,20 +140,6 @@ pub enum Reason {
 }
 
 impl PolicyDecision {
-    pub(crate) fn new(
-        question: &Question<'_>,
-        truth: Truth,
-        reason: Reason,
-        mut decided_by: Vec<Decision>,
-    ) -> Self {
-        if let Truth::Either(_) = truth {
-            decided_by.clear();
-        }
-        let Question { endpoint, direction, stage, packet, before } = *question;
-        let endpoint = endpoint.place();
-        PolicyDecision { endpoint, direction, stage, packet, truth, reason, decided_by, before }
-    }
-
     /// Whether it rests on what the policies say: what settles a decision by itself makes them beside the
     /// point.
     pub fn rests_on_policies(&self) -> bool {
@@ -147,7 +150,12 @@ impl PolicyDecision {
     /// isolates the endpoint; what denies is a rule, isolation, or the end of a tier. Empty where it is open, and
     /// where the API or the profile settles it by itself.
     pub fn decided_by(&self) -> &[Decision] {
-        &self.decided_by
+        let by = match self.truth {
+            Truth::Yes => self.allowed_by.as_deref(),
+            Truth::No => self.denied_by.as_deref(),
+            Truth::Either(_) => None,
+        };
+        by.unwrap_or(&[])
     }
 }
 

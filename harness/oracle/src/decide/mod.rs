@@ -65,8 +65,10 @@ pub(crate) struct Early {
 struct Ruling {
     truth: Truth,
     reason: Reason,
-    /// Who decides; none where it is open, or nobody does.
-    decided_by: Vec<Decision>,
+    /// Who allows it in some reading; `None` where it may be nobody's decision.
+    allowed_by: Option<Vec<Decision>>,
+    /// Who denies it in some reading; `None` likewise.
+    denied_by: Option<Vec<Decision>>,
 }
 
 impl<'a> Policies<'_, 'a> {
@@ -132,7 +134,7 @@ impl<'a> Policies<'_, 'a> {
             // What comes from the node that the pod runs on is let in however the pod is isolated (concepts,
             // the same section).
             (Target::Pod(pod), Origin::Node) => {
-                let ruling = Ruling { truth: Truth::Yes, reason: Reason::OwnNode, decided_by: Vec::new() };
+                let ruling = Ruling::allowed(Reason::OwnNode);
                 decisions.push(ruling.of(&of_pod(pod, Direction::Ingress)));
             }
             (Target::Pod(pod), _) => {
@@ -218,34 +220,44 @@ impl<'a> Crossing<'a> {
 }
 
 impl From<Outcome<Decider>> for Ruling {
-    fn from(Outcome { truth, deciders }: Outcome<Decider>) -> Self {
+    fn from(outcome: Outcome<Decider>) -> Self {
+        let Outcome { truth, allowed_by, denied_by } = outcome;
+        let mut deciders = allowed_by.iter().chain(&denied_by);
         let is_nobody = |it: &Decider| matches!(it, Decider::Decision(Decision::NotIsolated { .. }));
-        let reason = match deciders.first() {
-            Some(Decider::Profile(switch)) if deciders.iter().all(|it| it == &Decider::Profile(*switch)) => {
+        let reason = match allowed_by.first().or(denied_by.first()) {
+            Some(Decider::Profile(switch)) if deciders.all(|it| *it == Decider::Profile(*switch)) => {
                 Reason::Profile(*switch)
             }
-            _ if deciders.iter().all(is_nobody) => Reason::NotIsolated,
+            _ if denied_by.is_empty() && allowed_by.iter().all(is_nobody) => Reason::NotIsolated,
             _ => Reason::Rules,
         };
-        // A profile's choice is nobody's decision, and may be the one that decides.
-        let decided_by: Option<Vec<Decision>> = deciders
-            .into_iter()
-            .map(|it| match it {
-                Decider::Decision(decision) => Some(decision),
-                Decider::Profile(_) => None,
-            })
-            .collect();
-        Ruling { truth, reason, decided_by: decided_by.into_iter().flatten().collect() }
+        Ruling { truth, reason, allowed_by: named(allowed_by), denied_by: named(denied_by) }
     }
 }
 
+/// The decisions of deciders. A profile's choice is none, and may be the one that decides.
+fn named(deciders: Vec<Decider>) -> Option<Vec<Decision>> {
+    let named = deciders.into_iter().map(|it| match it {
+        Decider::Decision(decision) => Some(decision),
+        Decider::Profile(_) => None,
+    });
+    named.collect()
+}
+
 impl Ruling {
+    /// Allowed for a reason that nobody's decision names.
+    fn allowed(reason: Reason) -> Ruling {
+        Ruling { truth: Truth::Yes, reason, allowed_by: None, denied_by: Some(Vec::new()) }
+    }
+
     /// The profile's choice, whatever the rules say. Where nothing isolates the pod there is nothing to choose,
     /// except that a drop is a drop.
-    fn settled(self, truth: Truth, switch: Switch) -> Ruling {
-        match (self.reason, truth) {
-            (Reason::NotIsolated, Truth::Yes) => self,
-            _ => Ruling { truth, reason: Reason::Profile(switch), decided_by: Vec::new() },
+    fn settled(self, allowed: bool, switch: Switch) -> Ruling {
+        let reason = Reason::Profile(switch);
+        match (self.reason, allowed) {
+            (Reason::NotIsolated, true) => self,
+            (_, true) => Ruling::allowed(reason),
+            (_, false) => Ruling { truth: Truth::No, reason, allowed_by: Some(Vec::new()), denied_by: None },
         }
     }
 
@@ -255,7 +267,9 @@ impl Ruling {
     }
 
     fn of(self, question: &Question<'_>) -> PolicyDecision {
-        let Ruling { truth, reason, decided_by } = self;
-        PolicyDecision::new(question, truth, reason, decided_by)
+        let Ruling { truth, reason, allowed_by, denied_by } = self;
+        let Question { endpoint, direction, stage, packet, before } = *question;
+        let endpoint = endpoint.place();
+        PolicyDecision { endpoint, direction, stage, packet, truth, reason, allowed_by, denied_by, before }
     }
 }

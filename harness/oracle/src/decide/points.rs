@@ -48,7 +48,7 @@ fn to_itself(profile: &Profile, ruling: Ruling, direction: Direction) -> Ruling 
     let switch = Switch::OwnPodThroughService;
     match (profile.own_pod_through_service, direction) {
         (OwnPodThroughService::Allow, _) | (OwnPodThroughService::PoliceEgress, Direction::Ingress) => {
-            ruling.settled(Truth::Yes, switch)
+            ruling.settled(true, switch)
         }
         (OwnPodThroughService::Police, _) | (OwnPodThroughService::PoliceEgress, Direction::Egress) => ruling,
         (OwnPodThroughService::Either, _) => ruling.or(Truth::open(switch)),
@@ -61,8 +61,8 @@ fn to_own_node(profile: &Profile, ruling: Ruling) -> Ruling {
     let switch = Switch::PodToOwnNode;
     match profile.pod_to_own_node {
         PodToOwnNode::Police => ruling,
-        PodToOwnNode::Allow => ruling.settled(Truth::Yes, switch),
-        PodToOwnNode::Drop => ruling.settled(Truth::No, switch),
+        PodToOwnNode::Allow => ruling.settled(true, switch),
+        PodToOwnNode::Drop => ruling.settled(false, switch),
         PodToOwnNode::Either => ruling.or(Truth::open(switch)),
     }
 }
@@ -72,7 +72,7 @@ fn from_another_node(profile: &Profile, ruling: Ruling) -> Ruling {
     let switch = Switch::NodeToPodOnAnotherNode;
     match profile.node_to_pod_on_another_node {
         NodeToPodOnAnotherNode::Police => ruling,
-        NodeToPodOnAnotherNode::Allow => ruling.settled(Truth::Yes, switch),
+        NodeToPodOnAnotherNode::Allow => ruling.settled(true, switch),
         NodeToPodOnAnotherNode::Either => ruling.or(Truth::open(switch)),
     }
 }
@@ -82,7 +82,7 @@ fn masqueraded_here(profile: &Profile, ruling: Ruling) -> Ruling {
     let switch = Switch::PolicyAndMasquerade;
     match profile.policy_and_masquerade {
         PolicyAndMasquerade::After | PolicyAndMasquerade::Before => ruling,
-        PolicyAndMasquerade::AfterOwn => ruling.settled(Truth::Yes, switch),
+        PolicyAndMasquerade::AfterOwn => ruling.settled(true, switch),
         PolicyAndMasquerade::Either => ruling.or(Truth::open(switch)),
     }
 }

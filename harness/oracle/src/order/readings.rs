@@ -78,29 +78,28 @@ fn readings(open: usize) -> impl Iterator<Item = Reading> {
     (0..1_u32 << open).map(move |bits| (0..open).map(|index| bits >> index & 1 == 1).collect())
 }
 
-/// The join of all readings: open where two differ, with the switches of the matches by which alone they do.
-fn joined(tiers: &[Tier]) -> (Truth, BTreeSet<String>) {
+/// The join of all readings: open where two differ, with the switches of the matches by which alone they do; and who
+/// allows and who denies in any of them.
+fn joined(tiers: &[Tier]) -> (Truth, [BTreeSet<String>; 2]) {
     let open = open(tiers);
-    let mut verdicts = BTreeSet::new();
-    let mut deciders = BTreeSet::new();
+    let [mut allowed_by, mut denied_by] = [BTreeSet::new(), BTreeSet::new()];
     let mut switches = Switches::default();
     for reading in readings(open.len()) {
-        let (verdict, who) = two_valued(tiers, &reading);
-        verdicts.insert(verdict);
-        deciders.extend(who);
+        let (allowed, who) = two_valued(tiers, &reading);
+        if allowed { &mut allowed_by } else { &mut denied_by }.extend(who);
         for (index, own) in open.iter().enumerate() {
             let mut other = reading.clone();
             other[index] = !other[index];
-            if two_valued(tiers, &other).0 != verdict {
+            if two_valued(tiers, &other).0 != allowed {
                 switches = switches.union(*own);
             }
         }
     }
-    let truth = match (verdicts.contains(&true), verdicts.contains(&false)) {
-        (true, true) => Truth::Either(switches),
-        (allowed, _) => Truth::from(allowed),
+    let truth = match (allowed_by.is_empty(), denied_by.is_empty()) {
+        (false, false) => Truth::Either(switches),
+        (nobody_allows, _) => Truth::from(!nobody_allows),
     };
-    (truth, deciders)
+    (truth, [allowed_by, denied_by])
 }
 
 fn truth() -> impl Strategy<Value = Truth> {
@@ -143,12 +142,14 @@ proptest! {
     /// matter, and decided by exactly those who decide in some combination.
     #[test]
     fn the_answer_is_the_join_of_all_readings(list in list().prop_filter("too many", |list| open(list).len() <= 10)) {
-        let (truth, deciders) = joined(&list);
+        let (truth, by) = joined(&list);
         let outcome: Outcome<String> = evaluate(&list);
         prop_assert_eq!(outcome.truth, truth, "{:?}", list);
-        let found: BTreeSet<String> = outcome.deciders.iter().cloned().collect();
-        prop_assert_eq!(found.len(), outcome.deciders.len(), "once each");
-        prop_assert_eq!(found, deciders, "{:?}", list);
+        for (found, by) in [outcome.allowed_by, outcome.denied_by].into_iter().zip(by) {
+            let once: BTreeSet<String> = found.iter().cloned().collect();
+            prop_assert_eq!(once.len(), found.len(), "once each");
+            prop_assert_eq!(once, by, "{:?}", list);
+        }
     }
 
     /// Where one switch chooses all of its matches together there are fewer readings: what is settled for all

@@ -27,10 +27,10 @@ pub(super) fn evaluate(tiers: &[Tier]) -> Outcome<String> {
 
 /// `allow WHO`, `deny WHO` or `open SWITCHES`.
 fn answer(text: &str) -> String {
-    let Outcome { truth, deciders } = evaluate(&tiers(text));
+    let Outcome { truth, allowed_by, denied_by } = evaluate(&tiers(text));
     match truth {
-        Truth::Yes => format!("allow {}", deciders.join(" ")),
-        Truth::No => format!("deny {}", deciders.join(" ")),
+        Truth::Yes => format!("allow {}", allowed_by.join(" ")),
+        Truth::No => format!("deny {}", denied_by.join(" ")),
         Truth::Either(switches) => format!("open {}", letters(switches)),
     }
 }

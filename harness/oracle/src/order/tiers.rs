@@ -11,8 +11,10 @@ use crate::truth::Truth;
 pub(crate) struct TierWalk<D> {
     /// What may have become of the packet, in order, each with when.
     forks: Vec<Fork>,
-    /// Whoever decides in some reading, in order.
-    deciders: Vec<D>,
+    /// Whoever allows it in some reading, in order.
+    allowed_by: Vec<D>,
+    /// Whoever denies it in some reading, in order.
+    denied_by: Vec<D>,
     /// Whether some reading leaves the packet to the next rule of this tier.
     here: bool,
     /// Whether some reading passed it to the next tier.
@@ -51,13 +53,21 @@ struct Verdicts {
 pub(crate) struct Outcome<D> {
     /// Whether it is allowed; where that is open, exactly the switches that matter.
     pub truth: Truth,
-    /// Whoever decides in some reading, in the order of the list.
-    pub deciders: Vec<D>,
+    /// Whoever allows it in some reading, in the order of the list.
+    pub allowed_by: Vec<D>,
+    /// Whoever denies it in some reading, in the order of the list.
+    pub denied_by: Vec<D>,
 }
 
 impl<D> TierWalk<D> {
     pub(crate) fn new() -> Self {
-        TierWalk { forks: Vec::new(), deciders: Vec::new(), here: true, passed: false }
+        TierWalk {
+            forks: Vec::new(),
+            allowed_by: Vec::new(),
+            denied_by: Vec::new(),
+            here: true,
+            passed: false,
+        }
     }
 
     /// The next rule of a tier, and whether it matches.
@@ -109,7 +119,10 @@ impl<D> TierWalk<D> {
 
     fn decides(&mut self, verdict: Verdict, when: Truth, deciders: impl IntoIterator<Item = D>) {
         self.forks.push(Fork::Decides { verdict, when });
-        self.deciders.extend(deciders);
+        match verdict {
+            Verdict::Allow => self.allowed_by.extend(deciders),
+            Verdict::Deny => self.denied_by.extend(deciders),
+        }
         self.here = when != Truth::Yes;
     }
 
@@ -127,9 +140,10 @@ impl<D> TierWalk<D> {
     pub(crate) fn outcome(mut self, nobody: impl FnOnce() -> D) -> Outcome<D> {
         debug_assert!(!self.passed, "the last tier has an end");
         if self.here {
-            self.deciders.push(nobody());
+            self.allowed_by.push(nobody());
         }
-        Outcome { truth: self.truth(Verdict::Allow), deciders: self.deciders }
+        let truth = self.truth(Verdict::Allow);
+        Outcome { truth, allowed_by: self.allowed_by, denied_by: self.denied_by }
     }
 
     /// From the last fork to the first: which verdicts the rest of the list gives, and whether the fork matters to

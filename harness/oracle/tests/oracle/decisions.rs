@@ -4,7 +4,7 @@ use crate::script::predict;
 use crate::world::World;
 use netproof_controlplane::Snapshot;
 use netproof_model::{Decision, Direction, Family, Place, PolicyKey, PolicyStage};
-use netproof_oracle::{Flow, Oracle, PortProtocol, PredictError, Profile};
+use netproof_oracle::{Flow, Icmp, Oracle, PortProtocol, PredictError, Profile};
 
 fn world() -> World {
     let mut world = World::default();
@@ -128,6 +128,44 @@ fn the_first_denial_decides() {
     );
     let prediction = predict(&snapshot, Profile::NETPROOF, "pod/client -> pod/web:80");
     assert_eq!(prediction.alternatives[0].denied_by(), None);
+}
+
+/// One end denies for certain, the other perhaps: whichever end is asked first, either may be the one that does.
+#[test]
+fn who_may_be_the_one_that_denies() {
+    let mut world = World::default();
+    for line in [
+        "pod web node1 labels=app=web",
+        "pod client node2 labels=app=client",
+        "pod other node2 labels=app=other",
+        "policy in {podSelector: {matchLabels: {app: web}}, ingress: [{ports: [{port: 82}]}]}",
+        "policy out {podSelector: {matchLabels: {app: client}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}]}",
+        "policy none {podSelector: {matchLabels: {app: other}}, policyTypes: [Egress]}",
+    ] {
+        world.change(line);
+    }
+    let snapshot = world.snapshot();
+    let deniers = |profile, flow| -> Vec<String> {
+        let way = predict(&snapshot, profile, flow).alternatives.remove(0);
+        way.deniers().into_iter().map(ToString::to_string).collect()
+    };
+    let ingress = "ingress isolation of pod/default/web by networkpolicy/default/in";
+    let egress = "egress isolation of pod/default/client by networkpolicy/default/out";
+    let other = "egress isolation of pod/default/other by networkpolicy/default/none";
+    assert_eq!(deniers(Profile::NETPROOF, "pod/client -> pod/web:80"), [ingress]);
+    assert_eq!(deniers(Profile::STRICT, "pod/client -> pod/web:80"), [ingress, egress]);
+    // Open, and allowed.
+    assert!(deniers(Profile::STRICT, "pod/client -> pod/web:82").is_empty());
+    assert!(deniers(Profile::NETPROOF, "pod/client -> pod/web:82").is_empty());
+    // The end that is asked first denies for certain.
+    assert_eq!(deniers(Profile::STRICT, "pod/other -> pod/web:80"), [other]);
+    // Whether it is a policy that denies ICMP is the profile's choice.
+    assert!(
+        deniers(Profile { icmp: Icmp::Deny, ..Profile::NETPROOF }, "pod/client -> pod/web:icmp").is_empty()
+    );
+    assert!(
+        deniers(Profile { icmp: Icmp::Either, ..Profile::STRICT }, "pod/client -> pod/web:icmp").is_empty()
+    );
 }
 
 #[test]

@@ -238,9 +238,8 @@ impl Answer {
     pub fn decided_by(&self) -> Vec<Decision> {
         let mut deciders: Vec<Decision> = Vec::new();
         for way in self.predictions.iter().flat_map(|prediction| &prediction.alternatives) {
-            let denied = way.denied_by().into_iter();
             let allowed = way.decisions().filter(|_| way.denied_by().is_none());
-            for decider in denied.chain(allowed).flat_map(PolicyDecision::decided_by) {
+            for decider in way.deniers().into_iter().chain(allowed.flat_map(PolicyDecision::decided_by)) {
                 if !deciders.contains(decider) {
                     deciders.push(decider.clone());
                 }

@@ -165,7 +165,9 @@ impl Answer {
                 && (reached.is_none() || server == reached)
         });
         let each: Option<Vec<Vec<Decision>>> = ways
-            .map(|way| way.denied_by().map(|by| by.decided_by().to_vec()).filter(|by| !by.is_empty()))
+            .map(|way| {
+                Some(way.deniers().into_iter().cloned().collect()).filter(|by: &Vec<_>| !by.is_empty())
+            })
             .collect();
         each.unwrap_or_default().concat()
     }

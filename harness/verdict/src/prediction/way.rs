@@ -47,7 +47,7 @@ fn decider(way: &Alternative, expectation: &Expectation) -> Option<String> {
     let wanted = expectation.decided_by.as_ref()?;
     let (fits, by) = match &way.verdict {
         Verdict::Deny(Denial::Policy { .. }) => {
-            let deciders = way.denied_by()?.decided_by();
+            let deciders = way.deniers();
             // Empty where the profile decides by itself, without a policy that could be named.
             let by = deciders.first()?.to_string();
             (deciders.iter().any(|decision| decides(wanted, decision)), by)
