@@ -114,6 +114,12 @@ pub(crate) fn kind(check: &Check) -> &'static str {
     }
 }
 
+/// Whether the verdict is right, and not who decided.
+pub(crate) fn is_wrong_decider(check: &Check) -> bool {
+    let mut failures = check.findings.iter().filter(|finding| finding.kind != FindingKind::Note);
+    check.status == Status::Failed && failures.all(|finding| finding.kind == FindingKind::WrongDecider)
+}
+
 /// What happened to a check that passed.
 pub(crate) fn passed(check: &Check) -> String {
     let mut words = observed(check).unwrap_or_default();

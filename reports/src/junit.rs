@@ -248,10 +248,14 @@ fn check_status(id: &ScenarioId, check: &Check, rerun: &Rerun) -> TestCaseStatus
 
 /// The matrix of a step; its cells that went wrong are cases of their own.
 fn matrix_status(cells: &Cells) -> TestCaseStatus {
-    let Cells { total, differing, unexplained, .. } = cells;
+    let Cells { total, differing, wrong_deciders, unexplained, .. } = cells;
     let (kind, word, message) = match (differing, unexplained) {
         (0, 0) => return TestCaseStatus::success(),
         (0, n) => (NonSuccessKind::Error, "no verdict", format!("{n} of {total} cells have no verdict")),
+        (n, _) if n == wrong_deciders => {
+            let word = FindingKind::WrongDecider.words();
+            (NonSuccessKind::Failure, word, format!("right verdict, wrong decider: {n} of {total} cells"))
+        }
         (n, _) => {
             let word = FindingKind::PacketsContradictApi.words();
             (NonSuccessKind::Failure, word, format!("{n} of {total} cells contradict the API"))

@@ -319,6 +319,7 @@ fn with_matrix(mut events: Vec<Event>, differing: usize) -> Vec<Event> {
         },
         observed: ObservedCells { allowed: 306 + differing, denied: 180 - differing, other: 0 },
         differing,
+        wrong_deciders: 0,
         unexplained: 0,
         unproven: 0,
         rehearsed: RehearsedCells { tried: 40, shared: 140 },

@@ -29,7 +29,7 @@ pub(crate) fn of_tries(answer: &Answer, tries: &[Try<'_>], snapshot: &Snapshot) 
             by_proxy: answer.is_refused() || it.denials.iter().any(|denial| denial.decision.is_service()),
         })
     });
-    differing.min_by_key(|it| matches!(it.difference, Difference::Decider { .. }))
+    differing.min_by_key(|it| it.difference.is_decider())
 }
 
 /// That an answer is lost, and nothing logged it, is no trouble of the machine where the API says just that.

@@ -256,3 +256,22 @@ proptest! {
         validate(&written(&testing::run_of(&text, Duration::from_micros(1))));
     }
 }
+
+/// The type says whether the verdicts are wrong or only who decided.
+#[test]
+fn a_matrix_says_what_is_wrong() {
+    for (differing, wrong_deciders, unexplained, kind) in [
+        (0, 0, 0, None),
+        (2, 2, 0, Some("wrong decider")),
+        (3, 2, 0, Some("packets contradict API")),
+        (2, 2, 1, Some("wrong decider")),
+        (0, 0, 1, Some("no verdict")),
+    ] {
+        let cells = Cells { total: 9, differing, wrong_deciders, unexplained, ..Cells::default() };
+        let found = match matrix_status(&cells) {
+            TestCaseStatus::NonSuccess { ty, .. } => ty.map(|it| it.to_string()),
+            _ => None,
+        };
+        assert_eq!(found.as_deref(), kind, "{cells:?}");
+    }
+}

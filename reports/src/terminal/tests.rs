@@ -127,6 +127,25 @@ fn cells_that_fail_together_are_told_together() {
     insta::assert_snapshot!(shown(&testing::run(Vec::new(), vec![run]), plain()));
 }
 
+/// Cells of which only who decided is wrong say so; one whose verdict is wrong among them is a verdict's matter.
+#[test]
+fn wrong_deciders_are_no_wrong_verdicts() {
+    let by_another = |port| {
+        let message = "right verdict, wrong decider: decided by a, the API says by b";
+        let findings = vec![Finding::new(FindingKind::WrongDecider, message)];
+        Check { findings, ..cell("pod/client", "pod/web", port) }
+    };
+    for (others, title) in [
+        (vec![], "2 cells have the right verdict and a wrong decider"),
+        (vec![cell("pod/other", "pod/web", "80")], "3 cells contradict the API"),
+    ] {
+        let checks = [by_another("80"), by_another("81")].into_iter().chain(others).collect();
+        let run = testing::scenario(&testing::id("deny-all", &[]), checks, Status::Failed, None, 7);
+        let shown = shown(&testing::run(Vec::new(), vec![run]), plain());
+        assert!(shown.contains(title), "{shown}");
+    }
+}
+
 #[test]
 fn only_the_first_runs_are_told_in_full() {
     let runs = (1..=12).map(|n| run_with_cells(&format!("deny-all-{n}")).1);

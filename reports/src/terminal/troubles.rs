@@ -88,6 +88,9 @@ pub(super) fn title(cells: &[&Check]) -> String {
     let how = match (first.status, first.phase) {
         (Status::Errored, _) => "have no verdict",
         (_, Phase::Cleanup) => "do not connect again",
+        _ if cells.iter().all(|check| describe::is_wrong_decider(check)) => {
+            "have the right verdict and a wrong decider"
+        }
         _ => "contradict the API",
     };
     let count = text::count(cells.iter().map(|check| check.cells).sum(), "cell");

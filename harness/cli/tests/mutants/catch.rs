@@ -30,10 +30,18 @@ pub fn catch(mutant: &'static Mutant, plan: &Plan, worlds: &Worlds) -> Option<Ca
     if result.status != Status::Failed {
         return None;
     }
-    let check = events.into_iter().find_map(|event| match event {
-        Event::CheckFinished { check, .. } if is_caught(&check, mutant.kind()) => Some(*check),
+    let checks = events.into_iter().filter_map(|event| match event {
+        Event::CheckFinished { check, .. } => Some(*check),
         _ => None,
-    })?;
+    });
+    let checks: Vec<Check> = checks.collect();
+    // A mutant of deciders moves no packet: beside a wrong verdict, a wrong decider is no catch.
+    let is_another =
+        |check: &Check| mutant.kind() != MutantKind::Verdict && is_caught(check, MutantKind::Verdict);
+    if checks.iter().any(is_another) {
+        return None;
+    }
+    let check = checks.into_iter().find(|check| is_caught(check, mutant.kind()))?;
     Some(Catch { case: plan.id.to_string(), check })
 }
 

@@ -23,6 +23,8 @@ pub struct Cells {
     /// How many differ from what the API says; the first of them are checks of their own, unless the step names
     /// the flow and its check has failed.
     pub differing: usize,
+    /// How many of these only in who decided: the verdict is right.
+    pub wrong_deciders: usize,
     /// How many have no verdict, because nothing says who lost the packet; likewise.
     pub unexplained: usize,
     /// How many of those denied proved nothing: they did not connect without policy either, as the API says.

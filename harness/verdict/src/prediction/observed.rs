@@ -34,7 +34,12 @@ impl Difference {
         }
     }
 
-    /// That the packets contradict the API, and how. `observed`: what the packets did, in a word, and what that is to
+    /// Whether the verdict is right.
+    pub fn is_decider(&self) -> bool {
+        matches!(self, Difference::Decider { .. })
+    }
+
+    /// That the packets contradict the API, and how; right verdicts with wrong deciders are told as such. `observed`: what the packets did, in a word, and what that is to
     /// policy.
     pub fn told(&self, observed: &Verdicts, verdict: Verdict, answer: &Answer) -> String {
         let what = match self {
@@ -46,7 +51,9 @@ impl Difference {
                 let listener = listener.map(|it| format!(", and {it}")).unwrap_or_default();
                 format!("observed {observed}, the API says {says}{listener}")
             }
-            Difference::Decider { found, says } => format!("decided by {found}, the API says by {says}"),
+            Difference::Decider { found, says } => {
+                return format!("right verdict, wrong decider: decided by {found}, the API says by {says}");
+            }
             Difference::Server(place) => match answer.servers().as_slice() {
                 [] => format!("{place} answered, the API says nobody does"),
                 servers => format!("{place} answered, the API says {} does", servers.join(" or ")),

@@ -198,7 +198,10 @@ impl Walk<'_> {
                     }
                     continue;
                 }
-                Comparison::Differs(_) => cells.differing += 1,
+                Comparison::Differs(difference) => {
+                    cells.differing += 1;
+                    cells.wrong_deciders += usize::from(difference.is_decider());
+                }
                 Comparison::Unexplained(_) => cells.unexplained += 1,
             }
             if !told_already.contains(&&predicted.cell.request) {

@@ -12,7 +12,7 @@ use netproof_plan::cells::Cell;
 use netproof_probe::Patience;
 use netproof_verdict::cells::{Comparison, Predicted};
 use netproof_verdict::judge::{Judgement, observed, unexplained};
-use netproof_verdict::prediction::{Answer, Answers, Difference};
+use netproof_verdict::prediction::{Answer, Answers};
 
 /// Most cells of a step reported in full.
 const TOLD: usize = 20;
@@ -25,6 +25,17 @@ pub(super) struct Told<'a> {
     pub(super) comparison: Comparison,
 }
 
+/// How many cells are not told in full.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rest {
+    /// Those that differ in more than who decided.
+    differing: usize,
+    /// Those whose verdict is right, and not who decided.
+    wrong_deciders: usize,
+    /// Those without a verdict.
+    unexplained: usize,
+}
+
 impl Walk<'_> {
     /// Of the run itself.
     pub(super) fn tell_cells(
@@ -35,8 +46,8 @@ impl Walk<'_> {
         mut told: Vec<Told<'_>>,
     ) -> Result<(), HarnessError> {
         // Verdicts first: of what is not told in full, only the number is known.
-        told.sort_by_key(|it| match it.comparison {
-            Comparison::Differs(Difference::Decider { .. }) => 1,
+        told.sort_by_key(|it| match &it.comparison {
+            Comparison::Differs(difference) if difference.is_decider() => 1,
             Comparison::Differs(_) => 0,
             Comparison::Agrees | Comparison::Unexplained(_) => 2,
         });
@@ -76,8 +87,15 @@ impl Walk<'_> {
         });
         let found = found.collect();
         let traced = self.record(world, step, found);
-        let differing = rest.iter().filter(|it| matches!(it.comparison, Comparison::Differs(_))).count();
-        self.tell_rest(step, Phase::Run, differing, rest.len() - differing);
+        let mut untold = Rest::default();
+        for it in rest {
+            *match it.comparison {
+                Comparison::Differs(difference) if difference.is_decider() => &mut untold.wrong_deciders,
+                Comparison::Differs(_) => &mut untold.differing,
+                Comparison::Agrees | Comparison::Unexplained(_) => &mut untold.unexplained,
+            } += 1;
+        }
+        self.tell_rest(step, Phase::Run, untold);
         traced
     }
 
@@ -91,11 +109,11 @@ impl Walk<'_> {
         explains: bool,
     ) {
         let answers = Answers::new(bare, self.profile);
-        let mut rest = (0, 0);
+        let mut rest = Rest::default();
         for (index, (predicted, observation)) in wrong.iter().enumerate() {
             let lost = unexplained(observation.outcome, &[]).filter(|_| explains);
             if index >= TOLD {
-                *(if lost.is_some() { &mut rest.1 } else { &mut rest.0 }) += 1;
+                *(if lost.is_some() { &mut rest.unexplained } else { &mut rest.differing }) += 1;
                 continue;
             }
             let observed = observed(observation.outcome, &[]);
@@ -131,7 +149,7 @@ impl Walk<'_> {
                 ..Check::new(name, location, Phase::Rehearsal, &step.name, flow)
             });
         }
-        self.tell_rest(step, Phase::Rehearsal, rest.0, rest.1);
+        self.tell_rest(step, Phase::Rehearsal, rest);
     }
 
     /// Of the clean-up: cells that policy denied and that do not connect now that there is none.
@@ -176,17 +194,19 @@ impl Walk<'_> {
         });
         let found = found.collect();
         let traced = self.record(world, step, found);
-        self.tell_rest(step, Phase::Cleanup, wrong.len() - told.len(), 0);
+        self.tell_rest(step, Phase::Cleanup, Rest { differing: wrong.len() - told.len(), ..Rest::default() });
         traced
     }
 
     /// One check for all that are not told in full.
-    fn tell_rest(&mut self, step: &Step, phase: Phase, differing: usize, unexplained: usize) {
+    fn tell_rest(&mut self, step: &Step, phase: Phase, rest: Rest) {
+        let Rest { differing, wrong_deciders, unexplained } = rest;
         let cells = |n: usize| format!("{n} more cell{}", if n == 1 { "" } else { "s" });
-        let (status, count) = match (differing, unexplained) {
+        let count = differing + wrong_deciders + unexplained;
+        let status = match (differing + wrong_deciders, unexplained) {
             (0, 0) => return,
-            (0, n) => (Status::Errored, n),
-            (n, m) => (Status::Failed, n + m),
+            (0, _) => Status::Errored,
+            _ => Status::Failed,
         };
         let mut findings = Vec::new();
         if differing > 0 {
@@ -198,6 +218,10 @@ impl Walk<'_> {
                 }
             };
             findings.push(Finding::new(kind, format!("{} {how}", cells(differing))));
+        }
+        if wrong_deciders > 0 {
+            let message = format!("right verdict, wrong decider: {} of the same step", cells(wrong_deciders));
+            findings.push(Finding::new(FindingKind::WrongDecider, message));
         }
         if unexplained > 0 {
             let message = format!("of {} nothing says who lost the packet", cells(unexplained));
