@@ -15,9 +15,6 @@ use std::process::ExitCode;
 /// The most lines of a crate.
 const MOST: usize = 8_000;
 
-/// Crates whose circles are let be until they are mended, each with why.
-const LET_BE: [(&str, &str); 1] = [("harness/controlplane", "its allocators are being taken apart")];
-
 /// The room of what a crate's root defines itself.
 const ROOT: &str = "(root)";
 
@@ -33,19 +30,9 @@ fn main() -> ExitCode {
             eprintln!("{member} has {lines} lines that are neither tests nor data, more than {MOST}");
             wrong = true;
         }
-        let circles = circles(&uses(&files));
-        match LET_BE.iter().find(|(name, _)| name == member) {
-            Some((_, why)) if !circles.is_empty() => println!("{member}: a circle of rooms is let be: {why}"),
-            Some(_) => {
-                eprintln!("{member} has no circle of rooms any more: take it off the list in ci/rooms.rs");
-                wrong = true;
-            }
-            None => {
-                for circle in &circles {
-                    eprintln!("{member}: rooms that use each other in a circle: {circle}");
-                }
-                wrong |= !circles.is_empty();
-            }
+        for circle in circles(&uses(&files)) {
+            eprintln!("{member}: rooms that use each other in a circle: {circle}");
+            wrong = true;
         }
     }
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }

@@ -1,7 +1,9 @@
 //! Giving out addresses and ports: each to one owner, and the same to the same request in every run.
 
+use crate::change::ChangeError;
 use ipnet::IpNet;
-use netproof_model::{Family, NamespacedName};
+use netproof_model::topology::PerFamily;
+use netproof_model::{Family, NamespacedName, Topology};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -119,6 +121,50 @@ pub fn is_outside(address: IpAddr) -> bool {
         IpAddr::V4(v4) if v4.is_link_local() => v4 != POD_GATEWAY,
         other => is_of_a_host(other),
     }
+}
+
+/// Refuses what cannot be a host's address.
+pub(crate) fn check_unicast(what: &str, address: IpAddr) -> Result<(), ChangeError> {
+    check(is_of_a_host(address), what, address)
+}
+
+/// Refuses what cannot be the address of this.
+pub(crate) fn check(may_be: bool, what: &str, address: IpAddr) -> Result<(), ChangeError> {
+    match may_be {
+        true => Ok(()),
+        false => Err(ChangeError::new(
+            format!("{address} cannot be the address of {what}"),
+            "give it a unicast address that can be routed",
+        )),
+    }
+}
+
+/// Those of the given addresses that the topology's families have, the primary family first.
+///
+/// # Errors
+/// None of them has such a family, or two have the same.
+pub(crate) fn given_addresses(
+    what: &str,
+    given: &[IpAddr],
+    topology: &Topology,
+) -> Result<PerFamily<Option<IpAddr>>, ChangeError> {
+    let mut by_family = PerFamily { ipv4: None, ipv6: None };
+    for address in given {
+        if by_family.get_mut(Family::of(*address)).replace(*address).is_some() {
+            return Err(ChangeError::new(
+                format!("{what} has two {} addresses", Family::of(*address)),
+                "give at most one of each family",
+            ));
+        }
+    }
+    let usable = topology.family.list().iter().any(|family| by_family.get(*family).is_some());
+    if !given.is_empty() && !usable {
+        return Err(ChangeError::new(
+            format!("{what} has no {} address", topology.family),
+            "add one, or leave the address out and it gets the next free one",
+        ));
+    }
+    Ok(by_family)
 }
 
 /// The address as a number.

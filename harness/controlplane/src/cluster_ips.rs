@@ -1,39 +1,62 @@
 //! The address families of services, and their cluster IPs.
 
-use crate::addresses::{address, last_host, number};
+use crate::addresses::{Ledger, Pool, address, given_addresses, last_host, number};
 use crate::change::ChangeError;
-use crate::control_plane::{Draft, given_addresses};
-use crate::services::is_in_cluster;
 use netproof_api::Service;
-use netproof_api::core::{AddressType, IpFamilyPolicy};
-use netproof_model::{Families, Family, NamespacedName};
+use netproof_api::core::{AddressType, IpFamilyPolicy, ServiceType};
+use netproof_model::topology::PerFamily;
+use netproof_model::{Families, Family, NamespacedName, Topology};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-impl Draft {
+/// Which service has which cluster IP.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterIps {
+    topology: Arc<Topology>,
+    taken: PerFamily<Ledger>,
+    free: PerFamily<Pool>,
+}
+
+impl ClusterIps {
+    /// All are free.
+    pub(crate) fn new(topology: &Arc<Topology>) -> Self {
+        let free = PerFamily { ipv4: pool(topology, Family::Ipv4), ipv6: pool(topology, Family::Ipv6) };
+        ClusterIps { topology: Arc::clone(topology), taken: PerFamily::default(), free }
+    }
+
+    /// Frees those of a service that goes.
+    pub(crate) fn release(&mut self, name: &NamespacedName, service: &Service) {
+        self.release_all(name, &service.cluster_ips);
+    }
+
+    fn release_all(&mut self, name: &NamespacedName, addresses: &[IpAddr]) {
+        for address in addresses {
+            self.taken.get_mut(Family::of(*address)).release(number(*address), name);
+        }
+    }
+
     /// Fills in the families and the cluster IPs: those that the service has, those that are given, or
     /// the next free ones, one of each family.
-    pub(crate) fn assign_cluster_ips(
+    pub(crate) fn assign(
         &mut self,
         name: &NamespacedName,
         service: &mut Service,
         previous: Option<&Service>,
     ) -> Result<(), ChangeError> {
-        let families = families(name, service, previous, self.snapshot.topology.family)?;
+        let families = families(name, service, previous, self.topology.family)?;
         service.ip_families = families.iter().map(|family| address_type(*family)).collect();
         let addresses = match is_in_cluster(service) {
-            true => self.cluster_ips(name, service, previous, &families)?,
+            true => self.addresses(name, service, previous, &families)?,
             false => no_cluster_ips(name, service, "is of type ExternalName")?,
         };
-        for address in previous.map(|old| old.cluster_ips.as_slice()).unwrap_or_default() {
-            if !addresses.contains(address) {
-                self.books.cluster_ips.get_mut(Family::of(*address)).release(number(*address), name);
-            }
-        }
+        let had = previous.map(|old| old.cluster_ips.as_slice()).unwrap_or_default();
+        let gone: Vec<IpAddr> = had.iter().filter(|address| !addresses.contains(address)).copied().collect();
+        self.release_all(name, &gone);
         service.cluster_ips = addresses;
         Ok(())
     }
 
-    fn cluster_ips(
+    fn addresses(
         &mut self,
         name: &NamespacedName,
         service: &Service,
@@ -50,7 +73,7 @@ impl Draft {
         if service.headless {
             return no_cluster_ips(name, service, "is headless");
         }
-        let topology = self.snapshot.topology.clone();
+        let topology = Arc::clone(&self.topology);
         let given = given_addresses(&format!("service/{name}"), &service.cluster_ips, &topology)?;
         let left_over = |family: &&Family| !families.contains(family);
         if let Some(address) = topology.family.list().iter().filter(left_over).find_map(|f| *given.get(*f)) {
@@ -68,16 +91,15 @@ impl Draft {
                     return Err(immutable(name, "cluster IP", &current.to_string(), &given.to_string()));
                 }
                 (Some(current), _) => current,
-                (None, Some(given)) => self.claim_cluster_ip(name, given)?,
-                (None, None) => self.next_cluster_ip(name, *family)?,
+                (None, Some(given)) => self.claim(name, given)?,
+                (None, None) => self.next(name, *family)?,
             });
         }
         Ok(addresses)
     }
 
-    fn next_cluster_ip(&mut self, name: &NamespacedName, family: Family) -> Result<IpAddr, ChangeError> {
-        let ledger = self.books.cluster_ips.get_mut(family);
-        let taken = self.books.cluster_ip_pools.get_mut(family).take(ledger, name);
+    fn next(&mut self, name: &NamespacedName, family: Family) -> Result<IpAddr, ChangeError> {
+        let taken = self.free.get_mut(family).take(self.taken.get_mut(family), name);
         taken.map(|number| address(family, number)).ok_or_else(|| {
             ChangeError::new(
                 format!("no {family} cluster IP is left for service/{name}"),
@@ -86,9 +108,9 @@ impl Draft {
         })
     }
 
-    fn claim_cluster_ip(&mut self, name: &NamespacedName, given: IpAddr) -> Result<IpAddr, ChangeError> {
+    fn claim(&mut self, name: &NamespacedName, given: IpAddr) -> Result<IpAddr, ChangeError> {
         let family = Family::of(given);
-        let range = *self.snapshot.topology.ranges.services.get(family);
+        let range = *self.topology.ranges.services.get(family);
         let host = number(range.network()) < number(given) && number(given) <= last_host(range);
         if !range.contains(&given) || !host {
             return Err(ChangeError::new(
@@ -98,7 +120,7 @@ impl Draft {
                 "give it an address of that range, or none",
             ));
         }
-        let ledger = self.books.cluster_ips.get_mut(family);
+        let ledger = self.taken.get_mut(family);
         if let Some(owner) = ledger.owner(number(given)) {
             return Err(ChangeError::new(
                 format!("{given} is the cluster IP of service/{owner}; service/{name} cannot have it too"),
@@ -108,6 +130,23 @@ impl Draft {
         ledger.claim(number(given), name);
         Ok(given)
     }
+}
+
+/// The first addresses of the range are left to services that ask for theirs, as the API server does:
+/// a sixteenth of the range, at least 16 and at most 256.
+fn pool(topology: &Topology, family: Family) -> Pool {
+    let range = *topology.ranges.services.get(family);
+    if !topology.family.contains(family) {
+        return Pool::empty();
+    }
+    let first = number(range.network());
+    let size = number(range.broadcast()) - first;
+    Pool::from_offset(range, (size / 16).clamp(16, 256))
+}
+
+/// Whether a service of this type has cluster IPs, or could.
+fn is_in_cluster(service: &Service) -> bool {
+    service.service_type != ServiceType::ExternalName
 }
 
 /// The families of a service, the primary one first: those that it asks for and the topology has.

@@ -5,8 +5,8 @@
 
 use crate::change::ChangeError;
 use crate::cluster_ips::{address_type, family_of};
-use crate::control_plane::Draft;
 use crate::namespaces::in_namespace;
+use crate::snapshot::Snapshot;
 use netproof_api::core::{EndpointHints, IntOrString, PodPhase, TrafficDistribution};
 use netproof_api::{Endpoint, EndpointPort, EndpointSlice, Labels, ObjectMeta, Pod, Service};
 use netproof_model::{Family, NamespacedName};
@@ -82,32 +82,35 @@ impl<'a> Selectors<'a> {
     }
 }
 
-impl Draft {
-    pub(crate) fn apply_endpoint_slice(&mut self, slice: &EndpointSlice) -> Result<(), ChangeError> {
-        let mut slice = slice.clone();
-        let name = self.name_in_namespace("endpointslice", &mut slice.metadata)?;
-        self.refuse_controllers_slice(&name)?;
-        if let Some(old) = self.snapshot.endpoint_slices.get(&name)
-            && old.address_type != slice.address_type
-        {
-            return Err(ChangeError::new(
-                format!(
-                    "the addressType of endpointslice/{name} cannot change from {:?} to {:?}",
-                    old.address_type, slice.address_type
-                ),
-                "delete the slice first, then apply it",
-            ));
-        }
-        self.snapshot.endpoint_slices.insert(name, Arc::new(slice));
-        Ok(())
+/// That a slice which is given in the place of another does not change what cannot be changed.
+pub(crate) fn check_unchanged(
+    name: &NamespacedName,
+    old: &EndpointSlice,
+    new: &EndpointSlice,
+) -> Result<(), ChangeError> {
+    if old.address_type == new.address_type {
+        return Ok(());
     }
+    Err(ChangeError::new(
+        format!(
+            "the addressType of endpointslice/{name} cannot change from {:?} to {:?}",
+            old.address_type, new.address_type
+        ),
+        "delete the slice first, then apply it",
+    ))
+}
 
+/// The controller of EndpointSlices: which of them it has made, by service.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EndpointController(BTreeMap<NamespacedName, Vec<NamespacedName>>);
+
+impl EndpointController {
     /// What the controller made is changed through its service and pods only.
-    pub(crate) fn refuse_controllers_slice(&self, name: &NamespacedName) -> Result<(), ChangeError> {
-        let slice = self.snapshot.endpoint_slices.get(name);
+    pub(crate) fn refuse_own(&self, cluster: &Snapshot, name: &NamespacedName) -> Result<(), ChangeError> {
+        let slice = cluster.endpoint_slices.get(name);
         let service = slice.and_then(|slice| slice.metadata.labels.get(SERVICE_NAME_LABEL));
         let service = service.map(|service| NamespacedName::new(name.namespace.as_str(), service.as_str()));
-        let made = service.and_then(|service| self.books.slices.get(&service));
+        let made = service.and_then(|service| self.0.get(&service));
         if !made.is_some_and(|made| made.contains(name)) {
             return Ok(());
         }
@@ -118,109 +121,37 @@ impl Draft {
     }
 
     /// Makes the slices of every service that the changes touched.
-    pub(crate) fn update_endpoint_slices(&mut self) {
-        let mut touched = std::mem::take(&mut self.touched);
+    pub(crate) fn update(&mut self, mut touched: Touched, cluster: &mut Snapshot) {
         if !touched.nodes.is_empty() {
             let on_them =
                 |pod: &&Arc<Pod>| pod.node_name.as_ref().is_some_and(|node| touched.nodes.contains(node));
-            let pods: Vec<&Arc<Pod>> = self.snapshot.pods.values().filter(on_them).collect();
+            let pods: Vec<&Arc<Pod>> = cluster.pods.values().filter(on_them).collect();
             for pod in pods {
                 touched.pod(pod.metadata.namespace.as_deref().unwrap_or_default(), &pod.metadata.labels);
             }
         }
         let mut dirty = touched.services;
         if !touched.pods.is_empty() {
-            let selectors = Selectors::new(self.snapshot.services.iter());
+            let selectors = Selectors::new(cluster.services.iter());
             for (namespace, labels) in &touched.pods {
                 dirty.extend(selectors.selecting(namespace, labels).cloned());
             }
         }
-        let members = self.members(&dirty);
+        let members = members(cluster, &dirty);
         for name in &dirty {
-            let service = self.snapshot.services.get(name).cloned();
+            let service = cluster.services.get(name).cloned();
             let pods = members.get(name).map(Vec::as_slice).unwrap_or_default();
             let slices = match service {
-                Some(service) if !service.selector.is_empty() => self.slices_of(&service, pods),
+                Some(service) if !service.selector.is_empty() => slices_of(cluster, &service, pods),
                 _ => Vec::new(),
             };
-            self.replace_slices(name, slices);
-        }
-    }
-
-    /// The running pods of each of these services.
-    fn members(&self, services: &BTreeSet<NamespacedName>) -> BTreeMap<NamespacedName, Vec<Arc<Pod>>> {
-        let selectors =
-            Selectors::new(services.iter().filter_map(|name| self.snapshot.services.get_key_value(name)));
-        let namespaces: BTreeSet<&str> = services.iter().map(|name| name.namespace.as_str()).collect();
-        let mut members: BTreeMap<NamespacedName, Vec<Arc<Pod>>> = BTreeMap::new();
-        for namespace in namespaces {
-            for (_, pod) in in_namespace(&self.snapshot.pods, namespace) {
-                if pod.phase == PodPhase::Running {
-                    for service in selectors.selecting(namespace, &pod.metadata.labels) {
-                        members.entry(service.clone()).or_default().push(pod.clone());
-                    }
-                }
-            }
-        }
-        members
-    }
-
-    /// One slice for each family of the service and for each way in which the pods resolve the target ports; an empty
-    /// one for a family without endpoints.
-    fn slices_of(&self, service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSlice> {
-        let mut slices = Vec::new();
-        for family in service.ip_families.iter().map(|family| family_of(*family)) {
-            let mut by_ports: BTreeMap<Vec<Option<u16>>, Vec<Endpoint>> = BTreeMap::new();
-            for pod in pods {
-                let Some(address) = pod.pod_ips.iter().find(|address| Family::of(**address) == family) else {
-                    continue;
-                };
-                let endpoint = self.endpoint(service, pod, *address);
-                by_ports.entry(target_ports(service, pod)).or_default().push(endpoint);
-            }
-            if by_ports.is_empty() {
-                by_ports.insert(vec![None; service.ports.len()], Vec::new());
-            }
-            for (numbers, endpoints) in by_ports {
-                let ports = service.ports.iter().zip(numbers).filter_map(|(port, number)| {
-                    Some(EndpointPort { name: port.name.clone(), port: number?, protocol: port.protocol })
-                });
-                slices.push(EndpointSlice {
-                    metadata: slice_metadata(service),
-                    address_type: address_type(family),
-                    endpoints,
-                    ports: ports.collect(),
-                });
-            }
-        }
-        slices
-    }
-
-    /// A pod as an endpoint of a service.
-    fn endpoint(&self, service: &Service, pod: &Pod, address: IpAddr) -> Endpoint {
-        let ready = service.publish_not_ready_addresses || (pod.ready && !pod.terminating);
-        let node = pod.node_name.as_ref().and_then(|node| self.snapshot.nodes.get(node));
-        let zone = node.and_then(|node| node.metadata.labels.get(ZONE_LABEL)).filter(|zone| !zone.is_empty());
-        Endpoint {
-            addresses: vec![address],
-            ready,
-            serving: pod.ready,
-            terminating: pod.terminating,
-            zone: zone.cloned(),
-            hints: service
-                .traffic_distribution
-                .filter(|_| ready)
-                .and_then(|wish| hints(wish, zone, pod.node_name.as_ref())),
-            hostname: pod.hostname.clone().filter(|_| pod.subdomain.as_ref() == Some(&service.metadata.name)),
-            node_name: pod.node_name.clone(),
-            pod: Some(pod.metadata.name.clone()),
+            self.replace(cluster, name, slices);
         }
     }
 
     /// Puts the slices in the place of the service's former ones, keeping those that are as they were.
-    fn replace_slices(&mut self, service: &NamespacedName, slices: Vec<EndpointSlice>) {
-        let snapshot = &mut self.snapshot;
-        let former = self.books.slices.remove(service).unwrap_or_default();
+    fn replace(&mut self, snapshot: &mut Snapshot, service: &NamespacedName, slices: Vec<EndpointSlice>) {
+        let former = self.0.remove(service).unwrap_or_default();
         let former: BTreeMap<NamespacedName, Arc<EndpointSlice>> = former
             .into_iter()
             .filter_map(|name| snapshot.endpoint_slices.remove(&name).map(|slice| (name, slice)))
@@ -244,8 +175,80 @@ impl Draft {
             names.push(name);
         }
         if !names.is_empty() {
-            self.books.slices.insert(service.clone(), names);
+            self.0.insert(service.clone(), names);
         }
+    }
+}
+
+/// The running pods of each of these services.
+fn members(
+    cluster: &Snapshot,
+    services: &BTreeSet<NamespacedName>,
+) -> BTreeMap<NamespacedName, Vec<Arc<Pod>>> {
+    let selectors = Selectors::new(services.iter().filter_map(|name| cluster.services.get_key_value(name)));
+    let namespaces: BTreeSet<&str> = services.iter().map(|name| name.namespace.as_str()).collect();
+    let mut members: BTreeMap<NamespacedName, Vec<Arc<Pod>>> = BTreeMap::new();
+    for namespace in namespaces {
+        for (_, pod) in in_namespace(&cluster.pods, namespace) {
+            if pod.phase == PodPhase::Running {
+                for service in selectors.selecting(namespace, &pod.metadata.labels) {
+                    members.entry(service.clone()).or_default().push(pod.clone());
+                }
+            }
+        }
+    }
+    members
+}
+
+/// One slice for each family of the service and for each way in which the pods resolve the target ports; an empty
+/// one for a family without endpoints.
+fn slices_of(cluster: &Snapshot, service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSlice> {
+    let mut slices = Vec::new();
+    for family in service.ip_families.iter().map(|family| family_of(*family)) {
+        let mut by_ports: BTreeMap<Vec<Option<u16>>, Vec<Endpoint>> = BTreeMap::new();
+        for pod in pods {
+            let Some(address) = pod.pod_ips.iter().find(|address| Family::of(**address) == family) else {
+                continue;
+            };
+            let endpoint = endpoint(cluster, service, pod, *address);
+            by_ports.entry(target_ports(service, pod)).or_default().push(endpoint);
+        }
+        if by_ports.is_empty() {
+            by_ports.insert(vec![None; service.ports.len()], Vec::new());
+        }
+        for (numbers, endpoints) in by_ports {
+            let ports = service.ports.iter().zip(numbers).filter_map(|(port, number)| {
+                Some(EndpointPort { name: port.name.clone(), port: number?, protocol: port.protocol })
+            });
+            slices.push(EndpointSlice {
+                metadata: slice_metadata(service),
+                address_type: address_type(family),
+                endpoints,
+                ports: ports.collect(),
+            });
+        }
+    }
+    slices
+}
+
+/// A pod as an endpoint of a service.
+fn endpoint(cluster: &Snapshot, service: &Service, pod: &Pod, address: IpAddr) -> Endpoint {
+    let ready = service.publish_not_ready_addresses || (pod.ready && !pod.terminating);
+    let node = pod.node_name.as_ref().and_then(|node| cluster.nodes.get(node));
+    let zone = node.and_then(|node| node.metadata.labels.get(ZONE_LABEL)).filter(|zone| !zone.is_empty());
+    Endpoint {
+        addresses: vec![address],
+        ready,
+        serving: pod.ready,
+        terminating: pod.terminating,
+        zone: zone.cloned(),
+        hints: service
+            .traffic_distribution
+            .filter(|_| ready)
+            .and_then(|wish| hints(wish, zone, pod.node_name.as_ref())),
+        hostname: pod.hostname.clone().filter(|_| pod.subdomain.as_ref() == Some(&service.metadata.name)),
+        node_name: pod.node_name.clone(),
+        pod: Some(pod.metadata.name.clone()),
     }
 }
 

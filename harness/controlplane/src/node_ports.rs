@@ -1,25 +1,38 @@
 //! Node ports of services, and the ports of their health checks, which are of the same range.
 
+use crate::addresses::{Ledger, Pool};
 use crate::change::ChangeError;
-use crate::control_plane::Draft;
 use netproof_api::Service;
 use netproof_api::core::{ServiceType, TrafficPolicy};
 use netproof_model::NamespacedName;
 use std::ops::RangeInclusive;
 
 /// The node ports that the API server gives out.
-pub(crate) const NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
+const NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
 
-impl Draft {
+/// Which service has which node port.
+#[derive(Clone, Debug)]
+pub(crate) struct NodePorts {
+    taken: Ledger,
+    free: Pool,
+}
+
+impl NodePorts {
+    /// All are free.
+    pub(crate) fn new() -> Self {
+        let free = Pool::new(u128::from(*NODE_PORTS.start()), u128::from(*NODE_PORTS.end()));
+        NodePorts { taken: Ledger::default(), free }
+    }
+
     /// Fills in node ports and the health check's: as given, as they were, or the next free ones.
-    pub(crate) fn assign_node_ports(
+    pub(crate) fn assign(
         &mut self,
         name: &NamespacedName,
         service: &mut Service,
         previous: Option<&Service>,
     ) -> Result<(), ChangeError> {
         if let Some(previous) = previous {
-            self.release_node_ports(name, previous);
+            self.release(name, previous);
         }
         let given: Vec<_> = service.ports.iter().filter_map(|p| Some((p.node_port?, p.protocol))).collect();
         if let ServiceType::ClusterIP | ServiceType::ExternalName = service.service_type
@@ -37,9 +50,9 @@ impl Draft {
                     "give each port a node port of its own, or none",
                 ));
             }
-            self.claim_node_port(name, *port)?;
+            self.claim(name, *port)?;
         }
-        self.assign_health_check_node_port(name, service, previous)?;
+        self.assign_health_check(name, service, previous)?;
         let needed = match service.service_type {
             ServiceType::NodePort => true,
             ServiceType::LoadBalancer => service.allocate_load_balancer_node_ports,
@@ -47,7 +60,7 @@ impl Draft {
         };
         for index in 0..service.ports.len() {
             if needed && service.ports[index].node_port.is_none() {
-                service.ports[index].node_port = Some(self.next_node_port(name, service, index, previous)?);
+                service.ports[index].node_port = Some(self.next(name, service, index, previous)?);
             }
         }
         Ok(())
@@ -55,7 +68,7 @@ impl Draft {
 
     /// The port where a node says whether it has endpoints of the service, for a load balancer that must
     /// find out: as given, as it was, or the next free one.
-    fn assign_health_check_node_port(
+    fn assign_health_check(
         &mut self,
         name: &NamespacedName,
         service: &mut Service,
@@ -83,7 +96,7 @@ impl Draft {
                 ));
             }
             (Some(port), _) | (None, Some(port)) => port,
-            (None, None) => self.free_node_port(name)?,
+            (None, None) => self.take(name)?,
         };
         if service.ports.iter().any(|other| other.node_port == Some(port)) {
             return Err(ChangeError::new(
@@ -91,12 +104,12 @@ impl Draft {
                 "give one of them another port",
             ));
         }
-        self.claim_node_port(name, port)?;
+        self.claim(name, port)?;
         service.health_check_node_port = Some(port);
         Ok(())
     }
 
-    fn claim_node_port(&mut self, name: &NamespacedName, port: u16) -> Result<(), ChangeError> {
+    fn claim(&mut self, name: &NamespacedName, port: u16) -> Result<(), ChangeError> {
         if !NODE_PORTS.contains(&port) {
             return Err(ChangeError::new(
                 format!(
@@ -107,7 +120,7 @@ impl Draft {
                 "give it a port of that range, or none",
             ));
         }
-        if let Some(owner) = self.books.node_ports.owner(port.into())
+        if let Some(owner) = self.taken.owner(port.into())
             && owner != name
         {
             return Err(ChangeError::new(
@@ -115,12 +128,12 @@ impl Draft {
                 format!("delete service/{owner} first, or give another port, or none"),
             ));
         }
-        self.books.node_ports.claim(port.into(), name);
+        self.taken.claim(port.into(), name);
         Ok(())
     }
 
     /// The node port of a service port that does not give one.
-    fn next_node_port(
+    fn next(
         &mut self,
         name: &NamespacedName,
         service: &Service,
@@ -142,15 +155,15 @@ impl Draft {
             .find(|p| p.port == wanted.port && p.node_port.is_some())
             .and_then(|p| p.node_port);
         for port in [as_before, sibling].into_iter().flatten().filter(|port| !in_use(*port)) {
-            if self.claim_node_port(name, port).is_ok() {
+            if self.claim(name, port).is_ok() {
                 return Ok(port);
             }
         }
-        self.free_node_port(name)
+        self.take(name)
     }
 
-    fn free_node_port(&mut self, name: &NamespacedName) -> Result<u16, ChangeError> {
-        let taken = self.books.node_port_pool.take(&mut self.books.node_ports, name);
+    fn take(&mut self, name: &NamespacedName) -> Result<u16, ChangeError> {
+        let taken = self.free.take(&mut self.taken, name);
         taken.and_then(|number| u16::try_from(number).ok()).ok_or_else(|| {
             ChangeError::new(
                 format!("no node port is left for service/{name}"),
@@ -159,10 +172,11 @@ impl Draft {
         })
     }
 
-    pub(crate) fn release_node_ports(&mut self, name: &NamespacedName, service: &Service) {
+    /// Frees those of a service that goes.
+    pub(crate) fn release(&mut self, name: &NamespacedName, service: &Service) {
         let ports = service.ports.iter().filter_map(|port| port.node_port);
         for port in ports.chain(service.health_check_node_port) {
-            self.books.node_ports.release(port.into(), name);
+            self.taken.release(port.into(), name);
         }
     }
 }

@@ -1,13 +1,12 @@
 //! Nodes as the topology fixes them: addresses, pod ranges and labels; and whether the topology's
 //! ranges are large enough for them.
 
-use crate::addresses::{Pool, nth, part};
+use crate::addresses::{nth, part};
 use crate::change::ChangeError;
+use crate::snapshot::Snapshot;
 use ipnet::IpNet;
 use netproof_api::{Labels, Node, ObjectMeta};
-use netproof_model::topology::PerFamily;
 use netproof_model::{Family, Topology, Wiring};
-use std::collections::BTreeMap;
 
 /// The place of the node's own end in its pod range, `.1` or `::1`: the gateway of its pods, where they hang
 /// on a bridge, and the node's end of the overlay, where there is one.
@@ -162,7 +161,7 @@ fn too_small(what: &str, range: IpNet, topology: &Topology) -> ChangeError {
 }
 
 /// A node's metadata: what a kubelet labels its node with, and the given labels.
-pub(crate) fn metadata(name: &str, labels: &Labels) -> ObjectMeta {
+fn metadata(name: &str, labels: &Labels) -> ObjectMeta {
     let mut all: Labels =
         [("kubernetes.io/arch", "amd64"), ("kubernetes.io/hostname", name), ("kubernetes.io/os", "linux")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -171,15 +170,28 @@ pub(crate) fn metadata(name: &str, labels: &Labels) -> ObjectMeta {
     ObjectMeta { name: name.to_owned(), labels: all, ..ObjectMeta::default() }
 }
 
-/// What pods without an address get theirs from: each node's range without its gateway.
-pub(crate) fn pod_pools(nodes: &[Node]) -> BTreeMap<String, PerFamily<Pool>> {
-    let mut pools = BTreeMap::new();
-    for node in nodes {
-        let mut pool = PerFamily { ipv4: Pool::empty(), ipv6: Pool::empty() };
-        for range in &node.pod_cidrs {
-            *pool.get_mut(Family::of(range.addr())) = Pool::from_offset(*range, GATEWAY_OFFSET + 1);
-        }
-        pools.insert(node.metadata.name.clone(), pool);
-    }
-    pools
+/// A node with the labels and taints of one that is applied: all else of it is the topology's.
+pub(crate) fn replaced(current: &Node, given: &Node) -> Result<Node, ChangeError> {
+    let name = &given.metadata.name;
+    let same = |is_same: bool, what: &str| match is_same {
+        true => Ok(()),
+        false => Err(ChangeError::new(
+            format!("the {what} of node/{name} are the topology's and cannot be given"),
+            "leave them out",
+        )),
+    };
+    same(given.addresses.is_empty() || given.addresses == current.addresses, "addresses")?;
+    same(given.pod_cidrs.is_empty() || given.pod_cidrs == current.pod_cidrs, "pod ranges")?;
+    let mut metadata = metadata(name, &given.metadata.labels);
+    metadata.annotations.clone_from(&given.metadata.annotations);
+    Ok(Node { metadata, taints: given.taints.clone(), ..current.clone() })
+}
+
+/// The error for a node that the topology lacks.
+pub(crate) fn unknown(cluster: &Snapshot, name: &str) -> ChangeError {
+    let known: Vec<&str> = cluster.nodes.keys().map(String::as_str).collect();
+    ChangeError::new(
+        format!("there is no node `{name}` in topology `{}`", cluster.topology.name),
+        format!("its nodes are {}", known.join(", ")),
+    )
 }

@@ -6,19 +6,19 @@
 //! there looks at the ports alone. A pod that no node takes waits: it is Pending, has neither a node nor addresses,
 //! and every later change set tries again.
 
-use crate::change::ChangeError;
-use crate::control_plane::Draft;
+use crate::pods::PodAddresses;
+use crate::snapshot::Snapshot;
 use crate::taints::{prefers, repelling};
 use netproof_api::core::{HostPort, PodPhase, TransportProtocol};
 use netproof_api::{Node, Pod, Taint};
-use netproof_model::{Family, NamespacedName};
+use netproof_model::NamespacedName;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 /// Where a pod may run that names no node.
 #[derive(Clone, Debug)]
-pub(crate) enum Wish {
+pub(crate) enum NodeChoice {
     /// On any node; of several the first from this place in the topology on.
     Any(usize),
     /// On this node alone, as the pod of a DaemonSet.
@@ -29,8 +29,8 @@ pub(crate) enum Wish {
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     /// As it is to be.
-    pod: Pod,
-    wish: Wish,
+    pub(crate) pod: Pod,
+    pub(crate) choice: NodeChoice,
     why: Unschedulable,
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for Unschedulable {
 
 /// Which pods have which ports of which nodes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct HostPorts(BTreeMap<(String, u16, TransportProtocol), Vec<(HostPort, NamespacedName)>>);
+struct HostPorts(BTreeMap<(String, u16, TransportProtocol), Vec<(HostPort, NamespacedName)>>);
 
 /// The ports of its node that a pod needs: those of one in the node's network, and every `hostPort`.
 pub fn host_ports(pod: &Pod) -> impl Iterator<Item = (HostPort, TransportProtocol)> {
@@ -96,7 +96,7 @@ impl HostPorts {
         })
     }
 
-    pub(crate) fn claim(&mut self, name: &NamespacedName, pod: &Pod) {
+    fn claim(&mut self, name: &NamespacedName, pod: &Pod) {
         let Some(node) = &pod.node_name else { return };
         for (port, protocol) in host_ports(pod) {
             let claims = self.0.entry((node.clone(), port.port, protocol)).or_default();
@@ -106,7 +106,7 @@ impl HostPorts {
         }
     }
 
-    pub(crate) fn release(&mut self, name: &NamespacedName, pod: &Pod) {
+    fn release(&mut self, name: &NamespacedName, pod: &Pod) {
         let Some(node) = &pod.node_name else { return };
         for (port, protocol) in host_ports(pod) {
             let key = (node.clone(), port.port, protocol);
@@ -120,7 +120,14 @@ impl HostPorts {
     }
 }
 
-impl Draft {
+/// Which pod has which port of its node, and the pods that no node takes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scheduler {
+    ports: HostPorts,
+    waiting: BTreeMap<NamespacedName, Waiting>,
+}
+
+impl Scheduler {
     /// The node that a pod names, if its kubelet takes the pod.
     pub(crate) fn admit(
         &self,
@@ -129,7 +136,7 @@ impl Draft {
         node: Arc<Node>,
     ) -> Result<Arc<Node>, Unschedulable> {
         let node_name = &node.metadata.name;
-        match self.books.host_ports.conflict(name, pod, node_name).filter(|_| !pod.phase.has_ended()) {
+        match self.ports.conflict(name, pod, node_name).filter(|_| !pod.phase.has_ended()) {
             Some((port, protocol)) => {
                 let obstacle = Obstacle::PortOfNamed(node_name.clone(), port, protocol);
                 Err(Unschedulable([(obstacle, 1)].into()))
@@ -139,31 +146,33 @@ impl Draft {
     }
 
     /// The node that takes a pod.
-    pub(crate) fn schedule(
-        &mut self,
+    pub(crate) fn choose(
+        &self,
+        cluster: &Snapshot,
+        addresses: &mut PodAddresses,
         name: &NamespacedName,
         pod: &Pod,
-        wish: &Wish,
+        choice: &NodeChoice,
     ) -> Result<Arc<Node>, Unschedulable> {
-        let topology = self.snapshot.topology.clone();
+        let topology = &cluster.topology;
         let count = topology.nodes.len();
-        let (first, tries) = match wish {
-            Wish::Any(turn) => (*turn, count),
-            Wish::Only(node) => (topology.node_index(node).unwrap_or_default(), 1),
+        let (first, tries) = match choice {
+            NodeChoice::Any(turn) => (*turn, count),
+            NodeChoice::Only(node) => (topology.node_index(node).unwrap_or_default(), 1),
         };
         let mut obstacles = BTreeMap::new();
         let mut full = None;
-        let is_daemon = matches!(wish, Wish::Only(_));
+        let is_daemon = matches!(choice, NodeChoice::Only(_));
         let in_turn = (first..first + tries).filter_map(|turn| {
             let node = topology.nodes.get(turn % count.max(1))?;
-            self.snapshot.nodes.get(&node.name).cloned()
+            cluster.nodes.get(&node.name).cloned()
         });
         // A node that is better left alone is so where another one takes the pod.
         let (preferred, others): (Vec<_>, Vec<_>) = in_turn.partition(|node| prefers(node, pod, is_daemon));
         for node in preferred.into_iter().chain(others) {
             if let Some(obstacle) = self.obstacle(name, pod, &node, is_daemon) {
                 *obstacles.entry(obstacle).or_insert(0) += 1;
-            } else if self.has_room(pod, &node) {
+            } else if addresses.has_room(topology.family, pod, &node) {
                 return Ok(node);
             } else {
                 full.get_or_insert(node);
@@ -171,6 +180,36 @@ impl Draft {
         }
         // What has no address there is refused when it asks for one.
         full.ok_or(Unschedulable(obstacles))
+    }
+
+    /// A pod runs on its node, and has the ports there that it needs.
+    pub(crate) fn start(&mut self, name: &NamespacedName, pod: &Pod) {
+        self.ports.claim(name, pod);
+    }
+
+    /// A pod has ended, or is no more.
+    pub(crate) fn end(&mut self, name: &NamespacedName, pod: &Pod) {
+        self.ports.release(name, pod);
+    }
+
+    /// No node takes a pod: it is tried again later.
+    pub(crate) fn wait(&mut self, name: NamespacedName, pod: Pod, choice: NodeChoice, why: Unschedulable) {
+        self.waiting.insert(name, Waiting { pod, choice, why });
+    }
+
+    /// A pod waits no more.
+    pub(crate) fn forget(&mut self, name: &NamespacedName) {
+        self.waiting.remove(name);
+    }
+
+    /// The pods that wait, to be tried again: those that still find no node are to wait once more.
+    pub(crate) fn take_waiting(&mut self) -> BTreeMap<NamespacedName, Waiting> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// The pods that no node takes, and why.
+    pub(crate) fn unschedulable(&self) -> impl Iterator<Item = (&NamespacedName, &Unschedulable)> {
+        self.waiting.iter().map(|(name, waiting)| (name, &waiting.why))
     }
 
     /// Why a node does not take a pod.
@@ -182,57 +221,19 @@ impl Draft {
         if let Some(taint) = repelling(node, pod, is_daemon) {
             return Some(Obstacle::Taint(taint.clone()));
         }
-        let conflict = self.books.host_ports.conflict(name, pod, &node.metadata.name);
+        let conflict = self.ports.conflict(name, pod, &node.metadata.name);
         conflict.map(|(port, protocol)| Obstacle::Port(port, protocol))
-    }
-
-    /// Whether a node has addresses left for a pod that needs some.
-    fn has_room(&mut self, pod: &Pod, node: &Node) -> bool {
-        if pod.host_network || pod.phase != PodPhase::Running {
-            return true;
-        }
-        let Some(pools) = self.books.pod_pools.get_mut(&node.metadata.name) else { return false };
-        let families = self.snapshot.topology.family.list().iter();
-        let mut needed =
-            families.filter(|family| !pod.pod_ips.iter().any(|given| Family::of(*given) == **family));
-        needed.all(|family| pools.get_mut(*family).has_room(self.books.pod_ips.get(*family)))
-    }
-
-    /// Keeps a pod that no node takes: Pending, without a node and without addresses.
-    pub(crate) fn wait(&mut self, name: NamespacedName, pod: Pod, wish: Wish, why: Unschedulable) {
-        let pending = Pod {
-            node_name: None,
-            pod_ips: Vec::new(),
-            host_ips: Vec::new(),
-            phase: PodPhase::Pending,
-            ready: false,
-            ..pod.clone()
-        };
-        self.snapshot.pods.insert(name.clone(), Arc::new(pending));
-        self.books.waiting.insert(name, Waiting { pod, wish, why });
-    }
-
-    /// Puts the pods that wait on nodes that take them by now.
-    pub(crate) fn schedule_waiting(&mut self) -> Result<(), ChangeError> {
-        for (name, Waiting { pod, wish, .. }) in std::mem::take(&mut self.books.waiting) {
-            let named = pod.node_name.as_ref().and_then(|node| self.snapshot.nodes.get(node)).cloned();
-            let taken = match named {
-                Some(node) => self.admit(&name, &pod, node),
-                None => self.schedule(&name, &pod, &wish),
-            };
-            match taken {
-                Ok(_) => self.place_pod(&pod, wish)?,
-                Err(why) => {
-                    self.books.waiting.insert(name, Waiting { pod, wish, why });
-                }
-            }
-        }
-        Ok(())
     }
 }
 
-impl Waiting {
-    pub(crate) fn why(&self) -> &Unschedulable {
-        &self.why
+/// A pod that waits, as others see it: Pending, without a node and without addresses.
+pub(crate) fn pending(pod: &Pod) -> Pod {
+    Pod {
+        node_name: None,
+        pod_ips: Vec::new(),
+        host_ips: Vec::new(),
+        phase: PodPhase::Pending,
+        ready: false,
+        ..pod.clone()
     }
 }
