@@ -1,6 +1,7 @@
 //! ipBlocks that are read wrongly.
 
-use super::{Site, rewrite};
+use crate::rewrite;
+use crate::site::Site;
 use ipnet::IpNet;
 use netproof_api::NetworkPolicyPeer;
 use netproof_api::networking::{Cidr, IpBlock};

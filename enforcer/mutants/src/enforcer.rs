@@ -1,7 +1,9 @@
 //! The enforcer with a fault: the same steps as [`PolicyEnforcer`](netproof_enforcer::PolicyEnforcer), with the
 //! mutant's hand between them.
 
-use super::{Fault, Mutant, Site, nft, selectors};
+use crate::mutant::{Fault, Mutant};
+use crate::site::Site;
+use crate::{nft, selectors};
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::backend::nft::{DEFAULT_SEND_BUFFER, NftPolicies};
 use netproof_enforcer::backend::{self, PolicyBackend};

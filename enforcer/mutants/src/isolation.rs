@@ -1,7 +1,8 @@
 //! Isolation that is read wrongly: which pods, in which directions, and what no rules or empty rules mean.
 
 use super::selectors::{Asked, evaluate};
-use super::{Site, rewrite};
+use crate::rewrite;
+use crate::site::Site;
 use netproof_api::core::TransportProtocol;
 use netproof_api::{LabelSelector, NetworkPolicyPort, NetworkPolicyRule, PolicyType};
 use netproof_controlplane::Snapshot;

@@ -1,6 +1,6 @@
 //! Packets that policy is not asked about: of some nodes, of some protocols, from some places.
 
-use super::Site;
+use crate::site::Site;
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::program::{
     AddressTest, Match, Policy, PortRange, PortTest, Program, Rule, RuleAction,

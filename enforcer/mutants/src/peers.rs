@@ -1,7 +1,8 @@
 //! Peers that are read wrongly: whose pods, which namespaces, and what none of them means.
 
 use super::selectors::{Asked, evaluate};
-use super::{Site, rewrite};
+use crate::rewrite;
+use crate::site::Site;
 use netproof_api::{LabelSelector, NetworkPolicyPeer};
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::program::Program;

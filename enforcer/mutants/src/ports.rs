@@ -1,6 +1,7 @@
 //! Ports that are read wrongly: numbers, ranges, names, protocols.
 
-use super::{Site, rewrite};
+use crate::rewrite;
+use crate::site::Site;
 use netproof_api::core::{ContainerPort, IntOrString, TransportProtocol};
 use netproof_api::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, Pod};
 use netproof_controlplane::Snapshot;

@@ -1,14 +1,20 @@
 //! The table of all mutants.
 
-use super::Fault::{Memory, Names, Nft, Objects, Program, Selectors};
 use super::nft::Fault::{Ruleset, Window};
 use super::nft::{packets, policies};
-use super::{
-    Fault, Mutant, blocks, deciders, isolation, nodes, peers, ports, selectors, services, time, union,
-};
+use crate::mutant::Fault::{Memory, Names, Nft, Objects, Program, Selectors};
+use crate::mutant::{Fault, Mutant};
+use crate::{blocks, deciders, isolation, nodes, peers, ports, selectors, services, time, union};
 
 const fn mutant(name: &'static str, wrong: &'static str, fault: Fault) -> Mutant {
     Mutant { name, wrong, fault }
+}
+
+impl Mutant {
+    /// The mutant of that name.
+    pub fn named(name: &str) -> Option<&'static Mutant> {
+        MUTANTS.iter().find(|mutant| mutant.name == name)
+    }
 }
 
 /// Every mutant, by what it gets wrong.

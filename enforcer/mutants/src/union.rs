@@ -1,6 +1,7 @@
 //! Several policies that are added up wrongly.
 
-use super::{Site, rewrite};
+use crate::rewrite;
+use crate::site::Site;
 use netproof_api::NetworkPolicyRule;
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::program::{AddressTest, Policy, PolicyId, Program};

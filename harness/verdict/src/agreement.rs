@@ -1,6 +1,7 @@
 //! The three answers held against each other: what the scenario expects, what the API says, what the packets
 //! did. Any two that differ fail the check.
 
+use crate::evidence;
 use crate::judge;
 use crate::judge::Judgement;
 use crate::prediction::{Answer, Difference};
@@ -25,7 +26,7 @@ pub(crate) fn of_tries(answer: &Answer, tries: &[Try<'_>], snapshot: &Snapshot) 
     let differing = tries.iter().filter_map(|it| {
         Some(Differing {
             difference: answer.difference(it.observation, &it.denials, snapshot)?,
-            observed: judge::observed(it.observation.outcome, &it.denials),
+            observed: evidence::observed(it.observation.outcome, &it.denials),
             by_proxy: answer.is_refused() || it.denials.iter().any(|denial| denial.decision.is_service()),
         })
     });

@@ -4,8 +4,18 @@
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, PolicySees};
 use netproof_model::observation::PacketAddresses;
-use netproof_model::{Hook, Observation, Outcome, Passage};
+use netproof_model::{Action, Hook, Observation, Outcome, Passage, Verdict};
 use netproof_plan::addresses::address_name;
+
+/// What a probe saw, as a verdict.
+pub fn observed(outcome: Outcome, denials: &[Denial]) -> Verdict {
+    match (outcome.verdict(), denials.first().map(|denial| denial.action)) {
+        (Some(verdict), _) => verdict,
+        // The source's own stack refused; the rule that did it says which of the two it was.
+        (None, Some(Action::Reject)) => Verdict::Reject,
+        (None, _) => Verdict::Drop,
+    }
+}
 
 /// The node that chose the backend, if one did and was observed.
 pub fn via(observation: &Observation) -> Option<&str> {

@@ -1,10 +1,12 @@
 //! A flow that a step names: all its tries judged, and the three answers held against each other.
 
 use crate::agreement;
-use crate::allowed::{self, Traced, Unchecked};
+use crate::allowed::{self, Traced};
+use crate::evidence;
 use crate::judge::{self, Judgement};
 use crate::prediction::Answer;
 use crate::tries::{Try, backend, expected_of, together};
+use crate::unchecked::Unchecked;
 use netproof_controlplane::Snapshot;
 use netproof_model::Observation;
 use netproof_model::event::Denial;
@@ -37,7 +39,7 @@ pub fn judge<'o>(
 ) -> Option<Judged<'o>> {
     let judge_one = |(observation, denials): (&'o Observation, Vec<Denial>)| {
         let backend = backend(expectation, observation, &denials, snapshot);
-        let observed = judge::observed(observation.outcome, &denials);
+        let observed = evidence::observed(observation.outcome, &denials);
         let expected = expected_of(expectation, backend.as_ref(), observed);
         let judgement = match &expected {
             Ok(expected) => judge::judge(expectation, expected, observation, &denials, snapshot),

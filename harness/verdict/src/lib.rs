@@ -20,6 +20,7 @@ pub mod judge;
 pub mod prediction;
 pub mod rehearsal;
 pub mod tries;
+pub mod unchecked;
 
 #[cfg(test)]
 mod testing;

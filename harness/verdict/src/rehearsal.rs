@@ -1,6 +1,7 @@
 //! What the rehearsal of a flow proves: that it connects without policy, so that a deny of it is policy's.
 
-use crate::judge::{Judgement, observed};
+use crate::evidence::observed;
+use crate::judge::Judgement;
 use crate::tries::{missing_backends, never_reached};
 use netproof_model::event::{Finding, FindingKind, Status};
 use netproof_model::{Observation, Outcome, Verdict};

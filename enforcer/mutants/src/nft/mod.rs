@@ -3,7 +3,7 @@
 pub(super) mod packets;
 pub(super) mod policies;
 
-use super::Site;
+use crate::site::Site;
 use netproof_enforcer::backend::nft::NftPolicies;
 use netproof_enforcer::backend::{self, Cause};
 use netproof_enforcer::program::Program;

@@ -1,6 +1,6 @@
 //! Packets that are filtered wrongly: replies, families, hooks.
 
-use crate::Site;
+use crate::site::Site;
 use netproof_enforcer::backend::nft::policies::TABLE;
 use netproof_model::{Family, Hook, Protocol};
 use netproof_netfilter::nft::{

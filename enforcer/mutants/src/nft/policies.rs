@@ -1,6 +1,7 @@
 //! Chains of policies that are put together wrongly.
 
-use crate::{Site, blocks};
+use crate::blocks;
+use crate::site::Site;
 use netproof_api::PolicyType;
 use netproof_api::networking::Cidr;
 use netproof_enforcer::backend::nft::policies::{TABLE, policy_chain};

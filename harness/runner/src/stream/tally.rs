@@ -5,7 +5,7 @@ use netproof_model::event::{Check, Denial, Finding, FindingKind, Never, Status, 
 use netproof_model::{Observation, Outcome};
 use netproof_plan::{Step, Stream};
 use netproof_verdict::claim::Claim;
-use netproof_verdict::judge::observed;
+use netproof_verdict::evidence::observed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 

@@ -7,10 +7,11 @@ use netproof_model::{Decision, Family, Observation, Place, Sighting, Verdicts};
 use netproof_plan::addresses::address_name;
 use netproof_plan::{Expectation, Step};
 use netproof_probe::{Patience, ProbeRequest};
-use netproof_verdict::allowed::{self, Unchecked};
+use netproof_verdict::allowed;
 use netproof_verdict::evidence;
 use netproof_verdict::judge::Judgement;
 use netproof_verdict::tries::tries;
+use netproof_verdict::unchecked::Unchecked;
 use std::time::Duration;
 
 /// What a check is about.

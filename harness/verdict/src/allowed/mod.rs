@@ -10,10 +10,10 @@ use crate::agreement::Differing;
 use crate::decider::decides;
 use crate::judge::Judgement;
 use crate::prediction::{Answer, Difference};
+use crate::unchecked::Unchecked;
 use netproof_model::event::{FindingKind, Status};
 use netproof_model::{Decision, Direction, Observation, Outcome, Place};
 use netproof_plan::{DecidedBy, Expectation};
-use std::fmt;
 
 /// One more try of a flow, traced through the rules of the nodes.
 #[derive(Clone, Debug)]
@@ -35,45 +35,6 @@ pub struct AllowedAt {
     pub direction: Direction,
     /// Who; `None` where the enforcer let it through without a look at them.
     pub by: Option<Decision>,
-}
-
-/// Why it is not checked who decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unchecked {
-    /// The enforcer does not say who denies.
-    Denial,
-    /// The enforcer does not say who allows.
-    Allowance,
-    /// The connection is kept: policies are asked when it is opened.
-    Kept,
-    /// The trace is cut.
-    Cut,
-    /// Nobody asked the policies of this end.
-    NotAsked(Direction, Place),
-}
-
-impl fmt::Display for Unchecked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unchecked::Denial => {
-                f.write_str("who decided is not checked: the enforcer gives no evidence of its decisions")
-            }
-            Unchecked::Allowance => {
-                f.write_str("who allowed is not checked: the enforcer gives no evidence of its decisions")
-            }
-            Unchecked::Kept => f.write_str(
-                "who allowed is not checked: the connection is kept, and policies are asked when it is opened",
-            ),
-            Unchecked::Cut => {
-                f.write_str("who allowed is not checked: the trace is longer than the kernel keeps")
-            }
-            Unchecked::NotAsked(direction, endpoint) => write!(
-                f,
-                "who allowed is not checked: the enforcer let the request through without asking the {direction} \
-                 policies of {endpoint}"
-            ),
-        }
-    }
 }
 
 /// Whether the expectation says who allows.

@@ -1,11 +1,12 @@
 //! Judging: one expectation held against one observation.
 
-use crate::allowed::Unchecked;
 use crate::decider::decides;
+use crate::evidence::observed;
 use crate::findings;
+use crate::unchecked::Unchecked;
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, Finding, FindingKind, Status};
-use netproof_model::{Action, Decision, Observation, Outcome, Verdict, Verdicts};
+use netproof_model::{Decision, Observation, Outcome, Verdict, Verdicts};
 use netproof_plan::addresses::{address_name, covers};
 use netproof_plan::{Expectation, Expected};
 
@@ -41,16 +42,6 @@ impl Judgement {
     /// Adds a finding.
     pub fn add(&mut self, kind: FindingKind, message: impl Into<String>) {
         self.findings.push(Finding::new(kind, message));
-    }
-}
-
-/// What a probe saw, as a verdict.
-pub fn observed(outcome: Outcome, denials: &[Denial]) -> Verdict {
-    match (outcome.verdict(), denials.first().map(|denial| denial.action)) {
-        (Some(verdict), _) => verdict,
-        // The source's own stack refused; the rule that did it says which of the two it was.
-        (None, Some(Action::Reject)) => Verdict::Reject,
-        (None, _) => Verdict::Drop,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::rehearsal::judge_try;
 use crate::testing::{denial, expectation, isolation, observation, snapshot};
 use netproof_model::Verdict;
 use netproof_model::observation::{LogRecord, PacketAddresses};
-use netproof_model::{Hook, Passage, Place, PolicyKey, Protocol, Rejection, Token};
+use netproof_model::{Action, Hook, Passage, Place, PolicyKey, Protocol, Rejection, Token};
 use netproof_plan::{AddressName, Baseline, DecidedBy, PolicySees};
 
 fn no_endpoints() -> Denial {

@@ -1,7 +1,7 @@
 //! What a try did, held against what the API says. Flows that a step names and cells of matrices, and with them
 //! `matrix` and `fuzz`, are all judged by this one comparison.
 
-use crate::judge;
+use crate::evidence;
 use crate::prediction::{Answer, Course, Word};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial as Denied, FindingKind};
@@ -114,7 +114,7 @@ impl Answer {
                 Outcome::NoAnswer => matches!(course.server, Some(Place::Node(_))) && course.listens,
                 _ => false,
             },
-            Word::Deny(denial) => match (judge::observed(outcome, denials), denial.action()) {
+            Word::Deny(denial) => match (evidence::observed(outcome, denials), denial.action()) {
                 (Verdict::Drop, said) => said.is_none_or(|it| it == Action::Drop),
                 (Verdict::Reject, said) => said.is_none_or(|it| it == Action::Reject),
                 _ => false,

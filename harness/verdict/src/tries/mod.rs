@@ -1,7 +1,8 @@
 //! How often an expectation is tried, which backend each try reached, and what all of them say together.
 
 use crate::evidence;
-use crate::judge::{Judgement, observed};
+use crate::evidence::observed;
+use crate::judge::Judgement;
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, Finding, FindingKind, Status};
 use netproof_model::{BackendVerdict, Observation, Outcome, Place, Verdict, Verdicts};

@@ -15,7 +15,7 @@ use netproof_plan::cells::{Cell, Table};
 use netproof_plan::{MatrixPlan, Plan, Request, Step};
 use netproof_probe::{Patience, ProbeRequest};
 use netproof_verdict::cells::{Comparison, Predicted, count_observed, is_denial_by_policy};
-use netproof_verdict::judge;
+use netproof_verdict::evidence;
 use netproof_verdict::prediction::Answers;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -271,7 +271,7 @@ fn record(
             family: *family,
             expected: same.and_then(|it| it.expected.verdicts()),
             predicted: predicted.answer.verdicts(),
-            observed: judge::observed(observation.outcome, denials),
+            observed: evidence::observed(observation.outcome, denials),
             decided_by: denials.first().map(|denial| denial.decision.clone()),
             agrees: *comparison == Comparison::Agrees,
             cells: Vec::new(),

@@ -11,7 +11,8 @@ use netproof_plan::Step;
 use netproof_plan::cells::Cell;
 use netproof_probe::Patience;
 use netproof_verdict::cells::{Comparison, Predicted};
-use netproof_verdict::judge::{Judgement, observed, unexplained};
+use netproof_verdict::evidence::observed;
+use netproof_verdict::judge::{Judgement, unexplained};
 use netproof_verdict::prediction::{Answer, Answers};
 
 /// Most cells of a step reported in full.
