@@ -1,10 +1,10 @@
 //! From objects to packet rules on every node: the policy enforcer, and the service proxy beside it.
 //!
-//! Both stand in the [`Surroundings`] of their nodes, which are there whoever enforces. All read the
-//! completed objects of a [`Snapshot`] and make each node's ruleset say the same, in one atomic switch a
-//! change. [`program`] says what the policies mean, independent of any backend; [`nft`] is the backend;
-//! [`policy`] and [`proxy`] join them. Nothing here knows how a node is made: an agent gets the
-//! descriptor of its network namespace.
+//! Both read the completed objects of a [`Snapshot`] and make each node's rules say the same, in one atomic switch a
+//! change where the backend can. [`program`] says what policies mean on a node and [`services`] what services mean,
+//! independent of any backend; [`backend`] is the seam behind which the rules are made; [`PolicyEnforcer`] and
+//! [`ServiceProxy`] follow what changes. Nothing here knows how a node is made: a backend gets the descriptor of its
+//! network namespace.
 //!
 //! Where the API leaves the answer open, this enforcer is the profile `netproof`:
 //! a pod's egress policy applies towards its own node; the host reaches its own pods always; a pod

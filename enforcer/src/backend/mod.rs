@@ -23,11 +23,11 @@ pub enum Backend {
 
 impl Backend {
     /// Every one.
-    pub const ALL: [Backend; 1] = [Backend::Nftables];
+    pub const ALL: &'static [Backend] = &[Backend::Nftables];
 
     /// The one of that name.
     pub fn named(name: &str) -> Option<Backend> {
-        Backend::ALL.into_iter().find(|backend| backend.name() == name)
+        Backend::ALL.iter().copied().find(|backend| backend.name() == name)
     }
 
     /// What `--enforcer` and `--proxy` call it.
@@ -61,7 +61,7 @@ impl Backend {
 /// Why a node does not have the rules, in the words of the backend.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
-/// For what a program is made true.
+/// What a program of policies is made true for.
 #[derive(Clone, Copy, Debug)]
 pub struct Site<'a> {
     /// The generation of the objects.

@@ -75,7 +75,7 @@ impl PartialEq for Order {
 
 impl Eq for Order {}
 
-/// The pods of a node, by name.
+/// Whether a pod is on a node.
 pub(super) fn is_on(pod: &PodEntry, node: &str) -> bool {
     pod.pod.node_name.as_deref() == Some(node)
 }

@@ -24,7 +24,6 @@ mod text;
 pub use compiler::Compiler;
 pub use endpoint::{Attachment, End, Endpoint, PolicyId, Tier};
 pub use matches::{AddressRange, AddressTest, IcmpTest, Match, NamedPort, PortRange, PortTest, ProtocolTest};
-pub(crate) use networkpolicy::protocol;
 pub use node::{Change, Changes, NodeProgram, Replaced, Slice};
 pub use selector::Selector;
 

@@ -2,7 +2,6 @@
 
 use super::endpoints::known_endpoints;
 use super::program::{Inputs, Way};
-use crate::program::protocol;
 use netproof_api::ServicePort as ApiPort;
 use netproof_model::{Families, Family, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +28,7 @@ pub(crate) fn udp_services(inputs: &Inputs, families: Families) -> UdpServices {
     let service = &inputs.service;
     for cluster_ip in &service.cluster_ips {
         let family = Family::of(*cluster_ip);
-        let of_udp = |port: &&ApiPort| protocol(port.protocol) == Protocol::Udp;
+        let of_udp = |port: &&ApiPort| Protocol::from(port.protocol) == Protocol::Udp;
         for port in service.ports.iter().filter(of_udp).filter(|_| families.contains(family)) {
             let known = known_endpoints(&inputs.slices, family, port);
             let serving = known.iter().filter(|(_, state)| state.ready || state.serving);

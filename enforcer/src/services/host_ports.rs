@@ -1,7 +1,6 @@
 //! `hostPort`: ports of a node that lead to pods on it. What is a service's node port, too, is the service's.
 
 use super::NodeView;
-use crate::program::protocol;
 use netproof_controlplane::Snapshot;
 use netproof_model::Protocol;
 use std::collections::BTreeSet;
@@ -36,7 +35,7 @@ pub fn host_ports(snapshot: &Snapshot, node: &NodeView) -> BTreeSet<HostPort> {
                 let Some(at) = host.in_family(address.is_ipv4()) else { continue };
                 found.insert(HostPort {
                     number: host.port,
-                    protocol: protocol(port.protocol),
+                    protocol: port.protocol.into(),
                     at,
                     pod: *address,
                     container_port: port.container_port,

@@ -3,7 +3,6 @@
 use super::NodeView;
 use super::endpoints::{Endpoint, for_cluster, for_local, known_endpoints};
 use super::program::{Inputs, Way, external_ips, load_balancer_ips};
-use crate::program::protocol;
 use ipnet::IpNet;
 use netproof_api::core::TrafficPolicy;
 use netproof_model::{Families, Family, NamespacedName, Protocol};
@@ -83,7 +82,7 @@ pub fn compile(
         let ranges = service.load_balancer_source_ranges.iter();
         for port in &service.ports {
             let known = known_endpoints(&inputs.slices, family, port);
-            let (protocol, number) = (protocol(port.protocol), port.port);
+            let (protocol, number) = (Protocol::from(port.protocol), port.port);
             let own = |way: Way| !inputs.taken.contains(&way);
             let is_own = |address: &IpAddr| own(Way::Address(*address, protocol, number));
             ports.push(ServicePort {

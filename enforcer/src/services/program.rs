@@ -4,7 +4,6 @@ use super::NodeView;
 use super::host_ports::HostPort;
 use super::mode::Behaviour;
 use super::port::{ServicePort, compile};
-use crate::program::protocol;
 use netproof_api::core::{IpMode, ServiceType};
 use netproof_api::{EndpointSlice, Service};
 use netproof_model::{Family, NamespacedName, Protocol, Topology};
@@ -21,7 +20,7 @@ pub enum Way {
     NodePort(Protocol, u16),
 }
 
-/// What is made true for the services of one node.
+/// What a program of services is made true for.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceSite<'a> {
     /// The generation of the objects.
@@ -101,7 +100,7 @@ pub struct Inputs {
 pub(crate) fn ways(service: &Service) -> BTreeSet<Way> {
     let mut ways = BTreeSet::new();
     for port in &service.ports {
-        let protocol = protocol(port.protocol);
+        let protocol = Protocol::from(port.protocol);
         for family in service.cluster_ips.iter().copied().map(Family::of) {
             let cluster_ips = service.cluster_ips.iter().copied().filter(|it| Family::of(*it) == family);
             let outside = external_ips(service, family).chain(load_balancer_ips(service, family));

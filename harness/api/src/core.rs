@@ -6,6 +6,7 @@
 
 use crate::meta::{Labels, ObjectMeta};
 use crate::scheduling::{Taint, Toleration};
+use netproof_model::Protocol;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -30,6 +31,17 @@ impl fmt::Display for TransportProtocol {
             TransportProtocol::Udp => "UDP",
             TransportProtocol::Sctp => "SCTP",
         })
+    }
+}
+
+/// The same protocol as flows and rules name it.
+impl From<TransportProtocol> for Protocol {
+    fn from(protocol: TransportProtocol) -> Protocol {
+        match protocol {
+            TransportProtocol::Tcp => Protocol::Tcp,
+            TransportProtocol::Udp => Protocol::Udp,
+            TransportProtocol::Sctp => Protocol::Sctp,
+        }
     }
 }
 

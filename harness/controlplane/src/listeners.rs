@@ -4,7 +4,7 @@ use crate::snapshot::Snapshot;
 use crate::well_known;
 use netproof_api::core::TransportProtocol;
 use netproof_model::topology::ListenPort;
-use netproof_model::{NamespacedName, Place, Protocol};
+use netproof_model::{NamespacedName, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Snapshot {
@@ -30,10 +30,5 @@ impl Snapshot {
 }
 
 fn listen_port(port: u16, protocol: TransportProtocol) -> ListenPort {
-    let protocol = match protocol {
-        TransportProtocol::Tcp => Protocol::Tcp,
-        TransportProtocol::Udp => Protocol::Udp,
-        TransportProtocol::Sctp => Protocol::Sctp,
-    };
-    ListenPort { port, protocol }
+    ListenPort { port, protocol: protocol.into() }
 }

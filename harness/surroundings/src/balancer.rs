@@ -3,7 +3,7 @@
 
 use crate::hooks::{SOURCE_NAT, hook};
 use netproof_api::Service;
-use netproof_api::core::{AddressType, IpMode, ServiceType, TrafficPolicy, TransportProtocol};
+use netproof_api::core::{AddressType, IpMode, ServiceType, TrafficPolicy};
 use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
 use netproof_model::{Family, Hook, NamespacedName, Protocol};
 use netproof_netfilter::nft::{
@@ -70,11 +70,7 @@ impl Balancing {
         let targets: Vec<IpAddr> = healthy.filter_map(|(_, node)| address(&node.addresses)).collect();
         for port in &service.ports {
             let Some(node_port) = port.node_port.filter(|_| !targets.is_empty()) else { continue };
-            let protocol = match port.protocol {
-                TransportProtocol::Tcp => Protocol::Tcp,
-                TransportProtocol::Udp => Protocol::Udp,
-                TransportProtocol::Sctp => Protocol::Sctp,
-            };
+            let protocol = Protocol::from(port.protocol);
             let part = format!("{protocol}/{}", port.port);
             let chain = names::object_part("balance", name, &part);
             let number = protocol.number(self.family);

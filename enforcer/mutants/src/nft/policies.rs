@@ -5,7 +5,7 @@ use crate::site::Site;
 use netproof_api::PolicyType;
 use netproof_api::networking::Cidr;
 use netproof_enforcer::backend::nft::policies::{TABLE, policy_chain};
-use netproof_model::{Direction, Family, Hook, NamespacedName, PolicyKey};
+use netproof_model::{Direction, Family, Hook, NamespacedName, PolicyKey, PolicyKind};
 use netproof_netfilter::nft::{Chain, Field, Part, Rule, Ruleset, Statement, Test, Verdict};
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ const ALLOWED: u32 = 0x0010_0000;
 /// What a policy of one direction allows is marked, and the other direction asks about the rest only.
 fn one_answers_for_both(ruleset: &mut Ruleset, one: Direction, other: Direction) {
     let Some(table) = ruleset.tables.get_mut(&TABLE) else { return };
-    let policies = format!("{one}-networkpolicy/");
+    let policies = format!("{one}-{}/", PolicyKind::NetworkPolicy);
     for (_, chain) in table.chains.iter_mut().filter(|(name, _)| name.starts_with(&policies)) {
         for rule in &mut chain.rules {
             let end = rule.statements.len().saturating_sub(1);

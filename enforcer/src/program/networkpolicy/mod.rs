@@ -3,8 +3,6 @@
 
 mod rules;
 
-pub(crate) use rules::protocol;
-
 use super::front_end::{FrontEnd, Order, Share, TierPlace, is_on, names};
 use super::index::{Index, Key, PodEntry, Scope, SelectionId};
 use super::selector::Selector;

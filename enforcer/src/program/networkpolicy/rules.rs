@@ -68,7 +68,7 @@ impl Scoped<'_> {
                     continue;
                 }
             };
-            numbers.entry(protocol(entry.protocol)).or_default().extend(Range::new(first, last));
+            numbers.entry(entry.protocol.into()).or_default().extend(Range::new(first, last));
         }
         let numbers = numbers
             .into_iter()
@@ -104,7 +104,7 @@ impl Scoped<'_> {
                     continue;
                 }
                 for address in entry.addresses.iter().copied().filter(|address| is_destination(*address)) {
-                    let protocol = protocol(port.protocol);
+                    let protocol = port.protocol.into();
                     found.insert(NamedPort { address, protocol, port: port.container_port });
                 }
             }
@@ -118,13 +118,4 @@ impl Scoped<'_> {
 fn block_ranges(block: &IpBlock) -> Vec<Range<IpAddr>> {
     let range = |net: ipnet::IpNet| Range { first: net.network(), last: net.broadcast() };
     subtract(range(block.cidr.net()), block.except.iter().map(|except| range(except.net())).collect())
-}
-
-/// The model's word for a transport protocol of the core API.
-pub(crate) fn protocol(protocol: TransportProtocol) -> Protocol {
-    match protocol {
-        TransportProtocol::Tcp => Protocol::Tcp,
-        TransportProtocol::Udp => Protocol::Udp,
-        TransportProtocol::Sctp => Protocol::Sctp,
-    }
 }

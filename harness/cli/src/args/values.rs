@@ -28,7 +28,7 @@ pub(super) fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
 }
 
 fn backends() -> String {
-    Backend::ALL.map(Backend::name).join(", ")
+    Backend::ALL.iter().map(|backend| backend.name()).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn flow(text: &str) -> Result<Flow, String> {

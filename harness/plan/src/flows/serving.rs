@@ -2,7 +2,7 @@
 //! cluster's DNS.
 
 use crate::flows::Target;
-use netproof_api::core::{Endpoint, EndpointSlice, Service, ServicePort, TrafficPolicy, TransportProtocol};
+use netproof_api::core::{Endpoint, EndpointSlice, Service, ServicePort, TrafficPolicy};
 use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
 use netproof_model::flow::PortRef;
 use netproof_model::{Family, NamespacedName, Place, Protocol};
@@ -50,14 +50,6 @@ impl fmt::Display for Port {
             Some(name) => write!(f, " ({name})"),
             None => Ok(()),
         }
-    }
-}
-
-fn transport(protocol: TransportProtocol) -> Protocol {
-    match protocol {
-        TransportProtocol::Tcp => Protocol::Tcp,
-        TransportProtocol::Udp => Protocol::Udp,
-        TransportProtocol::Sctp => Protocol::Sctp,
     }
 }
 
@@ -214,7 +206,7 @@ fn headless(snapshot: &Snapshot, service: &Service, hostname: Option<&str>) -> O
     for (index, port) in service.ports.iter().enumerate() {
         let numbers = endpoints(snapshot, service, port).into_iter().map(|(_, number)| number);
         for number in numbers {
-            let key = (number, transport(port.protocol));
+            let key = (number, Protocol::from(port.protocol));
             rank.entry(key).or_insert(index);
             if let Some(known) = ports.iter_mut().find(|known| (known.number, known.protocol) == key) {
                 known.name = known.name.take().or(port.name.clone());
@@ -283,7 +275,7 @@ fn endpoints(snapshot: &Snapshot, service: &Service, port: &ServicePort) -> Vec<
 
 /// A port of a service, to be dialled at `dial`.
 fn service_port(snapshot: &Snapshot, service: &Service, port: &ServicePort, dial: u16) -> Port {
-    let protocol = transport(port.protocol);
+    let protocol = Protocol::from(port.protocol);
     let endpoints = endpoints(snapshot, service, port);
     let listens = |(backend, number): &&(Place, u16)| {
         own_ports(snapshot, backend)
@@ -356,7 +348,7 @@ fn host_ports(snapshot: &Snapshot, node: &str) -> Vec<Port> {
         let own = own_ports(snapshot, &place);
         for port in pod.ports() {
             let Some(host) = port.host_port else { continue };
-            let protocol = transport(port.protocol);
+            let protocol = Protocol::from(port.protocol);
             let behind = own.iter().find(|it| it.number == port.container_port && it.protocol == protocol);
             found.extend(behind.map(|behind| Port {
                 number: host.port,
@@ -421,7 +413,7 @@ fn pod_ports(
     let mut ports: Vec<Port> = pod
         .ports()
         .map(|port| {
-            let protocol = transport(port.protocol);
+            let protocol = Protocol::from(port.protocol);
             let served = listening(port.container_port, protocol);
             own(port.container_port, protocol, port.name.clone(), served)
         })

@@ -7,7 +7,7 @@ use netproof_api::networking::{NetworkPolicyPeer, NetworkPolicyPort, PolicyType}
 use netproof_api::{Labels, NetworkPolicy};
 use netproof_controlplane::{Change, Snapshot, well_known};
 use netproof_model::topology::{ExternalHost, ListenPort};
-use netproof_model::{NamespacedName, Place, Protocol};
+use netproof_model::{NamespacedName, Place};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -149,10 +149,5 @@ fn numbers(ports: &[NetworkPolicyPort]) -> impl Iterator<Item = ListenPort> {
 }
 
 fn listen(port: u16, protocol: TransportProtocol) -> ListenPort {
-    let protocol = match protocol {
-        TransportProtocol::Tcp => Protocol::Tcp,
-        TransportProtocol::Udp => Protocol::Udp,
-        TransportProtocol::Sctp => Protocol::Sctp,
-    };
-    ListenPort { port, protocol }
+    ListenPort { port, protocol: protocol.into() }
 }
