@@ -3,7 +3,7 @@
 use netproof_model::event::{
     Cell, CellGroup, CellTable, Cells, Check, Counts, Denial, Event, FORMAT, Finding, FindingKind, Location,
     NoCell, NotInCells, ObservedCells, Phase, PolicySees, PredictedCells, RehearsedCells, ScenarioId,
-    ScenarioOutcome, Status, Summary, WrittenObject,
+    ScenarioOutcome, Status, Summary, Trouble, WrittenObject,
 };
 use netproof_model::observation::PacketAddresses;
 use netproof_model::topology::{Neighbours, PerFamily, Ranges, TopologyNode};
@@ -196,6 +196,7 @@ fn outcome(status: Status, message: Option<&str>, millis: u64) -> ScenarioOutcom
     ScenarioOutcome {
         status,
         message: message.map(str::to_owned),
+        trouble: message.filter(|_| status != Status::Skipped).map(|_| Trouble::Cluster),
         elapsed: Duration::from_millis(millis),
         waited: Duration::from_micros(millis * 4),
     }
@@ -457,8 +458,13 @@ pub(crate) fn run_of(text: &str, elapsed: Duration) -> Vec<Event> {
         elapsed,
         ..base
     };
-    let result =
-        ScenarioOutcome { status: Status::Failed, message: Some(text.into()), elapsed, waited: elapsed };
+    let result = ScenarioOutcome {
+        status: Status::Failed,
+        message: Some(text.into()),
+        trouble: None,
+        elapsed,
+        waited: elapsed,
+    };
     let mut events = vec![
         run_started(std::slice::from_ref(&id)),
         Event::Warning { location: Some(location.clone()), message: text.into() },

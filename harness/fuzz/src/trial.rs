@@ -5,7 +5,7 @@ use crate::text::Expected;
 use netproof_api::Source;
 use netproof_documents::options::Options;
 use netproof_format::load_text;
-use netproof_model::event::{Cells, Check, Event, FindingKind, Phase, Status};
+use netproof_model::event::{Cells, Check, Event, FindingKind, Phase, Status, Trouble};
 use netproof_model::{Outcome, Verdict, Verdicts};
 use netproof_runner::{RunOptions, Worlds, run_plan};
 use std::collections::BTreeSet;
@@ -26,8 +26,8 @@ pub(super) struct Trial {
 pub(super) enum Finding {
     /// A check.
     Check(Box<Check>),
-    /// The run broke: the harness's message.
-    Broke(String),
+    /// The run broke: by what, and the harness's message.
+    Broke(Option<Trouble>, String),
     /// The text was refused: what was said of it.
     Invalid(String),
 }
@@ -38,10 +38,10 @@ pub(super) enum Kind {
     /// A check: its status and phase, what it found first, what the API says of whichever backend, and what was
     /// observed.
     Check(Status, Phase, Option<FindingKind>, BTreeSet<Verdict>, Option<Outcome>),
-    /// A run that broke, without names and numbers.
-    Broke(String),
-    /// A text that was refused: the first reason, without names and numbers.
-    Invalid(String),
+    /// A run that broke.
+    Broke(Option<Trouble>),
+    /// A text that was refused.
+    Invalid,
 }
 
 impl Finding {
@@ -53,11 +53,8 @@ impl Finding {
                 let verdicts = says.map(Verdicts::each).unwrap_or_default();
                 Kind::Check(check.status, check.phase, found, verdicts, check.outcome)
             }
-            Finding::Broke(message) => Kind::Broke(without_names(message)),
-            Finding::Invalid(why) => {
-                let error = why.lines().find(|line| line.contains(": error")).unwrap_or_default();
-                Kind::Invalid(without_names(error))
-            }
+            Finding::Broke(trouble, _) => Kind::Broke(*trouble),
+            Finding::Invalid(_) => Kind::Invalid,
         }
     }
 
@@ -73,7 +70,7 @@ impl Finding {
                 Phase::Run => 0,
                 Phase::Rehearsal | Phase::Cleanup => 1,
             },
-            Finding::Broke(_) => 2,
+            Finding::Broke(..) => 2,
             Finding::Check(_) => 3,
             Finding::Invalid(_) => 4,
         }
@@ -83,7 +80,7 @@ impl Finding {
     pub(super) fn state(&self) -> Option<usize> {
         match self {
             Finding::Check(check) => check.step.rsplit(' ').next()?.parse().ok(),
-            Finding::Broke(_) | Finding::Invalid(_) => None,
+            Finding::Broke(..) | Finding::Invalid(_) => None,
         }
     }
 
@@ -104,7 +101,7 @@ impl Finding {
                 };
                 format!("{phase}{}{family}: {}", check.flow, check.messages())
             }
-            Finding::Broke(message) | Finding::Invalid(message) => message.clone(),
+            Finding::Broke(_, message) | Finding::Invalid(message) => message.clone(),
         }
     }
 
@@ -118,12 +115,6 @@ impl Finding {
         let lines = vec![answers::line(says)?];
         Some(Expected { flow: check.flow.clone(), family: check.family.filter(|_| dual), lines })
     }
-}
-
-/// A message without what looks like a name, an address or a number.
-fn without_names(message: &str) -> String {
-    let ordinary = |word: &&str| !word.contains(|c: char| c.is_ascii_digit() || "/:".contains(c));
-    message.split_whitespace().filter(ordinary).collect::<Vec<_>>().join(" ")
 }
 
 /// Tries a text, in a world of its own.
@@ -152,7 +143,7 @@ pub(super) fn try_text(name: &str, text: &str, options: &RunOptions, worlds: &Wo
         }
         match (result.status, result.message) {
             (Status::Skipped, message) => trial.skipped = message,
-            (_, Some(message)) => trial.findings.push(Finding::Broke(message)),
+            (_, Some(message)) => trial.findings.push(Finding::Broke(result.trouble, message)),
             (_, None) => {}
         }
     }

@@ -110,6 +110,29 @@ pub enum Status {
     Skipped,
 }
 
+/// What broke a scenario run. That is never a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Trouble {
+    /// The control plane refused a change that validation had accepted: a bug of netproof's.
+    Change,
+    /// The cluster could not be built or changed.
+    Cluster,
+    /// The enforcer or the proxy could not program the nodes.
+    Enforcer,
+    /// The enforcer died while probing.
+    EnforcerGone,
+    /// The rules that nodes have without enforcer and proxy could not be programmed.
+    Surroundings,
+    /// Probes could not be made.
+    Probe,
+    /// It took longer than it may.
+    Timeout,
+    /// This machine cannot run scenarios.
+    Machine,
+}
+
 /// How a scenario run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -119,6 +142,8 @@ pub struct ScenarioOutcome {
     pub status: Status,
     /// Why it was skipped or could not be done, with the remedy.
     pub message: Option<String>,
+    /// What broke it; absent where it came to its end.
+    pub trouble: Option<Trouble>,
     /// Wall time, in seconds.
     #[serde(with = "crate::seconds")]
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use walk::Walk;
+use world::HarnessError;
 
 /// Runs every plan and hands each event to `sink`, in order. The calling thread must be inside a
 /// sandbox (`netproof_cluster::sandbox`).
@@ -87,6 +88,7 @@ pub fn run_plan(plan: &Plan, options: &RunOptions, worlds: &Worlds) -> (Vec<Even
         let result = ScenarioOutcome {
             status: Status::Skipped,
             message: Some(lack),
+            trouble: None,
             elapsed: begin.elapsed(),
             waited: Duration::ZERO,
         };
@@ -110,6 +112,7 @@ pub fn run_plan(plan: &Plan, options: &RunOptions, worlds: &Worlds) -> (Vec<Even
     drop(walk);
     let result = ScenarioOutcome {
         status,
+        trouble: broke.as_ref().map(HarnessError::trouble),
         message: broke.map(|error| error.in_full()).or(nothing),
         elapsed: begin.elapsed(),
         waited,

@@ -85,6 +85,7 @@ impl Runs {
         let result = ScenarioOutcome {
             status: if failed { Status::Failed } else { Status::Errored },
             message: Some("the run was broken off before this scenario run ended".into()),
+            trouble: None,
             elapsed: std::time::Duration::ZERO,
             waited: std::time::Duration::ZERO,
         };

@@ -12,7 +12,7 @@ use crate::outputs::{self, Outputs};
 use crate::signals;
 use netproof_api::Diagnostic;
 use netproof_cluster::sandbox;
-use netproof_model::event::{Counts, Event, FORMAT, Location, ScenarioOutcome, Status, Summary};
+use netproof_model::event::{Counts, Event, FORMAT, Location, ScenarioOutcome, Status, Summary, Trouble};
 use netproof_oracle::Profile;
 use netproof_plan::Loaded;
 use netproof_runner::{DEFAULT_PATIENCE, RunOptions};
@@ -205,7 +205,13 @@ fn report_nothing_done(loaded: &Loaded, options: &RunOptions, why: &str, outputs
     for plan in &loaded.plans {
         let id = plan.id.clone();
         let message = Some(why.to_owned());
-        let result = ScenarioOutcome { status: Status::Errored, message, elapsed: zero, waited: zero };
+        let result = ScenarioOutcome {
+            status: Status::Errored,
+            message,
+            trouble: Some(Trouble::Machine),
+            elapsed: zero,
+            waited: zero,
+        };
         outputs.event(&plan.started());
         outputs.event(&Event::ScenarioFinished { id, result });
     }

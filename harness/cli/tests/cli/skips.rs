@@ -21,7 +21,8 @@ fn ended(status: Status, message: Option<&str>, checks: &[Status]) -> Result<Opt
         Event::CheckFinished { id: id.clone(), check: Box::new(check) }
     });
     let (elapsed, waited) = (Duration::ZERO, Duration::ZERO);
-    let result = ScenarioOutcome { status, message: message.map(str::to_owned), elapsed, waited };
+    let result =
+        ScenarioOutcome { status, message: message.map(str::to_owned), trouble: None, elapsed, waited };
     let events: Vec<Event> = checks.collect();
     let ended = completion::of(&events, &result, || "the report".to_owned());
     ended.map(why).map_err(|failed| failed.message().unwrap_or_default().to_owned())

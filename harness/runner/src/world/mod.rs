@@ -16,7 +16,7 @@ use netproof_enforcer::{
     Enforcer, EnforcerError, NodeHandle, Nothing, PolicyEnforcer, Proxy, ProxyOptions, ServiceProxy,
 };
 use netproof_enforcer_exec::ExecEnforcer;
-use netproof_model::event::Denial;
+use netproof_model::event::{Denial, Trouble};
 use netproof_model::{Observation, Place, RuleTrace, Sighting};
 use netproof_probe::{Grace, ProbeError, ProbeRequest, Prober};
 use netproof_surroundings::{Surroundings, SurroundingsError};
@@ -47,6 +47,19 @@ pub(crate) enum HarnessError {
 }
 
 impl HarnessError {
+    /// What it is, without its details.
+    pub(crate) fn trouble(&self) -> Trouble {
+        match self {
+            HarnessError::Change(_) => Trouble::Change,
+            HarnessError::Cluster(_) => Trouble::Cluster,
+            HarnessError::Enforcer(_) => Trouble::Enforcer,
+            HarnessError::Surroundings(_) => Trouble::Surroundings,
+            HarnessError::EnforcerGone(_) => Trouble::EnforcerGone,
+            HarnessError::Probe(_) => Trouble::Probe,
+            HarnessError::Timeout(_) => Trouble::Timeout,
+        }
+    }
+
     /// In its own words and those of its cause, which names its own.
     pub(crate) fn in_full(&self) -> String {
         match self.source() {
