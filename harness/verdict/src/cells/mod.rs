@@ -13,7 +13,7 @@ use netproof_plan::cells::Cell;
 pub struct Predicted {
     /// Which.
     pub cell: Cell,
-    /// Without how it follows, which is asked for again where it is told.
+    /// How it follows, and with that who denies, where policy denies.
     pub answer: Answer,
 }
 
@@ -31,10 +31,13 @@ pub enum Comparison {
 impl Predicted {
     /// `None` where the API does not speak about the cell.
     pub fn new(answers: &Answers<'_>, cell: Cell) -> Option<Predicted> {
-        let mut answer = answers.fresh(&cell.request)?;
-        // Some 5,000 cells a step: their derivations are not kept.
-        answer.predictions = Vec::new();
-        Some(Predicted { cell, answer })
+        let answer = answers.fresh(&cell.request)?;
+        let mut predicted = Predicted { cell, answer };
+        // Some 5,000 cells a step: what nobody asks for is not kept.
+        if !predicted.is_denied() {
+            predicted.answer.predictions = Vec::new();
+        }
+        Some(predicted)
     }
 
     /// Whether policy denies it, for whichever backend: that must be rehearsed.
@@ -75,8 +78,7 @@ impl Predicted {
         }
     }
 
-    /// Holds a try against what the API says. What policy denied is asked for once more, with how it follows: that
-    /// says who denies it.
+    /// Holds a try against what the API says.
     pub fn compare(
         &self,
         observation: &Observation,
@@ -96,9 +98,7 @@ impl Predicted {
                 false => Comparison::Unexplained(why),
             };
         }
-        let derived = denials.first().and_then(|_| answers.fresh(&self.cell.request));
-        let answer = derived.as_ref().unwrap_or(&self.answer);
-        match answer.difference(observation, denials, answers.snapshot()) {
+        match self.answer.difference(observation, denials, answers.snapshot()) {
             None => Comparison::Agrees,
             Some(difference) => Comparison::Differs(difference),
         }
