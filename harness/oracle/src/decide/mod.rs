@@ -8,7 +8,7 @@ use crate::policy::{Decider, Endpoint, Policies, Question, outcome};
 use crate::prediction::{PolicyDecision, Reason};
 use crate::profile::Switch;
 use crate::truth::Truth;
-use crate::world::name_of;
+use crate::world::namespace_of;
 use netproof_api::{Node, Pod};
 use netproof_model::{Decision, Direction, PolicyStage};
 use std::net::IpAddr;
@@ -213,7 +213,9 @@ impl<'a> Crossing<'a> {
     /// never leaves the pod.)
     fn is_to_itself(&self) -> bool {
         match (self.origin, self.target) {
-            (Origin::Pod(from), Target::Pod(to)) => name_of(from) == name_of(to),
+            (Origin::Pod(from), Target::Pod(to)) => {
+                from.metadata.name == to.metadata.name && namespace_of(from) == namespace_of(to)
+            }
             _ => false,
         }
     }

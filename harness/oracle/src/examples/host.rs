@@ -3,7 +3,8 @@
 
 use super::cluster::World;
 use super::thin::{Policy, Rule, Selector, Tier, Tiers, everything};
-use super::{Row, check};
+use super::{Row, check, flow};
+use crate::oracle::Oracle;
 use crate::order::RuleAction;
 use crate::policy::Evaluator;
 use crate::profile::{Profile, Switch};
@@ -103,6 +104,28 @@ const TABLE: &[Row] = &[
 #[test]
 fn node_ports_are_policed_before_they_are_translated() {
     check(&snapshot(), Profile::named("calico").unwrap(), policies, TABLE);
+}
+
+#[test]
+fn a_decision_of_an_interface_is_explained() {
+    let snapshot = snapshot();
+    let oracle =
+        Oracle { evaluators: policies(), ..Oracle::new(&snapshot, Profile::named("calico").unwrap()) };
+    let explain = |text| {
+        let prediction = oracle.predict(&flow(&snapshot, text)).unwrap();
+        let lines: Vec<String> =
+            oracle.explain(&prediction).lines().map(|line| line.trim().to_owned()).collect();
+        lines[2].clone()
+    };
+    assert_eq!(
+        explain("external/internet -> node/node1:30092"),
+        "Ingress of node/node1 from external/internet (203.0.113.10) for TCP port 30092 is denied by \
+         globalnetworkpolicy/drop-other-ingress#ingress[0]."
+    );
+    assert_eq!(
+        explain("external/internet -> node/node1:30091"),
+        "Ingress of node/node1 from external/internet (203.0.113.10) for TCP port 30091 is allowed."
+    );
 }
 
 /// An untracked rule spares a packet the later stages of the interface, and not those of the pod; what no untracked rule

@@ -159,7 +159,7 @@ impl Oracle<'_> {
 
     /// A decision and what settled it, as a sentence.
     pub fn describe_decision(&self, decision: &PolicyDecision) -> String {
-        let PolicyDecision { endpoint, direction, packet, truth, reason, .. } = decision;
+        let PolicyDecision { endpoint, direction, stage, packet, truth, reason, .. } = decision;
         let name = match direction {
             Direction::Ingress => "Ingress",
             Direction::Egress => "Egress",
@@ -174,7 +174,10 @@ impl Oracle<'_> {
             Truth::Either(switches) => format!("open, {}", open(*switches)),
         };
         let because = match reason {
-            Reason::NotIsolated => format!(": no policy isolates the pod for {direction}"),
+            Reason::NotIsolated => match endpoint {
+                Place::Pod(_) => format!(": no policy isolates the pod for {direction}"),
+                _ => format!(": no policy of its {stage} {direction} decides"),
+            },
             Reason::OwnNode => ": the node that a pod runs on always reaches it".into(),
             Reason::Profile(switch) => {
                 let choice = self.profile.choice(*switch);
