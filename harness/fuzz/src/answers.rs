@@ -1,10 +1,11 @@
 //! What the API says of the flows that a plan names, as the lines of expectations.
 
 use crate::text::Expected;
+use netproof_model::request::RequestTarget;
 use netproof_model::topology::ListenPort;
 use netproof_model::{Place, Verdict, Verdicts};
 use netproof_oracle::{self as oracle, Alternative, PortProtocol, Profile, Server};
-use netproof_plan::{Expectation, Plan, RequestTarget};
+use netproof_plan::{Expectation, Plan};
 use netproof_verdict::prediction::{Answer, Answers, Kept, Word};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,6 +10,7 @@ pub mod net;
 pub mod observation;
 pub mod place;
 pub mod policy;
+pub mod request;
 mod seconds;
 pub mod topology;
 pub mod trace;

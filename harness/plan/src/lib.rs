@@ -21,7 +21,7 @@ pub mod states;
 pub use loaded::{Loaded, NotApplicable};
 pub use plan::{
     AddressName, Baseline, DecidedBy, Expectation, Expected, MatrixDestination, MatrixPlan, Plan, PolicySees,
-    Request, RequestPort, RequestTarget, Step, Stream, UnknownStep,
+    Step, Stream, UnknownStep,
 };
 
 #[cfg(test)]

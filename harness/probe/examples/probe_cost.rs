@@ -17,7 +17,7 @@
 mod world;
 
 use netproof_model::{Family, Outcome, Wiring};
-use netproof_probe::ProbeRequest;
+use netproof_probe::Probe;
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrIn, accept4, bind, connect, getsockopt,
     listen, recv, recvfrom, send, sendto, setsockopt, socket, sockopt,
@@ -99,12 +99,7 @@ fn owned(fd: i32) -> OwnedFd {
 }
 
 /// The same number of probes in one batch: time without the settle window, and the window.
-fn probes(
-    world: &mut World,
-    request: ProbeRequest,
-    probes: usize,
-    expected: Outcome,
-) -> (Duration, Duration) {
+fn probes(world: &mut World, request: Probe, probes: usize, expected: Outcome) -> (Duration, Duration) {
     let requests = vec![request; probes];
     let began = Instant::now();
     let seen = world.prober.probe(&requests).unwrap();

@@ -9,7 +9,7 @@ use crate::error::ProbeError;
 use crate::flight::{Flight, Next};
 use crate::grace::{Grace, Waits};
 use crate::ledger::Ledger;
-use crate::request::{Patience, ProbeRequest};
+use crate::probe::{Patience, Probe};
 use crate::token::Tokens;
 use crate::verdict::Moment;
 use crate::world::World;
@@ -46,29 +46,28 @@ pub(crate) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// Makes every probe, those of one source together.
-    pub(crate) fn run(mut self, requests: &'a [ProbeRequest]) -> Result<Vec<Observation>, ProbeError> {
-        self.ledger.begin(requests.len());
-        self.observations.resize_with(requests.len(), || None);
-        let (kept, single) = (0..requests.len()).partition(|index| requests[*index].keep);
-        self.round(requests, single)?;
-        for round in kept::rounds(requests, kept) {
-            self.round(requests, round)?;
+    pub(crate) fn run(mut self, probes: &'a [Probe]) -> Result<Vec<Observation>, ProbeError> {
+        self.ledger.begin(probes.len());
+        self.observations.resize_with(probes.len(), || None);
+        let (kept, single) = (0..probes.len()).partition(|index| probes[*index].keep);
+        self.round(probes, single)?;
+        for round in kept::rounds(probes, kept) {
+            self.round(probes, round)?;
         }
         Ok(self.observations.into_iter().flatten().collect())
     }
 
     /// Makes the probes with these indices.
-    fn round(&mut self, requests: &'a [ProbeRequest], mut order: Vec<usize>) -> Result<(), ProbeError> {
-        order.sort_by_key(|index| &requests[*index].source);
+    fn round(&mut self, probes: &'a [Probe], mut order: Vec<usize>) -> Result<(), ProbeError> {
+        order.sort_by_key(|index| &probes[*index].request.source);
         let mut open = Vec::new();
         let mut handled = 0;
         for chunk in order.chunks(self.world.chunk()) {
             let mut flights = Vec::with_capacity(chunk.len());
             for index in chunk {
-                let request = &requests[*index];
-                let connection =
-                    if request.keep { self.world.take_kept(&kept::Key::of(request)) } else { None };
-                flights.push(Flight::new(request, *index, connection)?);
+                let probe = &probes[*index];
+                let connection = if probe.keep { self.world.take_kept(&kept::Key::of(probe)) } else { None };
+                flights.push(Flight::new(probe, *index, connection)?);
             }
             self.launch(&mut flights)?;
             open.extend(self.look(flights, Moment::Sent)?);
@@ -91,16 +90,17 @@ impl<'a> Batch<'a> {
 
     /// Sends the next packet of each flight: one visit to a namespace for all neighbours of one source.
     fn launch(&mut self, flights: &mut [Flight<'a>]) -> Result<(), ProbeError> {
-        for group in flights.chunk_by_mut(|a, b| a.request.source == b.request.source) {
+        for group in flights.chunk_by_mut(|a, b| a.probe.request.source == b.probe.request.source) {
             let Some(first) = group.first() else { continue };
-            let source = &first.request.source;
+            let source = &first.probe.request.source;
             let stack = self.world.stack(source)?;
             let netns = std::sync::Arc::clone(&stack.netns);
             let mut numbers = std::mem::take(&mut stack.numbers);
             let (world, ledger, tokens) = (&*self.world, &mut *self.ledger, &mut *self.tokens);
             let sent = netns.enter(|| -> io::Result<()> {
                 for flight in group {
-                    let sender = world.sender(source, flight.request.port.protocol(), flight.request.family);
+                    let sender =
+                        world.sender(source, flight.probe.request.port.protocol(), flight.probe.family);
                     flight.launch(&mut numbers, sender, tokens, ledger)?;
                 }
                 Ok(())
@@ -159,21 +159,21 @@ impl<'a> Batch<'a> {
     fn advance(&mut self, flight: &mut Flight<'a>, moment: Moment) -> Result<Next, ProbeError> {
         flight.advance(self.ledger, moment).map_err(|error| ProbeError::System {
             doing: "look at a probe's socket",
-            place: flight.request.source.to_string(),
+            place: flight.probe.request.source.to_string(),
             source: error,
         })
     }
 
     fn finish(&mut self, mut flight: Flight<'a>, outcome: Outcome, waited: Duration) {
-        let (index, request, opened_by) = (flight.index, flight.request, flight.opened_by());
-        let connection = if request.keep { flight.connection(outcome) } else { None };
+        let (index, probe, opened_by) = (flight.index, flight.probe, flight.opened_by());
+        let connection = if probe.keep { flight.connection(outcome) } else { None };
         let observation = flight.finish(outcome, waited, self.ledger);
         match connection {
             Some(mut connection) => {
                 connection.server = observation.served_by.clone().or(connection.server);
-                self.world.keep(kept::Key::of(request), connection);
+                self.world.keep(kept::Key::of(probe), connection);
             }
-            None if request.keep => self.world.forget(opened_by),
+            None if probe.keep => self.world.forget(opened_by),
             None => {}
         }
         self.observations[index] = Some(observation);
@@ -210,7 +210,7 @@ impl<'a> Batch<'a> {
                 open.into_iter().partition(|flight| self.due(flight, began, waits) <= now);
             open = rest;
             for mut flight in due {
-                if flight.request.patience == Patience::ForAnswer && !flight.repeated {
+                if flight.probe.patience == Patience::ForAnswer && !flight.repeated {
                     self.repeat(&mut flight);
                     open.push(flight);
                     continue;
@@ -220,7 +220,7 @@ impl<'a> Batch<'a> {
                         // The wait was one for all of them: no moment of it is told twice.
                         let waited = began.elapsed() - told;
                         told += waited;
-                        in_vain |= flight.request.patience == Patience::ForAnswer;
+                        in_vain |= flight.probe.patience == Patience::ForAnswer;
                         self.finish(flight, outcome, waited);
                     }
                     // The answer has come at the last moment: the next packet has its own time.
@@ -242,19 +242,19 @@ impl<'a> Batch<'a> {
     /// that were under way when it began; what was sent later (to the next name, or to an address that
     /// has just been learnt) has the same time for itself.
     fn due(&self, flight: &Flight<'_>, began: Instant, waits: Waits) -> Instant {
-        let patience = match flight.request.patience {
+        let patience = match flight.probe.patience {
             Patience::ForAnswer if !flight.repeated => waits.repeat,
             Patience::ForAnswer => waits.answer,
             Patience::Settle => SETTLE,
         };
         let is_asked = || flight.asks_a_name_server() && self.ledger.is_seen(flight.index);
-        let ends = flight.request.patience == Patience::Settle || flight.repeated;
+        let ends = flight.probe.patience == Patience::Settle || flight.repeated;
         let patience = if ends && is_asked() { patience.max(NAME_SERVER) } else { patience };
         flight.launched.max(began) + patience
     }
 
     fn repeat(&self, flight: &mut Flight<'a>) {
-        let request = flight.request;
-        flight.repeat(self.world.sender(&request.source, request.port.protocol(), request.family));
+        let probe = flight.probe;
+        flight.repeat(self.world.sender(&probe.request.source, probe.request.port.protocol(), probe.family));
     }
 }

@@ -4,8 +4,9 @@
 //! is seen; its answer is the same with the answer's word, and a line that says who answered. On a UDP
 //! socket the datagrams are those of every other probe.
 
-use crate::request::{ProbePort, ProbeRequest, Target};
+use crate::probe::Probe;
 use crate::token;
+use netproof_model::request::Request;
 use netproof_model::{Family, Place, Token};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -24,20 +25,13 @@ const MESSAGE: usize = MARKER.len() + 4;
 /// What has to be the same in a request for it to use a connection that another has opened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    pub source: Place,
+    pub request: Request,
     family: Family,
-    target: Target,
-    port: ProbePort,
 }
 
 impl Key {
-    pub(crate) fn of(request: &ProbeRequest) -> Key {
-        Key {
-            source: request.source.clone(),
-            family: request.family,
-            target: request.target.clone(),
-            port: request.port,
-        }
+    pub(crate) fn of(probe: &Probe) -> Key {
+        Key { request: probe.request.clone(), family: probe.family }
     }
 }
 
@@ -57,11 +51,11 @@ pub(crate) struct Connection {
 
 /// These requests in rounds, none of which has two that use the same connection: the first of them opens
 /// it, and there is one message on it at a time.
-pub(crate) fn rounds(requests: &[ProbeRequest], indices: Vec<usize>) -> Vec<Vec<usize>> {
+pub(crate) fn rounds(probes: &[Probe], indices: Vec<usize>) -> Vec<Vec<usize>> {
     let mut uses: HashMap<Key, usize> = HashMap::new();
     let mut rounds: Vec<Vec<usize>> = Vec::new();
     for index in indices {
-        let uses = uses.entry(Key::of(&requests[index])).or_default();
+        let uses = uses.entry(Key::of(&probes[index])).or_default();
         if rounds.len() == *uses {
             rounds.push(Vec::new());
         }
@@ -104,23 +98,25 @@ pub(crate) fn is_answer(token: Token, received: &[u8]) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use netproof_model::request::{RequestPort, RequestTarget};
 
     const TOKEN: Token = Token(0x1234_5678);
 
     #[test]
     fn a_connection_has_one_message_in_a_round() {
-        let request = |node: &str, port| ProbeRequest {
-            source: Place::node(node),
+        let probe = |node: &str, port| Probe {
+            request: Request {
+                source: Place::node(node),
+                target: RequestTarget::Address("10.0.0.1".parse().unwrap()),
+                port: RequestPort::Port { port, protocol: netproof_model::flow::FlowProtocol::Tcp },
+            },
             family: Family::Ipv4,
-            target: Target::Address("10.0.0.1".parse().unwrap()),
-            port: ProbePort::Transport { port, protocol: netproof_model::flow::FlowProtocol::Tcp },
             patience: crate::Patience::Settle,
             keep: true,
         };
-        let requests =
-            [("a", 1), ("a", 1), ("b", 1), ("a", 2), ("a", 1)].map(|(node, port)| request(node, port));
-        assert_eq!(rounds(&requests, vec![0, 1, 2, 3, 4]), [vec![0, 2, 3], vec![1], vec![4]]);
-        assert!(rounds(&requests, Vec::new()).is_empty());
+        let probes = [("a", 1), ("a", 1), ("b", 1), ("a", 2), ("a", 1)].map(|(node, port)| probe(node, port));
+        assert_eq!(rounds(&probes, vec![0, 1, 2, 3, 4]), [vec![0, 2, 3], vec![1], vec![4]]);
+        assert!(rounds(&probes, Vec::new()).is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::batch::{Batch, Streaming};
 use crate::error::ProbeError;
 use crate::grace::Grace;
 use crate::ledger::Ledger;
-use crate::request::ProbeRequest;
+use crate::probe::Probe;
 use crate::stack::Site;
 use crate::token::Tokens;
 use crate::trace::{Comments, Marks};
@@ -47,35 +47,31 @@ impl Prober {
         self.world.attach(sites, families)
     }
 
-    /// Makes these probes; the observations are in the order of the requests.
+    /// Makes these probes; the observations are in the order of the probes.
     ///
     /// An error says that the harness broke, or that an earlier verdict has turned out wrong: a packet
     /// that was judged lost has arrived since. No observation is to be believed then.
-    pub fn probe(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, ProbeError> {
+    pub fn probe(&mut self, probes: &[Probe]) -> Result<Vec<Observation>, ProbeError> {
         self.check_late()?;
         let Prober { world, ledger, tokens, grace } = self;
-        let observations = Batch { world, ledger, tokens, grace, observations: Vec::new() }.run(requests)?;
+        let observations = Batch { world, ledger, tokens, grace, observations: Vec::new() }.run(probes)?;
         self.check_late()?;
         Ok(observations)
     }
 
-    /// Makes probes of these requests, whose targets are addresses, without pause until `streaming` says stop,
+    /// Makes probes of these probes, whose targets are addresses, without pause until `streaming` says stop,
     /// and hands each to it; what was under way then is handed over, too. Patience is one for all: what a
     /// rule logged is decided at once, and what nobody knows anything of after 100 ms.
     ///
     /// An error as of [`Prober::probe`].
-    pub fn stream(
-        &mut self,
-        requests: &[ProbeRequest],
-        streaming: &mut dyn Streaming,
-    ) -> Result<(), ProbeError> {
+    pub fn stream(&mut self, probes: &[Probe], streaming: &mut dyn Streaming) -> Result<(), ProbeError> {
         self.check_late()?;
         let Prober { world, ledger, tokens, grace } = self;
-        Batch { world, ledger, tokens, grace, observations: Vec::new() }.stream(requests, streaming)?;
+        Batch { world, ledger, tokens, grace, observations: Vec::new() }.stream(probes, streaming)?;
         self.check_late()
     }
 
-    /// Closes every connection that was kept ([`ProbeRequest::keep`]), at both ends.
+    /// Closes every connection that was kept ([`Probe::keep`]), at both ends.
     pub fn release(&mut self) {
         self.world.release();
     }
@@ -100,12 +96,12 @@ impl Prober {
     pub fn trace_rules(
         &mut self,
         cluster: &Cluster,
-        requests: &[ProbeRequest],
+        probes: &[Probe],
     ) -> Result<Vec<(Observation, RuleTrace)>, ProbeError> {
         let nodes = cluster.places().filter(|(place, _)| matches!(place, Place::Node(_)));
         let nodes: Vec<_> = nodes.map(|(place, netns)| (place.clone(), Arc::clone(netns))).collect();
-        let marks = Marks::set(&nodes, &self.tokens.ahead(requests))?;
-        let probed = self.world.trace_rules(&nodes).and_then(|()| self.probe(requests));
+        let marks = Marks::set(&nodes, &self.tokens.ahead(probes))?;
+        let probed = self.world.trace_rules(&nodes).and_then(|()| self.probe(probes));
         self.world.stop_tracing_rules();
         let removed = marks.remove();
         let traces = std::mem::take(&mut self.ledger.traces);

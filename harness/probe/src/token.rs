@@ -4,8 +4,9 @@
 //! answer's; bit 15 is clear in both, because a DNS message begins with its identifier and flags, and
 //! there bit 15 says that it is an answer. A DNS query's token is its identifier and flags.
 
-use crate::request::{ProbeRequest, Target};
+use crate::probe::Probe;
 use netproof_model::Token;
+use netproof_model::request::RequestTarget;
 
 /// Set in the word that begins an answer of ours.
 const ANSWER: u32 = 0x8000_0000;
@@ -45,15 +46,15 @@ impl Tokens {
     }
 
     /// The tokens that probes of these requests will have, their queries for names among them, and some more.
-    pub(crate) fn ahead(&self, requests: &[ProbeRequest]) -> Vec<Token> {
+    pub(crate) fn ahead(&self, probes: &[Probe]) -> Vec<Token> {
         let mut tokens = self.clone();
-        let queries = requests.iter().map(|request| match &request.target {
-            Target::Address(_) => 1,
+        let queries = probes.iter().map(|probe| match &probe.request.target {
+            RequestTarget::Address(_) => 1,
             // Under each domain, and as it is; then the probe may be a query itself.
-            Target::Name { search, .. } => search.len() + 2,
+            RequestTarget::Name { search, .. } => search.len() + 2,
         });
         let queries = queries.sum();
-        let mut ahead: Vec<Token> = requests.iter().map(|_| tokens.next()).collect();
+        let mut ahead: Vec<Token> = probes.iter().map(|_| tokens.next()).collect();
         ahead.extend((0..queries).map(|_| tokens.next_dns()));
         ahead
     }

@@ -5,8 +5,9 @@ use crate::prediction::{Answers, Word};
 use netproof_controlplane::Snapshot;
 use netproof_model::Verdicts;
 use netproof_model::event::Never;
+use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_oracle::{PortProtocol, Profile, Server, Switches};
-use netproof_plan::{Request, RequestPort, RequestTarget, Stream};
+use netproof_plan::Stream;
 use std::sync::Arc;
 
 /// The API's answer about a stream.

@@ -7,12 +7,13 @@ use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_model::event::{Denial, Location};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::observation::PacketAddresses;
+use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
 use netproof_model::{
     Action, Decision, Direction, Families, Family, Hook, Observation, Outcome, Place, PolicyKey, Protocol,
     Stage, Token, Topology, Wiring,
 };
-use netproof_plan::{DecidedBy, Expectation, Expected, Request, RequestPort, RequestTarget};
+use netproof_plan::{DecidedBy, Expectation, Expected};
 use std::sync::Arc;
 use std::time::Duration;
 

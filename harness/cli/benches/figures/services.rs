@@ -6,8 +6,9 @@ use netproof_cluster::Cluster;
 use netproof_controlplane::{ControlPlane, Snapshot};
 use netproof_enforcer::{Backend, NodeHandle, Proxy, ServiceProxy};
 use netproof_model::flow::FlowProtocol;
+use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_model::{Family, NamespacedName, Outcome, Place};
-use netproof_probe::{Patience, ProbePort, ProbeRequest, Prober, Target};
+use netproof_probe::{Patience, Probe, Prober};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,13 +90,15 @@ fn packet(services: usize) -> (Duration, Duration) {
 
 /// The time of one of these probes.
 fn probe(prober: &mut Prober, addresses: &[IpAddr]) -> Duration {
-    let requests: Vec<ProbeRequest> = addresses
+    let requests: Vec<Probe> = addresses
         .iter()
-        .map(|address| ProbeRequest {
-            source: Place::pod("default", "pod-1"),
+        .map(|address| Probe {
+            request: Request {
+                source: Place::pod("default", "pod-1"),
+                target: RequestTarget::Address(*address),
+                port: RequestPort::Port { port: 80, protocol: FlowProtocol::Tcp },
+            },
             family: Family::Ipv4,
-            target: Target::Address(*address),
-            port: ProbePort::Transport { port: 80, protocol: FlowProtocol::Tcp },
             patience: Patience::ForAnswer,
             keep: false,
         })

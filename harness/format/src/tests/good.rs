@@ -2,8 +2,9 @@
 
 use super::*;
 use netproof_controlplane::Change;
+use netproof_model::request::{RequestPort, RequestTarget};
 use netproof_model::{Family, Topology};
-use netproof_plan::{AddressName, Expectation, PolicySees, RequestPort, RequestTarget};
+use netproof_plan::{AddressName, Expectation, PolicySees};
 
 #[test]
 fn every_scenario_of_the_repository_loads() {

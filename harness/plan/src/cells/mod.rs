@@ -1,10 +1,11 @@
 //! Which cells the matrix of a step has: sources, destinations with their ports, and the choice among too
 //! many.
 
-use crate::plan::{MatrixDestination, MatrixPlan, Request, RequestPort, RequestTarget};
+use crate::plan::{MatrixDestination, MatrixPlan};
 use netproof_controlplane::{Snapshot, well_known};
 use netproof_model::event::{NoCell, NotInCells, SampledCells};
 use netproof_model::flow::{Destination, Flow, FlowPort, FlowProtocol, ObjectName, PortRef, Source};
+use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_model::{Family, NamespacedName, Place, Protocol};
 use netproof_oracle::Oracle;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

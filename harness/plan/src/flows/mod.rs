@@ -7,10 +7,10 @@ pub mod serving;
 pub use names::{destination_in, flow_in, source_in};
 pub use serving::Port;
 
-use crate::plan::{Request, RequestPort, RequestTarget};
 use netproof_api::suggest::did_you_mean;
 use netproof_controlplane::Snapshot;
 use netproof_model::flow::{Destination, Flow, FlowPort, ObjectName, Source};
+use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_model::{Family, NamespacedName, Place, PolicyKey};
 use port::Found;
 use std::net::IpAddr;

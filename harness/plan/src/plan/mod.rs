@@ -13,7 +13,8 @@ use crate::states::States;
 use netproof_api::suggest::did_you_mean;
 use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_model::event::{Event, Location, Never, ScenarioId, WrittenObject};
-use netproof_model::flow::{Flow, FlowProtocol};
+use netproof_model::flow::Flow;
+use netproof_model::request::Request;
 use netproof_model::{Direction, Family, Place, PolicyKey, Rejection, Topology, Verdict};
 use netproof_oracle::Profile;
 use std::collections::{BTreeMap, BTreeSet};
@@ -222,49 +223,6 @@ pub struct PolicySees {
     pub source: Option<AddressName>,
     /// The destination address.
     pub destination: Option<AddressName>,
-}
-
-/// A flow, resolved: what a probe needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Who sends it.
-    pub source: Place,
-    /// Whom it is addressed to.
-    pub target: RequestTarget,
-    /// On which port.
-    pub port: RequestPort,
-}
-
-/// Whom a request is addressed to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RequestTarget {
-    /// An address of the expectation's family.
-    Address(IpAddr),
-    /// A name that the source resolves.
-    Name {
-        /// As written.
-        name: String,
-        /// The search list of the source (`svc.cluster.local`, ...), tried in order.
-        search: Vec<String>,
-        /// The address of the name server.
-        server: IpAddr,
-        /// What the cluster's records say, of the expectation's family; empty where they have no such name.
-        addresses: Vec<IpAddr>,
-    },
-}
-
-/// The port of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestPort {
-    /// An echo request, which has none.
-    Icmp,
-    /// A port.
-    Port {
-        /// The number, never 0.
-        port: u16,
-        /// What is spoken there.
-        protocol: FlowProtocol,
-    },
 }
 
 /// Who must have decided: who denied, or who allowed.

@@ -8,7 +8,7 @@ use super::{Batch, MOST_OPEN, TURN};
 use crate::error::ProbeError;
 use crate::flight::{Flight, Next};
 use crate::kept;
-use crate::request::ProbeRequest;
+use crate::probe::Probe;
 use crate::stack::Site;
 use crate::verdict::Moment;
 use netproof_model::{Family, Observation};
@@ -68,7 +68,7 @@ impl<'a> Batch<'a> {
     /// Probes every request once a round. A connection that is kept has one message under way at a time.
     pub(crate) fn stream(
         mut self,
-        requests: &'a [ProbeRequest],
+        probes: &'a [Probe],
         streaming: &mut dyn Streaming,
     ) -> Result<(), ProbeError> {
         self.ledger.begin(0);
@@ -82,7 +82,7 @@ impl<'a> Batch<'a> {
                 Turn::Stop => break,
             }
             if flights.len() < MOST_OPEN {
-                flights.extend(self.send_round(requests, &mut slots)?);
+                flights.extend(self.send_round(probes, &mut slots)?);
             }
             let idle = if flights.len() >= MOST_OPEN || rounds >= UNPACED { TURN } else { Duration::ZERO };
             flights = self.follow(flights, idle)?;
@@ -100,20 +100,20 @@ impl<'a> Batch<'a> {
     /// are open then.
     fn send_round(
         &mut self,
-        requests: &'a [ProbeRequest],
+        probes: &'a [Probe],
         slots: &mut HashMap<usize, Open>,
     ) -> Result<Vec<Flight<'a>>, ProbeError> {
-        let mut flights = Vec::with_capacity(requests.len());
-        for (position, request) in requests.iter().enumerate() {
-            if request.keep && slots.values().any(|open| open.request == position) {
+        let mut flights = Vec::with_capacity(probes.len());
+        for (position, probe) in probes.iter().enumerate() {
+            if probe.keep && slots.values().any(|open| open.request == position) {
                 continue;
             }
             let index = self.ledger.add();
             if self.observations.len() <= index {
                 self.observations.resize_with(index + 1, || None);
             }
-            let connection = request.keep.then(|| self.world.take_kept(&kept::Key::of(request))).flatten();
-            let flight = Flight::new(request, index, connection)?;
+            let connection = probe.keep.then(|| self.world.take_kept(&kept::Key::of(probe))).flatten();
+            let flight = Flight::new(probe, index, connection)?;
             slots.insert(index, Open { request: position, sent: flight.launched });
             flights.push(flight);
         }

@@ -6,11 +6,12 @@ mod send;
 use crate::error::ProbeError;
 use crate::kept::Connection;
 use crate::ledger::Ledger;
-use crate::request::{ProbePort, ProbeRequest, Target};
+use crate::probe::Probe;
 use crate::resolve::Resolution;
 use crate::verdict::{self, Answer};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::observation::LogRecord;
+use netproof_model::request::{RequestPort, RequestTarget};
 use netproof_model::{Family, Observation, Outcome, Place, Protocol, Stage, Token};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -31,7 +32,7 @@ pub(crate) enum Next {
 
 /// A probe under way.
 pub(crate) struct Flight<'a> {
-    pub request: &'a ProbeRequest,
+    pub probe: &'a Probe,
     /// Its position in the batch.
     pub index: usize,
     pub token: Token,
@@ -65,30 +66,32 @@ pub(crate) struct Flight<'a> {
 impl<'a> Flight<'a> {
     /// A probe that is to be sent, over `connection` if one was kept for it.
     pub(crate) fn new(
-        request: &'a ProbeRequest,
+        probe: &'a Probe,
         index: usize,
         connection: Option<Connection>,
     ) -> Result<Self, ProbeError> {
-        if request.keep {
-            match request.port {
-                ProbePort::Transport { protocol: FlowProtocol::Tcp | FlowProtocol::Udp, .. } => {}
-                ProbePort::Transport { protocol, .. } => {
+        if probe.keep {
+            match probe.request.port {
+                RequestPort::Port { protocol: FlowProtocol::Tcp | FlowProtocol::Udp, .. } => {}
+                RequestPort::Port { protocol, .. } => {
                     return Err(ProbeError::CannotKeep { what: protocol.to_string() });
                 }
-                ProbePort::Icmp => return Err(ProbeError::CannotKeep { what: Protocol::Icmp.to_string() }),
+                RequestPort::Icmp => return Err(ProbeError::CannotKeep { what: Protocol::Icmp.to_string() }),
             }
         }
-        let (destination, resolution) = match &request.target {
-            Target::Address(address) if Family::of(*address) != request.family => {
-                return Err(ProbeError::WrongFamily { family: request.family, address: *address });
+        let (destination, resolution) = match &probe.request.target {
+            RequestTarget::Address(address) if Family::of(*address) != probe.family => {
+                return Err(ProbeError::WrongFamily { family: probe.family, address: *address });
             }
-            Target::Address(address) => (Some(*address), None),
-            Target::Name { .. } if connection.is_some() => (None, None),
-            Target::Name { name, search, .. } => (None, Some(Resolution::new(name, search, request.family)?)),
+            RequestTarget::Address(address) => (Some(*address), None),
+            RequestTarget::Name { .. } if connection.is_some() => (None, None),
+            RequestTarget::Name { name, search, .. } => {
+                (None, Some(Resolution::new(name, search, probe.family)?))
+            }
         };
         let now = Instant::now();
         let mut flight = Flight {
-            request,
+            probe,
             index,
             token: Token(0),
             socket: None,
@@ -120,7 +123,7 @@ impl<'a> Flight<'a> {
     /// Whether the answer comes from a name server, which may be another thread's and take its time.
     pub(crate) fn asks_a_name_server(&self) -> bool {
         self.stage == Stage::Resolve
-            || matches!(self.request.port, ProbePort::Transport { protocol: FlowProtocol::Dns, .. })
+            || matches!(self.probe.request.port, RequestPort::Port { protocol: FlowProtocol::Dns, .. })
     }
 
     /// The token by which the server knows the connection.
@@ -131,7 +134,7 @@ impl<'a> Flight<'a> {
     /// The connection, if it is to be kept. One of TCP over which a message was lost is not: the message
     /// would be sent again in a later step. A datagram is not, so the socket stays.
     pub(crate) fn connection(&mut self, outcome: Outcome) -> Option<Connection> {
-        let lossy = self.kept.is_some() && self.request.port.protocol() == Protocol::Udp;
+        let lossy = self.kept.is_some() && self.probe.request.port.protocol() == Protocol::Udp;
         if outcome != Outcome::Connected && !lossy {
             return None;
         }
@@ -151,7 +154,7 @@ impl<'a> Flight<'a> {
         let mut logs = self.logs;
         logs.extend(evidence.logs.iter().cloned());
         if matches!(outcome, Outcome::Dropped | Outcome::ReplyLost) && logs.is_empty() {
-            logs.extend_from_slice(ledger.denied_discovery(self.request.family));
+            logs.extend_from_slice(ledger.denied_discovery(self.probe.family));
         }
         // What waits for an answer about a neighbour may still be sent when one comes.
         let waits = logs.iter().any(|log| log.token.is_none());

@@ -2,12 +2,12 @@
 
 use super::{Flight, Next};
 use crate::ledger::Ledger;
-use crate::request::ProbePort;
 use crate::resolve::Step;
 use crate::sys::{self, TcpState};
 use crate::verdict::{self, Answer, Moment};
 use crate::{dns, kept, server, token};
 use netproof_model::flow::FlowProtocol;
+use netproof_model::request::RequestPort;
 use netproof_model::{Outcome, Protocol, Stage};
 use std::io;
 use std::time::Instant;
@@ -58,18 +58,16 @@ impl Flight<'_> {
 
     /// Whether something is to be sent over the connection that has just been made.
     fn has_more_to_say(&self) -> bool {
-        match self.request.port {
-            ProbePort::Transport { protocol: FlowProtocol::Http, .. } => true,
-            ProbePort::Transport { protocol: FlowProtocol::Tcp, .. } => {
-                self.request.keep && self.kept.is_none()
-            }
+        match self.probe.request.port {
+            RequestPort::Port { protocol: FlowProtocol::Http, .. } => true,
+            RequestPort::Port { protocol: FlowProtocol::Tcp, .. } => self.probe.keep && self.kept.is_none(),
             _ => false,
         }
     }
 
     /// What the socket says.
     fn look(&mut self) -> io::Result<Answer> {
-        let protocol = self.request.port.protocol();
+        let protocol = self.probe.request.port.protocol();
         if protocol == Protocol::Tcp && self.kept.is_some() {
             return Ok(match self.read_stream() {
                 Stream::Ours => Answer::Connected,
@@ -142,7 +140,7 @@ impl Flight<'_> {
         };
         let evidence = ledger.of(self.index);
         let Some(resolution) = &mut self.resolution else { return Ok(None) };
-        match resolution.answered(dns::read(&buffer[..length], self.request.family)) {
+        match resolution.answered(dns::read(&buffer[..length], self.probe.family)) {
             Step::Found(addresses) => {
                 self.destination = addresses.first().copied();
                 self.resolved = addresses;
@@ -179,7 +177,7 @@ impl Flight<'_> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Stream::Nothing,
                 Err(error) => return Stream::Over(error.raw_os_error()),
             }
-            let ours = if self.request.keep {
+            let ours = if self.probe.keep {
                 kept::is_answer(self.token, &self.received)
             } else {
                 server::is_our_answer(&self.received)

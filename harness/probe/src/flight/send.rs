@@ -2,11 +2,11 @@
 
 use super::Flight;
 use crate::ledger::Ledger;
-use crate::request::{ProbePort, Target};
 use crate::stack::{Numbers, any_address};
 use crate::token::Tokens;
 use crate::verdict::{Answer, Awaited};
 use crate::{dns, kept, packet, sctp, sys};
+use netproof_model::request::{RequestPort, RequestTarget};
 use netproof_model::{Family, Protocol, Stage};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -50,11 +50,14 @@ impl Flight<'_> {
 
     /// Whom the current stage asks.
     fn asked(&self) -> io::Result<(SocketAddr, Protocol)> {
-        let (address, port, protocol) = match (self.stage, &self.request.target, self.request.port) {
-            (Stage::Resolve, Target::Name { server, .. }, _) => (Some(*server), 53, Protocol::Udp),
-            (_, _, ProbePort::Icmp) => (self.destination, 0, Protocol::Icmp),
-            (_, _, ProbePort::Transport { port, protocol }) => (self.destination, port, protocol.transport()),
-        };
+        let (address, port, protocol) =
+            match (self.stage, &self.probe.request.target, self.probe.request.port) {
+                (Stage::Resolve, RequestTarget::Name { server, .. }, _) => (Some(*server), 53, Protocol::Udp),
+                (_, _, RequestPort::Icmp) => (self.destination, 0, Protocol::Icmp),
+                (_, _, RequestPort::Port { port, protocol }) => {
+                    (self.destination, port, protocol.transport())
+                }
+            };
         let address = address.ok_or(io::ErrorKind::InvalidInput)?;
         Ok((SocketAddr::new(address, port), protocol))
     }
@@ -88,7 +91,7 @@ impl Flight<'_> {
             Protocol::Icmp | Protocol::Sctp => {
                 self.number = numbers.next(protocol);
                 let port = if protocol == Protocol::Sctp { self.number } else { 0 };
-                let place = self.request.source.clone();
+                let place = self.probe.request.source.clone();
                 ledger.of(self.index).awaited = Some(Awaited { place, from: to, port });
                 Ok(self.send_crafted(sender.ok_or(io::ErrorKind::NotFound)?))
             }
@@ -110,7 +113,7 @@ impl Flight<'_> {
     /// Sends the message of a probe whose connection was there already.
     fn send_message(&self) -> io::Result<()> {
         let fd = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        if self.request.port.protocol() == Protocol::Tcp {
+        if self.probe.request.port.protocol() == Protocol::Tcp {
             return sys::send(fd, &kept::message(self.token)).map(drop);
         }
         // What became of an earlier message is not this one's error.
@@ -127,7 +130,7 @@ impl Flight<'_> {
             Some(resolution) if self.stage == Stage::Resolve => resolution.name(),
             _ => Some(DNS_PROBE_NAME),
         };
-        let query = name.and_then(|name| dns::query(self.token, name, self.request.family));
+        let query = name.and_then(|name| dns::query(self.token, name, self.probe.family));
         query.ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
 
@@ -156,11 +159,11 @@ impl Flight<'_> {
     /// Sends the application's request, or the first message over a connection that is to be kept.
     pub(super) fn ask(&self) -> io::Result<()> {
         let fd = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        if self.request.keep {
+        if self.probe.keep {
             return sys::send(fd, &kept::message(self.token)).map(drop);
         }
-        let host = match (&self.request.target, self.destination) {
-            (Target::Name { name, .. }, _) => name.clone(),
+        let host = match (&self.probe.request.target, self.destination) {
+            (RequestTarget::Name { name, .. }, _) => name.clone(),
             (_, Some(IpAddr::V6(address))) => format!("[{address}]"),
             (_, address) => address.map(|address| address.to_string()).unwrap_or_default(),
         };

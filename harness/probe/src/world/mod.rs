@@ -105,7 +105,8 @@ impl World {
             self.hang_up(|place, _| gone.contains(place));
         }
         let is_lost = |key: &kept::Key, connection: &Connection| {
-            gone.contains(&key.source) || connection.server.as_ref().is_some_and(|it| gone.contains(it))
+            gone.contains(&key.request.source)
+                || connection.server.as_ref().is_some_and(|it| gone.contains(it))
         };
         let lost: Vec<Connection> =
             self.kept.extract_if(|key, connection| is_lost(key, connection)).map(|(_, it)| it).collect();

@@ -3,8 +3,9 @@
 use crate::trial_with_rules;
 use crate::world::{World, client, request, sctp, tcp, udp, web};
 use libtest_mimic::Trial;
+use netproof_model::request::RequestPort;
 use netproof_model::{Family, Hook, Outcome, Passage, Place, RuleTrace, TraceStep, Wiring};
-use netproof_probe::{Patience, ProbePort, ProbeRequest};
+use netproof_probe::{Patience, Probe};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 /// An observer as every node has it, with a service on node1 that `web` serves.
@@ -56,7 +57,7 @@ fn passages(family: Family) {
     let target = world.address(&web(), family);
     let node2 = world.address(&Place::node("node2"), family);
     let (forward, input, output) = (Hook::Forward, Hook::Input, Hook::Output);
-    for port in [tcp(80), udp(80), sctp(80), ProbePort::Icmp] {
+    for port in [tcp(80), udp(80), sctp(80), RequestPort::Icmp] {
         let by_service = world.probe(request(service, port));
         assert_eq!(by_service.outcome, Outcome::Connected, "{by_service:#?}");
         assert_eq!(
@@ -69,7 +70,7 @@ fn passages(family: Family) {
         assert!(by_service.logs.is_empty(), "no denial: {by_service:#?}");
 
         let mut from_node = request(node2, port);
-        from_node.source = Place::node("node1");
+        from_node.request.source = Place::node("node1");
         let seen = world.probe(from_node);
         assert_eq!(
             told(&seen.passages),
@@ -102,14 +103,14 @@ fn rules_are_traced(family: Family) {
     let mut world = World::new(Wiring::Routed);
     let service = observe(&world, family);
     world.rules("node2", "forward", "th dport 80 accept comment \"13 by number\"");
-    for port in [tcp(80), udp(80), sctp(80), ProbePort::Icmp] {
+    for port in [tcp(80), udp(80), sctp(80), RequestPort::Icmp] {
         let before = rulesets(&world);
         let mut traced = world.prober.trace_rules(&world.cluster, &[request(service, port)]).unwrap();
         let (seen, trace) = traced.pop().unwrap();
         assert_eq!((seen.outcome, trace.is_cut), (Outcome::Connected, false), "{seen:#?}");
         let target = world.address(&web(), family);
         let end =
-            if port == ProbePort::Icmp { "forward policy Accept" } else { "forward 13 by number Accept" };
+            if port == RequestPort::Icmp { "forward policy Accept" } else { "forward 13 by number Accept" };
         let expected = format!(
             "node1 nat {service}: pre rule Accept\n\
              node1 observer {target}: forward rule Accept\n\
@@ -175,7 +176,7 @@ fn lost_logs() {
         }
     };
     world.cluster.netns(&client()).unwrap().enter(flood).unwrap();
-    let again: ProbeRequest = request(target, udp(80));
+    let again: Probe = request(target, udp(80));
     let error = world.prober.probe(std::slice::from_ref(&again)).unwrap_err();
     insta::assert_snapshot!(
         error,

@@ -5,20 +5,21 @@ use crate::{trial, trial_with_rules};
 use libtest_mimic::Trial;
 use netproof_api::Object;
 use netproof_controlplane::{Change, ObjectRef};
+use netproof_model::request::RequestPort;
 use netproof_model::topology::ListenPort;
 use netproof_model::{Family, Observation, Outcome, Place, Protocol, Rejection, Stage, Wiring};
-use netproof_probe::{ProbePort, ProbeRequest};
+use netproof_probe::Probe;
 use std::net::IpAddr;
 use std::time::Duration;
 
-fn keep(address: IpAddr, port: ProbePort) -> ProbeRequest {
-    ProbeRequest { keep: true, ..request(address, port) }
+fn keep(address: IpAddr, port: RequestPort) -> Probe {
+    Probe { keep: true, ..request(address, port) }
 }
 
 /// Nothing new may come in: what connects nevertheless was there before.
 const NOTHING_NEW: &str = "ct state new drop";
 
-fn over_and_over(family: Family, port: ProbePort) {
+fn over_and_over(family: Family, port: RequestPort) {
     let mut world = World::new(Wiring::Routed);
     let (target, source) = (world.address(&web(), family), world.address(&client(), family));
     let kept = keep(target, port);
@@ -42,7 +43,9 @@ fn over_and_over(family: Family, port: ProbePort) {
     }
     assert_eq!(world.probe(request(target, port)).outcome, Outcome::Dropped, "a new flow is dropped");
     let other = Place::pod("default", "neighbour");
-    let seen = world.probe(ProbeRequest { source: other, ..kept.clone() });
+    let mut of_another = kept.clone();
+    of_another.request.source = other;
+    let seen = world.probe(of_another);
     assert_eq!(seen.outcome, Outcome::Dropped, "another source has a connection of its own");
     // What is released is opened anew.
     world.prober.release();
@@ -52,7 +55,7 @@ fn over_and_over(family: Family, port: ProbePort) {
 }
 
 /// A drop that comes after the connection, and goes again.
-fn dropped_for_a_while(family: Family, port: ProbePort) {
+fn dropped_for_a_while(family: Family, port: RequestPort) {
     let mut world = World::new(Wiring::Routed);
     world.track("node1");
     let kept = keep(world.address(&web(), family), port);
@@ -148,10 +151,10 @@ fn no_answer(family: Family) {
     assert_eq!(world.probe(keep(kept_address(&kept), tcp(81))).outcome, Outcome::Refused);
 }
 
-fn kept_address(request: &ProbeRequest) -> IpAddr {
-    match &request.target {
-        netproof_probe::Target::Address(address) => *address,
-        netproof_probe::Target::Name { .. } => panic!("not by name"),
+fn kept_address(request: &Probe) -> IpAddr {
+    match &request.request.target {
+        netproof_model::request::RequestTarget::Address(address) => *address,
+        netproof_model::request::RequestTarget::Name { .. } => panic!("not by name"),
     }
 }
 

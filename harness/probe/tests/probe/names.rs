@@ -5,8 +5,9 @@ use crate::{trial, trial_with_rules};
 use libtest_mimic::Trial;
 use netproof_api::Object;
 use netproof_controlplane::Change;
+use netproof_model::request::{RequestPort, RequestTarget};
 use netproof_model::{Family, Observation, Outcome, Place, Stage, Wiring};
-use netproof_probe::{Patience, ProbePort, Target};
+use netproof_probe::Patience;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
@@ -52,10 +53,11 @@ impl Names {
         Names { world, server, family }
     }
 
-    fn probe(&mut self, name: &str, port: ProbePort) -> Observation {
+    fn probe(&mut self, name: &str, port: RequestPort) -> Observation {
         let mut request = request(self.server, port);
         let search = vec!["default.svc".to_owned(), "svc".to_owned()];
-        request.target = Target::Name { name: name.into(), search, server: self.server };
+        request.request.target =
+            RequestTarget::Name { name: name.into(), search, server: self.server, addresses: Vec::new() };
         self.world.probe(request)
     }
 }
@@ -128,7 +130,7 @@ fn resolved(family: Family) {
         ("whole", vec![target, neighbour]),
         ("cname-only", vec![target, neighbour]),
     ] {
-        for port in [tcp(80), tcp(81), ProbePort::Icmp] {
+        for port in [tcp(80), tcp(81), RequestPort::Icmp] {
             let seen = names.probe(name, port);
             assert_eq!(seen.resolved, expected, "{name}: {seen:#?}");
             assert_eq!((seen.destination, seen.waited), (Some(target), Duration::ZERO), "{name}: {seen:#?}");
@@ -147,7 +149,12 @@ fn kept(family: Family) {
     let mut names = Names::new(family);
     let mut by_name = request(names.server, tcp(80));
     let server = names.server;
-    by_name.target = Target::Name { name: "both".into(), search: vec!["default.svc".into()], server };
+    by_name.request.target = RequestTarget::Name {
+        name: "both".into(),
+        search: vec!["default.svc".into()],
+        server,
+        addresses: Vec::new(),
+    };
     by_name.keep = true;
     let first = names.world.probe(by_name.clone());
     names.world.rules("node1", "forward", "udp dport 53 drop");
@@ -166,7 +173,7 @@ fn found(family: Family) {
         ("web", tcp(80), Stage::Connect),
         ("web.default.svc.", tcp(80), Stage::Connect),
         ("web.default", http(80), Stage::Answer),
-        ("web.default.svc", ProbePort::Icmp, Stage::Connect),
+        ("web.default.svc", RequestPort::Icmp, Stage::Connect),
     ] {
         let seen = names.probe(name, port);
         assert_eq!((seen.outcome, seen.stage), (Outcome::Connected, stage), "{name}: {seen:#?}");
@@ -192,7 +199,12 @@ fn not_found(family: Family) {
     let other = if family == Family::Ipv4 { Family::Ipv6 } else { Family::Ipv4 };
     let mut request = request(names.server, tcp(80));
     let server = names.server;
-    request.target = Target::Name { name: "web.default.svc".into(), search: Vec::new(), server };
+    request.request.target = RequestTarget::Name {
+        name: "web.default.svc".into(),
+        search: Vec::new(),
+        server,
+        addresses: Vec::new(),
+    };
     request.family = other;
     let seen = names.world.probe(request);
     assert_eq!(seen.outcome, Outcome::NameNotFound, "{seen:#?}");
@@ -207,7 +219,12 @@ fn many_at_once() {
     let search: Vec<String> = ["a.test", "b.test", "default.svc", "svc"].map(String::from).into();
     let name = |name: &str, patience| {
         let mut request = request(names.server, tcp(80));
-        request.target = Target::Name { name: name.into(), search: search.clone(), server: names.server };
+        request.request.target = RequestTarget::Name {
+            name: name.into(),
+            search: search.clone(),
+            server: names.server,
+            addresses: Vec::new(),
+        };
         request.patience = patience;
         request
     };
@@ -217,7 +234,8 @@ fn many_at_once() {
     }
     for round in 0..100 {
         for (request, seen) in requests.iter().zip(names.world.prober.probe(&requests).unwrap()) {
-            let unknown = matches!(&request.target, Target::Name { name, .. } if name == "nobody");
+            let unknown =
+                matches!(&request.request.target, RequestTarget::Name { name, .. } if name == "nobody");
             let expected = if unknown { Outcome::NameNotFound } else { Outcome::Connected };
             assert_eq!(seen.outcome, expected, "round {round}, {request:?}: {seen:#?}");
             assert!(seen.waited < Duration::from_millis(900), "round {round}, {request:?}: {seen:#?}");
@@ -256,7 +274,8 @@ fn cluster_dns(family: Family) {
     for _ in 0..20 {
         let mut by_name = request(server, tcp(443));
         let search = vec!["default.svc.cluster.local".to_owned(), "svc.cluster.local".to_owned()];
-        by_name.target = Target::Name { name: "www.example.com".into(), search, server };
+        by_name.request.target =
+            RequestTarget::Name { name: "www.example.com".into(), search, server, addresses: Vec::new() };
         let seen = world.probe(by_name);
         assert_eq!(
             (seen.outcome, seen.served_by.as_ref()),
@@ -272,9 +291,13 @@ fn cluster_dns(family: Family) {
 fn bad() {
     let mut world = World::new(Wiring::Routed);
     let mut request = request("10.96.0.10".parse().unwrap(), tcp(80));
-    request.source = client();
-    request.target =
-        Target::Name { name: "a..b".into(), search: Vec::new(), server: "10.96.0.10".parse().unwrap() };
+    request.request.source = client();
+    request.request.target = RequestTarget::Name {
+        name: "a..b".into(),
+        search: Vec::new(),
+        server: "10.96.0.10".parse().unwrap(),
+        addresses: Vec::new(),
+    };
     let error = world.prober.probe(&[request]).unwrap_err().to_string();
     assert!(error.contains("\"a..b\" is not a name"), "{error}");
 }

@@ -3,12 +3,13 @@
 use crate::world::{World, client, dns, http, request, sctp, tcp, udp, web};
 use crate::{trial, trial_with_rules};
 use libtest_mimic::Trial;
+use netproof_model::request::RequestPort;
 use netproof_model::{Family, Hook, Outcome, Place, Rejection, Stage, Wiring};
-use netproof_probe::{Grace, Patience, ProbePort, ProbeRequest};
+use netproof_probe::{Grace, Patience, Probe};
 use std::sync::Arc;
 use std::time::Duration;
 
-const ICMP: ProbePort = ProbePort::Icmp;
+const ICMP: RequestPort = RequestPort::Icmp;
 
 /// Where a rule of a case stands, and what it says. `TARGET` is the case's destination, `CLIENT` the
 /// source, each with `ip` or `ip6` before it.
@@ -17,7 +18,7 @@ type Rule = (&'static str, &'static str, &'static str);
 struct Case {
     name: &'static str,
     rule: Option<Rule>,
-    ports: Vec<ProbePort>,
+    ports: Vec<RequestPort>,
     expected: Outcome,
     /// The hook of the log that must be there.
     logged: Option<Hook>,
@@ -28,7 +29,7 @@ struct Case {
 fn case(
     name: &'static str,
     rule: Option<Rule>,
-    ports: &[ProbePort],
+    ports: &[RequestPort],
     expected: Outcome,
     logged: Option<Hook>,
     delivered: bool,
@@ -134,10 +135,10 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-fn spell(port: ProbePort) -> String {
+fn spell(port: RequestPort) -> String {
     match port {
-        ProbePort::Icmp => "icmp".into(),
-        ProbePort::Transport { port, protocol } => format!("{port}/{protocol}"),
+        RequestPort::Icmp => "icmp".into(),
+        RequestPort::Port { port, protocol } => format!("{port}/{protocol}"),
     }
 }
 
@@ -238,7 +239,7 @@ fn patience_ends() {
         let mut world = World::with_grace(Wiring::Routed, Arc::clone(&grace));
         world.rules("node1", "forward", "drop");
         let brief = request(world.address(&web(), Family::Ipv4), tcp(80));
-        let patient = ProbeRequest { patience: Patience::ForAnswer, ..brief.clone() };
+        let patient = Probe { patience: Patience::ForAnswer, ..brief.clone() };
         let seen = world.prober.probe(&[patient, brief]).unwrap();
         assert!(seen.iter().all(|seen| seen.outcome == Outcome::Dropped), "{seen:#?}");
         seen.iter().map(|seen| seen.waited).sum::<Duration>()
@@ -267,7 +268,7 @@ fn not_permitted(family: Family) {
         (tcp(80), Outcome::Dropped),
     ] {
         let mut request = request(target, port);
-        request.source = Place::node("node1");
+        request.request.source = Place::node("node1");
         let seen = world.probe(request);
         assert_eq!(seen.outcome, expected, "{seen:#?}");
         assert_eq!(seen.logs.len(), 1, "{seen:#?}");
@@ -303,7 +304,7 @@ fn node(family: Family) {
     }
     // What only passes through a node is not seen by its witness.
     let mut other = request(world.address(&web(), family), tcp(80));
-    other.source = Place::node("node1");
+    other.request.source = Place::node("node1");
     let seen = world.probe(other);
     assert_eq!((seen.outcome, seen.sightings.len()), (Outcome::Connected, 1), "{seen:#?}");
 }

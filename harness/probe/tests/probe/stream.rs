@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use netproof_api::Object;
 use netproof_controlplane::{Change, ObjectRef};
 use netproof_model::{Family, Outcome, Place, Wiring};
-use netproof_probe::{ProbeRequest, Streamed, Streaming, Turn, sites};
+use netproof_probe::{Probe, Streamed, Streaming, Turn, sites};
 
 /// So many rounds, with something done before each; keeps what came of it.
 struct Rounds<F> {
@@ -33,7 +33,7 @@ impl<F: FnMut(usize, &[Streamed]) -> Turn> Streaming for Rounds<F> {
 /// What became of each request's probes.
 fn stream(
     world: &mut World,
-    requests: &[ProbeRequest],
+    requests: &[Probe],
     rounds: usize,
     before: impl FnMut(usize, &[Streamed]) -> Turn,
 ) -> Vec<Vec<Outcome>> {
@@ -49,7 +49,7 @@ fn stream(
 fn every_probe_is_handed_over(family: Family) {
     let mut world = World::new(Wiring::Routed);
     let address = world.address(&web(), family);
-    let keep = |port| ProbeRequest { keep: true, ..request(address, port) };
+    let keep = |port| Probe { keep: true, ..request(address, port) };
     let requests = [request(address, tcp(80)), request(address, udp(80)), keep(tcp(80)), keep(udp(80))];
     for outcomes in stream(&mut world, &requests, 300, |_, _| Turn::Go) {
         assert_eq!(outcomes, vec![Outcome::Connected; 300]);
@@ -75,7 +75,7 @@ fn a_loss_is_not_mended(family: Family) {
     let mut world = World::new(Wiring::Routed);
     world.track("node1");
     let address = world.address(&web(), family);
-    let requests = [ProbeRequest { keep: true, ..request(address, tcp(80)) }];
+    let requests = [Probe { keep: true, ..request(address, tcp(80)) }];
     let node = std::sync::Arc::clone(world.cluster.netns(&Place::node("node1")).unwrap());
     let nft = move |text: &str| {
         let done = || std::process::Command::new("nft").arg(text).status().unwrap().success();

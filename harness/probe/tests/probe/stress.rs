@@ -3,8 +3,9 @@
 use crate::trial_with_rules;
 use crate::world::{World, http, request, sctp, tcp, udp, web};
 use libtest_mimic::Trial;
+use netproof_model::request::RequestPort;
 use netproof_model::{Family, Outcome, Place, Rejection, Wiring};
-use netproof_probe::{ProbePort, ProbeRequest};
+use netproof_probe::Probe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,7 +27,7 @@ fn exact() {
         (udp(80), Outcome::Connected, 0),
         (http(80), Outcome::Connected, 0),
         (sctp(80), Outcome::Connected, 0),
-        (ProbePort::Icmp, Outcome::Connected, 0),
+        (RequestPort::Icmp, Outcome::Connected, 0),
         (tcp(81), Outcome::Refused, 0),
         (udp(81), Outcome::Refused, 0),
         (sctp(81), Outcome::Refused, 0),
@@ -39,17 +40,17 @@ fn exact() {
         (tcp(1002), Outcome::Rejected(Rejection::TcpReset), 7),
         (tcp(1003), Outcome::Dropped, 0),
     ];
-    let plan: Vec<(ProbeRequest, Outcome, u32)> = (0..PROBES)
+    let plan: Vec<(Probe, Outcome, u32)> = (0..PROBES)
         .map(|i| {
             let (port, outcome, number) = kinds[i % kinds.len()];
             let mut request = request(targets[i / kinds.len() % 2], port);
             if i % 5 == 0 {
-                request.source = Place::pod("default", "neighbour");
+                request.request.source = Place::pod("default", "neighbour");
             }
             (request, outcome, number)
         })
         .collect();
-    let requests: Vec<ProbeRequest> = plan.iter().map(|(request, ..)| request.clone()).collect();
+    let requests: Vec<Probe> = plan.iter().map(|(request, ..)| request.clone()).collect();
 
     let busy = Arc::new(AtomicBool::new(true));
     let processors = std::thread::available_parallelism().map_or(2, usize::from);

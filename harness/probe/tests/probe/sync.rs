@@ -7,9 +7,9 @@ use netproof_api::Object;
 use netproof_api::core::TransportProtocol;
 use netproof_controlplane::{Change, ObjectRef};
 use netproof_model::flow::FlowProtocol;
+use netproof_model::request::RequestPort;
 use netproof_model::topology::ListenPort;
 use netproof_model::{Family, Outcome, Place, Protocol, Wiring};
-use netproof_probe::ProbePort;
 
 fn listeners_follow(wiring: Wiring) {
     let mut world = World::new(wiring);
@@ -43,7 +43,7 @@ fn pod_to_itself_and_its_neighbour(wiring: Wiring) {
     for family in Family::ALL {
         let target = world.address(&web(), family);
         let mut own = request(target, tcp(80));
-        own.source = web();
+        own.request.source = web();
         let seen = world.probe(own);
         assert_eq!((seen.outcome, seen.served_by), (Outcome::Connected, Some(web())));
         let neighbour = Place::pod("default", "neighbour");
@@ -55,13 +55,13 @@ fn pod_to_itself_and_its_neighbour(wiring: Wiring) {
 fn errors() {
     let mut world = World::new(Wiring::Routed);
     let target = world.address(&web(), Family::Ipv4);
-    let mut message = |change: fn(&mut netproof_probe::ProbeRequest)| {
+    let mut message = |change: fn(&mut netproof_probe::Probe)| {
         let mut request = request(target, tcp(80));
         change(&mut request);
         world.prober.probe(&[request]).unwrap_err().to_string()
     };
     insta::assert_snapshot!(
-        message(|request| request.source = Place::pod("default", "nobody")),
+        message(|request| request.request.source = Place::pod("default", "nobody")),
         @"there is no pod/default/nobody to send from; call sync after the cluster has changed"
     );
     insta::assert_snapshot!(
@@ -71,14 +71,14 @@ fn errors() {
     insta::assert_snapshot!(
         message(|request| {
             request.keep = true;
-            request.port = ProbePort::Icmp;
+            request.request.port = RequestPort::Icmp;
         }),
         @"a probe of icmp has no connection that could be kept; keep those of TCP and UDP"
     );
     insta::assert_snapshot!(
         message(|request| {
             request.keep = true;
-            request.port = ProbePort::Transport { port: 80, protocol: FlowProtocol::Http };
+            request.request.port = RequestPort::Port { port: 80, protocol: FlowProtocol::Http };
         }),
         @"a probe of http has no connection that could be kept; keep those of TCP and UDP"
     );
@@ -93,7 +93,7 @@ fn tokens() {
         let mut world = World::new(Wiring::Routed);
         let target = world.address(&web(), Family::Ipv4);
         let mut again = request(target, tcp(80));
-        again.source = client();
+        again.request.source = client();
         world.prober.probe(&[again.clone(), again]).unwrap().iter().map(|seen| seen.token).collect::<Vec<_>>()
     };
     let first = take();

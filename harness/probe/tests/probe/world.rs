@@ -5,9 +5,10 @@ use netproof_api::{Object, ObjectMeta, Pod};
 use netproof_cluster::Cluster;
 use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_model::flow::FlowProtocol;
+use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_model::topology::{ExternalHost, ListenPort, PerFamily, Ranges, TopologyNode};
 use netproof_model::{Families, Family, NamespacedName, Observation, Place, Protocol, Topology, Wiring};
-use netproof_probe::{Grace, Patience, ProbePort, ProbeRequest, Prober, Target};
+use netproof_probe::{Grace, Patience, Probe, Prober};
 use std::io::Write;
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
@@ -111,7 +112,7 @@ impl World {
         self.snapshot().address_of(place, family).unwrap()
     }
 
-    pub fn probe(&mut self, request: ProbeRequest) -> Observation {
+    pub fn probe(&mut self, request: Probe) -> Observation {
         self.prober.probe(&[request]).unwrap().pop().unwrap()
     }
 
@@ -176,34 +177,32 @@ pub fn name(name: &str) -> NamespacedName {
 }
 
 /// A probe by `client`, which expects no answer.
-pub fn request(address: IpAddr, port: ProbePort) -> ProbeRequest {
+pub fn request(address: IpAddr, port: RequestPort) -> Probe {
     let family = Family::of(address);
-    ProbeRequest {
-        source: client(),
+    Probe {
+        request: Request { source: client(), target: RequestTarget::Address(address), port },
         family,
-        target: Target::Address(address),
-        port,
         patience: Patience::Settle,
         keep: false,
     }
 }
 
-pub fn tcp(port: u16) -> ProbePort {
-    ProbePort::Transport { port, protocol: FlowProtocol::Tcp }
+pub fn tcp(port: u16) -> RequestPort {
+    RequestPort::Port { port, protocol: FlowProtocol::Tcp }
 }
 
-pub fn udp(port: u16) -> ProbePort {
-    ProbePort::Transport { port, protocol: FlowProtocol::Udp }
+pub fn udp(port: u16) -> RequestPort {
+    RequestPort::Port { port, protocol: FlowProtocol::Udp }
 }
 
-pub fn sctp(port: u16) -> ProbePort {
-    ProbePort::Transport { port, protocol: FlowProtocol::Sctp }
+pub fn sctp(port: u16) -> RequestPort {
+    RequestPort::Port { port, protocol: FlowProtocol::Sctp }
 }
 
-pub fn http(port: u16) -> ProbePort {
-    ProbePort::Transport { port, protocol: FlowProtocol::Http }
+pub fn http(port: u16) -> RequestPort {
+    RequestPort::Port { port, protocol: FlowProtocol::Http }
 }
 
-pub fn dns(port: u16) -> ProbePort {
-    ProbePort::Transport { port, protocol: FlowProtocol::Dns }
+pub fn dns(port: u16) -> RequestPort {
+    RequestPort::Port { port, protocol: FlowProtocol::Dns }
 }

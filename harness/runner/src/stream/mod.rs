@@ -15,15 +15,12 @@ use crate::world::{HarnessError, World};
 use netproof_model::event::{Check, Never, Phase};
 use netproof_model::{Family, Observation, Verdict};
 use netproof_oracle::Profile;
-use netproof_plan::{RequestPort, RequestTarget, Step, Stream};
-use netproof_probe::{
-    Patience, ProbeError, ProbePort, ProbeRequest, Site, Streamed, Streaming, Target, Turn,
-};
+use netproof_plan::{Step, Stream};
+use netproof_probe::{Patience, Probe, ProbeError, Site, Streamed, Streaming, Turn};
 use netproof_verdict::claim;
 use netproof_verdict::claim::Claim;
 use netproof_verdict::judge::Judgement;
 use netproof_verdict::rehearsal;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Instant;
@@ -44,7 +41,7 @@ pub(crate) fn run(
     let begin = Instant::now();
     let claims = step.streams.iter().map(|stream| claim::answer(stream, step.states.through(), profile));
     let claims: Vec<Claim> = claims.collect();
-    let requests: Vec<ProbeRequest> = step.streams.iter().map(request).collect();
+    let requests: Vec<Probe> = step.streams.iter().map(request).collect();
     let shared = Shared::default();
     let (order, orders) = channel();
     let (answer, answers) = channel();
@@ -197,22 +194,10 @@ impl Streaming for Conductor<'_> {
 }
 
 /// The probe of a stream.
-pub(crate) fn request(stream: &Stream) -> ProbeRequest {
-    let address = match &stream.request.target {
-        RequestTarget::Address(address) => *address,
-        // The plan has none; the first of its addresses would be asked.
-        RequestTarget::Name { addresses, .. } => {
-            addresses.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
-        }
-    };
-    ProbeRequest {
-        source: stream.request.source.clone(),
+pub(crate) fn request(stream: &Stream) -> Probe {
+    Probe {
+        request: stream.request.clone(),
         family: stream.family,
-        target: Target::Address(address),
-        port: match stream.request.port {
-            RequestPort::Icmp => ProbePort::Icmp,
-            RequestPort::Port { port, protocol } => ProbePort::Transport { port, protocol },
-        },
         patience: Patience::ForAnswer,
         keep: stream.keep,
     }

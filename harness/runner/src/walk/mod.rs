@@ -15,13 +15,14 @@ use crate::walk::stage::Stage;
 use crate::world::{HarnessError, World};
 use crate::{ProxyChoice, RunOptions, stream};
 use netproof_controlplane::{Change, Snapshot};
+use netproof_model::Observation;
 use netproof_model::Verdict;
 use netproof_model::event::{Counts, Event, Status};
 use netproof_model::flow::FlowProtocol;
-use netproof_model::{Family, Observation};
+use netproof_model::request::{Request, RequestPort};
 use netproof_oracle::Profile;
-use netproof_plan::{Expectation, Plan, Request, RequestPort, RequestTarget, Step};
-use netproof_probe::{Patience, ProbePort, ProbeRequest, Target};
+use netproof_plan::{Expectation, Plan, Step};
+use netproof_probe::{Patience, Probe};
 use netproof_verdict::allowed::{self, Traced};
 use netproof_verdict::prediction::{Answers, Kept};
 use netproof_verdict::tries::tries;
@@ -230,7 +231,7 @@ impl<'a> Walk<'a> {
     /// The flows of a step's streams must connect without policy as soon as both ends are there.
     fn rehearse_streams(&mut self, world: &mut World, step: &Step, made: usize) -> Result<(), HarnessError> {
         let streams = stream::rehearsed(step, made);
-        let requests: Vec<ProbeRequest> = streams.iter().map(|it| stream::request(it)).collect();
+        let requests: Vec<Probe> = streams.iter().map(|it| stream::request(it)).collect();
         let observations = self.probe(world, &requests)?;
         for (stream, observation) in streams.into_iter().zip(&observations) {
             self.check(stream::judge_rehearsal(step, stream, observation));
@@ -250,9 +251,9 @@ impl<'a> Walk<'a> {
         &mut self,
         world: &mut World,
         step: &Step,
-        request: impl Fn(&Expectation) -> ProbeRequest,
+        request: impl Fn(&Expectation) -> Probe,
     ) -> Result<Tries, HarnessError> {
-        let requests: Vec<ProbeRequest> = step
+        let requests: Vec<Probe> = step
             .expectations
             .iter()
             .flat_map(|expectation| std::iter::repeat_n(request(expectation), tries(expectation)))
@@ -274,9 +275,9 @@ impl<'a> Walk<'a> {
             let count = if allowed::is_traced(expectation, tries) { tries.len() } else { 0 };
             (request(expectation, Patience::ForAnswer), count)
         };
-        let asked: Vec<(ProbeRequest, usize)> = step.expectations.iter().zip(tries).map(asked).collect();
+        let asked: Vec<(Probe, usize)> = step.expectations.iter().zip(tries).map(asked).collect();
         let requests = asked.iter().flat_map(|(request, count)| std::iter::repeat_n(request.clone(), *count));
-        let requests: Vec<ProbeRequest> = requests.collect();
+        let requests: Vec<Probe> = requests.collect();
         self.check_time()?;
         let traced = match requests.as_slice() {
             [] => None,
@@ -320,7 +321,7 @@ impl<'a> Walk<'a> {
     pub(super) fn probe(
         &mut self,
         world: &mut World,
-        requests: &[ProbeRequest],
+        requests: &[Probe],
     ) -> Result<Vec<Observation>, HarnessError> {
         self.check_time()?;
         if requests.is_empty() {
@@ -332,7 +333,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The probe of an expectation in the run itself.
-pub(super) fn run_request(expectation: &Expectation) -> ProbeRequest {
+pub(super) fn run_request(expectation: &Expectation) -> Probe {
     let denial = expectation.expected.is_denial() || expectation.expects_denial_by_policy();
     let patience = if denial || is_unanswered(expectation) { Patience::Settle } else { Patience::ForAnswer };
     request(expectation, patience)
@@ -340,7 +341,7 @@ pub(super) fn run_request(expectation: &Expectation) -> ProbeRequest {
 
 /// The probe of an expectation where no policy is in force: an answer is expected, unless just that is what is
 /// not to come.
-pub(super) fn rehearsal_request(expectation: &Expectation) -> ProbeRequest {
+pub(super) fn rehearsal_request(expectation: &Expectation) -> Probe {
     let baseline = expectation.baseline.as_ref().is_some_and(|it| it.outcome == Verdict::NoAnswer);
     let unanswered = is_unanswered(expectation) || (baseline && is_by_itself(expectation));
     request(expectation, if unanswered { Patience::Settle } else { Patience::ForAnswer })
@@ -357,26 +358,7 @@ fn is_by_itself(expectation: &Expectation) -> bool {
     !matches!(expectation.request.port, RequestPort::Port { protocol, .. } if by_application(protocol))
 }
 
-fn request(expectation: &Expectation, patience: Patience) -> ProbeRequest {
-    probe_of(&expectation.request, expectation.family, patience, expectation.keep)
-}
-
-/// The probe of a request of the plan.
-pub(super) fn probe_of(request: &Request, family: Family, patience: Patience, keep: bool) -> ProbeRequest {
-    ProbeRequest {
-        source: request.source.clone(),
-        family,
-        target: match &request.target {
-            RequestTarget::Address(address) => Target::Address(*address),
-            RequestTarget::Name { name, search, server, .. } => {
-                Target::Name { name: name.clone(), search: search.clone(), server: *server }
-            }
-        },
-        port: match request.port {
-            RequestPort::Icmp => ProbePort::Icmp,
-            RequestPort::Port { port, protocol } => ProbePort::Transport { port, protocol },
-        },
-        patience,
-        keep,
-    }
+fn request(expectation: &Expectation, patience: Patience) -> Probe {
+    let Expectation { request, family, keep, .. } = expectation;
+    Probe { request: request.clone(), family: *family, patience, keep: *keep }
 }

@@ -6,7 +6,7 @@ use netproof_model::event::{Check, Denial, Event, Finding, FindingKind, Location
 use netproof_model::{Decision, Family, Observation, Place, Sighting, Verdicts};
 use netproof_plan::addresses::address_name;
 use netproof_plan::{Expectation, Step};
-use netproof_probe::{Patience, ProbeRequest};
+use netproof_probe::{Patience, Probe};
 use netproof_verdict::allowed;
 use netproof_verdict::evidence;
 use netproof_verdict::judge::Judgement;
@@ -57,7 +57,7 @@ pub(super) struct Found<'a> {
     pub(super) observation: &'a Observation,
     pub(super) denials: Vec<Denial>,
     /// What finds out the packet's path, made once more; `None` where the world has moved on.
-    pub(super) request: Option<ProbeRequest>,
+    pub(super) request: Option<Probe>,
     /// Why it was not checked who decided, as the expectation wants it.
     pub(super) unchecked: Option<(&'a Expectation, Unchecked)>,
 }
@@ -142,7 +142,7 @@ fn paths(world: &mut World, found: &[Found<'_>]) -> (Vec<Vec<Sighting>>, Result<
     let (indices, sought): (Vec<usize>, Vec<Sought<'_>>) = wrong
         .flat_map(|(index, it)| {
             // Only the way is asked for, so nobody waits for an answer that did not come before.
-            let request = ProbeRequest { patience: Patience::Settle, ..it.request.clone()? };
+            let request = Probe { patience: Patience::Settle, ..it.request.clone()? };
             Some((index, Sought { request, before: it.observation, tries: it.subject.tries }))
         })
         .unzip();

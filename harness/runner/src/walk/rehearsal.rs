@@ -2,17 +2,17 @@
 
 use netproof_model::Observation;
 use netproof_plan::Expectation;
-use netproof_probe::ProbeRequest;
+use netproof_probe::Probe;
 use netproof_verdict::tries::tries;
 use std::collections::HashMap;
 
 /// What must still be probed so that each expectation has all its tries; equal requests share theirs.
 pub(super) fn fresh_requests(
-    requests: &[ProbeRequest],
+    requests: &[Probe],
     expectations: &[Expectation],
-    known: &HashMap<ProbeRequest, Vec<Observation>>,
-) -> Vec<ProbeRequest> {
-    let mut have: HashMap<&ProbeRequest, usize> = HashMap::new();
+    known: &HashMap<Probe, Vec<Observation>>,
+) -> Vec<Probe> {
+    let mut have: HashMap<&Probe, usize> = HashMap::new();
     let mut fresh = Vec::new();
     for (request, expectation) in requests.iter().zip(expectations) {
         let needed = tries(expectation);
@@ -28,9 +28,10 @@ mod tests {
     use super::*;
     use crate::testing::{expectation, observation};
     use netproof_model::Verdict;
+    use netproof_model::request::{Request, RequestPort, RequestTarget};
     use netproof_model::{Family, Outcome, Place};
     use netproof_plan::Expected;
-    use netproof_probe::{Patience, ProbePort, Target};
+    use netproof_probe::Patience;
 
     fn backends() -> Expectation {
         let verdict = |name, verdict| (Place::pod("default", name), verdict);
@@ -44,11 +45,13 @@ mod tests {
 
     #[test]
     fn equal_requests_share_their_tries() {
-        let request = ProbeRequest {
-            source: Place::pod("default", "c"),
+        let request = Probe {
+            request: Request {
+                source: Place::pod("default", "c"),
+                target: RequestTarget::Address("10.96.0.50".parse().unwrap()),
+                port: RequestPort::Icmp,
+            },
             family: Family::Ipv4,
-            target: Target::Address("10.96.0.50".parse().unwrap()),
-            port: ProbePort::Icmp,
             patience: Patience::ForAnswer,
             keep: false,
         };

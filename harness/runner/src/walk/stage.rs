@@ -6,7 +6,7 @@ use crate::world::World;
 use netproof_controlplane::Snapshot;
 use netproof_model::Observation;
 use netproof_plan::Plan;
-use netproof_probe::{Grace, ProbeRequest};
+use netproof_probe::{Grace, Probe};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,7 +26,7 @@ pub(super) struct Stage {
 pub(super) struct Rehearsal {
     bare: Arc<Snapshot>,
     /// The flows of expectations, with all their tries.
-    pub(super) flows: HashMap<ProbeRequest, Vec<Observation>>,
+    pub(super) flows: HashMap<Probe, Vec<Observation>>,
     /// The cells of the matrix, by number.
     pub(super) cells: HashMap<usize, Rehearsed>,
 }

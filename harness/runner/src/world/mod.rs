@@ -18,7 +18,7 @@ use netproof_enforcer::{
 use netproof_enforcer_exec::ExecEnforcer;
 use netproof_model::event::{Denial, Trouble};
 use netproof_model::{Observation, Place, RuleTrace, Sighting};
-use netproof_probe::{Grace, ProbeError, ProbeRequest, Prober};
+use netproof_probe::{Grace, Probe, ProbeError, Prober};
 use netproof_surroundings::{Surroundings, SurroundingsError};
 use netproof_verdict::allowed::Traced;
 use std::error::Error as _;
@@ -71,7 +71,7 @@ impl HarnessError {
 
 /// A probe whose path is sought.
 pub(crate) struct Sought<'o> {
-    pub(crate) request: ProbeRequest,
+    pub(crate) request: Probe,
     /// What it did before.
     pub(crate) before: &'o Observation,
     /// So often it is made at most.
@@ -166,7 +166,7 @@ impl World {
 
     /// Probes; meanwhile the enforcer must have been there, and counters that mean "not policy" must not have
     /// moved.
-    pub(crate) fn probe(&mut self, requests: &[ProbeRequest]) -> Result<Vec<Observation>, HarnessError> {
+    pub(crate) fn probe(&mut self, requests: &[Probe]) -> Result<Vec<Observation>, HarnessError> {
         let _span = tracing::info_span!("probes", count = requests.len()).entered();
         let observations = self.prober.probe(requests)?;
         self.waited += waited(&observations);
@@ -200,8 +200,7 @@ impl World {
         let mut lost = Duration::ZERO;
         let traced = self.prober.trace(&self.cluster, |prober| {
             while !open.is_empty() {
-                let requests: Vec<ProbeRequest> =
-                    open.iter().map(|index| sought[*index].request.clone()).collect();
+                let requests: Vec<Probe> = open.iter().map(|index| sought[*index].request.clone()).collect();
                 let observations = prober.probe(&requests)?;
                 lost += waited(&observations);
                 tries += 1;
@@ -223,10 +222,7 @@ impl World {
 
     /// Makes these probes once more, and says of each who let it through at the ends where policies were asked; `None`
     /// where the enforcer does not say who allows.
-    pub(crate) fn trace_rules(
-        &mut self,
-        requests: &[ProbeRequest],
-    ) -> Result<Option<Vec<Traced>>, HarnessError> {
+    pub(crate) fn trace_rules(&mut self, requests: &[Probe]) -> Result<Option<Vec<Traced>>, HarnessError> {
         if self.enforcer.allowed(&RuleTrace::default()).is_none() {
             return Ok(None);
         }
@@ -252,7 +248,7 @@ impl World {
 
     /// What the rules that logged a probe's packets stand for, in the order of the packet's way. From an
     /// enforcer that gives no evidence, what nobody explains is a denial of its own.
-    pub(crate) fn denials(&self, request: &ProbeRequest, observation: &Observation) -> Vec<Denial> {
+    pub(crate) fn denials(&self, request: &Probe, observation: &Observation) -> Vec<Denial> {
         let identity = |node: &str, number: u32| {
             let tables = [self.enforcer.identities(node), self.proxy.identities(node)];
             tables.into_iter().flatten().find_map(|table| table.get(&number)).cloned()

@@ -3,14 +3,15 @@
 use netproof_controlplane::Snapshot;
 use netproof_model::event::Denial;
 use netproof_model::observation::PacketAddresses;
+use netproof_model::request::{RequestPort, RequestTarget};
 use netproof_model::{Action, Decision, Family, Hook, Observation, Outcome, Passage, Place};
-use netproof_probe::{ProbePort, ProbeRequest, Target};
+use netproof_probe::Probe;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A denial by an enforcer that gives no evidence: where the request was about to meet policy for the last
 /// time. If that was nowhere, it was denied where it came from or before it met a hook: the source port is 0
 /// then, and a node that is not known is `?`.
-pub(super) fn unsaid(request: &ProbeRequest, observation: &Observation, snapshot: &Snapshot) -> Denial {
+pub(super) fn unsaid(probe: &Probe, observation: &Observation, snapshot: &Snapshot) -> Denial {
     let decision = Decision::Unsaid;
     let action = match observation.outcome {
         Outcome::Rejected(_) => Action::Reject,
@@ -19,26 +20,26 @@ pub(super) fn unsaid(request: &ProbeRequest, observation: &Observation, snapshot
     if let Some(Passage { node, hook, packet, .. }) = observation.passages.last() {
         return Denial { decision, action, node: node.clone(), hook: *hook, packet: *packet };
     }
-    let unspecified = match request.family {
+    let unspecified = match probe.family {
         Family::Ipv4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         Family::Ipv6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
-    let asked = match request.target {
-        Target::Address(address) => Some(address),
-        Target::Name { .. } => None,
+    let asked = match probe.request.target {
+        RequestTarget::Address(address) => Some(address),
+        RequestTarget::Name { .. } => None,
     };
     let destination = observation.destination.or(asked);
     let place = destination.and_then(|address| snapshot.place_of_address(address));
-    let node = snapshot.node_of(&request.source).or(place.as_ref().and_then(|it| snapshot.node_of(it)));
-    let hook = if matches!(request.source, Place::Node(_)) { Hook::Output } else { Hook::Prerouting };
+    let node = snapshot.node_of(&probe.request.source).or(place.as_ref().and_then(|it| snapshot.node_of(it)));
+    let hook = if matches!(probe.request.source, Place::Node(_)) { Hook::Output } else { Hook::Prerouting };
     let packet = PacketAddresses {
-        source: snapshot.address_of(&request.source, request.family).unwrap_or(unspecified),
+        source: snapshot.address_of(&probe.request.source, probe.family).unwrap_or(unspecified),
         destination: destination.unwrap_or(unspecified),
-        protocol: request.port.protocol(),
+        protocol: probe.request.port.protocol(),
         source_port: 0,
-        destination_port: match request.port {
-            ProbePort::Transport { port, .. } => port,
-            ProbePort::Icmp => 0,
+        destination_port: match probe.request.port {
+            RequestPort::Port { port, .. } => port,
+            RequestPort::Icmp => 0,
         },
     };
     Denial { decision, action, node: node.unwrap_or("?").to_owned(), hook, packet }
@@ -48,6 +49,7 @@ pub(super) fn unsaid(request: &ProbeRequest, observation: &Observation, snapshot
 mod tests {
     use super::*;
     use crate::testing::{observation, snapshot};
+    use netproof_model::request::Request;
     use netproof_model::{Protocol, Token};
 
     const POD: &str = "10.244.1.2";
@@ -66,17 +68,19 @@ mod tests {
     #[test]
     fn a_denial_that_nobody_explains_is_where_the_request_was_last() {
         let snapshot = snapshot();
-        let request = |source: Place, target| ProbeRequest {
-            source,
+        let request = |source: Place, target| Probe {
+            request: Request {
+                source,
+                target,
+                port: RequestPort::Port { port: 80, protocol: netproof_model::flow::FlowProtocol::Tcp },
+            },
             family: Family::Ipv4,
-            target,
-            port: ProbePort::Transport { port: 80, protocol: netproof_model::flow::FlowProtocol::Tcp },
             patience: netproof_probe::Patience::Settle,
             keep: false,
         };
-        let address = |text: &str| Target::Address(text.parse().unwrap());
+        let address = |text: &str| RequestTarget::Address(text.parse().unwrap());
         let dropped = observation(Outcome::Dropped);
-        let said = |request: &ProbeRequest, observation: &Observation| {
+        let said = |request: &Probe, observation: &Observation| {
             let Denial { decision, action, node, hook, packet } = unsaid(request, observation, &snapshot);
             assert_eq!(decision, Decision::Unsaid);
             let PacketAddresses { source, source_port, destination, destination_port, .. } = packet;

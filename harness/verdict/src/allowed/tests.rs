@@ -229,7 +229,7 @@ fn any_of_the_rules_that_allow_is_right() {
         (DecidedBy::Default, free("b", Ingress), true, Some(says)),
     ] {
         let mut expectation = of(&wanted);
-        expectation.request.target = netproof_plan::RequestTarget::Address(to);
+        expectation.request.target = netproof_model::request::RequestTarget::Address(to);
         let answer = answers.fresh(&expectation.request).unwrap();
         let mut judgement = passed();
         let tries = [traced(Some(free("a", Egress)), Some(found.clone()))];

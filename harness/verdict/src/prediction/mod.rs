@@ -16,12 +16,13 @@ pub use kept::Kept;
 pub use observed::Difference;
 
 use netproof_controlplane::{Snapshot, well_known};
+use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_model::topology::ListenPort;
 use netproof_model::{Action, BackendVerdict, Decision, Place, Protocol, Verdict, Verdicts};
 use netproof_oracle::{
     self as oracle, Denial, Oracle, PolicyDecision, PortProtocol, Prediction, Profile, Server, Switches,
 };
-use netproof_plan::{Expectation, Request, RequestPort, RequestTarget};
+use netproof_plan::Expectation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;

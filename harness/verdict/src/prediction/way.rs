@@ -6,10 +6,11 @@
 
 use crate::decider::decides;
 use netproof_controlplane::Snapshot;
+use netproof_model::request::RequestTarget;
 use netproof_model::{Action, Place};
 use netproof_oracle::{Alternative, Denial, Packet, PolicyDecision, Prediction, ServiceStep, Verdict};
 use netproof_plan::addresses::{address_name, covers, other_addresses};
-use netproof_plan::{AddressName, DecidedBy, Expectation, PolicySees, RequestTarget};
+use netproof_plan::{AddressName, DecidedBy, Expectation, PolicySees};
 use std::net::IpAddr;
 
 /// In what they contradict the API.

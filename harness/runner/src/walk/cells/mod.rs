@@ -9,11 +9,12 @@ mod tell;
 use crate::walk::{State, Walk};
 use crate::world::{HarnessError, World};
 use netproof_model::event::{self, CellGroup, CellTable, Cells, Denial, Event, NotInCells, SampledCells};
+use netproof_model::request::Request;
 use netproof_model::{Observation, Outcome};
 use netproof_oracle::{Oracle, Profile};
 use netproof_plan::cells::{Cell, Table};
-use netproof_plan::{MatrixPlan, Plan, Request, Step};
-use netproof_probe::{Patience, ProbeRequest};
+use netproof_plan::{MatrixPlan, Plan, Step};
+use netproof_probe::{Patience, Probe};
 use netproof_verdict::cells::{Comparison, Predicted, count_observed, is_denial_by_policy};
 use netproof_verdict::evidence;
 use netproof_verdict::prediction::Answers;
@@ -110,8 +111,7 @@ impl Walk<'_> {
         if fresh.is_empty() {
             return Ok(0);
         }
-        let requests: Vec<ProbeRequest> =
-            fresh.iter().map(|it| request(&it.cell, Patience::ForAnswer)).collect();
+        let requests: Vec<Probe> = fresh.iter().map(|it| request(&it.cell, Patience::ForAnswer)).collect();
         let observations = self.probe(world, &requests)?;
         let answers = Answers::new(&state.bare, self.profile);
         for ((predicted, request), observation) in fresh.iter().zip(&requests).zip(observations) {
@@ -160,7 +160,7 @@ impl Walk<'_> {
     ) -> Result<(), HarnessError> {
         let Before { rehearsed: known, tried, told: told_already } = *before;
         let begin = Instant::now();
-        let requests: Vec<ProbeRequest> = matrix
+        let requests: Vec<Probe> = matrix
             .cells
             .iter()
             .map(|it| {
@@ -245,8 +245,7 @@ impl Walk<'_> {
             .collect();
         let stride = connected.len().div_ceil(MOST_AFTERWARDS).max(1);
         let chosen: Vec<&Predicted> = connected.into_iter().step_by(stride).collect();
-        let requests: Vec<ProbeRequest> =
-            chosen.iter().map(|it| request(&it.cell, Patience::ForAnswer)).collect();
+        let requests: Vec<Probe> = chosen.iter().map(|it| request(&it.cell, Patience::ForAnswer)).collect();
         let observations = self.probe(world, &requests)?;
         let wrong = chosen.into_iter().zip(&observations).filter(|(_, it)| it.outcome != Outcome::Connected);
         let wrong: Vec<_> = wrong.collect();
@@ -280,6 +279,6 @@ fn record(
 }
 
 /// The probe of a cell.
-fn request(cell: &Cell, patience: Patience) -> ProbeRequest {
-    crate::walk::probe_of(&cell.request, cell.family, patience, false)
+fn request(cell: &Cell, patience: Patience) -> Probe {
+    Probe { request: cell.request.clone(), family: cell.family, patience, keep: false }
 }
