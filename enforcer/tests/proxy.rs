@@ -382,22 +382,27 @@ fn a_way_belongs_to_one_service() {
     let mut other = Service::clone(&first);
     let own: IpAddr = "10.96.5.5".parse().unwrap();
     other.cluster_ips = vec![own];
-    // The load balancer's address of the first, and that of the other itself.
-    other.external_ips = vec![cluster.names["lb"], cluster.names["cluster-ip"], own];
+    // The load balancer's address of the first, and its cluster IP.
+    other.external_ips =
+        vec![cluster.names["lb"], cluster.names["cluster-ip"], "192.0.2.77".parse().unwrap()];
+    // The cluster IP of the other.
+    let mut before = Service::clone(&first);
+    before.cluster_ips = vec!["10.96.6.6".parse().unwrap()];
+    (before.external_ips, before.load_balancer_ingress) = (vec![own], Vec::new());
+    before.ports[0].node_port = None;
     let mut snapshot = cluster.snapshot.clone();
-    snapshot.services = [(name(), first), (NamespacedName::new("other", "web"), Arc::new(other))].into();
+    let of = |namespace: &str| NamespacedName::new(namespace, "web");
+    snapshot.services = [(of("a"), Arc::new(before)), (name(), first), (of("other"), Arc::new(other))].into();
     let snapshot = Arc::new(snapshot);
     let node = NodeView::new(&snapshot, "node1").unwrap();
     let program =
         ServiceProgram::new(&inputs(&snapshot), BTreeSet::new(), site(&snapshot, &node, ProxyMode::Nftables));
-    let [first, other] = program.ports.as_slice() else { panic!("{program:?}") };
+    let [before, first, other] = program.ports.as_slice() else { panic!("{program:?}") };
     assert!(first.at_cluster_ip && first.node_port == Some(30080), "{first:?}");
     assert_eq!((first.external_ips.len(), first.load_balancer_ips.len()), (1, 1), "{first:?}");
-    assert!(
-        other.at_cluster_ip && other.node_port.is_none() && other.load_balancer_ips.is_empty(),
-        "{other:?}"
-    );
-    assert_eq!(other.external_ips, BTreeSet::from([own]));
+    assert!(before.at_cluster_ip && before.external_ips == BTreeSet::from([own]), "{before:?}");
+    assert!(!other.at_cluster_ip && other.node_port.is_none(), "{other:?}");
+    assert!(other.load_balancer_ips.is_empty() && other.external_ips.len() == 1, "{other:?}");
 }
 
 /// An endpoint that is in two slices is ready if it is so in one of them; unnamed and named ports differ.

@@ -2,14 +2,18 @@
 //!
 //! A backend gets the program of a node, of policies or of services: whole, or what changed in it. It makes that the
 //! one in force on the node, atomically where it can, and remembers which generation that is and which decision each
-//! number in the node's evidence stands for. No policy logic is in a backend: what a program does not say, it does not
-//! add. Policies and services have a backend each, and know nothing of each other.
+//! number in the node's evidence stands for. Policies and services have a backend each, which know nothing of each other.
+//!
+//! No policy logic is in a backend: it adds nothing to a program but what holds for every pod whatever its policies say
+//! ([`PolicyBackend`]), and leaves nothing out.
 
 pub mod nft;
 
 use crate::program::{Change, Program};
 use crate::services::{ServiceChange, ServiceProgram, ServiceSite};
 use crate::{Allowed, EnforcerError, NodeHandle};
+#[cfg(doc)]
+use netproof_model::Decision;
 use netproof_model::{IdentityTable, RuleTrace, Topology};
 use std::error::Error;
 
@@ -105,6 +109,15 @@ pub trait InForce: Send {
 }
 
 /// Makes the programs of policies true.
+///
+/// Beside the program each backend holds, for every pod, what is no policy's business:
+/// - A packet from a pod's interface has an address of that pod, or is dropped ([`Decision::Spoofed`]). What a pod says to
+///   its neighbours on the link passes.
+/// - Existing connections and their answers pass, and what a pod sends to itself.
+/// - Egress policies are asked for what the node forwards and for what is sent to the node itself, ingress policies for
+///   what it forwards: a node reaches its own pods always. Both see addresses after DNAT and before masquerade, and a
+///   packet between two pods of the node needs both.
+/// - What is denied is logged with its number ([`NFLOG_GROUP`](netproof_netfilter::NFLOG_GROUP)).
 pub trait PolicyBackend: InForce {
     /// Makes a program the one in force on a node, whatever there was.
     ///
@@ -123,6 +136,10 @@ pub trait PolicyBackend: InForce {
 }
 
 /// Makes the programs of services true.
+///
+/// How packets are led is kube-proxy's: a port leads to one of its endpoints at random, or to the one that the client has
+/// by affinity; a source in the range of pods is local and keeps its address towards a cluster IP; a pod that reaches
+/// itself is masqueraded. What is refused is logged with its number. Host ports come after services.
 pub trait ServiceBackend: InForce {
     /// Makes a program the one in force on a node, whatever there was.
     ///

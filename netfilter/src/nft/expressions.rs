@@ -1,12 +1,13 @@
 //! A rule's statements as the kernel's expressions, with the protocol guards that the table's family asks for.
 
 use super::encode::Epoch;
-use super::ruleset::{Field, Part, Rule, Statement, TableFamily, Test, Value, Verdict};
+use super::ruleset::{Rule, Statement, TableFamily, Test, Verdict};
 use super::sets::{length, write_value, write_verdict};
+use super::values::{Field, Part, Value};
 use super::wire::{self, register};
 use crate::Attributes;
 use crate::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
-use netproof_model::{Family, Protocol};
+use netproof_model::Family;
 use nix::libc;
 use std::net::IpAddr;
 
@@ -23,7 +24,7 @@ const ICMP_HOST_UNREACHABLE: u8 = 1;
 const ICMP_PORT_UNREACHABLE: u8 = 3;
 const ICMPV6_PORT_UNREACHABLE: u8 = 4;
 /// What every test reads.
-const R0: u32 = register::FIRST;
+pub(super) const R0: u32 = register::FIRST;
 
 /// Writes the expressions of a rule in a table of this family.
 pub(super) fn write_expressions(list: &mut Attributes, rule: &Rule, table: TableFamily, epoch: Epoch) {
@@ -33,12 +34,12 @@ pub(super) fn write_expressions(list: &mut Attributes, rule: &Rule, table: Table
     }
 }
 
-struct Writer<'a> {
-    table: TableFamily,
+pub(super) struct Writer<'a> {
+    pub(super) table: TableFamily,
     epoch: Epoch,
     list: &'a mut Attributes,
     /// Guards that the rule has already: keys of packet metadata, and their values.
-    guards: Vec<(u32, Vec<u8>)>,
+    pub(super) guards: Vec<(u32, Vec<u8>)>,
 }
 
 impl Writer<'_> {
@@ -145,49 +146,6 @@ impl Writer<'_> {
             attributes.number(wire::immediate::DESTINATION, register::VERDICT);
             attributes.nest(wire::immediate::DATA, |data| write_verdict(data, verdict, epoch));
         });
-    }
-
-    fn guard(&mut self, fields: &[Field]) {
-        for field in fields {
-            match field {
-                Field::SourceV4 | Field::DestinationV4 => self.family_guard(Family::Ipv4),
-                Field::SourceV6 | Field::DestinationV6 => self.family_guard(Family::Ipv6),
-                Field::IcmpType | Field::IcmpCode => self.icmp_guard(Family::Ipv4),
-                Field::Icmpv6Type | Field::Icmpv6Code => self.icmp_guard(Family::Ipv6),
-                Field::Protocol
-                | Field::SourcePort
-                | Field::DestinationPort
-                | Field::InputInterface
-                | Field::TransportWord(_) => {}
-            }
-        }
-    }
-
-    fn icmp_guard(&mut self, family: Family) {
-        self.family_guard(family);
-        self.meta_guard(wire::meta::L4PROTO, vec![Protocol::Icmp.number(family)]);
-    }
-
-    /// `ip saddr` means nothing in a packet of the other family, so each table asks in its own way.
-    fn family_guard(&mut self, family: Family) {
-        let (nfproto, ethertype) = match family {
-            Family::Ipv4 => (2, 0x0800u16),
-            Family::Ipv6 => (10, 0x86dd),
-        };
-        match self.table {
-            TableFamily::Inet => self.meta_guard(wire::meta::NFPROTO, vec![nfproto]),
-            TableFamily::Bridge => self.meta_guard(wire::meta::PROTOCOL, ethertype.to_be_bytes().to_vec()),
-            TableFamily::Ip | TableFamily::Ip6 => {}
-        }
-    }
-
-    fn meta_guard(&mut self, key: u32, data: Vec<u8>) {
-        let guard = (key, data);
-        if !self.guards.contains(&guard) {
-            self.meta(R0, key);
-            self.cmp(wire::cmp::EQUAL, &guard.1);
-            self.guards.push(guard);
-        }
     }
 
     /// Loads the fields side by side, each at a multiple of four bytes. (Sixteen words hold any key that is made
@@ -338,14 +296,14 @@ impl Writer<'_> {
         });
     }
 
-    fn meta(&mut self, register: u32, key: u32) {
+    pub(super) fn meta(&mut self, register: u32, key: u32) {
         self.expression("meta", |attributes| {
             attributes.number(wire::meta::DESTINATION, register);
             attributes.number(wire::meta::KEY, key);
         });
     }
 
-    fn cmp(&mut self, operation: u32, data: &[u8]) {
+    pub(super) fn cmp(&mut self, operation: u32, data: &[u8]) {
         self.expression("cmp", |attributes| {
             attributes.number(wire::cmp::SOURCE, R0);
             attributes.number(wire::cmp::OPERATION, operation);

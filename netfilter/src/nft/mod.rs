@@ -6,6 +6,7 @@ mod agent;
 mod diff;
 mod encode;
 mod expressions;
+mod guards;
 mod kernel;
 pub mod names;
 mod networks;
@@ -13,12 +14,14 @@ mod random;
 mod ruleset;
 mod sets;
 mod text;
+mod values;
 mod wire;
 
 pub use agent::{Agent, Report};
 pub use kernel::{DEFAULT_SEND_BUFFER, KernelError, comments};
 pub use random::{any_of, destinations};
 pub use ruleset::{
-    Base, Chain, ChainType, Data, DataType, Element, Field, KeyType, Part, Rule, Ruleset, Set, Statement,
-    Table, TableFamily, TableId, Test, Value, Verdict,
+    Base, Chain, ChainType, Data, DataType, Element, Rule, Ruleset, Set, Statement, Table, TableFamily,
+    TableId, Test, Verdict,
 };
+pub use values::{Field, KeyType, Part, Value};

@@ -1,6 +1,7 @@
 //! Networks as ranges of addresses, and the fields and tables of an address family.
 
-use super::ruleset::{Field, KeyType, Part, Set, TableFamily};
+use super::ruleset::{Set, TableFamily};
+use super::values::{Field, KeyType, Part};
 use ipnet::IpNet;
 use netproof_model::Family;
 use std::net::{IpAddr, Ipv6Addr};

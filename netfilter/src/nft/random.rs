@@ -1,6 +1,7 @@
 //! The choice of one of several destinations at random: a map from numbers, and the rules that draw one.
 
-use super::ruleset::{Data, Field, KeyType, Part, Rule, Set, Statement, Value};
+use super::ruleset::{Data, Rule, Set, Statement};
+use super::values::{Field, KeyType, Part, Value};
 use std::net::IpAddr;
 
 /// The rules that choose one of `count` positions of a map at random, if `conditions` hold.

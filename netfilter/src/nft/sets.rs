@@ -1,7 +1,8 @@
 //! Sets and their elements as the kernel lays them out: keys side by side, ranges as it takes them.
 
 use super::encode::Epoch;
-use super::ruleset::{Data, DataType, Element, KeyType, Part, Set, Value, Verdict};
+use super::ruleset::{Data, DataType, Element, Set, Verdict};
+use super::values::{KeyType, Part, Value};
 use super::wire;
 use crate::Attributes;
 

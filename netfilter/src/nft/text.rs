@@ -1,9 +1,9 @@
 //! A ruleset as the text that a person reads, in nft's syntax.
 
 use super::ruleset::{
-    Base, Chain, ChainType, Data, DataType, Field, KeyType, Part, Rule, Ruleset, Set, Statement, Table,
-    TableFamily, Test, Value, Verdict,
+    Base, Chain, ChainType, Data, DataType, Rule, Ruleset, Set, Statement, Table, TableFamily, Test, Verdict,
 };
+use super::values::{Field, KeyType, Part, Value};
 use crate::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
 use netproof_model::{Family, Protocol};
 use std::fmt;
