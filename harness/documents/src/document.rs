@@ -9,7 +9,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What is wrong with a text, and how to mend it.
-pub type Wrong = (String, String);
+pub type TextError = (String, String);
+
+/// What is wrong, where, and how to mend it.
+pub type SpannedError = (Span, String, String);
 
 /// One YAML document of a file.
 #[derive(Debug)]

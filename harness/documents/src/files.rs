@@ -2,7 +2,7 @@
 //! no scenario reads beyond.
 
 use crate::document::Problems;
-use crate::document::Wrong;
+use crate::document::TextError;
 use netproof_api::{Diagnostic, Source};
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
@@ -134,7 +134,7 @@ fn suite(file: &Path, top: Option<&Path>) -> String {
 ///
 /// # Errors
 /// It is absolute, does not exist, or is outside the root, symlinks followed.
-pub fn inside(root: &Path, folder: &Path, path: &str) -> Result<PathBuf, Wrong> {
+pub fn inside(root: &Path, folder: &Path, path: &str) -> Result<PathBuf, TextError> {
     if Path::new(path).is_absolute() {
         let help = "write it relative to the file that it stands in".to_owned();
         return Err((format!("`{path}` is an absolute path"), help));

@@ -1,7 +1,7 @@
 //! Names in an expectation that nobody has in its step: all of them, whatever else is wrong.
 
 use crate::expect::Written;
-use crate::expect::wish::{PolicyNames, WrittenExpected};
+use crate::expect::assertions::{PolicyNames, WrittenExpected};
 use crate::refs::PlaceName;
 use netproof_api::source::Span;
 use netproof_controlplane::Snapshot;
@@ -24,7 +24,7 @@ pub struct Named {
 /// Looks up everything that an expectation names.
 pub fn look_up(snapshot: &Snapshot, lost: &Lost, written: &Written) -> Named {
     let mut search = Search { snapshot, lost, named: Named::default() };
-    let (flow, spans, wish) = (&written.flow, written.spans, &written.wish);
+    let (flow, spans, assertions) = (&written.flow, written.spans, &written.assertions);
     search.place(&flow.from, spans.from);
     match &flow.to {
         Destination::Pod(name) => search.place(&Source::Pod(name.clone()), spans.to),
@@ -39,19 +39,19 @@ pub fn look_up(snapshot: &Snapshot, lost: &Lost, written: &Written) -> Named {
         }
         Destination::Dns(_) | Destination::Ip(_) => {}
     }
-    if let WrittenExpected::PerBackend(verdicts) = &wish.expected {
+    if let WrittenExpected::PerBackend(verdicts) = &assertions.expected {
         verdicts.value.iter().for_each(|(place, _)| search.place(&place.value, place.span));
     }
-    for place in wish.served_by.iter().flatten() {
+    for place in assertions.served_by.iter().flatten() {
         search.place(&place.value, place.span);
     }
-    for node in wish.via.iter().flatten() {
+    for node in assertions.via.iter().flatten() {
         search.place(&Source::Node(node.value.clone()), node.span);
     }
-    let policy_sees = wish.policy_sees.iter();
+    let policy_sees = assertions.policy_sees.iter();
     let policy_sees = policy_sees.flat_map(|PolicyNames { source, destination }| [source, destination]);
-    let addresses = policy_sees.chain([&wish.sees]).flatten();
-    for address in addresses.chain(wish.dns.iter().flat_map(|names| &names.value)) {
+    let addresses = policy_sees.chain([&assertions.sees]).flatten();
+    for address in addresses.chain(assertions.dns.iter().flat_map(|names| &names.value)) {
         match &address.value {
             PlaceName::Place(place) => search.place(place, address.span),
             PlaceName::Tunnel(node) => search.place(&Source::Node(node.clone()), address.span),
@@ -59,7 +59,7 @@ pub fn look_up(snapshot: &Snapshot, lost: &Lost, written: &Written) -> Named {
             PlaceName::Router | PlaceName::Address(_) => {}
         }
     }
-    if let Some(decided_by) = &wish.decided_by
+    if let Some(decided_by) = &assertions.decided_by
         && let DecidedBy::Policy { policy, .. } = &decided_by.value
     {
         let exists = snapshot.policies.contains_key(policy);

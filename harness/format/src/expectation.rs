@@ -2,14 +2,14 @@
 //! error, and what comes out is what the plan holds.
 
 use crate::absent;
-use crate::expect::wish::{PolicyNames, Wish, WrittenExpected};
+use crate::expect::assertions::{Assertions, PolicyNames, WrittenExpected};
 use crate::expect::{FlowSpans, Written};
 use crate::refs::PlaceName;
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_api::{NetworkPolicy, Policy};
 use netproof_controlplane::Snapshot;
-use netproof_documents::document::{Document, Problems};
+use netproof_documents::document::{Document, Problems, SpannedError};
 use netproof_documents::lost::Lost;
 use netproof_model::Verdict;
 use netproof_model::flow::{Destination, FlowPort, FlowProtocol, Source};
@@ -22,7 +22,7 @@ use netproof_plan::{AddressName, DecidedBy, Expectation, Expected, PolicySees};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Turns what is written into what is expected, in one step.
-pub struct Judge<'a> {
+pub struct Resolver<'a> {
     /// The scenario.
     pub document: &'a Document,
     /// The objects of the step.
@@ -33,10 +33,7 @@ pub struct Judge<'a> {
     pub lost: &'a Lost,
 }
 
-/// What is wrong, where, and how to mend it.
-type Misfit = (Span, String, String);
-
-impl Judge<'_> {
+impl Resolver<'_> {
     /// Everything that the step expects, one for each family, and where its flow is written; what is wrong is
     /// left out and reported.
     pub fn expectations(&self, written: &[Written], problems: &mut Problems) -> Vec<(Span, Expectation)> {
@@ -82,7 +79,7 @@ impl Judge<'_> {
         all: Vec<Expectation>,
         written: &Written,
         kept: &mut Vec<(Request, Family)>,
-    ) -> Result<Vec<Expectation>, Misfit> {
+    ) -> Result<Vec<Expectation>, SpannedError> {
         for expectation in all.iter().filter(|expectation| expectation.keep) {
             let connection = (expectation.request.clone(), expectation.family);
             if kept.contains(&connection) {
@@ -96,17 +93,18 @@ impl Judge<'_> {
     }
 
     /// One expectation for each family.
-    fn expectation(&self, written: &Written) -> Result<Vec<Expectation>, Misfit> {
-        let Written { flow, spans, wish, is_whole: _ } = written;
-        let resolved = flows::resolve(self.snapshot, flow, wish.may_miss())
-            .map_err(|mistake| misfit(mistake, *spans))?;
-        check_flow(wish, &resolved, *spans)?;
-        let expected = self.expected(wish, &resolved, *spans)?;
+    fn expectation(&self, written: &Written) -> Result<Vec<Expectation>, SpannedError> {
+        let Written { flow, spans, assertions, is_whole: _ } = written;
+        let resolved = flows::resolve(self.snapshot, flow, assertions.may_miss())
+            .map_err(|mistake| spanned(mistake, *spans))?;
+        check_flow(assertions, &resolved, *spans)?;
+        let expected = self.expected(assertions, &resolved, *spans)?;
         let Resolved { flow, requests, backends, .. } = resolved;
-        let decided_by = wish.decided_by.as_ref().map(|it| self.decided_by(it, &expected)).transpose()?;
+        let decided_by =
+            assertions.decided_by.as_ref().map(|it| self.decided_by(it, &expected)).transpose()?;
         let served_by =
-            wish.served_by.as_ref().map(|places| self.served_by(places, &backends)).transpose()?;
-        let via = wish.via.as_ref().map(|nodes| self.via(nodes)).transpose()?;
+            assertions.served_by.as_ref().map(|places| self.served_by(places, &backends)).transpose()?;
+        let via = assertions.via.as_ref().map(|nodes| self.via(nodes)).transpose()?;
         let dual = self.snapshot.topology.family == Families::Dual;
         requests
             .into_iter()
@@ -114,13 +112,13 @@ impl Judge<'_> {
                 let address = |name: &Option<Spanned<PlaceName>>| {
                     name.as_ref().map(|name| self.address(name, family)).transpose()
                 };
-                let policy_sees = match &wish.policy_sees {
+                let policy_sees = match &assertions.policy_sees {
                     Some(PolicyNames { source, destination }) => {
                         Some(PolicySees { source: address(source)?, destination: address(destination)? })
                     }
                     None => None,
                 };
-                let resolves_to = match &wish.dns {
+                let resolves_to = match &assertions.dns {
                     Some(names) => {
                         let names = names.iter().map(|name| self.address(name, family));
                         Some(names.collect::<Result<_, _>>()?)
@@ -137,22 +135,27 @@ impl Judge<'_> {
                     request,
                     expected: expected.clone(),
                     decided_by: decided_by.clone(),
-                    rejected_with: wish.rejected_with,
-                    sees: address(&wish.sees)?,
+                    rejected_with: assertions.rejected_with,
+                    sees: address(&assertions.sees)?,
                     policy_sees,
                     served_by: served_by.clone(),
                     backends: backends.iter().cloned().collect(),
-                    sticky: wish.sticky.is_some(),
+                    sticky: assertions.sticky.is_some(),
                     via: via.clone(),
                     resolves_to,
-                    keep: wish.keep.is_some(),
-                    baseline: wish.baseline.clone(),
+                    keep: assertions.keep.is_some(),
+                    baseline: assertions.baseline.clone(),
                 })
             })
             .collect()
     }
 
-    fn expected(&self, wish: &Wish, resolved: &Resolved, spans: FlowSpans) -> Result<Expected, Misfit> {
+    fn expected(
+        &self,
+        assertions: &Assertions,
+        resolved: &Resolved,
+        spans: FlowSpans,
+    ) -> Result<Expected, SpannedError> {
         let (to, backends) = (&resolved.flow.to, &resolved.backends);
         let by_service = matches!(
             to,
@@ -163,9 +166,9 @@ impl Judge<'_> {
                 | Destination::Ip(_)
         );
         let icmp = resolved.flow.port == Some(FlowPort::Icmp);
-        let verdicts = match &wish.expected {
+        let verdicts = match &assertions.expected {
             WrittenExpected::Plain(Expected::All(Verdict::Allow))
-                if backends.is_empty() && by_service && !icmp && !wish.may_miss() =>
+                if backends.is_empty() && by_service && !icmp && !assertions.may_miss() =>
             {
                 let help = "give the service a selector that matches a pod which is ready".to_owned();
                 return Err((spans.to, format!("{to} has no ready endpoint in this step"), help));
@@ -194,11 +197,11 @@ impl Judge<'_> {
         Ok(Expected::PerBackend(each))
     }
 
-    fn place(&self, name: &Spanned<Source>) -> Result<Place, Misfit> {
+    fn place(&self, name: &Spanned<Source>) -> Result<Place, SpannedError> {
         flows::place(self.snapshot, &name.value).map_err(|(message, help)| (name.span, message, help))
     }
 
-    fn is_backend(&self, place: &Place, span: Span, backends: &[Place]) -> Result<(), Misfit> {
+    fn is_backend(&self, place: &Place, span: Span, backends: &[Place]) -> Result<(), SpannedError> {
         if backends.contains(place) {
             return Ok(());
         }
@@ -210,7 +213,11 @@ impl Judge<'_> {
         Err((span, format!("{place} does not answer this flow"), help))
     }
 
-    fn served_by(&self, places: &[Spanned<Source>], backends: &[Place]) -> Result<BTreeSet<Place>, Misfit> {
+    fn served_by(
+        &self,
+        places: &[Spanned<Source>],
+        backends: &[Place],
+    ) -> Result<BTreeSet<Place>, SpannedError> {
         let mut all = BTreeSet::new();
         for name in places {
             let place = self.place(name)?;
@@ -220,11 +227,11 @@ impl Judge<'_> {
         Ok(all)
     }
 
-    fn via(&self, nodes: &[Spanned<String>]) -> Result<BTreeSet<String>, Misfit> {
+    fn via(&self, nodes: &[Spanned<String>]) -> Result<BTreeSet<String>, SpannedError> {
         nodes.iter().map(|node| self.node(&node.value, node.span)).collect()
     }
 
-    fn node(&self, name: &str, span: Span) -> Result<String, Misfit> {
+    fn node(&self, name: &str, span: Span) -> Result<String, SpannedError> {
         match flows::place(self.snapshot, &Source::Node(name.to_owned())) {
             Ok(_) => Ok(name.to_owned()),
             Err((message, help)) => Err((span, message, help)),
@@ -232,7 +239,7 @@ impl Judge<'_> {
     }
 
     /// An address by its name, of one family.
-    fn address(&self, name: &Spanned<PlaceName>, family: Family) -> Result<AddressName, Misfit> {
+    fn address(&self, name: &Spanned<PlaceName>, family: Family) -> Result<AddressName, SpannedError> {
         let span = name.span;
         match &name.value {
             PlaceName::Address(address) if Family::of(*address) == family => {
@@ -284,7 +291,11 @@ impl Judge<'_> {
     }
 
     /// A policy that decides exists in this step, and so does the rule; one that allows has rules.
-    fn decided_by(&self, decided_by: &Spanned<DecidedBy>, expected: &Expected) -> Result<DecidedBy, Misfit> {
+    fn decided_by(
+        &self,
+        decided_by: &Spanned<DecidedBy>,
+        expected: &Expected,
+    ) -> Result<DecidedBy, SpannedError> {
         let DecidedBy::Policy { policy, direction, rule } = &decided_by.value else {
             return Ok(decided_by.value.clone());
         };
@@ -327,46 +338,46 @@ impl Judge<'_> {
 }
 
 /// What does not belong to a flow of this kind.
-fn check_flow(wish: &Wish, resolved: &Resolved, spans: FlowSpans) -> Result<(), Misfit> {
+fn check_flow(assertions: &Assertions, resolved: &Resolved, spans: FlowSpans) -> Result<(), SpannedError> {
     let Resolved { flow, backends, sticks, .. } = resolved;
     let to = &flow.to;
     let is_name = matches!(to, Destination::Dns(_));
     let at = |span: Span, message: String, help: &str| Err((span, message, help.to_owned()));
     let of_names = |word: &Verdict| matches!(word, Verdict::NameNotFound | Verdict::NameServerUnreachable);
     let words = [
-        match &wish.expected {
+        match &assertions.expected {
             WrittenExpected::Plain(Expected::All(word)) => Some(word),
             _ => None,
         },
-        wish.baseline.as_ref().map(|baseline| &baseline.outcome),
+        assertions.baseline.as_ref().map(|baseline| &baseline.outcome),
     ];
     if let Some(word) = words.into_iter().flatten().find(|word| of_names(word) && !is_name) {
         let help = "only dns/NAME is resolved; expect another outcome";
         return at(spans.to, format!("{to} is no name, so the outcome cannot be {word}"), help);
     }
-    if let Some(dns) = wish.dns.as_ref().filter(|_| !is_name) {
+    if let Some(dns) = assertions.dns.as_ref().filter(|_| !is_name) {
         return at(dns.span, format!("{to} is not resolved"), "`dns` belongs to a flow to dns/NAME");
     }
     let own = matches!(to, Destination::Pod(_) | Destination::External(_));
-    if let Some(node) = wish.via.iter().flatten().next().filter(|_| own) {
+    if let Some(node) = assertions.via.iter().flatten().next().filter(|_| own) {
         let help = "`via` belongs to a flow to a service: service/, nodeport/, loadbalancer/, dns/ or ip/";
         return at(node.span, format!("no node chooses a backend for {to}"), help);
     }
     let keeps =
         matches!(flow.port, Some(FlowPort::Port { protocol: FlowProtocol::Tcp | FlowProtocol::Udp, .. }));
-    if let Some(keep) = wish.keep.filter(|_| !keeps) {
+    if let Some(keep) = assertions.keep.filter(|_| !keeps) {
         return at(keep, "this flow has no connection that can be kept".to_owned(), "write PORT or PORT/udp");
     }
-    if let Some(sticky) = wish.sticky.filter(|_| backends.len() < 2) {
+    if let Some(sticky) = assertions.sticky.filter(|_| backends.len() < 2) {
         let message = match backends.first() {
             Some(only) => format!("nobody but {only} answers this flow in this step"),
             None => "nobody answers this flow in this step".to_owned(),
         };
         return at(sticky, message, "`sticky` needs a service with several endpoints");
     }
-    let several = match (&wish.expected, &wish.served_by) {
+    let several = match (&assertions.expected, &assertions.served_by) {
         (WrittenExpected::PerBackend(verdicts), _) => Some(verdicts.span),
-        (_, Some(places)) if wish.sticky.is_none() && wish.keep.is_none() => {
+        (_, Some(places)) if assertions.sticky.is_none() && assertions.keep.is_none() => {
             places.get(1).map(|place| place.span)
         }
         _ => None,
@@ -378,7 +389,7 @@ fn check_flow(wish: &Wish, resolved: &Resolved, spans: FlowSpans) -> Result<(), 
     Ok(())
 }
 
-fn misfit(mistake: Mistake, spans: FlowSpans) -> Misfit {
+fn spanned(mistake: Mistake, spans: FlowSpans) -> SpannedError {
     let span = match mistake.part {
         Part::Whole => spans.whole,
         Part::From => spans.from,
@@ -419,14 +430,14 @@ mod tests {
     - service: {name: web, selector: {app: web}, ports: [80]}
 ";
 
-    /// What is wrong with a wish about the service, after a change of it.
-    fn wrong(service: impl Fn(&mut Service), wish: &Wish) -> Option<String> {
+    /// What is wrong with assertions about the service, after a change of it.
+    fn wrong(service: impl Fn(&mut Service), assertions: &Assertions) -> Option<String> {
         let mut snapshot = snapshot_of(OBJECTS);
         let name = NamespacedName::new("default", "web");
         service(Arc::make_mut(snapshot.services.get_mut(&name).unwrap()));
         let source = File::new("test", "a: b");
         let root = parse(&source).unwrap().remove(0);
-        let judge = Judge {
+        let resolver = Resolver {
             document: &Document { source, root },
             snapshot: &snapshot,
             step: "one",
@@ -435,8 +446,8 @@ mod tests {
         let span = Span::default();
         let spans = FlowSpans { whole: span, from: span, to: span };
         let flow = "pod/client -> service/web:80".parse().unwrap();
-        judge
-            .expectation(&Written { flow, spans, wish: wish.clone(), is_whole: true })
+        resolver
+            .expectation(&Written { flow, spans, assertions: assertions.clone(), is_whole: true })
             .err()
             .map(|(_, message, _)| message)
     }
@@ -451,12 +462,15 @@ mod tests {
         let verdicts = |names: &[&str]| {
             let each = names.iter().map(|name| (pod(name), Verdict::Allow)).collect();
             let each = Spanned { value: each, span: Span::default() };
-            Wish { expected: WrittenExpected::PerBackend(each), ..Wish::plain(Expected::All(Verdict::Allow)) }
+            Assertions {
+                expected: WrittenExpected::PerBackend(each),
+                ..Assertions::plain(Expected::All(Verdict::Allow))
+            }
         };
-        let served = |names: &[&str], sticky| Wish {
+        let served = |names: &[&str], sticky| Assertions {
             served_by: Some(names.iter().map(|name| pod(name)).collect()),
             sticky,
-            ..Wish::plain(Expected::All(Verdict::Allow))
+            ..Assertions::plain(Expected::All(Verdict::Allow))
         };
         let plain = |_: &mut Service| {};
         let local = |it: &mut Service| it.internal_traffic_policy = TrafficPolicy::Local;

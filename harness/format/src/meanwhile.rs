@@ -6,7 +6,7 @@ use crate::types::StepSpec;
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_controlplane::Snapshot;
-use netproof_documents::document::{Document, Problems};
+use netproof_documents::document::{Document, Problems, SpannedError};
 use netproof_model::Family;
 use netproof_model::event::Never;
 use netproof_model::flow::{Flow, FlowProtocol};
@@ -90,9 +90,6 @@ pub struct Rounds {
     /// How many change sets a round has.
     pub sets: usize,
 }
-
-/// What is wrong, where, and how to mend it.
-type Misfit = (Span, String, String);
 
 impl Rounds {
     /// When a state is: `after change 2 of the step`.
@@ -200,7 +197,7 @@ fn resolved(
     step: &str,
     written: &WrittenStream,
     rounds: &Rounds,
-) -> Result<Vec<Stream>, Misfit> {
+) -> Result<Vec<Stream>, SpannedError> {
     let WrittenStream { flow, spans, never, keep } = written;
     let mut found: Vec<(usize, flows::Resolved)> = Vec::new();
     let mut missing = None;
@@ -255,12 +252,12 @@ fn resolved(
     first.requests.iter().map(stream).collect()
 }
 
-fn nothing(span: Span) -> Misfit {
+fn nothing(span: Span) -> SpannedError {
     (span, "the step has no state in which the flow could be tried".to_owned(), "name what exists".to_owned())
 }
 
 /// What cannot be probed without pause.
-fn check(request: &Request, spans: &FlowSpans, keep: bool) -> Result<(), Misfit> {
+fn check(request: &Request, spans: &FlowSpans, keep: bool) -> Result<(), SpannedError> {
     if let RequestTarget::Name { name, .. } = &request.target {
         let message = format!("{name} is a name, which each probe would have to resolve");
         return Err((

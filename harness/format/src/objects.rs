@@ -11,7 +11,7 @@ use netproof_api::yaml::{self, Node, Reading, Spanned};
 use netproof_api::{Diagnostic, Effect, Ignored, Source, names};
 use netproof_controlplane::{Change, ObjectRef};
 use netproof_documents::document;
-use netproof_documents::document::Wrong;
+use netproof_documents::document::TextError;
 use netproof_documents::document::{Document, Problems};
 use netproof_documents::files;
 use netproof_documents::lost::Lost;
@@ -277,7 +277,7 @@ impl Reader<'_> {
     }
 
     /// Reads a file inside the root.
-    fn open(&self, path: &str) -> Result<Arc<Source>, Wrong> {
+    fn open(&self, path: &str) -> Result<Arc<Source>, TextError> {
         let named = files::inside(self.root, self.folder, path)?;
         Source::read(&named).map_err(|errors| {
             let message = errors.iter().next().map_or_else(String::new, |error| error.message.clone());

@@ -3,7 +3,7 @@
 use netproof_api::suggest::{did_you_mean, suggestion};
 use netproof_controlplane::ObjectRef;
 use netproof_controlplane::change::KINDS;
-use netproof_documents::document::Wrong;
+use netproof_documents::document::TextError;
 use netproof_model::flow::Source;
 use netproof_model::policy::Role;
 use netproof_model::{Direction, NamespacedName, PolicyKind};
@@ -15,7 +15,7 @@ use std::net::IpAddr;
 const CLUSTER_KINDS: [&str; 3] = ["external", "namespace", "node"];
 
 /// Reads `KIND/[NAMESPACE/]NAME`; a namespace that is not written is `default`.
-pub fn object_ref(text: &str, default: &str) -> Result<ObjectRef, Wrong> {
+pub fn object_ref(text: &str, default: &str) -> Result<ObjectRef, TextError> {
     let form = || "write KIND/[NAMESPACE/]NAME, as in networkpolicy/web-deny-all".to_owned();
     let Some((kind, rest)) = text.split_once('/') else {
         return Err((format!("`{text}` is not the name of an object"), form()));
@@ -38,7 +38,7 @@ pub fn object_ref(text: &str, default: &str) -> Result<ObjectRef, Wrong> {
 }
 
 /// Reads what stands at `decidedBy`.
-pub fn decided_by(text: &str, default: &str) -> Result<DecidedBy, Wrong> {
+pub fn decided_by(text: &str, default: &str) -> Result<DecidedBy, TextError> {
     const WORDS: [&str; 3] = ["isolation", "service", "default"];
     match text {
         "isolation" => return Ok(DecidedBy::Isolation),
@@ -118,7 +118,7 @@ pub enum PlaceName {
 }
 
 /// Reads the name of a place.
-pub fn place(text: &str, default: &str) -> Result<Source, Wrong> {
+pub fn place(text: &str, default: &str) -> Result<Source, TextError> {
     let place: Source = text.parse().map_err(|_| {
         let help = "a place is pod/[NAMESPACE/]NAME, node/NAME or external/NAME";
         (format!("`{text}` is not the name of a place"), help.to_owned())
@@ -127,7 +127,7 @@ pub fn place(text: &str, default: &str) -> Result<Source, Wrong> {
 }
 
 /// Reads the name of an address that a packet carries: a place, `tunnel/NODE`, `router` or `ip/ADDRESS`.
-pub fn address_name(text: &str, default: &str) -> Result<PlaceName, Wrong> {
+pub fn address_name(text: &str, default: &str) -> Result<PlaceName, TextError> {
     if text == "router" {
         return Ok(PlaceName::Router);
     }
@@ -149,7 +149,7 @@ pub fn address_name(text: &str, default: &str) -> Result<PlaceName, Wrong> {
 }
 
 /// Reads the name of an address that a name resolves to, which may be a service's.
-pub fn resolved_name(text: &str, default: &str) -> Result<PlaceName, Wrong> {
+pub fn resolved_name(text: &str, default: &str) -> Result<PlaceName, TextError> {
     if !text.starts_with("service/") {
         return address_name(text, default);
     }
@@ -159,7 +159,7 @@ pub fn resolved_name(text: &str, default: &str) -> Result<PlaceName, Wrong> {
 }
 
 /// Reads `node/NAME`.
-pub fn node(text: &str) -> Result<String, Wrong> {
+pub fn node(text: &str) -> Result<String, TextError> {
     match text.parse() {
         Ok(Source::Node(name)) => Ok(name),
         _ => Err((format!("`{text}` is not the name of a node"), "write node/NAME".to_owned())),

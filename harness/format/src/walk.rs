@@ -3,7 +3,7 @@
 
 use crate::contradictions::contradictions;
 use crate::expect::Written;
-use crate::expectation::Judge;
+use crate::expectation::Resolver;
 use crate::meanwhile;
 use crate::meanwhile::{Meanwhile, Rounds};
 use crate::types::{Requires, Variants};
@@ -288,9 +288,9 @@ impl Walk<'_> {
         );
         let snapshot = states.after();
         self.lint.step(&snapshot);
-        let judge = Judge { document, snapshot: &snapshot, step: &name, lost: &self.lost };
+        let resolver = Resolver { document, snapshot: &snapshot, step: &name, lost: &self.lost };
         let before = self.problems.errors();
-        let mut expectations = judge.expectations(&step.expectations, self.problems);
+        let mut expectations = resolver.expectations(&step.expectations, self.problems);
         // A connection that was to be kept may be what lets a later message through.
         self.knows_kept &= step.is_whole && self.problems.errors() == before;
         if !self.knows_kept {

@@ -159,14 +159,14 @@ pub fn fuzz(options: &FuzzOptions, sink: &mut dyn FnMut(Progress)) -> Totals {
                     let trial = worker.try_case(&case, &visits);
                     let finding = trial.findings.first().cloned();
                     // The receiver outlives the workers; if it is gone, so is the run.
-                    if sender.send(Told::Trial(trial)).is_err() {
+                    if sender.send(Message::Trial(trial)).is_err() {
                         break;
                     }
                     if let Some(finding) = finding {
                         let failed = Progress::Failed(format!("{}: {}", worker.name(), finding.told()));
-                        let _ = sender.send(Told::Progress(failed));
+                        let _ = sender.send(Message::Progress(failed));
                         let failure = Progress::Failure(Box::new(worker.failure(case, &visits, finding)));
-                        let _ = sender.send(Told::Progress(failure));
+                        let _ = sender.send(Message::Progress(failure));
                         if failures.fetch_add(1, Ordering::Relaxed) + 1 >= options.failures {
                             stop.store(true, Ordering::Relaxed);
                         }
@@ -177,8 +177,8 @@ pub fn fuzz(options: &FuzzOptions, sink: &mut dyn FnMut(Progress)) -> Totals {
         drop(sender);
         for told in receiver {
             match told {
-                Told::Progress(progress) => sink(progress),
-                Told::Trial(trial) => {
+                Message::Progress(progress) => sink(progress),
+                Message::Trial(trial) => {
                     totals.cases += 1;
                     trial.cells.iter().for_each(|cells| totals.add(cells));
                     if let Some(lacks) = trial.skipped {
@@ -194,7 +194,7 @@ pub fn fuzz(options: &FuzzOptions, sink: &mut dyn FnMut(Progress)) -> Totals {
 }
 
 /// What workers send.
-enum Told {
+enum Message {
     Trial(Trial),
     Progress(Progress),
 }

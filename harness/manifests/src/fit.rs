@@ -21,7 +21,7 @@ const FIRST_OF_A_POD: u128 = 2;
 const MOST_STEPS: u128 = 4096;
 
 /// What the manifests say about places.
-struct Said<'a> {
+struct StatedPlaces<'a> {
     /// In the order in which they are written.
     nodes: Vec<&'a Node>,
     pods: Vec<&'a Pod>,
@@ -47,18 +47,18 @@ pub(super) fn topology(
     wiring: Wiring,
     family: Option<Families>,
 ) -> Fit {
-    let said = Said::of(objects);
+    let stated = StatedPlaces::of(objects);
     let room = Room::of(objects);
     let mut topology = Topology {
         name: "of the manifests".to_owned(),
         description: "What the manifests say of nodes and addresses.".to_owned(),
         wiring,
-        family: family.or_else(|| said.families()).unwrap_or(usual.family),
+        family: family.or_else(|| stated.families()).unwrap_or(usual.family),
         ..usual.clone()
     };
-    let named = !said.nodes.is_empty() || !said.named.is_empty();
+    let named = !stated.nodes.is_empty() || !stated.named.is_empty();
     let prefix = if named {
-        topology.nodes = said.topology_nodes(topology.family, &room);
+        topology.nodes = stated.topology_nodes(topology.family, &room);
         room.prefix(topology.nodes.len())
     } else {
         let (count, prefix) = room.made_up(topology.family.list());
@@ -69,16 +69,16 @@ pub(super) fn topology(
         prefix
     };
     let made_up = topology.nodes.len();
-    if said.is_nothing() && made_up == usual.nodes.len() && prefix == USUAL_PREFIX {
+    if stated.is_nothing() && made_up == usual.nodes.len() && prefix == USUAL_PREFIX {
         let topology = Topology { wiring, family: topology.family, ..usual.clone() };
         return Fit { topology, is_said: false, notes: Vec::new() };
     }
-    let other_pods = said.pod_ranges(&topology);
+    let other_pods = stated.pod_ranges(&topology);
     let mut taken: Vec<IpNet> = other_pods.clone();
     taken.extend(topology.nodes.iter().flat_map(|node| &node.addresses).copied().map(IpNet::from));
-    taken.extend(said.services.iter().flat_map(|service| outside(service)).map(IpNet::from));
+    taken.extend(stated.services.iter().flat_map(|service| outside(service)).map(IpNet::from));
     let cluster_ips: Vec<IpAddr> =
-        said.services.iter().flat_map(|service| service.cluster_ips.iter().copied()).collect();
+        stated.services.iter().flat_map(|service| service.cluster_ips.iter().copied()).collect();
     let (usual_nodes, usual, count) = (usual.nodes.len(), &usual.ranges, topology.nodes.len());
     let services = per_family(|family| {
         let around = around_cluster_ips(&cluster_ips, family, &taken);
@@ -105,13 +105,13 @@ pub(super) fn topology(
         step_aside(host, &taken);
     }
     let mut notes = Vec::new();
-    if !said.is_nothing() {
-        notes.push(said.note(&topology, &cluster_ips));
+    if !stated.is_nothing() {
+        notes.push(stated.note(&topology, &cluster_ips));
     }
     if !named && made_up != usual_nodes {
         notes.push(format!("no manifest names a node, and the pods are on {made_up} made-up ones"));
     }
-    Fit { topology, is_said: !said.is_nothing(), notes }
+    Fit { topology, is_said: !stated.is_nothing(), notes }
 }
 
 /// Gives the pods of each node that has no range of IPv4 a part of this range, larger than the usual one.
@@ -126,23 +126,27 @@ fn larger_parts(nodes: &mut [TopologyNode], range: IpNet, prefix: u8) {
     }
 }
 
-impl<'a> Said<'a> {
-    fn of(objects: &'a [Located]) -> Said<'a> {
-        let mut said =
-            Said { nodes: Vec::new(), pods: Vec::new(), services: Vec::new(), named: BTreeSet::new() };
+impl<'a> StatedPlaces<'a> {
+    fn of(objects: &'a [Located]) -> StatedPlaces<'a> {
+        let mut stated = StatedPlaces {
+            nodes: Vec::new(),
+            pods: Vec::new(),
+            services: Vec::new(),
+            named: BTreeSet::new(),
+        };
         for located in objects {
             match &located.object {
-                Object::Node(node) => said.nodes.push(node),
+                Object::Node(node) => stated.nodes.push(node),
                 Object::Pod(pod) => {
-                    said.named.extend(pod.node_name.as_deref().filter(|_| !pod.phase.has_ended()));
-                    said.pods.push(pod);
+                    stated.named.extend(pod.node_name.as_deref().filter(|_| !pod.phase.has_ended()));
+                    stated.pods.push(pod);
                 }
-                Object::Service(service) => said.services.push(service),
-                Object::Workload(workload) => said.named.extend(workload.template.node_name.as_deref()),
+                Object::Service(service) => stated.services.push(service),
+                Object::Workload(workload) => stated.named.extend(workload.template.node_name.as_deref()),
                 Object::Namespace(_) | Object::EndpointSlice(_) | Object::Policy(_) => {}
             }
         }
-        said
+        stated
     }
 
     fn is_nothing(&self) -> bool {
@@ -189,10 +193,10 @@ impl<'a> Said<'a> {
         let mut nodes: Vec<TopologyNode> = names
             .chain(others)
             .map(|(name, node)| {
-                let said = node.map(|node| node.addresses.as_slice()).unwrap_or_default();
+                let stated = node.map(|node| node.addresses.as_slice()).unwrap_or_default();
                 let found = found.get(name).map(Vec::as_slice).unwrap_or_default();
                 let address = |family: &Family| {
-                    said.iter().chain(found).copied().find(|address| Family::of(*address) == *family)
+                    stated.iter().chain(found).copied().find(|address| Family::of(*address) == *family)
                 };
                 let range = |family: &Family| {
                     let ranges = node.map(|node| node.pod_cidrs.as_slice()).unwrap_or_default().iter();

@@ -174,8 +174,8 @@ mod tests {
         let deny = || Word::Deny(Denial::Policy { action: None });
         let reject = || Word::Deny(Denial::Policy { action: Some(Action::Reject) });
         let (connected, dropped) = (Outcome::Connected, Outcome::Dropped);
-        type Said<'a> = &'a [(FindingKind, &'a str)];
-        let table: [(Expected, Outcome, Word, Said<'_>); 10] = [
+        type Findings<'a> = &'a [(FindingKind, &'a str)];
+        let table: [(Expected, Outcome, Word, Findings<'_>); 10] = [
             (Expected::All(Verdict::Allow), connected, Word::Allow, &[]),
             (Expected::All(Verdict::Deny), dropped, deny(), &[]),
             (Expected::Observe, connected, deny(), &[]),

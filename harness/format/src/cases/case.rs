@@ -1,7 +1,7 @@
 //! One case, placeholders filled in, as a scenario.
 
 use crate::cases::tags::TagTree;
-use crate::cases::{Case, Problem, Wrong};
+use crate::cases::{Case, CaseError, Problem};
 use netproof_api::yaml::{Key, Node, Value};
 use netproof_documents::document::Document;
 use netproof_documents::tree::{At, written};
@@ -26,7 +26,7 @@ pub struct Shared<'a> {
 
 impl Shared<'_> {
     /// The scenario that a case is.
-    pub fn case(&self, case: &Node) -> Result<Case, Wrong> {
+    pub fn case(&self, case: &Node) -> Result<Case, CaseError> {
         let Some(name) = case.get("name") else {
             return Err(Problem::new(case.span, "the case has no name", "add `name: ...`"));
         };
@@ -56,7 +56,7 @@ impl Shared<'_> {
     }
 
     /// The table's tags and the case's, with their parents.
-    fn tags(&self, case: &Node) -> Result<Option<Node>, Wrong> {
+    fn tags(&self, case: &Node) -> Result<Option<Node>, CaseError> {
         let mut all = Vec::new();
         for tags in [self.metadata("tags"), case.get("tags")].into_iter().flatten() {
             all.extend(self.tags.complete(tags)?);
@@ -71,7 +71,7 @@ impl Shared<'_> {
     }
 
     /// What all cases have, with the case's fields on top.
-    fn spec(&self, case: &Node, at: At) -> Result<Node, Wrong> {
+    fn spec(&self, case: &Node, at: At) -> Result<Node, CaseError> {
         let mut fields: Vec<(Key, Node)> = self.spec.map(Node::entries).unwrap_or_default().to_vec();
         for (key, value) in case.entries().iter().filter(|(key, _)| !OWN.contains(&key.name.as_str())) {
             match fields.iter_mut().find(|(other, _)| other.name == key.name) {
@@ -90,7 +90,7 @@ impl Shared<'_> {
     }
 
     /// What a case is about: its description or else the table's, and its note.
-    fn describe(&self, case: &Node) -> Result<String, Wrong> {
+    fn describe(&self, case: &Node) -> Result<String, CaseError> {
         let mut sentences = Vec::new();
         for field in ["description", "note"] {
             match case.get(field) {

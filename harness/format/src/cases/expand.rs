@@ -4,7 +4,7 @@
 //! key it stands for a text or a number. `$$(` is written for `$(`.
 
 use crate::cases::scope::Scope;
-use crate::cases::{Problem, Wrong, like};
+use crate::cases::{CaseError, Problem, like};
 use netproof_api::source::Span;
 use netproof_api::yaml::{Key, MAX_DEPTH, MAX_NODES, Node, Value};
 
@@ -22,7 +22,7 @@ impl Expander {
     ///
     /// # Errors
     /// A placeholder stands for nothing or for what does not fit, or the table grows too large.
-    pub fn value(&mut self, template: &Node, scope: &Scope) -> Result<Node, Wrong> {
+    pub fn value(&mut self, template: &Node, scope: &Scope) -> Result<Node, CaseError> {
         let node = self.node(template, scope)?;
         // What is deep is made of what was substituted, each part of which has been through here.
         if depth(&node) > MAX_DEPTH {
@@ -34,7 +34,7 @@ impl Expander {
     }
 
     /// Recursion is bounded by the depth of the written document.
-    fn node(&mut self, template: &Node, scope: &Scope) -> Result<Node, Wrong> {
+    fn node(&mut self, template: &Node, scope: &Scope) -> Result<Node, CaseError> {
         let value = match &template.value {
             Value::String(text) => match whole(text) {
                 Some(path) => return self.copy(scope.find(path, template.span)?, template.span),
@@ -78,7 +78,7 @@ impl Expander {
     }
 
     /// A text with its placeholders filled in.
-    fn text(&mut self, text: &str, span: Span, scope: &Scope) -> Result<String, Wrong> {
+    fn text(&mut self, text: &str, span: Span, scope: &Scope) -> Result<String, CaseError> {
         let mut result = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find("$(") {
@@ -118,7 +118,7 @@ impl Expander {
     }
 
     /// A copy of a finished value.
-    fn copy(&mut self, value: &Node, span: Span) -> Result<Node, Wrong> {
+    fn copy(&mut self, value: &Node, span: Span) -> Result<Node, CaseError> {
         self.pay(size(value), span)?;
         Ok(value.clone())
     }
@@ -128,7 +128,7 @@ impl Expander {
         self.spent > MAX_NODES
     }
 
-    fn pay(&mut self, values: usize, span: Span) -> Result<(), Wrong> {
+    fn pay(&mut self, values: usize, span: Span) -> Result<(), CaseError> {
         self.spent = self.spent.saturating_add(values);
         if self.spent <= MAX_NODES {
             return Ok(());

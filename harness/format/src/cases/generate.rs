@@ -2,7 +2,7 @@
 
 use crate::cases::expand::Expander;
 use crate::cases::scope::{Scope, check_name};
-use crate::cases::{Problem, Wrong};
+use crate::cases::{CaseError, Problem};
 use netproof_api::suggest::suggestion;
 use netproof_api::yaml::{Key, Node, Value};
 
@@ -15,8 +15,8 @@ pub fn each(
     template: &Node,
     scope: &mut Scope,
     expander: &mut Expander,
-    sink: &mut dyn FnMut(Node) -> Result<(), Wrong>,
-) -> Result<(), Wrong> {
+    sink: &mut dyn FnMut(Node) -> Result<(), CaseError>,
+) -> Result<(), CaseError> {
     let Value::Mapping(entries) = &template.value else {
         let message = format!("a case is a mapping, not {}", template.describe());
         return Err(Problem::new(template.span, message, "write `- name: ...` with `steps`"));
@@ -61,8 +61,8 @@ fn turn(
     template: &Node,
     scope: &mut Scope,
     expander: &mut Expander,
-    sink: &mut dyn FnMut(Node) -> Result<(), Wrong>,
-) -> Result<(), Wrong> {
+    sink: &mut dyn FnMut(Node) -> Result<(), CaseError>,
+) -> Result<(), CaseError> {
     let Some(((key, list), variables)) = variables.split_first() else {
         let mut case = expander.value(template, scope)?;
         // A name that is a part's stands in the case all the same: that is where a reader looks for it.
@@ -94,7 +94,7 @@ fn values(
     running: &[Running],
     scope: &Scope,
     expander: &mut Expander,
-) -> Result<Vec<Node>, Wrong> {
+) -> Result<Vec<Node>, CaseError> {
     const HELP: &str = "write a list, the name of a part that is one (`$(peers)`), or `{after: VARIABLE}` for \
         the values of that variable that follow its own";
     let list = expander.value(list, scope)?;

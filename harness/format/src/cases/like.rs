@@ -1,7 +1,7 @@
 //! `{like: PART, set: {PATH: VALUE}}`: a part with some of its fields changed.
 
 use crate::cases::scope::Scope;
-use crate::cases::{Problem, Wrong};
+use crate::cases::{CaseError, Problem};
 use netproof_api::source::Span;
 use netproof_api::yaml::{Key, MAX_DEPTH, Node, Style, Value};
 
@@ -13,7 +13,11 @@ pub struct Like<'a> {
 }
 
 /// Reads a mapping whose placeholders are filled in; `None` if it is an ordinary one.
-pub fn read<'a>(entries: &'a [(Key, Node)], span: Span, scope: &'a Scope) -> Result<Option<Like<'a>>, Wrong> {
+pub fn read<'a>(
+    entries: &'a [(Key, Node)],
+    span: Span,
+    scope: &'a Scope,
+) -> Result<Option<Like<'a>>, CaseError> {
     let Some((_, like)) = entries.iter().find(|(key, _)| key.name == "like") else {
         return Ok(None);
     };
@@ -42,7 +46,7 @@ pub fn read<'a>(entries: &'a [(Key, Node)], span: Span, scope: &'a Scope) -> Res
 
 impl Like<'_> {
     /// The changed copy, which stands where it is asked for.
-    pub fn made(self, copy: impl FnOnce(&Node) -> Result<Node, Wrong>) -> Result<Node, Wrong> {
+    pub fn made(self, copy: impl FnOnce(&Node) -> Result<Node, CaseError>) -> Result<Node, CaseError> {
         let mut made = copy(self.base)?;
         for (path, value) in self.set {
             set(&mut made, path, value)?;
@@ -52,7 +56,7 @@ impl Like<'_> {
 }
 
 /// Sets a field, or removes it if the value is null. Mappings that are not there yet are made.
-fn set(root: &mut Node, path: &Key, value: &Node) -> Result<(), Wrong> {
+fn set(root: &mut Node, path: &Key, value: &Node) -> Result<(), CaseError> {
     let segments = segments(path)?;
     let Some((last, above)) = segments.split_last() else {
         return Err(not_a_path(path));
@@ -86,7 +90,7 @@ enum Segment<'a> {
 }
 
 /// `spec.ingress[0].from`, taken apart.
-fn segments(path: &Key) -> Result<Vec<Segment<'_>>, Wrong> {
+fn segments(path: &Key) -> Result<Vec<Segment<'_>>, CaseError> {
     let mut segments = Vec::new();
     for part in path.name.split('.') {
         let mut pieces = part.split('[');
@@ -105,13 +109,13 @@ fn segments(path: &Key) -> Result<Vec<Segment<'_>>, Wrong> {
     Ok(segments)
 }
 
-fn not_a_path(path: &Key) -> Wrong {
+fn not_a_path(path: &Key) -> CaseError {
     let message = format!("`{}` is not the path of a field", path.name);
     Problem::new(path.span, message, "write it as in `spec.ingress[0].from`")
 }
 
 /// The fields of a mapping; of nothing, a new one.
-fn fields<'a>(node: &'a mut Node, path: &Key) -> Result<&'a mut Vec<(Key, Node)>, Wrong> {
+fn fields<'a>(node: &'a mut Node, path: &Key) -> Result<&'a mut Vec<(Key, Node)>, CaseError> {
     if node.is_null() {
         node.value = Value::Mapping(Vec::new());
     }
@@ -125,7 +129,7 @@ fn fields<'a>(node: &'a mut Node, path: &Key) -> Result<&'a mut Vec<(Key, Node)>
     }
 }
 
-fn field<'a>(node: &'a mut Node, name: &str, path: &Key) -> Result<&'a mut Node, Wrong> {
+fn field<'a>(node: &'a mut Node, name: &str, path: &Key) -> Result<&'a mut Node, CaseError> {
     let entries = fields(node, path)?;
     let at = match entries.iter().position(|(key, _)| key.name == name) {
         Some(at) => at,
@@ -138,7 +142,7 @@ fn field<'a>(node: &'a mut Node, name: &str, path: &Key) -> Result<&'a mut Node,
     Ok(&mut entries[at].1)
 }
 
-fn item<'a>(node: &'a mut Node, index: usize, path: &Key) -> Result<&'a mut Node, Wrong> {
+fn item<'a>(node: &'a mut Node, index: usize, path: &Key) -> Result<&'a mut Node, CaseError> {
     let items = match &mut node.value {
         Value::Sequence(items) => items.as_mut_slice(),
         _ => &mut [],

@@ -65,7 +65,7 @@ pub fn read(document: &Document, problems: &mut Problems) -> Option<Table> {
         return None;
     }
     let mut cases = Vec::new();
-    let mut report = |wrong: Wrong| {
+    let mut report = |wrong: CaseError| {
         problems.push(document.error(wrong.span, wrong.message).help(wrong.help));
     };
     self::cases(document, &spec, &tags, &mut cases, &mut report).unwrap_or_else(&mut report);
@@ -81,8 +81,8 @@ fn cases(
     spec: &CaseTableSpec,
     tags: &TagTree,
     cases: &mut Vec<Case>,
-    report: &mut impl FnMut(Wrong),
-) -> Result<(), Wrong> {
+    report: &mut impl FnMut(CaseError),
+) -> Result<(), CaseError> {
     if spec.cases.items().is_empty() {
         let help = "`cases` is a list: `- name: ...` with `steps`";
         return Err(Problem::new(spec.cases.span, "the table has no case", help));
@@ -127,10 +127,10 @@ struct Problem {
 }
 
 /// Boxed: it stands in the results of functions that call themselves.
-type Wrong = Box<Problem>;
+type CaseError = Box<Problem>;
 
 impl Problem {
-    fn new(span: Span, message: impl Into<String>, help: impl Into<String>) -> Wrong {
+    fn new(span: Span, message: impl Into<String>, help: impl Into<String>) -> CaseError {
         Box::new(Problem { span, message: message.into(), help: help.into() })
     }
 }

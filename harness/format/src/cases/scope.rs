@@ -1,6 +1,6 @@
 //! The names that placeholders can use: the table's parts, and the variables of a case's `for`.
 
-use crate::cases::{Problem, Wrong};
+use crate::cases::{CaseError, Problem};
 use netproof_api::names;
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
@@ -27,7 +27,7 @@ impl Scope {
     ///
     /// # Errors
     /// There is no such name or field; those that there are.
-    pub fn find(&self, path: &str, span: Span) -> Result<&Node, Wrong> {
+    pub fn find(&self, path: &str, span: Span) -> Result<&Node, CaseError> {
         let mut parts = path.split('.');
         let name = parts.next().unwrap_or_default();
         let Some((_, found)) = self.names.iter().rev().find(|(known, _)| known == name) else {
@@ -59,7 +59,7 @@ impl Scope {
 }
 
 /// A name that a placeholder can use: a dot would be its end.
-pub fn check_name(key: &Key) -> Result<(), Wrong> {
+pub fn check_name(key: &Key) -> Result<(), CaseError> {
     names::check_dns_label(&key.name).map_err(|message| {
         Problem::new(
             key.span,

@@ -1,6 +1,6 @@
 //! The tags of a table, as a tree of two levels: a case with a sub-tag has its parent, too.
 
-use crate::cases::{Problem, Wrong};
+use crate::cases::{CaseError, Problem};
 use crate::types::check_tag;
 use netproof_api::suggest::suggestion;
 use netproof_api::yaml::{Node, Spanned, Value};
@@ -31,7 +31,7 @@ impl TagTree {
 
     /// The tags of a case and their parents, each once and where it is written. A table without a tree takes
     /// any tag.
-    pub fn complete(&self, tags: &Node) -> Result<Vec<Spanned<String>>, Wrong> {
+    pub fn complete(&self, tags: &Node) -> Result<Vec<Spanned<String>>, CaseError> {
         if !matches!(tags.value, Value::Sequence(_)) {
             let message = format!("a list of tags is wanted here, not {}", tags.describe());
             return Err(Problem::new(tags.span, message, "write `tags: [ingress, deny-all]`"));

@@ -1,9 +1,9 @@
-//! Expectations as they are written: flows in all their forms and matrices; `wish` reads what is expected
+//! Expectations as they are written: flows in all their forms and matrices; `assertions` reads what is expected
 //! of each. Names are filled in with the scenario's namespace and not looked up yet.
 
-pub mod wish;
+pub mod assertions;
 
-use crate::expect::wish::Wish;
+use crate::expect::assertions::Assertions;
 use crate::matrix;
 use crate::types::{ExpectSpec, FlowSpec, LongFlow, StepExpectations, StepSpec};
 use crate::words::{FamilyName, ProtocolName};
@@ -24,7 +24,7 @@ pub struct Written {
     /// Where the parts of the flow are written.
     pub spans: FlowSpans,
     /// What must come of it.
-    pub wish: Wish,
+    pub assertions: Assertions,
     /// Whether all of it could be read: it is what was meant.
     pub is_whole: bool,
 }
@@ -73,24 +73,24 @@ impl Reader<'_> {
     fn expect(&mut self, spec: &Spanned<ExpectSpec>, all: &mut Vec<Written>) {
         let flows = self.flows(spec.span, &spec.flow, &spec.flows, spec.family);
         let before = self.problems.errors();
-        if let Some(wishes) = self.wishes_by_family(spec) {
+        if let Some(by_family) = self.assertions_by_family(spec) {
             let is_whole = self.is_whole(spec, before);
             for (flow, spans) in flows {
-                for (family, wish) in &wishes {
+                for (family, assertions) in &by_family {
                     if flow.family.is_none_or(|own| own == *family) {
                         let flow = Flow { family: Some(*family), ..flow.clone() };
-                        all.push(Written { flow, spans, wish: wish.clone(), is_whole });
+                        all.push(Written { flow, spans, assertions: assertions.clone(), is_whole });
                     }
                 }
             }
             return;
         }
-        let wish = self.wish(spec);
+        let assertions = self.assertions(spec);
         let is_whole = self.is_whole(spec, before);
         all.extend(flows.into_iter().map(|(flow, spans)| Written {
             flow,
             spans,
-            wish: wish.clone(),
+            assertions: assertions.clone(),
             is_whole,
         }));
     }
@@ -252,7 +252,7 @@ impl Reader<'_> {
                         from: span(cell.source),
                         to: span(cell.destination),
                     },
-                    wish: Wish::plain(cell.expected),
+                    assertions: Assertions::plain(cell.expected),
                     is_whole: true,
                 }
             })),

@@ -15,12 +15,12 @@ use std::net::IpAddr;
 /// Most cells probed in one step; larger matrices are sampled.
 const MOST_CELLS: usize = 5_000;
 
-/// Sources, and what is tried from each of them. The cell of source `s` and target `t` has the number
-/// `s * targets + t`; some numbers have no cell.
+/// Sources, and what is tried from each of them. The cell of source `s` and column `c` has the number
+/// `s * columns + c`; some numbers have no cell.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     sources: Vec<Place>,
-    targets: Vec<Target>,
+    columns: Vec<Column>,
     addresses: HashMap<Place, Vec<IpAddr>>,
     name_servers: BTreeMap<Family, IpAddr>,
     in_no_cell: Vec<NotInCells>,
@@ -28,8 +28,8 @@ pub struct Table {
 
 /// A destination with a port, in one family.
 #[derive(Clone, Debug)]
-struct Target {
-    whom: Whom,
+struct Column {
+    addressee: Addressee,
     address: IpAddr,
     family: Family,
     port: u16,
@@ -37,7 +37,7 @@ struct Target {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Whom {
+enum Addressee {
     Place(Place),
     Service(NamespacedName),
     Name(NamespacedName),
@@ -72,7 +72,7 @@ impl Table {
             pods.chain(hosts).filter(|(_, addresses)| !addresses.is_empty()).collect();
         let mut table = Table {
             sources: places.iter().map(|(place, _)| place.clone()).collect(),
-            targets: Vec::new(),
+            columns: Vec::new(),
             addresses: places.iter().cloned().collect(),
             name_servers: BTreeMap::new(),
             in_no_cell: Vec::new(),
@@ -88,14 +88,14 @@ impl Table {
                 let Some(address) = address.filter(|_| own(name, well_known::DNS_SERVICE)) else { continue };
                 let mut kinds = Vec::new();
                 if destinations.contains(&MatrixDestination::ServiceIp) {
-                    kinds.push(Whom::Service(name.clone()));
+                    kinds.push(Addressee::Service(name.clone()));
                 }
                 if destinations.contains(&MatrixDestination::ServiceName) {
-                    kinds.push(Whom::Name(name.clone()));
+                    kinds.push(Addressee::Name(name.clone()));
                 }
-                for whom in kinds {
-                    table.targets.extend(service.ports.iter().map(|port| Target {
-                        whom: whom.clone(),
+                for addressee in kinds {
+                    table.columns.extend(service.ports.iter().map(|port| Column {
+                        addressee: addressee.clone(),
                         address: *address,
                         family,
                         port: port.port,
@@ -114,14 +114,14 @@ impl Table {
     }
 
     fn left_out(&self, snapshot: &Snapshot, destinations: &BTreeSet<MatrixDestination>) -> Vec<NotInCells> {
-        let there: HashSet<&Whom> = self.targets.iter().map(|target| &target.whom).collect();
+        let there: HashSet<&Addressee> = self.columns.iter().map(|column| &column.addressee).collect();
         let pods = snapshot.pods.iter().filter(|(name, _)| own(name, well_known::DNS_POD));
         let pods = pods.filter_map(|(name, pod)| {
             let asked = destinations.contains(&MatrixDestination::PodIp);
             let why = match pod.host_network {
                 _ if pod.phase.has_ended() || pod.pod_ips.is_empty() => NoCell::NoNetwork,
                 true => NoCell::HostNetwork,
-                false if asked && !there.contains(&Whom::Place(Place::Pod(name.clone()))) => {
+                false if asked && !there.contains(&Addressee::Place(Place::Pod(name.clone()))) => {
                     NoCell::ListensNowhere
                 }
                 false => return None,
@@ -133,7 +133,8 @@ impl Table {
             .any(|it| destinations.contains(it));
         let services = snapshot.services.keys().filter(|name| asked && own(name, well_known::DNS_SERVICE));
         let services = services.filter(|name| {
-            !there.contains(&Whom::Service((*name).clone())) && !there.contains(&Whom::Name((*name).clone()))
+            !there.contains(&Addressee::Service((*name).clone()))
+                && !there.contains(&Addressee::Name((*name).clone()))
         });
         let services =
             services.map(|name| NotInCells { name: format!("service/{name}"), why: NoCell::NoAddress });
@@ -147,15 +148,15 @@ impl Table {
         for (place, addresses) in places {
             let address = addresses.iter().find(|address| Family::of(**address) == family);
             let (Some(address), Some(ports)) = (address, listens.get(place)) else { continue };
-            self.targets.extend(ports.iter().filter_map(|listen| {
+            self.columns.extend(ports.iter().filter_map(|listen| {
                 let protocol = match listen.protocol {
                     Protocol::Tcp => FlowProtocol::Tcp,
                     Protocol::Udp => FlowProtocol::Udp,
                     Protocol::Sctp => FlowProtocol::Sctp,
                     Protocol::Icmp => return None,
                 };
-                let whom = Whom::Place(place.clone());
-                Some(Target { whom, address: *address, family, port: listen.port, protocol })
+                let addressee = Addressee::Place(place.clone());
+                Some(Column { addressee, address: *address, family, port: listen.port, protocol })
             }));
         }
     }
@@ -167,25 +168,25 @@ impl Table {
 
     /// The numbers that have a cell.
     fn numbers(&self) -> impl Iterator<Item = usize> + Clone {
-        (0..self.sources.len() * self.targets.len()).filter(|number| self.is_cell(*number))
+        (0..self.sources.len() * self.columns.len()).filter(|number| self.is_cell(*number))
     }
 
-    fn ends(&self, number: usize) -> (&Place, &Target) {
-        (&self.sources[number / self.targets.len()], &self.targets[number % self.targets.len()])
+    fn ends(&self, number: usize) -> (&Place, &Column) {
+        (&self.sources[number / self.columns.len()], &self.columns[number % self.columns.len()])
     }
 
     fn is_cell(&self, number: usize) -> bool {
-        let (source, target) = self.ends(number);
+        let (source, column) = self.ends(number);
         let has_family = || {
             let own = self.addresses.get(source);
-            own.is_some_and(|own| own.iter().any(|address| Family::of(*address) == target.family))
+            own.is_some_and(|own| own.iter().any(|address| Family::of(*address) == column.family))
         };
         let outside = matches!(source, Place::External(_));
-        let leads_in = match &target.whom {
-            Whom::Place(Place::External(_)) => !outside,
+        let leads_in = match &column.addressee {
+            Addressee::Place(Place::External(_)) => !outside,
             // The cluster's DNS serves the cluster.
-            Whom::Name(_) => !outside && self.name_servers.contains_key(&target.family),
-            Whom::Place(_) | Whom::Service(_) => true,
+            Addressee::Name(_) => !outside && self.name_servers.contains_key(&column.family),
+            Addressee::Place(_) | Addressee::Service(_) => true,
         };
         leads_in && has_family()
     }
@@ -208,14 +209,14 @@ impl Table {
         let mut kinds = HashSet::new();
         let mut ranked: Vec<(bool, u64, usize)> = Vec::new();
         for number in self.numbers() {
-            let (source, target) = self.ends(number);
-            let whom = match &target.whom {
-                Whom::Place(place) => class(place, target.family).ok_or(&target.whom),
-                whom => Err(whom),
+            let (source, column) = self.ends(number);
+            let addressee = match &column.addressee {
+                Addressee::Place(place) => class(place, column.family).ok_or(&column.addressee),
+                addressee => Err(addressee),
             };
-            let to_itself = target.whom == Whom::Place(source.clone());
-            let source = class(source, target.family).ok_or(source);
-            let kind = (source, whom, to_itself, target.family, target.port, target.protocol);
+            let to_itself = column.addressee == Addressee::Place(source.clone());
+            let source = class(source, column.family).ok_or(source);
+            let kind = (source, addressee, to_itself, column.family, column.port, column.protocol);
             let mut hasher = DefaultHasher::new();
             (seed, number).hash(&mut hasher);
             ranked.push((!kinds.insert(kind), hasher.finish(), number));
@@ -249,7 +250,7 @@ impl Table {
 
     /// The cell of a number that has one.
     fn cell(&self, number: usize) -> Cell {
-        let (source, target) = self.ends(number);
+        let (source, column) = self.ends(number);
         let named = |name: &NamespacedName| ObjectName {
             namespace: Some(name.namespace.clone()),
             name: name.name.clone(),
@@ -261,32 +262,32 @@ impl Table {
             // No source of a table; who it is, is said all the same.
             Place::Router => Source::External(Place::Router.to_string()),
         };
-        let to = match &target.whom {
-            Whom::Place(Place::Pod(name)) => Destination::Pod(named(name)),
-            Whom::Place(Place::External(name)) => Destination::External(name.clone()),
-            Whom::Place(_) => Destination::Ip(target.address),
-            Whom::Service(name) => Destination::Service(named(name)),
-            Whom::Name(name) => Destination::Dns(format!("{}.{}", name.name, name.namespace)),
+        let to = match &column.addressee {
+            Addressee::Place(Place::Pod(name)) => Destination::Pod(named(name)),
+            Addressee::Place(Place::External(name)) => Destination::External(name.clone()),
+            Addressee::Place(_) => Destination::Ip(column.address),
+            Addressee::Service(name) => Destination::Service(named(name)),
+            Addressee::Name(name) => Destination::Dns(format!("{}.{}", name.name, name.namespace)),
         };
-        let port = FlowPort::Port { port: PortRef::Number(target.port), protocol: target.protocol };
-        let address = RequestTarget::Address(target.address);
-        let request_target = match (&to, self.name_servers.get(&target.family)) {
+        let port = FlowPort::Port { port: PortRef::Number(column.port), protocol: column.protocol };
+        let address = RequestTarget::Address(column.address);
+        let request_target = match (&to, self.name_servers.get(&column.family)) {
             (Destination::Dns(name), Some(server)) => RequestTarget::Name {
                 name: name.clone(),
                 search: crate::flows::search(source),
                 server: *server,
-                addresses: vec![target.address],
+                addresses: vec![column.address],
             },
             _ => address,
         };
         Cell {
             number,
             flow: Flow { from, to, port: Some(port), family: None },
-            family: target.family,
+            family: column.family,
             request: Request {
                 source: source.clone(),
                 target: request_target,
-                port: RequestPort::Port { port: target.port, protocol: target.protocol },
+                port: RequestPort::Port { port: column.port, protocol: column.protocol },
             },
         }
     }

@@ -49,7 +49,7 @@ pub(crate) fn run(
         shared: &shared,
         orders,
         answer,
-        owed: None,
+        pending: None,
         tallies: step.streams.iter().map(|stream| Tally::new(stream.never)).collect(),
     };
     let (prober, mut changing) = world.apart();
@@ -138,7 +138,7 @@ enum Order {
 }
 
 /// An answer that the other thread has not given yet.
-enum Owed {
+enum PendingAnswer {
     /// When it has attached what it was told to.
     Attached,
     /// When a probe of each stream has met what so many changes have made.
@@ -150,19 +150,19 @@ struct Conductor<'s> {
     shared: &'s Shared,
     orders: Receiver<Order>,
     answer: Sender<()>,
-    owed: Option<Owed>,
+    pending: Option<PendingAnswer>,
     tallies: Vec<Tally>,
 }
 
 impl Streaming for Conductor<'_> {
     fn turn(&mut self) -> Turn {
-        let is_due = match self.owed {
+        let is_due = match self.pending {
             None => false,
-            Some(Owed::Attached) => true,
-            Some(Owed::Met(changes)) => self.tallies.iter().all(|tally| tally.has_met(changes)),
+            Some(PendingAnswer::Attached) => true,
+            Some(PendingAnswer::Met(changes)) => self.tallies.iter().all(|tally| tally.has_met(changes)),
         };
         if is_due {
-            self.owed = None;
+            self.pending = None;
             // Nobody listens any more only where the changes broke off, and then the stream ends as well.
             let _ = self.answer.send(());
         }
@@ -171,11 +171,11 @@ impl Streaming for Conductor<'_> {
         }
         match self.orders.try_recv() {
             Ok(Order::Attach { sites, families }) => {
-                self.owed = Some(Owed::Attached);
+                self.pending = Some(PendingAnswer::Attached);
                 Turn::Attach { sites, families }
             }
             Ok(Order::Meet) => {
-                self.owed = Some(Owed::Met(self.shared.log.len()));
+                self.pending = Some(PendingAnswer::Met(self.shared.log.len()));
                 Turn::Go
             }
             Err(TryRecvError::Empty) => Turn::Go,
@@ -250,7 +250,7 @@ mod tests {
         let (order, orders) = channel();
         let (answer, answers) = channel();
         let tallies = vec![Tally::new(Never::Allow), Tally::new(Never::Allow)];
-        let mut conductor = Conductor { shared: &shared, orders, answer, owed: None, tallies };
+        let mut conductor = Conductor { shared: &shared, orders, answer, pending: None, tallies };
         let probe = |request, sent| Streamed {
             request,
             sent,

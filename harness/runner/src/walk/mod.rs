@@ -57,7 +57,7 @@ struct State {
 }
 
 /// What is known of a step before anything is built.
-struct Foreseen {
+struct Prepared {
     state: State,
     matrix: Option<Matrix>,
     /// How many cells were rehearsed for it.
@@ -81,7 +81,7 @@ impl<'a> Walk<'a> {
 
     /// All three walks. What was told before an error stays.
     pub(crate) fn run(&mut self, worlds: &Worlds) -> Result<(), HarnessError> {
-        let mut foreseen = self.foresee();
+        let mut prepared = self.prepare();
         let mut stage = match worlds.take(self.plan) {
             Some(stage) => stage,
             None => {
@@ -90,7 +90,7 @@ impl<'a> Walk<'a> {
                 Stage::new(World::build(bare, self.options, self.seed(), worlds.grace())?)
             }
         };
-        let result = self.walk(&mut stage, &mut foreseen);
+        let result = self.walk(&mut stage, &mut prepared);
         stage.probes += self.probes;
         self.waited = stage.world.take_waited();
         match result {
@@ -100,33 +100,33 @@ impl<'a> Walk<'a> {
         result
     }
 
-    fn walk(&mut self, stage: &mut Stage, foreseen: &mut [Foreseen]) -> Result<(), HarnessError> {
-        let rehearsed = self.rehearse(stage, foreseen)?;
+    fn walk(&mut self, stage: &mut Stage, prepared: &mut [Prepared]) -> Result<(), HarnessError> {
+        let rehearsed = self.rehearse(stage, prepared)?;
         // A connection is kept from step to step, and not from walk to walk.
         stage.world.release();
         stage.world.restart(self.plan.start.clone())?;
-        self.walk_steps(stage, foreseen)?;
+        self.walk_steps(stage, prepared)?;
         stage.world.release();
-        self.clean_up(stage, foreseen, &rehearsed)?;
+        self.clean_up(stage, prepared, &rehearsed)?;
         stage.world.release();
         stage.world.full_health()
     }
 
     /// The objects of each step, and the cells that will be tried there.
-    fn foresee(&self) -> Vec<Foreseen> {
+    fn prepare(&self) -> Vec<Prepared> {
         let choice = Choice {
             profile: self.profile,
             seed: self.options.seed,
             services: self.options.proxy != ProxyChoice::None,
         };
-        let foreseen = self.plan.steps.iter().map(|step| {
+        let prepared = self.plan.steps.iter().map(|step| {
             let snapshot = step.states.after();
             let bare = Arc::new(snapshot.without_policies());
             let state = State { snapshot, bare };
             let matrix = Matrix::new(self.plan, &state, &choice);
-            Foreseen { state, matrix, rehearsed: 0 }
+            Prepared { state, matrix, rehearsed: 0 }
         });
-        foreseen.collect()
+        prepared.collect()
     }
 
     /// Each scenario run has tokens of its own, the same in every run with the same seed.
@@ -139,10 +139,10 @@ impl<'a> Walk<'a> {
     }
 
     /// What the flows of the last step did, which the clean-up compares with.
-    fn rehearse(&mut self, stage: &mut Stage, foreseen: &mut [Foreseen]) -> Result<Tries, HarnessError> {
+    fn rehearse(&mut self, stage: &mut Stage, prepared: &mut [Prepared]) -> Result<Tries, HarnessError> {
         let _span = tracing::info_span!("rehearsal").entered();
         // Where all is known from an earlier run of the group, nothing has to be moved.
-        let moves = self.plan.steps.iter().zip(&*foreseen).any(|(step, Foreseen { state, matrix, .. })| {
+        let moves = self.plan.steps.iter().zip(&*prepared).any(|(step, Prepared { state, matrix, .. })| {
             let (_, known) = stage.rehearsal(&state.bare);
             let requests: Vec<_> = step.expectations.iter().map(rehearsal_request).collect();
             let fresh = fresh_requests(&requests, &step.expectations, &known.flows);
@@ -154,7 +154,7 @@ impl<'a> Walk<'a> {
             stage.world.restart(self.plan.start.without_policies())?;
         }
         let mut rehearsed = Tries::new();
-        for (step, Foreseen { state, matrix, rehearsed: tried }) in self.plan.steps.iter().zip(foreseen) {
+        for (step, Prepared { state, matrix, rehearsed: tried }) in self.plan.steps.iter().zip(prepared) {
             let _span = tracing::info_span!("step", name = step.name).entered();
             if moves {
                 self.rehearse_streams(&mut stage.world, step, 0)?;
@@ -185,9 +185,9 @@ impl<'a> Walk<'a> {
         Ok(rehearsed)
     }
 
-    fn walk_steps(&mut self, stage: &mut Stage, foreseen: &[Foreseen]) -> Result<(), HarnessError> {
+    fn walk_steps(&mut self, stage: &mut Stage, prepared: &[Prepared]) -> Result<(), HarnessError> {
         let mut kept = Kept::default();
-        for (step, Foreseen { state, matrix, rehearsed }) in self.plan.steps.iter().zip(foreseen) {
+        for (step, Prepared { state, matrix, rehearsed }) in self.plan.steps.iter().zip(prepared) {
             let _span = tracing::info_span!("step", name = step.name).entered();
             step.states.through().iter().for_each(|state| kept.follow(state));
             self.make_changes(&mut stage.world, step)?;
@@ -294,10 +294,10 @@ impl<'a> Walk<'a> {
     fn clean_up(
         &mut self,
         stage: &mut Stage,
-        foreseen: &[Foreseen],
+        prepared: &[Prepared],
         rehearsed: &Tries,
     ) -> Result<(), HarnessError> {
-        let (Some(step), Some(Foreseen { state, matrix, .. })) = (self.plan.steps.last(), foreseen.last())
+        let (Some(step), Some(Prepared { state, matrix, .. })) = (self.plan.steps.last(), prepared.last())
         else {
             return Ok(());
         };

@@ -1,7 +1,7 @@
 //! Writing checks down: what was found, with the packet's path where it is not as expected.
 
 use crate::walk::Walk;
-use crate::world::{HarnessError, Sought, World};
+use crate::world::{HarnessError, TraceRequest, World};
 use netproof_model::event::{Check, Denial, Event, Finding, FindingKind, Location, Phase, Status};
 use netproof_model::{Decision, Family, Observation, Place, Sighting, Verdicts};
 use netproof_plan::addresses::address_name;
@@ -139,11 +139,11 @@ fn paths(world: &mut World, found: &[Found<'_>]) -> (Vec<Vec<Sighting>>, Result<
     let wrong = found.iter().enumerate().filter(|(_, it)| {
         matches!(it.judgement.status, Status::Failed | Status::Errored) && it.request.is_some()
     });
-    let (indices, sought): (Vec<usize>, Vec<Sought<'_>>) = wrong
+    let (indices, sought): (Vec<usize>, Vec<TraceRequest<'_>>) = wrong
         .flat_map(|(index, it)| {
             // Only the way is asked for, so nobody waits for an answer that did not come before.
             let request = Probe { patience: Patience::Settle, ..it.request.clone()? };
-            Some((index, Sought { request, before: it.observation, tries: it.subject.tries }))
+            Some((index, TraceRequest { request, before: it.observation, tries: it.subject.tries }))
         })
         .unzip();
     let mut paths = vec![Vec::new(); found.len()];

@@ -70,7 +70,7 @@ impl HarnessError {
 }
 
 /// A probe whose path is sought.
-pub(crate) struct Sought<'o> {
+pub(crate) struct TraceRequest<'o> {
     pub(crate) request: Probe,
     /// What it did before.
     pub(crate) before: &'o Observation,
@@ -193,7 +193,7 @@ impl World {
 
     /// The paths of these probes, made once more with a witness in every namespace: again and again until each
     /// ends as it did before, since another try may go to another backend.
-    pub(crate) fn trace(&mut self, sought: &[Sought<'_>]) -> Result<Vec<Vec<Sighting>>, HarnessError> {
+    pub(crate) fn trace(&mut self, sought: &[TraceRequest<'_>]) -> Result<Vec<Vec<Sighting>>, HarnessError> {
         let mut paths = vec![Vec::new(); sought.len()];
         let mut open: Vec<usize> = (0..sought.len()).collect();
         let mut tries = 0;
@@ -206,7 +206,7 @@ impl World {
                 tries += 1;
                 open = (open.iter().zip(observations))
                     .filter_map(|(index, again)| {
-                        let Sought { before, tries: most, .. } = &sought[*index];
+                        let TraceRequest { before, tries: most, .. } = &sought[*index];
                         let same = again.outcome == before.outcome && again.served_by == before.served_by;
                         paths[*index] = again.sightings;
                         (!same && tries < *most).then_some(*index)

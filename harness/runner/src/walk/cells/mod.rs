@@ -20,7 +20,7 @@ use netproof_verdict::evidence;
 use netproof_verdict::prediction::Answers;
 use std::collections::HashMap;
 use std::time::Instant;
-use tell::Told;
+use tell::DifferingCell;
 
 /// Most cells probed again after the policies were removed.
 const MOST_AFTERWARDS: usize = 64;
@@ -179,7 +179,7 @@ impl Walk<'_> {
         let denied = matrix.denied().count();
         cells.rehearsed.tried = tried;
         cells.rehearsed.shared = denied.saturating_sub(tried);
-        let mut told: Vec<Told<'_>> = Vec::new();
+        let mut told: Vec<DifferingCell<'_>> = Vec::new();
         let mut table: Vec<event::Cell> = Vec::with_capacity(matrix.cells.len());
         for ((predicted, request), observation) in matrix.cells.iter().zip(&requests).zip(&observations) {
             let denials: Vec<Denial> = world.denials(request, observation);
@@ -205,7 +205,7 @@ impl Walk<'_> {
                 Comparison::Unexplained(_) => cells.unexplained += 1,
             }
             if !told_already.contains(&&predicted.cell.request) {
-                told.push(Told { predicted, observation, denials, comparison });
+                told.push(DifferingCell { predicted, observation, denials, comparison });
             }
         }
         cells.table = CellTable::of(table);

@@ -19,7 +19,7 @@ use netproof_verdict::prediction::{Answer, Answers};
 const TOLD: usize = 20;
 
 /// A cell that is not as the API says.
-pub(super) struct Told<'a> {
+pub(super) struct DifferingCell<'a> {
     pub(super) predicted: &'a Predicted,
     pub(super) observation: &'a Observation,
     pub(super) denials: Vec<Denial>,
@@ -44,7 +44,7 @@ impl Walk<'_> {
         world: &mut World,
         step: &Step,
         state: &State,
-        mut told: Vec<Told<'_>>,
+        mut told: Vec<DifferingCell<'_>>,
     ) -> Result<(), HarnessError> {
         // Verdicts first: of what is not told in full, only the number is known.
         told.sort_by_key(|it| match &it.comparison {
@@ -54,38 +54,39 @@ impl Walk<'_> {
         });
         let answers = Answers::new(&state.snapshot, self.profile);
         let rest = told.split_off(told.len().min(TOLD));
-        let found = told.into_iter().filter_map(|Told { predicted, observation, denials, comparison }| {
-            let observed = observed(observation.outcome, &denials);
-            let says = predicted.answer.against(observed);
-            let (status, kind, message) = match comparison {
-                Comparison::Agrees => return None,
-                Comparison::Unexplained(why) => (Status::Errored, FindingKind::NoEvidence, why),
-                Comparison::Differs(difference) => {
-                    let told = difference.told(&observed.into(), observed, &predicted.answer);
-                    (Status::Failed, difference.kind(), told)
-                }
-            };
-            let answer = answers.fresh(&predicted.cell.request);
-            let derivation = answer.as_ref().map(|answer| answers.explain(answer));
-            Some(Found {
-                subject: self.subject(step, predicted),
-                phase: Phase::Run,
-                expected: Some(says.clone()),
-                predicted: Some(says),
-                predicted_by: answer.as_ref().map(Answer::decided_by).unwrap_or_default(),
-                open: predicted.answer.names_of_open_switches(),
-                derivation: derivation.unwrap_or_default(),
-                judgement: Judgement {
-                    status,
-                    observed: observed.into(),
-                    findings: vec![Finding::new(kind, message)],
-                },
-                observation,
-                denials,
-                request: Some(request(&predicted.cell, Patience::Settle)),
-                unchecked: None,
-            })
-        });
+        let found =
+            told.into_iter().filter_map(|DifferingCell { predicted, observation, denials, comparison }| {
+                let observed = observed(observation.outcome, &denials);
+                let says = predicted.answer.against(observed);
+                let (status, kind, message) = match comparison {
+                    Comparison::Agrees => return None,
+                    Comparison::Unexplained(why) => (Status::Errored, FindingKind::NoEvidence, why),
+                    Comparison::Differs(difference) => {
+                        let told = difference.told(&observed.into(), observed, &predicted.answer);
+                        (Status::Failed, difference.kind(), told)
+                    }
+                };
+                let answer = answers.fresh(&predicted.cell.request);
+                let derivation = answer.as_ref().map(|answer| answers.explain(answer));
+                Some(Found {
+                    subject: self.subject(step, predicted),
+                    phase: Phase::Run,
+                    expected: Some(says.clone()),
+                    predicted: Some(says),
+                    predicted_by: answer.as_ref().map(Answer::decided_by).unwrap_or_default(),
+                    open: predicted.answer.names_of_open_switches(),
+                    derivation: derivation.unwrap_or_default(),
+                    judgement: Judgement {
+                        status,
+                        observed: observed.into(),
+                        findings: vec![Finding::new(kind, message)],
+                    },
+                    observation,
+                    denials,
+                    request: Some(request(&predicted.cell, Patience::Settle)),
+                    unchecked: None,
+                })
+            });
         let found = found.collect();
         let traced = self.record(world, step, found);
         let mut untold = Rest::default();

@@ -7,7 +7,7 @@ use crate::refs::PlaceName;
 use crate::types::{ExpectSpec, PolicySeesSpec, VerdictSpec};
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
-use netproof_documents::document::Wrong;
+use netproof_documents::document::TextError;
 use netproof_documents::unions::{OneOrMany, TextOr};
 use netproof_model::Verdict;
 use netproof_model::flow::Source;
@@ -16,7 +16,7 @@ use netproof_plan::{Baseline, DecidedBy, Expected};
 
 /// What is expected of a flow.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct Assertions {
     /// What must come of it.
     pub expected: WrittenExpected,
     /// Who must have decided.
@@ -106,10 +106,10 @@ impl WrittenExpected {
     }
 }
 
-impl Wish {
+impl Assertions {
     /// Of a cell of a matrix.
-    pub fn plain(expected: Expected) -> Wish {
-        Wish {
+    pub fn plain(expected: Expected) -> Assertions {
+        Assertions {
             expected: WrittenExpected::Plain(expected),
             decided_by: None,
             rejected_with: None,
@@ -140,27 +140,34 @@ impl Wish {
 
 impl Reader<'_> {
     /// What is expected; anything, if that cannot be read, or makes no sense.
-    pub(super) fn wish(&mut self, spec: &Spanned<ExpectSpec>) -> Wish {
+    pub(super) fn assertions(&mut self, spec: &Spanned<ExpectSpec>) -> Assertions {
         let expected = self.expected(spec);
-        self.wish_for(spec, expected)
+        self.assertions_for(spec, expected)
     }
 
     /// What is expected of each family, where the verdict says so: `{ipv4: allow, ipv6: deny}`.
-    pub(super) fn wishes_by_family(&mut self, spec: &Spanned<ExpectSpec>) -> Option<Vec<(Family, Wish)>> {
+    pub(super) fn assertions_by_family(
+        &mut self,
+        spec: &Spanned<ExpectSpec>,
+    ) -> Option<Vec<(Family, Assertions)>> {
         let VerdictSpec::PerBackend(verdicts) = &spec.verdict.as_ref()?.value else { return None };
         let family = |name: &str| Family::ALL.into_iter().find(|family| family.to_string() == name);
         let verdicts: Option<Vec<(Family, Verdict)>> =
             verdicts.iter().map(|(name, verdict)| Some((family(name)?, Verdict::from(*verdict)))).collect();
         let verdicts = verdicts.filter(|verdicts| !verdicts.is_empty() && spec.outcome.is_none())?;
-        let mut wishes = Vec::new();
+        let mut by_family = Vec::new();
         for (family, verdict) in verdicts {
-            let wish = self.wish_for(spec, Some(WrittenExpected::Plain(verdict.into())));
-            wishes.push((family, wish));
+            let assertions = self.assertions_for(spec, Some(WrittenExpected::Plain(verdict.into())));
+            by_family.push((family, assertions));
         }
-        Some(wishes)
+        Some(by_family)
     }
 
-    fn wish_for(&mut self, spec: &Spanned<ExpectSpec>, expected: Option<WrittenExpected>) -> Wish {
+    fn assertions_for(
+        &mut self,
+        spec: &Spanned<ExpectSpec>,
+        expected: Option<WrittenExpected>,
+    ) -> Assertions {
         let namespace = self.namespace.to_owned();
         let address = |text: &str| refs::address_name(text, &namespace);
         let decided_by = self.spanned(&spec.decided_by, |text| refs::decided_by(text, &namespace));
@@ -190,7 +197,7 @@ impl Reader<'_> {
         if let Some(expected) = &expected {
             self.check_company(spec, expected);
         }
-        Wish {
+        Assertions {
             expected: expected.unwrap_or(WrittenExpected::Plain(Expected::Observe)),
             decided_by,
             rejected_with: spec.rejected_with.as_ref().map(|kind| kind.value.into()),
@@ -352,7 +359,7 @@ impl Reader<'_> {
     fn list<T>(
         &mut self,
         list: &Spanned<OneOrMany<Spanned<String>>>,
-        read: impl Fn(&str) -> Result<T, Wrong>,
+        read: impl Fn(&str) -> Result<T, TextError>,
     ) -> Vec<Spanned<T>> {
         list.0.iter().filter_map(|text| self.spanned_one(text, &read)).collect()
     }
@@ -360,7 +367,7 @@ impl Reader<'_> {
     fn spanned<T>(
         &mut self,
         text: &Option<Spanned<String>>,
-        read: impl Fn(&str) -> Result<T, Wrong>,
+        read: impl Fn(&str) -> Result<T, TextError>,
     ) -> Option<Spanned<T>> {
         text.as_ref().and_then(|text| self.spanned_one(text, read))
     }
@@ -368,7 +375,7 @@ impl Reader<'_> {
     fn spanned_one<T>(
         &mut self,
         text: &Spanned<String>,
-        read: impl Fn(&str) -> Result<T, Wrong>,
+        read: impl Fn(&str) -> Result<T, TextError>,
     ) -> Option<Spanned<T>> {
         match read(&text.value) {
             Ok(value) => Some(Spanned { value, span: text.span }),
