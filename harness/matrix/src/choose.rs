@@ -12,7 +12,7 @@ use netproof_controlplane::Snapshot;
 use netproof_model::flow::{Destination, FlowPort, FlowProtocol, ObjectName, PortRef};
 use netproof_model::{Family, NamespacedName, Place, Protocol};
 use netproof_plan::Plan;
-use netproof_plan::flows::Target;
+use netproof_plan::flows::ResolvedDestination;
 use netproof_plan::flows::serving;
 use netproof_plan::flows::serving::Port;
 use netproof_plan::inferred::Outside;
@@ -128,7 +128,10 @@ impl Chosen {
     }
 
     /// The destinations, with their addresses and ports.
-    fn targets<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = (Destination, Target)> + 'a {
+    fn targets<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+    ) -> impl Iterator<Item = (Destination, ResolvedDestination)> + 'a {
         let places = self
             .destinations
             .iter()
@@ -290,7 +293,7 @@ fn takes(selector: &Selector, destination: &Destination) -> bool {
 }
 
 /// Where a service is, addressed in one of its ways.
-fn service_target(snapshot: &Snapshot, destination: &Destination) -> Option<Target> {
+fn service_target(snapshot: &Snapshot, destination: &Destination) -> Option<ResolvedDestination> {
     let service = |name: &ObjectName| snapshot.services.get(&namespaced(name));
     match destination {
         Destination::Service(name) => Some(serving::service(snapshot, service(name)?)),

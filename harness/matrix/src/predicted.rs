@@ -278,7 +278,7 @@ fn asked(snapshot: &Snapshot, answers: &Answers<'_>, flow: &Flow) -> Cell {
     for course in &answer.courses {
         let (sign, switches) = match &course.word {
             Word::Allow => (Sign::Allow, Switches::default()),
-            Word::Deny(netproof_oracle::Denial::Policy { .. }) => (Sign::Deny, Switches::default()),
+            Word::Deny(netproof_oracle::PredictedDenial::Policy { .. }) => (Sign::Deny, Switches::default()),
             Word::Deny(denial) if denial.action() == Some(Action::Reject) => {
                 (Sign::Reject, Switches::default())
             }

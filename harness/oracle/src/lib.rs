@@ -42,7 +42,7 @@ pub use matrix::{Cell, Grouped, Matrix};
 pub use oracle::{Oracle, PredictError};
 pub use policy::{PolicyAccount, RuleAccount};
 pub use prediction::{
-    Alternative, Denial, Hop, PolicyDecision, Prediction, Reason, Server, SourceNat, Verdict,
+    Alternative, Hop, PolicyDecision, PredictedDenial, Prediction, Reason, Server, SourceNat, Verdict,
 };
 pub use profile::{
     Deny, EndPort, EndpointsThatShareAnAddress, ExistingConnections, HostNetworkPeers, HostNetworkPods, Icmp,

@@ -165,7 +165,7 @@ pub enum Verdict {
     /// It gets through.
     Allow,
     /// It does not.
-    Deny(Denial),
+    Deny(PredictedDenial),
     /// The API leaves it open; these switches of the profile would settle it.
     Either(Switches),
     /// Nobody has the address, or no route leads there.
@@ -180,7 +180,7 @@ pub enum Verdict {
 
 /// How a flow is denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Denial {
+pub enum PredictedDenial {
     /// By policy.
     Policy {
         /// Dropped or rejected; `None` where the profile leaves that open.
@@ -195,12 +195,12 @@ pub enum Denial {
     },
 }
 
-impl Denial {
+impl PredictedDenial {
     /// Whether the packet is dropped or rejected; `None` where the profile leaves that open.
     pub fn action(&self) -> Option<Action> {
         match self {
-            Denial::Policy { action } => *action,
-            Denial::Service { refusal, .. } => Some(refusal.action()),
+            PredictedDenial::Policy { action } => *action,
+            PredictedDenial::Service { refusal, .. } => Some(refusal.action()),
         }
     }
 }
@@ -213,8 +213,8 @@ impl Verdict {
     #[must_use]
     pub fn on_existing(&self, profile: &Profile) -> Verdict {
         match (self, profile.existing_connections) {
-            (Verdict::Deny(Denial::Policy { .. }), ExistingConnections::Cut) => self.clone(),
-            (Verdict::Deny(Denial::Policy { .. }), ExistingConnections::Either) => {
+            (Verdict::Deny(PredictedDenial::Policy { .. }), ExistingConnections::Cut) => self.clone(),
+            (Verdict::Deny(PredictedDenial::Policy { .. }), ExistingConnections::Either) => {
                 Verdict::Either(Switches::of(Switch::ExistingConnections))
             }
             (Verdict::Either(switches), ExistingConnections::Either) => {

@@ -159,7 +159,7 @@ mod tests {
     use crate::testing::{expectation, isolation, observation, snapshot};
     use netproof_model::Action;
     use netproof_model::Place;
-    use netproof_oracle::{Denial, Switch, Switches};
+    use netproof_oracle::{PredictedDenial, Switch, Switches};
 
     /// The answer of which nothing is known but a word; whoever gets through is answered by pod b.
     fn answer(word: Word) -> Answer {
@@ -171,8 +171,8 @@ mod tests {
     #[test]
     fn any_two_answers_that_differ_fail_and_the_message_says_which() {
         use FindingKind::{PacketsContradictApi, ScenarioContradictsApi, WrongVerdict};
-        let deny = || Word::Deny(Denial::Policy { action: None });
-        let reject = || Word::Deny(Denial::Policy { action: Some(Action::Reject) });
+        let deny = || Word::Deny(PredictedDenial::Policy { action: None });
+        let reject = || Word::Deny(PredictedDenial::Policy { action: Some(Action::Reject) });
         let (connected, dropped) = (Outcome::Connected, Outcome::Dropped);
         type Findings<'a> = &'a [(FindingKind, &'a str)];
         let table: [(Expected, Outcome, Word, Findings<'_>); 10] = [
@@ -301,7 +301,7 @@ mod tests {
     fn what_is_open_fails_nothing() {
         use FindingKind::{Note, Undefined, WrongSource, WrongVerdict};
         let open = || Word::Open(Switches::of(Switch::Sctp));
-        let deny = || Word::Deny(Denial::Policy { action: None });
+        let deny = || Word::Deny(PredictedDenial::Policy { action: None });
         for (word, kind, is_meant, status, kinds) in [
             (open(), WrongVerdict, true, Status::Failed, &[WrongVerdict, Note][..]),
             (open(), WrongVerdict, false, Status::Passed, &[Undefined]),

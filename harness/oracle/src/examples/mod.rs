@@ -66,8 +66,8 @@ fn place(text: &str) -> Place {
 fn way(way: &Alternative) -> String {
     let verdict = match &way.verdict {
         Verdict::Allow => "allow".to_owned(),
-        Verdict::Deny(crate::Denial::Policy { .. }) => "deny".to_owned(),
-        Verdict::Deny(crate::Denial::Service { .. }) => "refuse".to_owned(),
+        Verdict::Deny(crate::PredictedDenial::Policy { .. }) => "deny".to_owned(),
+        Verdict::Deny(crate::PredictedDenial::Service { .. }) => "refuse".to_owned(),
         Verdict::Either(switches) => format!("open {switches}"),
         other => format!("{other:?}"),
     };

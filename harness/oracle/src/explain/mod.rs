@@ -3,7 +3,7 @@
 use crate::oracle::Oracle;
 use crate::policy::open;
 use crate::prediction::{
-    Alternative, Denial, Hop, PolicyDecision, Prediction, Reason, Server, SourceNat, Verdict,
+    Alternative, Hop, PolicyDecision, PredictedDenial, Prediction, Reason, Server, SourceNat, Verdict,
 };
 use crate::proxy::{Masquerade, Refusal, ServiceStep};
 use crate::services::ServiceAddress;
@@ -51,12 +51,12 @@ impl Oracle<'_> {
     fn verdict(&self, verdict: &Verdict) -> String {
         match verdict {
             Verdict::Allow => "allowed".into(),
-            Verdict::Deny(Denial::Policy { action }) => match action {
+            Verdict::Deny(PredictedDenial::Policy { action }) => match action {
                 Some(Action::Reject) => "denied by policy (reject)".into(),
                 Some(_) => "denied by policy (drop)".into(),
                 None => "denied by policy (drop or reject)".into(),
             },
-            Verdict::Deny(Denial::Service { refusal, .. }) => match refusal.action() {
+            Verdict::Deny(PredictedDenial::Service { refusal, .. }) => match refusal.action() {
                 Action::Reject => "denied by the service proxy (reject)".into(),
                 _ => "denied by the service proxy (drop)".into(),
             },

@@ -6,7 +6,7 @@ mod router;
 use crate::decide::{Crossing, Early, Origin, Target};
 use crate::flow::Packet;
 use crate::policy::Policies;
-use crate::prediction::{Alternative, Denial, Hop, PolicyDecision, Server, SourceNat, Verdict};
+use crate::prediction::{Alternative, Hop, PolicyDecision, PredictedDenial, Server, SourceNat, Verdict};
 use crate::profile::Profile;
 use crate::proxy::{ServiceStep, Steps, steps};
 use crate::reply::passes_by;
@@ -128,7 +128,7 @@ impl<'a> Walk<'_, 'a> {
                 masquerade = why.map(SourceNat::Proxy);
             }
             Some(ServiceStep::Refuse { service: name, refusal }) => {
-                let denial = Denial::Service { service: name.clone(), refusal: *refusal };
+                let denial = PredictedDenial::Service { service: name.clone(), refusal: *refusal };
                 journey.is_decided(&early.decisions);
                 let hop = Hop {
                     place,
@@ -199,7 +199,7 @@ impl<'a> Walk<'_, 'a> {
                 Some(place) => Verdict::NoAnswer { past: place.clone() },
             },
             Truth::Either(switches) => Verdict::Either(switches),
-            Truth::No => Verdict::Deny(Denial::Policy { action: self.profile.denial() }),
+            Truth::No => Verdict::Deny(PredictedDenial::Policy { action: self.profile.denial() }),
         };
         self.end(journey, Some(server), verdict);
     }
@@ -211,7 +211,7 @@ impl<'a> Walk<'_, 'a> {
     /// Nobody gets the packet, for a reason of its own, unless policy has denied it on an earlier hop.
     fn lost(&mut self, journey: Journey, verdict: Verdict) {
         let verdict = match journey.truth {
-            Truth::No => Verdict::Deny(Denial::Policy { action: self.profile.denial() }),
+            Truth::No => Verdict::Deny(PredictedDenial::Policy { action: self.profile.denial() }),
             // Policy may deny it before.
             Truth::Either(switches) => Verdict::Either(switches),
             Truth::Yes => verdict,

@@ -101,8 +101,8 @@ fn makes_sense(prediction: &Prediction) -> Result<(), TestCaseError> {
             Verdict::Allow => prop_assert!(alternative.server.is_some() && !denied),
             // Nobody may be there, or the proxy refuse it, where policy does not deny it before.
             Verdict::Either(_) => prop_assert!(!denied),
-            Verdict::Deny(Denial::Policy { .. }) => prop_assert!(denied),
-            Verdict::Deny(Denial::Service { .. }) => {
+            Verdict::Deny(PredictedDenial::Policy { .. }) => prop_assert!(denied),
+            Verdict::Deny(PredictedDenial::Service { .. }) => {
                 let refused = |hop: &Hop| matches!(hop.service, Some(ServiceStep::Refuse { .. }));
                 prop_assert!(alternative.server.is_none() && !denied);
                 prop_assert!(alternative.hops.last().is_some_and(refused));

@@ -34,7 +34,7 @@ fn every_choice_matters() {
         let prediction = predict(&snapshot, profile, flow);
         match prediction.verdict() {
             Some(Verdict::Allow) => true,
-            Some(Verdict::Deny(Denial::Policy { .. })) => false,
+            Some(Verdict::Deny(PredictedDenial::Policy { .. })) => false,
             other => panic!("{flow}: {other:?}"),
         }
     };
@@ -129,8 +129,8 @@ fn every_choice_matters() {
 
 #[test]
 fn existing_connections_are_kept_or_cut() {
-    let denied = Verdict::Deny(Denial::Policy { action: None });
-    let refused = Verdict::Deny(Denial::Service { service: None, refusal: Refusal::NoEndpoints });
+    let denied = Verdict::Deny(PredictedDenial::Policy { action: None });
+    let refused = Verdict::Deny(PredictedDenial::Service { service: None, refusal: Refusal::NoEndpoints });
     let keep = with(|profile| profile.existing_connections = ExistingConnections::Keep);
     let cut = with(|profile| profile.existing_connections = ExistingConnections::Cut);
     for (verdict, profile, expected) in [

@@ -31,7 +31,10 @@ fn is_covered(case: &Case, profile: Profile) -> Result<(), TestCaseError> {
                             Verdict::Either(_),
                             Verdict::Allow | Verdict::NoAnswer { .. } | Verdict::Deny(_),
                         ) => {}
-                        (Verdict::Deny(_) | Verdict::Unreachable, Verdict::Deny(Denial::Policy { .. })) => {}
+                        (
+                            Verdict::Deny(_) | Verdict::Unreachable,
+                            Verdict::Deny(PredictedDenial::Policy { .. }),
+                        ) => {}
                         (open, settled) => prop_assert_eq!(open, settled, "{:?}", flow),
                     }
                 }

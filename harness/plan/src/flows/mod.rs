@@ -45,7 +45,7 @@ impl Mistake {
 
 /// Whom a flow is addressed to, found.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct ResolvedDestination {
     /// The addresses, by family; empty for a name that nobody has.
     pub addresses: Vec<IpAddr>,
     /// The ports that it knows of.
@@ -196,7 +196,12 @@ fn suggest(kind: &str, name: &str, known: Vec<&str>) -> String {
 }
 
 /// Finds the destination.
-fn target(snapshot: &Snapshot, flow: &Flow, source: &Place, may_miss: bool) -> Result<Target, Mistake> {
+fn target(
+    snapshot: &Snapshot,
+    flow: &Flow,
+    source: &Place,
+    may_miss: bool,
+) -> Result<ResolvedDestination, Mistake> {
     let at_to = |(message, help): (String, String)| Mistake::new(Part::To, message, help);
     let service = |name: &ObjectName| {
         let name = namespaced(name);
@@ -248,7 +253,9 @@ fn target(snapshot: &Snapshot, flow: &Flow, source: &Place, may_miss: bool) -> R
         }
         Destination::Dns(name) => match serving::name(snapshot, name, &search(source)) {
             Some(target) => Ok(target),
-            None if may_miss => Ok(Target { addresses: Vec::new(), ports: Vec::new(), answers_echo: false }),
+            None if may_miss => {
+                Ok(ResolvedDestination { addresses: Vec::new(), ports: Vec::new(), answers_echo: false })
+            }
             None => {
                 let known = serving::names(snapshot);
                 let help = match did_you_mean(name, known.iter().map(String::as_str)) {
@@ -284,7 +291,7 @@ fn families(
     snapshot: &Snapshot,
     flow: &Flow,
     source: &Place,
-    target: &Target,
+    target: &ResolvedDestination,
 ) -> Result<Vec<Family>, Mistake> {
     let topology = snapshot.topology.family.list();
     let own = |family: &Family| snapshot.address_of(source, *family).is_some();
@@ -326,7 +333,7 @@ fn request_target(
     snapshot: &Snapshot,
     flow: &Flow,
     source: &Place,
-    target: &Target,
+    target: &ResolvedDestination,
     family: Family,
 ) -> Result<RequestTarget, Mistake> {
     if let Destination::Dns(name) = &flow.to {

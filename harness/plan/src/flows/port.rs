@@ -1,7 +1,7 @@
 //! The port of a flow: as written, or the only one that the destination serves.
 
 use crate::flows::serving::Port;
-use crate::flows::{Mistake, Part, Target};
+use crate::flows::{Mistake, Part, ResolvedDestination};
 use netproof_model::Protocol;
 use netproof_model::flow::{Destination, Flow, FlowPort, FlowProtocol, PortRef};
 
@@ -19,7 +19,7 @@ pub(super) struct Found {
 const MEANT: &str = "a flow that is meant to find nobody says so, as in `outcome: refused`";
 
 /// The flow's port: as written or the only one.
-pub(super) fn port(flow: &Flow, target: &Target, may_miss: bool) -> Result<Found, Mistake> {
+pub(super) fn port(flow: &Flow, target: &ResolvedDestination, may_miss: bool) -> Result<Found, Mistake> {
     let to = &flow.to;
     if let Destination::Ip(address) = to
         && !target.answers_echo
@@ -48,7 +48,7 @@ fn written_port(
     to: &Destination,
     port: &PortRef,
     protocol: FlowProtocol,
-    target: &Target,
+    target: &ResolvedDestination,
     may_miss: bool,
 ) -> Result<Found, Mistake> {
     let written = FlowPort::Port { port: port.clone(), protocol };
@@ -79,7 +79,7 @@ fn written_port(
 }
 
 /// The only port that the destination serves.
-fn only_port(to: &Destination, target: &Target) -> Result<Found, Mistake> {
+fn only_port(to: &Destination, target: &ResolvedDestination) -> Result<Found, Mistake> {
     let mut served = served(target);
     match (served.next(), served.next()) {
         (Some(only), None) => {
@@ -104,12 +104,12 @@ fn only_port(to: &Destination, target: &Target) -> Result<Found, Mistake> {
     }
 }
 
-fn served(target: &Target) -> impl Iterator<Item = &Port> {
+fn served(target: &ResolvedDestination) -> impl Iterator<Item = &Port> {
     target.ports.iter().filter(|port| port.served)
 }
 
 /// The ports that a destination serves, in words.
-fn list_served(to: &Destination, target: &Target) -> String {
+fn list_served(to: &Destination, target: &ResolvedDestination) -> String {
     let ports: Vec<String> = served(target).map(Port::to_string).collect();
     match ports.is_empty() {
         true => format!("{to} serves no port"),

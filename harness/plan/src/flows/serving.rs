@@ -1,7 +1,7 @@
 //! Who serves what: the ports of pods, nodes, external hosts, services, and of what has a name in the
 //! cluster's DNS.
 
-use crate::flows::Target;
+use crate::flows::ResolvedDestination;
 use netproof_api::core::{Endpoint, EndpointSlice, Service, ServicePort, TrafficPolicy};
 use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
 use netproof_model::flow::PortRef;
@@ -54,17 +54,17 @@ impl fmt::Display for Port {
 }
 
 /// A pod, a node or an external host, at its own addresses.
-pub fn place(snapshot: &Snapshot, place: &Place) -> Target {
+pub fn place(snapshot: &Snapshot, place: &Place) -> ResolvedDestination {
     let addresses = Family::ALL
         .into_iter()
         .filter(|family| snapshot.topology.family.contains(*family))
         .filter_map(|family| snapshot.address_of(place, family))
         .collect();
-    Target { addresses, ports: ports(snapshot, place), answers_echo: *place != Place::Router }
+    ResolvedDestination { addresses, ports: ports(snapshot, place), answers_echo: *place != Place::Router }
 }
 
 /// An address, whoever has it; a loopback address is everybody's own.
-pub fn address(snapshot: &Snapshot, address: IpAddr, source: &Place) -> Target {
+pub fn address(snapshot: &Snapshot, address: IpAddr, source: &Place) -> ResolvedDestination {
     let owner = match address.is_loopback() {
         true => Some(source.clone()),
         false => snapshot.place_of_address(address),
@@ -83,7 +83,7 @@ pub fn address(snapshot: &Snapshot, address: IpAddr, source: &Place) -> Target {
                     others.filter(|other| !ports.iter().any(|port| same(port, other))).collect();
                 ports.extend(free);
             }
-            Target { addresses: Vec::new(), ports, answers_echo: false }
+            ResolvedDestination { addresses: Vec::new(), ports, answers_echo: false }
         }
     };
     target.addresses = vec![address];
@@ -98,30 +98,30 @@ fn has_address(service: &Service, address: IpAddr) -> bool {
 }
 
 /// A service at the addresses of its load balancer, if it has any.
-pub fn load_balancer(snapshot: &Snapshot, service: &Service) -> Option<Target> {
+pub fn load_balancer(snapshot: &Snapshot, service: &Service) -> Option<ResolvedDestination> {
     let addresses: Vec<IpAddr> = service.load_balancer_ingress.iter().map(|ingress| ingress.ip).collect();
-    (!addresses.is_empty()).then(|| Target { addresses, ..self::service(snapshot, service) })
+    (!addresses.is_empty()).then(|| ResolvedDestination { addresses, ..self::service(snapshot, service) })
 }
 
 /// A service at its cluster IPs.
-pub fn service(snapshot: &Snapshot, service: &Service) -> Target {
+pub fn service(snapshot: &Snapshot, service: &Service) -> ResolvedDestination {
     let ports = service.ports.iter().map(|port| service_port(snapshot, service, port, port.port)).collect();
-    Target { addresses: service.cluster_ips.clone(), ports, answers_echo: false }
+    ResolvedDestination { addresses: service.cluster_ips.clone(), ports, answers_echo: false }
 }
 
 /// A service at a node's address; `None` if it has no node port.
-pub fn node_port(snapshot: &Snapshot, service: &Service, node: &Place) -> Option<Target> {
+pub fn node_port(snapshot: &Snapshot, service: &Service, node: &Place) -> Option<ResolvedDestination> {
     let ports: Vec<Port> = service
         .ports
         .iter()
         .filter_map(|port| Some(service_port(snapshot, service, port, port.node_port?)))
         .collect();
     let addresses = place(snapshot, node).addresses;
-    (!ports.is_empty()).then_some(Target { addresses, ports, answers_echo: false })
+    (!ports.is_empty()).then_some(ResolvedDestination { addresses, ports, answers_echo: false })
 }
 
 /// What has a name in the cluster's DNS, asked for with a search list.
-pub fn name(snapshot: &Snapshot, name: &str, search: &[String]) -> Option<Target> {
+pub fn name(snapshot: &Snapshot, name: &str, search: &[String]) -> Option<ResolvedDestination> {
     if let Some(absolute) = name.strip_suffix('.') {
         return absolute_name(snapshot, absolute, MOST_ALIASES);
     }
@@ -137,7 +137,7 @@ const MOST_ALIASES: usize = 8;
 const SERVICE_DOMAIN: &str = ".svc.cluster.local";
 
 /// A name as such; so many aliases may lead to it.
-fn absolute_name(snapshot: &Snapshot, name: &str, aliases: usize) -> Option<Target> {
+fn absolute_name(snapshot: &Snapshot, name: &str, aliases: usize) -> Option<ResolvedDestination> {
     if let Some(in_cluster) = name.strip_suffix(SERVICE_DOMAIN) {
         let (rest, namespace) = in_cluster.rsplit_once('.')?;
         let (hostname, service_name) = match rest.split_once('.') {
@@ -177,7 +177,7 @@ pub fn names(snapshot: &Snapshot) -> Vec<String> {
 /// A headless service at the addresses of its ready endpoints and at its ports, or at every port that they have if it
 /// has none; or those of its endpoints that have a host name, at every port. Only the service's ports have names.
 /// `None` where DNS has no record.
-fn headless(snapshot: &Snapshot, service: &Service, hostname: Option<&str>) -> Option<Target> {
+fn headless(snapshot: &Snapshot, service: &Service, hostname: Option<&str>) -> Option<ResolvedDestination> {
     let mut addresses = Vec::new();
     let mut backends: Vec<Place> = Vec::new();
     for slice in slices(snapshot, service) {
@@ -217,7 +217,7 @@ fn headless(snapshot: &Snapshot, service: &Service, hostname: Option<&str>) -> O
         ports.retain(|port| rank.contains_key(&(port.number, port.protocol)));
     }
     ports.sort_by_key(|port| rank.get(&(port.number, port.protocol)).copied().unwrap_or(usize::MAX));
-    Some(Target { addresses, ports, answers_echo: true })
+    Some(ResolvedDestination { addresses, ports, answers_echo: true })
 }
 
 /// Whose endpoint it is.

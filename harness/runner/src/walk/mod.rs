@@ -8,7 +8,7 @@ mod stage;
 
 pub use stage::Worlds;
 
-use crate::walk::cells::{Before, Choice, Matrix};
+use crate::walk::cells::{Before, Choice, StepCells};
 use crate::walk::found::found_in_clean_up;
 use crate::walk::rehearsal::fresh_requests;
 use crate::walk::stage::Stage;
@@ -59,7 +59,7 @@ struct State {
 /// What is known of a step before anything is built.
 struct Prepared {
     state: State,
-    matrix: Option<Matrix>,
+    matrix: Option<StepCells>,
     /// How many cells were rehearsed for it.
     rehearsed: usize,
 }
@@ -123,7 +123,7 @@ impl<'a> Walk<'a> {
             let snapshot = step.states.after();
             let bare = Arc::new(snapshot.without_policies());
             let state = State { snapshot, bare };
-            let matrix = Matrix::new(self.plan, &state, &choice);
+            let matrix = StepCells::new(self.plan, &state, &choice);
             Prepared { state, matrix, rehearsed: 0 }
         });
         prepared.collect()

@@ -2,9 +2,9 @@
 
 use crate::judge::unexplained;
 use crate::prediction::{Answer, Answers, Course, Difference, Word};
-use netproof_model::event::{Denial as Denied, ObservedCells, PredictedCells};
+use netproof_model::event::{Denial, ObservedCells, PredictedCells};
 use netproof_model::{Observation, Outcome};
-use netproof_oracle::{Denial, Switch, Switches};
+use netproof_oracle::{PredictedDenial, Switch, Switches};
 
 use netproof_plan::cells::Cell;
 
@@ -82,7 +82,7 @@ impl Predicted {
     pub fn compare(
         &self,
         observation: &Observation,
-        denials: &[Denied],
+        denials: &[Denial],
         answers: &Answers<'_>,
     ) -> Comparison {
         let is_open = |course: &Course| matches!(course.word, Word::Open(_));
@@ -106,7 +106,7 @@ impl Predicted {
 }
 
 /// Counts what a try saw.
-pub fn count_observed(counts: &mut ObservedCells, outcome: Outcome, denials: &[Denied]) {
+pub fn count_observed(counts: &mut ObservedCells, outcome: Outcome, denials: &[Denial]) {
     match outcome {
         Outcome::Connected => counts.allowed += 1,
         _ if is_denial_by_policy(outcome, denials) => counts.denied += 1,
@@ -115,11 +115,11 @@ pub fn count_observed(counts: &mut ObservedCells, outcome: Outcome, denials: &[D
 }
 
 /// Whether policy denied a try. What nobody explains counts as well: it is told as such.
-pub fn is_denial_by_policy(outcome: Outcome, denials: &[Denied]) -> bool {
+pub fn is_denial_by_policy(outcome: Outcome, denials: &[Denial]) -> bool {
     outcome.is_denial() && denials.first().is_none_or(|denial| denial.decision.is_policy())
 }
 
 /// Whether policy denies.
 fn denies(word: &Word) -> bool {
-    matches!(word, Word::Deny(Denial::Policy { .. }) | Word::NameServerUnreachable)
+    matches!(word, Word::Deny(PredictedDenial::Policy { .. }) | Word::NameServerUnreachable)
 }

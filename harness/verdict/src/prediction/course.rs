@@ -2,7 +2,7 @@
 
 use netproof_model::Verdict;
 use netproof_model::{Action, Place};
-use netproof_oracle::{Denial, Switches, Verdict as Predicted};
+use netproof_oracle::{PredictedDenial, Switches, Verdict as Predicted};
 use netproof_plan::Expected;
 
 /// One thing that may become of a flow.
@@ -23,7 +23,7 @@ pub enum Word {
     /// The request gets through. Whether anybody listens is another question ([`Course::listens`]).
     Allow,
     /// Policy or a service proxy denies it.
-    Deny(Denial),
+    Deny(PredictedDenial),
     /// The API leaves it open; these switches of the profile would settle it.
     Open(Switches),
     /// No route leads there.
@@ -102,11 +102,11 @@ impl Word {
     pub fn verdict(&self) -> Verdict {
         match self {
             Word::Allow => Verdict::Allow,
-            Word::Deny(Denial::Service { refusal, .. }) => match refusal.action() {
+            Word::Deny(PredictedDenial::Service { refusal, .. }) => match refusal.action() {
                 Action::Reject => Verdict::Reject,
                 Action::Drop | Action::Allow => Verdict::Drop,
             },
-            Word::Deny(Denial::Policy { .. }) => Verdict::Deny,
+            Word::Deny(PredictedDenial::Policy { .. }) => Verdict::Deny,
             Word::Open(_) => Verdict::Either,
             Word::Unreachable => Verdict::Unreachable,
             Word::NoAnswer => Verdict::NoAnswer,

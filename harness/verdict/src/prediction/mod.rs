@@ -20,7 +20,8 @@ use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_model::topology::ListenPort;
 use netproof_model::{Action, BackendVerdict, Decision, Place, Protocol, Verdict, Verdicts};
 use netproof_oracle::{
-    self as oracle, Denial, Oracle, PolicyDecision, PortProtocol, Prediction, Profile, Server, Switches,
+    self as oracle, Oracle, PolicyDecision, PortProtocol, PredictedDenial, Prediction, Profile, Server,
+    Switches,
 };
 use netproof_plan::Expectation;
 use std::collections::{BTreeMap, BTreeSet};
@@ -300,7 +301,7 @@ impl Answer {
 
     /// Whether a service proxy's refusal is part of the answer.
     pub fn is_refused(&self) -> bool {
-        self.courses.iter().any(|course| matches!(course.word, Word::Deny(Denial::Service { .. })))
+        self.courses.iter().any(|course| matches!(course.word, Word::Deny(PredictedDenial::Service { .. })))
     }
 }
 

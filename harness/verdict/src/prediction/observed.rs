@@ -4,9 +4,9 @@
 use crate::evidence;
 use crate::prediction::{Answer, Course, Word};
 use netproof_controlplane::Snapshot;
-use netproof_model::event::{Denial as Denied, FindingKind};
+use netproof_model::event::{Denial, FindingKind};
 use netproof_model::{Action, Decision, Direction, Observation, Outcome, Place, Verdict, Verdicts};
-use netproof_oracle::{self as oracle, Denial, PolicyDecision};
+use netproof_oracle::{self as oracle, PolicyDecision, PredictedDenial};
 
 /// In what a try differs from what the API says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Answer {
     pub fn difference(
         &self,
         observation: &Observation,
-        denials: &[Denied],
+        denials: &[Denial],
         snapshot: &Snapshot,
     ) -> Option<Difference> {
         let reached = self.reached(observation, denials, snapshot);
@@ -102,7 +102,7 @@ impl Answer {
     }
 
     /// Whether a try went as this course says, whoever decided.
-    fn agrees(&self, course: &Course, observation: &Observation, denials: &[Denied], is_known: bool) -> bool {
+    fn agrees(&self, course: &Course, observation: &Observation, denials: &[Denial], is_known: bool) -> bool {
         let outcome = observation.outcome;
         match &course.word {
             Word::Open(_) => true,
@@ -131,12 +131,12 @@ impl Answer {
     fn other_decider(
         &self,
         course: &Course,
-        denials: &[Denied],
+        denials: &[Denial],
         reached: Option<&Place>,
     ) -> Option<Difference> {
         let found = &denials.first()?.decision;
         let says = match &course.word {
-            Word::Deny(Denial::Service { service, .. }) => {
+            Word::Deny(PredictedDenial::Service { service, .. }) => {
                 let is_it = match found {
                     Decision::Service { service: by, .. } => service.as_ref() == Some(by),
                     Decision::UnknownService => service.is_none(),
@@ -148,7 +148,7 @@ impl Answer {
                     None => Decision::UnknownService.to_string(),
                 }
             }
-            Word::Deny(Denial::Policy { .. }) | Word::NameServerUnreachable => {
+            Word::Deny(PredictedDenial::Policy { .. }) | Word::NameServerUnreachable => {
                 let deciders = self.deciders(reached);
                 let is_open = deciders.is_empty() || *found == Decision::Unsaid;
                 if found.is_policy() && (is_open || deciders.contains(found)) {
@@ -168,7 +168,7 @@ impl Answer {
     fn deciders(&self, reached: Option<&Place>) -> Vec<Decision> {
         let ways = self.predictions.iter().flat_map(|prediction| &prediction.alternatives).filter(|way| {
             let server = way.server.as_ref().map(|server| &server.place);
-            matches!(way.verdict, oracle::Verdict::Deny(Denial::Policy { .. }))
+            matches!(way.verdict, oracle::Verdict::Deny(PredictedDenial::Policy { .. }))
                 && (reached.is_none() || server == reached)
         });
         let each: Option<Vec<Vec<Decision>>> = ways
@@ -198,7 +198,7 @@ impl Answer {
     }
 
     /// The place that answered (also where the answer was lost) or refused, or the destination of the denied packet.
-    fn reached(&self, observation: &Observation, denials: &[Denied], snapshot: &Snapshot) -> Option<Place> {
+    fn reached(&self, observation: &Observation, denials: &[Denial], snapshot: &Snapshot) -> Option<Place> {
         if matches!(observation.outcome, Outcome::Connected | Outcome::Refused | Outcome::ReplyLost) {
             return observation.served_by.clone();
         }
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn how_and_by_whom_a_flow_is_denied() {
-        let deny = |action| Word::Deny(Denial::Policy { action });
+        let deny = |action| Word::Deny(PredictedDenial::Policy { action });
         let reset = Outcome::Rejected(Rejection::TcpReset);
         let verdict = Some(Difference::Verdict);
         for (word, outcome, difference) in [
@@ -291,11 +291,11 @@ mod tests {
         }
         let service = netproof_model::NamespacedName::new("default", "web");
         let refusal = netproof_oracle::Refusal::NoEndpoints;
-        let by_service = Word::Deny(Denial::Service { service: Some(service), refusal });
+        let by_service = Word::Deny(PredictedDenial::Service { service: Some(service), refusal });
         let answer = Answer { courses: vec![course(None, by_service, false)], ..Answer::default() };
-        let denials = [Denied { action: Action::Reject, ..isolation() }];
+        let denials = [Denial { action: Action::Reject, ..isolation() }];
         let difference = answer.difference(&observation(reset), &denials, &snapshot());
-        let [Denied { decision: found, .. }] = denials;
+        let [Denial { decision: found, .. }] = denials;
         assert_eq!(difference, Some(Difference::Decider { found, says: "service/default/web".into() }));
     }
 }

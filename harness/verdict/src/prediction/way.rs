@@ -8,7 +8,9 @@ use crate::decider::decides;
 use netproof_controlplane::Snapshot;
 use netproof_model::request::RequestTarget;
 use netproof_model::{Action, Place};
-use netproof_oracle::{Alternative, Denial, Packet, PolicyDecision, Prediction, ServiceStep, Verdict};
+use netproof_oracle::{
+    Alternative, Packet, PolicyDecision, PredictedDenial, Prediction, ServiceStep, Verdict,
+};
 use netproof_plan::addresses::{address_name, covers, other_addresses};
 use netproof_plan::{AddressName, DecidedBy, Expectation, PolicySees};
 use std::net::IpAddr;
@@ -47,13 +49,13 @@ fn names(expectation: &Expectation, snapshot: &Snapshot) -> Option<String> {
 fn decider(way: &Alternative, expectation: &Expectation) -> Option<String> {
     let wanted = expectation.decided_by.as_ref()?;
     let (fits, by) = match &way.verdict {
-        Verdict::Deny(Denial::Policy { .. }) => {
+        Verdict::Deny(PredictedDenial::Policy { .. }) => {
             let deciders = way.deniers();
             // Empty where the profile decides by itself, without a policy that could be named.
             let by = deciders.first()?.to_string();
             (deciders.iter().any(|decision| decides(wanted, decision)), by)
         }
-        Verdict::Deny(Denial::Service { .. }) => {
+        Verdict::Deny(PredictedDenial::Service { .. }) => {
             (*wanted == DecidedBy::Service, DecidedBy::Service.to_string())
         }
         Verdict::Allow if expectation.expected.is_allow() => return allower(way, wanted),
@@ -132,12 +134,12 @@ fn seen_by_policy(way: &Alternative, expectation: &Expectation, snapshot: &Snaps
 /// The packet that policy decides on: where it is denied, else on the last node of its way.
 fn decided_on(way: &Alternative) -> Option<Packet> {
     match &way.verdict {
-        Verdict::Deny(Denial::Policy { .. }) => Some(way.denied_by()?.packet),
+        Verdict::Deny(PredictedDenial::Policy { .. }) => Some(way.denied_by()?.packet),
         Verdict::Allow | Verdict::NoAnswer { .. } => {
             let last = way.hops.iter().rfind(|hop| matches!(hop.place, Place::Node(_)))?;
             Some(last.seen)
         }
-        Verdict::Deny(Denial::Service { .. }) | Verdict::Either(_) | Verdict::Unreachable => None,
+        Verdict::Deny(PredictedDenial::Service { .. }) | Verdict::Either(_) | Verdict::Unreachable => None,
     }
 }
 

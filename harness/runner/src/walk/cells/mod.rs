@@ -27,7 +27,7 @@ const MOST_AFTERWARDS: usize = 64;
 
 /// The cells of one step.
 #[derive(Debug)]
-pub(super) struct Matrix {
+pub(super) struct StepCells {
     cells: Vec<Predicted>,
     sampled: Option<SampledCells>,
     in_no_cell: Vec<NotInCells>,
@@ -44,9 +44,9 @@ pub(super) enum Rehearsed {
     Wrong(Box<Observation>),
 }
 
-impl Matrix {
+impl StepCells {
     /// The cells of a state; `None` where the plan wants none.
-    pub(super) fn new(plan: &Plan, state: &State, choice: &Choice) -> Option<Matrix> {
+    pub(super) fn new(plan: &Plan, state: &State, choice: &Choice) -> Option<StepCells> {
         if plan.matrix == MatrixPlan::Off {
             return None;
         }
@@ -62,7 +62,7 @@ impl Matrix {
         let (cells, sampled) = table.choose(&oracle, choice.seed);
         let answers = Answers::new(&state.snapshot, choice.profile);
         let cells = cells.into_iter().filter_map(|cell| Predicted::new(&answers, cell)).collect();
-        Some(Matrix { cells, sampled, in_no_cell: table.in_no_cell().to_vec() })
+        Some(StepCells { cells, sampled, in_no_cell: table.in_no_cell().to_vec() })
     }
 
     /// The cells that policy denies.
@@ -103,7 +103,7 @@ impl Walk<'_> {
         &mut self,
         world: &mut World,
         state: &State,
-        matrix: &Matrix,
+        matrix: &StepCells,
         known: &mut HashMap<usize, Rehearsed>,
     ) -> Result<usize, HarnessError> {
         let fresh: Vec<&Predicted> =
@@ -137,7 +137,7 @@ impl Walk<'_> {
         &mut self,
         step: &Step,
         state: &State,
-        matrix: &Matrix,
+        matrix: &StepCells,
         known: &HashMap<usize, Rehearsed>,
         explains: bool,
     ) {
@@ -155,7 +155,7 @@ impl Walk<'_> {
         world: &mut World,
         step: &Step,
         state: &State,
-        matrix: &Matrix,
+        matrix: &StepCells,
         before: &Before<'_>,
     ) -> Result<(), HarnessError> {
         let Before { rehearsed: known, tried, told: told_already } = *before;
@@ -228,7 +228,7 @@ impl Walk<'_> {
         &mut self,
         world: &mut World,
         step: &Step,
-        matrix: &Matrix,
+        matrix: &StepCells,
         known: &HashMap<usize, Rehearsed>,
     ) -> Result<(), HarnessError> {
         let snapshot = world.snapshot();
