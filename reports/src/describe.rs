@@ -43,6 +43,7 @@ pub(crate) fn check(check: &Check) -> Vec<Row> {
         let addresses = addresses(&denial.packet);
         rows.push(Row::new("on", format!("node/{}, hook {}: {addresses}", denial.node, denial.hook)));
     }
+    rows.extend(check.allowed_by.iter().map(|decision| Row::new("allowed by", decision.to_string())));
     if let Some(node) = &check.via {
         rows.push(Row::new("via", format!("{node}, which chose the backend")));
     }
@@ -125,6 +126,10 @@ pub(crate) fn passed(check: &Check) -> String {
     let mut words = observed(check).unwrap_or_default();
     if let Some(denial) = check.denials.first() {
         words.push_str(&format!(", {} {}, on node/{}", denied_by(denial), denial.decision, denial.node));
+    }
+    if !check.allowed_by.is_empty() {
+        let each: Vec<String> = check.allowed_by.iter().map(ToString::to_string).collect();
+        words.push_str(&format!(", allowed by: {}", each.join("; ")));
     }
     // Where a service leads is not plain from the flow.
     if let Some(node) = &check.via {

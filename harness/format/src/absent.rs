@@ -6,9 +6,9 @@ use crate::refs::PlaceName;
 use netproof_api::source::Span;
 use netproof_controlplane::Snapshot;
 use netproof_documents::lost::Lost;
+use netproof_model::DecidedBy;
 use netproof_model::NamespacedName;
 use netproof_model::flow::{Destination, ObjectName, Source};
-use netproof_plan::DecidedBy;
 use netproof_plan::flows;
 use std::net::IpAddr;
 

@@ -11,6 +11,7 @@ use netproof_api::{NetworkPolicy, Policy};
 use netproof_controlplane::Snapshot;
 use netproof_documents::document::{Document, Problems, SpannedError};
 use netproof_documents::lost::Lost;
+use netproof_model::DecidedBy;
 use netproof_model::Verdict;
 use netproof_model::flow::{Destination, FlowPort, FlowProtocol, Source};
 use netproof_model::request::Request;
@@ -18,7 +19,7 @@ use netproof_model::topology::Families;
 use netproof_model::{Direction, Family, Place, Wiring};
 use netproof_plan::flows;
 use netproof_plan::flows::{Mistake, Part, Resolved};
-use netproof_plan::{AddressName, DecidedBy, Expectation, Expected, PolicySees};
+use netproof_plan::{AddressName, Expectation, Expected, PolicySees};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Turns what is written into what is expected, in one step.

@@ -4,10 +4,10 @@ use netproof_api::suggest::{did_you_mean, suggestion};
 use netproof_controlplane::ObjectRef;
 use netproof_controlplane::change::KINDS;
 use netproof_documents::document::TextError;
+use netproof_model::DecidedBy;
 use netproof_model::flow::Source;
 use netproof_model::policy::Role;
 use netproof_model::{Direction, NamespacedName, PolicyKind};
-use netproof_plan::DecidedBy;
 use netproof_plan::flows::source_in;
 use std::net::IpAddr;
 

@@ -3,6 +3,7 @@
 //!
 //! Types only: nothing here evaluates a policy and nothing here touches the machine.
 
+pub mod decided_by;
 pub mod decision;
 pub mod event;
 pub mod flow;
@@ -16,6 +17,7 @@ pub mod topology;
 pub mod trace;
 pub mod verdict;
 
+pub use decided_by::DecidedBy;
 pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable};
 pub use net::{Family, Protocol, Token};
 pub use observation::{LogRecord, Observation, Outcome, Passage, Rejection, Sighting, Stage};

@@ -20,8 +20,8 @@ pub mod states;
 
 pub use loaded::{Loaded, NotApplicable};
 pub use plan::{
-    AddressName, Baseline, DecidedBy, Expectation, Expected, MatrixDestination, MatrixPlan, Plan, PolicySees,
-    Step, Stream, UnknownStep,
+    AddressName, Baseline, Expectation, Expected, MatrixDestination, MatrixPlan, Plan, PolicySees, Step,
+    Stream, UnknownStep,
 };
 
 #[cfg(test)]

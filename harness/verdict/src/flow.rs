@@ -8,8 +8,8 @@ use crate::prediction::Answer;
 use crate::tries::{Try, backend, expected_of, together};
 use crate::unchecked::Unchecked;
 use netproof_controlplane::Snapshot;
-use netproof_model::Observation;
 use netproof_model::event::Denial;
+use netproof_model::{Decision, Observation};
 use netproof_plan::Expectation;
 
 /// What was made of all tries of a flow: one of them stands for all.
@@ -21,6 +21,8 @@ pub struct Judged<'o> {
     pub denials: Vec<Denial>,
     /// The result.
     pub judgement: Judgement,
+    /// Who let it through at each end, as the traced tries say.
+    pub allowed_by: Vec<Decision>,
     /// Why it was not checked who decided, where the expectation names somebody and all else is as expected.
     pub unchecked: Option<Unchecked>,
 }
@@ -61,5 +63,6 @@ pub fn judge<'o>(
         agreement::of_three(expectation, answer, difference.as_ref(), snapshot, &mut judgement);
     }
     let unchecked = unchecked.or_else(|| judge::unchecked_decider(expectation, &judgement, &denials));
-    Some(Judged { observation, denials, judgement, unchecked })
+    let allowed_by = traced.map(allowed::deciders).unwrap_or_default();
+    Some(Judged { observation, denials, judgement, allowed_by, unchecked })
 }

@@ -4,6 +4,7 @@ use crate::judge::Judgement;
 use netproof_api::manifest::Context;
 use netproof_api::{Source, read_manifests};
 use netproof_controlplane::{Change, ControlPlane, Snapshot};
+use netproof_model::DecidedBy;
 use netproof_model::event::{Denial, Location};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::observation::PacketAddresses;
@@ -13,7 +14,7 @@ use netproof_model::{
     Action, Decision, Direction, Families, Family, Hook, Observation, Outcome, Place, PolicyKey, Protocol,
     Stage, Token, Topology, Wiring,
 };
-use netproof_plan::{DecidedBy, Expectation, Expected};
+use netproof_plan::{Expectation, Expected};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -9,10 +9,11 @@ use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_documents::document::TextError;
 use netproof_documents::unions::{OneOrMany, TextOr};
+use netproof_model::DecidedBy;
 use netproof_model::Verdict;
 use netproof_model::flow::Source;
 use netproof_model::{Family, Rejection};
-use netproof_plan::{Baseline, DecidedBy, Expected};
+use netproof_plan::{Baseline, Expected};
 
 /// What is expected of a flow.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! One expectation on one flow, and what became of it, as values. Whoever shows it makes the text.
 
 use super::{Finding, FindingKind, Location, Phase, Status};
+use crate::decided_by::DecidedBy;
 use crate::decision::{Action, Decision, Hook};
 use crate::net::Family;
 use crate::observation::{Outcome, PacketAddresses, Sighting};
@@ -62,6 +63,8 @@ pub struct Check {
     pub family: Option<Family>,
     /// What was expected; absent where any verdict is right, and where the check is not about a verdict.
     pub expected: Option<Verdicts>,
+    /// Who must have decided; absent where the scenario does not say.
+    pub expected_by: Option<DecidedBy>,
     /// What was observed; absent where nothing was tried for the check itself.
     pub observed: Option<Verdicts>,
     /// What the API says; absent where it does not speak about the flow, and in a walk without policy.
@@ -83,6 +86,8 @@ pub struct Check {
     pub findings: Vec<Finding>,
     /// Drops and rejects of this flow, in the order in which the packet met them.
     pub denials: Vec<Denial>,
+    /// Who let it through at each of its ends, as a trace of another try of it says; empty where none was made.
+    pub allowed_by: Vec<Decision>,
     /// Who answered.
     pub served_by: Option<Place>,
     /// The source address that the server saw, as a name where it has one.
@@ -122,6 +127,7 @@ impl Check {
             cells: 0,
             family: None,
             expected: None,
+            expected_by: None,
             observed: None,
             predicted: None,
             predicted_by: Vec::new(),
@@ -132,6 +138,7 @@ impl Check {
             status: Status::Passed,
             findings: Vec::new(),
             denials: Vec::new(),
+            allowed_by: Vec::new(),
             served_by: None,
             seen_source: None,
             via: None,

@@ -15,7 +15,7 @@ use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_model::event::{Event, Location, Never, ScenarioId, WrittenObject};
 use netproof_model::flow::Flow;
 use netproof_model::request::Request;
-use netproof_model::{Direction, Family, Place, PolicyKey, Rejection, Topology, Verdict};
+use netproof_model::{DecidedBy, Family, Place, Rejection, Topology, Verdict};
 use netproof_oracle::Profile;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -223,49 +223,6 @@ pub struct PolicySees {
     pub source: Option<AddressName>,
     /// The destination address.
     pub destination: Option<AddressName>,
-}
-
-/// Who must have decided: who denied, or who allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DecidedBy {
-    /// `KIND/[NS/]NAME[#DIRECTION[N]]`: that policy; it denied by a rule or by isolating the endpoint, or allowed by a
-    /// rule at one end.
-    Policy {
-        /// The policy, namespace filled in. It exists in this step.
-        policy: PolicyKey,
-        /// In this direction, if it is written.
-        direction: Option<Direction>,
-        /// By this rule, if it is written: the position in the direction's list, from 0.
-        rule: Option<usize>,
-    },
-    /// `isolation`: no rule matched, whichever policies isolate.
-    Isolation,
-    /// `service`: the proxy.
-    Service,
-    /// `default`, of what is allowed: no policy isolates the pod at either end. Of an end that is no pod, nothing is
-    /// asked.
-    Default,
-}
-
-/// As written.
-impl fmt::Display for DecidedBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DecidedBy::Policy { policy, direction, rule } => {
-                policy.fmt(f)?;
-                if let Some(direction) = direction {
-                    write!(f, "#{direction}")?;
-                }
-                if let Some(rule) = rule {
-                    write!(f, "[{rule}]")?;
-                }
-                Ok(())
-            }
-            DecidedBy::Isolation => f.write_str("isolation"),
-            DecidedBy::Service => f.write_str("service"),
-            DecidedBy::Default => f.write_str("default"),
-        }
-    }
 }
 
 /// An address by the name of who has it, or as such.

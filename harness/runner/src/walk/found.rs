@@ -1,6 +1,6 @@
 //! What each of the three walks found of the flows that a step names, ready to be written down as checks.
 
-use crate::walk::record::Found;
+use crate::walk::record::{Deciders, Found};
 use crate::walk::{State, Tries, Walk, rehearsal_request, run_request};
 use crate::world::World;
 use netproof_model::Observation;
@@ -49,7 +49,7 @@ impl Walk<'_> {
                 observation,
                 denials: Vec::new(),
                 request: traces.then(|| rehearsal_request(expectation)),
-                unchecked: None,
+                deciders: Deciders::default(),
             })
         });
         found.collect()
@@ -70,7 +70,7 @@ impl Walk<'_> {
         let tries = tries.iter().map(|observation| (observation, world.denials(&request, observation)));
         let is_meant = self.plan.profile.is_some();
         let judged = flow::judge(expectation, answer, tries.collect(), traced, &snapshot, is_meant)?;
-        let Judged { observation, denials, judgement, unchecked } = judged;
+        let Judged { observation, denials, judgement, allowed_by, unchecked } = judged;
         Some(Found {
             subject: expectation.into(),
             phase: Phase::Run,
@@ -83,7 +83,7 @@ impl Walk<'_> {
             observation,
             denials,
             request: Some(request),
-            unchecked: unchecked.map(|why| (expectation, why)),
+            deciders: Deciders { expected: expectation.decided_by.clone(), allowed: allowed_by, unchecked },
         })
     }
 }
@@ -113,7 +113,7 @@ pub(super) fn found_in_clean_up<'t>(
             observation,
             denials,
             request: Some(request),
-            unchecked: None,
+            deciders: Deciders::default(),
         })
     });
     found.collect()

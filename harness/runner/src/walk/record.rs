@@ -3,11 +3,10 @@
 use crate::walk::Walk;
 use crate::world::{HarnessError, TraceRequest, World};
 use netproof_model::event::{Check, Denial, Event, Finding, FindingKind, Location, Phase, Status};
-use netproof_model::{Decision, Family, Observation, Place, Sighting, Verdicts};
+use netproof_model::{DecidedBy, Decision, Family, Observation, Place, Sighting, Verdicts};
 use netproof_plan::addresses::address_name;
 use netproof_plan::{Expectation, Step};
 use netproof_probe::{Patience, Probe};
-use netproof_verdict::allowed;
 use netproof_verdict::evidence;
 use netproof_verdict::judge::Judgement;
 use netproof_verdict::tries::tries;
@@ -58,8 +57,18 @@ pub(super) struct Found<'a> {
     pub(super) denials: Vec<Denial>,
     /// What finds out the packet's path, made once more; `None` where the world has moved on.
     pub(super) request: Option<Probe>,
-    /// Why it was not checked who decided, as the expectation wants it.
-    pub(super) unchecked: Option<(&'a Expectation, Unchecked)>,
+    pub(super) deciders: Deciders,
+}
+
+/// Who decided, beside what the denials say.
+#[derive(Default)]
+pub(super) struct Deciders {
+    /// Who must have.
+    pub(super) expected: Option<DecidedBy>,
+    /// Who allowed.
+    pub(super) allowed: Vec<Decision>,
+    /// Why it was not checked who did.
+    pub(super) unchecked: Option<Unchecked>,
 }
 
 impl Walk<'_> {
@@ -83,6 +92,7 @@ impl Walk<'_> {
                 cells,
                 family: Some(family),
                 expected: found.expected,
+                expected_by: found.deciders.expected,
                 observed: Some(judgement.observed),
                 predicted: found.predicted,
                 predicted_by: found.predicted_by,
@@ -92,6 +102,7 @@ impl Walk<'_> {
                 status: judgement.status,
                 findings: judgement.findings,
                 denials,
+                allowed_by: found.deciders.allowed,
                 served_by: observation.served_by.clone(),
                 seen_source: observation.seen_source.map(|it| address_name(it, &snapshot)),
                 via: evidence::via(observation).map(|node| Place::node(node).to_string()),
@@ -100,8 +111,7 @@ impl Walk<'_> {
                 elapsed: observation.elapsed,
                 ..Check::new(name, location, phase, &step.name, flow)
             };
-            let skipped =
-                found.unchecked.map(|(expectation, why)| skipped_decider(&check, expectation, &why));
+            let skipped = found.deciders.unchecked.map(|why| skipped_decider(&check, &why));
             self.check(check);
             skipped.into_iter().for_each(|check| self.check(check));
         }
@@ -116,10 +126,7 @@ impl Walk<'_> {
 }
 
 /// That it was not checked who decided, as a check of its own: all else was, and was as expected.
-fn skipped_decider(check: &Check, expectation: &Expectation, why: &Unchecked) -> Check {
-    let does = if allowed::asks(expectation) { "allowed" } else { "decided" };
-    let wanted = expectation.decided_by.as_ref().map(|it| format!("expected to be {does} by {it}; "));
-    let wanted = wanted.unwrap_or_default();
+fn skipped_decider(check: &Check, why: &Unchecked) -> Check {
     Check {
         name: format!("{} decidedBy", check.name),
         expected: None,
@@ -128,7 +135,7 @@ fn skipped_decider(check: &Check, expectation: &Expectation, why: &Unchecked) ->
         predicted_by: Vec::new(),
         open: Vec::new(),
         status: Status::Skipped,
-        findings: vec![Finding::new(FindingKind::NotChecked, format!("{wanted}{why}"))],
+        findings: vec![Finding::new(FindingKind::NotChecked, why.to_string())],
         elapsed: Duration::ZERO,
         ..check.clone()
     }

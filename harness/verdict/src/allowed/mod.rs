@@ -11,9 +11,10 @@ use crate::decider::decides;
 use crate::judge::Judgement;
 use crate::prediction::{Answer, Difference};
 use crate::unchecked::Unchecked;
+use netproof_model::DecidedBy;
 use netproof_model::event::{FindingKind, Status};
 use netproof_model::{Decision, Direction, Observation, Outcome, Place};
-use netproof_plan::{DecidedBy, Expectation};
+use netproof_plan::Expectation;
 
 /// One more try of a flow, traced through the rules of the nodes.
 #[derive(Clone, Debug)]
@@ -46,6 +47,17 @@ pub fn asks(expectation: &Expectation) -> bool {
 /// would be another flow's.
 pub fn is_traced(expectation: &Expectation, tries: &[Observation]) -> bool {
     asks(expectation) && !expectation.keep && tries.iter().all(|it| it.outcome == Outcome::Connected)
+}
+
+/// Who let tries of a flow through, each once.
+pub(crate) fn deciders(traced: &[Traced]) -> Vec<Decision> {
+    let mut deciders = Vec::new();
+    for decision in traced.iter().flat_map(|it| &it.allowed).filter_map(|it| it.by.as_ref()) {
+        if !deciders.contains(decision) {
+            deciders.push(decision.clone());
+        }
+    }
+    deciders
 }
 
 /// Holds the traced tries of a flow that passed against whom it names, and says in what they differ from the API.

@@ -3,10 +3,11 @@
 use super::*;
 use crate::rehearsal::judge_try;
 use crate::testing::{denial, expectation, isolation, observation, snapshot};
+use netproof_model::DecidedBy;
 use netproof_model::Verdict;
 use netproof_model::observation::{LogRecord, PacketAddresses};
 use netproof_model::{Action, Hook, Passage, Place, PolicyKey, Protocol, Rejection, Token};
-use netproof_plan::{AddressName, Baseline, DecidedBy, PolicySees};
+use netproof_plan::{AddressName, Baseline, PolicySees};
 
 fn no_endpoints() -> Denial {
     let service = netproof_model::NamespacedName::new("default", "web");

@@ -6,13 +6,14 @@
 
 use crate::decider::decides;
 use netproof_controlplane::Snapshot;
+use netproof_model::DecidedBy;
 use netproof_model::request::RequestTarget;
 use netproof_model::{Action, Place};
 use netproof_oracle::{
     Alternative, Packet, PolicyDecision, PredictedDenial, Prediction, ServiceStep, Verdict,
 };
 use netproof_plan::addresses::{address_name, covers, other_addresses};
-use netproof_plan::{AddressName, DecidedBy, Expectation, PolicySees};
+use netproof_plan::{AddressName, Expectation, PolicySees};
 use std::net::IpAddr;
 
 /// In what they contradict the API.

@@ -3,10 +3,10 @@
 use super::*;
 use crate::judge;
 use crate::testing::{expectation, observation};
+use netproof_model::DecidedBy;
 use netproof_model::Verdict;
 use netproof_model::observation::PacketAddresses;
 use netproof_model::{Action, Decision, Direction, Hook, Passage, PolicyKey, Protocol, Token};
-use netproof_plan::DecidedBy;
 
 fn pod(name: &str) -> Place {
     Place::pod("default", name)

@@ -1,7 +1,7 @@
 //! Cells that are not as the API says, as checks: the first of them in full, the others as a number.
 
 use crate::walk::cells::request;
-use crate::walk::record::{Found, Subject};
+use crate::walk::record::{Deciders, Found, Subject};
 use crate::walk::{State, Walk};
 use crate::world::{HarnessError, World};
 use netproof_controlplane::Snapshot;
@@ -84,7 +84,7 @@ impl Walk<'_> {
                     observation,
                     denials,
                     request: Some(request(&predicted.cell, Patience::Settle)),
-                    unchecked: None,
+                    deciders: Deciders::default(),
                 })
             });
         let found = found.collect();
@@ -191,7 +191,7 @@ impl Walk<'_> {
                 observation,
                 denials,
                 request: Some(request),
-                unchecked: None,
+                deciders: Deciders::default(),
             }
         });
         let found = found.collect();
