@@ -7,6 +7,7 @@ mod cluster;
 mod global;
 mod host;
 mod many;
+mod matrix;
 mod thin;
 
 use crate::flow::{Flow, PortProtocol};

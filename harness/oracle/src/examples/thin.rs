@@ -168,6 +168,10 @@ impl Evaluator for Tiers {
         Vec::new()
     }
 
+    fn is_about_nodes(&self) -> bool {
+        self.0.iter().flat_map(|tier| &tier.policies).any(|it| matches!(it.selects, Selector::Host(_)))
+    }
+
     fn for_many<'o>(&'o self, view: View<'o, 'o>, members: &[Member<'o>]) -> Box<dyn Many + 'o> {
         Box::new(ManyTiers::new(self, view, members))
     }

@@ -144,8 +144,12 @@ impl Oracle<'_> {
         family: Family,
         ports: &[PortProtocol],
     ) -> Result<Grouped<'_>, PredictError> {
-        let members =
+        let mut members =
             endpoints.iter().map(|place| self.member(place, family)).collect::<Result<Vec<_>, _>>()?;
+        // The policies of nodes' interfaces are on the way of everybody.
+        if self.evaluators.iter().any(|it| it.is_about_nodes()) {
+            members.iter_mut().for_each(|member| member.is_single = true);
+        }
         let view = self.policies().view;
         let mut apis: Vec<_> = self.evaluators.iter().map(|it| it.for_many(view, &members)).collect();
         // The traffic of nodes depends on who is on which node; that of services on who is the endpoint.

@@ -123,6 +123,10 @@ impl Evaluator for NetworkPolicies<'_> {
         self.of(pod).iter().map(|policy| account::account(view, *policy, pod, question)).collect()
     }
 
+    fn is_about_nodes(&self) -> bool {
+        false
+    }
+
     fn for_many<'o>(&'o self, view: View<'o, 'o>, members: &[Member<'o>]) -> Box<dyn Many + 'o> {
         Box::new(ManyPolicies::new(view, self.by_namespace.values().flatten().copied(), members))
     }

@@ -1,8 +1,8 @@
 //! The policies of one API, asked about all pairs of many endpoints at once.
 //!
 //! Endpoints that no policy tells apart are one class, and what one end says is a set of the classes of other ends
-//! ([`Matching`](crate::order::Matching)). Here packets are as they were sent, and only policy of pods decides: whatever else there is on
-//! the way of some endpoint, that endpoint is asked for itself, flow by flow.
+//! ([`Matching`](crate::order::Matching)). Here packets are as they were sent, and only policy of pods decides.
+//! Whatever else there is on the way of some endpoint, that endpoint is asked for itself, flow by flow.
 
 use crate::flow::PortProtocol;
 use crate::order::{Bits, SetWalk};

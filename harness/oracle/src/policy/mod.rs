@@ -83,6 +83,10 @@ pub(crate) trait Evaluator: Debug + Send + Sync {
     /// What each policy that could be meant by the endpoint says, by name, those included that do not apply.
     fn accounts(&self, view: View<'_, '_>, question: &Question<'_>) -> Vec<PolicyAccount>;
 
+    /// Whether any of its policies has a say at the interfaces of nodes: then every packet between nodes meets policy
+    /// that is no pod's.
+    fn is_about_nodes(&self) -> bool;
+
     /// The same policies, to be asked about many members at once.
     fn for_many<'o>(&'o self, view: View<'o, 'o>, members: &[Member<'o>]) -> Box<dyn Many + 'o>;
 }
