@@ -1,7 +1,7 @@
-//! A plan made real, and kept in step with the snapshots that follow.
+//! Builds a plan, and updates the cluster to later snapshots.
 //!
-//! Building is changing from nothing: what is gone is taken away, what is new is made, and the tables of
-//! the nodes and the router are brought from what they hold to what they should hold.
+//! Building is an update from nothing. An update removes what is gone, makes what is new, and changes the
+//! tables of the nodes and the router from their present content to the planned one.
 
 use crate::dns::Dns;
 use crate::error::ClusterError;
@@ -17,16 +17,16 @@ use netproof_model::{Family, NamespacedName, Place, Topology};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The namespaces of a cluster and the wires between them. Dropping it closes their descriptors; the
-/// kernel takes them down.
+/// The namespaces of a cluster and the links between them. Dropping it closes their descriptors; the kernel
+/// then removes them.
 #[derive(Debug)]
 pub struct Cluster {
     topology: Arc<Topology>,
-    /// What it was made of; none if that failed, or is not done yet.
+    /// The snapshot that was built; `None` if that failed or is not done yet.
     basis: Option<Basis>,
-    /// What it is prepared for.
+    /// The snapshot that it is prepared for.
     prepared: Option<Basis>,
-    /// What has its namespace and is not wired yet.
+    /// Places that have their namespace and no links yet.
     coming: BTreeSet<Place>,
     plan: Plan,
     namespaces: BTreeMap<Place, Namespace>,
@@ -51,8 +51,8 @@ impl Cluster {
         Cluster::build_after(snapshot, None)
     }
 
-    /// Builds a cluster whose namespaces come into being as `spoil` leaves them, which runs in each new
-    /// one: how a test has a host's settings inherited without changing the host's.
+    /// Builds a cluster and runs `spoil` in each new namespace first. A test uses it to inherit bad settings
+    /// without changing the host's.
     #[doc(hidden)]
     pub fn build_after(snapshot: &Snapshot, spoil: Option<fn()>) -> Result<Cluster, ClusterError> {
         let mut cluster = Cluster {
@@ -70,16 +70,16 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Follows a later snapshot of the same topology: pods and external hosts that came, went or have
-    /// other addresses, and what DNS knows. A place that changed gets a new namespace.
+    /// Updates the cluster to a later snapshot of the same topology: pods and external hosts that came, went
+    /// or changed addresses, and the DNS records. A place that changed gets a new namespace.
     pub fn update(&mut self, snapshot: &Snapshot) -> Result<(), ClusterError> {
         self.check_topology(snapshot)?;
         self.follow(snapshot)
     }
 
-    /// The first half of [`Cluster::update`]: what the snapshot does not have goes, and what it brings has its
-    /// namespace, with no wire to it. So listeners can be opened and policy programmed before the first
-    /// packet arrives.
+    /// The first half of [`Cluster::update`]: removes the places that the snapshot lacks, and makes the
+    /// namespaces of new places without linking them. So listeners can be opened and policy programmed
+    /// before the first packet arrives.
     pub fn prepare(&mut self, snapshot: &Snapshot) -> Result<(), ClusterError> {
         self.check_topology(snapshot)?;
         if self.basis.as_ref().is_some_and(|basis| basis.same_network(snapshot)) {
@@ -100,8 +100,8 @@ impl Cluster {
         Err(ClusterError::TopologyChanged { from, to })
     }
 
-    /// The namespace of a place; none for a place that the snapshot does not have. (A hostNetwork pod is
-    /// at its node's place.)
+    /// The namespace of a place; `None` for a place that the snapshot lacks. (A hostNetwork pod is at its
+    /// node's place.)
     pub fn netns(&self, place: &Place) -> Option<&Arc<Netns>> {
         self.namespaces.get(place).map(Namespace::netns)
     }
@@ -111,12 +111,12 @@ impl Cluster {
         self.namespaces.iter().map(|(place, namespace)| (place, namespace.netns()))
     }
 
-    /// Whether no packet was lost to anything but policy since the last call (or since the cluster was
-    /// built); any counter that says otherwise is an error that names it.
+    /// Checks that no packet was lost, except to policy, since the last call (or since the cluster was
+    /// built). A counter that went up is an error that names it.
     ///
-    /// Interfaces and connection tracking of nodes and the router, where every packet passes, are looked
-    /// at in each call; sockets, the other interfaces and the neighbour tables in one namespace in each
-    /// call, in turn. So a loss there may show some calls later: end a run with [`Cluster::full_health`].
+    /// Each call reads the counters of interfaces and connection tracking on nodes and the router, where
+    /// every packet passes, and those of sockets, other interfaces and neighbour tables in one namespace, in
+    /// turn. So a loss there may show some calls later: end a run with [`Cluster::full_health`].
     pub fn health(&mut self) -> Result<(), ClusterError> {
         self.check_health(false)
     }
@@ -159,7 +159,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Brings what the router knows of services to a snapshot that differs in nothing else.
+    /// Updates the router's routes to services, for a snapshot that differs in nothing else.
     fn route_services(&mut self, snapshot: &Snapshot) -> Result<(), ClusterError> {
         self.plan.route_services(snapshot);
         let router = (self.namespaces.get_mut(&Place::Router), self.plan.stacks.get(&Place::Router));
@@ -167,7 +167,7 @@ impl Cluster {
         namespace.change(&stack.tables)
     }
 
-    /// Takes away what a plan does not have, and makes the namespaces of what it brings.
+    /// Removes the places that a plan lacks, and makes the namespaces of new places.
     fn begin(&mut self, plan: Plan) -> Result<(), ClusterError> {
         let old = std::mem::replace(&mut self.plan, plan);
         for (place, stack) in &old.stacks {
@@ -186,7 +186,7 @@ impl Cluster {
             }
             drop(held);
         }
-        // Those above come before those below: the order of places, backwards.
+        // Reversed, because places sort with the upper ones first.
         let mut sysctls = Sysctls::new(self.plan.families.contains(Family::Ipv6), self.spoil);
         for (place, stack) in self.plan.stacks.iter().rev() {
             if !self.namespaces.contains_key(place) {
@@ -197,7 +197,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Wires what is coming, and fills every table.
+    /// Links the new places, and fills every table.
     fn wire(&mut self) -> Result<(), ClusterError> {
         let came = std::mem::take(&mut self.coming);
         let mut grown = BTreeSet::new();
@@ -226,7 +226,7 @@ impl Cluster {
     }
 }
 
-// Objects that stay are shared between snapshots, and comparing an Arc with itself looks no further.
+// Unchanged objects are shared between snapshots, and comparing an Arc with itself is cheap.
 impl Basis {
     fn of(snapshot: &Snapshot) -> Basis {
         Basis {
@@ -238,13 +238,13 @@ impl Basis {
         }
     }
 
-    /// Whether the same namespaces and wires follow from the snapshot, and the same tables but for what the
-    /// router knows of services.
+    /// Whether both snapshots give the same namespaces, links and tables, except the router's routes to
+    /// services.
     fn same_network(&self, snapshot: &Snapshot) -> bool {
         self.nodes == snapshot.nodes && self.pods == snapshot.pods && self.externals == snapshot.externals
     }
 
-    /// Whether the router and DNS know the same services.
+    /// Whether both give the router and DNS the same services.
     fn same_services(&self, snapshot: &Snapshot) -> bool {
         self.services == snapshot.services && self.endpoint_slices == snapshot.endpoint_slices
     }

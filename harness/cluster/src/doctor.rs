@@ -17,18 +17,18 @@ use std::sync::OnceLock;
 
 /// The oldest kernel that is supported.
 const OLDEST_KERNEL: (u32, u32) = (5, 15);
-/// How many open files a cluster of a thousand pods may need, its probes included.
+/// Open files that a cluster of a thousand pods may need, probes included.
 const OPEN_FILES: u64 = 16384;
 
 const VXLAN: &str = "vxlan";
 const IPV6: &str = "IPv6";
 
-/// One thing that a machine can have.
+/// One capability that a machine may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capability {
-    /// In a word or two: `nf_tables`, `SCTP sockets`.
+    /// Short name: `nf_tables`, `SCTP sockets`.
     pub name: &'static str,
-    /// Whether it is there, or is enough.
+    /// Whether it is present and sufficient.
     pub present: bool,
     /// What was found: a version, a number, the kernel's answer.
     pub found: String,
@@ -38,8 +38,8 @@ pub struct Capability {
     pub remedy: &'static str,
 }
 
-/// Examines the machine, from inside a sandbox. What the sandbox itself needs is there already, or there
-/// would be none.
+/// Examines the machine, from inside a sandbox. What the sandbox itself needs is not examined: without it
+/// there would be no sandbox.
 pub fn examine(sandbox: &Sandbox) -> io::Result<Vec<Capability>> {
     Netns::new()?.enter(|| {
         vec![
@@ -84,8 +84,8 @@ pub fn examine(sandbox: &Sandbox) -> io::Result<Vec<Capability>> {
     })
 }
 
-/// Why this machine cannot build a topology, as the reason of a skip; `None` where it can. To be called
-/// inside a sandbox; the machine is examined by the first call.
+/// Why this machine cannot build a topology, as the reason of a skip; `None` if it can. Call it inside a
+/// sandbox; the first call examines the machine.
 pub fn lack(topology: &Topology) -> io::Result<Option<String>> {
     static CAPABILITIES: OnceLock<[Capability; 2]> = OnceLock::new();
     let capabilities = match CAPABILITIES.get() {
@@ -98,7 +98,7 @@ pub fn lack(topology: &Topology) -> io::Result<Option<String>> {
     Ok(reason(topology, capabilities))
 }
 
-/// What a topology needs and is missing among these, with the remedy.
+/// What a topology needs and these lack, with the remedy.
 fn reason(topology: &Topology, capabilities: &[Capability]) -> Option<String> {
     let missing = capabilities.iter().find(|capability| {
         let needed = match capability.name {
@@ -165,8 +165,8 @@ fn open_files(sandbox: &Sandbox) -> Capability {
     }
 }
 
-/// A ruleset goes to the kernel in one send, and the buffer bounds its size for those without privilege
-/// on the machine.
+/// A ruleset goes to the kernel in one send, and without privilege on the machine the buffer limits its
+/// size.
 fn send_buffer() -> Capability {
     let size = buffer(
         |socket| setsockopt(socket, sockopt::SndBuf, &BUFFER),
@@ -197,8 +197,7 @@ fn receive_buffer() -> Capability {
 
 const BUFFER: usize = 4 << 20;
 
-/// The size that a buffer gets when a large one is asked for. (The sysctls themselves are not shown in
-/// every namespace.)
+/// The size of a buffer after asking for a large one. (Not every namespace shows the sysctls themselves.)
 fn buffer(
     set: impl Fn(&std::os::fd::OwnedFd) -> nix::Result<()>,
     get: impl Fn(&std::os::fd::OwnedFd) -> nix::Result<usize>,

@@ -1,4 +1,4 @@
-//! What can go wrong with a cluster, each with what was tried on what, and the remedy where one is known.
+//! Errors of a cluster. Each says what was tried on what, and the remedy if one is known.
 
 use crate::netlink::NetlinkError;
 use crate::sysctl::SysctlError;
@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use std::fmt;
 use std::io;
 
-/// A cluster could not be built or changed, or something that is not policy lost packets in it. After
-/// an error the cluster is of no use any more: drop it.
+/// A cluster could not be built or changed, or lost packets for a reason other than policy. After an error
+/// the cluster is unusable: drop it.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The kernel refused something.
@@ -16,7 +16,7 @@ pub enum ClusterError {
     Kernel {
         /// In which namespace.
         place: Place,
-        /// What, as it follows "cannot".
+        /// What was tried, to follow "cannot".
         doing: String,
         /// The kernel's answer.
         errno: Errno,

@@ -1,36 +1,37 @@
-//! The groups in which IPv6 neighbours ask for an address.
+//! The solicited-node groups of IPv6 addresses (RFC 4291, section 2.7.1).
 //!
-//! The kernel joins the solicited-node group of each of its addresses (RFC 4291, section 2.7.1), but by a
-//! worker, some time after the address is there; what is asked until then is lost, and asked again a second
-//! later, which looks like a drop. A socket joins at once.
+//! The kernel joins the group of each of its addresses in a worker, some time after the address exists. A
+//! solicitation before that is lost and repeated a second later, which looks like a drop. So a socket joins
+//! at once.
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 
-/// The solicited-node groups of a namespace's addresses. Whoever is asked in IPv4 hears every question.
+/// The solicited-node groups of a namespace's addresses. (ARP requests are broadcast, so IPv4 needs no
+/// group.)
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    /// A member of each group; made when it is needed. It has no port, so that it is in nobody's way.
+    /// A socket that joins the groups, made on first use. It is not bound to a port, so it takes none away.
     member: Option<UdpSocket>,
-    /// What is still to be joined: the link's index, and the group.
+    /// Groups still to join: the link's index, and the group.
     waiting: Vec<(u32, Ipv6Addr)>,
 }
 
 impl Groups {
-    /// Notes an address of a link for which neighbours will ask.
+    /// Adds an address of a link that neighbours will solicit.
     pub fn ask(&mut self, index: u32, address: IpAddr) {
         if let IpAddr::V6(address) = address {
             self.waiting.push((index, solicited_node(address)));
         }
     }
 
-    /// Whether there is anything to join.
+    /// Whether there are groups to join.
     pub fn wait_to_be_joined(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Joins what is to be joined. To be called inside the namespace, where the links exist.
+    /// Joins the groups. Call it inside the namespace, once the links exist.
     pub fn join(&mut self) -> io::Result<()> {
         let member = match self.member.take() {
             Some(member) => member,

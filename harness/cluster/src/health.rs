@@ -1,12 +1,13 @@
 //! Counters that mean "a packet was lost, and not to policy".
 //!
-//! Whatever went up since the last reading is a fault of the machine or of ours, never a verdict. Nodes
-//! and the router, through which every packet passes, have their interfaces and connection tracking read
-//! each time, from files that stay open (the kernel writes such a file anew for who reads it from its
-//! start); all else is read in a few namespaces at a time, in turn. What is not here counts for good reasons too: drops of
-//! netfilter count nowhere of these; martians are counted for the whole machine only
-//! (`/proc/net/stat/rt_cache` shows the same numbers in every namespace), so here they show as
-//! `IPReversePathFilter`, the one reason that our sysctls rule out.
+//! A counter that went up since the last reading is a fault of the machine or of netproof, never a verdict.
+//! The interfaces and connection tracking of nodes and the router, through which every packet passes, are
+//! read each time, from files that stay open (the kernel writes the content anew for a read from the start).
+//! The other counters are read in a few namespaces at a time, in turn.
+//!
+//! Counters that also go up for harmless reasons are not here. Drops by netfilter do not count in any of
+//! these. Martians are counted only for the whole machine (`/proc/net/stat/rt_cache` shows the same numbers
+//! in every namespace); here they show as `IPReversePathFilter`, the one reason that our sysctls rule out.
 
 use crate::error::{ClusterError, Loss};
 use crate::namespace::{BRIDGE_NAME, Namespace, UNPLUGGED};
@@ -17,8 +18,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// How many namespaces are read in full in one turn. That costs some 100 µs a namespace, because the
-/// kernel writes two hundred counters beside those of sockets; the files that stay open cost 10.
+/// Namespaces that are read in full in one turn. A full reading costs some 100 µs a namespace, because the
+/// kernel writes two hundred counters beside those of sockets; reading the open files costs 10 µs.
 const FULL_AT_ONCE: usize = 1;
 
 /// A counter, by its file under `/proc/net`, its group there and its name.
@@ -113,16 +114,16 @@ struct Reading {
     interfaces: BTreeMap<String, u64>,
     conntrack: Option<[u64; CONNTRACK.len()]>,
     sockets: Option<[u64; SOCKETS.len()]>,
-    /// The files of a namespace that forwards, from the first reading on. (A pod has none: a thousand
-    /// pods would be thousands of descriptors.)
+    /// The open files of a namespace that forwards, from the first reading on. (A pod keeps none open: a
+    /// thousand pods would need thousands of descriptors.)
     dev_file: Option<fs::File>,
     conntrack_file: Option<fs::File>,
 }
 
 impl Health {
-    /// Reads the counters and returns what went up since they were read before; a namespace
-    /// starts at 0. With `all`, every counter is read; otherwise those of forwarders' packets, and all
-    /// of some namespaces, in turn. A counter stays up, so that a loss that is seen later is not lost.
+    /// Reads the counters and returns those that went up since the last reading; a namespace starts at 0.
+    /// With `all`, every counter is read; otherwise those of forwarders' packets, and all counters of some
+    /// namespaces, in turn. Counters never go down, so a later reading still shows the loss.
     pub fn read(
         &mut self,
         namespaces: &mut BTreeMap<Place, Namespace>,
@@ -134,7 +135,7 @@ impl Health {
         if turn.contains(&Place::Router)
             && let Some(router) = namespaces.get_mut(&Place::Router)
         {
-            // The kernel answers with the lock of links held, for which others may make us wait.
+            // The kernel answers under the lock of links, so this may wait for others.
             let fulls = router.neighbour_overflows()?;
             losses.extend(rise(None, "neighbour table_fulls", self.neighbours, fulls, NEIGHBOURS));
             self.neighbours = Some(fulls);
@@ -151,8 +152,8 @@ impl Health {
         Ok(losses)
     }
 
-    /// Takes what is new as it is for the start: the machine's shared counters, and those of links that
-    /// were made just now (what a link drops while only one end of it is up is nobody's packet).
+    /// Takes the present values of new counters as their start: the machine's shared counters, and those of
+    /// new links (a link with only one end up drops packets that nobody sent on purpose).
     pub fn start(&mut self, namespaces: &mut BTreeMap<Place, Namespace>) -> Result<(), ClusterError> {
         if self.neighbours.is_none()
             && let Some(router) = namespaces.get_mut(&Place::Router)
@@ -172,20 +173,19 @@ impl Health {
         Ok(())
     }
 
-    /// Forgets a place, whose namespace is about to be another.
+    /// Forgets a place that is about to get another namespace.
     pub fn forget(&mut self, place: &Place) {
         self.places.remove(place);
     }
 
-    /// Forgets a link of a place that stays: the next one of this name is another, and counts from its own
-    /// start.
+    /// Forgets a link of a place that stays: the next link of this name starts its own counters.
     pub fn forget_link(&mut self, place: &Place, link: &str) {
         if let Some(reading) = self.places.get_mut(place) {
             reading.interfaces.remove(link);
         }
     }
 
-    /// Who is read in full now.
+    /// The places to read in full now.
     fn take_turns(&self, namespaces: &BTreeMap<Place, Namespace>, all: bool) -> Vec<Place> {
         let number = if all { namespaces.len() } else { FULL_AT_ONCE };
         let after = namespaces.keys().filter(|place| Some(*place) > self.turn.as_ref());
@@ -262,8 +262,8 @@ impl Counter {
 fn interface_drops(text: &str) -> BTreeMap<String, u64> {
     let interface = |line: &str| {
         let (name, values) = line.split_once(':')?;
-        // A bridge counts what it has no port for (IPv6 group membership on a node without pods) as
-        // dropped; packets of ours that it lost are missed at its ports and by the probes.
+        // A bridge counts packets without a port to go to as dropped (IPv6 group membership on a node
+        // without pods). If it lost packets of ours, its ports and the probes would show it.
         if name.trim().starts_with(UNPLUGGED) || name.trim() == BRIDGE_NAME {
             return None;
         }
@@ -288,8 +288,8 @@ fn conntrack(text: &str) -> [u64; CONNTRACK.len()] {
     sums
 }
 
-/// Reads a file of a namespace into `text`, which stays open in `file`; nothing where the kernel has none
-/// (no IPv6, connection tracking not loaded yet).
+/// Reads a file of a namespace into `text` and keeps it open in `file`. `text` is empty if the kernel lacks
+/// the file (no IPv6, connection tracking not loaded yet).
 fn read(file: &mut Option<fs::File>, name: &str, netns: &Netns, text: &mut String) -> io::Result<()> {
     text.clear();
     if file.is_none() {

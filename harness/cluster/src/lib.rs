@@ -1,7 +1,7 @@
-//! A topology made real: namespaces, links, addresses, routes, DNS.
+//! Builds a topology: namespaces, links, addresses, routes, DNS.
 //!
-//! A program calls [`sandbox::enter`] first of all, before it has a second thread. From then on every
-//! namespace it makes is its own, held by descriptors only, and gone when the process is, however it dies.
+//! A program calls [`sandbox::enter`] first, before it has a second thread. From then on descriptors alone
+//! hold the namespaces that it makes: they disappear with the process, however it dies.
 
 pub mod doctor;
 pub mod netns;

@@ -1,4 +1,4 @@
-//! One namespace of a cluster: made, wired, and its tables filled.
+//! One namespace of a cluster: makes it, links it, and fills its tables.
 
 use crate::error::ClusterError;
 use crate::groups::Groups;
@@ -19,7 +19,7 @@ const BRIDGE: u32 = 101;
 const OVERLAY: u32 = 102;
 /// The index of the first port.
 const FIRST_PORT: u32 = 103;
-/// How the names of ports begin that lead nowhere any more.
+/// Prefix of the names of ports that are out of use.
 pub(crate) const UNPLUGGED: &str = "gone";
 /// The bridge of a node in wiring `bridge`, as the CNI plugins for bridges call it.
 pub(crate) const BRIDGE_NAME: &str = "cni0";
@@ -31,22 +31,23 @@ const OVERLAY_NAME: &str = "vxlan.calico";
 pub(crate) struct Namespace {
     place: Place,
     netns: Arc<Netns>,
-    /// A connection to its tables, for those that pass packets on. The others' tables never change, and
-    /// a thousand pods are a thousand descriptors.
+    /// A connection to its tables, if it forwards. The tables of other namespaces never change, and a
+    /// thousand pods would need a thousand descriptors.
     netlink: Option<Netlink>,
     ipv6: bool,
     /// The interface index of the port to each place below.
     ports: BTreeMap<Place, u32>,
-    /// Where neighbours ask for its addresses.
+    /// The groups in which neighbours solicit its addresses.
     groups: Groups,
-    /// The index of the next port; none is used twice.
+    /// The index of the next port; no index is used twice.
     next: u32,
-    /// What its tables hold.
+    /// The content of its tables.
     tables: Tables,
 }
 
 impl Namespace {
-    /// Makes the namespace, with its sysctls set and, on a node with a bridge, the bridge requested.
+    /// Makes the namespace and sets its sysctls; on a node with a bridge it also queues the request for the
+    /// bridge.
     pub fn new(place: &Place, stack: &Stack, sysctls: &mut Sysctls) -> Result<Self, ClusterError> {
         let failed = |error| ClusterError::io(place, "make a network namespace", &error);
         let netns = Arc::new(Netns::new().map_err(failed)?);
@@ -85,24 +86,23 @@ impl Namespace {
         &self.netns
     }
 
-    /// Whether it passes packets on.
+    /// Whether it forwards packets.
     pub fn forwards(&self) -> bool {
         self.netlink.is_some()
     }
 
-    /// How many links it has had: a number that rises with each.
+    /// How many links it has had so far.
     pub fn links(&self) -> u32 {
         self.next
     }
 
-    /// How often the machine's tables of learned neighbours were full; asked in a namespace that
-    /// forwards.
+    /// How often the machine's tables of learned neighbours were full. Only for a namespace that forwards.
     pub fn neighbour_overflows(&mut self) -> Result<u64, ClusterError> {
         let Some(netlink) = &mut self.netlink else { return Ok(0) };
         netlink.neighbour_overflows().map_err(|error| ClusterError::netlink(&self.place, error))
     }
 
-    /// Requests a veth to a place below, whose end is made in `namespace`.
+    /// Queues the request for a veth to a place below, with the far end in `namespace`.
     pub fn plug(&mut self, place: &Place, uplink: &Uplink, namespace: &Netns) {
         let Some(netlink) = &mut self.netlink else { return };
         let index = self.next;
@@ -113,8 +113,8 @@ impl Namespace {
         let bridge = uplink.bridged.then_some(BRIDGE);
         let request = netlink::new_veth(near, bridge, far, namespace.fd());
         netlink.queue(request, || format!("make the link {} to {place}", uplink.port));
-        // Nobody needs link-local addresses that the kernel makes up, and a node that has none sends no
-        // redirects (IPv6 has no sysctl against sending them).
+        // Nothing needs the kernel's own link-local addresses, and a node without one sends no redirects
+        // (IPv6 has no sysctl against sending them).
         if self.ipv6 {
             netlink.queue(netlink::no_link_local(index), || format!("set up IPv6 of {}", uplink.port));
         }
@@ -123,7 +123,7 @@ impl Namespace {
             netlink.queue(request, || format!("set the bridge port {}", uplink.port));
         }
         if uplink.learned {
-            // On a bridge it is the bridge that asks.
+            // Ports of a bridge do not solicit; the bridge does.
             ask_quickly(bridge.unwrap_or(index), self.ipv6, |request| {
                 netlink.queue(request, || format!("set how {} asks for its neighbour", uplink.port));
             });
@@ -138,9 +138,9 @@ impl Namespace {
         }
     }
 
-    /// Takes the port to a place below out of use. Deleting a link takes 18 ms; so it is taken down,
-    /// which removes its routes and neighbours, gives up its name, and goes when the namespace at its
-    /// other end does.
+    /// Takes the port to a place below out of use. Deleting a link takes 18 ms. So the link is set down,
+    /// which removes its routes and neighbours, and renamed; it disappears with the namespace of its other
+    /// end.
     pub fn unplug(&mut self, place: &Place) -> Result<(), ClusterError> {
         let (Some(netlink), Some(index)) = (&mut self.netlink, self.ports.remove(place)) else {
             return Ok(());
@@ -167,8 +167,8 @@ impl Namespace {
                 requests.push((request, "set how eth0 asks for its neighbour".into()));
             });
         }
-        // After eth0, which is therefore the first to be asked for a source address where an interface
-        // has none of its own.
+        // After eth0: so the kernel tries eth0 first for a source address where an interface has none of its
+        // own.
         if let Some(overlay) = &stack.overlay {
             let end = End { name: OVERLAY_NAME, index: OVERLAY, mac: overlay.mac, mtu: overlay.mtu };
             let request = netlink::new_vxlan(end, overlay.local);

@@ -1,8 +1,8 @@
 //! Network namespaces that are held by a descriptor and have no name.
 //!
-//! A thread makes one by moving into it, opening it, and moving back; it enters one, does something
-//! there (a socket stays where it was created), and returns. When the last descriptor is closed, by
-//! death too, the kernel takes the namespace down with everything in it.
+//! To make one, a thread moves into it, opens it, and moves back. To use one, it enters, does something
+//! there (a socket stays where it was created), and returns. When the last descriptor is closed, even by the
+//! death of the process, the kernel removes the namespace with everything in it.
 
 use nix::sched::{CloneFlags, setns, unshare};
 use std::cell::RefCell;
@@ -12,8 +12,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 thread_local! {
-    /// Where this thread came from, step by step; the last is where it is. The first is the namespace
-    /// that the thread was in when it first entered another.
+    /// The namespaces that this thread has entered, the current one last. The first is the one in which the
+    /// thread was before it entered another.
     static TRAIL: RefCell<Vec<Arc<OwnedFd>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -24,7 +24,7 @@ pub struct Netns {
 }
 
 impl Netns {
-    /// A new, empty namespace: its loopback interface is down and its sysctls are as inherited.
+    /// Makes an empty namespace: its loopback interface is down and its sysctls are inherited.
     ///
     /// Fails with EPERM outside a sandbox (or without CAP_SYS_ADMIN), ENOSPC beyond
     /// `user.max_net_namespaces`, EMFILE without a free descriptor.
@@ -46,11 +46,10 @@ impl Netns {
         self.descriptor.as_fd()
     }
 
-    /// Runs `f` with the calling thread in this namespace; the thread is back where it was when this
-    /// returns, also when `f` panics. Calls may nest. About a microsecond.
+    /// Runs `f` with the calling thread in this namespace; the thread is back when this returns, even if `f`
+    /// panics. Calls may nest. Takes about a microsecond.
     ///
-    /// `f` must not wait for work that another thread or an async task does in its name: only this
-    /// thread moves.
+    /// `f` must not rely on other threads or async tasks: only this thread moves.
     pub fn enter<T>(&self, f: impl FnOnce() -> T) -> io::Result<T> {
         let home = here()?;
         setns(&self.descriptor, CloneFlags::CLONE_NEWNET)?;
@@ -66,7 +65,7 @@ impl AsFd for Netns {
     }
 }
 
-/// Leads the thread back when a visit ends.
+/// Moves the thread back when dropped.
 struct Visit {
     home: Arc<OwnedFd>,
 }
@@ -94,9 +93,9 @@ fn open_current() -> io::Result<OwnedFd> {
     File::open("/proc/thread-self/ns/net").map(OwnedFd::from)
 }
 
-/// Moves the thread to a namespace that it was in before. The kernel refuses only for want of a few
-/// bytes of memory; a thread that stayed would send its next packets in the wrong network, and every
-/// verdict after that would be a lie, so the process ends.
+/// Moves the thread to a namespace that it was in before. The kernel refuses only if it lacks a few bytes of
+/// memory. The thread would then send its next packets in the wrong network, and every later verdict would
+/// be false; so the process ends.
 fn go(home: &OwnedFd) {
     if let Err(errno) = setns(home, CloneFlags::CLONE_NEWNET) {
         eprintln!("netproof: a thread cannot leave a network namespace ({errno}); giving up");

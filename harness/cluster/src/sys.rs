@@ -4,8 +4,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use std::io::{self, PipeReader, PipeWriter};
 
-/// Runs `helper` in a child process while `f` runs here, and says whether the helper returned true. What
-/// `f` writes the helper reads; it reads an end when `f` returns or the process dies.
+/// Runs `helper` in a child process while `f` runs here, and returns whether the helper returned true. The
+/// helper reads what `f` writes, and end of file when `f` returns or the process dies.
 ///
 /// The child is a copy of the calling thread alone, so this must be called while the process has one
 /// thread; it returns an error otherwise.

@@ -1,29 +1,29 @@
-//! The sysctls of a namespace, none trusted to its default.
+//! The sysctls of a namespace. No default is trusted.
 //!
-//! A new namespace inherits `net.ipv4.conf.{all,default}` from the host (and IPv6's, where
-//! `net.core.devconf_inherit_init_net` says so), and interfaces copy `default` when they are made. So
-//! everything is set before there is a link. Reading and writing a sysctl costs some microseconds, and
-//! all namespaces of one moment inherit the same: the first one is compared in full, the others get what
-//! was wrong there.
+//! A new namespace inherits `net.ipv4.conf.{all,default}` from the host (and IPv6's, if
+//! `net.core.devconf_inherit_init_net` says so), and interfaces copy `default` when they are made. So all
+//! sysctls are set before there is a link. Reading and writing one costs some microseconds, and namespaces
+//! made together inherit the same values: the first one is compared in full, the others get the same
+//! corrections.
 //!
-//! Each one costs, and some (marked "lock" below) take the kernel's lock of links, and do not wait for it
-//! but try again and again, which burns a processor while an earlier cluster is being taken down. So what
-//! the kernel does not look at is not written, nor what only those need who do something else; and IPv6's
-//! `addr_gen_mode` (lock) is an attribute of the links instead.
+//! Some sysctls (marked "lock" below) take the kernel's lock of links; they do not wait for it but retry,
+//! which burns a processor while an earlier cluster is taken down. So sysctls are not written if the kernel
+//! ignores them, or if the namespace's role does not need them. IPv6's `addr_gen_mode` (lock) is set as an
+//! attribute of the links instead.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 
-/// What a namespace is for, as far as sysctls go.
+/// The role of a namespace, as far as sysctls go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Passes packets on: nodes.
+    /// Forwards packets: nodes.
     Forwarder,
-    /// Passes packets on, and spreads them over routes of equal cost.
+    /// Forwards packets, and spreads them over routes of equal cost.
     Router,
-    /// Passes packets on and has a bridge.
+    /// Forwards packets and has a bridge.
     Bridge,
-    /// Sends and receives its own only: pods and external hosts.
+    /// Only sends and receives its own packets: pods and external hosts.
     Host,
 }
 
@@ -37,8 +37,8 @@ pub(crate) struct Sysctls {
     wrong: Option<Wrong>,
 }
 
-/// What a fresh namespace has wrong: whether it forwards, for forwarders and for hosts; what else
-/// matters to forwarders, to routers, to bridges, and to all.
+/// The wrong values of a fresh namespace: forwarding, for forwarders and for hosts; the others that matter
+/// to forwarders, to routers, to bridges, and to all.
 #[derive(Debug)]
 struct Wrong {
     forwarding: Vec<Setting>,
@@ -66,7 +66,7 @@ pub(crate) struct SysctlError {
 
 /// `net.ipv4.conf.*`.
 const IPV4: [(&str, &str); 18] = [
-    // Asymmetric paths and addresses without a route back are for policy to judge.
+    // Policy decides about asymmetric paths and addresses without a route back.
     ("rp_filter", "0"),
     ("accept_local", "0"),
     ("route_localnet", "0"),
@@ -87,7 +87,7 @@ const IPV4: [(&str, &str); 18] = [
     ("disable_xfrm", "0"),
 ];
 
-/// Those of `net.ipv4.conf.lo` that matter; it was made with the namespace, as the host's default was.
+/// Those of `net.ipv4.conf.lo` that matter; `lo` exists from the start, with the host's default.
 const LOOPBACK: [&str; 3] = ["rp_filter", "accept_local", "route_localnet"];
 
 /// `net.ipv6.conf.*`.
@@ -113,13 +113,13 @@ const IPV6: [(&str, &str); 14] = [
 const IPV6_ALL: [&str; 5] =
     ["accept_dad", "accept_source_route", "ndisc_notify", "proxy_ndp", "disable_policy"];
 
-/// What else those need who pass packets on: same-node traffic over a bridge leaves by the interface that
-/// it came by, and nobody is to be told.
+/// Additional ones for forwarders: same-node traffic over a bridge leaves by the interface by which it came,
+/// and must cause no redirects.
 const FORWARDER: [(&str, &str); 2] =
     [("ipv4/conf/all/send_redirects", "0"), ("ipv4/conf/default/send_redirects", "0")];
 
-/// Flows between the same two hosts are spread too, by their ports; and a gateway is not asked for before
-/// it is used.
+/// Flows between the same two hosts are spread by their ports, too; and a gateway is not solicited before it
+/// is used.
 const ROUTER: [(&str, &str); 3] = [
     ("ipv4/fib_multipath_hash_policy", "1"),
     ("ipv4/fib_multipath_use_neigh", "0"),
@@ -135,19 +135,19 @@ const BRIDGE: [(&str, &str); 3] = [
 
 /// The rest.
 const OTHERS: [(&str, &str); 10] = [
-    // No ICMP type is rate limited, or rejects and refusals vanish after the sixth. The masks lift the
-    // global limit as well, which older kernels do not let a namespace set.
+    // No ICMP type is rate limited; otherwise rejects and refusals vanish after the sixth. The masks also
+    // lift the global limit, which a namespace cannot set on older kernels.
     ("ipv4/icmp_ratemask", "0"),
     ("ipv6/icmp/ratemask", ""),
     ("ipv4/icmp_echo_ignore_all", "0"),
     ("ipv4/ip_default_ttl", "64"),
     ("ipv4/ip_nonlocal_bind", "0"),
     ("ipv4/ip_unprivileged_port_start", "0"),
-    // A closed connection whose peer a deny has cut off must not hold its namespace for minutes.
+    // A closed connection that a deny has cut off must not hold its namespace for minutes.
     ("ipv4/tcp_orphan_retries", "1"),
     ("core/somaxconn", "4096"),
     ("ipv6/bindv6only", "0"),
-    // `all` alone decides: unless it is set, no interface accepts them.
+    // Only `all` decides: unless it is set, no interface accepts them.
     ("ipv4/conf/all/accept_source_route", "0"),
 ];
 
@@ -217,7 +217,7 @@ fn forwarding(ipv6: bool, value: &'static str) -> Vec<Setting> {
 fn wanted(ipv6: bool) -> Vec<Setting> {
     let mut wanted = Vec::new();
     if ipv6 {
-        // Lock, but only where a host has it otherwise.
+        // Lock, but only if the host has another value.
         wanted.push(Setting::new("ipv6/conf/all/disable_ipv6", "0"));
         wanted.push(Setting::new("ipv6/conf/default/disable_ipv6", "0"));
     } else {
@@ -246,7 +246,7 @@ impl Setting {
         Setting { path: format!("/proc/sys/net/{path}"), value }
     }
 
-    /// Whether the sysctl is there and has another value. One that this kernel lacks does nothing.
+    /// Whether the sysctl exists and has another value. A sysctl that this kernel lacks has no effect.
     fn differs(&self) -> Result<bool, SysctlError> {
         let mut text = [0; 64];
         match File::open(&self.path).and_then(|mut file| file.read(&mut text)) {
@@ -256,7 +256,7 @@ impl Setting {
         }
     }
 
-    /// Writes the value; without IPv6 in the kernel there is nothing to write it to.
+    /// Writes the value; without IPv6 in the kernel the file is missing.
     fn write(&self) -> Result<(), SysctlError> {
         // A write of no bytes would not reach the kernel's parser; a line end alone means "empty".
         let value = if self.value.is_empty() { "\n" } else { self.value };

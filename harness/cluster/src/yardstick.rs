@@ -1,4 +1,4 @@
-//! The yardstick of the benchmark: what the kernel alone takes for namespaces and veth pairs.
+//! The yardstick of the benchmark: the kernel's own time for namespaces and veth pairs.
 
 use crate::netlink::{self, ETHERNET_MTU, End, Netlink};
 use crate::{ClusterError, Netns};

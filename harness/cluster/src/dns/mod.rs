@@ -1,7 +1,7 @@
 //! The cluster's DNS: a real server on port 53 of the pod `kube-system/coredns`.
 //!
-//! One thread of the process serves all clusters; sockets are made in the pod's namespace and stay
-//! there. What it knows is taken from a snapshot as a whole, and replaced as a whole.
+//! One thread of the process serves all clusters; sockets are made in the pod's namespace and stay there.
+//! The records are made from a whole snapshot, and replaced as a whole.
 
 mod records;
 mod server;
@@ -25,8 +25,8 @@ pub(crate) struct Dns {
 }
 
 impl Dns {
-    /// What `running` becomes for a snapshot: the same server with new records, another server where the
-    /// pod has another namespace or address, or none where there is no pod.
+    /// The server for a snapshot: `running` with new records, a new server if the pod has another namespace
+    /// or address, or none if there is no pod.
     pub fn follow<'a>(
         running: Option<Dns>,
         snapshot: &Snapshot,

@@ -1,11 +1,15 @@
-//! What the cluster's DNS knows at one generation.
+//! The records of the cluster's DNS at one generation.
 //!
-//! Services as the Kubernetes DNS specification has them (dns/specification.md of kubernetes/dns):
-//! `NAME.NAMESPACE.svc.cluster.local` is the cluster IPs; or the ready endpoints of a headless service
-//! (all of them where it publishes those that are not ready), which does not exist without any, and each that
-//! has a host name at `HOSTNAME.NAME.NAMESPACE.svc.cluster.local` as well; or an alias
-//! of the external name of a service of type ExternalName. External hosts have the names that the topology
-//! gives them.
+//! Services follow the Kubernetes DNS specification (dns/specification.md of kubernetes/dns).
+//! `NAME.NAMESPACE.svc.cluster.local` has
+//!
+//! - the cluster IPs of a service that has some;
+//! - the ready endpoints of a headless service (all of them if it publishes those that are not ready);
+//!   without endpoints the name does not exist. An endpoint with a host name is also at
+//!   `HOSTNAME.NAME.NAMESPACE.svc.cluster.local`;
+//! - an alias of the external name of a service of type ExternalName.
+//!
+//! External hosts have the names that the topology gives them.
 
 use netproof_api::EndpointSlice;
 use netproof_controlplane::{SERVICE_NAME_LABEL, Snapshot};
@@ -16,26 +20,26 @@ use std::net::IpAddr;
 /// The cluster's domain.
 pub(super) const DOMAIN: &str = "cluster.local";
 
-/// How many aliases are followed from a name: there may be circles.
+/// The most aliases that are followed from a name: there may be loops.
 const MAX_ALIASES: usize = 8;
 
 /// Addresses by name, in lower case and without a final dot.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Records {
     addresses: BTreeMap<String, Vec<IpAddr>>,
-    /// What a name is an alias of.
+    /// The target of each alias.
     aliases: BTreeMap<String, String>,
-    /// Names that have names below them. They exist, though they have no records.
+    /// Names with names below them: they exist, though they have no records.
     inner: BTreeSet<String>,
 }
 
-/// What is known of a name.
+/// The result of a lookup.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found<'a> {
-    /// What it is an alias of, what that is an alias of, and so on.
+    /// The chain of aliases, from the first target on.
     pub aliases: Vec<&'a str>,
-    /// The addresses of the last of them, or of the name itself; empty if that exists and has none, `None`
-    /// if it does not exist.
+    /// The addresses of the last alias's target, or of the name itself; empty if it exists and has none,
+    /// `None` if it does not exist.
     pub addresses: Option<&'a [IpAddr]>,
 }
 
@@ -77,7 +81,7 @@ impl Records {
         records
     }
 
-    /// What is known of a name.
+    /// Looks a name up.
     pub fn find(&self, name: &str) -> Found<'_> {
         let mut name = canonical(name);
         let mut aliases = Vec::new();

@@ -18,14 +18,14 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 
 const PORT: u16 = 53;
-/// Seconds that an answer may be kept: CoreDNS's default.
+/// Time to live of an answer in seconds: CoreDNS's default.
 const TTL: u32 = 5;
-/// How long a TCP connection may be silent.
+/// Idle timeout of a TCP connection.
 const SILENCE: Duration = Duration::from_secs(10);
-/// How large an answer over UDP may be for those who ask with EDNS (dnsflagday.net/2020).
+/// Largest UDP answer to a query with EDNS, in bytes (dnsflagday.net/2020).
 const MAX_UDP: u16 = 1232;
 
-/// The records of one cluster, to which its sockets answer.
+/// The records of one cluster, from which its sockets answer.
 pub(super) struct Server {
     records: Arc<RwLock<Arc<Records>>>,
     /// Dropping it closes the sockets.
@@ -39,8 +39,8 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// Opens UDP and TCP sockets on port 53 of the addresses, in the namespace. Queries are answered
-    /// from when this returns: what comes before the thread looks waits in the sockets.
+    /// Opens UDP and TCP sockets on port 53 of the addresses, in the namespace. No query is lost once this
+    /// returns: the sockets queue queries until the thread reads them.
     pub fn start(netns: &Netns, addresses: &[IpAddr], records: Records) -> io::Result<Server> {
         let runtime = runtime()?;
         let records = Arc::new(RwLock::new(Arc::new(records)));
@@ -56,7 +56,7 @@ impl Server {
         Ok(Server { records, _sockets: sockets })
     }
 
-    /// From now on queries are answered from these records.
+    /// Replaces the records.
     pub fn replace(&self, records: Records) {
         *self.records.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(records);
     }
@@ -65,15 +65,15 @@ impl Server {
 fn open(address: IpAddr) -> io::Result<(UdpSocket, TcpListener)> {
     let udp = UdpSocket::bind((address, PORT))?;
     let tcp = TcpListener::bind((address, PORT))?;
-    // Accepted sockets inherit it. A connection whose client a deny has cut off is then reset when it is
-    // closed, instead of holding its namespace until the kernel gives up.
+    // Accepted sockets inherit it. Closing a connection that a deny has cut off then resets it; otherwise it
+    // would hold its namespace until the kernel gives up.
     setsockopt(&tcp, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?;
     udp.set_nonblocking(true)?;
     tcp.set_nonblocking(true)?;
     Ok((udp, tcp))
 }
 
-/// The runtime of the thread that serves all clusters, started when first asked for.
+/// The runtime of the thread that serves all clusters, started on first use.
 fn runtime() -> io::Result<&'static Handle> {
     static RUNTIME: OnceLock<Result<Handle, String>> = OnceLock::new();
     let start = || {
@@ -87,7 +87,7 @@ fn runtime() -> io::Result<&'static Handle> {
     started.as_ref().map_err(|message| io::Error::other(message.clone()))
 }
 
-/// Answers each query from the records as they are.
+/// Answers each query from the current records.
 struct Answerer {
     records: Arc<RwLock<Arc<Records>>>,
 }
@@ -114,7 +114,7 @@ impl RequestHandler for Answerer {
             builder.edns(edns);
         }
         let response = builder.build(metadata, &records, [], &soa, []);
-        // A client that is gone is no trouble of ours.
+        // The client may be gone; that is no error.
         response_handle
             .send_response(response)
             .await
@@ -164,9 +164,9 @@ fn answer(request: &Request, records: &Records) -> Answer {
     let addresses = found.unwrap_or_default().iter().filter(wanted);
     let before = answers.len();
     answers.extend(addresses.map(|address| Record::from_rdata(owner.clone(), TTL, rdata(*address))));
-    // The code is that of the name at the end of the aliases (RFC 6604).
+    // The code is that of the last alias's target (RFC 6604).
     let code = if found.is_some() { ResponseCode::NoError } else { ResponseCode::NXDomain };
-    // Without an answer, the SOA says how long that may be remembered (RFC 2308).
+    // The SOA says how long a negative answer may be cached (RFC 2308).
     let soa = if answers.len() == before { soa(&owner) } else { None };
     Answer { code, records: answers, soa }
 }
@@ -178,7 +178,7 @@ fn rdata(address: IpAddr) -> RData {
     }
 }
 
-/// The SOA of the zone that a name is in: the cluster's domain, or the root for all else.
+/// The SOA of a name's zone: the cluster's domain, or else the root.
 fn soa(name: &Name) -> Option<Record> {
     let domain = Name::from_ascii(DOMAIN).ok()?.append_domain(&Name::root()).ok()?;
     let zone = if domain.zone_of(name) { domain.clone() } else { Name::root() };

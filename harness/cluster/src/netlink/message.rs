@@ -34,13 +34,13 @@ pub(crate) type Mac = [u8; 6];
 /// The index of the loopback interface in every namespace.
 pub(crate) const LOOPBACK: u32 = 1;
 
-/// How long the packets of a wire may be, in bytes.
+/// The MTU of a veth, in bytes.
 pub(crate) const ETHERNET_MTU: u32 = 1500;
 
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
-/// One end of a veth. The index is ours to choose, so that the requests that need it can be sent
-/// together with the one that makes the link; the MTU is in bytes.
+/// One end of a veth. We choose the index, so that requests that need it can be sent together with the one
+/// that makes the link. The MTU is in bytes.
 pub(crate) struct End<'a> {
     pub name: &'a str,
     pub index: u32,
@@ -83,9 +83,8 @@ const VXLAN_PORT: u16 = 4789;
 /// The network identifier of the overlay: Calico's default.
 const VNI: u32 = 4096;
 
-/// A VXLAN link, down, that learns nothing and whose peers are given as forwarding entries. `local` is
-/// the source of its packets in the network below. (Those have a UDP checksum, as IPv6 demands: the
-/// kernel's default in either family.)
+/// A VXLAN link, down, that learns nothing; forwarding entries give its peers. `local` is the source of its
+/// outer packets. (They have a UDP checksum, as IPv6 requires: the kernel's default in both families.)
 pub(crate) fn new_vxlan(vxlan: End, local: IpAddr) -> Request {
     let mut link = end(&vxlan);
     let local = match local {
@@ -93,7 +92,7 @@ pub(crate) fn new_vxlan(vxlan: End, local: IpAddr) -> Request {
         IpAddr::V6(local) => InfoVxlan::Local6(local),
     };
     let data = vec![InfoVxlan::Id(VNI), InfoVxlan::Port(VXLAN_PORT), InfoVxlan::Learning(false), local];
-    // Without ARP it has no groups of neighbour discovery either.
+    // Without ARP it joins no groups of neighbour discovery either.
     link.header.flags = LinkFlags::Noarp;
     link.header.change_mask = LinkFlags::Noarp;
     link.attributes.push(LinkAttribute::LinkInfo(vec![
@@ -103,9 +102,9 @@ pub(crate) fn new_vxlan(vxlan: End, local: IpAddr) -> Request {
     (Message::NewLink(link), NEW)
 }
 
-/// Makes a bridge port one that passes only what is addressed to it: nothing is learned or flooded, but,
-/// where neighbours are `asked` for, what the bridge itself sends to everybody; and ports exchange no frame
-/// among themselves, so that the only way from pod to pod is the node's IP stack.
+/// Restricts a bridge port to frames addressed to it: nothing is learned, and nothing is flooded except, if
+/// neighbours are `asked` for, the bridge's own broadcasts. Ports are isolated from each other, so that
+/// packets from pod to pod pass the node's IP stack.
 pub(crate) fn set_port(index: u32, asked: bool) -> Request {
     let mut link = LinkMessage::default();
     link.header.index = index;
@@ -122,8 +121,8 @@ pub(crate) fn set_port(index: u32, asked: bool) -> Request {
     (Message::NewLink(link), 0)
 }
 
-/// Has the kernel give a link no link-local address. The link must not pass packets yet: then is when it
-/// gets one. (In the same message as the link itself this has no effect.)
+/// Keeps the kernel from giving a link a link-local address. Send it before the link passes packets, because
+/// the link gets its address then. (In the same message as the link itself this has no effect.)
 pub(crate) fn no_link_local(index: u32) -> Request {
     let mut link = LinkMessage::default();
     link.header.index = index;
@@ -137,7 +136,7 @@ pub(crate) fn up(index: u32) -> Request {
     (Message::SetLink(flags(index, LinkFlags::Up)), 0)
 }
 
-/// Takes a link down; its routes and neighbours go with that.
+/// Sets a link down, which removes its routes and neighbours.
 pub(crate) fn down(index: u32) -> Request {
     (Message::SetLink(flags(index, LinkFlags::empty())), 0)
 }
@@ -193,7 +192,7 @@ pub(crate) fn del_neighbour(index: u32, address: IpAddr) -> Request {
     (Message::DelNeighbour(message), 0)
 }
 
-/// Forgets what was learned of a neighbour, if anything, so that it is asked for anew.
+/// Removes a learned neighbour, if there is one, so that it is solicited again.
 pub(crate) fn forget_neighbour(index: u32, address: IpAddr) -> Request {
     let mut message = NeighbourMessage::default();
     message.header = neighbour_header(index, family(address), NeighbourState::None);
@@ -201,8 +200,8 @@ pub(crate) fn forget_neighbour(index: u32, address: IpAddr) -> Request {
     (Message::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
 }
 
-/// Has a link ask three times within 0.3 s for a neighbour, and not within three seconds: then who sent a
-/// packet to it is told that nobody answers, before anybody has given up waiting.
+/// Sets a link to solicit a neighbour three times within 0.3 s instead of three seconds. So the sender of a
+/// packet learns that nobody answers before a probe's wait ends.
 pub(crate) fn ask_quickly(index: u32, ipv6: bool) -> Request {
     let (family, table) = match ipv6 {
         false => (AddressFamily::Inet, "arp_cache"),
@@ -245,25 +244,24 @@ pub(crate) fn new_peer(index: u32, mac: Mac, peer: IpAddr) -> Request {
 /// Where a route leads.
 #[derive(Clone)]
 pub(crate) enum Via {
-    /// To a host on the link `index`, packets leaving with this source address unless told otherwise.
+    /// To a host on the link `index`, with this preferred source address.
     Link { index: u32, source: Option<IpAddr> },
-    /// To a gateway that is reached through the link `index`, whatever the gateway's address; packets
-    /// leave with this source address unless told otherwise.
+    /// To a gateway on the link `index`, whatever the gateway's address, with this preferred source address.
     Gateway { index: u32, gateway: IpAddr, source: Option<IpAddr> },
-    /// To several of them, with equal weight.
+    /// To several gateways, with equal weight.
     Gateways(Vec<(u32, IpAddr)>),
-    /// Nowhere: the sender is told at once.
+    /// Unreachable: the sender gets an error at once.
     Unreachable,
-    /// To this namespace itself, by an address of the link `index`.
+    /// To this namespace itself, for an address of the link `index`.
     Local { index: u32 },
 }
 
-/// A route of a table (of the local one, if it is local); it replaces one with the same destination.
+/// A route of a table (a local route: of the local table). It replaces a route with the same destination.
 pub(crate) fn new_route(table: u8, destination: IpNet, via: Via) -> Request {
     (Message::NewRoute(route(table, destination, via)), NLM_F_CREATE | NLM_F_REPLACE)
 }
 
-/// A route to this namespace itself by an address that several links may have.
+/// A route to this namespace itself, for an address that several links may have.
 pub(crate) fn another_local_route(index: u32, address: IpAddr) -> Request {
     let route = route(MAIN, address.into(), Via::Local { index });
     (Message::NewRoute(route), NLM_F_CREATE | NLM_F_APPEND)
@@ -274,15 +272,15 @@ pub(crate) fn del_route(table: u8, destination: IpNet, via: Via) -> Request {
     (Message::DelRoute(route(table, destination, via)), 0)
 }
 
-/// The table that is looked in first, but for the local one.
+/// The main table, which is looked up right after the local one.
 pub(crate) const MAIN: u8 = libc::RT_TABLE_MAIN;
 /// The table for packets from outside that have no route in the main one.
 pub(crate) const OUTSIDE: u8 = 100;
 /// The priority of the first rule after those that the kernel makes.
 const AFTER_ALL: u32 = 32_768;
 
-/// The rules that have packets from outside look in the table [`OUTSIDE`] last, and tell those who send
-/// from inside, by these ports, that their packets have no route.
+/// The rules by which packets from outside use the table [`OUTSIDE`] last, and packets from inside, which
+/// arrive by these ports, are unreachable instead.
 pub(crate) fn outside_rules(ipv6: bool, inside: &[String]) -> Vec<Request> {
     let families = [Some(AddressFamily::Inet), ipv6.then_some(AddressFamily::Inet6)];
     let rules = |family| {
@@ -307,9 +305,9 @@ pub(crate) fn all_links() -> Message {
     Message::GetLink(link)
 }
 
-/// The index of a listed link, and whether it passes packets: its operational state is "up", which a
-/// worker sets when it opens the link's queue. (IFF_RUNNING will not do: a new link has it, because its
-/// state is "unknown" at first.)
+/// The index of a listed link, and whether it passes packets: its operational state is "up", which a worker
+/// sets when it opens the link's queue. (IFF_RUNNING does not tell: a new link has it, because its state is
+/// "unknown" at first.)
 pub(crate) fn link_state(payload: &[u8]) -> Option<(u32, bool)> {
     let index = u32::from_ne_bytes(*payload.get(4..)?.first_chunk()?);
     let attributes = NlasIterator::new(payload.get(16..)?).map_while(Result::ok);

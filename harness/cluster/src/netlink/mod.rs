@@ -1,7 +1,8 @@
 //! Links, addresses, neighbours, routes and forwarding entries, over rtnetlink.
 //!
-//! A small blocking client: requests are queued, sent many at a time, and answered before `send`
-//! returns. Why not the crate `rtnetlink`: docs/decisions/0002-netlink-without-rtnetlink.md.
+//! A small blocking client: requests are queued and sent many at a time, and the kernel answers before
+//! `send` returns. docs/decisions/0002-netlink-without-rtnetlink.md says why it is not the crate
+//! `rtnetlink`.
 
 mod message;
 mod netfilter;

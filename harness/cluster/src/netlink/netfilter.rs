@@ -1,4 +1,4 @@
-//! Single questions to the netfilter subsystems, to find out which ones the kernel has.
+//! Single requests to the netfilter subsystems, to find out which ones the kernel has.
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -69,8 +69,8 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Sends messages and takes the first answer: an error, or anything else for success. It is there when
-/// the send returns.
+/// Sends messages and reads the first answer: an error, or anything else for success. The answer is there
+/// when the send returns.
 fn ask(messages: &[u8]) -> Result<(), Errno> {
     let socket = socket(
         AddressFamily::Netlink,

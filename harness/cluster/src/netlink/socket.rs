@@ -15,8 +15,8 @@ use nix::sys::time::TimeVal;
 use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// How much is sent at once: well under the smallest default send buffer (208 KiB), and so few
-/// messages that their errors fit a default receive buffer.
+/// Limit of one send: well under the smallest default send buffer (208 KiB), and few enough messages that
+/// their errors fit a default receive buffer.
 const BATCH_BYTES: usize = 32 * 1024;
 const BATCH_MESSAGES: usize = 128;
 
@@ -24,13 +24,14 @@ const BATCH_MESSAGES: usize = 128;
 #[derive(Debug, thiserror::Error)]
 #[error("{doing}: {errno}")]
 pub(crate) struct NetlinkError {
-    /// What was asked, to follow "cannot".
+    /// What was requested, to follow "cannot".
     pub doing: String,
     /// The kernel's answer.
     pub errno: Errno,
 }
 
-/// A connection to the routing tables of the namespace that it was opened in, wherever it is used.
+/// A connection to the routing tables of the namespace in which it was opened, from whatever namespace it is
+/// used.
 #[derive(Debug)]
 pub(crate) struct Netlink {
     socket: OwnedFd,
@@ -39,7 +40,7 @@ pub(crate) struct Netlink {
     queue: Vec<u8>,
     /// Where the last queued message starts.
     last: usize,
-    /// What each queued request asks, in order; the last one has `sequence`.
+    /// Description of each queued request, in order; the last one has `sequence`.
     doing: Vec<String>,
     /// The first error of what was sent since the last `flush`.
     failed: Option<NetlinkError>,
@@ -53,8 +54,8 @@ impl Netlink {
         Ok(Netlink { socket, sequence: 0, queue: Vec::new(), last: 0, doing: Vec::new(), failed: None })
     }
 
-    /// Queues a request; `doing` says what it asks, to follow "cannot". It is sent by `flush`, or
-    /// earlier when there is much to send; its error comes from `flush`.
+    /// Queues a request; `doing` describes it, to follow "cannot". `flush` sends it, or a full queue does
+    /// earlier; `flush` returns its error.
     pub fn queue(&mut self, (message, flags): Request, doing: impl FnOnce() -> String) {
         self.push(message, NLM_F_REQUEST | flags, doing());
         if self.queue.len() >= BATCH_BYTES || self.doing.len() >= BATCH_MESSAGES {
@@ -62,15 +63,15 @@ impl Netlink {
         }
     }
 
-    /// Sends what is queued and waits for the kernel's answers. The requests after a failed one are
-    /// carried out all the same; the first error is returned.
+    /// Sends the queue and waits for the kernel's answers. Requests after a failed one are carried out all
+    /// the same; the first error is returned.
     pub fn flush(&mut self) -> Result<(), NetlinkError> {
         self.send();
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// The links that pass packets. A link whose other end comes up later than itself is activated by a
-    /// kernel worker; until then it drops silently.
+    /// The links that pass packets. If a link's other end comes up later, a kernel worker activates the
+    /// link; until then it drops silently.
     fn active(&mut self) -> Result<BTreeSet<u32>, NetlinkError> {
         let mut active = BTreeSet::new();
         self.dump(all_links(), "list the links", |link| {
@@ -88,7 +89,7 @@ impl Netlink {
         Ok(overflows)
     }
 
-    /// Asks for a list and passes on the payload of each entry.
+    /// Requests a list and calls back with the payload of each entry.
     fn dump(
         &mut self,
         question: RouteNetlinkMessage,
@@ -114,23 +115,23 @@ impl Netlink {
         end.unwrap_or(Ok(())).map_err(failed)
     }
 
-    /// Waits until these links pass packets, and returns those that still do not after ten seconds. To be
-    /// called in the socket's own namespace.
+    /// Waits until these links pass packets, and returns those that still do not after ten seconds. Call it
+    /// in the socket's own namespace.
     pub fn settle(&mut self, links: &BTreeSet<u32>) -> Result<Vec<u32>, NetlinkError> {
         let mut news: Option<OwnedFd> = None;
         loop {
             let active = self.active()?;
             let inactive: Vec<u32> = links.difference(&active).copied().collect();
             if inactive.is_empty() {
-                // The worker marks a link before it opens its queue, with the lock held that this
-                // request (which changes nothing) has to wait for.
+                // The worker marks a link before it opens its queue, and holds a lock meanwhile. This
+                // request changes nothing, but has to wait for that lock.
                 self.queue(up(LOOPBACK), || "bring lo up".into());
                 self.flush()?;
                 return Ok(inactive);
             }
             let failed = |errno| NetlinkError { doing: "follow the links".into(), errno };
             match &news {
-                // What changes from now on is told; what changed until now, the next list shows.
+                // The socket reports changes from now on; the next list shows earlier ones.
                 None => news = Some(connect(libc::RTMGRP_LINK as u32).map_err(failed)?),
                 Some(news) => match recv(news.as_raw_fd(), &mut [0; 4096], MsgFlags::empty()) {
                     Ok(_) | Err(Errno::EINTR | Errno::ENOBUFS) => {}
@@ -227,7 +228,7 @@ impl Netlink {
     }
 }
 
-/// A socket in the calling thread's namespace that hears the given multicast groups.
+/// A socket in the calling thread's namespace that receives the given multicast groups.
 fn connect(groups: u32) -> nix::Result<OwnedFd> {
     let socket =
         socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
@@ -237,8 +238,8 @@ fn connect(groups: u32) -> nix::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// One message from the kernel. Its payload is left as bytes: what we read of it is little, and a
-/// newer kernel's attributes must not make a reader fail.
+/// One message from the kernel. Its payload stays bytes: we read little of it, and a newer kernel's
+/// attributes must not make a parser fail.
 struct Reply<'a> {
     kind: u16,
     sequence: u32,

@@ -1,17 +1,17 @@
-//! The wire plan: which namespaces there are, how they are joined, and what stands in the tables of
-//! each, computed from a snapshot without touching the machine.
+//! The plan of a cluster: its namespaces, the links between them, and the content of their tables, computed
+//! from a snapshot without touching the machine.
 //!
-//! The router is in the middle. Every other place hangs on one place above it by one veth: nodes and
-//! external hosts on the router, pods on their node. All is routed, hop by hop, as in a cloud's network:
-//! a place knows the host above it and, for a node or the router, those below, each address by a host
-//! route and a permanent neighbour entry. Nothing is on-link with anything but the other end of its
-//! veth, so what has no route is unreachable at once and nobody waits for a neighbour that is not there.
-//! Nodes reach each other through the router's IP stack: the entries that a node has for the other nodes
-//! carry the MAC address of the router's port. Where the topology says `neighbours: learned`, pods and
-//! their nodes have no entries for each other and ask, and the gateway has an address to answer with.
+//! The router is in the middle. Every other place has one veth to a place above it: nodes and external hosts
+//! to the router, pods to their node. Everything is routed, hop by hop, as in a cloud's network. A place has
+//! a host route and a permanent neighbour entry for each address above it and, on a node or the router, for
+//! each address below. Only the two ends of a veth are on-link with each other, so an address without a
+//! route is unreachable at once, and nothing waits for a missing neighbour. Nodes reach each other through
+//! the router's IP stack: a node's entries for the other nodes have the MAC address of the router's port.
+//! With `neighbours: learned`, pods and their nodes have no entries and solicit each other, and the gateway
+//! has an address to answer with.
 //!
-//! An overlay changes what nodes know of the pods of the others, and nothing else (`overlay.rs`). What
-//! the router knows of services follows their endpoints (`services.rs`).
+//! An overlay changes only the nodes' routes to the pods of other nodes (`overlay.rs`). The router's routes
+//! to services follow their endpoints (`services.rs`).
 
 mod overlay;
 mod planner;
@@ -35,7 +35,7 @@ pub(crate) struct Plan {
 /// One namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stack {
-    /// The veth to the place above; the router has none.
+    /// The veth to the place above; `None` for the router.
     pub uplink: Option<Uplink>,
     /// Whether it passes packets on.
     pub forwards: bool,
@@ -43,7 +43,7 @@ pub(crate) struct Stack {
     pub bridge: Option<Mac>,
     /// Its end of the overlay, if it has one.
     pub overlay: Option<Overlay>,
-    /// The ports to those for whom the routes for packets from outside are not.
+    /// The ports whose packets must not use the routes for packets from outside.
     pub inside: Vec<String>,
     pub addresses: Vec<Address>,
     pub tables: Tables,
@@ -53,20 +53,20 @@ pub(crate) struct Stack {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Uplink {
     pub above: Place,
-    /// The name of the interface above; `eth0` here.
+    /// The name of the interface at the place above; here it is `eth0`.
     pub port: String,
     /// Whether the end above is a port of the bridge there.
     pub bridged: bool,
     pub mac: Mac,
     /// That of the port above.
     pub port_mac: Mac,
-    /// Where this place sends its packets: to the port above, or to the bridge that the port is in.
+    /// The MAC address to which this place sends: the port's above, or that of its bridge.
     pub gateway_mac: Mac,
-    /// Whether the ends ask for each other's MAC address.
+    /// Whether the ends solicit each other's MAC address.
     pub learned: bool,
     /// The address of the port above on this link, if it has one of its own.
     pub port_address: Option<IpAddr>,
-    /// The longest packet that both ends send, in bytes.
+    /// The MTU of both ends, in bytes.
     pub mtu: u32,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Uplink {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Overlay {
     pub mac: Mac,
-    /// The node's address in the network below: what its packets there come from.
+    /// The node's address in the underlying network: the source of the outer packets.
     pub local: IpAddr,
     pub mtu: u32,
 }
@@ -86,7 +86,7 @@ pub(crate) struct Address {
     pub address: IpAddr,
     /// Whether the kernel must not choose it as a source by itself.
     pub quiet: bool,
-    /// Whether neighbours ask who has it.
+    /// Whether neighbours solicit it.
     pub asked: bool,
 }
 
@@ -118,22 +118,22 @@ pub(crate) enum Interface {
 /// How a neighbour's MAC address is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Neighbour {
-    /// By an entry that the kernel neither resolves nor forgets.
+    /// By a permanent entry, which the kernel neither resolves nor forgets.
     Permanent(Mac),
-    /// By asking, which will find this one; what was learned of another one is forgotten.
+    /// By soliciting, which will find this address; an entry learned for another one is removed.
     Learned(Mac),
 }
 
-/// Where a forwarding entry leads.
+/// The target of a forwarding entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Forward {
     /// To a port of the bridge.
     Port(Interface),
-    /// To the overlay's end at this address of the network below.
+    /// To the end of the overlay at this address of the underlying network.
     Peer(IpAddr),
 }
 
-/// Where a route leads.
+/// The target of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Hop {
     Link {
@@ -145,7 +145,7 @@ pub(crate) enum Hop {
         gateway: IpAddr,
         source: Option<IpAddr>,
     },
-    /// To several gateways, each flow to one of them.
+    /// To several gateways; each flow takes one of them.
     Gateways(Vec<(Interface, IpAddr)>),
     /// To this namespace itself.
     Local,
@@ -153,15 +153,15 @@ pub(crate) enum Hop {
 }
 
 impl Plan {
-    /// The plan of a snapshot. The same snapshot gives the same plan.
+    /// Computes the plan of a snapshot. The same snapshot always gives the same plan.
     pub fn new(snapshot: &Snapshot) -> Plan {
         let mut plan = Planner::new(snapshot).plan();
         plan.route_services(snapshot);
         plan
     }
 
-    /// Brings the router's routes to addresses of services to a snapshot that differs from the plan's in
-    /// nothing but services and their endpoints.
+    /// Updates the router's routes to services, for a snapshot that differs from the plan's only in services
+    /// and endpoints.
     pub fn route_services(&mut self, snapshot: &Snapshot) {
         if let Some(router) = self.stacks.get_mut(&Place::Router) {
             router.tables.outside = services::routes(snapshot);
@@ -170,8 +170,8 @@ impl Plan {
 }
 
 impl Stack {
-    /// Whether a namespace that was made for this stack serves for the other one, when its tables are
-    /// changed, which only those that pass packets on have done to them.
+    /// Whether the namespace of this stack can serve for the other one after a change of its tables. Only
+    /// tables of namespaces that forward are ever changed.
     pub fn becomes(&self, other: &Stack) -> bool {
         let Stack { uplink, forwards, bridge, overlay, inside, addresses, tables } = self;
         *uplink == other.uplink
@@ -185,7 +185,7 @@ impl Stack {
 }
 
 impl Tables {
-    /// Forgets what stood on the port to a place below, and went with it.
+    /// Forgets the table entries that disappeared with the port to a place below.
     pub fn forget(&mut self, place: &Place) {
         let on_port = |interface: &Interface| matches!(interface, Interface::Port(below) if below == place);
         let stays = |_: &IpNet, hop: &mut Hop| match hop {

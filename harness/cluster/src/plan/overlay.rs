@@ -1,10 +1,10 @@
-//! The overlay of wiring `vxlan`: what a node sends to the pods of another node travels in UDP datagrams
-//! from node to node (RFC 7348), so that the network in between needs to know the nodes only.
+//! The overlay of wiring `vxlan`: packets from a node to the pods of another node travel in UDP datagrams
+//! from node to node (RFC 7348), so that the network in between needs routes to nodes only.
 //!
-//! There is one overlay for all families, over the primary one. (Calico and flannel have one of each
-//! family; which one carries a pod's packet is seen by the network in between and by nobody else.) Its
-//! devices learn nothing: for each other node there is a forwarding entry with the address below, a
-//! permanent neighbour, and a route to its pods, whose preferred source is the node's own end.
+//! One overlay carries all families, over the primary one. (Calico and flannel have one for each family;
+//! only the network in between sees the difference.) Its devices learn nothing: for each other node there is
+//! a forwarding entry with the outer address, a permanent neighbour, and a route to its pods, whose
+//! preferred source is the node's own end.
 
 use super::planner::{Planner, mac};
 use super::{Forward, Hop, Interface, Neighbour, Overlay, Tables};
@@ -12,8 +12,8 @@ use crate::netlink::{ETHERNET_MTU, Mac};
 use netproof_model::{Family, Place, Wiring};
 use std::net::IpAddr;
 
-/// Where the kernel sends its reports of IPv6 group membership (ff02::16). Nobody wants them, and what
-/// has no forwarding entry counts as lost: each end hands its own to itself.
+/// Where the kernel sends its reports of IPv6 group membership (ff02::16). Nobody needs them, but a packet
+/// without a forwarding entry counts as lost: so each end sends its own to itself.
 pub(super) const GROUP_REPORTS: Mac = [0x33, 0x33, 0, 0, 0, 0x16];
 
 impl Planner<'_> {
@@ -24,8 +24,7 @@ impl Planner<'_> {
         Some(Overlay { mac: end(node), local, mtu: self.pod_mtu() })
     }
 
-    /// How long the packets of pods may be: an overlay puts an Ethernet, a VXLAN, a UDP and an IP header
-    /// before them.
+    /// The MTU of pods: an overlay adds an Ethernet, a VXLAN, a UDP and an IP header.
     pub(super) fn pod_mtu(&self) -> u32 {
         let primary = self.plan.families.list().first();
         match (self.snapshot.topology.wiring, primary) {
@@ -40,15 +39,15 @@ impl Planner<'_> {
         node.map(|node| self.of_families(&node.tunnel_addresses)).unwrap_or_default()
     }
 
-    /// Where `node` sends what is for a pod of `peer`, if by the overlay.
+    /// The route from `node` to the pods of `peer` over the overlay, if there is one.
     pub(super) fn tunnel(&self, node: &str, peer: &str, family: Family) -> Option<Hop> {
         let find = |node| self.tunnel_addresses(node).into_iter().find(|a| Family::of(*a) == family);
         let (source, gateway) = (find(node), find(peer)?);
         Some(Hop::Gateway { interface: Interface::Overlay, gateway, source })
     }
 
-    /// Fills the tables of `node` with what it needs to reach the pods of `peer` by the overlay, where there
-    /// is one.
+    /// Adds to the tables of `node` what it needs to reach the pods of `peer` over the overlay, if there is
+    /// one.
     pub(super) fn join(&self, tables: &mut Tables, node: &str, peer: &str) {
         let Some(Overlay { local: below, .. }) = self.overlay(peer) else { return };
         tables.forwarding.insert(end(peer), Forward::Peer(below));

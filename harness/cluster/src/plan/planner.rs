@@ -1,4 +1,4 @@
-//! From a snapshot to its plan: the router, the nodes, and who hangs on them.
+//! Computes the plan of a snapshot: the router, the nodes, and the places below them.
 
 use super::{Address, Forward, Hop, Interface, Neighbour, Plan, Stack, Tables, Uplink, overlay};
 use crate::netlink::{ETHERNET_MTU, Mac};
@@ -8,10 +8,10 @@ use netproof_model::topology::Neighbours;
 use netproof_model::{Family, NamespacedName, Place, Wiring};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The gateway in IPv6 of everyone who has no address of the place above: link-local, as Calico has it.
+/// The IPv6 gateway of a place that knows no address of the place above: link-local, as in Calico.
 const GATEWAY_IPV6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0xecee, 0xeeff, 0xfeee, 0xeeee);
 
-/// Draws the plan of a snapshot.
+/// Computes the plan of a snapshot.
 pub(super) struct Planner<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) plan: Plan,
@@ -73,7 +73,7 @@ impl Planner<'_> {
             }
             self.join(tables, name, &other.name);
         }
-        // Without this a packet to a pod that is not there would go up to the router and come back.
+        // Without this a packet to a missing pod would go to the router and come back.
         for family in self.plan.families.list() {
             for range in self.pod_ranges(name, *family) {
                 tables.routes.insert(range, Hop::Unreachable);
@@ -81,7 +81,7 @@ impl Planner<'_> {
         }
         if self.snapshot.topology.wiring == Wiring::Bridge {
             stack.bridge = Some(mac(0x0a, &place));
-            // Quiet: what the node sends or masquerades has the node's own address in either wiring.
+            // Quiet, so that what the node sends or masquerades has the node's own address in either wiring.
             stack.addresses.extend(self.bridge_addresses(name).into_iter().map(|address| Address {
                 interface: Interface::Bridge,
                 address,
@@ -156,8 +156,8 @@ impl Planner<'_> {
         self.stray(node, &addresses);
     }
 
-    /// Adds a host with addresses at the end of a wire, and its routes to the place above. What a node
-    /// sends to its pods has the node's own address.
+    /// Adds a host with addresses at the end of a veth, and its routes to the place above. Packets from a
+    /// node to its pods have the node's own address.
     fn attach(
         &mut self,
         place: Place,
@@ -251,14 +251,14 @@ impl Planner<'_> {
         families.flat_map(|family| self.pod_ranges(node, *family)).map(first_host).collect()
     }
 
-    /// Whether pods and their nodes ask for each other.
+    /// Whether pods and their nodes solicit each other.
     fn learns(&self) -> bool {
         self.snapshot.topology.neighbours == Neighbours::Learned
     }
 
-    /// The addresses that a node needs to ask and to be asked, besides those that it has in any case and
-    /// those of its ports: in IPv4 the gateway's, which any interface answers for; in IPv6, where who asks
-    /// needs an address of the link, the bridge's.
+    /// The additional addresses by which a node solicits and is solicited, besides its own and those of its
+    /// ports: for IPv4 the gateway's, for which any interface answers; for IPv6, where a solicitation needs
+    /// an address of the link, the bridge's.
     fn answering_addresses(&self) -> Vec<Address> {
         let bridged = self.snapshot.topology.wiring == Wiring::Bridge;
         let quiet = |interface, address| Address { interface, address, quiet: true, asked: false };
@@ -284,7 +284,7 @@ impl Planner<'_> {
 }
 
 impl Tables {
-    /// A host at the other end of a link: its route and how it is found.
+    /// A host at the other end of a link: its route and its neighbour entry.
     fn host(&mut self, interface: Interface, address: IpAddr, found: Neighbour, source: Option<IpAddr>) {
         self.neighbours.insert((interface.clone(), address), found);
         self.routes.insert(IpNet::from(address), Hop::Link { interface, source });
@@ -313,8 +313,8 @@ fn uplink(place: &Place, above: Place, port: String, bridged: bool) -> Uplink {
     }
 }
 
-/// A locally administered MAC address: `kind` tells a place's own interface from the port above it, from
-/// a bridge and from an end of the overlay; the rest is a hash (FNV-1a) of the place's name.
+/// A locally administered MAC address. `kind` distinguishes a place's own interface, the port above it, a
+/// bridge and an end of the overlay; the rest is a hash (FNV-1a) of the place's name.
 pub(super) fn mac(kind: u8, place: &Place) -> Mac {
     let hash = fnv(&place.to_string()).to_be_bytes();
     [kind, hash[3], hash[4], hash[5], hash[6], hash[7]]

@@ -1,13 +1,13 @@
-//! Where the router leads packets from outside: nowhere in networks where nobody has the address, and to
-//! nodes for the addresses of services that they would advertise by BGP or a load balancer has.
+//! The router's routes for packets from outside: to nodes, for addresses of services that nodes would
+//! advertise by BGP or that a load balancer has; unreachable, for addresses of a network that no host has.
 //!
-//! What comes from a node is not led back to nodes: nobody there took it for a service's, and it would go
-//! round until it died.
+//! Packets from a node do not use these routes: the node did not translate the address as a service's, and
+//! the packet would loop until its hop limit is used up.
 //!
-//! An address that several nodes take is spread over them by flow (equal-cost routes, hashed over
-//! addresses and ports). An address of a service whose `externalTrafficPolicy` is Local leads to the nodes
-//! that have ready endpoints of it. Where there are none, it is withdrawn, as a BGP speaker does: a
-//! cluster IP falls back to the route of the whole range, any other address is unreachable at once.
+//! Flows to an address with several nodes are spread over them (equal-cost routes, hashed over addresses and
+//! ports). An address of a service whose `externalTrafficPolicy` is Local is routed to the nodes that have
+//! ready endpoints of it. If there are none, the route is withdrawn, as a BGP speaker does: a cluster IP
+//! falls back to the route of the whole range, any other address is unreachable at once.
 
 use super::{Hop, Interface};
 use ipnet::IpNet;
@@ -32,7 +32,7 @@ pub(super) fn routes(snapshot: &Snapshot) -> BTreeMap<IpNet, Hop> {
     routes
 }
 
-/// Slices by their service: namespace and name.
+/// Slices by service: namespace and name.
 type Slices<'a> = HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>;
 
 fn slices(snapshot: &Snapshot) -> Slices<'_> {
@@ -48,7 +48,7 @@ fn slices(snapshot: &Snapshot) -> Slices<'_> {
 struct Router<'a> {
     snapshot: &'a Snapshot,
     slices: Slices<'a>,
-    /// Which nodes take what is for a destination; those of several services with one address together.
+    /// The nodes for each destination; the union of the nodes of services that share an address.
     takers: BTreeMap<IpNet, BTreeSet<&'a str>>,
     /// The addresses that are the load balancer's own.
     local: BTreeSet<IpNet>,
@@ -103,7 +103,7 @@ impl<'a> Router<'a> {
                     }
                     self.lead(ingress.ip, nodes);
                 }
-                // Nodes leave an address of mode Proxy to whoever has it.
+                // Nodes do not serve an address of mode Proxy.
                 (None, IpMode::VIP) if self.advertises(ServiceAddresses::LoadBalancerIps) => {
                     self.lead(ingress.ip, nodes);
                 }
@@ -123,7 +123,7 @@ impl<'a> Router<'a> {
         }
     }
 
-    /// Whether it is a node's own address, which leads to that node whoever else has it.
+    /// Whether it is a node's own address, which is always routed to that node.
     fn is_of_a_node(&self, address: IpAddr) -> bool {
         self.snapshot.nodes.values().any(|node| node.has_address(address))
     }
@@ -132,8 +132,8 @@ impl<'a> Router<'a> {
         self.snapshot.topology.nodes.iter().map(|node| node.name.as_str()).collect()
     }
 
-    /// The nodes that have ready endpoints of a service in the family of an address. (One that is being
-    /// deleted may still serve what reaches it; nobody is sent there for it.)
+    /// The nodes that have ready endpoints of a service in the family of an address. (A terminating endpoint
+    /// may still serve, but does not attract traffic.)
     fn ready_nodes(&self, namespace: &str, service: &str, address: IpAddr) -> BTreeSet<&'a str> {
         let slices = self.slices.get(&(namespace, service)).into_iter().flatten();
         let endpoints = slices.flat_map(|slice| &slice.endpoints);

@@ -1,4 +1,4 @@
-//! Tries what a cluster needs, in a namespace that is thrown away.
+//! Tries what a cluster needs, in a temporary namespace.
 
 use super::error::{SandboxError, Trouble};
 use crate::netlink::{

@@ -1,4 +1,4 @@
-//! What can be missing for a sandbox: one sentence for each, with its remedy.
+//! Why a sandbox cannot be made: one sentence for each cause, with its remedy.
 
 use nix::errno::Errno;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::io;
 /// Why there is no sandbox. Displays as one sentence: what is wrong, and what to do about it.
 #[derive(Debug)]
 pub struct SandboxError {
-    /// Which of the known troubles it is.
+    /// Which of the known causes it is.
     pub trouble: Trouble,
     /// What was tried and what the kernel said, where that adds something.
     pub detail: Option<String>,
@@ -41,7 +41,7 @@ pub enum Trouble {
     OpenFiles,
     /// Too many network namespaces.
     TooManyNamespaces,
-    /// Something that has no sentence of its own.
+    /// Any other cause.
     Other {
         /// Whether it happened inside a user namespace.
         user_namespace: bool,
@@ -70,7 +70,7 @@ impl SandboxError {
         } else {
             Trouble::UserNamespacesRefused
         };
-        // What the sentence says already needs no errno.
+        // The sentence already says what the errno would.
         let said = [Trouble::UserNamespacesLimited, Trouble::UserNamespacesForbidden, Trouble::AppArmor];
         SandboxError { trouble, detail: detail.filter(|_| !said.contains(&trouble)) }
     }

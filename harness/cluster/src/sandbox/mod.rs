@@ -1,8 +1,8 @@
 //! A user, network and mount namespace of the process's own, so that nothing it does can reach the host.
 //!
-//! [`enter`] moves the process there and tries what a cluster needs for real: AppArmor lets `unshare`
-//! pass and takes the capabilities afterwards, and containers mount `/proc/sys` read-only, so that a
-//! successful call proves nothing.
+//! [`enter`] moves the process there and tries everything that a cluster needs. A successful `unshare`
+//! proves nothing: AppArmor allows the call and takes the capabilities afterwards, and containers mount
+//! `/proc/sys` read-only.
 
 mod check;
 mod error;
@@ -19,20 +19,20 @@ use nix::unistd::{Gid, Uid, getegid, geteuid, getpid};
 use std::fs;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 
-/// What the process stands in.
+/// The process's own namespaces.
 #[derive(Clone, Copy, Debug)]
 pub struct Sandbox {
-    /// Whether it has a user namespace of its own. Root goes without where they are switched off.
+    /// Whether it has a user namespace of its own. Root does without one where they are switched off.
     pub user_namespace: bool,
-    /// How many files it may have open.
+    /// The limit of open files.
     pub open_files: u64,
 }
 
 /// Moves the process into namespaces of its own and checks that a cluster can be built there.
 ///
-/// To be called once, first of all in `main`, while the process has one thread. As an ordinary user the
-/// own ids become root inside; as root all ids are mapped to themselves, so that files stay as readable
-/// as before; where user namespaces are switched off root goes on with a network and a mount namespace.
+/// Call it once, first in `main`, while the process has one thread. An ordinary user becomes root inside.
+/// For root all ids are mapped to themselves, so that files stay as readable as before; where user
+/// namespaces are switched off, root continues with a network and a mount namespace.
 pub fn enter() -> Result<Sandbox, SandboxError> {
     let open_files = raise_open_files();
     if fs::read_dir("/proc/self/task").map_or(0, Iterator::count) > 1 {
@@ -44,7 +44,7 @@ pub fn enter() -> Result<Sandbox, SandboxError> {
 }
 
 /// Raises the soft limit of open files to the hard one (a cluster needs a few for each namespace), and
-/// says what the limit is.
+/// returns it.
 fn raise_open_files() -> u64 {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
     match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
@@ -63,9 +63,8 @@ fn enter_as_user() -> Result<bool, SandboxError> {
 }
 
 fn enter_as_root() -> Result<bool, SandboxError> {
-    // In a container /proc/sys is often a read-only mount. With a mount namespace of our own it can be
-    // made writable for us alone, but only before the user namespace, which locks the mounts that it
-    // inherits.
+    // In a container /proc/sys is often a read-only mount. In a mount namespace of our own we can make it
+    // writable for us alone, but only before the user namespace, which locks inherited mounts.
     let own = unshare(CloneFlags::CLONE_NEWNS).is_ok();
     if own {
         own_mounts()?;
@@ -76,7 +75,7 @@ fn enter_as_root() -> Result<bool, SandboxError> {
         Ok(true) => {}
         Ok(false) => map_own_ids(user, group)?,
         Err(Errno::EPERM | Errno::ENOSPC | Errno::EINVAL) => {
-            // No user namespaces here: root's own privilege has to do.
+            // No user namespaces here: use root's own privilege.
             unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
                 .map_err(|errno| SandboxError::from_unshare(errno, true))?;
             own_mounts()?;
@@ -88,8 +87,8 @@ fn enter_as_root() -> Result<bool, SandboxError> {
     Ok(true)
 }
 
-/// Unshares and has a helper process, which stays outside and so may, map every id to itself. False when
-/// the namespaces are there but the map is not.
+/// Unshares, and lets a helper process map every id to itself; it may do so because it stays outside.
+/// Returns false if the namespaces exist but the map does not.
 fn unshare_with_all_ids() -> Result<bool, Errno> {
     const ALL: &str = "0 0 4294967295";
     let us = getpid();
@@ -100,7 +99,7 @@ fn unshare_with_all_ids() -> Result<bool, Errno> {
     };
     let unshare_all = |mut told: PipeWriter| {
         unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
-        // Should this fail, the helper fails, which is seen.
+        // If this fails the helper fails, which is detected.
         let _ = told.write_all(&[1]);
         Ok(())
     };
@@ -122,14 +121,14 @@ fn map_own_ids(user: Uid, group: Gid) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// From here on no mount of ours is seen outside.
+/// Makes later mounts of ours invisible outside.
 fn own_mounts() -> Result<(), SandboxError> {
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .map_err(|errno| SandboxError::denied("make the mounts private", &errno.into()))
 }
 
-/// Makes `/proc/sys` writable for us if it is not. What still prevents it shows in the check.
+/// Makes `/proc/sys` writable for us if it is not. If that fails, the check reports it.
 fn write_proc_sys() {
     let read_only = |path| statvfs(path).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY));
     if read_only("/proc/sys") {
