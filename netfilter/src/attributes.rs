@@ -1,12 +1,12 @@
-//! Netlink attributes: length, type, value, filled up to a multiple of four bytes (`linux/netlink.h`).
+//! Netlink attributes: length, type, value, padded to a multiple of four bytes (`linux/netlink.h`).
 
 use netlink_packet_core::{NLA_F_NESTED, NLA_HEADER_SIZE, NlasIterator};
 
-/// Attributes that are written one after the other.
+/// A writer of consecutive attributes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     bytes: Vec<u8>,
-    /// Whether one of them is longer than the 16 bits of its length can say.
+    /// Whether an attribute is too long for its 16-bit length.
     too_long: bool,
 }
 
@@ -14,22 +14,22 @@ impl Attributes {
     /// No attributes.
     pub const NONE: &'static Attributes = &Attributes { bytes: Vec::new(), too_long: false };
 
-    /// Whether one of them is too long to be sent.
+    /// Whether an attribute is too long to be sent.
     pub(crate) fn are_too_long(&self) -> bool {
         self.too_long
     }
 
-    /// What has been written.
+    /// The bytes written so far.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// A number, in network byte order as netfilter has it.
+    /// A number, in network byte order as in all of netfilter.
     pub fn number(&mut self, kind: u16, number: u32) {
         self.value(kind, &number.to_be_bytes());
     }
 
-    /// A text, ended by a zero byte.
+    /// A text, terminated by a zero byte.
     pub fn text(&mut self, kind: u16, text: &str) {
         let start = self.begin(kind);
         self.bytes.extend(text.as_bytes());
@@ -44,14 +44,14 @@ impl Attributes {
         self.end(start);
     }
 
-    /// An attribute that is made of attributes.
+    /// A nested attribute.
     pub fn nest(&mut self, kind: u16, write: impl FnOnce(&mut Attributes)) {
         let start = self.begin(kind | NLA_F_NESTED);
         write(self);
         self.end(start);
     }
 
-    /// An attribute that is made of attributes which are laid out already.
+    /// A nested attribute whose content is encoded already.
     pub fn nested(&mut self, kind: u16, attributes: &[u8]) {
         self.nest(kind, |inner| inner.bytes.extend(attributes));
     }
@@ -75,7 +75,7 @@ impl Attributes {
 
 /// The value of the first attribute of a kind.
 pub fn attribute(attributes: &[u8], kind: u16) -> Option<&[u8]> {
-    // What follows a broken attribute cannot be found.
+    // After a broken attribute the next one cannot be found.
     let mut readable = NlasIterator::new(attributes).map_while(Result::ok);
     let found = readable.find(|attribute| attribute.kind() == kind)?;
     let length = usize::from(found.length());

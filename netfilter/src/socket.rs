@@ -1,7 +1,7 @@
 //! A blocking netlink socket to netfilter (nf_tables, conntrack) inside one network namespace.
 //!
-//! The kernel answers before the call that sends returns, so nothing here waits: what has not been answered
-//! then never will be. What the messages say is the business of those who write them.
+//! The kernel answers before the sending call returns, so nothing here waits: an answer that is missing then
+//! never comes. The callers define the content of the messages.
 
 use super::attributes::{Attributes, attribute};
 use netlink_sys::{SocketAddr, protocols::NETLINK_NETFILTER};
@@ -16,11 +16,11 @@ use std::os::fd::BorrowedFd;
 const HEADER: usize = 16;
 /// The header and `struct nfgenmsg`: family, version, resource (`linux/netfilter/nfnetlink.h`). Attributes follow.
 pub const HEADERS: usize = HEADER + 4;
-/// The longest datagram that the kernel makes of an answer (`nlmsg` buffers of a dump have 32 KiB).
+/// The longest datagram of an answer (`nlmsg` buffers of a dump have 32 KiB).
 const LONGEST_ANSWER: usize = 64 * 1024;
-/// Where the flags stand in a message.
+/// Offset of the flags in a message.
 const FLAGS: usize = 6;
-/// Where the sequence number stands in a message.
+/// Offset of the sequence number in a message.
 const SEQUENCE: usize = 8;
 
 const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
@@ -28,20 +28,20 @@ const ACK: u16 = libc::NLM_F_ACK as u16;
 const DUMP: u16 = libc::NLM_F_DUMP as u16;
 const ERROR: u16 = libc::NLMSG_ERROR as u16;
 const DONE: u16 = libc::NLMSG_DONE as u16;
-/// `NLM_F_CAPPED`: an error's answer does not repeat the message that it is about.
+/// `NLM_F_CAPPED`: an error's answer does not repeat the request.
 const CAPPED: u16 = 0x100;
 /// `NLM_F_ACK_TLVS`: attributes follow in an error's answer.
 const ACK_ATTRIBUTES: u16 = 0x200;
 
-/// `NLMSGERR_ATTR_MSG`: what the kernel says about an error.
+/// `NLMSGERR_ATTR_MSG`: the kernel's text about an error.
 const REASON: u16 = 1;
 
-/// What the kernel answered to a message that it refused.
+/// The kernel's answer to a message that it refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The error number.
     pub errno: Errno,
-    /// What the kernel says about it, if it does.
+    /// The kernel's text about it, if there is one.
     pub reason: Option<String>,
 }
 
@@ -70,8 +70,8 @@ pub struct Socket {
 impl Socket {
     /// Connects inside the namespace.
     pub fn open(netns: BorrowedFd<'_>) -> io::Result<Socket> {
-        // A socket belongs to the namespace of the thread that makes it. A thread of its own can end there; this
-        // one would have to find its way back.
+        // A socket belongs to the namespace of the thread that makes it. A separate thread can end there;
+        // this one would have to move back.
         let opened = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().spawn_scoped(scope, || {
                 setns(netns, CloneFlags::CLONE_NEWNET)?;
@@ -82,15 +82,15 @@ impl Socket {
         Ok(Socket { socket: opened?, sequence: 0 })
     }
 
-    /// Asks for a send buffer of so many bytes, and returns what the kernel gave: twice what `net.core.wmem_max`
-    /// allows, at most. Never by `SO_SNDBUFFORCE`: with or without privilege the limit is the same, and so is what
-    /// is tested.
+    /// Asks for a send buffer of this many bytes, and returns the size that the kernel gave: at most twice
+    /// `net.core.wmem_max`. It never uses `SO_SNDBUFFORCE`, so that the limit is the same with and without
+    /// privilege, and tests cover both.
     pub fn set_send_buffer(&self, bytes: usize) -> io::Result<usize> {
         setsockopt(&self.socket, sockopt::SndBuf, &bytes)?;
         Ok(getsockopt(&self.socket, sockopt::SndBuf)?)
     }
 
-    /// Sends a batch of messages, begun and ended for the subsystem, that takes effect as a whole or not at all.
+    /// Sends messages as one batch of the subsystem, which takes effect as a whole or not at all.
     pub fn commit<'a>(
         &mut self,
         subsystem: libc::c_int,
@@ -106,8 +106,8 @@ impl Socket {
         if last == 0 {
             return Ok(());
         }
-        // Errors are answered always, success where it is asked for. (The end of a batch answers only since
-        // Linux 6.10.)
+        // The kernel always reports errors, and success on request. (It acknowledges the end of a batch only
+        // since Linux 6.10.)
         add_flags(&mut buffer, last, ACK);
         let acknowledged = self.sequence;
         self.push(&mut buffer, Message::batch(libc::NFNL_MSG_BATCH_END, subsystem))?;
@@ -115,7 +115,7 @@ impl Socket {
         self.acknowledgement(acknowledged)
     }
 
-    /// Sends one message and has its success acknowledged.
+    /// Sends one message and waits for its acknowledgement.
     pub fn request(&mut self, message: Message<'_>) -> Result<(), Refusal> {
         let mut buffer = Vec::new();
         self.push(&mut buffer, Message { flags: message.flags | ACK, ..message })?;
@@ -123,7 +123,7 @@ impl Socket {
         self.acknowledgement(self.sequence)
     }
 
-    /// Asks for a list, and passes on the attributes of each entry.
+    /// Requests a list, and calls back with the attributes of each entry.
     pub fn dump(&mut self, message: Message<'_>, mut each: impl FnMut(&[u8])) -> Result<(), Refusal> {
         let mut buffer = Vec::new();
         self.push(&mut buffer, Message { flags: message.flags | DUMP, ..message })?;
@@ -172,7 +172,7 @@ impl Socket {
         }
     }
 
-    /// Reads every answer. The first error is what went wrong; without any, the acknowledgement must be there.
+    /// Reads all answers and returns the first error; without an error, the acknowledgement must be there.
     fn acknowledgement(&self, sequence: u32) -> Result<(), Refusal> {
         let (mut refusal, mut acknowledged) = (None, false);
         loop {
@@ -197,7 +197,7 @@ impl Socket {
         }
     }
 
-    /// Reads one datagram and passes on each message in it; `EAGAIN` where there is none.
+    /// Reads one datagram and calls back with each message in it; `EAGAIN` if there is none.
     fn receive(&self, mut each: impl FnMut(Reply<'_>)) -> nix::Result<()> {
         let mut buffer = Vec::with_capacity(LONGEST_ANSWER);
         loop {
@@ -210,20 +210,20 @@ impl Socket {
         while !rest.is_empty() {
             let (reply, length) = Reply::first_of(rest).ok_or(Errno::EPROTO)?;
             each(reply);
-            // The last one need not be filled up.
+            // The last message need not be padded.
             rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         }
         Ok(())
     }
 }
 
-/// The error's number; the socket has no errors without one.
+/// The error's number; every socket error has one.
 fn errno(error: io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
-/// A netlink socket in the calling thread's namespace. An error's answer says why in words, and does not repeat
-/// what was sent: the answers to a batch of thousands have to fit the receive buffer.
+/// A netlink socket in the calling thread's namespace. An error's answer has the kernel's text and does not
+/// repeat the request: the answers to a batch of thousands must fit the receive buffer.
 fn connect() -> io::Result<netlink_sys::Socket> {
     let socket = netlink_sys::Socket::new(NETLINK_NETFILTER)?;
     socket.set_cap_ack(true)?;
@@ -240,7 +240,7 @@ fn add_flags(buffer: &mut [u8], message: usize, flags: u16) {
 /// One message to the kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// Subsystem and what to do, in one number.
+    /// Subsystem and message type, in one number.
     pub kind: u16,
     /// Flags beside `NLM_F_REQUEST`.
     pub flags: u16,
@@ -299,7 +299,7 @@ impl<'a> Reply<'a> {
         if code == 0 {
             return None;
         }
-        // The code, then the header of the message that was refused, then what is said about it.
+        // The code, then the header of the refused message, then attributes about it.
         let attributes = self.payload.get(4 + HEADER..).unwrap_or_default();
         let said = self.flags & (CAPPED | ACK_ATTRIBUTES) == CAPPED | ACK_ATTRIBUTES;
         let reason = attribute(attributes, REASON).filter(|_| said);

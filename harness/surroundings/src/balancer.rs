@@ -41,14 +41,14 @@ impl Balancing {
         let fields = vec![destination, Field::Protocol, Field::DestinationPort];
         let lead = Rule::new([Statement::VerdictMap(fields, BALANCED.into())]);
         hook(&mut table, "prerouting", ChainType::Nat, Hook::Prerouting, DNAT, vec![lead]);
-        // Nobody else translates destinations on the router.
+        // Nothing else translates destinations on the router.
         let hide = Rule::new([Statement::Translated, Statement::Masquerade]);
         hook(&mut table, "postrouting", ChainType::Nat, Hook::Postrouting, SOURCE_NAT, vec![hide]);
         Balancing { family, table }
     }
 
-    /// The ways from a service's addresses to the nodes that may have it. A port that no node serves has
-    /// none, and the router knows no route to the address.
+    /// Maps a service's addresses to the nodes that serve it. A port that no node serves has no entry, and
+    /// the router has no route to the address.
     fn service(&mut self, name: &NamespacedName, service: &Service, snapshot: &Snapshot) {
         let ingress = service
             .load_balancer_ingress
@@ -89,7 +89,7 @@ impl Balancing {
         }
     }
 
-    /// Sources outside of the ranges are dropped; everybody else gets one of the nodes.
+    /// Drops sources outside the ranges, and chooses a node for all others.
     fn choice(
         &mut self,
         name: &NamespacedName,
@@ -129,7 +129,7 @@ fn is_healthy(snapshot: &Snapshot, name: &NamespacedName, service: &Service, nod
     if service.external_traffic_policy == TrafficPolicy::Cluster {
         return true;
     }
-    // Each family has the same endpoints: those of the primary one are asked.
+    // Both families have the same endpoints; use those of the primary one.
     let Some(primary) = service.cluster_ips.first() else { return false };
     let of_family = |address_type| match Family::of(*primary) {
         Family::Ipv4 => address_type == AddressType::IPv4,

@@ -3,7 +3,7 @@
 use netproof_model::Hook;
 use netproof_netfilter::nft::{Base, Chain, ChainType, Rule, Table};
 
-/// Where sources are translated.
+/// The hook at which sources are translated.
 pub(crate) const SOURCE_NAT: i32 = 100;
 
 /// Adds a chain at a hook.

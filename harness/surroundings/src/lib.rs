@@ -1,14 +1,12 @@
-//! Rules that every node and the router have whatever enforcer and proxy run: an observer, the masquerade of what pods
-//! send to the outside, an answer where no route leads on, and the load balancer.
+//! Rules that every node and the router have whatever enforcer and proxy run: observer, natOutgoing,
+//! unreachable, and the load balancer.
 //!
-//! - The table `netproof-observer` logs every request that reaches the hooks of policy, right before
-//!   policy decides: with its destination translated and its source not masqueraded yet. It decides
-//!   nothing.
-//! - The table `netproof-nat` masquerades what leaves the pods' range, where the topology says
-//!   `natOutgoing`.
-//! - The table `netproof-unreachable`, on nodes and the router, says "host unreachable" where no route
-//!   leads on. The kernel says it too, but in IPv4 to the same sender five times and then once a second
-//!   (`route.error_burst`, which no namespace can change), and what is not said looks like a drop.
+//! - The table `netproof-observer` logs every request at the hooks of policy, right before policy decides:
+//!   after the destination is translated and before the source is masqueraded. It decides nothing.
+//! - The table `netproof-nat` masquerades what leaves the pods' range, if the topology has `natOutgoing`.
+//! - The table `netproof-unreachable`, on nodes and the router, answers "host unreachable" where there is no
+//!   route. The kernel does so too, but for IPv4 limits it to five answers per sender and then one a second
+//!   (`route.error_burst`, which no namespace can change), and a missing answer looks like a drop.
 //! - On the router, `netproof-balancer` is the load balancer for addresses in `ipMode: Proxy`: it
 //!   rewrites the destination to a node and node port, and the source to its own.
 
@@ -34,17 +32,17 @@ use thiserror::Error;
 /// The table of the observer.
 pub const OBSERVER: TableId = TableId { family: TableFamily::Inet, name: "netproof-observer" };
 
-/// The table of what has no route.
+/// The table that answers where there is no route.
 pub const UNREACHABLE: TableId = TableId { family: TableFamily::Ip, name: "netproof-unreachable" };
 
-/// What the log prefix of a request says that this node did not lead anywhere, after
-/// [`NFLOG_PREFIX`](netproof_netfilter::NFLOG_PREFIX).
+/// The word in a request's log prefix, after [`NFLOG_PREFIX`](netproof_netfilter::NFLOG_PREFIX), if this
+/// node did not translate the destination.
 pub const PASSED: &str = "passed";
 
-/// What it says where this node translated the destination.
+/// The word if this node translated the destination.
 pub const LED: &str = "led";
 
-/// Right before policy, whose chains stand at 0.
+/// Right before policy, whose chains have priority 0.
 const BEFORE_POLICY: i32 = -1;
 /// After every translation of destinations.
 const AFTER_DNAT: i32 = -80;
@@ -68,10 +66,10 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Agents in each node's namespace, by name, and in the router's. Nothing is programmed yet.
+    /// Opens agents in each node's namespace, by name, and in the router's. Programs nothing yet.
     ///
     /// # Errors
-    /// Where the kernel's rules cannot be reached.
+    /// If the kernel's rules cannot be reached.
     pub fn new<'a>(
         nodes: impl IntoIterator<Item = (&'a str, BorrowedFd<'a>)>,
         router: Option<BorrowedFd<'_>>,
@@ -84,11 +82,11 @@ impl Surroundings {
         Ok(Surroundings { nodes: nodes.collect::<Result<_, _>>()?, router })
     }
 
-    /// Programs the snapshot, and returns when that is in force everywhere. To be called before the proxy is
-    /// programmed for the first time.
+    /// Programs the rules for a snapshot, and returns when they are in force everywhere. Call it before the
+    /// proxy is programmed for the first time.
     ///
     /// # Errors
-    /// What a kernel refused.
+    /// If a kernel refuses the rules.
     pub fn program(&mut self, snapshot: &Snapshot) -> Result<(), SurroundingsError> {
         for (name, agent) in &mut self.nodes {
             let applied = agent.apply(of_a_node(&snapshot.topology));
@@ -119,7 +117,7 @@ fn of_node(name: &str) -> String {
     format!("node {name}")
 }
 
-/// The observer, and natOutgoing where the topology has it.
+/// The rules of a node: the observer, and natOutgoing if the topology has it.
 pub fn of_a_node(topology: &Topology) -> Ruleset {
     let mut ruleset = Ruleset::default();
     ruleset.tables.insert(OBSERVER, observer(topology));
@@ -143,7 +141,7 @@ pub fn of_a_node(topology: &Topology) -> Ruleset {
     ruleset
 }
 
-/// Who says that no route leads on.
+/// The table that answers where there is no route, on a node.
 fn unreachable() -> Table {
     let mut table = Table::default();
     let own = Rule::new([Statement::ToThisNode, Statement::Verdict(Verdict::Return)]);
@@ -152,7 +150,7 @@ fn unreachable() -> Table {
     table
 }
 
-/// The same on the router, which knows the addresses of services to those only who come from outside.
+/// The same on the router, whose routes to services are only for packets from outside.
 fn unreachable_from_the_router(snapshot: &Snapshot) -> Table {
     let topology = &snapshot.topology;
     let mut table = unreachable();
@@ -183,7 +181,7 @@ fn unreachable_from_the_router(snapshot: &Snapshot) -> Table {
 fn observer(topology: &Topology) -> Table {
     let mut rules = Vec::new();
     if topology.family.contains(Family::Ipv6) {
-        // Neighbour discovery and the like are nobody's requests.
+        // Neighbour discovery and the like are not requests.
         let other = Test::IsNot(Part::One(Value::Icmp(ECHO_REQUEST)));
         let other = Statement::Match(vec![Field::Icmpv6Type], other);
         rules.push(Rule::new([other, Statement::Verdict(Verdict::Return)]));
@@ -198,8 +196,8 @@ fn observer(topology: &Topology) -> Table {
     table
 }
 
-/// Who says that no route leads on, and the load balancer for addresses in `ipMode: Proxy`, where there is
-/// one.
+/// The rules of the router: the answer where there is no route, and the load balancer for addresses in
+/// `ipMode: Proxy`, if there is one.
 pub fn of_the_router(snapshot: &Snapshot) -> Ruleset {
     let mut ruleset = Ruleset::default();
     let topology = &snapshot.topology;

@@ -1,8 +1,11 @@
-//! Makes one node's kernel hold a ruleset, in one atomic switch a change.
+//! Loads a ruleset into one node's kernel, with one atomic switch for each change.
 //!
-//! A change that fits into one send is one transaction. A larger one is built side by side: everything
-//! but the base chains under the names of a new epoch, by several transactions to which nothing refers
-//! yet; a last, small one makes the base chains refer to it; then the old epoch is removed.
+//! A change that fits into one send is one transaction. A larger one is built side by side:
+//!
+//! 1. Several transactions make everything but the base chains, under the names of a new epoch. Nothing
+//!    refers to it yet.
+//! 2. A last, small transaction makes the base chains refer to the new epoch.
+//! 3. The old epoch is removed.
 
 use super::diff::{build, demolish, difference, leftovers, repoint, same_shape, sets_made, undo};
 use super::encode::{Epoch, Message, Operation, encode};
@@ -10,7 +13,7 @@ use super::kernel::{Kernel, KernelError};
 use super::ruleset::{Ruleset, Table, TableId};
 use std::os::fd::BorrowedFd;
 
-/// What one change took, for those who measure.
+/// The cost of one change, for measurements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Transactions sent.
@@ -23,15 +26,15 @@ pub struct Report {
     pub side_by_side: bool,
 }
 
-/// One component's hold on one node's nf_tables.
+/// One component's connection to one node's nf_tables, and what it has loaded there.
 pub struct Agent {
     kernel: Kernel,
     /// What is in force, under the names of `epoch`.
     current: Ruleset,
     epoch: Epoch,
-    /// The highest epoch ever begun, so that the names of one that failed are not met again.
+    /// The highest epoch ever begun, so that names of a failed epoch are never reused.
     last_epoch: u32,
-    /// What the kernel has besides under the names of `epoch`; nothing in force refers to it.
+    /// What else the kernel has under the names of `epoch`; nothing in force refers to it.
     leftover: Ruleset,
     /// What would remove the remains of earlier epochs.
     litter: Vec<Message>,
@@ -39,7 +42,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent in the namespace, whose socket asks for a send buffer of so many bytes.
+    /// Opens an agent in the namespace, whose socket asks for a send buffer of this many bytes.
     pub fn open(netns: BorrowedFd<'_>, send_buffer: usize) -> Result<Agent, KernelError> {
         Ok(Agent {
             kernel: Kernel::open(netns, send_buffer)?,
@@ -57,12 +60,12 @@ impl Agent {
         &self.current
     }
 
-    /// The most bytes of messages that one transaction may have.
+    /// The most bytes of messages in one transaction.
     pub fn send_limit(&self) -> usize {
         self.kernel.limit()
     }
 
-    /// Makes `new` the ruleset in force. On an error of the switch the old one still is.
+    /// Makes `new` the ruleset in force. If the switch fails the old one stays in force.
     pub fn apply(&mut self, new: Ruleset) -> Result<Report, KernelError> {
         let mut report = Report::default();
         if self.fresh {
@@ -91,9 +94,9 @@ impl Agent {
         Ok(report)
     }
 
-    /// Changes a part of what is in force, at the cost of that part: `gone` is the part as it is in
-    /// force, `come` as it shall be. A set that both have may be shared with the rest: of its elements
-    /// too both have only those of this part.
+    /// Changes a part of the ruleset in force, at the cost of that part: `gone` is the part as it is in
+    /// force, `come` as it shall be. A set in both may be shared with other parts: `gone` and `come` then
+    /// have only the elements of this part.
     pub fn patch(&mut self, gone: Ruleset, come: &Ruleset) -> Result<Report, KernelError> {
         let mut report = Report::default();
         let mut held = gone;
@@ -108,9 +111,9 @@ impl Agent {
         Ok(report)
     }
 
-    /// From what the kernel has under the names of this epoch to `new`, by one transaction for the
-    /// switch; `None`, and nothing done, where it would be too large for that. What was made ahead of a switch
-    /// that failed is a leftover.
+    /// Changes what the kernel has under the names of this epoch to `new`, with one transaction for the
+    /// switch. Returns `None` and does nothing if that transaction would be too large. What was made before
+    /// a switch that failed is a leftover.
     fn change(
         &mut self,
         held: &Ruleset,
@@ -135,15 +138,15 @@ impl Agent {
         Ok(Some(Tidied { leftover: leftovers(way.tidy.iter().skip(done)), result }))
     }
 
-    /// After the switch: keeps in mind what the kernel did not let go of.
+    /// After the switch: remembers what the kernel could not remove yet.
     fn finish(&mut self, tidied: Tidied, report: &mut Report) -> Result<(), KernelError> {
         self.leftover = tidied.leftover;
         unless_busy(tidied.result)?;
         self.sweep(report)
     }
 
-    /// Builds `new` beside what is in force, then switches over. On an error `held` is still in force;
-    /// what was built so far has become litter, and the tables that are there now are in `held`.
+    /// Builds `new` next to the ruleset in force, then switches over. On an error `held` stays in force;
+    /// what was built so far is litter, and `held` lists the tables that exist now.
     fn switch_epoch(
         &mut self,
         held: &mut Ruleset,
@@ -174,7 +177,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Removes what earlier epochs left, as far as the kernel lets go of it.
+    /// Removes the remains of earlier epochs, as far as the kernel can remove them already.
     fn sweep(&mut self, report: &mut Report) -> Result<(), KernelError> {
         while !self.litter.is_empty() {
             let taken = part(&self.litter, self.kernel.limit());
@@ -187,7 +190,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Tables of our names that somebody left in the namespace are not ours to build upon.
+    /// Never builds upon tables of our names that something else left in the namespace.
     fn remove_foreign(&mut self, new: &Ruleset, report: &mut Report) -> Result<(), KernelError> {
         for id in new.tables.keys().copied().collect::<Vec<TableId>>() {
             if self.kernel.has_table(id)? {
@@ -197,7 +200,8 @@ impl Agent {
         Ok(())
     }
 
-    /// As few transactions as the limit allows, in order. Also says how many of the operations are done.
+    /// Sends the operations in order, in as few transactions as the limit allows. Also returns how many
+    /// operations are done.
     fn commit_in_parts(
         &mut self,
         operations: &[Operation<'_>],
@@ -239,7 +243,7 @@ impl Agent {
     }
 }
 
-/// What became of the removal of that to which nothing refers any more.
+/// The result of removing what nothing refers to any more.
 struct Tidied {
     leftover: Ruleset,
     result: Result<(), KernelError>,
@@ -251,7 +255,7 @@ impl Tidied {
     }
 }
 
-/// Kernels before 6.2 notice late that nothing refers to a chain any more: its removal can wait.
+/// Kernels before 6.2 notice late that nothing refers to a chain any more, so its removal may have to wait.
 fn unless_busy(result: Result<(), KernelError>) -> Result<(), KernelError> {
     match result {
         Err(error) if error.is_busy() => Ok(()),
@@ -271,7 +275,7 @@ fn size(messages: &[Message]) -> usize {
     messages.iter().map(Message::size).sum()
 }
 
-/// How many of the messages fit into one send; at least one.
+/// How many messages fit into one send; at least one.
 fn part(messages: &[Message], limit: usize) -> usize {
     let mut sum = 0;
     let fitting = messages.iter().take_while(|message| {
@@ -298,7 +302,7 @@ fn merge_all(into: &mut Ruleset, from: Ruleset) {
     merge(into, from);
 }
 
-/// Puts `come` in the place of `gone`.
+/// Replaces `gone` by `come`.
 fn edit(ruleset: &mut Ruleset, gone: &Ruleset, come: &Ruleset) {
     for (id, part) in &gone.tables {
         let Some(table) = ruleset.tables.get_mut(id) else { continue };

@@ -1,24 +1,24 @@
-//! What to do so that one ruleset becomes another.
+//! The operations that turn one ruleset into another.
 
 use super::encode::Operation;
 use super::ruleset::{Chain, Rule, Ruleset, Set, Statement, Table, TableId, Test};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The way from a ruleset to another, in logical names.
+/// The steps from one ruleset to another, in logical names.
 #[derive(Debug, Default)]
 pub(super) struct Difference<'a> {
-    /// What comes before, because the kernel does not do it in the same instant as the rest: what a set of
-    /// ranges holds can be found only a moment after the transaction that fills it has taken effect (it has
-    /// an array or a copy that is searched, which is replaced last). Nothing refers to it yet.
+    /// Done first, because the kernel does not switch it atomically with the rest: the elements of an
+    /// interval set are found only a moment after the transaction that fills it takes effect (the kernel
+    /// searches an array or a copy, which it replaces last). Nothing refers to it yet.
     pub(super) ahead: Vec<Operation<'a>>,
-    /// What makes the new ruleset live: one transaction.
+    /// The transaction that puts the new ruleset in force.
     pub(super) switch: Vec<Operation<'a>>,
-    /// What removes that to which nothing refers any more, afterwards. Kernels before 6.2 notice late
-    /// that an element of a verdict map has let go of its chain, so this may have to wait.
+    /// Removes, afterwards, what nothing refers to any more. Kernels before 6.2 notice late that an element
+    /// of a verdict map no longer refers to its chain, so this may have to wait.
     pub(super) tidy: Vec<Operation<'a>>,
 }
 
-/// From `old`, which the kernel has, to `new`.
+/// The steps from `old`, which the kernel has, to `new`.
 pub(super) fn difference<'a>(old: &'a Ruleset, new: &'a Ruleset) -> Difference<'a> {
     let mut difference = Difference::default();
     let none = &NO_TABLE;
@@ -37,8 +37,8 @@ pub(super) fn difference<'a>(old: &'a Ruleset, new: &'a Ruleset) -> Difference<'
 static NO_TABLE: Table = Table { sets: BTreeMap::new(), chains: BTreeMap::new() };
 
 fn table_difference<'a>(id: TableId, old: &'a Table, new: &'a Table, difference: &mut Difference<'a>) {
-    // A set of ranges, and one whose shape changed, is made anew under its old name, which takes every
-    // rule that refers to it out and in again.
+    // An interval set, and a set whose type changed, is made anew under its old name, so every rule that
+    // refers to it is removed and added again.
     let renewed: BTreeMap<&str, &Set> = old
         .sets
         .iter()
@@ -73,7 +73,7 @@ fn table_difference<'a>(id: TableId, old: &'a Table, new: &'a Table, difference:
     for (name, set) in &new.sets {
         match old.sets.get(name).filter(|_| !renewed.contains_key(name.as_str())) {
             Some(kept) => elements_difference(id, name, kept, set, difference),
-            // In a table of which nothing is in force there is nothing to keep.
+            // A table with nothing in force has nothing to keep.
             None if set.interval && !renewed.contains_key(name.as_str()) && !old.chains.is_empty() => {
                 difference.ahead.extend(new_set(id, name, set));
             }
@@ -93,7 +93,7 @@ fn must_renew(old: &Set, new: &Set) -> bool {
     !same_shape(old, new) || (old.interval && old.elements != new.elements)
 }
 
-/// Whether two sets differ in their elements at most.
+/// Whether two sets are the same except for their elements.
 pub(super) fn same_shape(one: &Set, other: &Set) -> bool {
     one.key == other.key
         && one.interval == other.interval
@@ -172,7 +172,7 @@ fn tidy<'a>(
     }
 }
 
-/// The sets that operations have made.
+/// The sets that these operations have made.
 pub(super) fn sets_made(done: &[Operation<'_>]) -> Ruleset {
     let mut made = Ruleset::default();
     for operation in done {
@@ -183,7 +183,7 @@ pub(super) fn sets_made(done: &[Operation<'_>]) -> Ruleset {
     made
 }
 
-/// What operations that remove things, and that were not carried out, leave in the kernel.
+/// What stays in the kernel if these removals are not carried out.
 pub(super) fn leftovers<'o>(undone: impl Iterator<Item = &'o Operation<'o>>) -> Ruleset {
     let mut left = Ruleset::default();
     for operation in undone {
@@ -191,8 +191,8 @@ pub(super) fn leftovers<'o>(undone: impl Iterator<Item = &'o Operation<'o>>) -> 
             Operation::DeleteSet(id, name, set) => {
                 left.tables.entry(*id).or_default().sets.insert((*name).to_owned(), (*set).clone());
             }
-            // Whether its rules are still there is not known; a rule that no ruleset has makes sure
-            // that it is flushed before anybody uses the chain again.
+            // It is unknown whether its rules are still there. A rule that no ruleset has makes sure that
+            // the chain is flushed before it is used again.
             Operation::DeleteChain(id, name, _) => {
                 let unknown = Chain { base: None, rules: vec![Rule::new([])] };
                 left.tables.entry(*id).or_default().chains.insert((*name).to_owned(), unknown);
@@ -203,8 +203,8 @@ pub(super) fn leftovers<'o>(undone: impl Iterator<Item = &'o Operation<'o>>) -> 
     left
 }
 
-/// All of a ruleset but its base chains, in an order in which nothing refers to what is not there yet.
-/// What `old` remembers, and `new` does too, is there.
+/// All of a ruleset but its base chains, ordered so that everything is made before something refers to it.
+/// Remembering sets that both rulesets have exist already.
 pub(super) fn build<'a>(old: &Ruleset, new: &'a Ruleset) -> Vec<Operation<'a>> {
     let mut operations = Vec::new();
     for (id, table) in &new.tables {
@@ -221,7 +221,7 @@ pub(super) fn build<'a>(old: &Ruleset, new: &'a Ruleset) -> Vec<Operation<'a>> {
     operations
 }
 
-/// Puts the base chains of `new` in place of those of `old`.
+/// Replaces the base chains of `old` by those of `new`.
 pub(super) fn repoint<'a>(old: &'a Ruleset, new: &'a Ruleset) -> Vec<Operation<'a>> {
     let mut operations = Vec::new();
     for (id, table) in &new.tables {
@@ -244,12 +244,12 @@ pub(super) fn repoint<'a>(old: &'a Ruleset, new: &'a Ruleset) -> Vec<Operation<'
     operations
 }
 
-/// Whether a set that remembers is there already, and need not (and may not) be made again.
+/// Whether a remembering set exists already; it must not be made again then.
 fn remembered(set: &Set, other: Option<&Set>) -> bool {
     set.remembers.is_some() && other == Some(set)
 }
 
-/// Removes what operations of [`build`] have made.
+/// Removes what the operations of [`build`] made.
 pub(super) fn undo<'o, 'a: 'o>(built: impl Iterator<Item = &'o Operation<'a>>) -> Vec<Operation<'a>> {
     let mut operations = Vec::new();
     let mut chains = Vec::new();
@@ -269,7 +269,7 @@ pub(super) fn undo<'o, 'a: 'o>(built: impl Iterator<Item = &'o Operation<'a>>) -
     operations
 }
 
-/// Removes all of a ruleset but its base chains, which refer to none of it any more.
+/// Removes all of a ruleset but its base chains, which no longer refer to any of it.
 pub(super) fn demolish<'a>(old: &'a Ruleset, new: &Ruleset) -> Vec<Operation<'a>> {
     let mut operations = Vec::new();
     for (id, table) in &old.tables {
@@ -321,7 +321,7 @@ mod tests {
         operations.iter().map(word).collect()
     }
 
-    /// A rule never refers to a set of ranges that the same transaction fills, or empties.
+    /// A rule never refers to an interval set that the same transaction fills or empties.
     #[test]
     fn ranges_are_there_before_the_rules_that_refer_to_them() {
         let (old, new) = (ruleset(&[["10.0.0.1", "10.0.0.9"]]), ruleset(&[["10.0.0.1", "10.0.0.7"]]));
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(words(&way.tidy), ["delete set"]);
         let made = sets_made(&way.ahead);
         assert_eq!(made.tables[&TABLE].sets, new.tables[&TABLE].sets);
-        // Where nothing is in force, one transaction does.
+        // If nothing is in force, one transaction is enough.
         let none = Ruleset::default();
         let way = difference(&none, &new);
         assert!(way.ahead.is_empty() && way.tidy.is_empty());

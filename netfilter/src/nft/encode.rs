@@ -1,6 +1,6 @@
 //! Operations on a ruleset as netlink messages, with their exact size.
 //!
-//! The messages are built before they are handed over because a transaction must fit into one send.
+//! The messages are built before any is sent, because a transaction must fit into one send.
 
 use super::expressions::write_expressions;
 use super::ruleset::{Base, Chain, ChainType, Data, Element, Rule, Set, TableFamily, TableId};
@@ -10,11 +10,11 @@ use crate::{Attributes, HEADERS};
 use netproof_model::Hook;
 use nix::libc;
 
-/// The most that the elements of one message take: an attribute's length has 16 bits.
+/// The most bytes that the elements of one message may take: an attribute's length has 16 bits.
 const ELEMENTS_LIMIT: usize = 32 * 1024;
 /// The longest comment that the kernel keeps.
 const COMMENT_LIMIT: u8 = 127;
-/// The kind of a comment among what users keep with a rule (libnftnl's `NFTNL_UDATA_RULE_COMMENT`).
+/// The type of a comment in a rule's user data (libnftnl's `NFTNL_UDATA_RULE_COMMENT`).
 const COMMENT: u8 = 0;
 const CREATE: u16 = libc::NLM_F_CREATE as u16;
 const CREATE_NEW: u16 = CREATE | libc::NLM_F_EXCL as u16;
@@ -30,12 +30,12 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// Bytes that it adds to the send.
+    /// Its size in bytes.
     pub(super) fn size(&self) -> usize {
         HEADERS + self.attributes.as_bytes().len()
     }
 
-    /// As it is sent.
+    /// The bytes to send.
     pub(super) fn raw(&self) -> crate::Message<'_> {
         let family = self.family.number();
         let message = crate::Message::new(libc::NFNL_SUBSYS_NFTABLES, self.action, family, &self.attributes);
@@ -58,12 +58,13 @@ pub(super) enum Operation<'a> {
     DeleteElements(TableId, &'a str, &'a Set, Vec<&'a Element>),
 }
 
-/// How the kernel names what is not a base chain: the epochs of side-by-side loads differ by a suffix.
+/// The kernel's names of everything but base chains: a suffix distinguishes the epochs of side-by-side
+/// loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Epoch(pub(super) u32);
 
 impl Epoch {
-    /// What the kernel calls a set, or a chain that has no hook.
+    /// The kernel's name of a set, or of a chain without a hook.
     pub(super) fn name(self, logical: &str) -> String {
         match self.0 {
             0 => logical.to_owned(),
@@ -72,7 +73,7 @@ impl Epoch {
         }
     }
 
-    /// What is remembered stays through the epochs, and so does its name.
+    /// A remembering set outlives the epochs, and keeps its name.
     fn set(self, logical: &str, set: &Set) -> String {
         if set.remembers.is_some() { logical.to_owned() } else { self.name(logical) }
     }
@@ -82,7 +83,7 @@ impl Epoch {
     }
 }
 
-/// The messages of one operation: one, or several where elements are many.
+/// The messages of one operation: one, or several if there are many elements.
 pub(super) fn encode(operation: &Operation<'_>, epoch: Epoch, messages: &mut Vec<Message>) {
     use Operation as Op;
     match operation {
@@ -169,7 +170,7 @@ fn comment(text: &str) -> Vec<u8> {
     comment
 }
 
-/// The text of a comment that is laid out so.
+/// The text of a comment in this layout.
 pub(super) fn comment_in(mut userdata: &[u8]) -> Option<&str> {
     loop {
         let (kind, length, rest) = match userdata {

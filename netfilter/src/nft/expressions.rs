@@ -1,4 +1,5 @@
-//! A rule's statements as the kernel's expressions, with the protocol guards that the table's family asks for.
+//! Encodes a rule's statements as the kernel's expressions, with the protocol guards that the table's family
+//! needs.
 
 use super::encode::Epoch;
 use super::ruleset::{Rule, Statement, TableFamily, Test, Verdict};
@@ -23,7 +24,7 @@ const ROUTE_LOCAL: u32 = 2;
 const ICMP_HOST_UNREACHABLE: u8 = 1;
 const ICMP_PORT_UNREACHABLE: u8 = 3;
 const ICMPV6_PORT_UNREACHABLE: u8 = 4;
-/// What every test reads.
+/// The register that every test reads.
 pub(super) const R0: u32 = register::FIRST;
 
 /// Writes the expressions of a rule in a table of this family.
@@ -38,7 +39,7 @@ pub(super) struct Writer<'a> {
     pub(super) table: TableFamily,
     epoch: Epoch,
     list: &'a mut Attributes,
-    /// Guards that the rule has already: keys of packet metadata, and their values.
+    /// Guards that the rule already has: keys of packet metadata, and their values.
     pub(super) guards: Vec<(u32, Vec<u8>)>,
 }
 
@@ -148,8 +149,8 @@ impl Writer<'_> {
         });
     }
 
-    /// Loads the fields side by side, each at a multiple of four bytes. (Sixteen words hold any key that is made
-    /// here; the kernel refuses a longer one.)
+    /// Loads the concatenated fields, each at a multiple of four bytes. (Sixteen words hold any key that is
+    /// made here; the kernel refuses a longer one.)
     fn load(&mut self, fields: &[Field]) {
         let mut register = register::FIRST_WORD;
         for field in fields {
@@ -259,7 +260,7 @@ impl Writer<'_> {
     }
 
     fn random_dnat(&mut self, modulus: u32, map: &str) {
-        // The map gives the address, and the port in the word after it.
+        // The map's data is the address, and the port in the word after it.
         let address = register::FIRST_WORD;
         let (family, port) = match self.table {
             TableFamily::Ip6 => (libc::NFPROTO_IPV6, address + 4),
@@ -345,7 +346,7 @@ impl Writer<'_> {
         });
     }
 
-    /// Goes on where what is loaded is in no element of the set.
+    /// Continues if the loaded key is in no element of the set.
     fn look_up_none(&mut self, set: &str) {
         self.expression("lookup", |attributes| {
             attributes.text(wire::lookup::SET, set);
@@ -354,7 +355,7 @@ impl Writer<'_> {
         });
     }
 
-    /// Adds what is loaded to a set, or gives it its full time again.
+    /// Adds the loaded key to a set, or renews its timeout.
     fn remember(&mut self, set: &str) {
         self.expression("dynset", |attributes| {
             attributes.text(wire::dynset::SET_NAME, set);

@@ -1,4 +1,4 @@
-//! The one door to the kernel's nf_tables, inside a node's namespace.
+//! The only access to the kernel's nf_tables, inside a node's namespace.
 
 use super::encode::{Message, comment_in};
 use super::ruleset::TableId;
@@ -11,18 +11,17 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use thiserror::Error;
 
-/// The send buffer that is asked for where nothing else is said, in bytes. The kernel gives what
-/// `net.core.wmem_max` allows, doubled.
+/// The default send buffer to ask for, in bytes. The kernel gives what `net.core.wmem_max` allows, doubled.
 pub const DEFAULT_SEND_BUFFER: usize = 8 << 20;
 
-/// What the kernel keeps back of the send buffer for itself, and a margin.
+/// The part of the send buffer that the kernel keeps for itself, and a margin.
 const RESERVE: usize = 4096;
 
-/// The most that is sent at once even where the buffer is larger: the kernel copies it into one
-/// contiguous block.
+/// The most bytes to send at once, even if the buffer is larger: the kernel copies them into one contiguous
+/// block.
 const LARGEST_SEND: usize = 4 << 20;
 
-/// Why the kernel did not take a ruleset.
+/// Why a ruleset could not be loaded or read.
 #[derive(Debug, Error)]
 pub enum KernelError {
     /// No connection to nf_tables in the namespace.
@@ -56,7 +55,7 @@ pub enum KernelError {
 }
 
 impl KernelError {
-    /// Whether something that was to be deleted is still referred to.
+    /// Whether the error means that something to delete is still referred to.
     pub(super) fn is_busy(&self) -> bool {
         matches!(self, KernelError::Refused { source, .. } if source.errno == Errno::EBUSY)
     }
@@ -69,7 +68,7 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// Connects inside the namespace, asking for a send buffer of so many bytes.
+    /// Connects inside the namespace, asking for a send buffer of this many bytes.
     pub(super) fn open(netns: BorrowedFd<'_>, send_buffer: usize) -> Result<Kernel, KernelError> {
         let socket = Socket::open(netns).map_err(KernelError::Open)?;
         let buffer = socket.set_send_buffer(send_buffer).map_err(KernelError::Open)?;
@@ -77,12 +76,12 @@ impl Kernel {
         Ok(Kernel { socket, limit })
     }
 
-    /// The most bytes of messages that one transaction may have.
+    /// The most bytes of messages in one transaction.
     pub(super) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Whether the table is there.
+    /// Whether the table exists.
     pub(super) fn has_table(&mut self, table: TableId) -> Result<bool, KernelError> {
         let mut found = false;
         let request = crate::Message::new(
@@ -110,8 +109,8 @@ impl Kernel {
     }
 }
 
-/// The comments of a chain's rules in the namespace, by the kernel's number of the rule. `family`: the table's,
-/// `NFPROTO_...`; the chain by the kernel's name. Rules without a comment are not among them.
+/// The comments of a chain's rules in the namespace, by the kernel's number of the rule. `family`: the
+/// table's, `NFPROTO_...`; the chain by the kernel's name. Rules without a comment are left out.
 pub fn comments(
     netns: BorrowedFd<'_>,
     family: u8,

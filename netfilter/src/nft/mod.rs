@@ -1,6 +1,7 @@
-//! nftables: a ruleset as data, its text, the difference between two, and the way into the kernel.
+//! nftables: a ruleset as data, its text, the difference between two, and loading it into the kernel.
 //!
-//! Whoever wants rules describes them as a [`Ruleset`]; [`Agent`] makes it so on one node, in one atomic switch.
+//! A caller describes its rules as a [`Ruleset`]; an [`Agent`] puts them in force on one node, in one atomic
+//! switch.
 
 mod agent;
 mod diff;

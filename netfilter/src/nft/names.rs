@@ -1,27 +1,27 @@
-//! Names of chains, readable and within what the kernel holds.
+//! Names of chains, readable and within the kernel's limit.
 
 use netproof_model::NamespacedName;
 
 /// The longest readable name; the kernel holds 255 bytes, and an epoch may follow.
 const LONGEST: usize = 200;
 
-/// `KIND/NAMESPACE/NAME`; where that is too long, its beginning and a hash of the whole.
+/// `KIND/NAMESPACE/NAME`; if that is too long, its beginning and a hash of the whole.
 pub fn object(kind: &str, name: &NamespacedName) -> String {
     shorten(format!("{kind}/{name}"))
 }
 
-/// `KIND/NAMESPACE/NAME/PART`, shortened alike.
+/// `KIND/NAMESPACE/NAME/PART`, shortened in the same way.
 pub fn object_part(kind: &str, name: &NamespacedName, part: &str) -> String {
     shorten(format!("{kind}/{name}/{part}"))
 }
 
-/// The same for the same text in every run (FNV-1a).
+/// A hash that is the same in every run (FNV-1a).
 pub(super) fn hash(text: &str) -> u64 {
     let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
-/// A name cut to what the kernel holds: its beginning and a hash of the whole.
+/// A name within the kernel's limit: its beginning and a hash of the whole.
 pub fn shorten(name: String) -> String {
     if name.len() <= LONGEST {
         return name;

@@ -42,8 +42,8 @@ impl From<IpNet> for Part {
 }
 
 impl Set {
-    /// A set of the addresses of these networks, as far as they are of the family. The kernel refuses ranges that
-    /// overlap, so those that do, or touch, are one.
+    /// A set of the addresses of those networks that are of the family. The kernel refuses overlapping
+    /// ranges, so ranges that overlap or touch are merged.
     pub fn of_networks(family: Family, networks: &[IpNet]) -> Set {
         let mut ranges: Vec<(IpAddr, IpAddr)> = (networks.iter())
             .map(|network| (network.network(), network.broadcast()))

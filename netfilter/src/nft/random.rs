@@ -1,4 +1,4 @@
-//! The choice of one of several destinations at random: a map from numbers, and the rules that draw one.
+//! The random choice of one of several destinations: a map from numbers, and the rules that draw one.
 
 use super::ruleset::{Data, Rule, Set, Statement};
 use super::values::{Field, KeyType, Part, Value};
@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 /// The rules that choose one of `count` positions of a map at random, if `conditions` hold.
 ///
-/// A change switches all rules at once and all maps at once, but a packet that is in the middle of the rules
-/// keeps the old ones and meets the new map: what it drew may be gone (decision 0020). It goes on to a
-/// second rule then, which takes the position that every map has.
+/// A change switches all rules and maps at once, but a packet that is in the middle of the rules keeps the
+/// old rules and looks up the new map: the position that it drew may be gone (decision 0020). A second rule
+/// then takes position 0, which every map has.
 pub fn any_of(conditions: &[Statement], count: u32, choose: impl Fn(u32) -> Statement) -> Vec<Rule> {
     let rule = |among| Rule::new(conditions.iter().cloned().chain([choose(among)]));
     let first = (count > 1).then(|| rule(1));

@@ -1,7 +1,7 @@
 //! A ruleset as data: tables of chains and sets, rules as statements.
 //!
-//! Only what policy and proxy need of nftables, in nftables' words. Names are logical: the kernel may
-//! hold them with a suffix (see [`Agent`](super::Agent)).
+//! It has only the parts of nftables that policy and proxy need, in nftables' terms. Names are logical: the
+//! kernel's names may have a suffix (see [`Agent`](super::Agent)).
 
 use super::names;
 use super::values::{Field, KeyType, Part, Value};
@@ -26,7 +26,7 @@ pub enum TableFamily {
     Ip,
     /// IPv6.
     Ip6,
-    /// Frames on the ports of a bridge.
+    /// Frames on a bridge's ports.
     Bridge,
 }
 
@@ -63,7 +63,7 @@ pub struct Table {
 /// One chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chain {
-    /// Where packets enter it by themselves; `None` if only jumps lead to it.
+    /// The hook of a base chain; `None` if the chain is reached only by jumps.
     pub base: Option<Base>,
     /// Its rules in order.
     pub rules: Vec<Rule>,
@@ -76,7 +76,7 @@ pub struct Base {
     pub chain_type: ChainType,
     /// The hook.
     pub hook: Hook,
-    /// The order at that hook, lowest first.
+    /// The priority at that hook, lowest first.
     pub priority: i32,
 }
 
@@ -94,7 +94,7 @@ pub enum ChainType {
 pub struct Rule {
     /// Matches and statements, in order.
     pub statements: Vec<Statement>,
-    /// What a person reads beside it; empty for none. The kernel keeps its first 127 bytes.
+    /// The comment; empty for none. The kernel keeps its first 127 bytes.
     pub comment: String,
 }
 
@@ -115,37 +115,37 @@ impl Rule {
 /// A part of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Statement {
-    /// Goes on only if the fields, side by side, pass the test.
+    /// Continues only if the concatenated fields pass the test.
     Match(Vec<Field>, Test),
-    /// Goes on only if the packet is of this family.
+    /// Continues only if the packet is of this family.
     Family(Family),
-    /// Goes on only if the destination port of this protocol is within the part.
+    /// Continues only if the destination port of this protocol is within the part.
     DestinationPort(Protocol, Part),
-    /// Goes on only if conntrack knows the packet as (part of) an existing connection.
+    /// Continues only if the packet belongs or relates to an existing connection of conntrack.
     Established,
-    /// Goes on only if conntrack sees the connection's first packet.
+    /// Continues only if conntrack's state is new.
     New,
-    /// Goes on only if that, or if conntrack leaves the packet alone.
+    /// Continues only if conntrack's state is new or untracked.
     NewOrUntracked,
-    /// Goes on only if conntrack can make nothing of the packet.
+    /// Continues only if conntrack's state is invalid.
     Invalid,
-    /// Goes on only if this node translates the destination of the packet's connection.
+    /// Continues only if this node translates the destination of the packet's connection.
     Translated,
-    /// Goes on only if the source is an address of this node.
+    /// Continues only if the source is an address of this node.
     FromThisNode,
-    /// Goes on only if the destination is an address of this node.
+    /// Continues only if the destination is an address of this node.
     ToThisNode,
-    /// Goes on only if no route leads to the destination, whoever sends the packet.
+    /// Continues only if there is no route to the destination, whatever the source.
     NoRoute,
-    /// Adds the field to the set of what is remembered, or remembers it from now on anew.
+    /// Adds the field to a remembering set, or renews its timeout.
     Remember(Field, String),
-    /// Follows the map's verdict for the fields; goes on if it has none.
+    /// Follows the map's verdict for the fields; continues if it has none.
     VerdictMap(Vec<Field>, String),
     /// Follows the map's verdict for a random number below the modulus.
     RandomMap(u32, String),
-    /// Goes on only if none of these bits of the packet mark is set.
+    /// Continues only if none of these bits of the packet mark is set.
     MarkUnset(u32),
-    /// Goes on only if all of these bits of the packet mark are set.
+    /// Continues only if all of these bits of the packet mark are set.
     HasMark(u32),
     /// Sets these bits of the packet mark.
     SetMark(u32),
@@ -153,7 +153,7 @@ pub enum Statement {
     FlipMark(u32),
     /// Sends the packet to the NFLOG group, with the rule's number.
     Log(u32),
-    /// Sends the packet to the NFLOG group, with a word: evidence of nobody's decision.
+    /// Sends the packet to the NFLOG group, with a word: an observation, not a decision.
     Note(&'static str),
     /// Answers "port unreachable" by ICMP and drops.
     Reject,
@@ -161,34 +161,33 @@ pub enum Statement {
     Unreachable,
     /// Changes the destination.
     Dnat(IpAddr, u16),
-    /// Changes the destination to the address and port that the map has for a random
-    /// number below the modulus.
+    /// Changes the destination to the map's address and port for a random number below the modulus.
     RandomDnat(u32, String),
     /// Changes the source to the node's address, with a random port.
     Masquerade,
-    /// Has the kernel tell of every rule that the packet meets from here on (`NFNLGRP_NFTRACE`).
+    /// Makes the kernel trace every later rule that the packet meets (`NFNLGRP_NFTRACE`).
     Trace,
-    /// Decides.
+    /// Ends with a verdict.
     Verdict(Verdict),
 }
 
 /// A verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// No further rule of this base chain sees the packet.
+    /// Accepts: no further rule of this base chain sees the packet.
     Accept,
-    /// The packet vanishes.
+    /// Drops the packet.
     Drop,
-    /// Back to the chain that jumped here.
+    /// Returns to the chain that jumped here.
     Return,
-    /// To that chain, and back when it ends.
+    /// Jumps to that chain, and returns when it ends.
     Jump(String),
-    /// To that chain; when it ends, back to where the last jump came from.
+    /// Goes to that chain; when it ends, returns to where the last jump came from.
     Goto(String),
 }
 
 impl Verdict {
-    /// The chain that it leads to.
+    /// The chain that it jumps or goes to.
     pub fn chain(&self) -> Option<&str> {
         match self {
             Verdict::Jump(chain) | Verdict::Goto(chain) => Some(chain),
@@ -197,30 +196,30 @@ impl Verdict {
     }
 }
 
-/// What fields are compared with.
+/// A test of fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
     /// Within the part (a single field only).
     Is(Part),
     /// Not within the part (a single field only).
     IsNot(Part),
-    /// An element of the set.
+    /// In the set.
     In(String),
-    /// No element of the set.
+    /// Not in the set.
     NotIn(String),
-    /// An element of a set of what is remembered ([`Set::remembering`]).
+    /// In a remembering set ([`Set::remembering`]).
     Remembered(String),
 }
 
-/// The key of one element: a part for each field of the set's key.
+/// The key of one element: one part for each field of the set's key.
 pub type Element = Vec<Part>;
 
-/// What a map has for a key.
+/// The data of a map's element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
     /// A verdict.
     Verdict(Verdict),
-    /// Values side by side.
+    /// Concatenated values.
     Values(Vec<Value>),
 }
 
@@ -230,12 +229,12 @@ impl From<Verdict> for Data {
     }
 }
 
-/// The type of what a map has.
+/// The type of a map's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataType {
     /// Verdicts.
     Verdict,
-    /// Values of these types, side by side.
+    /// Concatenated values of these types.
     Values(Vec<KeyType>),
 }
 
@@ -244,14 +243,14 @@ pub enum DataType {
 pub struct Set {
     /// The fields of the key.
     pub key: Vec<KeyType>,
-    /// Whether elements may be ranges. Such a set never changes in place: another is made, and the rules that
-    /// refer to it with it. So that the other can be filled before any rule refers to it, each has a name of
-    /// its own ([`Set::name`]).
+    /// Whether it is an interval set, whose elements may be ranges. Such a set never changes in place: a new
+    /// one is made, and the rules that refer to it are made anew. Each has its own name ([`Set::name`]), so
+    /// that the new one can be filled before a rule refers to it.
     pub interval: bool,
-    /// Of a map: what its elements have.
+    /// The type of a map's data; `None` for a set.
     pub data: Option<DataType>,
-    /// Of a set of what packets had: for how many seconds. Its elements are the kernel's, not ours:
-    /// whatever else changes, they stay.
+    /// The timeout of a remembering set's elements, in seconds. Packets add its elements, and no change of
+    /// ours removes them.
     pub remembers: Option<u32>,
     /// The elements, each with its data if it is a map.
     pub elements: BTreeMap<Element, Option<Data>>,
@@ -263,12 +262,12 @@ impl Set {
         Set { key: key.to_vec(), interval: false, data: None, remembers: None, elements: BTreeMap::new() }
     }
 
-    /// An empty set of ranges.
+    /// An empty interval set.
     pub fn intervals(key: &[KeyType]) -> Set {
         Set { interval: true, ..Set::new(key) }
     }
 
-    /// A set to which [`Statement::Remember`] adds, each element for so many seconds.
+    /// A set to which [`Statement::Remember`] adds elements that stay for this many seconds.
     pub fn remembering(key: KeyType, seconds: u32) -> Set {
         Set { remembers: Some(seconds), ..Set::new(&[key]) }
     }
@@ -283,7 +282,7 @@ impl Set {
         Set { data: Some(DataType::Values(data.to_vec())), ..Set::new(key) }
     }
 
-    /// The set's name: of a set of ranges one that others of the kind have only if they hold the same.
+    /// Name of the set. Interval sets carry a hash of their content: same name, same elements.
     pub fn name(&self, kind: String) -> String {
         if !self.interval {
             return kind;

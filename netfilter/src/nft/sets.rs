@@ -1,4 +1,4 @@
-//! Sets and their elements as the kernel lays them out: keys side by side, ranges as it takes them.
+//! Encodes sets and their elements in the kernel's layout: concatenated keys, and ranges.
 
 use super::encode::Epoch;
 use super::ruleset::{Data, DataType, Element, Set, Verdict};
@@ -6,11 +6,11 @@ use super::values::{KeyType, Part, Value};
 use super::wire;
 use crate::Attributes;
 
-/// How much a set of what is remembered holds; nft's own default.
+/// The most elements of a remembering set; nft's own default.
 const REMEMBERED: u32 = 65_535;
 
-/// The kernel wants an identifier of every new set, by which others of the transaction may refer to it. Ours refer to
-/// sets by name.
+/// The kernel requires an identifier for every new set, by which other messages of the transaction may refer
+/// to it. Ours refer to sets by name.
 const SET_ID: u32 = 1;
 
 /// The attributes that make a set.
@@ -59,12 +59,12 @@ pub(super) fn write_set(attributes: &mut Attributes, set: &Set) {
     attributes.number(wire::set::ID, SET_ID);
 }
 
-/// nft's identifier of fields side by side: six bits a field, the first in the highest.
+/// nft's identifier of concatenated fields: six bits a field, the first field in the highest bits.
 fn type_ids(fields: &[KeyType]) -> u32 {
     fields.iter().fold(0, |id, field| id << 6 | type_id(*field))
 }
 
-/// Bytes of fields side by side: each of several is filled up to a multiple of four.
+/// Size of concatenated fields in bytes: if there are several, each is padded to a multiple of four.
 fn wire_length(fields: &[KeyType]) -> u32 {
     match fields {
         [field] => length(*field).into(),
@@ -72,7 +72,7 @@ fn wire_length(fields: &[KeyType]) -> u32 {
     }
 }
 
-/// The values of fields side by side, laid out so.
+/// The values of concatenated fields in this layout.
 fn wire_values<'a>(values: impl ExactSizeIterator<Item = &'a Value>) -> Vec<u8> {
     let padded = values.len() > 1;
     let mut bytes = Vec::new();
@@ -85,7 +85,7 @@ fn wire_values<'a>(values: impl ExactSizeIterator<Item = &'a Value>) -> Vec<u8> 
     bytes
 }
 
-/// nft's number of a datatype, by which `nft list` shows the set rightly.
+/// nft's number of a datatype, so that `nft list` shows the set correctly.
 fn type_id(key: KeyType) -> u32 {
     match key {
         KeyType::Ipv4 => 7,
@@ -98,7 +98,7 @@ fn type_id(key: KeyType) -> u32 {
     }
 }
 
-/// Bytes of a field by itself.
+/// Size of a single field in bytes.
 pub(super) fn length(key: KeyType) -> u8 {
     match key {
         KeyType::Ipv4 | KeyType::Number => 4,
@@ -108,7 +108,7 @@ pub(super) fn length(key: KeyType) -> u8 {
     }
 }
 
-/// An element as the kernel wants it.
+/// An element in the kernel's encoding.
 pub(super) struct WireElement<'a> {
     key: Vec<u8>,
     key_end: Option<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! A ruleset as the text that a person reads, in nft's syntax.
+//! A ruleset as text in nft's syntax, for people.
 
 use super::ruleset::{
     Base, Chain, ChainType, Data, DataType, Rule, Ruleset, Set, Statement, Table, TableFamily, Test, Verdict,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Something that a packet has.
+/// A field of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
     /// The IPv4 source; a packet of another family does not match.
@@ -13,13 +13,13 @@ pub enum Field {
     SourceV6,
     /// The IPv6 destination.
     DestinationV6,
-    /// The transport protocol's number.
+    /// The number of the transport protocol.
     Protocol,
-    /// The source port of whatever transport protocol.
+    /// The source port, for any transport protocol.
     SourcePort,
-    /// The destination port of whatever transport protocol.
+    /// The destination port, for any transport protocol.
     DestinationPort,
-    /// The name of the interface that the packet came in by.
+    /// The name of the input interface.
     InputInterface,
     /// The type of an ICMP message; another protocol does not match.
     IcmpType,
@@ -29,12 +29,12 @@ pub enum Field {
     IcmpCode,
     /// The code of an ICMPv6 message; another protocol does not match.
     Icmpv6Code,
-    /// The four bytes at this place after the beginning of the transport header.
+    /// Four bytes at this offset in the transport header.
     TransportWord(u8),
 }
 
 impl Field {
-    /// The type of a set's key that holds this field.
+    /// The type of this field in a set's key.
     pub fn key_type(self) -> KeyType {
         match self {
             Field::SourceV4 | Field::DestinationV4 => KeyType::Ipv4,
@@ -51,9 +51,9 @@ impl Field {
 /// One value or a range of values.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
-    /// Just this value.
+    /// This value.
     One(Value),
-    /// From the first to the last, both included.
+    /// From the first to the last value, both included.
     Range(Value, Value),
 }
 
@@ -72,7 +72,7 @@ pub enum Value {
     Interface(String),
     /// An ICMP type or code.
     Icmp(u8),
-    /// A plain number of 32 bits.
+    /// A 32-bit number.
     Number(u32),
 }
 
@@ -100,6 +100,6 @@ pub enum KeyType {
     Interface,
     /// An ICMP type or code: `integer` of one byte.
     Icmp,
-    /// `mark`, which stands for any number in the machine's byte order.
+    /// `mark`, used for any number in the machine's byte order.
     Number,
 }

@@ -1,4 +1,4 @@
-//! The numbers by which the kernel knows attributes, registers and keys of nf_tables
+//! The kernel's numbers of attributes, registers and keys of nf_tables
 //! (`include/uapi/linux/netfilter/nf_tables.h`), a module for each of its enums.
 
 pub(super) mod table {
@@ -98,7 +98,7 @@ pub(super) mod register {
     /// The first of four registers of 16 bytes.
     pub const FIRST: u32 = 1;
     pub const SECOND: u32 = 2;
-    /// The first of sixteen registers of four bytes; it lies where `FIRST` does.
+    /// The first of sixteen registers of four bytes; it overlaps `FIRST`.
     pub const FIRST_WORD: u32 = 8;
 }
 
@@ -204,9 +204,9 @@ pub(super) mod reject {
     pub const TYPE: u16 = 1;
     pub const CODE: u16 = 2;
 
-    /// By an ICMP error of the packet's own family.
+    /// Reject by an ICMP error of the packet's own family.
     pub const ICMP: u32 = 0;
-    /// By an ICMP error that every family has.
+    /// Reject by an ICMP error that exists in every family.
     pub const ICMPX: u32 = 2;
     pub const ICMPX_PORT: u8 = 1;
 }
