@@ -1,8 +1,8 @@
-//! What a probe costs, against the same socket calls in a bare loop: two nodes, one pod on each.
+//! The cost of a probe, compared with the same socket calls in a bare loop: two nodes, one pod on each.
 //!
 //!     cargo run --release -p netproof-probe --example probe_cost [PROBES]
 //!
-//! Drops are made by the program `nft`; without it only allowed probes are measured.
+//! The program `nft` loads the rules that drop; without it only allowed probes are measured.
 
 #![allow(
     clippy::allow_attributes,

@@ -1,17 +1,17 @@
-//! Whether the kernel still has packets to handle.
+//! Whether the kernel has deferred packets.
 //!
-//! It handles a packet before the system call that sent it returns, unless it has had too many of them
-//! at once: then it leaves them to a thread of its own, for which a busy machine may have no time for a
-//! good while. What has not arrived says nothing until they are through.
+//! The kernel handles a packet before the system call that sent it returns, unless it has too many at once:
+//! then it defers them to a kernel thread, which may not run for a while on a busy machine. Until they are
+//! handled, a missing packet proves nothing.
 
 use std::fs;
 
-/// Lists what each processor has received (linux/net/core/net-procfs.c); for all namespaces alike.
+/// Statistics of each processor (linux/net/core/net-procfs.c), the same in all namespaces.
 const STATISTICS: &str = "/proc/net/softnet_stat";
-/// Where a line says how many packets wait, since Linux 5.10.
+/// The column with the number of waiting packets, since Linux 5.10.
 const BACKLOG: usize = 11;
 
-/// Whether packets wait to be handled on any processor. False where the kernel does not say.
+/// Whether packets wait on any processor. False if the kernel does not say.
 pub(crate) fn is_waiting() -> bool {
     fs::read_to_string(STATISTICS).is_ok_and(|text| waits(&text))
 }

@@ -1,5 +1,5 @@
-//! The little of DNS that probes need (RFC 1035): a query, what an answer says, and the empty answer
-//! that our own servers give.
+//! The part of DNS that probes need (RFC 1035): a query, the content of an answer, and the empty answer of
+//! our own servers.
 
 use netproof_model::{Family, Token};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,21 +7,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 const HEADER: usize = 12;
 const CLASS_IN: u16 = 1;
 const CNAME: u16 = 5;
-/// How often a name may be continued elsewhere.
+/// The most compression pointers in a name.
 const MOST_POINTERS: usize = 16;
-/// Names without this many dots are tried under the search list first.
+/// Names with fewer dots are tried under the search list first.
 const NDOTS: usize = 5;
 
-/// What a name server said.
+/// The content of a name server's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// It has addresses of the family that was asked for, itself or by its aliases.
+    /// The name has addresses of the requested family, itself or by its aliases.
     Addresses(Vec<IpAddr>),
-    /// It is an alias of this name (CNAME), of which the answer says no more.
+    /// The name is an alias of this name (CNAME), and the answer has no addresses of it.
     Alias(String),
-    /// It has none: there is no such name (NXDOMAIN), or it has no address of this family.
+    /// The name does not exist (NXDOMAIN), or has no address of this family.
     NotFound,
-    /// It could not say (SERVFAIL).
+    /// The server failed (SERVFAIL).
     Failed,
 }
 
@@ -32,8 +32,8 @@ fn record_type(family: Family) -> u16 {
     }
 }
 
-/// A query for the addresses of a name. Its identifier and flags are the token. `None` for a name that
-/// does not fit.
+/// A query for the addresses of a name. Its identifier and flags are the token. `None` for a name that DNS
+/// cannot carry.
 pub(crate) fn query(token: Token, name: &str, family: Family) -> Option<Vec<u8>> {
     let mut message = token.0.to_be_bytes().to_vec();
     message.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
@@ -60,7 +60,7 @@ pub(crate) fn answers(token: Token, message: &[u8]) -> bool {
         && questions_end(message).is_some()
 }
 
-/// What an answer says. `None` if it is malformed.
+/// Reads an answer. `None` if it is malformed.
 pub(crate) fn read(message: &[u8], family: Family) -> Option<Reply> {
     const NO_ERROR: u8 = 0;
     const SERVER_FAILURE: u8 = 2;
@@ -91,7 +91,7 @@ pub(crate) fn read(message: &[u8], family: Family) -> Option<Reply> {
         at += 10 + length;
     }
     let mut name = &asked;
-    // No chain is longer than there are aliases, unless it is a circle.
+    // A chain longer than the number of aliases is a loop.
     for _ in 0..aliases.len() {
         match aliases.iter().find(|(owner, _)| owner == name) {
             Some((_, target)) => name = target,
@@ -106,7 +106,7 @@ pub(crate) fn read(message: &[u8], family: Family) -> Option<Reply> {
     if *name == asked {
         return Some(Reply::NotFound);
     }
-    // A name that cannot be asked for is as good as an answer that cannot be read.
+    // A target that cannot be queried counts as an unreadable answer.
     query(Token(0), name, family).map(|_| Reply::Alias(name.clone()))
 }
 
@@ -134,7 +134,7 @@ fn name_end(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match *message.get(at)? {
             0 => return Some(at + 1),
-            // A pointer to the rest of the name ends it here.
+            // A compression pointer ends the name here.
             length if length & 0xc0 == 0xc0 => return (at + 2 <= message.len()).then_some(at + 2),
             length => at += 1 + usize::from(length),
         }
@@ -169,7 +169,7 @@ fn u16_at(message: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(bytes.try_into().ok()?))
 }
 
-/// The names to ask for, in order, as a resolver with `ndots:5` tries them.
+/// The names to query, in the order of a resolver with `ndots:5`.
 pub(crate) fn candidates(name: &str, search: &[String]) -> Vec<String> {
     if name.ends_with('.') {
         return vec![name.to_owned()];

@@ -1,11 +1,11 @@
-//! What can break in the harness itself. None of these is a verdict.
+//! Errors of the harness itself. None of these is a verdict.
 
 use netproof_model::{Place, Token};
 use netproof_netfilter::nft::KernelError;
 use std::io;
 use thiserror::Error;
 
-/// Why probes could not be made, or not be believed: cause and remedy.
+/// Why probes could not be made, or their results not be trusted: cause and remedy.
 #[derive(Debug, Error)]
 pub enum ProbeError {
     /// A system call failed.
@@ -18,7 +18,7 @@ pub enum ProbeError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// The kernel discarded log messages, so that the absence of one says nothing any more.
+    /// The kernel discarded log messages, so a missing message proves nothing any more.
     #[error(
         "{place} lost log messages: its receive buffer was full; run fewer scenarios at once (--jobs), or let \
          the kernel give larger buffers (net.core.rmem_max)"
@@ -35,18 +35,17 @@ pub enum ProbeError {
         /// What the kernel said.
         source: Box<KernelError>,
     },
-    /// The kernel has put off packets and does not get to them, so that nothing can be said about what has
-    /// not arrived.
+    /// The kernel has deferred packets and does not handle them, so a missing packet proves nothing.
     #[error(
         "the kernel has packets left to handle after {} s: the machine is too busy to deliver them in time; \
          run fewer scenarios at once (--jobs)",
         waited.as_secs()
     )]
     Backlog {
-        /// How long they were waited for.
+        /// How long the harness waited for them.
         waited: std::time::Duration,
     },
-    /// A packet arrived after its probe had been judged lost.
+    /// A packet arrived after its probe was judged lost.
     #[error(
         "the packet {token} arrived at {place} after its probe had been judged \"dropped\": the verdict was \
          wrong, and others may be; the machine is too busy to deliver packets in time, so run fewer \
@@ -89,7 +88,7 @@ pub enum ProbeError {
 }
 
 impl ProbeError {
-    /// What keeps a node from being traced.
+    /// What prevents a trace on a node.
     pub(crate) fn trace(place: &Place) -> impl FnOnce(KernelError) -> ProbeError {
         let place = place.clone();
         |source| ProbeError::Trace { place, source: Box::new(source) }

@@ -1,12 +1,12 @@
-//! Classic BPF programs that let a witness receive what it is there for and nothing else: requests, and
-//! the ICMP messages and SCTP packets that answer them.
+//! Classic BPF programs that limit what a witness receives: requests, and the ICMP messages and SCTP packets
+//! that answer them.
 
 use crate::token::VXLAN;
 use crate::{kept, sctp};
 use libc::sock_filter;
 use netproof_model::{Family, Protocol};
 
-/// How much of a packet is kept: the longest headers that an ICMP error quotes, and the token.
+/// Bytes of a packet that are kept: the longest headers that an ICMP error quotes, and the token.
 const KEEP: u32 = 192;
 const WHOLE: u32 = u32::MAX;
 
@@ -49,12 +49,12 @@ pub(crate) fn witness(family: Family, protocol: Protocol) -> Vec<sock_filter> {
             program.push(statement(byte, 13));
             program.push(statement(AND, 0x12));
             program.push(jump(IF_EQUAL, 0x02, 11, 0));
-            // data that begins with the marker of a message which is not an answer. (Loading a word that
-            // is not there ends the program with "none".)
+            // data that begins with the marker of a message which is not an answer. (Loading a missing word
+            // ends the program with "none".)
             program.push(statement(byte, 12));
             program.push(statement(SHIFT_RIGHT, 2));
             program.push(statement(AND, 0x3c));
-            // (X is the length of the IP header, or 0 where there is none.)
+            // (X is the length of the IP header, or 0 if there is none.)
             program.push(statement(ADD_INDEX, 0));
             program.push(statement(TO_INDEX, 0));
             let [first, second] = kept::MARKER_WORDS;
@@ -66,8 +66,8 @@ pub(crate) fn witness(family: Family, protocol: Protocol) -> Vec<sock_filter> {
             program.push(jump(IF_SET, 0x8000_0000, 1, 0));
         }
         (Protocol::Udp, _) => {
-            // Neither an answer of ours nor an encapsulated packet of the overlay. (Loading a word that
-            // is not there ends the program with "none".)
+            // Neither an answer of ours nor an encapsulated packet of the overlay. (Loading a missing word
+            // ends the program with "none".)
             program.push(statement(word, 8));
             program.push(jump(IF_SET, 0x8000_0000, 2, 0));
             program.push(jump(IF_EQUAL, VXLAN, 1, 0));
@@ -101,7 +101,7 @@ pub(crate) fn witness(family: Family, protocol: Protocol) -> Vec<sock_filter> {
     program
 }
 
-/// Passes every packet, of which only the beginning is kept.
+/// Passes every packet, and keeps only its beginning.
 pub(crate) fn everything() -> Vec<sock_filter> {
     vec![statement(RETURN, KEEP)]
 }

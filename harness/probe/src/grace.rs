@@ -1,30 +1,29 @@
-//! How long an answer is waited for of which there is no sign.
+//! How long to wait for an expected answer without evidence.
 //!
-//! Nothing in a cluster takes three seconds, but a real timeout is due before "allowed" becomes "lost". Where the
-//! network loses answers all the time, as under an enforcer that drops too much, each batch would wait so long.
-//! So what waits for one run shares a grace: once it is spent, waits are brief.
+//! Nothing in a cluster takes three seconds, but "allowed" may become "lost" only after a real timeout. If
+//! the network loses answers all the time, as under an enforcer that drops too much, each batch would wait
+//! that long. So all probers of a run share a grace: once it is spent, waits are brief (decision 0019).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// So many batches may wait in full for answers that do not come.
+/// The number of batches that may wait in full for answers that do not come.
 const FULL: usize = 4;
 
-/// How long an answer is waited for.
+/// A wait for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Waits {
-    /// Until the request is sent once more.
+    /// Until the request is sent again.
     pub repeat: Duration,
-    /// Until the end.
+    /// Until the wait ends.
     pub answer: Duration,
 }
 
 const PATIENT: Waits = Waits { repeat: Duration::from_secs(1), answer: Duration::from_secs(3) };
-/// As long as a denial of which there is no sign is waited for. The packets that the kernel has put off are waited
-/// for besides.
+/// The same wait as for an expected denial without evidence. Deferred packets are waited for in addition.
 const BRIEF: Waits = Waits { repeat: Duration::from_millis(20), answer: Duration::from_millis(50) };
 
-/// What is left of the patience of everybody who probes for one run.
+/// The remaining full waits of all probers of one run.
 #[derive(Debug, Default)]
 pub struct Grace {
     spent: AtomicUsize,
@@ -37,13 +36,13 @@ impl Grace {
         if self.spent.load(Ordering::Relaxed) < FULL { PATIENT } else { BRIEF }
     }
 
-    /// A batch has waited so long for an answer that did not come.
+    /// Records that a batch waited this long for an answer that did not come.
     pub(crate) fn spend(&self, waits: Waits) {
         let counter = if waits == PATIENT { &self.spent } else { &self.brief };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What to tell of a run in which waits became brief; `None` where none did.
+    /// The warning for a run in which waits became brief; `None` if none did.
     pub fn notice(&self) -> Option<String> {
         let brief = self.brief.load(Ordering::Relaxed);
         (brief > 0).then(|| {

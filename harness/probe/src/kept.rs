@@ -1,8 +1,8 @@
 //! Connections that stay open from one probe to the next, and the messages that travel over them.
 //!
-//! A message on a TCP connection is a marker and a token, so that its packet is recognised wherever it
-//! is seen; its answer is the same with the answer's word, and a line that says who answered. On a UDP
-//! socket the datagrams are those of every other probe.
+//! A message on a TCP connection is a marker and a token, so that its packet is recognised everywhere. The
+//! answer is the marker, the answer's word, and a line that says who answered. Datagrams on a UDP socket are
+//! those of any other probe.
 
 use crate::probe::Probe;
 use crate::token;
@@ -22,7 +22,7 @@ pub(crate) const MARKER_WORDS: [u32; 2] = {
 /// Marker and token.
 const MESSAGE: usize = MARKER.len() + 4;
 
-/// What has to be the same in a request for it to use a connection that another has opened.
+/// What must be equal in two requests that use the same connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub request: Request,
@@ -35,22 +35,22 @@ impl Key {
     }
 }
 
-/// A connection that is open.
+/// An open connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub socket: OwnedFd,
     /// The token that opened it, by which its server knows it.
     pub opened_by: Token,
-    /// The address that it leads to.
+    /// The address of its other end.
     pub destination: IpAddr,
-    /// What the name server gave when it was opened.
+    /// The addresses from the name server when it was opened.
     pub resolved: Vec<IpAddr>,
     /// Who answered on it last.
     pub server: Option<Place>,
 }
 
-/// These requests in rounds, none of which has two that use the same connection: the first of them opens
-/// it, and there is one message on it at a time.
+/// Groups requests in rounds, so that no round has two requests for the same connection: the first one opens
+/// it, and it carries one message at a time.
 pub(crate) fn rounds(probes: &[Probe], indices: Vec<usize>) -> Vec<Vec<usize>> {
     let mut uses: HashMap<Key, usize> = HashMap::new();
     let mut rounds: Vec<Vec<usize>> = Vec::new();
@@ -76,16 +76,16 @@ pub(crate) fn word(data: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(word.try_into().ok()?))
 }
 
-/// The server's answer to what has been sent so far, and the message's token. `None` while there is no
-/// whole message.
+/// The server's answer to what it has received, and the message's token. `None` until the message is
+/// complete.
 pub(crate) fn answer(received: &[u8], body: &str) -> Option<(Token, Vec<u8>)> {
     let word = word(received)?;
     let answer = [&MARKER[..], &token::answer_word(word).to_be_bytes(), body.as_bytes()].concat();
     Some((Token(word), answer))
 }
 
-/// Whether what was received is the answer to the message with this token, complete: `None` while more
-/// must come.
+/// Whether the received bytes are the complete answer to the message with this token; `None` while more must
+/// come.
 pub(crate) fn is_answer(token: Token, received: &[u8]) -> Option<bool> {
     let head = [&MARKER[..], &token::answer_word(token.0).to_be_bytes()].concat();
     let known = received.len().min(MESSAGE);

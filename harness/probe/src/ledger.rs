@@ -1,4 +1,4 @@
-//! Books evidence under the probe that it belongs to, by token, and notices what comes too late.
+//! Assigns evidence to its probe by token, and notices evidence that comes too late.
 
 use crate::error::ProbeError;
 use crate::nflog::{Logged, Reason};
@@ -14,15 +14,15 @@ use std::collections::{HashMap, HashSet};
 pub(crate) struct Ledger {
     slots: HashMap<Token, usize>,
     evidence: Vec<Evidence>,
-    /// Places in `evidence` that no probe has any more.
+    /// Free places in `evidence`.
     free: Vec<usize>,
     /// Probes that were judged lost without having been seen anywhere.
     unseen: HashSet<Token>,
     late: Option<ProbeError>,
-    /// What rules logged of neighbour discovery. It is asked once for all packets that wait for the answer,
-    /// and again only some time later, so this is kept from batch to batch.
+    /// The rules that logged neighbour discovery. One solicitation serves all packets that wait for the
+    /// answer, and is repeated only some time later; so this is kept from batch to batch.
     discovery: Vec<LogRecord>,
-    /// Which rules the requests of this batch met; only while rules are traced.
+    /// The rules that the requests of this batch met; only while rules are traced.
     pub(crate) traces: Traces,
 }
 
@@ -36,7 +36,7 @@ impl Ledger {
         self.evidence.resize_with(probes, Evidence::default);
     }
 
-    /// One probe more; gives its place.
+    /// Adds a probe; returns its place.
     pub(crate) fn add(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
             self.evidence.push(Evidence::default());
@@ -44,16 +44,16 @@ impl Ledger {
         })
     }
 
-    /// The probe at this place is over, and nothing that comes with its token is its any more.
+    /// Ends the probe at this place: later packets with its token are not its evidence.
     pub(crate) fn release(&mut self, token: Token, probe: usize) {
         self.slots.remove(&token);
         self.evidence[probe] = Evidence::default();
         self.free.push(probe);
     }
 
-    /// From now on the packets with this token belong to this probe.
+    /// Assigns later packets with this token to this probe.
     pub(crate) fn expect(&mut self, token: Token, probe: usize) {
-        // Only the tokens of DNS queries ever come again, after 131,072 others.
+        // Only tokens of DNS queries ever repeat, after 131,072 others.
         self.unseen.remove(&token);
         self.slots.insert(token, probe);
     }
@@ -68,18 +68,18 @@ impl Ledger {
         self.evidence.get(probe).is_some_and(|evidence| !evidence.sightings.is_empty())
     }
 
-    /// The probe was judged lost: should it be seen after all, the verdict was wrong.
+    /// Records that the probe was judged lost: if it is seen later, the verdict was wrong.
     pub(crate) fn judged_lost(&mut self, token: Token) {
         self.unseen.insert(token);
     }
 
-    /// What came too late, if anything did.
+    /// The packet that came too late, if there was one.
     pub(crate) fn take_late(&mut self) -> Option<ProbeError> {
         self.late.take()
     }
 
-    /// The rules that denied IPv6 neighbour discovery, if any did: without it requests are lost where no rule
-    /// sees them.
+    /// The rules that denied IPv6 neighbour discovery, if there were any: without neighbour discovery
+    /// requests are lost where no rule sees them.
     pub(crate) fn denied_discovery(&self, family: Family) -> &[LogRecord] {
         match family {
             Family::Ipv4 => &[],
@@ -92,7 +92,7 @@ impl Ledger {
         self.evidence.get_mut(slot)
     }
 
-    /// A rule on `node`, or its observer, logged a packet.
+    /// Takes the log message of a rule on `node`, or of its observer.
     pub(crate) fn logged(&mut self, node: &str, logged: &Logged) {
         let token = logged.packet.token;
         let (hook, packet) = (logged.hook, logged.packet.addresses);
@@ -111,7 +111,7 @@ impl Ledger {
             Reason::Denied(number) => number,
             Reason::Passed { translated } => {
                 let passage = Passage { node, hook, translated, packet, token };
-                // A retransmission says nothing new.
+                // A retransmission adds no evidence.
                 if logged.packet.kind == Kind::Request
                     && !evidence.passages.iter().any(|(_, known)| *known == passage)
                 {
@@ -131,7 +131,7 @@ impl Ledger {
         }
     }
 
-    /// A packet was delivered to the stack at `place`.
+    /// Takes a packet that was delivered to the stack at `place`.
     pub(crate) fn delivered(&mut self, place: &Place, packet: &Packet, interface: impl FnOnce() -> String) {
         let token = packet.token;
         match packet.kind {
@@ -165,7 +165,7 @@ impl Ledger {
         }
     }
 
-    /// A packet arrived at `place`, on its way or at its end; only while tracing.
+    /// Takes a packet that arrived at `place`, in transit or at its destination; only while tracing.
     pub(crate) fn traced(&mut self, place: &Place, packet: &Packet, interface: impl FnOnce() -> String) {
         if packet.kind != Kind::Request {
             return;
@@ -231,7 +231,7 @@ mod tests {
         assert!(ledger.of(0).request_logged && ledger.is_seen(0));
     }
 
-    /// A question that a rule denies is nobody's, and explains what is lost in its family.
+    /// A denied solicitation belongs to no probe, and explains lost requests of its family.
     #[test]
     fn denied_neighbour_discovery_is_remembered() {
         let mut solicitation = vec![135, 0, 0, 0, 0, 0, 0, 0];
@@ -254,7 +254,7 @@ mod tests {
         assert!(!evidence.request_logged && evidence.logs.is_empty() && evidence.sightings.is_empty());
     }
 
-    /// Only requests pass; that they do is no denial, and the order is that of the way.
+    /// Only requests are recorded as passages; a passage is no denial, and the order is that of the path.
     #[test]
     fn passages_are_in_the_order_of_the_way() {
         let token = Token(0x1234);
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(found, [("node1", true), ("node2", false)]);
     }
 
-    /// An echo reply counts where the request came from, and from whom was asked.
+    /// An echo reply counts if it arrives at the request's source and comes from its destination.
     #[test]
     fn an_answer_must_come_from_whom_was_asked() {
         let token = Token(0x1234);

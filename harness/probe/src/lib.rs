@@ -1,18 +1,21 @@
-//! Listeners, witnesses and probes: tries flows in a cluster and says what became of each, by evidence.
+//! Listeners, witnesses and probes: tries flows in a cluster and reports the outcome of each, by evidence.
 //!
-//! One thread and one event loop drive the sockets of every namespace. A [`Prober`] opens what a cluster
-//! needs ([`Prober::sync`]): servers on the ports that pods serve, a witness in each stack that sees which
-//! requests were delivered to it and answers those of SCTP, a reader of what the rules of each node log:
-//! denials, and the observer's passages. [`Prober::probe`] then
-//! sends a batch of requests, each with a token in it that survives every address translation, and books
-//! sightings, logs and ICMP errors by token. Delivery between namespaces is synchronous, so almost every
-//! outcome is known when the call that sent the packet returns; nothing waits for a timeout to learn that
-//! a packet was dropped.
+//! One thread and one event loop drive the sockets of every namespace. [`Prober::sync`] opens what a cluster
+//! needs:
 //!
-//! Witnesses are raw sockets, not packet sockets: they see a packet where it is delivered, after address
-//! translation and after the node's own INPUT rules, so that a sighting on a node means that the node
-//! accepted it; and closing one is free, where closing a packet socket waits for a grace period of the
-//! kernel, some 12 ms, once for each pod.
+//! - servers on the ports that pods serve;
+//! - a witness in each stack, which sees the requests that are delivered to it and answers those of SCTP;
+//! - a reader of the log messages of each node's rules: denials, and the observer's passages.
+//!
+//! [`Prober::probe`] then sends a batch of requests, each with a token that survives address translation,
+//! and assigns sightings, logs and ICMP errors by token. Delivery between namespaces is synchronous, so
+//! almost every outcome is known when the sending call returns; nothing waits for a timeout to learn that a
+//! packet was dropped.
+//!
+//! Witnesses are raw sockets, not packet sockets. They see a packet where it is delivered, after address
+//! translation and after the node's own INPUT rules, so a sighting on a node means that the node accepted
+//! the packet. And closing one is free: closing a packet socket waits for a grace period of the kernel, some
+//! 12 ms, once for each pod.
 
 mod backlog;
 mod batch;

@@ -1,5 +1,6 @@
-//! The NFLOG group of a node: rules that drop or reject log the packet there first, with their number
-//! in the prefix, and the observer logs the requests that pass, with a word in it. A message is readable as soon as the system call that sent the packet returns.
+//! The NFLOG group of a node. Rules that drop or reject log the packet there first, with their number in the
+//! prefix; the observer logs the requests that pass, with a word in the prefix. A message is readable as
+//! soon as the system call that sent the packet returns.
 
 use crate::packet::{self, Packet};
 use crate::sys;
@@ -80,7 +81,7 @@ fn config_message(sequence: u32, attributes: &[(u16, &[u8])]) -> Vec<u8> {
 pub(crate) enum Reason {
     /// The rule with this number drops or rejects it.
     Denied(u32),
-    /// It has come as far as to where policy decides.
+    /// It has reached the point where policy decides.
     Passed {
         /// This node has translated its destination.
         translated: bool,
@@ -95,8 +96,8 @@ pub(crate) struct Logged {
     pub packet: Packet,
 }
 
-/// Reads what one receive call gave. Packets that other rules logged, and packets that no probe sends,
-/// are passed over.
+/// Reads the messages of one receive call. Packets that other rules logged, and packets that no probe sends,
+/// are ignored.
 pub(crate) fn parse(data: &[u8]) -> impl Iterator<Item = Logged> {
     messages(data).filter(|(kind, _)| *kind == MESSAGE_PACKET).filter_map(|(_, body)| logged(body))
 }
@@ -115,7 +116,7 @@ fn logged(body: &[u8]) -> Option<Logged> {
     Some(Logged { reason: why?, hook: hook?, packet: packet::parse(payload?)? })
 }
 
-/// What a prefix says, which ends with a zero byte.
+/// Reads a prefix, which ends with a zero byte.
 fn reason(prefix: &[u8]) -> Option<Reason> {
     let said = prefix.strip_prefix(NFLOG_PREFIX.as_bytes())?.split(|byte| matches!(byte, 0 | b' ')).next()?;
     match said {

@@ -1,5 +1,5 @@
-//! Reads packets as far as the evidence needs them: addresses, ports, hop limit, what the packet is to
-//! its probe, and the probe's token. Anything malformed or cut off is `None`.
+//! Reads the fields of packets that are evidence: addresses, ports, hop limit, the packet's role for its
+//! probe, and the probe's token. A malformed or truncated packet is `None`.
 
 use crate::token::{self, Word};
 use crate::{kept, sctp};
@@ -7,16 +7,16 @@ use netproof_model::observation::PacketAddresses;
 use netproof_model::{Family, Protocol, Token};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What a packet is to its probe.
+/// A packet's role for its probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The first packet, or a message on a connection that was kept.
+    /// The first packet, or a message on a kept connection.
     Request,
     /// An answer to it.
     Answer,
-    /// The answer that nobody listens (SCTP).
+    /// The refusal by a host where nobody listens (SCTP).
     Refusal,
-    /// A later packet of the source's.
+    /// A later packet of the source.
     Stream,
     /// An ICMP error about one of its packets.
     Error {
@@ -25,8 +25,8 @@ pub(crate) enum Kind {
         /// Its code.
         code: u8,
     },
-    /// A question or an answer of IPv6 neighbour discovery. It belongs to no probe, and its token means
-    /// nothing.
+    /// A solicitation or advertisement of IPv6 neighbour discovery. It belongs to no probe, and its token
+    /// means nothing.
     Discovery,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Packet {
     pub token: Token,
 }
 
-/// Addresses, hop limit and transport protocol: what the IP header says.
+/// The fields of the IP header: addresses, hop limit and transport protocol.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IpHeader {
     pub source: IpAddr,
@@ -100,7 +100,7 @@ fn tcp(data: &[u8]) -> Option<(Kind, Token)> {
     const ACK: u8 = 0x10;
     let flags = *data.get(13)?;
     let sequence = word(data, 4)?;
-    // What acknowledges a SYN acknowledges its sequence number and one.
+    // A SYN is acknowledged by its sequence number plus one.
     let acknowledged = word(data, 8)?.wrapping_sub(1);
     Some(match (flags & SYN != 0, flags & ACK != 0, flags & RST != 0) {
         (true, false, _) => (Kind::Request, Token(sequence)),
@@ -113,7 +113,7 @@ fn tcp(data: &[u8]) -> Option<(Kind, Token)> {
     })
 }
 
-/// The word of the message that a TCP segment carries on a connection that was kept.
+/// The word of the message in a TCP segment on a kept connection.
 fn message(segment: &[u8]) -> Option<Word> {
     let header = usize::from(segment.get(12)? >> 4) * 4;
     Some(token::read_word(kept::word(segment.get(header..)?)?))
@@ -143,8 +143,8 @@ fn icmp(protocol: u8, data: &[u8]) -> Option<(Kind, Token)> {
     }
 }
 
-/// The token of the packet that an ICMP error quotes: it may be cut off after eight bytes. `None` of an answer: that
-/// it did not arrive says nothing of the request.
+/// The token of the packet that an ICMP error quotes, which may be cut off after eight bytes. `None` if the
+/// packet is an answer: its loss says nothing about the request.
 fn quoted_token(protocol: u8, data: &[u8]) -> Option<Token> {
     let request = |word| match word {
         Word::Request(token) => Some(token),

@@ -15,8 +15,8 @@ use netproof_model::{Family, Observation, Place, RuleTrace};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Makes probes, and serves and watches everything that they can reach. One thread does it all, so
-/// there is no answer while no call is under way.
+/// Makes probes, and serves and watches everything that they can reach. One thread does all of it, so
+/// servers answer only during a call.
 pub struct Prober {
     world: World,
     ledger: Ledger,
@@ -25,23 +25,23 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// A prober that knows no cluster yet. The seed gives the tokens; the grace is shared with the other probers
-    /// of a run.
+    /// Makes a prober that knows no cluster yet. The seed determines the tokens; all probers of a run share
+    /// the grace.
     pub fn new(seed: u64, grace: Arc<Grace>) -> Result<Prober, ProbeError> {
         Ok(Prober { world: World::new()?, ledger: Ledger::default(), tokens: Tokens::new(seed), grace })
     }
 
-    /// Opens listeners, witnesses and log readers for what came, and closes them for what went.
+    /// Opens listeners, witnesses and log readers for new places, and closes those of places that went.
     ///
-    /// A pod listens on exactly its declared container ports (or those that `listens` of the snapshot
-    /// gives), a hostNetwork pod on those of its node, an external host on its own; the pod of the cluster
-    /// DNS serves port 53 itself. Connections that were kept by a place that is gone are closed.
+    /// A pod listens on exactly its declared container ports (or those in the snapshot's `listens`), a
+    /// hostNetwork pod on those of its node, an external host on its own; the pod of the cluster DNS serves
+    /// port 53 itself. Kept connections of a place that went are closed.
     pub fn sync(&mut self, cluster: &Cluster, snapshot: &Snapshot) -> Result<(), ProbeError> {
         self.attach(sites(cluster, snapshot), snapshot.topology.family.list())
     }
 
-    /// The same for network stacks that are not a [`Cluster`]'s: after this, the prober knows exactly
-    /// these. The families are those in which it listens and watches.
+    /// The same for any network stacks: afterwards the prober knows exactly these. It listens and watches in
+    /// the given families.
     pub fn attach(&mut self, sites: Vec<Site>, families: &[Family]) -> Result<(), ProbeError> {
         self.check_late()?;
         self.world.attach(sites, families)
@@ -49,8 +49,8 @@ impl Prober {
 
     /// Makes these probes; the observations are in the order of the probes.
     ///
-    /// An error says that the harness broke, or that an earlier verdict has turned out wrong: a packet
-    /// that was judged lost has arrived since. No observation is to be believed then.
+    /// An error means that the harness broke, or that an earlier verdict was wrong because a packet arrived
+    /// after it was judged lost. Trust no observation then.
     pub fn probe(&mut self, probes: &[Probe]) -> Result<Vec<Observation>, ProbeError> {
         self.check_late()?;
         let Prober { world, ledger, tokens, grace } = self;
@@ -59,11 +59,11 @@ impl Prober {
         Ok(observations)
     }
 
-    /// Makes probes of these probes, whose targets are addresses, without pause until `streaming` says stop,
-    /// and hands each to it; what was under way then is handed over, too. Patience is one for all: what a
-    /// rule logged is decided at once, and what nobody knows anything of after 100 ms.
+    /// Repeats these probes, whose targets are addresses, without pause until `streaming` says stop, and
+    /// hands it each result, including those of probes that are under way then. The `Patience` of the probes
+    /// is ignored: a probe that a rule logged is decided at once, and one without evidence after 100 ms.
     ///
-    /// An error as of [`Prober::probe`].
+    /// Errors are those of [`Prober::probe`].
     pub fn stream(&mut self, probes: &[Probe], streaming: &mut dyn Streaming) -> Result<(), ProbeError> {
         self.check_late()?;
         let Prober { world, ledger, tokens, grace } = self;
@@ -71,14 +71,14 @@ impl Prober {
         self.check_late()
     }
 
-    /// Closes every connection that was kept ([`Probe::keep`]), at both ends.
+    /// Closes every kept connection ([`Probe::keep`]), at both ends.
     pub fn release(&mut self) {
         self.world.release();
     }
 
-    /// Lets `probing` make probes with a witness on the way, in every node and the router: the sightings of their
-    /// observations show their paths. Closing the witnesses takes the kernel some 12 ms each, however many probes
-    /// there were.
+    /// Runs `probing` with packet sockets on every node and the router, so that the sightings of its
+    /// observations show the probes' paths. Closing these sockets takes the kernel some 12 ms each, however
+    /// many probes there were.
     pub fn trace<T>(
         &mut self,
         cluster: &Cluster,
@@ -92,7 +92,7 @@ impl Prober {
         probed
     }
 
-    /// Makes these probes once more and says of each which rules its request met on the nodes.
+    /// Makes these probes again and returns for each the rules that its request met on the nodes.
     pub fn trace_rules(
         &mut self,
         cluster: &Cluster,
@@ -115,7 +115,7 @@ impl Prober {
         observations.into_iter().map(&mut traced).collect()
     }
 
-    /// Reads what has come since, and reports what came too late.
+    /// Reads what has arrived since, and reports what came too late.
     fn check_late(&mut self) -> Result<(), ProbeError> {
         self.world.drain(Duration::ZERO, &mut self.ledger)?;
         self.ledger.take_late().map_or(Ok(()), Err)

@@ -1,5 +1,4 @@
-//! Which name a probe asks for next, and when it has an address: the part of a resolver that a pod's C
-//! library plays.
+//! Which name a probe queries next, and when it has an address: what the resolver in a pod's C library does.
 
 use crate::dns::{self, Reply};
 use crate::error::ProbeError;
@@ -7,24 +6,24 @@ use netproof_model::{Family, Outcome, Token};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-/// The names still to be asked for.
+/// The names still to be queried.
 #[derive(Debug)]
 pub(crate) struct Resolution {
     names: VecDeque<String>,
-    /// The first of the names is what an alias leads to.
+    /// Whether the first of the names is the target of an alias.
     followed: bool,
-    /// The name server could not say, at least once.
+    /// Whether the name server failed at least once.
     failed: bool,
 }
 
-/// What follows from an answer.
+/// The result of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// The name has these addresses.
     Found(Vec<IpAddr>),
-    /// Another name is to be asked for.
+    /// Another name must be queried.
     Ask,
-    /// There is none left.
+    /// No name is left.
     Over(Outcome),
 }
 
@@ -37,17 +36,17 @@ impl Resolution {
         Ok(Resolution { names, followed: false, failed: false })
     }
 
-    /// The name to ask for.
+    /// The name to query.
     pub(crate) fn name(&self) -> Option<&str> {
         self.names.front().map(String::as_str)
     }
 
-    /// Takes in what the name server said; `None` is an answer that cannot be read.
+    /// Processes the name server's answer; `None` is an unreadable answer.
     pub(crate) fn answered(&mut self, reply: Option<Reply>) -> Step {
         let last = self.names.pop_front();
         match reply {
             Some(Reply::Addresses(addresses)) => return Step::Found(addresses),
-            // An alias, and no more in this answer: its target is asked for, once.
+            // An alias without addresses in this answer: its target is queried, once.
             Some(Reply::Alias(target)) if !self.followed && last.as_deref() != Some(&*target) => {
                 self.followed = true;
                 self.names.push_front(target);

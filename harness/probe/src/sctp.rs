@@ -1,8 +1,8 @@
-//! The little of SCTP that probes need (RFC 9260): INIT, its acknowledgement and its refusal, crafted in
-//! source and destination alike, because not every kernel has SCTP sockets.
+//! The part of SCTP that probes need (RFC 9260): INIT, its acknowledgement and its refusal, crafted at both
+//! ends, because not every kernel has SCTP sockets.
 //!
-//! A handshake ends with the acknowledgement. Nobody has an association then, and connection tracking
-//! forgets it after three seconds, sooner than one that was aborted (ten).
+//! A handshake ends with the acknowledgement. There is no association then, and connection tracking forgets
+//! the entry after three seconds, sooner than after an abort (ten).
 
 use crate::{server, token};
 use netproof_model::Token;
@@ -18,8 +18,8 @@ const HEADER: usize = 12;
 const CHECKSUM: std::ops::Range<usize> = 8..HEADER;
 /// The parameter "State Cookie" (RFC 9260, 3.3.3.1), without which there is no acknowledgement.
 const STATE_COOKIE: u16 = 7;
-/// The error cause "User-Initiated Abort" (RFC 9260, 3.3.10.12), and the reason that is ours: a kernel
-/// that has SCTP refuses what it does not know by itself, also where we serve it.
+/// The error cause "User-Initiated Abort" (RFC 9260, 3.3.10.12), and our own reason in it: a kernel that has
+/// SCTP aborts unknown associations by itself, even on ports that we serve.
 const USER_INITIATED_ABORT: u16 = 12;
 const REFUSED: &[u8] = b"netproof";
 
@@ -28,8 +28,8 @@ pub(crate) fn init(source_port: u16, destination_port: u16, token: Token) -> Vec
     packet(source_port, destination_port, 0, INIT, &fixed_part(token.0))
 }
 
-/// The answer to an INIT: an acknowledgement where the port is served, whose cookie says who answered and
-/// what it saw; else a refusal that is recognised as ours. `None` for any other packet.
+/// The answer to an INIT: if the port is served, an acknowledgement whose cookie says who answered and what
+/// it saw; else a refusal that is recognised as ours. `None` for any other packet.
 pub(crate) fn answer(
     request: &[u8],
     serves: impl Fn(u16) -> bool,
@@ -57,13 +57,13 @@ pub(crate) fn is_our_refusal(packet: &[u8]) -> bool {
         && packet.get(HEADER + 4..) == Some(entry(USER_INITIATED_ABORT, REFUSED).as_slice())
 }
 
-/// Whether the checksum is right. A stack discards a packet whose checksum an address translation has
-/// forgotten.
+/// Whether the checksum is right. A stack discards a packet if an address translation did not update its
+/// checksum.
 pub(crate) fn is_intact(packet: &[u8]) -> bool {
     packet.get(CHECKSUM).is_some_and(|sum| *sum == checksum(packet))
 }
 
-/// What INIT and its acknowledgement begin with: initiate tag, receiver window, numbers of outbound and
+/// The fixed part of INIT and of its acknowledgement: initiate tag, receiver window, numbers of outbound and
 /// inbound streams, initial sequence number.
 fn fixed_part(tag: u32) -> Vec<u8> {
     let mut value = tag.to_be_bytes().to_vec();
@@ -73,7 +73,7 @@ fn fixed_part(tag: u32) -> Vec<u8> {
     value
 }
 
-/// A parameter or an error cause. Its padding is the packet's, for it comes last.
+/// A parameter or an error cause. It comes last, so the packet's padding serves it.
 fn entry(kind: u16, value: &[u8]) -> Vec<u8> {
     let mut entry = kind.to_be_bytes().to_vec();
     entry.extend_from_slice(&((4 + value.len()) as u16).to_be_bytes());
@@ -95,8 +95,8 @@ fn packet(from: u16, to: u16, verification_tag: u32, chunk: u8, value: &[u8]) ->
     packet
 }
 
-/// The checksum of a packet of at least a header's length, as it stands there: CRC32c over the packet with
-/// a checksum of zero, the least significant byte first (RFC 9260, appendix A).
+/// The checksum of a packet that has a complete header: CRC32c over the packet with a checksum of zero, the
+/// least significant byte first (RFC 9260, appendix A).
 fn checksum(packet: &[u8]) -> [u8; 4] {
     let sum = crc32c(!0, &packet[..CHECKSUM.start]);
     let sum = crc32c(sum, &[0; 4]);
@@ -110,7 +110,7 @@ fn crc32c(mut sum: u32, data: &[u8]) -> u32 {
     sum
 }
 
-/// The remainders of all bytes by Castagnoli's polynomial, bits reversed.
+/// The CRC table of Castagnoli's polynomial, bits reversed.
 static CRC32C: [u32; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;

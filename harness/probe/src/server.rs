@@ -1,14 +1,14 @@
-//! What our own servers answer: who they are, and which source address they saw.
+//! The answers of our own servers: who they are, and which source address they saw.
 
 use crate::dns;
 use crate::{kept, token};
 use netproof_model::Token;
 use std::net::SocketAddr;
 
-/// How the body of every answer begins.
+/// Prefix of the body of every answer.
 pub(crate) const GREETING: &str = "netproof 1 ";
 
-/// The longest request that a server reads before it gives up on the connection.
+/// The longest request in bytes; a server gives up on a longer one.
 pub(crate) const LONGEST_REQUEST: usize = 4096;
 
 pub(crate) fn body(who: &str, saw: Option<SocketAddr>) -> String {
@@ -18,7 +18,7 @@ pub(crate) fn body(who: &str, saw: Option<SocketAddr>) -> String {
     }
 }
 
-/// The answer to a datagram, if it deserves one.
+/// The answer to a datagram, if it is a request.
 pub(crate) fn answer_datagram(request: &[u8], who: &str, saw: Option<SocketAddr>) -> Option<Vec<u8>> {
     let word = u32::from_be_bytes(request.get(..4)?.try_into().ok()?);
     if token::asks_dns(word) {
@@ -29,8 +29,8 @@ pub(crate) fn answer_datagram(request: &[u8], who: &str, saw: Option<SocketAddr>
     Some(answer)
 }
 
-/// The answer to what a TCP client has sent so far, once it is complete: to an HTTP request, or to a
-/// message on a connection that is kept, with the message's token.
+/// The answer to what a TCP client has sent, once that is complete: to an HTTP request, or to a message on a
+/// kept connection, with the message's token.
 pub(crate) fn answer_stream(
     request: &[u8],
     who: &str,
@@ -60,8 +60,8 @@ fn answer_http(request: &[u8], body: &str) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-/// Whether an HTTP answer is one of ours, complete: `None` while more must come. A success is ours where
-/// its body is, or where its header says `Server: netproof`, as a proxy's health check does.
+/// Whether an HTTP answer is one of ours; `None` while more must come. A success is ours if its body is, or
+/// if its header says `Server: netproof`, as in a proxy's health check.
 pub(crate) fn is_our_answer(answer: &[u8]) -> Option<bool> {
     const SUCCESS: [&[u8]; 2] = [b"HTTP/1.1 200 ", b"HTTP/1.0 200 "];
     let known = answer.len().min(SUCCESS[0].len());

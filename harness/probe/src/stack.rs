@@ -1,5 +1,4 @@
-//! One network stack as probes know it: its listeners and witnesses, and the numbers that make the
-//! five-tuple of every probe a new one.
+//! One network stack: its listeners and witnesses, and the counters that give every probe a new five-tuple.
 
 use crate::filter;
 use crate::{nflog, sys};
@@ -12,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-/// What a prober is told of a network stack: where it is and what it serves.
+/// The description of a network stack: where it is and what it serves.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// Its name.
@@ -23,16 +22,16 @@ pub struct Site {
     pub listens: BTreeSet<ListenPort>,
 }
 
-/// What a socket that is always open is there for.
+/// The purpose of a long-lived socket.
 #[derive(Debug)]
 pub(crate) enum Role {
-    /// Receives what rules log.
+    /// Receives the log messages of rules.
     Log,
-    /// Receives a copy of what is delivered to the stack; knows the names of interfaces.
+    /// Receives a copy of every request that is delivered to the stack; knows the names of interfaces.
     Witness { family: Family, protocol: Protocol, interfaces: Vec<(u32, String)> },
     /// Receives a copy of everything that arrives, while a probe is traced.
     Tracer { interfaces: Vec<(u32, String)> },
-    /// Receives what the kernel tells of the rules that a request met, while rules are traced.
+    /// Receives the kernel's trace messages, while rules are traced.
     RuleTracer,
     /// Accepts connections.
     Listener(ListenPort),
@@ -42,7 +41,7 @@ pub(crate) enum Role {
     Connection { client: Option<SocketAddr>, request: Vec<u8>, opened_by: Option<Token> },
 }
 
-/// A stack with its sockets; each is known by its key in the event loop.
+/// A stack with its sockets, each given by its key in the event loop.
 #[derive(Debug)]
 pub(crate) struct Stack {
     pub netns: Arc<Netns>,
@@ -52,13 +51,13 @@ pub(crate) struct Stack {
     pub listeners: Vec<(ListenPort, usize)>,
     /// The ports that it serves over SCTP: its witness answers.
     pub sctp: BTreeSet<u16>,
-    /// The keys of the witnesses that also send: of ICMP and of SCTP.
+    /// The keys of the witnesses that also send: those of ICMP and SCTP.
     pub senders: Vec<(Protocol, Family, usize)>,
     pub numbers: Numbers,
 }
 
-/// Source ports and echo identifiers, counted. The ranges have a prime length, so that batches of any size
-/// repeat a five-tuple as late as can be.
+/// Counters of source ports and echo identifiers. Their ranges have a prime length, so that batches of any
+/// size repeat a five-tuple as late as possible.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Numbers {
     tcp: u64,
@@ -90,7 +89,7 @@ impl Numbers {
         FIRST_PORT + number as u16
     }
 
-    /// Counts on from where either has come to.
+    /// Continues from the higher of the two.
     pub(crate) fn follow(&mut self, other: &Numbers) {
         self.tcp = self.tcp.max(other.tcp);
         self.udp = self.udp.max(other.udp);
@@ -107,7 +106,7 @@ pub(crate) fn any_address(family: Family) -> IpAddr {
     }
 }
 
-/// Opens what a stack needs besides listeners, in the namespace that the calling thread is in.
+/// Opens what a stack needs besides listeners, in the calling thread's namespace.
 pub(crate) fn open_witnesses(place: &Place, families: &[Family]) -> io::Result<Vec<(OwnedFd, Role)>> {
     let mut opened = Vec::with_capacity(9);
     for family in families.iter().copied() {
@@ -124,8 +123,8 @@ pub(crate) fn open_witnesses(place: &Place, families: &[Family]) -> io::Result<V
     Ok(opened)
 }
 
-/// Opens a listener on a port of every family, in the namespace that the calling thread is in. SCTP has
-/// none: its witness answers.
+/// Opens a listener on a port in every family, in the calling thread's namespace. SCTP has none: its witness
+/// answers.
 pub(crate) fn open_listener(listen: ListenPort, families: &[Family]) -> io::Result<Vec<(OwnedFd, Role)>> {
     let mut opened = Vec::with_capacity(2);
     for family in families.iter().copied() {
@@ -155,7 +154,7 @@ pub(crate) fn open_listener(listen: ListenPort, families: &[Family]) -> io::Resu
     Ok(opened)
 }
 
-/// Opens a tracer in the namespace that the calling thread is in.
+/// Opens a tracer in the calling thread's namespace.
 pub(crate) fn open_tracer() -> io::Result<(OwnedFd, Role)> {
     let fd = sys::packet_socket()?;
     sys::attach_filter(&fd, &filter::everything())?;
@@ -167,7 +166,7 @@ pub(crate) fn interface_name(fd: &OwnedFd, known: &mut Vec<(u32, String)>, index
     if let Some((_, name)) = known.iter().find(|(known, _)| *known == index) {
         return name.clone();
     }
-    // An interface that is gone again keeps its number.
+    // For an interface that is gone, use its number.
     let name = sys::interface_name(fd, index).unwrap_or_else(|_| format!("if{index}"));
     known.push((index, name.clone()));
     name

@@ -10,16 +10,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-/// What a TCP socket's connection has come to (`tcpi_state`).
+/// The state of a TCP socket's connection (`tcpi_state`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TcpState {
     /// The handshake is complete.
     Established,
-    /// The request is out and nothing has answered it.
+    /// The SYN is sent and unanswered.
     SynSent,
     /// Closed, by a reset or by an error.
     Closed,
-    /// Connected once, the other side has closed since.
+    /// Was connected; the other side has closed.
     Closing,
 }
 
@@ -42,8 +42,8 @@ fn socket(domain: libc::c_int, kind: libc::c_int, protocol: libc::c_int) -> io::
     }
 }
 
-/// A TCP socket, non-blocking, that resets instead of finishing when it is closed: a FIN which a policy
-/// keeps from being acknowledged would hold the namespace for minutes.
+/// A TCP socket, non-blocking, that sends a reset instead of a FIN when it is closed: if a policy drops the
+/// acknowledgement of a FIN, the socket holds its namespace for minutes.
 pub(crate) fn tcp_socket(family: Family) -> io::Result<OwnedFd> {
     let fd = socket(domain(family), libc::SOCK_STREAM, libc::IPPROTO_TCP)?;
     set(&fd, libc::SOL_SOCKET, libc::SO_LINGER, &libc::linger { l_onoff: 1, l_linger: 0 })?;
@@ -85,7 +85,7 @@ pub(crate) fn netfilter_socket() -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Makes a netlink socket receive what is told to a multicast group.
+/// Joins a netlink socket to a multicast group.
 pub(crate) fn join_netlink_group(fd: &OwnedFd, group: libc::c_int) -> io::Result<()> {
     set(fd, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, &group)
 }
@@ -101,7 +101,7 @@ pub(crate) fn receive_details(fd: &OwnedFd, family: Family) -> io::Result<()> {
     }
 }
 
-/// Keeps an IPv6 socket to IPv6.
+/// Restricts an IPv6 socket to IPv6.
 pub(crate) fn only_ipv6(fd: &OwnedFd) -> io::Result<()> {
     set(fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, &1i32)
 }
@@ -150,9 +150,9 @@ fn get<T: Copy>(fd: &OwnedFd, level: i32, option: i32, mut value: T) -> io::Resu
     Ok(value)
 }
 
-/// What the connection has come to.
+/// The state of the connection.
 pub(crate) fn tcp_state(fd: &OwnedFd) -> io::Result<TcpState> {
-    // The first byte of `struct tcp_info` is the state; the kernel gives as many bytes as are asked for.
+    // The first byte of `struct tcp_info` is the state; the kernel returns as many bytes as requested.
     Ok(match get(fd, libc::IPPROTO_TCP, libc::TCP_INFO, 0u8)? {
         1 => TcpState::Established,
         2 | 3 => TcpState::SynSent,
@@ -314,8 +314,8 @@ pub(crate) fn send_to(fd: &OwnedFd, data: &[u8], to: SocketAddr) -> io::Result<(
 #[derive(Clone, Copy)]
 struct Control([u8; 128]);
 
-/// Sends one datagram from a given address of this stack, so that the answer comes from where it was
-/// asked even where there are several addresses.
+/// Sends one datagram from a given address of this stack, so that the answer comes from the requested
+/// address even if there are several.
 pub(crate) fn send_from(fd: &OwnedFd, data: &[u8], to: SocketAddr, from: IpAddr) -> io::Result<()> {
     let raw = RawAddress::new(to);
     let mut control = Control([0; 128]);
@@ -359,7 +359,7 @@ pub(crate) fn send_from(fd: &OwnedFd, data: &[u8], to: SocketAddr, from: IpAddr)
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// How many datagrams one call takes.
+/// The most datagrams of one call.
 pub(crate) const MAILBOX: usize = 32;
 /// The longest datagram that is kept whole: a netlink message, a DNS answer.
 const DATAGRAM: usize = 2048;
@@ -378,11 +378,11 @@ pub(crate) struct Mailbox {
 pub(crate) struct Datagram<'a> {
     /// Its bytes: for a raw IPv4 socket from the IP header on, for others the payload.
     pub data: &'a [u8],
-    /// Who sent it.
+    /// Its source.
     pub from: Option<SocketAddr>,
-    /// To which address.
+    /// Its destination.
     pub to: Option<IpAddr>,
-    /// On which interface it arrived; 0 if unknown.
+    /// The interface on which it arrived; 0 if unknown.
     pub interface: u32,
     /// The hop limit (IPv6).
     pub hop_limit: u8,
@@ -401,7 +401,7 @@ impl Mailbox {
         }
     }
 
-    /// Receives up to [`MAILBOX`] datagrams; 0 when none is there.
+    /// Receives up to [`MAILBOX`] datagrams and returns their number; 0 if there is none.
     pub(crate) fn receive(&mut self, fd: &OwnedFd) -> io::Result<usize> {
         // SAFETY: mmsghdr and iovec are plain data, for which all zeroes is a valid value. Every pointer
         // put into them is to a buffer of `self`, with that buffer's length, and none outlives the call.

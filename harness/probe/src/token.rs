@@ -1,26 +1,26 @@
 //! Tokens: the 32-bit marks that tell the packets of one probe from those of every other.
 //!
-//! A word from a packet says by itself what it is. Bit 31 is clear in a request's token and set in the
-//! answer's; bit 15 is clear in both, because a DNS message begins with its identifier and flags, and
-//! there bit 15 says that it is an answer. A DNS query's token is its identifier and flags.
+//! A packet's word shows by itself what it is. Bit 31 is clear in a request's token and set in the answer's.
+//! Bit 15 is clear in both: a DNS message begins with its identifier and flags, where bit 15 marks an
+//! answer. A DNS query's token is its identifier and flags.
 
 use crate::probe::Probe;
 use netproof_model::Token;
 use netproof_model::request::RequestTarget;
 
-/// Set in the word that begins an answer of ours.
+/// Set in the first word of an answer of ours.
 const ANSWER: u32 = 0x8000_0000;
 /// The bit QR of a DNS header.
 const DNS_ANSWER: u32 = 0x0000_8000;
 /// The flags of a DNS query: recursion desired.
 const DNS_QUERY: u32 = 0x0000_0100;
-/// The flags AD and CD, which a query may set or not without changing what it asks here.
+/// The flags AD and CD, which make no difference to a query here.
 const DNS_FREE: u32 = 0x0000_0030;
-/// How a VXLAN packet begins; witnesses of a node are not to be flooded with the overlay's packets.
+/// The first bytes of a VXLAN packet: a node's witnesses ignore the overlay's packets.
 pub(crate) const VXLAN: u32 = 0x0800_0000;
 
-/// Gives every probe a token: the same ones for the same seed, none twice (there are 2^30; 2^17 for DNS
-/// queries, whose sequence then starts again).
+/// Gives every probe a token: the same tokens for the same seed, none twice (there are 2^30; 2^17 for DNS
+/// queries, whose sequence then repeats).
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     next: u32,
@@ -45,7 +45,7 @@ impl Tokens {
         }
     }
 
-    /// The tokens that probes of these requests will have, their queries for names among them, and some more.
+    /// The tokens that probes of these requests will have, including their queries for names, and some more.
     pub(crate) fn ahead(&self, probes: &[Probe]) -> Vec<Token> {
         let mut tokens = self.clone();
         let queries = probes.iter().map(|probe| match &probe.request.target {
@@ -97,12 +97,12 @@ pub(crate) fn asks_dns(word: u32) -> bool {
     word & ANSWER == 0 && is_dns_query(word)
 }
 
-/// The word that begins the answer to a request which began with `word`.
+/// The first word of the answer to a request that begins with `word`.
 pub(crate) fn answer_word(word: u32) -> u32 {
     word | ANSWER
 }
 
-/// What the word that begins a datagram says.
+/// The meaning of a datagram's first word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
     /// The request of this probe.
@@ -111,7 +111,7 @@ pub(crate) enum Word {
     Answer(Token),
 }
 
-/// Reads the word that begins a datagram. Foreign datagrams give tokens, too, which belong to no probe.
+/// Reads a datagram's first word. Foreign datagrams give tokens, too, which belong to no probe.
 pub(crate) fn read_word(word: u32) -> Word {
     if word & ANSWER != 0 {
         Word::Answer(Token(word & !ANSWER))

@@ -1,18 +1,18 @@
-//! From what the socket says and what the evidence shows to an outcome. Pure, so that the rules can be
-//! read and tested as a table.
+//! Determines the outcome from the socket's report and the evidence. Pure, so that the rules can be read and
+//! tested as a table.
 
 use netproof_model::observation::{LogRecord, PacketAddresses, Passage, Sighting};
 use netproof_model::{Family, Outcome, Place, Rejection};
 use std::net::SocketAddr;
 
-/// What the probe's own socket says.
+/// The report of the probe's own socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// Nothing yet.
     Nothing,
     /// The handshake is complete; the datagram or the echo was answered.
     Connected,
-    /// The connection was reset before it was one.
+    /// The connection was reset before it was established.
     Reset,
     /// The system call failed, or the socket has an error pending.
     Errno(i32),
@@ -29,10 +29,10 @@ pub(crate) struct IcmpError {
     pub code: u8,
 }
 
-/// Everything that was found out about one probe outside its socket.
+/// All evidence about one probe except its socket's.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
-    /// What rules logged, of whichever packet of this probe.
+    /// The denials that rules logged, for any packet of this probe.
     pub logs: Vec<LogRecord>,
     /// A rule logged the request.
     pub request_logged: bool,
@@ -40,26 +40,26 @@ pub(crate) struct Evidence {
     pub answer_logged: bool,
     /// Where the request was delivered.
     pub sightings: Vec<Sighting>,
-    /// Where it was on its way, with its hop limit there; only while tracing.
+    /// Where it was seen in transit, with its hop limit there; only while tracing.
     pub traced: Vec<(u8, Sighting)>,
     /// Where it passed the hooks of policy, with its hop limit there.
     pub passages: Vec<(u8, Passage)>,
     /// The first ICMP error about it.
     pub error: Option<IcmpError>,
-    /// The answer for which no socket but a witness looks: to an echo, or of SCTP.
+    /// The answer that only a witness receives: to an echo, or of SCTP.
     pub awaited: Option<Awaited>,
-    /// It has come.
+    /// It has arrived.
     pub answered: bool,
-    /// It has come, and says that nobody listens.
+    /// It has arrived, and is a refusal.
     pub refused: bool,
 }
 
-/// Where an answer must arrive, and from where, to be the answer to what was asked.
+/// Where an answer must arrive, and from where, to count as the answer to the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Awaited {
     /// The source of the request.
     pub place: Place,
-    /// The address and the port (0 for an echo) that were asked.
+    /// The request's address and port (0 for an echo).
     pub from: SocketAddr,
     /// The source port; 0 for an echo.
     pub port: u16,
@@ -73,18 +73,18 @@ impl Awaited {
     }
 }
 
-/// How much may still come.
+/// Whether more may still arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// The call that sent it has just returned: only what is final counts.
+    /// The sending call has just returned: only final evidence counts.
     Sent,
-    /// Everything that was under way then has had its turn: a logged drop is a drop.
+    /// Everything that was under way then has been handled: a logged drop is a drop.
     Drained,
-    /// Patience has run out.
+    /// Its time is up.
     Over,
 }
 
-/// The outcome, or `None` while it is open.
+/// Returns the outcome, or `None` while it is open.
 pub(crate) fn decide(answer: Answer, evidence: &Evidence, moment: Moment) -> Option<Outcome> {
     let seen = !evidence.sightings.is_empty();
     let logged = evidence.request_logged;
@@ -107,11 +107,11 @@ pub(crate) fn decide(answer: Answer, evidence: &Evidence, moment: Moment) -> Opt
         Answer::Reset if seen && !logged => return Some(Outcome::Refused),
         Answer::Reset => return Some(Outcome::Rejected(Rejection::TcpReset)),
         Answer::Errno(libc::EPERM | libc::EACCES) => return Some(Outcome::NotPermitted),
-        // EINVAL is what a blackhole route of the source's own gives.
+        // A blackhole route of the source itself gives EINVAL.
         Answer::Errno(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EINVAL | libc::EADDRNOTAVAIL) => {
             return Some(Outcome::Unreachable);
         }
-        // The ICMP error that set it comes with the evidence, now or in a moment.
+        // The ICMP error that set it arrives as evidence, now or soon.
         Answer::Errno(_) if moment == Moment::Over && !logged => {
             return Some(Outcome::Rejected(Rejection::PortUnreachable));
         }
@@ -127,7 +127,7 @@ pub(crate) fn decide(answer: Answer, evidence: &Evidence, moment: Moment) -> Opt
     }
 }
 
-/// What an ICMP error means (RFC 792, RFC 1812 5.2.7.1; RFC 4443 3.1).
+/// The meaning of an ICMP error (RFC 792, RFC 1812 5.2.7.1; RFC 4443 3.1).
 fn rejection(error: IcmpError) -> Rejection {
     match (error.family, error.kind, error.code) {
         (Family::Ipv4, 3, 3) | (Family::Ipv6, 1, 4) => Rejection::PortUnreachable,
@@ -136,13 +136,13 @@ fn rejection(error: IcmpError) -> Rejection {
     }
 }
 
-/// Who answered, or, if nobody did, who received the request: the last to whom it was delivered.
+/// Who answered, or else the last place to which the request was delivered.
 pub(crate) fn served_by(evidence: &Evidence) -> Option<&Place> {
     evidence.sightings.last().map(|sighting| &sighting.place)
 }
 
-/// Where the request was seen, in order, and where it passed the hooks of policy, in order. Hop limits
-/// fall along the way, and what was delivered comes after what was on its way.
+/// Where the request was seen, and where it passed the hooks of policy, both in order. Hop limits fall along
+/// the path, and a delivery comes after sightings in transit.
 pub(crate) fn path(evidence: Evidence) -> (Vec<Sighting>, Vec<Passage>) {
     let mut path = in_order(evidence.traced);
     for sighting in evidence.sightings {
@@ -153,8 +153,8 @@ pub(crate) fn path(evidence: Evidence) -> (Vec<Sighting>, Vec<Passage>) {
     (path, in_order(evidence.passages))
 }
 
-/// By falling hop limit. Two in one stack (a bridge and its port, or output and input) stay in the order
-/// of arrival.
+/// Sorts by falling hop limit. Two in one stack (a bridge and its port, or output and input) stay in the
+/// order of arrival.
 fn in_order<T>(mut stations: Vec<(u8, T)>) -> Vec<T> {
     stations.sort_by_key(|(hop_limit, _)| std::cmp::Reverse(*hop_limit));
     stations.into_iter().map(|(_, station)| station).collect()

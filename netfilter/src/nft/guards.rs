@@ -29,7 +29,7 @@ impl Writer<'_> {
         self.meta_guard(wire::meta::L4PROTO, vec![Protocol::Icmp.number(family)]);
     }
 
-    /// `ip saddr` means nothing in a packet of the other family, so each table asks in its own way.
+    /// `ip saddr` means nothing in a packet of the other family, so the guard depends on the table's family.
     pub(super) fn family_guard(&mut self, family: Family) {
         let (nfproto, ethertype) = match family {
             Family::Ipv4 => (2, 0x0800u16),

@@ -1,5 +1,5 @@
-//! A batch of probes: sent in chunks, looked at as soon as each chunk is out, and what is left waited
-//! for together.
+//! A batch of probes. They are sent in chunks and checked after each chunk; those still undecided share one
+//! wait.
 
 mod stream;
 
@@ -18,20 +18,20 @@ use netproof_model::{Observation, Outcome};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How many undecided probes may hold a socket.
+/// The most undecided probes that may hold a socket.
 const MOST_OPEN: usize = 1024;
-/// How many undecided probes may wait for the kernel: it puts off 1,000 packets (`netdev_max_backlog`) and
-/// loses the rest.
+/// The most undecided probes that may wait for the kernel: it defers 1,000 packets (`netdev_max_backlog`)
+/// and loses the rest.
 const MOST_WAITING: usize = 256;
-/// How many queries may wait for a name server, which answers on a thread of its own: where memory is short,
+/// The most queries that may wait for a name server, which answers on another thread: if memory is short,
 /// its socket holds some 270 (`net.core.rmem_default`) and loses the rest.
 const MOST_ASKING: usize = 128;
-/// How long a denial of which there is no sign is waited for.
+/// The wait for an expected denial without evidence.
 const SETTLE: Duration = Duration::from_millis(50);
-/// How long a name server that received the query may take.
+/// The time that a name server has after it received the query.
 const NAME_SERVER: Duration = Duration::from_secs(1);
 
-/// How long packets that the kernel has put off are waited for, and how long at a time.
+/// The longest wait for deferred packets, and one step of it.
 const BACKLOG: Duration = Duration::from_secs(5);
 const TURN: Duration = Duration::from_millis(1);
 
@@ -115,16 +115,15 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Looks at each flight, and again at those that have gone on to another stage; gives back those
-    /// that are still open.
+    /// Checks each flight, and again those that went on to another stage; returns those that are still open.
     fn look(&mut self, flights: Vec<Flight<'a>>, moment: Moment) -> Result<Vec<Flight<'a>>, ProbeError> {
         let mut open = Vec::new();
         let mut flights = flights;
         while !flights.is_empty() {
             let served = self.world.drain(Duration::ZERO, self.ledger)?;
             if served && moment != Moment::Sent {
-                // What came may be about those that were looked at in an earlier round, and no event
-                // will tell of it again. (After `Sent` all of them are looked at once more anyway.)
+                // What arrived may concern flights that were checked in an earlier round, and no further
+                // event will report it. (After `Sent` all of them are checked again anyway.)
                 flights.append(&mut open);
             }
             let (mut launch, mut again) = (Vec::new(), Vec::new());
@@ -143,7 +142,7 @@ impl<'a> Batch<'a> {
         Ok(open)
     }
 
-    /// Waits until the kernel has handled the packets that it has put off, if there are any.
+    /// Waits until the kernel has handled its deferred packets, if there are any.
     fn catch_up(&mut self) -> Result<(), ProbeError> {
         std::thread::yield_now();
         let began = Instant::now();
@@ -179,14 +178,13 @@ impl<'a> Batch<'a> {
         self.observations[index] = Some(observation);
     }
 
-    /// Decides what is left: at once where a rule logged a drop, otherwise when patience has run out.
+    /// Decides the remaining flights: at once if a rule logged a drop, otherwise when their time is up.
     fn settle(&mut self, flights: Vec<Flight<'a>>) -> Result<(), ProbeError> {
         if flights.is_empty() {
             return Ok(());
         }
         let _span = tracing::debug_span!("settle", undecided = flights.len()).entered();
-        // Packets that the kernel has put off (it does, when it has many at once) are handled by a thread
-        // of its own: let it have its turn.
+        // A kernel thread handles deferred packets: let it run.
         std::thread::yield_now();
         let mut open = self.look(flights, Moment::Drained)?;
         let (began, waits) = (Instant::now(), self.grace.waits());
@@ -202,8 +200,8 @@ impl<'a> Batch<'a> {
                 open = self.look(open, Moment::Drained)?;
                 continue;
             }
-            // Time is up for some. The wait may have lasted because this thread did not get a processor, or
-            // the kernel's thread did not: what it has put off is looked at first.
+            // Time is up for some. Perhaps this thread or the kernel's thread did not get a processor: so
+            // deferred packets are handled first.
             self.catch_up()?;
             open = self.look(open, Moment::Drained)?;
             let (due, rest): (Vec<_>, Vec<_>) =
@@ -217,13 +215,13 @@ impl<'a> Batch<'a> {
                 }
                 match self.advance(&mut flight, Moment::Over)? {
                     Next::Decided(outcome) => {
-                        // The wait was one for all of them: no moment of it is told twice.
+                        // All of them shared one wait: no moment of it is counted twice.
                         let waited = began.elapsed() - told;
                         told += waited;
                         in_vain |= flight.probe.patience == Patience::ForAnswer;
                         self.finish(flight, outcome, waited);
                     }
-                    // The answer has come at the last moment: the next packet has its own time.
+                    // The answer came at the last moment: the next packet has its own time.
                     Next::Launch => {
                         self.launch(std::slice::from_mut(&mut flight))?;
                         open.push(flight);
@@ -238,9 +236,9 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// When something is to be done about a flight of which nothing is heard. The wait is one for all
-    /// that were under way when it began; what was sent later (to the next name, or to an address that
-    /// has just been learnt) has the same time for itself.
+    /// When a silent flight must be retried or decided. All flights that were under way when the wait began
+    /// share it; a packet sent later (a query for the next name, or to an address that was just resolved)
+    /// has the same time from then on.
     fn due(&self, flight: &Flight<'_>, began: Instant, waits: Waits) -> Instant {
         let patience = match flight.probe.patience {
             Patience::ForAnswer if !flight.repeated => waits.repeat,

@@ -1,7 +1,7 @@
-//! A stream: probes of a few flows, one after the other without pause, for as long as somebody says, who
-//! changes the world meanwhile.
+//! A stream: probes of a few flows, one after the other without pause, while another thread changes the
+//! world.
 //!
-//! Nothing waits for a single probe: what has no answer yet stays open while the next ones are sent, and is
+//! Nothing waits for a single probe: an unanswered probe stays open while the next ones are sent, and is
 //! decided when its own time is up.
 
 use super::{Batch, MOST_OPEN, TURN};
@@ -15,13 +15,13 @@ use netproof_model::{Family, Observation};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How long an answer of which there is no sign is waited for. TCP sends again what was lost, a SYN after a
-/// second and a message after 200 ms at the earliest, and an answer to that would hide the loss.
+/// The time for an answer. It ends before TCP retransmits (a SYN after a second, a message after 200 ms at
+/// the earliest), because the answer to a retransmission would hide the loss.
 const ANSWER: Duration = Duration::from_millis(100);
-/// After so many rounds, one a millisecond: five-tuples come again after 32,749 others.
+/// After this many rounds, only one a millisecond: five-tuples repeat after 32,749 others.
 const UNPACED: usize = 5000;
 
-/// What is to be done before the next round of a stream.
+/// What to do before the next round of a stream.
 pub enum Turn {
     /// Nothing.
     Go,
@@ -29,7 +29,7 @@ pub enum Turn {
     Attach {
         /// The stacks.
         sites: Vec<Site>,
-        /// The families in which to listen and to watch.
+        /// The families in which to listen and watch.
         families: Vec<Family>,
     },
     /// No further round.
@@ -45,16 +45,16 @@ pub struct Streamed {
     pub sent: Instant,
     /// When its outcome was known.
     pub decided: Instant,
-    /// What became of it.
+    /// What the probe saw.
     pub observation: Observation,
 }
 
-/// Who directs a stream and takes what comes of it.
+/// Directs a stream and receives its results.
 pub trait Streaming {
-    /// Called before each round; what the turn before it asked for is done by then.
+    /// Called before each round, when the previous turn's request has been carried out.
     fn turn(&mut self) -> Turn;
 
-    /// Takes a probe, in the order in which outcomes are known.
+    /// Receives a decided probe, in the order of decision.
     fn done(&mut self, probe: Streamed);
 }
 
@@ -96,8 +96,8 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Sends a probe of every request, but over a connection on which one is under way; gives back those that
-    /// are open then.
+    /// Sends a probe of every request, except over a connection that has one under way; returns the open
+    /// ones.
     fn send_round(
         &mut self,
         probes: &'a [Probe],
@@ -126,7 +126,7 @@ impl<'a> Batch<'a> {
         self.look(flights, Moment::Sent)
     }
 
-    /// Looks at what is open, and decides what is due.
+    /// Checks the open probes, and decides those whose time is up.
     fn follow(&mut self, flights: Vec<Flight<'a>>, wait: Duration) -> Result<Vec<Flight<'a>>, ProbeError> {
         if !wait.is_zero() {
             self.world.drain(wait, self.ledger)?;
@@ -144,7 +144,7 @@ impl<'a> Batch<'a> {
         for mut flight in due {
             match self.advance(&mut flight, Moment::Over)? {
                 Next::Decided(outcome) => self.finish(flight, outcome, Duration::ZERO),
-                // An answer at the last moment: what follows it has its own time.
+                // An answer at the last moment: the next packet has its own time.
                 Next::Launch => {
                     self.launch(std::slice::from_mut(&mut flight))?;
                     open.push(flight);
@@ -155,7 +155,7 @@ impl<'a> Batch<'a> {
         Ok(open)
     }
 
-    /// Hands over what is decided. Its place in the ledger becomes another probe's.
+    /// Hands over the decided probes. Their places in the ledger are reused.
     fn hand_over(&mut self, slots: &mut HashMap<usize, Open>, streaming: &mut dyn Streaming) {
         let decided = Instant::now();
         let mut done = Vec::new();

@@ -1,4 +1,4 @@
-//! One probe under way: what it sends, stage by stage, and what its socket says.
+//! One probe under way: what it sends, stage by stage, and what its socket reports.
 
 mod receive;
 mod send;
@@ -17,14 +17,14 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-/// What is to be done next with a probe.
+/// What to do next with a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// It has its outcome.
     Decided(Outcome),
     /// It wants to send the first packet of another stage, from its namespace.
     Launch,
-    /// It has just sent something, to which the answer may be there already.
+    /// It has just sent something, and the answer may be there already.
     LookAgain,
     /// Nothing has come yet.
     Wait,
@@ -39,18 +39,18 @@ pub(crate) struct Flight<'a> {
     pub socket: Option<OwnedFd>,
     stage: Stage,
     destination: Option<IpAddr>,
-    /// Names still to be asked for.
+    /// Names still to be queried.
     resolution: Option<Resolution>,
-    /// What the name server gave.
+    /// The addresses from the name server.
     resolved: Vec<IpAddr>,
-    /// The probe is a message over a connection which this token opened.
+    /// The token that opened the connection, if the probe is a message over a kept one.
     kept: Option<Token>,
     /// Who answered on that connection last.
     server: Option<Place>,
-    /// Source port or echo identifier of what no socket of its own sends.
+    /// Source port or echo identifier, for packets that another socket sends.
     number: u16,
     answer: Answer,
-    /// What an HTTP server, or that of a connection which is kept, has answered so far.
+    /// The answer so far of an HTTP server, or over a kept connection.
     received: Vec<u8>,
     /// Logs of the stages before this one.
     logs: Vec<LogRecord>,
@@ -64,7 +64,7 @@ pub(crate) struct Flight<'a> {
 }
 
 impl<'a> Flight<'a> {
-    /// A probe that is to be sent, over `connection` if one was kept for it.
+    /// A probe to send, over `connection` if one was kept for it.
     pub(crate) fn new(
         probe: &'a Probe,
         index: usize,
@@ -120,7 +120,7 @@ impl<'a> Flight<'a> {
         Ok(flight)
     }
 
-    /// Whether the answer comes from a name server, which may be another thread's and take its time.
+    /// Whether it waits for a name server, which may run on another thread and take longer.
     pub(crate) fn asks_a_name_server(&self) -> bool {
         self.stage == Stage::Resolve
             || matches!(self.probe.request.port, RequestPort::Port { protocol: FlowProtocol::Dns, .. })
@@ -131,8 +131,8 @@ impl<'a> Flight<'a> {
         self.kept.unwrap_or(self.token)
     }
 
-    /// The connection, if it is to be kept. One of TCP over which a message was lost is not: the message
-    /// would be sent again in a later step. A datagram is not, so the socket stays.
+    /// The connection, if it is to be kept. A TCP connection over which a message was lost is not kept: TCP
+    /// would retransmit the message in a later step. Datagrams are not retransmitted, so a UDP socket stays.
     pub(crate) fn connection(&mut self, outcome: Outcome) -> Option<Connection> {
         let lossy = self.kept.is_some() && self.probe.request.port.protocol() == Protocol::Udp;
         if outcome != Outcome::Connected && !lossy {
@@ -147,7 +147,7 @@ impl<'a> Flight<'a> {
         })
     }
 
-    /// Ends the probe: closes its socket and puts together what is known.
+    /// Ends the probe: closes its socket and returns the observation.
     pub(crate) fn finish(mut self, outcome: Outcome, waited: Duration, ledger: &mut Ledger) -> Observation {
         self.socket = None;
         let evidence = std::mem::take(ledger.of(self.index));
@@ -156,7 +156,7 @@ impl<'a> Flight<'a> {
         if matches!(outcome, Outcome::Dropped | Outcome::ReplyLost) && logs.is_empty() {
             logs.extend_from_slice(ledger.denied_discovery(self.probe.family));
         }
-        // What waits for an answer about a neighbour may still be sent when one comes.
+        // A packet that waits for neighbour discovery may still be sent when the answer comes.
         let waits = logs.iter().any(|log| log.token.is_none());
         if outcome != Outcome::Connected && evidence.sightings.is_empty() && !waits {
             ledger.judged_lost(self.token);

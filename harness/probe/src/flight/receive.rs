@@ -1,4 +1,4 @@
-//! What has come back: from the probe's own socket, and as evidence.
+//! What has come back: on the probe's own socket, and as evidence.
 
 use super::{Flight, Next};
 use crate::ledger::Ledger;
@@ -12,7 +12,7 @@ use netproof_model::{Outcome, Protocol, Stage};
 use std::io;
 use std::time::Instant;
 
-/// What has come over a connection.
+/// What a connection has received.
 enum Stream {
     /// A complete answer of ours.
     Ours,
@@ -20,12 +20,12 @@ enum Stream {
     Foreign,
     /// Not enough yet.
     Nothing,
-    /// Its end, with the socket's error if there is one.
+    /// Its end, with the socket's error if there is one
     Over(Option<i32>),
 }
 
 impl Flight<'_> {
-    /// Looks at the socket and the evidence.
+    /// Checks the socket and the evidence.
     pub(crate) fn advance(&mut self, ledger: &mut Ledger, moment: Moment) -> io::Result<Next> {
         if self.stage == Stage::Answer {
             return self.fetch(moment);
@@ -56,7 +56,7 @@ impl Flight<'_> {
         Ok(Next::Decided(outcome))
     }
 
-    /// Whether something is to be sent over the connection that has just been made.
+    /// Whether something must be sent over the new connection.
     fn has_more_to_say(&self) -> bool {
         match self.probe.request.port {
             RequestPort::Port { protocol: FlowProtocol::Http, .. } => true,
@@ -86,7 +86,7 @@ impl Flight<'_> {
                 },
                 TcpState::Closed => match sys::take_error(fd)? {
                     libc::ECONNREFUSED | libc::ECONNRESET => Answer::Reset,
-                    // Its own timers gave up.
+                    // TCP's own timers gave up.
                     0 | libc::ETIMEDOUT => Answer::Nothing,
                     errno => Answer::Errno(errno),
                 },
@@ -113,7 +113,7 @@ impl Flight<'_> {
         if self.asks_a_name_server() {
             dns::answers(self.token, datagram)
         } else {
-            // Only a socket that is kept may receive what answers another probe.
+            // Only a kept socket may receive the answer to another probe.
             self.kept.is_none() || datagram.starts_with(&token::answer_word(self.token.0).to_be_bytes())
         }
     }
@@ -149,7 +149,7 @@ impl Flight<'_> {
             Step::Ask => {}
             Step::Over(outcome) => return Ok(Some(Next::Decided(outcome))),
         }
-        // What the query met says nothing about the next packet.
+        // The query's evidence says nothing about the next packet.
         self.logs.append(&mut evidence.logs);
         *evidence = verdict::Evidence::default();
         self.socket = None;

@@ -13,16 +13,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-/// What a DNS probe asks for; any answer will do.
+/// The name that a DNS probe queries; any answer will do.
 const DNS_PROBE_NAME: &str = "netproof.test";
 /// What follows the token in a datagram.
 const REQUEST: &[u8] = b" netproof";
-/// How many source ports are tried where some are taken.
+/// The most source ports to try if some are taken.
 const PORT_TRIES: usize = 64;
 
 impl Flight<'_> {
     /// Sends the first packet of the current stage. The calling thread is in the source's namespace;
-    /// `sender` is the socket for protocols that have none for each probe.
+    /// `sender` is the shared socket of protocols without a socket for each probe.
     pub(crate) fn launch(
         &mut self,
         numbers: &mut Numbers,
@@ -40,7 +40,7 @@ impl Flight<'_> {
             if self.kept.is_some() { self.send_message() } else { self.send_first(numbers, sender, ledger)? };
         if let Err(error) = sent {
             self.answer = match error.raw_os_error() {
-                // The connection that was kept has been reset since.
+                // The kept connection has been reset since.
                 Some(libc::ECONNRESET | libc::EPIPE) => Answer::Reset,
                 errno => Answer::Errno(errno.unwrap_or(libc::EIO)),
             };
@@ -48,7 +48,7 @@ impl Flight<'_> {
         Ok(())
     }
 
-    /// Whom the current stage asks.
+    /// The destination of the current stage.
     fn asked(&self) -> io::Result<(SocketAddr, Protocol)> {
         let (address, port, protocol) =
             match (self.stage, &self.probe.request.target, self.probe.request.port) {
@@ -62,7 +62,7 @@ impl Flight<'_> {
         Ok((SocketAddr::new(address, port), protocol))
     }
 
-    /// The inner result is the network's, the outer one the harness's.
+    /// The inner error is the network's, the outer one the harness's.
     fn send_first(
         &mut self,
         numbers: &mut Numbers,
@@ -106,17 +106,17 @@ impl Flight<'_> {
         } else {
             packet::echo_request(Family::of(to.ip()), self.number, &self.payload())
         };
-        // A raw socket takes no port.
+        // A raw socket has no port.
         sys::send_to(sender, &packet, SocketAddr::new(to.ip(), 0))
     }
 
-    /// Sends the message of a probe whose connection was there already.
+    /// Sends the message of a probe over a kept connection.
     fn send_message(&self) -> io::Result<()> {
         let fd = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         if self.probe.request.port.protocol() == Protocol::Tcp {
             return sys::send(fd, &kept::message(self.token)).map(drop);
         }
-        // What became of an earlier message is not this one's error.
+        // An error of an earlier message is not this one's.
         sys::take_error(fd)?;
         sys::send(fd, &self.payload()).map(drop)
     }
@@ -134,15 +134,15 @@ impl Flight<'_> {
         query.ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
 
-    /// What a datagram or an echo carries.
+    /// The payload of a datagram or an echo.
     fn payload(&self) -> Vec<u8> {
         [&self.token.0.to_be_bytes()[..], REQUEST].concat()
     }
 
-    /// Sends the request of a protocol that does not repeat it by itself once more.
+    /// Sends the request again, for a protocol that does not retransmit.
     pub(crate) fn repeat(&mut self, sender: Option<&OwnedFd>) {
         self.repeated = true;
-        // That it cannot be sent a second time is no news: the first time it could.
+        // An error is ignored here: the first request was sent.
         match self.asked() {
             Ok((_, Protocol::Udp)) => {
                 if let (Some(fd), Ok(datagram)) = (&self.socket, self.datagram()) {
@@ -156,7 +156,7 @@ impl Flight<'_> {
         }
     }
 
-    /// Sends the application's request, or the first message over a connection that is to be kept.
+    /// Sends the application's request, or the first message over a connection to keep.
     pub(super) fn ask(&self) -> io::Result<()> {
         let fd = self.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         if self.probe.keep {

@@ -1,4 +1,5 @@
-//! The table that marks the requests of some probes, so that the kernel traces them: on every node, for a moment.
+//! The table that marks the requests of some probes for nftables' trace. Every node has it, only during the
+//! trace.
 
 use crate::error::ProbeError;
 use netproof_cluster::Netns;
@@ -12,14 +13,14 @@ use std::sync::Arc;
 /// The table.
 pub(super) const TABLE: TableId = TableId { family: TableFamily::Inet, name: "netproof-trace" };
 
-/// Before everything else that looks at packets: defragmentation stands at -400, what is not tracked is told at -300.
+/// Before everything else that sees packets: defragmentation has priority -400, notrack rules have -300.
 const FIRST: i32 = -500;
 
 /// The tokens of the requests that are marked.
 const TOKENS: &str = "tokens";
 
-/// Where a request has its token, after the beginning of its transport header: TCP's sequence number, the payload of a
-/// datagram and of an echo, SCTP's initiate tag.
+/// Offset of the token in the transport header: TCP's sequence number, the payload of a datagram and of an
+/// echo, SCTP's initiate tag.
 const PLACES: [(Protocol, u8); 4] =
     [(Protocol::Tcp, 4), (Protocol::Udp, 8), (Protocol::Icmp, 8), (Protocol::Sctp, 16)];
 
@@ -42,14 +43,14 @@ impl Marks {
         match set {
             Ok(()) => Ok(marks),
             Err(error) => {
-                // Why it could not be set is what is told.
+                // Report why it could not be set, not a later error.
                 let _ = marks.remove();
                 Err(error)
             }
         }
     }
 
-    /// Removes the table from every node, and says what kept it from being removed.
+    /// Removes the table from every node; an error says why one could not be removed.
     pub(crate) fn remove(self) -> Result<(), ProbeError> {
         let removed = self.agents.into_iter().map(|(place, mut agent)| {
             agent.apply(Ruleset::default()).map(drop).map_err(ProbeError::trace(&place))
@@ -59,7 +60,7 @@ impl Marks {
 }
 
 fn ruleset(tokens: &[Token]) -> Ruleset {
-    // The set compares bytes as they are in the packet.
+    // The set compares the packet's bytes.
     let element = |token: &Token| vec![Part::One(Value::Number(u32::from_ne_bytes(token.0.to_be_bytes())))];
     let set = Set::new(&[KeyType::Number]).with(tokens.iter().map(element));
     let rules = PLACES.iter().flat_map(|(protocol, place)| {

@@ -1,4 +1,4 @@
-//! One message of a trace: which rule of which chain said what of which packet.
+//! One message of a trace: the verdict of one rule or chain on one packet.
 
 use crate::nflog::{GENERIC_HEADER, attributes, messages};
 use crate::packet::{self, Packet};
@@ -18,21 +18,21 @@ const POLICY: u16 = 16;
 const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
 
-/// Who speaks.
+/// The origin of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speaker {
     /// The rule with this handle.
     Rule(u64),
     /// The base chain's policy.
     Policy,
-    /// Nobody: a chain that was jumped to has ended.
+    /// No rule: a chain that was jumped to has ended.
     End,
 }
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    /// Of the packet, the same in every message about it.
+    /// The packet's identifier, the same in every message about it.
     pub id: u32,
     /// The family of the table, `NFPROTO_...`.
     pub family: u8,
@@ -46,7 +46,7 @@ pub(super) struct Message {
     pub packet: Option<Packet>,
 }
 
-/// Reads what one receive call gave; messages of other kinds are passed over.
+/// Reads the messages of one receive call; other kinds are ignored.
 pub(super) fn parse(data: &[u8]) -> impl Iterator<Item = Message> {
     messages(data).filter(|(kind, _)| *kind == KIND).filter_map(|(_, body)| message(body))
 }
@@ -88,7 +88,8 @@ fn message(body: &[u8]) -> Option<Message> {
     })
 }
 
-/// The packet of the beginnings of its headers: 40 bytes of the network's, 20 of the transport's.
+/// Reads the packet from the beginnings of its headers: 40 bytes of the network header, 20 of the transport
+/// header.
 fn shown(network: &[u8], transport: &[u8]) -> Option<Packet> {
     let (header, _) = packet::ip_header(network)?;
     packet::transport(header, transport)
@@ -107,7 +108,7 @@ fn verdict(value: &[u8]) -> Option<TraceVerdict> {
 }
 
 fn of_code(code: i32, chain: Option<String>) -> Option<TraceVerdict> {
-    // Above the verdict of netfilter itself stand an error number or a queue's.
+    // The bits above netfilter's own verdict hold an error number or a queue's.
     Some(match if code < 0 { code } else { code & 0xff } {
         libc::NF_DROP => TraceVerdict::Drop,
         libc::NF_ACCEPT => TraceVerdict::Accept,

@@ -1,8 +1,8 @@
-//! The rules that a probe's request met on every node, as nftables' own trace tells them.
+//! The rules that a probe's request met on every node, by nftables' own trace.
 //!
-//! A table of the harness marks the requests of some probes early; of what is marked, the kernel tells every rule that
-//! matches to whoever listens in that namespace. A message is readable as soon as the system call that sent the packet
-//! returns.
+//! A table of the harness marks the requests of some probes early. For a marked packet the kernel reports
+//! every rule that matches to the listeners in that namespace. A message is readable as soon as the system
+//! call that sent the packet returns.
 
 mod marks;
 mod message;
@@ -22,7 +22,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-/// Opens a listener in the namespace that the calling thread is in.
+/// Opens a listener in the calling thread's namespace.
 pub(crate) fn open() -> io::Result<OwnedFd> {
     let fd = sys::netfilter_socket()?;
     sys::enlarge_receive_buffer(&fd)?;
@@ -30,27 +30,27 @@ pub(crate) fn open() -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// What was traced of the requests of a batch.
+/// The traces of the requests of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Traces {
-    /// Each pass with its request's token and hop limit there, in the order in which they were told.
+    /// Each pass with its request's token and hop limit there, in the order of the messages.
     passes: Vec<(Token, u8, Pass)>,
-    /// What is under way, by node and the kernel's number of the packet.
+    /// The requests under way, by node and the kernel's number of the packet.
     open: HashMap<(String, u32), Open>,
-    /// Some messages were lost.
+    /// Whether messages were lost.
     is_cut: bool,
 }
 
 /// A request that is under way on a node.
 #[derive(Debug)]
 struct Open {
-    /// As it was shown last.
+    /// The packet as it was last shown.
     packet: Packet,
     /// The pass that has not ended yet.
     pass: Option<usize>,
 }
 
-/// A pass, and what names its table to the kernel.
+/// A pass, and the kernel's key of its table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pass {
     /// The table's family, `NFPROTO_...`.
@@ -59,12 +59,12 @@ pub(crate) struct Pass {
 }
 
 impl Traces {
-    /// Books what one receive call gave on a node.
+    /// Takes the messages of one receive call on a node.
     pub(crate) fn told(&mut self, node: &str, data: &[u8]) {
         message::parse(data).for_each(|message| self.message(node, message));
     }
 
-    /// Messages of a node were lost.
+    /// Records that messages of a node were lost.
     pub(crate) fn cut(&mut self) {
         self.is_cut = true;
     }
@@ -79,12 +79,12 @@ impl Traces {
         let packet_of_node = (node.to_owned(), id);
         if is_first {
             self.open.remove(&packet_of_node);
-            // An answer, or what no probe sent, is no request, and its messages are nobody's.
+            // An answer, or a packet that no probe sent, is not a request; its messages are ignored.
             let Some(packet) = packet.filter(|packet| packet.kind == Kind::Request) else { return };
             self.open.insert(packet_of_node.clone(), Open { packet, pass: None });
         }
         let Some(open) = self.open.get_mut(&packet_of_node) else { return };
-        // Where a base chain's policy is all that speaks, the packet is not shown: it is as it was before.
+        // If a base chain has only its policy's message, the packet is not shown: it is unchanged.
         let index = *open.pass.get_or_insert_with(|| {
             let Packet { addresses, hop_limit, token, .. } = open.packet;
             let pass = ChainPass { node: node.to_owned(), table, packet: addresses, steps: Vec::new() };
@@ -99,7 +99,7 @@ impl Traces {
         }
     }
 
-    /// What was told of the request with this token. The rules that decided have their comments.
+    /// The trace of the request with this token. The rules that decided have their comments.
     pub(crate) fn of(&self, token: Token, comments: &mut Comments<'_>) -> Result<RuleTrace, ProbeError> {
         let passes = self.passes(token).into_iter().map(|Pass { family, mut pass }| {
             let ChainPass { node, table, steps, .. } = &mut pass;
@@ -111,7 +111,8 @@ impl Traces {
         Ok(RuleTrace { passes: passes.collect::<Result<_, ProbeError>>()?, is_cut: self.is_cut })
     }
 
-    /// Its passes in the order of its way: hop limits fall along it. A request that was sent twice passes once.
+    /// Its passes in the order of its path, along which hop limits fall. A request that was sent twice has
+    /// each pass once.
     fn passes(&self, token: Token) -> Vec<Pass> {
         let mut own: Vec<_> = self
             .passes
@@ -129,19 +130,19 @@ impl Traces {
     }
 }
 
-/// The comments of rules, each chain of which is asked for once.
+/// The comments of rules; each chain is listed once.
 pub(crate) struct Comments<'n> {
     nodes: &'n [(Place, Arc<Netns>)],
     known: HashMap<(String, u8, String, String), BTreeMap<u64, String>>,
 }
 
 impl<'n> Comments<'n> {
-    /// Of the rules that are in force on these nodes as long as nothing changes them.
+    /// The comments of the rules in force on these nodes; valid until a rule changes.
     pub(crate) fn new(nodes: &'n [(Place, Arc<Netns>)]) -> Self {
         Comments { nodes, known: HashMap::new() }
     }
 
-    /// By the kernel's number of the rule; none of a node that is not known.
+    /// By the kernel's number of the rule; empty for an unknown node.
     fn of(
         &mut self,
         node: &str,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use traffic::{converse, deliver};
 
-/// The key of sockets that only wake the loop: those of probes under way.
+/// The key of sockets that only wake the loop: sockets of probes under way.
 const PROBE: u64 = u64::MAX;
 
 struct Entry {
@@ -35,8 +35,8 @@ pub(crate) struct World {
     free: Vec<usize>,
     families: Vec<Family>,
     stacks: BTreeMap<Place, Stack>,
-    /// How far the stacks that are gone have counted: one that comes may have the address of one of them, and the
-    /// nodes still know its connections.
+    /// The counters of stacks that are gone: a new stack may get the address of one of them, whose
+    /// connections the nodes still know.
     counted: Numbers,
     /// Open packet sockets, while a probe is traced.
     tracers: Vec<usize>,
@@ -74,7 +74,7 @@ impl World {
         })
     }
 
-    /// Opens what these stacks need and closes what is not among them.
+    /// Opens what these stacks need and closes all other stacks.
     pub(crate) fn attach(&mut self, sites: Vec<Site>, families: &[Family]) -> Result<(), ProbeError> {
         let old = std::mem::take(&mut self.stacks);
         let same_families = self.families == families;
@@ -219,8 +219,7 @@ impl World {
         self.stacks.get_mut(place).ok_or_else(|| ProbeError::NoSuchPlace { place: place.clone() })
     }
 
-    /// The socket that sends the packets of a protocol which has none of its own for each probe: echoes
-    /// and SCTP.
+    /// The shared socket that sends echoes and SCTP packets, which have no socket for each probe.
     pub(crate) fn sender(&self, place: &Place, protocol: Protocol, family: Family) -> Option<&OwnedFd> {
         if !matches!(protocol, Protocol::Icmp | Protocol::Sctp) {
             return None;
@@ -230,7 +229,7 @@ impl World {
         Some(&self.entries.get(*key)?.as_ref()?.fd)
     }
 
-    /// Takes the connection that was kept for such a request.
+    /// Takes the connection that was kept for this request.
     pub(crate) fn take_kept(&mut self, key: &kept::Key) -> Option<Connection> {
         self.kept.remove(key)
     }
@@ -240,7 +239,7 @@ impl World {
         self.kept.insert(key, connection);
     }
 
-    /// Closes every connection that was kept.
+    /// Closes every kept connection.
     pub(crate) fn release(&mut self) {
         for (_, connection) in std::mem::take(&mut self.kept) {
             self.discard(connection);
@@ -253,13 +252,13 @@ impl World {
         self.forget(opened_by);
     }
 
-    /// Closes the server's end of a connection, to which nothing may tell that the client's is closed: it
-    /// would send an answer that was lost again and again.
+    /// Closes the server's end of a connection. It may never learn that the client closed, and would
+    /// retransmit a lost answer again and again.
     pub(crate) fn forget(&mut self, opened_by: Token) {
         self.hang_up(|_, token| token == Some(opened_by));
     }
 
-    /// Closes the accepted connections at such a place, or with such a token.
+    /// Closes the accepted connections at these places, or with this token.
     fn hang_up(&mut self, which: impl Fn(&Place, Option<Token>) -> bool) {
         for key in 0..self.entries.len() {
             if let Some(Entry { place, role: Role::Connection { opened_by, .. }, .. }) = &self.entries[key]
@@ -270,10 +269,10 @@ impl World {
         }
     }
 
-    /// Serves everything that is ready, waiting for the first of it as long as `timeout`; returns when
-    /// nothing is ready any more, and says whether anything was.
+    /// Serves every ready socket, and waits up to `timeout` for the first one. Returns when none is ready
+    /// any more, with whether any was.
     pub(crate) fn drain(&mut self, timeout: Duration, ledger: &mut Ledger) -> Result<bool, ProbeError> {
-        // A wait is rounded up: a loop that comes a moment too early would spin.
+        // Round the wait up: a loop that wakes too early would spin.
         let milliseconds = i32::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         let mut timeout = EpollTimeout::try_from(milliseconds).unwrap_or(EpollTimeout::ZERO);
         let mut events = std::mem::take(&mut self.events);
@@ -309,7 +308,7 @@ impl World {
             Role::Connection { .. } => Ok(converse(&mut entry)),
             _ => self.receive(&mut entry, ledger).map(|()| true),
         };
-        // What failed once may be asked again.
+        // An operation that failed once may be repeated.
         if *stays.as_ref().unwrap_or(&true) {
             self.entries[key] = Some(entry);
         } else {
@@ -318,7 +317,7 @@ impl World {
         stays.map(drop)
     }
 
-    /// Accepts every connection that waits. Most were closed by their probe already.
+    /// Accepts every waiting connection. Most of their probes have closed them already.
     fn accept(&mut self, listener: &Entry) -> Result<(), ProbeError> {
         loop {
             let (fd, client) = match sys::accept(&listener.fd) {
@@ -338,14 +337,14 @@ impl World {
         }
     }
 
-    /// Receives every datagram that waits.
+    /// Receives every waiting datagram.
     fn receive(&mut self, entry: &mut Entry, ledger: &mut Ledger) -> Result<(), ProbeError> {
         loop {
             let received = match self.mailbox.receive(&entry.fd) {
                 Ok(received) => received,
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
                     if matches!(entry.role, Role::RuleTracer) {
-                        // What was told is true, and the trace says that it is not all.
+                        // The messages are true, and the trace says that some are missing.
                         ledger.traces.cut();
                         continue;
                     }

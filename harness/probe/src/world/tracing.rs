@@ -1,4 +1,4 @@
-//! Listening on the way: witnesses of whole paths, and of the rules that requests meet, while that is asked for.
+//! Temporary listeners: tracers of whole paths, and of the rules that requests meet.
 
 use super::{World, system};
 use crate::error::ProbeError;
@@ -8,10 +8,10 @@ use netproof_cluster::Netns;
 use netproof_model::Place;
 use std::sync::Arc;
 
-/// How many probes are sent before the evidence is drained: a probe leaves a few log messages at most.
+/// The most probes to send before the evidence is read: a probe leaves a few log messages at most.
 const CHUNK: usize = 64;
-/// The same while probes are traced: a tracer receives every packet that comes to its node, an answered TCP probe
-/// alone leaves four, and four more inside an overlay's.
+/// The same while probes are traced: a tracer receives every packet that comes to its node. An answered TCP
+/// probe leaves four, and four more inside the overlay.
 const TRACED: usize = 16;
 
 impl World {
@@ -26,7 +26,7 @@ impl World {
         Ok(())
     }
 
-    /// Listens in each of these nodes to what the kernel tells of the rules that marked packets meet.
+    /// Opens a listener for the kernel's trace messages in each of these nodes.
     pub(crate) fn trace_rules(&mut self, nodes: &[(Place, Arc<Netns>)]) -> Result<(), ProbeError> {
         for (place, netns) in nodes {
             let doing = "listen to the trace of rules";
@@ -37,7 +37,7 @@ impl World {
         Ok(())
     }
 
-    /// How many probes may be sent before the evidence is drained: the smallest receive buffer holds 256 messages.
+    /// The most probes to send before the evidence is read: the smallest receive buffer holds 256 messages.
     pub(crate) fn chunk(&self) -> usize {
         match (self.tracers.is_empty(), self.rule_tracers.is_empty()) {
             (true, true) => CHUNK,
@@ -47,14 +47,14 @@ impl World {
         }
     }
 
-    /// Listens no more.
+    /// Closes these listeners.
     pub(crate) fn stop_tracing_rules(&mut self) {
         for key in std::mem::take(&mut self.rule_tracers) {
             self.close(key);
         }
     }
 
-    /// Closes the tracers: while there are any, the kernel copies every packet for them.
+    /// Closes the tracers: as long as one is open, the kernel copies every packet for it.
     pub(crate) fn stop_tracing(&mut self) {
         for key in std::mem::take(&mut self.tracers) {
             self.close(key);

@@ -1,4 +1,4 @@
-//! What is done with what a socket has received: it is booked, or answered.
+//! Handles what a socket has received: records it as evidence, or answers it.
 
 use super::Entry;
 use crate::ledger::Ledger;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 
-/// Books or answers one datagram.
+/// Records or answers one datagram.
 pub(super) fn deliver(
     entry: &mut Entry,
     datagram: sys::Datagram<'_>,
@@ -75,7 +75,8 @@ pub(super) fn deliver(
     }
 }
 
-/// Reads what a client has sent and answers when it can; false when the connection is over.
+/// Reads what a client has sent and answers if the request is complete; returns false when the connection is
+/// over.
 pub(super) fn converse(connection: &mut Entry) -> bool {
     let Role::Connection { client, request, opened_by } = &mut connection.role else { return false };
     let mut buffer = [0; 2048];
@@ -95,7 +96,7 @@ pub(super) fn converse(connection: &mut Entry) -> bool {
         {
             request.clear();
             *opened_by = opened_by.or(message);
-            // A client that cannot be answered will say so itself.
+            // A client that cannot be answered will notice itself.
             if sys::send(&connection.fd, &answer).is_err() {
                 return false;
             }
