@@ -4,11 +4,8 @@
 //! control plane, so that a mistake anywhere is found before anything is built. The way is one line:
 //! `files` -> `types` (as written) -> `objects`, `expect` (as meant) -> `walk` (as planned).
 
-mod absent;
 mod cases;
-mod contradictions;
 mod expect;
-mod expectation;
 mod filter;
 mod gaps;
 mod groups;

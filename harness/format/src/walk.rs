@@ -1,9 +1,9 @@
 //! One variant of a scenario, walked through on a control plane: every change is made, every flow of
 //! every step is resolved against the objects of that step, and what comes out is the plan.
 
-use crate::contradictions::contradictions;
 use crate::expect::Written;
-use crate::expectation::Resolver;
+use crate::expect::contradictions::contradictions;
+use crate::expect::resolver::Resolver;
 use crate::meanwhile;
 use crate::meanwhile::{Meanwhile, Rounds};
 use crate::types::{Requires, Variants};

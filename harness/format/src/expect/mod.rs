@@ -1,7 +1,10 @@
 //! Expectations as they are written: flows in all their forms and matrices; `assertions` reads what is expected
 //! of each. Names are filled in with the scenario's namespace and not looked up yet.
 
+mod absent;
 pub mod assertions;
+pub mod contradictions;
+pub mod resolver;
 
 use crate::expect::assertions::Assertions;
 use crate::matrix;

@@ -1,7 +1,7 @@
 //! One step's expectations against the objects of that step: names are looked up, what makes no sense is an
 //! error, and what comes out is what the plan holds.
 
-use crate::absent;
+use crate::expect::absent;
 use crate::expect::assertions::{Assertions, PolicyNames, WrittenExpected};
 use crate::expect::{FlowSpans, Written};
 use crate::refs::PlaceName;
