@@ -1,10 +1,11 @@
 //! What can be changed in a cluster, and why a change is refused.
 
-use netproof_api::Object;
+use netproof_api::{Object, WorkloadKind};
 use netproof_model::topology::{ExternalHost, ListenPort};
 use netproof_model::{NamespacedName, PolicyKey, PolicyKind};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 use thiserror::Error;
 
 /// One change of a change set.
@@ -48,22 +49,26 @@ impl Change {
     }
 }
 
-/// The kinds that a change can name, in lower case.
-pub const KINDS: [&str; 13] = [
-    "daemonset",
-    "deployment",
-    "endpointslice",
-    "external",
-    "job",
-    "namespace",
-    PolicyKind::NetworkPolicy.word(),
-    "node",
-    "pod",
-    "replicaset",
-    "replicationcontroller",
-    "service",
-    "statefulset",
-];
+/// The kinds that a change can name and that are neither policy nor workload.
+const OTHER_KINDS: [&str; 6] = ["endpointslice", "external", "namespace", "node", "pod", "service"];
+
+/// The kinds of [`OTHER_KINDS`] that no namespace holds.
+const CLUSTER_KINDS: [&str; 3] = ["external", "namespace", "node"];
+
+/// The kinds that a change can name, in lower case, sorted.
+pub static KINDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    static WORKLOADS: [WorkloadKind; 6] = WorkloadKind::ALL;
+    let policy = PolicyKind::supported().map(PolicyKind::word);
+    let workloads = WORKLOADS.iter().map(WorkloadKind::word);
+    let mut kinds: Vec<&str> = OTHER_KINDS.into_iter().chain(policy).chain(workloads).collect();
+    kinds.sort_unstable();
+    kinds
+});
+
+/// Whether no namespace holds the objects of a kind of [`KINDS`].
+pub fn is_of_the_cluster(kind: &str) -> bool {
+    CLUSTER_KINDS.contains(&kind) || PolicyKind::of_word(kind).is_some_and(|kind| !kind.is_namespaced())
+}
 
 /// Which object, `KIND/[NAMESPACE/]NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -133,18 +138,5 @@ impl ChangeError {
 impl From<PolicyKey> for ObjectRef {
     fn from(key: PolicyKey) -> ObjectRef {
         ObjectRef { kind: key.kind.word().to_owned(), namespace: key.namespace, name: key.name }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A kind that is enforced can be labelled and deleted.
-    #[test]
-    fn changes_name_every_supported_kind_of_policy() {
-        for kind in PolicyKind::supported() {
-            assert!(KINDS.contains(&kind.word()), "{kind}");
-        }
     }
 }

@@ -24,7 +24,7 @@ pub mod well_known;
 mod workloads;
 
 pub use addresses::{POD_GATEWAY, is_of_a_host, is_outside};
-pub use change::{Change, ChangeError, KINDS, ObjectRef};
+pub use change::{Change, ChangeError, KINDS, ObjectRef, is_of_the_cluster};
 pub use control_plane::ControlPlane;
 pub use endpoints::{SERVICE_NAME_LABEL, ZONE_LABEL};
 pub use nodes::GATEWAY_OFFSET;

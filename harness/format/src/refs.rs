@@ -2,7 +2,7 @@
 
 use netproof_api::suggest::{did_you_mean, suggestion};
 use netproof_controlplane::ObjectRef;
-use netproof_controlplane::change::KINDS;
+use netproof_controlplane::{KINDS, is_of_the_cluster};
 use netproof_documents::document::TextError;
 use netproof_model::DecidedBy;
 use netproof_model::flow::Source;
@@ -10,9 +10,6 @@ use netproof_model::policy::Role;
 use netproof_model::{Direction, NamespacedName, PolicyKind};
 use netproof_plan::flows::source_in;
 use std::net::IpAddr;
-
-/// Kinds that no namespace holds.
-const CLUSTER_KINDS: [&str; 3] = ["external", "namespace", "node"];
 
 /// Reads `KIND/[NAMESPACE/]NAME`; a namespace that is not written is `default`.
 pub fn object_ref(text: &str, default: &str) -> Result<ObjectRef, TextError> {
@@ -25,7 +22,7 @@ pub fn object_ref(text: &str, default: &str) -> Result<ObjectRef, TextError> {
         return Err((format!("`{kind}` is not a kind of object"), suggestion(kind, &KINDS)));
     }
     let (namespace, name) = match rest.split_once('/') {
-        _ if CLUSTER_KINDS.contains(&kind) => (None, rest),
+        _ if is_of_the_cluster(kind) => (None, rest),
         Some((namespace, name)) => (Some(namespace), name),
         None => (Some(default), rest),
     };
