@@ -1,8 +1,7 @@
 //! Namespace, Node, Pod and Service (v1), EndpointSlice (discovery.k8s.io/v1): the fields that the
 //! network depends on, as stored by the API server.
 //!
-//! Fields that have nothing to do with the network are checked for their names when a manifest is read
-//! and are not kept.
+//! Of fields that have nothing to do with the network only the names are checked; they are not kept.
 
 use crate::meta::{Labels, ObjectMeta};
 use crate::scheduling::{Taint, Toleration};
@@ -82,11 +81,11 @@ pub struct Node {
     /// `spec.podCIDRs`. Filled in by the control plane.
     #[serde(default)]
     pub pod_cidrs: Vec<ipnet::IpNet>,
-    /// The addresses of the node's end of the overlay, one of each family: the source of what the node
-    /// sends or masquerades into the overlay. Filled in by the control plane; empty without an overlay.
+    /// The addresses of the node's end of the overlay, one of each family: the source of packets that the
+    /// node sends or masquerades into the overlay. Filled in by the control plane; empty without an overlay.
     #[serde(default)]
     pub tunnel_addresses: Vec<IpAddr>,
-    /// `spec.taints`, and the one that stands for `spec.unschedulable`.
+    /// `spec.taints`, and the taint for `spec.unschedulable`.
     #[serde(default)]
     pub taints: Vec<Taint>,
 }
@@ -112,7 +111,7 @@ pub struct Pod {
     pub host_network: bool,
     /// `spec.serviceAccountName`; `default` where none is written.
     pub service_account: String,
-    /// `spec.containers` (init containers serve nobody and are not kept).
+    /// `spec.containers` (init containers are not kept, since they serve nothing).
     #[serde(default)]
     pub containers: Vec<Container>,
     /// `status.podIPs`, the primary family first. Filled in by the control plane; may be given.
@@ -133,7 +132,8 @@ pub struct Pod {
     /// `spec.nodeSelector`: labels of the nodes that it may run on, if it names none.
     #[serde(default)]
     pub node_selector: Labels,
-    /// `spec.hostname`, and `spec.subdomain`: the headless service below whose name the pod has that one.
+    /// `spec.hostname`, and `spec.subdomain`: the headless service under whose name the pod has that host
+    /// name.
     #[serde(default)]
     pub hostname: Option<String>,
     /// See `hostname`.
@@ -159,14 +159,15 @@ pub enum PodPhase {
     /// Started.
     #[default]
     Running,
-    /// Ended well: it has no network any more.
+    /// Succeeded: it has no network any more.
     Succeeded,
-    /// Ended badly: it has no network any more.
+    /// Failed: it has no network any more.
     Failed,
 }
 
 impl PodPhase {
-    /// Whether the pod has ended, well or badly: its network is gone and its addresses may be another's.
+    /// Whether the pod has ended (Succeeded or Failed): its network is gone, and another pod may have its
+    /// addresses.
     pub fn has_ended(self) -> bool {
         matches!(self, PodPhase::Succeeded | PodPhase::Failed)
     }
@@ -194,24 +195,25 @@ pub struct ContainerPort {
     /// TCP where none is written.
     #[serde(default)]
     pub protocol: TransportProtocol,
-    /// `hostPort` and `hostIP`, of a pod with a network of its own: where its node hands packets on to this port. (In
-    /// the network of its node a pod is at the port itself.)
+    /// `hostPort` and `hostIP`: where the pod's node forwards packets to this port. `None` for a hostNetwork
+    /// pod, which has the node's port itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_port: Option<HostPort>,
 }
 
-/// A port of a node that leads to a pod.
+/// A port of a node that is forwarded to a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HostPort {
     /// The number, never 0.
     pub port: u16,
-    /// The address at which it is: with none at every address of the node, with an unspecified one (`0.0.0.0`) at
-    /// every one of that family.
+    /// The node's address that has the port: `None` means every address, an unspecified one (`0.0.0.0`)
+    /// every address of its family.
     pub ip: Option<IpAddr>,
 }
 
 impl HostPort {
-    /// The address of a family at which it is, if it is at one address only; `None` where it is not in the family.
+    /// The single address of a family that has the port, if there is only one; `None` if the port is not in
+    /// the family.
     pub fn in_family(&self, ipv4: bool) -> Option<Option<IpAddr>> {
         match self.ip {
             None => Some(None),
@@ -220,7 +222,7 @@ impl HostPort {
         }
     }
 
-    /// Whether both would be at one address and port.
+    /// Whether both claim the same address and port.
     pub fn overlaps(&self, other: &HostPort) -> bool {
         let meet = |ipv4| match (self.in_family(ipv4), other.in_family(ipv4)) {
             (Some(Some(own)), Some(Some(others))) => own == others,
@@ -253,12 +255,12 @@ pub struct Service {
     /// `spec.clusterIP: None`.
     #[serde(default)]
     pub headless: bool,
-    /// `spec.externalName`, of a service of type ExternalName: what its DNS name is an alias of; a full
-    /// name without a dot at its end.
+    /// `spec.externalName` of a service of type ExternalName: the target of its DNS alias, a full name
+    /// without a final dot.
     #[serde(default)]
     pub external_name: Option<String>,
-    /// `spec.externalIPs`: addresses that lead to the service wherever a node receives them. The control
-    /// plane leaves out those of families that the service does not have.
+    /// `spec.externalIPs`: addresses that every node translates to the service. The control plane leaves out
+    /// those of families that the service does not have.
     #[serde(default)]
     pub external_ips: Vec<IpAddr>,
     /// `spec.externalTrafficPolicy`: for node ports, external IPs and load balancer addresses.
@@ -272,11 +274,11 @@ pub struct Service {
     /// `sessionAffinity: None`.
     #[serde(default)]
     pub session_affinity: Option<u32>,
-    /// `spec.loadBalancerSourceRanges`; empty lets everybody in.
+    /// `spec.loadBalancerSourceRanges`; empty allows every source.
     #[serde(default)]
     pub load_balancer_source_ranges: Vec<ipnet::IpNet>,
-    /// `status.loadBalancer.ingress`: addresses of families that the service has. Filled in by the control
-    /// plane, where the topology has a load balancer, for each family that none is given for.
+    /// `status.loadBalancer.ingress`: addresses of families that the service has. If the topology has a load
+    /// balancer, the control plane fills in an address for each family without one.
     #[serde(default)]
     pub load_balancer_ingress: Vec<LoadBalancerIngress>,
     /// `spec.allocateLoadBalancerNodePorts`; true where none is written.
@@ -337,7 +339,7 @@ pub enum IpFamilyPolicy {
 pub struct LoadBalancerIngress {
     /// The address.
     pub ip: IpAddr,
-    /// Whether the destination is still the address when a node gets the packet.
+    /// Whether nodes get packets with this address as destination.
     #[serde(default)]
     pub ip_mode: IpMode,
 }
@@ -345,11 +347,11 @@ pub struct LoadBalancerIngress {
 /// `ipMode` of a load balancer's address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IpMode {
-    /// The load balancer leaves the destination as it is; nodes treat the address as the service's.
+    /// The load balancer keeps the destination; nodes treat the address as the service's.
     #[default]
     VIP,
-    /// The load balancer rewrites the destination to a node and node port; nodes let packets to the
-    /// address go to it.
+    /// The load balancer rewrites the destination to a node and node port; nodes route packets for the
+    /// address to it.
     Proxy,
 }
 
@@ -383,7 +385,7 @@ pub struct ServicePort {
     pub protocol: TransportProtocol,
     /// The port of the service, never 0.
     pub port: u16,
-    /// The port of the pods: a number or a container port's name. `port` where none is written.
+    /// The port of the pods: a number or a container port's name; the same as `port` if none is written.
     pub target_port: IntOrString,
     /// The port on every node. Filled in by the control plane unless given; `None` for ClusterIP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -394,7 +396,7 @@ pub struct ServicePort {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointSlice {
-    /// Name and namespace; the label `kubernetes.io/service-name` says whose it is.
+    /// Name and namespace; the label `kubernetes.io/service-name` names its service.
     pub metadata: ObjectMeta,
     /// IPv4 or IPv6.
     pub address_type: AddressType,
@@ -433,7 +435,7 @@ pub struct Endpoint {
     /// `zone`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
-    /// `hints`, for whom the endpoint is meant; absent: for everybody.
+    /// `hints`: the clients for which the endpoint is meant; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hints: Option<EndpointHints>,
     /// `hostname`: the name of the endpoint below that of a headless service.
@@ -442,7 +444,7 @@ pub struct Endpoint {
     /// `nodeName`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
-    /// `targetRef`, the pod behind it: its name, in the slice's namespace.
+    /// `targetRef`: the name of its pod, in the slice's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
 }

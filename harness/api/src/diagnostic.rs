@@ -1,7 +1,7 @@
-//! What is wrong with an input, where, and how to mend it, as one error type for all input.
+//! One error type for all input: what is wrong, where, and how to fix it.
 //!
-//! A diagnostic prints as `FILE:LINE:COLUMN: error: MESSAGE (at PATH)`, the line with the place
-//! underlined, a help line, and a note of several lines. No colour: whoever prints may add it.
+//! A diagnostic prints as `FILE:LINE:COLUMN: error: MESSAGE (at PATH)`, the line with the place underlined,
+//! a help line, and a note of several lines. It has no colour; the caller may add it.
 
 use crate::source::{Source, Span};
 use std::borrow::Cow;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 /// The most characters of a source line that are shown.
 const SHOWN_CHARACTERS: usize = 100;
-/// The most characters of a message or a help line that are shown: more is a name that has no end.
+/// The most characters of a message or a help line that are shown; a longer one contains an excessive name.
 const SENTENCE_CHARACTERS: usize = 1000;
 
-/// How bad it is.
+/// The severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Severity {
     /// The input is refused.
@@ -29,9 +29,9 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// What is wrong: a lowercase fragment.
     pub message: String,
-    /// The text that it is in.
+    /// The source text.
     pub source: Option<Arc<Source>>,
-    /// Where in that text.
+    /// The place in that text.
     pub span: Option<Span>,
     /// The field, as a path from the document's top: `spec.ingress[0].from[1]`.
     pub path: Option<Box<str>>,
@@ -95,7 +95,7 @@ impl Diagnostic {
         self
     }
 
-    /// Line and column, from 1, where it has a place.
+    /// Line and column, from 1, if it has a place.
     pub fn location(&self) -> Option<(usize, usize)> {
         Some(self.source.as_ref()?.location(self.span?.start))
     }
@@ -148,8 +148,8 @@ fn write_excerpt(f: &mut fmt::Formatter<'_>, source: &Source, span: Span) -> fmt
     let end = span.end.saturating_sub(line_span.start + at).min(right.len());
     let marked = right.get(..end).unwrap_or_default();
 
-    // A window that shows some of what is before the span, and as much as fits from its start. Only the
-    // window is looked at: a line may be megabytes long.
+    // A window with some text before the span, and as much as fits from its start. Only the window is
+    // processed: a line may be megabytes long.
     let before = left.chars().rev().take(SHOWN_CHARACTERS + 1).count();
     let after = right.chars().take(SHOWN_CHARACTERS + 1).count();
     let lead = before.min((SHOWN_CHARACTERS / 3).max(SHOWN_CHARACTERS.saturating_sub(after)));
@@ -168,8 +168,8 @@ fn write_excerpt(f: &mut fmt::Formatter<'_>, source: &Source, span: Span) -> fmt
     write!(f, "\n{margin} | {indent}{carets}")
 }
 
-/// A message or help as a terminal may have it: no control characters, and what is too long cut out of the
-/// middle.
+/// A message or help that is safe for a terminal: without control characters, and shortened in the middle if
+/// too long.
 fn sentence(text: &str) -> Cow<'_, str> {
     let long = text.char_indices().nth(SENTENCE_CHARACTERS).is_some();
     if !long && !text.chars().any(char::is_control) {
@@ -194,12 +194,12 @@ fn printable(character: char) -> char {
     }
 }
 
-/// Everything that is wrong with an input: at least one error, and the warnings that came with it.
+/// All problems of an input: at least one error, and the warnings.
 #[derive(Clone, Debug)]
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// `Err` if there is an error among the diagnostics, else `Ok` of them all: warnings.
+    /// `Err` if one of the diagnostics is an error, else `Ok` with all of them, which are warnings.
     pub fn check(diagnostics: Vec<Diagnostic>) -> Result<Vec<Diagnostic>, Diagnostics> {
         if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
             Err(Diagnostics(diagnostics))
@@ -208,7 +208,7 @@ impl Diagnostics {
         }
     }
 
-    /// All of them, in the order of their finding.
+    /// All of them, in the order in which they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()
     }

@@ -1,23 +1,23 @@
-//! Objects that are read and not kept, and what leaving each out means for the answers.
+//! Objects that are read and ignored, and what ignoring each means for the answers.
 
 use crate::meta::OwnerReference;
 use crate::source::{Source, Span};
 use std::sync::Arc;
 
-/// What leaving an object out means for the answers.
+/// What ignoring an object means for the answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Effect {
     /// Nothing: it has no effect on the network.
     None,
-    /// Nobody here knows the kind.
+    /// The kind is unknown.
     Unknown,
     /// It routes traffic by a controller, mostly at layer 7: flows through it are missing.
     Routes,
     /// It makes pods only when it runs, as a CronJob does.
     PodsLater,
-    /// It makes pods that cannot be read from it: they are missing.
+    /// It makes pods that its manifest does not show: they are missing.
     Pods,
-    /// Nobody here knows the kind, and it has containers: if it makes pods, they are missing.
+    /// The kind is unknown and has containers: if it makes pods, they are missing.
     PerhapsPods,
     /// It brings other objects, as a HelmRelease does: they are missing.
     Objects,
@@ -25,7 +25,7 @@ pub enum Effect {
     Policy,
 }
 
-/// An object that is not kept. Of its metadata what is readable: nobody checks it.
+/// An ignored object, with the readable part of its metadata, which is not checked.
 #[derive(Clone, Debug)]
 pub struct Ignored {
     /// Its API group; empty for the core group.
@@ -34,18 +34,18 @@ pub struct Ignored {
     pub kind: String,
     /// Its namespace, if it says one.
     pub namespace: Option<String>,
-    /// Its name, or what the name starts with if it is generated; empty if there is none.
+    /// Its name, or the prefix of a generated name; empty if there is none.
     pub name: String,
-    /// What leaving it out means.
+    /// What ignoring it means.
     pub effect: Effect,
-    /// Whose it is, as `ownerReferences` say.
+    /// Its controller, by `ownerReferences`.
     pub owners: Vec<OwnerReference>,
-    /// The workload whose template its pods are made from, and how many it makes of them.
+    /// The workload from whose template it makes pods, and how many.
     pub template_of: Option<(OwnerReference, u32)>,
     /// Whether a cluster wrote it: it has a `uid`, a `resourceVersion` or a status.
     pub exported: bool,
-    /// The text that it stands in.
+    /// The source text.
     pub source: Arc<Source>,
-    /// Where its kind is written, or else the object.
+    /// The place of its kind, or else of the object.
     pub span: Span,
 }

@@ -1,7 +1,7 @@
 //! Kubernetes objects: parsing with positions, defaulting, validation, and the syntax of selectors.
 //!
-//! The crate stops at the syntax tree: whether a selector matches an object, a CIDR an address or a
-//! port a port is evaluation, which the enforcer and the oracle each do for themselves.
+//! The crate stops at the syntax tree. Whether a selector matches an object, a CIDR an address, or a port a
+//! port is evaluation, which the enforcer and the oracle each do for themselves.
 
 pub mod core;
 pub mod diagnostic;

@@ -1,4 +1,4 @@
-//! ObjectMeta, the part of it that means something here.
+//! The relevant part of ObjectMeta.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,8 +12,7 @@ pub type Labels = BTreeMap<String, String>;
 pub struct ObjectMeta {
     /// The name, unique within kind and namespace.
     pub name: String,
-    /// The namespace; `None` for kinds that no namespace holds. Filled in by defaulting (`default`)
-    /// for those that one does.
+    /// The namespace; `None` for cluster-scoped kinds. Defaulting fills in `default` for namespaced kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// Labels.
@@ -22,12 +21,12 @@ pub struct ObjectMeta {
     /// Annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Whose controller made the object: the entry of `ownerReferences` that says `controller: true`.
+    /// The object's controller: the entry of `ownerReferences` with `controller: true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controller: Option<OwnerReference>,
 }
 
-/// An entry of `ownerReferences`: an object of the same namespace, or of none.
+/// An entry of `ownerReferences`: an object of the same namespace, or a cluster-scoped one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OwnerReference {
     /// Its API group; empty for the core group.

@@ -1,8 +1,8 @@
 //! The syntax of names, labels and ports, as the API server checks it (apimachinery `validation`). Each
-//! check answers with what is wrong, as the end of a sentence: `"Web" must be ...`.
+//! check returns what is wrong, as the end of a sentence: `"Web" must be ...`.
 
-/// What may have been meant by a name that is wrong: the same in lower case, with `-` for `_` and spaces, if `check`
-/// likes that.
+/// A suggestion for a wrong name: the same in lower case, with `-` for `_` and spaces, if `check` accepts
+/// it.
 pub fn likely(name: &str, check: fn(&str) -> Result<(), String>) -> Option<String> {
     let lower = name.to_lowercase().replace(['_', ' '], "-");
     check(&lower).is_ok().then_some(lower)
@@ -37,8 +37,8 @@ pub fn check_dns_subdomain(name: &str) -> Result<(), String> {
         .to_owned())
 }
 
-/// A label's or annotation's key: a name of up to 63 characters, before it perhaps a DNS subdomain and
-/// `/`.
+/// A label's or annotation's key: a name of up to 63 characters, with an optional prefix of a DNS subdomain
+/// and `/`.
 pub fn check_label_key(key: &str) -> Result<(), String> {
     let name = match key.split_once('/') {
         Some((prefix, name)) => {
@@ -62,7 +62,7 @@ pub fn check_label_key(key: &str) -> Result<(), String> {
         .to_owned())
 }
 
-/// A label's value: nothing, or up to 63 characters.
+/// A label's value: empty, or up to 63 characters.
 pub fn check_label_value(value: &str) -> Result<(), String> {
     at_most(value, 63)?;
     if value.is_empty() || is_qualified(value) {

@@ -29,10 +29,10 @@ pub struct NetworkPolicySpec {
     /// The directions in which it isolates them. Never empty: defaulting puts Ingress, and Egress if
     /// there is an egress rule.
     pub policy_types: Vec<PolicyType>,
-    /// What may come in. Without effect if `policy_types` has no Ingress.
+    /// Ingress rules. Without effect if `policy_types` has no Ingress.
     #[serde(default)]
     pub ingress: Vec<NetworkPolicyRule>,
-    /// What may go out. Without effect if `policy_types` has no Egress.
+    /// Egress rules. Without effect if `policy_types` has no Egress.
     #[serde(default)]
     pub egress: Vec<NetworkPolicyRule>,
 }
@@ -50,10 +50,10 @@ pub enum PolicyType {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkPolicyRule {
-    /// Whom it allows; empty (or absent) means everybody.
+    /// The peers that it allows; empty (or absent) means all sources or destinations.
     #[serde(default)]
     pub peers: Vec<NetworkPolicyPeer>,
-    /// On which ports; empty (or absent) means every port of every protocol.
+    /// The ports that it allows; empty (or absent) means every port of every protocol.
     #[serde(default)]
     pub ports: Vec<NetworkPolicyPort>,
 }
@@ -62,7 +62,7 @@ pub struct NetworkPolicyRule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum NetworkPolicyPeer {
-    /// Pods by selector. At least one of the two is there.
+    /// Pods by selector. At least one of the two is present.
     #[serde(rename_all = "camelCase")]
     Pods {
         /// The namespaces; absent means the policy's own.
@@ -90,7 +90,7 @@ pub struct IpBlock {
 pub struct Cidr(IpNet);
 
 impl Cidr {
-    /// The range that `net` lies in: host bits are cleared.
+    /// The range of `net`, with host bits cleared.
     pub fn new(net: IpNet) -> Self {
         Cidr(net.trunc())
     }

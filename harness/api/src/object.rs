@@ -20,7 +20,7 @@ pub enum Object {
     Service(Service),
     /// discovery.k8s.io/v1 EndpointSlice.
     EndpointSlice(EndpointSlice),
-    /// A policy object of any kind: what a rehearsal goes without.
+    /// A policy object of any kind; a rehearsal leaves it out.
     Policy(Policy),
     /// A Deployment or another kind whose controller makes pods.
     Workload(Workload),
@@ -55,7 +55,7 @@ impl Policy {
         }
     }
 
-    /// Whether both are one object in memory.
+    /// Whether both are the same object in memory.
     pub fn is_same(&self, other: &Policy) -> bool {
         match (self, other) {
             (Policy::NetworkPolicy(a), Policy::NetworkPolicy(b)) => Arc::ptr_eq(a, b),

@@ -2,7 +2,7 @@
 
 use crate::quote::quote;
 
-/// The path of a field of what is at `path`.
+/// The path of a field of the mapping at `path`.
 pub(crate) fn field(path: &str, name: &str) -> String {
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     match (plain, path.is_empty()) {

@@ -1,4 +1,4 @@
-//! Texts of other people in messages.
+//! Quotes user input in messages.
 
 /// A text in quotes for a message, shortened if it is long.
 pub(crate) fn quote(text: &str) -> String {

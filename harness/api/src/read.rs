@@ -1,4 +1,4 @@
-//! Source texts read safely: from files and from standard input.
+//! Reads source texts safely, from files and from standard input.
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::{MAX_SOURCE_BYTES, Source, Span, too_large};
@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 impl Source {
-    /// Reads a file. What is no ordinary file, is larger than [`MAX_SOURCE_BYTES`] or is not UTF-8 is
-    /// refused, without reading more of it than that.
+    /// Reads a file. Refuses one that is not a regular file, is larger than [`MAX_SOURCE_BYTES`], or is not
+    /// UTF-8; it never reads more than that many bytes.
     pub fn read(path: &Path) -> Result<Arc<Source>, Diagnostics> {
         let name = path.display().to_string();
         let refuse = |message: String, help: &str| {
@@ -24,7 +24,7 @@ impl Source {
             };
             refuse(format!("cannot read the file: {error}"), help)
         };
-        // Asked before opening: opening a named pipe would wait for its writer.
+        // Checked before opening: opening a named pipe would wait for its writer.
         let metadata = std::fs::metadata(path).map_err(cannot_read)?;
         if metadata.is_dir() {
             return Err(refuse("this is a folder, not a file".into(), "name a YAML file"));
@@ -68,7 +68,7 @@ impl Source {
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
                 let source = Source::new(name, String::from_utf8_lossy(error.as_bytes()));
-                // Up to `at` nothing was replaced, so the offset is the same in the lossy text.
+                // Nothing was replaced before `at`, so the offset is the same in the lossy text.
                 let diagnostic = Diagnostic::error("the file is not UTF-8 text")
                     .at(&source, Span::new(at, at + 1))
                     .help("save it as UTF-8");
@@ -98,7 +98,7 @@ mod tests {
         std::fs::write(&file, b"a: 1\nb: caf\xe9\n").unwrap();
         assert!(refusal(&file).contains("latin1.yaml:2:7: error: the file is not UTF-8 text"));
 
-        // Sparse: 100 MB of nothing cost nothing to make, and must cost nothing to refuse.
+        // A sparse file: 100 MB cost nothing to make, and must cost nothing to refuse.
         let large = folder.join("large.yaml");
         File::create(&large).unwrap().set_len(100_000_000).unwrap();
         assert!(refusal(&large).contains("larger than 16 MiB"));

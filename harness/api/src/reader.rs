@@ -1,6 +1,6 @@
-//! Walks a manifest's tree field by field and collects every error on the way, each with its place and
-//! path. A reader that finds an error reports it and goes on with a default, so that one pass finds all;
-//! the values count only if no error was reported.
+//! Reads a manifest's tree field by field and collects every error with its place and path. A reader that
+//! finds an error reports it and continues with a default, so that one pass finds all errors; the values are
+//! valid only if no error was reported.
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::names;
@@ -16,22 +16,22 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-/// After so many errors of a document further ones are not kept.
+/// The most errors kept for a document.
 const MAX_ERRORS: usize = 100;
-/// After so many warnings further ones are not kept. An export has one document, and many alike objects.
+/// The most warnings kept for a document. An export is one document with many similar objects.
 const MAX_WARNINGS: usize = 100_000;
 
-/// Up to here every whole number is exact as a float.
+/// Up to this limit every integer is exact as a float.
 const MAX_WHOLE: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
 
-/// What is only warned of, though it is an error elsewhere.
+/// Which errors are only warnings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tolerance {
-    /// Nothing.
+    /// None.
     Nothing,
-    /// Fields that are not known: the API server of a newer Kubernetes has checked the object already.
+    /// Unknown fields: the API server of a newer Kubernetes has checked the object already.
     UnknownFields,
-    /// Everything: the kind is somebody else's, and what it allows is not known here.
+    /// All: the kind is of another project, and its schema is unknown here.
     Everything,
 }
 
@@ -44,8 +44,8 @@ pub(crate) struct Report<'a> {
     diagnostics: RefCell<Vec<Diagnostic>>,
     /// How many errors were reported, kept or not.
     errors: Cell<usize>,
-    /// How many of them leave the rest of the object as it is meant: an unknown field, which is left out, or read as
-    /// the one whose name is near.
+    /// How many of them do not affect the rest of the object: an unknown field, which is left out, or read
+    /// as the field with a similar name.
     harmless: Cell<usize>,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Reads something with this tolerance, and goes on with the one before.
+    /// Reads something with this tolerance, and then restores the previous one.
     pub(crate) fn tolerating<T>(&self, tolerance: Tolerance, read: impl FnOnce() -> T) -> T {
         let before = self.tolerance.replace(tolerance);
         let result = read();
@@ -74,7 +74,7 @@ impl<'a> Report<'a> {
         self.source
     }
 
-    /// How many errors there are so far after which an object is not what was meant.
+    /// How many errors so far make an object invalid.
     pub(crate) fn grave_errors(&self) -> usize {
         self.errors.get() - self.harmless.get()
     }
@@ -91,7 +91,7 @@ impl<'a> Report<'a> {
             diagnostic.severity = Severity::Warning;
         }
         let mut diagnostics = self.diagnostics.borrow_mut();
-        // An error is kept however many warnings there are: without it the object would be accepted.
+        // Warnings never displace an error: without it the object would be accepted.
         let errors = self.errors.get();
         let kept = match diagnostic.severity {
             Severity::Error => {
@@ -144,7 +144,7 @@ impl<'a> Field<'a> {
         self.push(diagnostic, self.node.span, &self.path);
     }
 
-    /// The fields of a mapping, `known` being all that it may have. Null is an empty mapping.
+    /// The fields of a mapping; `known` lists all that are allowed. Null is an empty mapping.
     pub(crate) fn fields(&self, known: &[&str]) -> Option<Fields<'a>> {
         let mut fields = self.mapping()?;
         let is_known = |name: &str| known.contains(&name);
@@ -159,7 +159,7 @@ impl<'a> Field<'a> {
                     fields.misspelt.push((name.to_owned(), Field { node, path: path.clone(), ..*self }));
                     has_known = true;
                 }
-                // A mapping of which nothing is known may be meant to say anything.
+                // A mapping without a known field may be something else altogether.
                 let harmless = usize::from(has_known);
                 self.report.harmless.set(self.report.harmless.get() + harmless);
             }
@@ -229,7 +229,7 @@ impl<'a> Field<'a> {
                 }
                 Some(text)
             }
-            // YAML 1.2 and most readers have a string here, and what is meant is plain.
+            // YAML 1.2 and most parsers read a string here, and the intent is clear.
             (Value::String(text), Value::Bool(_)) if text.len() == 1 => {
                 let message = format!("kubectl reads `{text}` as {}, and refuses it here", value.describe());
                 self.warn(message, format!("write it in quotes: \"{text}\""));
@@ -276,7 +276,8 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// An integer of a range; `what` it is, for the message. What JSON has no fraction for is one: `80.0`, `8e1`.
+    /// An integer in a range; `what` it is, for the message. Numbers without a fraction count as integers:
+    /// `80.0`, `8e1`.
     pub(crate) fn integer<T>(&self, what: &str, range: RangeInclusive<T>) -> Option<T>
     where
         T: TryFrom<i64> + PartialOrd + fmt::Display,
@@ -372,7 +373,7 @@ impl<'a> Field<'a> {
 /// The fields of a mapping. A field that is null is absent, as for the API server.
 pub(crate) struct Fields<'a> {
     parent: Field<'a>,
-    /// What is read as the field that was most likely meant, after the error.
+    /// The value to read as the field that was most likely meant, after the error.
     misspelt: Vec<(String, Field<'a>)>,
 }
 
@@ -382,7 +383,7 @@ impl<'a> Fields<'a> {
         &self.parent
     }
 
-    /// A field, if it is there.
+    /// A field, if it is present.
     pub(crate) fn get(&self, name: &str) -> Option<Field<'a>> {
         let Some(node) = self.parent.node.get(name) else {
             let meant = self.misspelt.iter().find(|(meant, _)| meant == name).map(|(_, field)| field.clone());
@@ -397,7 +398,7 @@ impl<'a> Fields<'a> {
         self.get(name).filter(|field| field.node.as_str() != Some(""))
     }
 
-    /// A field that must be there; reported if it is not.
+    /// A required field; reports an error if it is missing.
     pub(crate) fn require(&self, name: &str) -> Option<Field<'a>> {
         let field = self.get(name);
         if field.is_none() {
@@ -406,7 +407,7 @@ impl<'a> Fields<'a> {
         field
     }
 
-    /// Reports that a field must be there.
+    /// Reports that a required field is missing.
     pub(crate) fn missing(&self, name: &str) {
         let path = path::field(&self.parent.path, name);
         let diagnostic = Diagnostic::error(format!("the field `{name}` is missing"));

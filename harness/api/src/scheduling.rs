@@ -1,4 +1,4 @@
-//! What keeps pods away from nodes: taints, and the tolerations of pods (v1 Taint, v1 Toleration).
+//! Taints of nodes, and tolerations of pods (v1 Taint, v1 Toleration).
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -29,16 +29,16 @@ impl fmt::Display for Taint {
 /// `effect` of a taint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TaintEffect {
-    /// The scheduler puts no pod there.
+    /// The scheduler puts no pod on the node.
     NoSchedule,
-    /// It does so only where nothing else is left.
+    /// The scheduler avoids the node if it can.
     PreferNoSchedule,
     /// As NoSchedule, and pods that run there are evicted.
     NoExecute,
 }
 
 impl TaintEffect {
-    /// Whether the scheduler leaves a node with such a taint alone.
+    /// Whether the scheduler puts no pod on a node with this taint.
     pub fn keeps_away(self) -> bool {
         self != TaintEffect::PreferNoSchedule
     }
@@ -67,7 +67,7 @@ pub enum TolerationOperator {
     /// The value is the taint's.
     #[default]
     Equal,
-    /// Whatever the value is.
+    /// Any value.
     Exists,
     /// The taint's value is a smaller number.
     Lt,

@@ -3,12 +3,12 @@
 use crate::meta::Labels;
 use serde::{Deserialize, Serialize};
 
-/// A label selector. All of its requirements must hold; with none it matches everything. Whether a
-/// selector is absent or empty is a different question, and the types that hold one say so.
+/// A label selector. All of its requirements must hold; without any it matches everything. The types that
+/// contain a selector say what an absent one means.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LabelSelector {
-    /// `key: value` pairs that must be there. An empty value must be there, too.
+    /// Required labels. A label with an empty value must be present, too.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub match_labels: Labels,
     /// Further requirements.
@@ -21,7 +21,7 @@ pub struct LabelSelector {
 pub struct Requirement {
     /// The label's key.
     pub key: String,
-    /// What must hold for it.
+    /// The condition.
     pub operator: Operator,
     /// The values of `In` and `NotIn` (at least one); empty for the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -31,11 +31,11 @@ pub struct Requirement {
 /// The operator of a [`Requirement`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Operator {
-    /// The label is there with one of the values.
+    /// The label is present with one of the values.
     In,
     /// The label is absent, or has none of the values.
     NotIn,
-    /// The label is there.
+    /// The label is present.
     Exists,
     /// The label is absent.
     DoesNotExist,

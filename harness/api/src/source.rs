@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 /// The largest file that is read: 16 MiB. (An API server refuses objects above 1.5 MiB.)
 pub const MAX_SOURCE_BYTES: usize = 16 << 20;
 
-/// How far apart, in bytes, the places are up to which characters are counted once.
+/// The size of a block in bytes, for counting characters.
 const BLOCK_BYTES: usize = 4096;
 
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -17,10 +17,10 @@ pub struct Source {
     pub name: String,
     /// Its text.
     pub text: String,
-    /// Byte offsets at which lines start; made when a location is first asked for.
+    /// Byte offsets at which lines start; computed on first use.
     line_starts: OnceLock<Vec<usize>>,
-    /// How many characters start before each block; made likewise, so that no place costs the length of
-    /// its line.
+    /// How many characters start before each block; computed on first use, so that finding a place does not
+    /// cost the length of its line.
     block_starts: OnceLock<Vec<usize>>,
 }
 
@@ -34,7 +34,7 @@ pub struct Span {
 }
 
 impl Source {
-    /// A text that is in memory already.
+    /// A text in memory.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Source> {
         Arc::new(Source {
             name: name.into(),
@@ -95,7 +95,7 @@ impl Source {
             });
             blocks.collect()
         });
-        // Past the last block there is nothing but the text's end.
+        // After the last block comes only the text's end.
         let block = (offset / BLOCK_BYTES).min(blocks.len().saturating_sub(1));
         let rest = text.get(block * BLOCK_BYTES..offset).unwrap_or_default();
         blocks.get(block).copied().unwrap_or(0) + characters(rest)

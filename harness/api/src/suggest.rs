@@ -1,10 +1,10 @@
-//! "Did you mean": the known word that is nearest to a misspelt one.
+//! "Did you mean": the known word that is closest to a misspelt one.
 
-/// The candidate that is nearest to `word`, if one is near enough: up to a third of its letters wrong
-/// (a swap of neighbours counts once), or right but for capitals.
+/// The candidate closest to `word`, if it is close enough: up to a third of its letters are wrong (a swap of
+/// neighbours counts once), or only the case differs.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
-    // A word of any length can stand in an input; the distance costs the product of both lengths.
+    // An input may have a word of any length, and the distance costs the product of both lengths.
     if word.chars().count() > 100 {
         return None;
     }
@@ -19,7 +19,7 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
         .map(|(_, candidate)| candidate)
 }
 
-/// `did you mean `x`?` where something is near, else the list of what is known if it is short.
+/// `did you mean `x`?` if a candidate is close, else the list of candidates if it is short.
 pub fn suggestion(word: &str, known: &[&str]) -> String {
     match did_you_mean(word, known.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),

@@ -13,13 +13,13 @@ pub struct Workload {
     pub metadata: ObjectMeta,
     /// Which kind.
     pub kind: WorkloadKind,
-    /// How many pods, and by which names.
+    /// The number and names of its pods.
     pub pods: WorkloadPods,
-    /// What every pod is like. It has the workload's namespace and no name of its own.
+    /// The template of its pods. It has the workload's namespace and no name.
     pub template: Box<Pod>,
 }
 
-/// How many pods a workload has, and what their names end with.
+/// The number of a workload's pods, and the suffixes of their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkloadPods {
     /// One for each number: `NAME-0`, `NAME-1`, ...
@@ -48,7 +48,7 @@ pub enum WorkloadKind {
 }
 
 impl WorkloadKind {
-    /// Those of Kubernetes itself.
+    /// The kinds of Kubernetes itself.
     pub const ALL: [WorkloadKind; 6] = [
         WorkloadKind::Deployment,
         WorkloadKind::ReplicaSet,
@@ -95,7 +95,7 @@ impl WorkloadKind {
     pub fn numbers_its_pods(&self) -> bool {
         match self {
             WorkloadKind::StatefulSet => true,
-            // OpenKruise's StatefulSet does as that of Kubernetes.
+            // OpenKruise's StatefulSet does the same as that of Kubernetes.
             WorkloadKind::Foreign(word) => word.starts_with("statefulset."),
             _ => false,
         }
@@ -103,7 +103,7 @@ impl WorkloadKind {
 }
 
 impl Workload {
-    /// The names of its pods; of a DaemonSet those on these nodes.
+    /// The names of its pods; for a DaemonSet, of those on these nodes.
     pub fn pod_names<'a>(&self, nodes: impl Iterator<Item = &'a str>) -> Vec<String> {
         let name = &self.metadata.name;
         match &self.pods {

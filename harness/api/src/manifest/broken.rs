@@ -1,4 +1,4 @@
-//! Documents whose YAML is wrong: of what kind each is, as far as its text shows it, and whether that kind is
+//! Documents with wrong YAML: the kind of each, as far as its text shows it, and whether that kind is
 //! ignored anyway.
 
 use super::{Context, Manifest, Unreadable, read_manifest};
@@ -7,7 +7,7 @@ use crate::source::Source;
 use crate::yaml::{Document, Key, Node, Style, Value};
 use std::sync::Arc;
 
-/// The document as one that is ignored, with a warning in place of its error; `None` if it might matter.
+/// The document as an ignored object, with a warning in place of its error; `None` if it might matter.
 pub(super) fn ignored(
     document: &Document,
     source: &Arc<Source>,
@@ -34,13 +34,13 @@ pub(super) fn ignored(
     Some(Manifest { problems: vec![warning], ..manifest })
 }
 
-/// What is seen of a document without a tree.
+/// What the text of a document shows, without a tree.
 pub(super) fn unreadable(document: &Document, source: &Source) -> Unreadable {
     let Header { kind, name, .. } = Header::of(document, source);
     Unreadable { kind: kind.map(|kind| kind.to_lowercase()), name }
 }
 
-/// What a document says of itself at its top.
+/// Kind and name at the top of a document.
 #[derive(Default)]
 struct Header {
     api_version: Option<String>,
@@ -59,8 +59,8 @@ impl Header {
         }
     }
 
-    /// From the lines that start with `apiVersion` and `kind`, and the first name under a line `metadata`. In an
-    /// object as JSON writes it they are indented, once.
+    /// Reads the lines that start with `apiVersion` and `kind`, and the first name under a line `metadata`.
+    /// In a JSON object they are indented once.
     fn of_text(text: &str) -> Header {
         let mut header = Header::default();
         let indented = text.trim_start_matches('\u{feff}').trim_start().starts_with('{');
@@ -89,7 +89,7 @@ impl Header {
     }
 }
 
-/// The field that a line holds, key and value without quotes.
+/// The key and value of a line, without quotes.
 fn field<'l>(line: &'l str) -> Option<(&'l str, &'l str)> {
     let (key, value) = line.split_once(':')?;
     let bare = |text: &'l str| text.trim().trim_end_matches(',').trim_matches(['"', '\'']);

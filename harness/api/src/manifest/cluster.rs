@@ -6,7 +6,7 @@ use crate::core::{Namespace, Node};
 use crate::names;
 use crate::reader::Field;
 
-/// The label by which policies select a namespace by name; the API server sets it, whatever is written.
+/// The label by which policies select a namespace by name; the API server always sets it.
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 pub(super) fn namespace(document: &Field<'_>, context: &Context) -> Option<Namespace> {

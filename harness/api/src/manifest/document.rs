@@ -25,7 +25,7 @@ pub(super) fn read(document: &Field<'_>, context: &Context, manifest: &mut Manif
     }
 }
 
-/// What is seen of an object that is not kept.
+/// The readable part of an object that is not kept.
 fn unreadable(node: &Node, kind: Option<&str>) -> Unreadable {
     let kind = kind.or_else(|| node.get("kind")?.as_str());
     let name = node.get("metadata").and_then(|metadata| metadata.get("name")?.as_str());
@@ -105,7 +105,7 @@ fn read_object(fields: &Fields<'_>, of: Type<'_>, context: &Context, manifest: &
     }
 }
 
-/// What is readable of an object that is not kept. Nothing of it is checked: it never stops the others.
+/// Reads an ignored object. Nothing of it is checked, so it never stops the others.
 fn ignored(document: &Field<'_>, (group, _, kind): Type<'_>, effect: Effect) -> Ignored {
     let metadata = document.node.get("metadata");
     let text = |key: &str| {
@@ -127,15 +127,15 @@ fn ignored(document: &Field<'_>, (group, _, kind): Type<'_>, effect: Effect) -> 
     }
 }
 
-/// Whether a cluster wrote the object: the API server has checked it, perhaps a newer one than is known here.
+/// Whether a cluster wrote the object: then an API server has checked it, perhaps a newer one than we know.
 fn is_exported(document: &Node) -> bool {
     let has = |key| document.get("metadata").and_then(|it| it.get(key)).is_some_and(|it| !it.is_null());
     let has_status = document.get("status").is_some_and(|status| !status.entries().is_empty());
     has("uid") || has("resourceVersion") || has_status
 }
 
-/// Whether Endpoints are what a cluster makes of its services and pods: their EndpointSlices stand for them.
-/// (`pkg/controller/endpoint`; those of the API server say that nobody is to make slices of them.)
+/// Whether a cluster made these Endpoints from its services and pods: their EndpointSlices replace them.
+/// (`pkg/controller/endpoint`; Endpoints of the API server say that no slices shall be made of them.)
 fn is_made(document: &Field<'_>) -> bool {
     const MARKS: [(&str, &str); 3] = [
         ("annotations", "endpoints.kubernetes.io/last-change-trigger-time"),
@@ -146,12 +146,12 @@ fn is_made(document: &Field<'_>) -> bool {
     MARKS.iter().any(|(list, mark)| metadata.and_then(|it| it.get(list)?.get(mark)).is_some())
 }
 
-/// What is done with an object; reported and `None` if its kind is wrong.
+/// What to do with an object; reports an error and returns `None` if its kind is wrong.
 fn treatment(fields: &Fields<'_>, (group, version, kind): Type<'_>) -> Option<Treatment> {
     let document = fields.field();
     let known = GROUPS.iter().find(|known| known.name == group);
     let found = known.and_then(|known| known.kinds.iter().find(|(name, _)| *name == kind));
-    // An item of a typed list has neither field; its place is the item's then.
+    // An item of a typed list has neither field; then use the item's place.
     let place = |name| fields.get(name).unwrap_or_else(|| document.clone());
     let (api_version, kind_field) = (place("apiVersion"), place("kind"));
     if let (Some(known), Some((_, treatment))) = (known, found) {
@@ -163,7 +163,7 @@ fn treatment(fields: &Fields<'_>, (group, version, kind): Type<'_>) -> Option<Tr
         }
         return Some(treatment.clone());
     }
-    // A kind in the wrong group: `apiVersion: v1` for a NetworkPolicy, or a group of long ago.
+    // A kind in the wrong group: `apiVersion: v1` for a NetworkPolicy, or an obsolete group.
     let elsewhere = GROUPS
         .iter()
         .find_map(|other| other.kinds.iter().find(|(name, _)| *name == kind).map(|(_, it)| (other, it)));
@@ -189,7 +189,7 @@ fn treatment(fields: &Fields<'_>, (group, version, kind): Type<'_>) -> Option<Tr
     None
 }
 
-/// What is done with an object of another group than Kubernetes' own. Where it could be a policy or a kind that
+/// What to do with an object of another group than Kubernetes' own. If it could be a policy or a kind that
 /// is kept, a misspelt group is an error.
 fn stranger(api_version: &Field<'_>, group: &str, kind: &str, document: &Node) -> Option<Treatment> {
     let treatment = match foreign::treatment(group, kind, document) {
@@ -205,7 +205,7 @@ fn stranger(api_version: &Field<'_>, group: &str, kind: &str, document: &Node) -
             .any(|(name, treatment)| *name == kind && !matches!(treatment, Treatment::Ignore(_)))
     };
     let near = did_you_mean(group, groups_of_policies_and_objects());
-    // The groups of Kubernetes itself are known, and those of everybody else have a dot.
+    // The groups of Kubernetes itself are known, and all others have a dot.
     let misspelt = !group.contains('.') || (near.is_some() && (kind.ends_with("NetworkPolicy") || kept()));
     if !known && misspelt {
         let help = match near {
@@ -238,7 +238,7 @@ fn api_version_of(group: &str, version: &str) -> String {
     if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
-/// A `List`, whose items say what they are, or a `PodList` and its like, whose items need not.
+/// A `List`, whose items have a kind, or a typed list such as `PodList`, whose items need none.
 fn read_list(
     document: &Field<'_>,
     api_version: &str,

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 const ADDRESS_TYPES: &[(&str, AddressType)] = &[("IPv4", AddressType::IPv4), ("IPv6", AddressType::IPv6)];
 
-/// How many zones or nodes an endpoint may be hinted for.
+/// The most zones or nodes in an endpoint's hints.
 const MAX_HINTS: usize = 8;
 
 pub(super) fn endpoint_slice(document: &Field<'_>, context: &Context) -> Option<EndpointSlice> {
@@ -48,7 +48,7 @@ fn endpoint(field: &Field<'_>, address_type: AddressType) -> Option<Endpoint> {
     let condition = |name| {
         conditions.as_ref().and_then(|conditions| conditions.get(name)).and_then(|field| field.boolean())
     };
-    // An absent `ready` means true, an absent `serving` what `ready` says (EndpointConditions).
+    // An absent `ready` means true, an absent `serving` the same as `ready` (EndpointConditions).
     let ready = condition("ready").unwrap_or(true);
     let serving = condition("serving").unwrap_or(ready);
     let terminating = condition("terminating").unwrap_or(false);
@@ -71,7 +71,7 @@ fn endpoint(field: &Field<'_>, address_type: AddressType) -> Option<Endpoint> {
     Some(Endpoint { addresses, ready, serving, terminating, hostname, node_name, zone, hints, pod })
 }
 
-/// Hints; those that name nobody are none.
+/// Hints; empty ones count as absent.
 fn hints(field: &Field<'_>) -> Option<EndpointHints> {
     let fields = field.fields(&["forZones", "forNodes"])?;
     let for_zones = hinted(&fields, "forZones", "zone", check_zone);

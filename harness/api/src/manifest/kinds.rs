@@ -1,11 +1,11 @@
-//! Which kinds of Kubernetes' own groups there are: those that are kept, those that make pods, and those that
-//! are ignored. Other groups are in `foreign`.
+//! The kinds of Kubernetes' own groups: those that are kept, those that make pods, and those that are
+//! ignored. Other groups are in `foreign`.
 
 use crate::ignored::Effect;
 use crate::meta::OwnerReference;
 use crate::workload::WorkloadKind;
 
-/// What is done with an object of a kind.
+/// What to do with an object of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Treatment {
     /// Kept as an object of its own.
@@ -21,17 +21,17 @@ pub(super) enum Treatment {
     ForeignWorkload(&'static str),
     /// Of another group: has pods like those of this workload.
     PodsLike(OwnerReference),
-    /// Not kept, with what that means.
+    /// Ignored, with what that means.
     Ignore(Effect),
-    /// Changes what packets do in a way that is not supported.
+    /// Affects packets in a way that is not supported.
     Refuse,
 }
 
-/// An API group, and its kinds. Every kind of these groups stands here; one that does not is misspelt.
+/// An API group and all of its kinds; any other kind of the group is misspelt.
 pub(super) struct Group {
     /// The group's name; empty for the core group.
     pub(super) name: &'static str,
-    /// The version that kinds which are kept must be written in.
+    /// The version that kept kinds must have.
     pub(super) version: &'static str,
     pub(super) kinds: &'static [(&'static str, Treatment)],
 }

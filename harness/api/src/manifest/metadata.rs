@@ -5,7 +5,7 @@ use crate::meta::{Labels, ObjectMeta, OwnerReference};
 use crate::names;
 use crate::reader::{Field, Fields};
 
-/// What a kind's metadata must be like.
+/// The rules for a kind's metadata.
 #[derive(Clone, Copy)]
 pub(super) struct MetadataRules {
     pub(super) namespaced: bool,
@@ -50,7 +50,7 @@ pub(super) fn object_meta(object: &Fields<'_>, rules: MetadataRules, context: &C
     ObjectMeta { name, namespace, labels, annotations, controller: controller(&metadata) }
 }
 
-/// Whose controller made the object: at most one owner is it.
+/// The object's controller: at most one of its owners.
 fn controller(metadata: &Fields<'_>) -> Option<OwnerReference> {
     let owners = metadata.items("ownerReferences").into_iter();
     let mut owners = owners.filter_map(|owner| owner.mapping());

@@ -34,7 +34,7 @@ use crate::source::{Source, Span};
 use crate::yaml::{Document, Node, Reading, documents};
 use std::sync::Arc;
 
-/// What a manifest does not say itself.
+/// Defaults for what a manifest does not say.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// The namespace of objects that name none.
@@ -48,17 +48,17 @@ impl Default for Context {
     }
 }
 
-/// What a manifest holds.
+/// The content of a manifest.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
-    /// The objects, in the order they are written; none that has another error than an unknown field, without which it
-    /// is read.
+    /// The objects, in the order in which they are written. An object with an unknown field is read without
+    /// the field; one with any other error is left out.
     pub objects: Vec<Located>,
-    /// What is meant to be an object and has such an error.
+    /// Objects that are left out because of an error.
     pub unreadable: Vec<Unreadable>,
     /// The objects that are not kept.
     pub ignored: Vec<Ignored>,
-    /// What is wrong, errors and warnings, in the order of their places.
+    /// Errors and warnings, in the order of their places.
     pub problems: Vec<Diagnostic>,
 }
 
@@ -72,7 +72,7 @@ impl Manifest {
         Ok(self)
     }
 
-    /// Adds what another document holds.
+    /// Adds the content of another document.
     pub fn extend(&mut self, other: Manifest) {
         self.objects.extend(other.objects);
         self.unreadable.extend(other.unreadable);
@@ -81,7 +81,7 @@ impl Manifest {
     }
 }
 
-/// What can be seen of an object that has an error; `None` is what cannot.
+/// The readable part of an object that has an error; the rest is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unreadable {
     /// The kind in lower case.
@@ -91,7 +91,7 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    /// Whether it may be the object that somebody names.
+    /// Whether it may be the object of a reference.
     pub fn may_be(&self, kind: &str, name: &str) -> bool {
         self.kind.as_ref().is_none_or(|it| it == kind) && self.name.as_ref().is_none_or(|it| it == name)
     }
@@ -102,7 +102,7 @@ impl Unreadable {
 pub struct Located {
     /// The object, as stored.
     pub object: Object,
-    /// The text that it stands in.
+    /// The source text.
     pub source: Arc<Source>,
     /// The place of its document, or of its item in a list.
     pub span: Span,
@@ -121,7 +121,8 @@ fn read(node: &Node, source: &Arc<Source>, reading: Reading, context: &Context) 
     manifest
 }
 
-/// Reads one document of a file of manifests, as kubectl does. Whatever is wrong with the YAML of one that is ignored anyway is a warning.
+/// Reads one document of a file of manifests, as kubectl does. If its kind is ignored anyway, errors in its
+/// YAML are warnings.
 pub fn read_document(document: &Document, source: &Arc<Source>, context: &Context) -> Manifest {
     let is_error = |problem: &&Diagnostic| problem.severity == Severity::Error;
     let first = document.problems.iter().find(is_error);
@@ -135,7 +136,7 @@ pub fn read_document(document: &Document, source: &Arc<Source>, context: &Contex
         None => Manifest { unreadable: vec![broken::unreadable(document, source)], ..Manifest::default() },
     };
     if first.is_some() {
-        // Which of two values was meant, say, nobody knows.
+        // For example, nobody knows which of two values was meant.
         let wrong = std::mem::take(&mut manifest.objects);
         manifest.unreadable.extend(wrong.iter().map(|located| Unreadable {
             kind: Some(located.object.kind().to_owned()),

@@ -15,7 +15,7 @@ const PHASES: &[(&str, PodPhase)] = &[
     ("Running", PodPhase::Running),
     ("Succeeded", PodPhase::Succeeded),
     ("Failed", PodPhase::Failed),
-    // The node does not answer: as far as anyone knows, the pod runs.
+    // The node does not answer: assume that the pod runs.
     ("Unknown", PodPhase::Running),
 ];
 
@@ -39,7 +39,7 @@ pub(super) fn pod(document: &Field<'_>, context: &Context) -> Option<Pod> {
     Some(pod)
 }
 
-/// What a pod's `spec` must be like.
+/// The rules for a pod's `spec`.
 pub(super) struct PodRules<'a> {
     /// All fields that it may have.
     pub(super) known: &'a [&'a str],
@@ -48,7 +48,7 @@ pub(super) struct PodRules<'a> {
 }
 
 impl PodRules<'static> {
-    /// That of a pod, and in the templates of Kubernetes' own kinds.
+    /// The rules for a pod, and for the templates of Kubernetes' own kinds.
     pub(super) const KUBERNETES: Self = PodRules { known: tables::POD_SPEC, named_containers: true };
 }
 
@@ -75,8 +75,8 @@ pub(super) fn pod_spec(metadata: ObjectMeta, object: &Fields<'_>, rules: &PodRul
     let (host_network, named) = (pod.host_network, rules.named_containers);
     let mut containers = Containers { host_network, named, ..Containers::default() };
     for field in spec.items("initContainers") {
-        // An init container that restarts always is a sidecar: it runs, and serves, beside the others.
-        // Any other has ended before they start: it shares their names, and no port.
+        // An init container that always restarts is a sidecar: it runs and serves next to the others. Any
+        // other has ended before they start: it shares their names, and no port.
         match field.node.get("restartPolicy").and_then(|node| node.as_str()) {
             Some("Always") => pod.containers.extend(containers.read(&field)),
             _ => containers.read_alone(&field),
@@ -93,7 +93,7 @@ pub(super) fn pod_spec(metadata: ObjectMeta, object: &Fields<'_>, rules: &PodRul
     pod
 }
 
-/// What the containers of one pod must not share.
+/// Names and ports that the containers of one pod must not share.
 #[derive(Default)]
 struct Containers {
     host_network: bool,

@@ -12,13 +12,13 @@ use std::net::{IpAddr, Ipv6Addr};
 const PROTOCOLS: &[(&str, TransportProtocol)] =
     &[("TCP", TransportProtocol::Tcp), ("UDP", TransportProtocol::Udp), ("SCTP", TransportProtocol::Sctp)];
 
-/// `protocol` of a container or a service, TCP where none is written: the empty text is none.
+/// `protocol` of a container or a service; TCP if it is absent or empty.
 pub(super) fn protocol(fields: &Fields<'_>) -> TransportProtocol {
     fields.text("protocol").and_then(|field| field.word("protocol", PROTOCOLS)).unwrap_or_default()
 }
 
-/// `protocol` of a policy or an EndpointSlice, TCP where none is written. There the field is a pointer: the
-/// empty text is a value, and the API server refuses it.
+/// `protocol` of a policy or an EndpointSlice; TCP if it is absent. The field is a pointer: the empty text
+/// is a value, and the API server refuses it.
 pub(super) fn optional_protocol(fields: &Fields<'_>) -> TransportProtocol {
     fields.get("protocol").and_then(|field| field.word("protocol", PROTOCOLS)).unwrap_or_default()
 }
@@ -72,7 +72,7 @@ pub(super) fn routable(field: &Field<'_>, what: &str) -> Option<IpAddr> {
     Some(address)
 }
 
-/// A point in time, of which only the shape is looked at.
+/// A point in time; only its syntax is checked.
 pub(super) fn check_time(text: &str) -> Result<(), String> {
     let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     let zone = shape.strip_prefix("0000-00-00T00:00:00").map(|rest| match rest.strip_prefix('.') {
@@ -140,7 +140,7 @@ fn cidr_help(text: &str) -> String {
     }
 }
 
-/// What 010.0.0.1 means depends on who reads it (octal to some), so that nobody should write it.
+/// Refuses 010.0.0.1: some readers take it for octal.
 fn leading_zeros(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split('.').collect();
     if parts.len() != 4 || !parts.iter().any(|part| part.len() > 1 && part.starts_with('0')) {

@@ -40,7 +40,7 @@ fn taint(field: &Field<'_>) -> Option<Taint> {
     Some(Taint { key: key?.to_owned(), value: value.unwrap_or_default().to_owned(), effect: effect? })
 }
 
-/// What a pod says of the nodes that take it, in its `spec`.
+/// The node selector and tolerations in a pod's `spec`.
 pub(super) fn wishes(spec: &Fields<'_>, pod: &mut Pod) {
     pod.node_selector = spec.get("nodeSelector").map(|field| label_map(&field)).unwrap_or_default();
     pod.tolerations = spec.items("tolerations").iter().filter_map(toleration).collect();

@@ -1,6 +1,6 @@
 //! Services as written, defaulted and validated as the API server does (`pkg/apis/core/validation`,
-//! ValidateService): what all types have in common, and their ports. What is about addresses and what
-//! stands outside the cluster is read in `service_addresses` and `service_traffic`.
+//! ValidateService): what all types have in common, and their ports. `service_addresses` and
+//! `service_traffic` read addresses and traffic policies.
 
 use super::metadata::{MetadataRules, label_map, object_meta};
 use super::{Context, scalars, service_addresses, service_traffic, tables};
@@ -10,7 +10,7 @@ use crate::quote::quote;
 use crate::reader::{Field, Fields};
 use crate::yaml::Value;
 
-/// The node ports that the API server gives out unless told otherwise.
+/// The API server's default range of node ports.
 pub(super) const NODE_PORTS: std::ops::RangeInclusive<u16> = 30000..=32767;
 
 const TYPES: &[(&str, ServiceType)] = &[
@@ -27,7 +27,7 @@ pub(super) fn service(document: &Field<'_>, context: &Context) -> Option<Service
     let Some(spec) = object.require("spec").and_then(|field| field.fields(tables::SERVICE_SPEC)) else {
         return Some(service);
     };
-    // What the other fields may be depends on the type: without it their errors would mislead.
+    // The rules for the other fields depend on the type: without it their errors would mislead.
     service.service_type = match spec.text("type") {
         Some(field) => field.word("service type", TYPES)?,
         None => ServiceType::ClusterIP,
@@ -67,7 +67,7 @@ fn port(field: &Field<'_>, count: usize, service: &Service) -> Option<ServicePor
     Some(ServicePort { name, protocol, port, target_port, node_port })
 }
 
-/// Whether a port is written as the API server writes one that is not set.
+/// Whether a port has the value that the API server writes for an unset one.
 pub(super) fn is_absent(field: &Field<'_>) -> bool {
     matches!(*field.value(), Value::Int(0)) || field.node.as_str() == Some("")
 }

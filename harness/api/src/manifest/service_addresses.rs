@@ -1,5 +1,5 @@
-//! The addresses of a service as written: cluster IPs and their families, external IPs, the addresses
-//! that its status says a load balancer has, and the name that an ExternalName service stands for.
+//! The addresses of a service as written: cluster IPs and their families, external IPs, the load balancer's
+//! addresses in its status, and the name of an ExternalName service.
 
 use super::{scalars, tables};
 use crate::core::{AddressType, IpFamilyPolicy, IpMode, LoadBalancerIngress, Service, ServiceType};
@@ -155,7 +155,7 @@ fn ingress_entry(item: &Field<'_>) -> Option<LoadBalancerIngress> {
     let Some(ip) = fields.text("ip") else {
         let help = "write the address that it stands for: `ip: ...`";
         match (fields.text("hostname"), mode) {
-            // Nodes know entries with an address only (pkg/proxy, BaseServicePortInfo).
+            // Nodes use only entries with an address (pkg/proxy, BaseServicePortInfo).
             (Some(field), _) => field.warn("the name of a load balancer leads nowhere here", help),
             (None, Some(field)) => field.error("`ipMode` without `ip`", help),
             (None, None) => fields.missing("ip"),
@@ -165,8 +165,7 @@ fn ingress_entry(item: &Field<'_>) -> Option<LoadBalancerIngress> {
     Some(LoadBalancerIngress { ip: scalars::routable(&ip, "a load balancer's address")?, ip_mode })
 }
 
-/// The name that DNS gives for the service. It is a full name with or without a dot at its end, which is
-/// not kept.
+/// The target of the service's DNS alias: a full name. A final dot is removed.
 fn external_name(spec: &Fields<'_>) -> Option<String> {
     let Some(field) = spec.text("externalName") else {
         spec.missing("externalName");

@@ -1,5 +1,5 @@
-//! How a service treats traffic, as written: which endpoints it uses, who may come in, and what serves
-//! its health checks.
+//! How a service treats traffic, as written: which endpoints it uses, which sources it allows, and the port
+//! of its health check.
 
 use super::scalars;
 use super::service::{NODE_PORTS, is_absent};
@@ -14,13 +14,13 @@ const TRAFFIC_POLICIES: &[(&str, TrafficPolicy)] =
 const TRAFFIC_DISTRIBUTIONS: &[(&str, TrafficDistribution)] = &[
     ("PreferSameZone", TrafficDistribution::PreferSameZone),
     ("PreferSameNode", TrafficDistribution::PreferSameNode),
-    // The name that PreferSameZone had at first.
+    // The former name of PreferSameZone.
     ("PreferClose", TrafficDistribution::PreferSameZone),
 ];
 
 const AFFINITIES: &[(&str, bool)] = &[("None", false), ("ClientIP", true)];
 
-/// The timeout of an affinity that does not say it, in seconds: three hours.
+/// The default timeout of an affinity, in seconds: three hours.
 const AFFINITY_TIMEOUT: u32 = 10800;
 /// The longest timeout, in seconds: a day.
 const MAX_AFFINITY_TIMEOUT: u32 = 86400;
@@ -79,7 +79,7 @@ fn session_affinity(spec: &Fields<'_>) -> Option<u32> {
     Some(timeout.unwrap_or(AFFINITY_TIMEOUT))
 }
 
-/// What only services of type LoadBalancer have.
+/// The fields that only services of type LoadBalancer have.
 fn load_balancer(spec: &Fields<'_>, service: &mut Service) {
     service.allocate_load_balancer_node_ports = flag(spec, "allocateLoadBalancerNodePorts").unwrap_or(true);
     service.load_balancer_source_ranges = source_ranges(spec);

@@ -1,5 +1,5 @@
-//! The names of all fields of the API types whose fields are only partly kept. A field that stands here
-//! and is read nowhere has nothing to do with the network: its content is not looked at.
+//! All field names of the API types that are only partly kept. A field that is listed here and read nowhere
+//! has nothing to do with the network: its content is not checked.
 
 /// meta/v1 ObjectMeta.
 pub(super) const OBJECT_META: &[&str] = &[

@@ -13,7 +13,7 @@ use crate::selector::{LabelSelector, Operator};
 use crate::workload::{Workload, WorkloadKind, WorkloadPods};
 use crate::yaml::Value;
 
-/// The most pods that one workload makes.
+/// The most pods of one workload.
 const MAX_REPLICAS: u16 = 10_000;
 
 pub(super) fn workload(document: &Field<'_>, kind: WorkloadKind, context: &Context) -> Option<Workload> {
@@ -51,26 +51,26 @@ pub(super) fn workload(document: &Field<'_>, kind: WorkloadKind, context: &Conte
     };
     let mut template = pod_spec(made, &template, &PodRules::KUBERNETES);
     if kind == WorkloadKind::StatefulSet {
-        // Its controller gives each pod its own name as host name, below this service's.
+        // Its controller sets each pod's host name to the pod's name, under this service's name.
         let service = spec.text("serviceName").and_then(|field| field.string());
         template.subdomain = service.filter(|name| !name.is_empty()).map(str::to_owned);
     }
     checked(document, Workload { metadata, kind, pods, template: Box::new(template) })
 }
 
-/// Fields that a revision of Knative has beside those of a pod.
+/// Fields of a Knative revision in addition to those of a pod.
 const REVISION_SPEC: [&str; 4] =
     ["containerConcurrency", "idleTimeoutSeconds", "responseStartTimeoutSeconds", "timeoutSeconds"];
 
-/// Labels that controllers of other groups give their pods beside those of the template: group, kind, and the
-/// keys whose value is the object's name.
+/// Labels that controllers of other groups give their pods in addition to the template's: group, kind, and
+/// the keys whose value is the object's name.
 const FOREIGN_LABELS: [(&str, &str, &[&str]); 2] = [
     ("apps.openshift.io", "DeploymentConfig", &["deploymentconfig"]),
     ("serving.knative.dev", "Service", &["serving.knative.dev/configuration", "serving.knative.dev/service"]),
 ];
 
-/// A workload of another group, by the pod template in a field of its `spec`. Of its other fields those that
-/// such kinds have in common are read, and the schema is not known. `None` if it has no name.
+/// A workload of another group, by the pod template in a field of its `spec`. Its schema is unknown, so only
+/// fields that such kinds share are read. `None` if it has no name.
 pub(super) fn foreign(
     document: &Field<'_>,
     group: &str,
@@ -90,7 +90,7 @@ pub(super) fn foreign(
         made.labels.extend(keys.iter().map(|key| ((*key).to_owned(), metadata.name.clone())));
     }
     let pods = match kind {
-        // OpenKruise: one on each node, as those of a DaemonSet.
+        // OpenKruise: one pod on each node, as a DaemonSet.
         _ if kind.ends_with("DaemonSet") || kind == "BroadcastJob" => {
             WorkloadPods::Nodes(node_selector(&template))
         }
@@ -125,9 +125,9 @@ fn template_meta(metadata: &ObjectMeta, template: &Fields<'_>) -> ObjectMeta {
     made
 }
 
-/// The workload, if the names of its pods are names.
+/// The workload, if the names of its pods are valid.
 fn checked(document: &Field<'_>, workload: Workload) -> Option<Workload> {
-    // The last name is the longest. One that is wrong from the start was reported already.
+    // The last name is the longest. An error in the workload's own name was reported already.
     if let Some(last) = workload.pod_names(std::iter::empty()).last()
         && let Err(problem) = names::check_dns_subdomain(last)
         && names::check_dns_subdomain(&workload.metadata.name).is_ok()
@@ -139,7 +139,7 @@ fn checked(document: &Field<'_>, workload: Workload) -> Option<Workload> {
 
 /// The labels of the nodes that a DaemonSet's pods run on.
 fn node_selector(template: &Fields<'_>) -> Labels {
-    // What is no mapping is reported where the rest of it is read.
+    // If it is not a mapping, that is reported where the rest is read.
     let spec = template.get("spec").filter(|field| !field.node.entries().is_empty());
     let Some(spec) = spec.and_then(|field| field.mapping()) else { return Labels::new() };
     let affinity = spec.field().node.get("affinity").and_then(|affinity| affinity.get("nodeAffinity"));
@@ -150,7 +150,7 @@ fn node_selector(template: &Fields<'_>) -> Labels {
     spec.get("nodeSelector").map(|field| label_map(&field)).unwrap_or_default()
 }
 
-/// Whether a job's status says that it is over, well or badly: it makes no more pods.
+/// Whether a job's status says that it is complete or failed: it makes no more pods.
 fn has_finished(object: &Fields<'_>) -> bool {
     let status = object.get("status").filter(|field| !field.node.entries().is_empty());
     let status = status.and_then(|field| field.mapping());
@@ -190,8 +190,8 @@ fn check_selector(spec: &Fields<'_>, kind: &WorkloadKind, labels: &Labels) {
     }
 }
 
-/// Whether the template's labels satisfy the selector. Only for the check above: what a policy or a
-/// service selects is for its enforcer and for the oracle to say.
+/// Whether the template's labels satisfy the selector. Only for the check above: the enforcer and the oracle
+/// evaluate the selectors of policies and services.
 fn holds(selector: &LabelSelector, labels: &Labels) -> bool {
     let pairs = selector.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value));
     pairs

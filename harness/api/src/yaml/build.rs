@@ -1,5 +1,5 @@
-//! From the parser's events to a tree: resolves scalars, keys, aliases and merge keys, and refuses what is
-//! ambiguous or grows without bound.
+//! Builds a tree from the parser's events: resolves scalars, keys, aliases and merge keys, and refuses input
+//! that is ambiguous or grows without bound.
 
 use super::keys::Mapping;
 use super::kubectl;
@@ -14,16 +14,16 @@ use libyaml_safer::{Event, EventData, MappingStyle, ScalarStyle, SequenceStyle};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// How deep lists and mappings may be nested, aliases followed.
+/// The deepest nesting of lists and mappings, with aliases expanded.
 pub const MAX_DEPTH: usize = 64;
-/// How many values all documents of a text may have, aliases followed.
+/// The most values of all documents of a text, with aliases expanded.
 pub const MAX_NODES: usize = 1_000_000;
-/// How much memory (roughly, in bytes) anchors and aliases may take in all.
+/// The most memory (roughly, in bytes) of all anchors and aliases.
 pub const MAX_ALIAS_BYTES: usize = 8 << 20;
-/// After so many errors the rest of a text is not looked at.
+/// After this many errors the rest of a text is skipped.
 const MAX_ERRORS: usize = 20;
 
-/// What all documents of a text have in common: how much of everything there was.
+/// Totals over all documents of a text, for the limits.
 #[derive(Clone, Default)]
 pub(super) struct Limits {
     nodes: usize,
@@ -32,13 +32,13 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Whether the rest of the text is not looked at.
+    /// Whether the rest of the text is skipped.
     pub(super) fn are_exceeded(&self) -> bool {
         self.nodes > MAX_NODES || self.alias_bytes > MAX_ALIAS_BYTES || self.errors >= MAX_ERRORS
     }
 }
 
-/// A collection whose end has not come yet.
+/// A collection that is still open.
 pub(super) struct Open {
     pub(super) collection: Collection,
     span: Span,
@@ -55,13 +55,13 @@ pub(super) enum Collection {
 /// Builds the tree of one document.
 pub(super) struct Builder<'a> {
     pub(super) source: &'a Arc<Source>,
-    /// Where the text that the parser sees starts in the source.
+    /// Offset in the source of the text that the parser sees.
     start: usize,
-    /// How many bytes it has.
+    /// Its length in bytes.
     length: u64,
     /// Whether [`syntax::QUOTE`] stands for a quote.
     pub(super) has_known_escapes: bool,
-    /// Whether nothing but blanks stands in its last line.
+    /// Whether its last line is blank.
     ends_with_blanks: bool,
     pub(super) reading: Reading,
     limits: &'a mut Limits,
@@ -111,20 +111,20 @@ impl<'a> Builder<'a> {
         self.push_problem(problem);
     }
 
-    /// Whether so much is wrong that the rest is not looked at.
+    /// Whether there are so many errors that the rest is skipped.
     pub(super) fn is_hopeless(&mut self) -> bool {
         self.failed |= self.limits.errors >= MAX_ERRORS;
         self.failed
     }
 
-    /// Whether the document is an object as JSON writes it.
+    /// Whether the document is a JSON object.
     pub(super) fn is_flow_mapping(&self) -> bool {
         self.root
             .as_ref()
             .is_some_and(|root| root.style == Style::Flow && matches!(root.value, Value::Mapping(_)))
     }
 
-    /// Something follows the document, from `at` of the source on, and nothing parts the two.
+    /// Reports that something follows the document, at `at` in the source, without a separator.
     pub(super) fn unread(&mut self, at: usize) {
         let message = "this is not read: kubectl takes the first document and nothing after it";
         self.doubt(message, Span::new(at, at), "put a line `---` before it, or take it away");
@@ -139,7 +139,7 @@ impl<'a> Builder<'a> {
         Diagnostic::error(message).at(self.source, span)
     }
 
-    /// What kubectl takes without a word: an error or a warning.
+    /// Reports what kubectl silently accepts, as an error or a warning.
     pub(super) fn doubt(&mut self, message: impl Into<String>, span: Span, help: impl Into<String>) {
         let diagnostic = match self.reading {
             Reading::Strict => Diagnostic::error(message),
@@ -156,7 +156,7 @@ impl<'a> Builder<'a> {
         match event.data {
             EventData::Scalar { anchor, tag, mut value, style, .. } => {
                 self.count(1, place)?;
-                // The line break that the text lacks at its end is not the scalar's either.
+                // The line break that was added at the end of the text is not part of the scalar.
                 if event.end_mark.index > self.length && value.ends_with('\n') && !self.ends_with_blanks {
                     value.pop();
                 }
@@ -220,12 +220,12 @@ impl<'a> Builder<'a> {
             None => Value::String(text),
             Some(tag) => self.tagged(text, tag, place),
         };
-        // Only what has neither quotes nor a tag is still open to another reading.
+        // Only a scalar without quotes and tag may be read differently later.
         let style = if style == Style::Plain && tag.is_some() { Style::Quoted } else { style };
         Node { value, span: place, style }
     }
 
-    /// JSON, in which kubectl hands objects on, has neither infinity nor what is no number.
+    /// kubectl sends objects as JSON, which has neither infinity nor NaN.
     fn check_finite(&mut self, value: &Value, place: Span) {
         let infinite = |value: &Value| matches!(value, Value::Float(number) if !number.is_finite());
         let written = self.source.slice(place);
@@ -237,7 +237,7 @@ impl<'a> Builder<'a> {
         self.push_problem(error.help("write it in quotes if it is a string"));
     }
 
-    /// A scalar is what its tag says.
+    /// Converts a scalar to its tag's type.
     fn tagged(&mut self, text: String, tag: &str, place: Span) -> Value {
         let name = tag.strip_prefix(CORE).unwrap_or_default();
         let resolved = kubectl::resolve(&text);
@@ -259,7 +259,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Of tags that it does not know kubectl takes no notice.
+    /// kubectl ignores unknown tags.
     fn unknown_tag(&mut self, tag: &str, place: Span) {
         let name = tag.strip_prefix(CORE);
         if self.reading == Reading::Strict || name == Some("binary") {
@@ -303,8 +303,8 @@ impl<'a> Builder<'a> {
                 (Value::Mapping(entries), "map", last)
             }
         };
-        // The parser ends a block where the next token starts, which may be lines below. What came
-        // last through an alias may stand anywhere.
+        // The parser ends a block where the next token starts, which may be lines below. If the last value
+        // came through an alias, its place may be anywhere.
         let end = match style {
             Style::Flow => place.end,
             _ => last.filter(|end| *end <= place.end).unwrap_or(span.start),

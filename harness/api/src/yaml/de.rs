@@ -1,4 +1,4 @@
-//! Typed values from a tree, by serde. Every error knows its place, its path and how to mend it.
+//! Typed values from a tree, by serde. Every error has its place, its path and a hint.
 //!
 //! Null is absent, as in the API: a null field of a struct is skipped, one of a map is kept.
 

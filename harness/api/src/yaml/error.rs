@@ -1,5 +1,5 @@
-//! Why a node is not the value that was asked for: the error of the deserializer, which gathers place and
-//! path on its way out.
+//! The deserializer's error: why a node is not the requested value. It collects place and path on its way
+//! out.
 
 use super::handover;
 use super::tree::Node;
@@ -12,7 +12,7 @@ use serde::de;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a node is not the value that was asked for.
+/// Why a node is not the requested value.
 #[derive(Clone, Debug)]
 pub struct Error(Box<ErrorParts>);
 
@@ -22,9 +22,9 @@ struct ErrorParts {
     help: Option<String>,
     /// The field that is missing at the place.
     missing: Option<&'static str>,
-    /// The fields that there are, where one is none of them.
+    /// The known fields, if one is unknown.
     known: Option<&'static [&'static str]>,
-    /// A scalar stands where a string is wanted.
+    /// Whether a scalar is found where a string is expected.
     wants_quotes: bool,
     span: Option<Span>,
     /// The path to the place, innermost first.
@@ -57,12 +57,13 @@ impl Error {
         Error::new(format!("{wanted} is wanted here, not {}", node.describe()), None).at(node.span)
     }
 
-    /// The way to the place, outermost first, and the field that is missing there, if that is what is wrong.
+    /// The path to the place, outermost first, and the field that is missing there, if the error is a
+    /// missing field.
     pub(super) fn place(&self) -> (Vec<Segment>, Option<&'static str>) {
         (self.0.path.iter().rev().cloned().collect(), self.0.missing)
     }
 
-    /// The fields that there are, if what is wrong is one that is none of them.
+    /// The known fields, if the error is an unknown field.
     pub(super) fn known(&self) -> Option<&'static [&'static str]> {
         self.0.known
     }
@@ -78,7 +79,7 @@ impl Error {
         self
     }
 
-    /// The place, unless one further in is known.
+    /// Sets the place, unless an inner one is known.
     pub(super) fn at(mut self, span: Span) -> Error {
         self.0.span.get_or_insert(span);
         self
@@ -89,7 +90,7 @@ impl Error {
         self
     }
 
-    /// With another way to the place.
+    /// With another path to the place.
     pub(super) fn renumbered(mut self, way: impl FnOnce(&[Segment]) -> Vec<Segment>) -> Error {
         let (path, _) = self.place();
         self.0.path = way(&path).into_iter().rev().collect();

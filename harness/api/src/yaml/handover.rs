@@ -1,6 +1,6 @@
-//! What serde's data model has no word for is handed over beside it: a whole [`Node`], a [`Span`], an
-//! [`Error`] with its place. The deserializer lays the thing into a slot of the thread and makes a call
-//! that the type's visitor knows as the sign to take it out again, in the same breath.
+//! Passes values that serde's data model lacks: a whole [`Node`], a [`Span`], an [`Error`] with its place.
+//! The deserializer puts the value into a thread-local slot and makes a marked call; the type's visitor
+//! recognises the mark and takes the value out at once.
 
 use super::error::Error;
 use super::tree::Node;
@@ -20,8 +20,8 @@ const NODE_NAME: &str = "$netproof::Node";
 const SPANNED_NAME: &str = "$netproof::Spanned";
 const ERROR_SIGN: &str = "$netproof::Error";
 
-/// A newtype struct of this name is asked for: answers if it is one of ours, with the deserializer
-/// back otherwise.
+/// Handles a request for a newtype struct of this name if it is one of ours; otherwise returns the
+/// deserializer.
 pub(super) fn newtype<'de, D, V>(
     name: &str,
     deserializer: D,
@@ -46,7 +46,7 @@ where
     }
 }
 
-/// The error that [`Node::read`] has laid down, if `message` is its sign.
+/// The error that [`Node::read`] put into the slot, if `message` is its mark.
 pub(super) fn take_error(message: &str) -> Option<Error> {
     if message == ERROR_SIGN { ERROR.take() } else { None }
 }
@@ -90,8 +90,7 @@ impl Node {
     }
 }
 
-/// A value and where it stands, for the fields of types that are read with
-/// [`from_node`](super::from_node).
+/// A value and its place, for fields of types that are read with [`from_node`](super::from_node).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spanned<T> {
     /// The value.
@@ -100,7 +99,7 @@ pub struct Spanned<T> {
     pub span: Span,
 }
 
-/// Equal if the values are: where something stands does not change what it is.
+/// Equal if the values are: the place does not count.
 impl<T: PartialEq> PartialEq for Spanned<T> {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value

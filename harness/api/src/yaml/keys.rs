@@ -1,4 +1,4 @@
-//! The fields of a mapping as they come: keys and what kubectl makes of them, duplicates, and merge keys.
+//! The fields of a mapping: keys as kubectl reads them, duplicates, and merge keys.
 
 use super::build::{Builder, Collection, Open};
 use super::kubectl;
@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 /// Mappings of more fields than this find duplicate keys through an index.
 const INDEXED_FIELDS: usize = 16;
 
-/// A mapping whose end has not come yet.
+/// A mapping that is still open.
 #[derive(Default)]
 pub(super) struct Mapping {
     pub(super) entries: Vec<(Key, Node)>,
@@ -31,7 +31,7 @@ pub(super) enum NextKey {
 }
 
 impl Builder<'_> {
-    /// Hands a finished node to the collection it is in, or makes it the document.
+    /// Adds a finished node to its collection, or makes it the document.
     pub(super) fn push(&mut self, mut node: Node) -> Result<(), Diagnostic> {
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
@@ -101,8 +101,8 @@ impl Builder<'_> {
         NextKey::Field(Key { name, span })
     }
 
-    /// `<<`: the fields of another mapping, or of several, of which the first one counts. As for kubectl, what
-    /// comes later replaces what came before, be it written or merged.
+    /// `<<`: the fields of another mapping, or of several, of which the first one counts. As in kubectl, a
+    /// later field replaces an earlier one, written or merged.
     fn merge(&mut self, node: Node, at: Span) {
         let all: Vec<Node> = match node.value {
             Value::Mapping(_) => vec![node],
@@ -132,7 +132,7 @@ impl Builder<'_> {
 }
 
 impl Mapping {
-    /// Puts an entry in, or in the place of the one that has its key. Says where that one was written, unless it
+    /// Inserts an entry, or replaces the one with its key. Returns where that one was written, unless it
     /// came by a merge.
     fn put(&mut self, key: Key, node: Node, merged: bool) -> Option<Span> {
         let at = self.position(&key.name);

@@ -1,11 +1,11 @@
-//! What kubectl takes a scalar without quotes for: YAML 1.1 in part, with Go's syntax of numbers
+//! kubectl's reading of a scalar without quotes: YAML 1.1 in part, with Go's syntax of numbers
 //! (`sigs.k8s.io/yaml`, `goyaml.v2/resolve.go`).
 
 use super::tree::{Key, Node, Style, Value};
 use crate::source::Source;
 use std::borrow::Cow;
 
-/// What a field of a manifest has for kubectl.
+/// kubectl's value of a manifest's field.
 pub(crate) fn value<'n>(node: &'n Node, source: &Source) -> Cow<'n, Value> {
     if node.style != Style::Plain {
         return Cow::Borrowed(&node.value);
@@ -20,15 +20,15 @@ pub(crate) fn value<'n>(node: &'n Node, source: &Source) -> Cow<'n, Value> {
     }
 }
 
-/// What a key of free choice, as in labels, is for kubectl.
+/// kubectl's reading of a free key, as in labels.
 pub(crate) fn key<'k>(key: &'k Key, source: &Source) -> Cow<'k, str> {
-    // What has quotes is longer as written.
+    // A quoted scalar is longer in the source.
     let plain = source.slice(key.span) == key.name;
     let read = if plain { key_text(&key.name) } else { None };
     read.map_or(Cow::Borrowed(&key.name), Cow::Owned)
 }
 
-/// What a scalar is, if it is no string.
+/// The value of a scalar that is not a string.
 pub(super) fn resolve(text: &str) -> Option<Value> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Some(Value::Null),
@@ -75,7 +75,7 @@ fn integer(text: &str) -> Option<Value> {
             let number = if negative { -number } else { number };
             Some(i64::try_from(number).map_or(Value::Float(number as f64), Value::Int))
         }
-        // What is too large is a float, if it can be read as one.
+        // A number that is too large is a float, if it can be read as one.
         _ => None,
     }
 }
@@ -90,7 +90,7 @@ fn float(text: &str) -> Option<Value> {
     text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float)
 }
 
-/// The string that a key which is no string becomes in JSON.
+/// The JSON string for a key that is not a string.
 pub(super) fn key_text(written: &str) -> Option<String> {
     match resolve(written)? {
         Value::Bool(value) => Some(value.to_string()),

@@ -1,8 +1,8 @@
-//! The size of a subtree, which is what an alias to it costs.
+//! The size of a subtree: the cost of an alias to it.
 
 use super::tree::{Key, Node, Value};
 
-/// How much a subtree amounts to.
+/// The size of a subtree.
 #[derive(Default)]
 pub(super) struct Measure {
     pub(super) nodes: usize,

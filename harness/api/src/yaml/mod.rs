@@ -1,8 +1,8 @@
 //! YAML as kubectl reads it: one parse of a text into trees with spans, and typed values from those trees.
 //!
-//! The syntax is that of libyaml, of which kubectl's own parser is a translation, and so is where a document
-//! ends. A scalar without quotes keeps its text: here it means what YAML 1.2 says, so that `off` is a word of the
-//! scenario format; where a field of a manifest is read, what kubectl takes it for (`kubectl_value`).
+//! The syntax, including the ends of documents, is that of libyaml, of which kubectl's parser is a port. A
+//! scalar without quotes keeps its text. The tree reads it as YAML 1.2, so that `off` is a word in the
+//! scenario format; fields of manifests are read as kubectl reads them (`kubectl_value`).
 
 #[cfg(test)]
 mod as_kubectl;

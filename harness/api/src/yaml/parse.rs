@@ -1,5 +1,5 @@
-//! From a text to its documents: parts it where kubectl does, so that a mistake of syntax costs one document and
-//! not the text, and drives the parser's events through each.
+//! Splits a text into documents where kubectl does, so that a syntax error affects one document and not the
+//! text, and runs the parser over each.
 
 use super::build::{Builder, Limits};
 use super::syntax;
@@ -11,15 +11,15 @@ use std::borrow::Cow;
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
-/// How much of a text is handed to the parser at a time.
+/// Bytes that are passed to the parser at a time.
 const READ_BYTES: usize = 16 << 10;
 
-/// How a text is read where kubectl's YAML is not that of the newer rules, or takes what is hardly meant.
+/// How a text is read where kubectl deviates from YAML 1.2, or accepts what is hardly intended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// Scalars are those of YAML 1.2, and what is hardly meant is an error: netproof's own formats.
+    /// For netproof's own formats: scalars of YAML 1.2, and an error for what is hardly intended.
     Strict,
-    /// As kubectl reads it, with a warning of what is hardly meant: files of manifests.
+    /// For files of manifests: as kubectl reads them, with a warning about what is hardly intended.
     Kubectl,
 }
 
@@ -30,7 +30,7 @@ pub struct Document {
     pub root: Option<Node>,
     /// Its text.
     pub span: Span,
-    /// Errors and warnings. With an error the tree may lack what it speaks of.
+    /// Errors and warnings. The tree may lack what an error is about.
     pub problems: Vec<Diagnostic>,
 }
 
@@ -49,7 +49,7 @@ pub fn parse(source: &Arc<Source>) -> Result<Vec<Node>, Diagnostics> {
     if nodes.is_empty() { Err(empty(source).into()) } else { Ok(nodes) }
 }
 
-/// What to say of a text without any document.
+/// The message for a text without documents.
 pub fn empty(source: &Arc<Source>) -> Diagnostic {
     let diagnostic = Diagnostic::error("the document is empty").at(source, Span::new(0, 0));
     diagnostic.help("write at least one object with `apiVersion` and `kind`")
@@ -84,15 +84,15 @@ pub fn documents(source: &Arc<Source>, reading: Reading) -> Result<Vec<Document>
     Ok(documents)
 }
 
-/// A piece between two lines that part documents.
+/// A piece between two separator lines.
 enum Part {
     /// The text of a document.
     Text(Span),
-    /// A document whose marker has more than a comment after it, which kubectl does not read.
+    /// A document whose marker is followed by more than a comment, which kubectl does not read.
     Marker { line: Span, span: Span },
 }
 
-/// kubectl parts a text at every line that starts with `---`, before it looks at any YAML
+/// kubectl splits a text at every line that starts with `---`, before it parses any YAML
 /// (`k8s.io/apimachinery/pkg/util/yaml`, YAMLReader).
 fn parts(source: &Source) -> Vec<Part> {
     let mut parts = Vec::new();
@@ -116,7 +116,7 @@ fn parts(source: &Source) -> Vec<Part> {
     parts
 }
 
-/// The documents of one part: one, but for objects of JSON, of which the next may follow at once.
+/// The documents of one part: one, except that JSON objects may follow each other directly.
 struct Stream<'a> {
     source: &'a Arc<Source>,
     reading: Reading,
@@ -137,7 +137,8 @@ impl Stream<'_> {
         }
     }
 
-    /// Parses the document that `text` starts with, at `start` of the source; says where the next one starts.
+    /// Parses the first document of `text`, which is at `start` in the source; returns where the next one
+    /// starts.
     fn document(&mut self, text: &str, start: usize) -> Option<usize> {
         let limits = self.limits.clone();
         let mut known = Cow::Borrowed(text);
@@ -157,7 +158,7 @@ impl Stream<'_> {
             }
             self.limits.clone_from(&limits);
         };
-        // kubectl reads one document of a part, and an object of JSON after another.
+        // kubectl reads one YAML document of a part, but all JSON objects.
         let rest = end.and_then(|end| Some(end + beginning(text.get(end..)?)?));
         let is_json = |rest: &usize| text.get(*rest..).is_some_and(|rest| rest.starts_with('{'));
         let follows = rest.filter(|rest| builder.is_flow_mapping() && is_json(rest));
@@ -174,11 +175,12 @@ impl Stream<'_> {
     }
 }
 
-/// Hands the parser's events to the builder, up to the end of the first document, and says where that is.
+/// Passes the parser's events to the builder, up to the end of the first document, and returns where that
+/// is.
 fn events(text: &str, builder: &mut Builder<'_>) -> Result<Option<usize>, libyaml_safer::Error> {
     let mut parser = Parser::new();
     parser.set_encoding(Encoding::Utf8);
-    // The parser wants every line of a block scalar to end.
+    // The parser requires a line break at the end of a block scalar.
     let last: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
     parser.set_input(BufReader::with_capacity(READ_BYTES, text.as_bytes()).chain(last));
     for event in parser {
@@ -196,7 +198,7 @@ fn events(text: &str, builder: &mut Builder<'_>) -> Result<Option<usize>, libyam
     Ok(None)
 }
 
-/// Where in a text something begins that is neither a comment nor an end of a document.
+/// The offset of the first text that is neither a comment nor an end of a document.
 fn beginning(text: &str) -> Option<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {

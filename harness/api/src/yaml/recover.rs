@@ -1,4 +1,4 @@
-//! A typed value and every mistake in it: what cannot be read is left out, and reading starts again.
+//! Reads a typed value and finds every error in it: leaves out what cannot be read, and starts again.
 
 use super::error::{Error, Segment};
 use super::tree::{Key, Node, Style, Value};
@@ -8,32 +8,32 @@ use crate::suggest::did_you_mean;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// After so many mistakes the rest is not looked at.
+/// After this many errors the rest is skipped.
 const MAX_MISTAKES: usize = 50;
 
-/// What could be read of a node.
+/// The result of reading a node.
 #[derive(Debug)]
 pub struct Recovered<T> {
-    /// The value without what is wrong with it; `None` if nothing is left that makes one.
+    /// The value without its wrong parts; `None` if the rest makes no value.
     pub value: Option<T>,
     /// What is wrong.
     pub errors: Vec<Diagnostic>,
-    /// The mappings and lists that something was left out of. What they lack may be missed for that reason only.
+    /// The mappings and lists from which something was left out. Something missing there may be due to that.
     pub damaged: Vec<Span>,
-    /// What was left out, but for unknown fields, without which the rest is what was meant.
+    /// What was left out, except unknown fields: these do not affect the rest.
     pub lost: Vec<LeftOut>,
 }
 
-/// What was left out of a value.
+/// A part that was left out of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// The way to it, from the top, by the names that were most likely meant.
+    /// The path to it, from the top, by the names that were most likely meant.
     pub way: Vec<Segment>,
-    /// The mapping or the list that it stood in.
+    /// The mapping or list that contained it.
     pub around: Span,
 }
 
-/// Reads a typed value from a node, and reports all that is wrong with it in one go.
+/// Reads a typed value from a node, and reports all errors at once.
 pub fn recover<T: DeserializeOwned>(node: &Node, source: &Arc<Source>) -> Recovered<T> {
     let mut recovered = Recovered { value: None, errors: Vec::new(), damaged: Vec::new(), lost: Vec::new() };
     let error = match T::deserialize(node) {
@@ -74,25 +74,25 @@ pub fn recover<T: DeserializeOwned>(node: &Node, source: &Arc<Source>) -> Recove
     recovered
 }
 
-/// A tree, and the way to everything that was left out of it. Items are counted as they were first.
+/// A tree, and the paths to everything that was left out of it, with the original positions of items.
 struct Pruned {
     root: Node,
     left_out: Vec<Vec<Segment>>,
-    /// Where an empty text stands for a field that must be there and is not.
+    /// Where an empty text replaces a missing required field.
     filled: Vec<Vec<Segment>>,
     misspelt: Vec<Misspelt>,
 }
 
 /// A field that was given the name that was most likely meant.
 struct Misspelt {
-    /// The way to its mapping, as it was before anything was left out.
+    /// The path to its mapping, before anything was left out.
     parent: Vec<Segment>,
     written: String,
     meant: &'static str,
 }
 
 impl Pruned {
-    /// The way as it was before anything was left out.
+    /// The path before anything was left out.
     fn original(&self, path: &[Segment]) -> Vec<Segment> {
         let mut way: Vec<Segment> = Vec::new();
         for segment in path {
@@ -125,7 +125,7 @@ impl Pruned {
         both.map(|(now, first)| if matches!(now, Segment::Field(_)) { now.clone() } else { first }).collect()
     }
 
-    /// Whether a field is missed because it was left out, or because its name is misspelt.
+    /// Whether a field is missing because it was left out, or because its name is misspelt.
     fn has_left_out(&self, path: &[Segment], field: &str) -> bool {
         let way = self.original(path);
         self.left_out.iter().any(|left_out| match left_out.split_last() {
@@ -150,7 +150,7 @@ impl Pruned {
         Some(node)
     }
 
-    /// Gives an unknown field the name of the known one that is near and that its mapping lacks.
+    /// Renames an unknown field to a similar known one that its mapping lacks.
     fn rename(&mut self, path: &[Segment], known: &[&'static str]) -> bool {
         let Some((Segment::Field(written), way)) = path.split_last() else { return false };
         let Some(Node { value: Value::Mapping(entries), .. }) = self.find(way) else { return false };
@@ -163,16 +163,16 @@ impl Pruned {
         true
     }
 
-    /// Whether the mapping around an unknown field has one that is known. One of which nothing is known may be meant
-    /// to say anything.
+    /// Whether the mapping around an unknown field has a known field. A mapping without one may be something
+    /// else altogether.
     fn has_any(&mut self, path: &[Segment], known: &[&'static str]) -> bool {
         let Some((_, way)) = path.split_last() else { return false };
         let Some(Node { value: Value::Mapping(entries), .. }) = self.find(way) else { return false };
         entries.iter().any(|(key, _)| known.contains(&key.name.as_str()))
     }
 
-    /// Puts an empty text where a field is missed, so that the rest of its mapping can be read. Once. Says what it is
-    /// part of.
+    /// Inserts an empty text for a missing field, once, so that the rest of its mapping can be read. Returns
+    /// what the field is part of.
     fn fill(&mut self, path: &[Segment], field: &str) -> Option<Span> {
         let mut way = self.original(path);
         way.push(Segment::Field(field.to_owned()));
@@ -187,7 +187,7 @@ impl Pruned {
         Some(span)
     }
 
-    /// Leaves out what the way leads to, and says what it was part of; `None` if that is nothing.
+    /// Leaves out the value at the path, and returns what it was part of; `None` if there is no such value.
     fn leave_out(&mut self, path: &[Segment]) -> Option<Span> {
         let original = self.original(path);
         let (last, way) = path.split_last()?;

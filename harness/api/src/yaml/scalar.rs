@@ -1,4 +1,4 @@
-//! The core schema of YAML 1.2 (section 10.3.2): what a scalar without quotes means.
+//! The core schema of YAML 1.2 (section 10.3.2): the meaning of a scalar without quotes.
 
 use super::tree::Value;
 

@@ -1,4 +1,4 @@
-//! The text itself: what is wrong with its syntax and how to mend it, and where in it the parts of a value stand.
+//! Syntax errors with hints, the text's preparation for the parser, and the places of a value's parts.
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
@@ -6,7 +6,7 @@ use libyaml_safer::{Error, ErrorKind};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// What the parser says of `text`, which starts at `start` of the source.
+/// The diagnostic for the parser's error in `text`, which is at `start` in the source.
 pub(super) fn error(source: &Arc<Source>, start: usize, text: &str, error: &Error) -> Diagnostic {
     if error.kind() == ErrorKind::Reader {
         let at = text.find(|character| !is_allowed(character)).unwrap_or_default();
@@ -33,7 +33,7 @@ pub(super) fn error(source: &Arc<Source>, start: usize, text: &str, error: &Erro
             "leave the directive out: kubectl refuses it"
         }
         "did not find expected ',' or ']'" | "did not find expected ',' or '}'" => {
-            // Where the bracket stands says more than where the text ends.
+            // The bracket's place says more than the text's end.
             if rest.trim().is_empty() {
                 at = opened;
             }
@@ -67,8 +67,8 @@ fn is_allowed(character: char) -> bool {
         | '\u{10000}'..='\u{10ffff}')
 }
 
-/// JSON writes a character beyond 16 bits as two escapes, `\ud83d\ude00`, which YAML does not know. They become
-/// one of the same length: an escaped line break, which is nothing, and `\U0001f600`.
+/// JSON writes a character beyond 16 bits as two escapes, `\ud83d\ude00`, which YAML does not know. They are
+/// replaced by text of the same length: an escaped line break, which means nothing, and `\U0001f600`.
 pub(super) fn join_surrogates(text: &str) -> Cow<'_, str> {
     const LENGTH: usize = r"\ud83d\ude00".len();
     let mut joined = String::new();
@@ -98,8 +98,8 @@ pub(super) fn join_surrogates(text: &str) -> Cow<'_, str> {
     Cow::Owned(joined)
 }
 
-/// kubectl knows the escape `\'`, and the parser does not: where it stops at one, those of the text in quotes that
-/// it is in become another of the same length, [`QUOTE`] to the builder.
+/// kubectl knows the escape `\'`, and the parser does not. If it stops at one, those in the same quoted text
+/// are replaced by an escape of the same length, which the builder knows as [`QUOTE`].
 pub(super) fn known_escapes(text: &str, error: &Error) -> Option<String> {
     let at = usize::try_from(error.problem_mark()?.index).ok()?;
     let rest = text.get(at..)?;
@@ -123,10 +123,10 @@ pub(super) fn known_escapes(text: &str, error: &Error) -> Option<String> {
     Some(changed)
 }
 
-/// What `\P` is, the separator of paragraphs, which nobody writes so.
+/// The meaning of `\P`: the paragraph separator, which nobody writes that way.
 pub(super) const QUOTE: char = '\u{2029}';
 
-/// Where a value itself starts that has an anchor or a tag before it.
+/// Where a value starts, after its anchor or tag.
 pub(super) fn without_properties(source: &Source, span: Span) -> Span {
     let mut rest = source.slice(span);
     loop {
@@ -141,8 +141,8 @@ pub(super) fn without_properties(source: &Source, span: Span) -> Span {
     Span::new(span.end - rest.len(), span.end)
 }
 
-/// Where the text of a block scalar starts, on its first line that is not blank, and where its last line ends. Of
-/// one without text it is the `|`.
+/// The span of a block scalar's text, from its first line that is not blank to the end of its last line;
+/// without text, the span of the `|`.
 pub(super) fn content_of_block(source: &Source, span: Span) -> Span {
     let written = source.slice(span);
     let header = written.find('\n').map_or(written.len(), |end| end + 1);

@@ -1,17 +1,17 @@
-//! The tree that a YAML document is parsed into: values with the place they were written at.
+//! The tree of a YAML document: values with their places.
 
 use crate::quote::quote;
 use crate::source::{Source, Span};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// The value.
     pub value: Value,
-    /// The place. What came through an alias has the place of what it stands for; an absent value that
-    /// of its key. A block's span reaches to the end of its last value.
+    /// The place. A value that came through an alias has the place of its anchor's value; an absent value
+    /// has that of its key. A block's span reaches to the end of its last value.
     pub span: Span,
     /// How it is written.
     pub style: Style,
@@ -36,7 +36,7 @@ pub enum Value {
     Mapping(Vec<(Key, Node)>),
 }
 
-/// A key of a mapping, and where it stands.
+/// A key of a mapping, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// The key.
@@ -62,13 +62,13 @@ pub enum Style {
     Flow,
 }
 
-/// One line of a string, and where it stands.
+/// One line of a string, and its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// The line's text, without its line break.
     pub text: &'a str,
-    /// Where it is written; the whole value where its lines cannot be told apart in the source (folded
-    /// blocks, strings with escapes or over several lines).
+    /// Its place; that of the whole value if the source does not show the lines separately (folded blocks,
+    /// strings with escapes or over several lines).
     pub span: Span,
     exact: bool,
 }
@@ -100,7 +100,7 @@ impl Value {
 }
 
 impl Node {
-    /// The value of a mapping's field; `None` where it is absent or this is no mapping.
+    /// The value of a mapping's field; `None` if it is absent or this is not a mapping.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entries().iter().find(|(name, _)| name.name == key).map(|(_, node)| node)
     }
@@ -151,7 +151,7 @@ impl Node {
         let written = source.slice(self.span);
         match self.style {
             Style::Literal => self.literal_lines(text, source),
-            // A scalar without escapes stands in the source letter by letter.
+            // A scalar without escapes is in the source character by character.
             Style::Plain if written == text => vec![Line { text, span: self.span, exact: true }],
             Style::Quoted if written.get(1..written.len().saturating_sub(1)) == Some(text) => {
                 let span = Span::new(self.span.start + 1, self.span.end - 1);

@@ -1,5 +1,5 @@
-//! Kinds of other groups than Kubernetes' own: what is known of them (`table`), and what can be told of one
-//! that is not known by its name and by what it looks like.
+//! Kinds of other groups than Kubernetes' own: the known ones (`table`), and what name and shape tell about
+//! an unknown one.
 
 mod table;
 
@@ -8,13 +8,13 @@ use crate::meta::OwnerReference;
 use crate::yaml::{Node, Value};
 use table::KINDS;
 
-/// Where a pod template stands in an object.
+/// Where an object may have a pod template.
 const TEMPLATES: [&str; 2] = ["template", "podTemplate"];
 
-/// How deep containers are looked for.
+/// The depth to which containers are searched.
 const MAX_DEPTH: usize = 12;
 
-/// What is done with an object of a foreign kind.
+/// What to do with an object of a foreign kind.
 pub(super) enum Foreign {
     /// It makes pods from the template in this field of its `spec`.
     Makes(&'static str),
@@ -24,13 +24,13 @@ pub(super) enum Foreign {
     Ignored(Effect),
 }
 
-/// What is done with an object: what the table says of its kind, else what it looks like, else what the table
-/// says of its group, else what its name says.
+/// What to do with an object. The first of these decides: the table's entry for its kind, its shape, the
+/// table's entry for its group, its kind's name.
 pub(super) fn treatment(group: &str, kind: &str, document: &Node) -> Foreign {
     if let Some(effect) = of_kind(group, kind) {
         return Foreign::Ignored(effect);
     }
-    // A template of objects makes none itself.
+    // A template of objects makes no pods itself.
     if !kind.ends_with("Template")
         && let Some(spec) = document.get("spec")
     {
@@ -63,7 +63,7 @@ pub(super) fn reference_of(node: &Node) -> Option<OwnerReference> {
     })
 }
 
-/// Whether a kind that nobody knows restricts traffic, by its name.
+/// Whether an unknown kind restricts traffic, by its name.
 pub(super) fn sounds_like_policy(kind: &str) -> bool {
     const ENDS: [&str; 4] =
         ["NetworkPolicy", "AuthorizationPolicy", "SecurityGroupPolicy", "TrafficPermission"];
@@ -75,18 +75,18 @@ pub(super) fn has_policies(group: &str) -> bool {
     rows(group).any(|(effect, _)| effect == Effect::Policy)
 }
 
-/// Groups that the table knows by their whole name.
+/// Groups that the table has by their full name.
 pub(super) fn groups() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|(group, ..)| *group).filter(|group| !group.contains('*'))
 }
 
-/// What the table says of a kind itself.
+/// The table's entry for a kind.
 fn of_kind(group: &str, kind: &str) -> Option<Effect> {
     let named = |kinds: &str| kinds != "*" && kinds.split_whitespace().any(|pattern| matches(pattern, kind));
     rows(group).find(|(_, kinds)| named(kinds)).map(|(effect, _)| effect)
 }
 
-/// The lines of a group: what the kinds mean, and which they are.
+/// The lines of a group: meaning and kinds.
 fn rows(group: &str) -> impl Iterator<Item = (Effect, &'static str)> {
     KINDS
         .iter()
@@ -94,7 +94,7 @@ fn rows(group: &str) -> impl Iterator<Item = (Effect, &'static str)> {
         .map(|(_, effect, kinds)| (*effect, *kinds))
 }
 
-/// Whether a text is as a pattern says, in which one `*` may stand at the start or the end.
+/// Whether a text matches a pattern, which may have one `*` at the start or the end.
 fn matches(pattern: &str, text: &str) -> bool {
     match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
         (Some(end), _) => text.ends_with(end),
@@ -112,7 +112,7 @@ fn is_containers(node: &Node) -> bool {
     node.items().iter().any(|item| item.get("image").is_some() || item.get("name").is_some())
 }
 
-/// Whether there are containers anywhere in it.
+/// Whether it has containers at any level.
 fn has_containers(node: &Node, depth: usize) -> bool {
     match &node.value {
         _ if depth > MAX_DEPTH => false,

@@ -1,11 +1,11 @@
-//! What kinds of other groups do, as far as it is known: the one place to add a kind, or to take one away
-//! that is supported.
+//! The known kinds of other groups and their effect: the one place to add a kind, or to remove one that
+//! netproof supports now.
 
 use crate::ignored::Effect::{self, None, Objects, Pods, PodsLater, Policy, Routes};
 
-/// Group, what leaving the kinds out means, and the kinds. One `*` may stand at the start or the end of a group
-/// or a kind; of the lines that fit the first counts. A line whose kinds are `*` is for what no other line says
-/// and for objects that have no pod template.
+/// Group, what ignoring the kinds means, and the kinds. A group or a kind may have one `*` at the start or
+/// the end; the first matching line counts. A line with the kinds `*` is for kinds in no other line and
+/// without a pod template.
 pub(super) const KINDS: &[(&str, Effect, &str)] = &[
     // -- policies, and what else restricts traffic
     ("policy.networking.k8s.io", Policy, "*Policy"),
