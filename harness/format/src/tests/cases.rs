@@ -190,9 +190,8 @@ fn growth_is_bounded() {
             "nested more than 64 deep",
         ),
     ] {
-        let began = std::time::Instant::now();
+        // Without the bound this would not end.
         let said = complaints(&table);
         assert!(said.contains(expected), "{said}");
-        assert!(began.elapsed().as_secs() < 20, "{expected}");
     }
 }
