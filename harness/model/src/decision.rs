@@ -89,6 +89,13 @@ pub enum Decision {
         /// The direction.
         direction: Direction,
     },
+    /// A port that a node keeps open, whatever policies of the host say (Calico's failsafe ports).
+    Failsafe {
+        /// The node.
+        endpoint: Place,
+        /// The direction.
+        direction: Direction,
+    },
     /// The service proxy decided (no endpoints, traffic policy, source ranges).
     Service {
         /// The service.
@@ -137,6 +144,9 @@ impl fmt::Display for Decision {
             }
             Decision::NotIsolated { endpoint, direction } => {
                 write!(f, "no policy applies to {endpoint} in {direction}")
+            }
+            Decision::Failsafe { endpoint, direction } => {
+                write!(f, "{direction} failsafe port of {endpoint}")
             }
             Decision::Service { service, reason } => write!(f, "service/{service}: {reason}"),
             Decision::UnknownService => f.write_str("no service has the address"),

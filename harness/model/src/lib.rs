@@ -20,7 +20,7 @@ pub mod verdict;
 pub use decided_by::DecidedBy;
 pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable};
 pub use net::{Family, Protocol, Token};
-pub use observation::{LogRecord, Observation, Outcome, Passage, Rejection, Sighting, Stage};
+pub use observation::{LogRecord, Observation, Outcome, Passage, ProbeStage, Rejection, Sighting};
 pub use place::{NamespacedName, Place};
 pub use policy::{PolicyKey, PolicyKind, PolicyStage};
 pub use topology::{Families, ProxyMode, Topology, Wiring};

@@ -138,7 +138,7 @@ impl fmt::Display for Outcome {
 /// The stage that a probe by name had reached when its outcome was known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Stage {
+pub enum ProbeStage {
     /// Asking the name server.
     Resolve,
     /// The first packet and its answer.
@@ -216,7 +216,7 @@ pub struct Observation {
     /// What the probe saw.
     pub outcome: Outcome,
     /// How far it got.
-    pub stage: Stage,
+    pub stage: ProbeStage,
     /// The address that was asked: as given, or as resolved.
     pub destination: Option<IpAddr>,
     /// The probe's token (of the last stage).

@@ -6,7 +6,7 @@ use netproof_model::event::Location;
 use netproof_model::flow::FlowProtocol;
 use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
-use netproof_model::{Families, Family, Observation, Outcome, Place, Stage, Token, Topology, Wiring};
+use netproof_model::{Families, Family, Observation, Outcome, Place, ProbeStage, Token, Topology, Wiring};
 use netproof_plan::{Expectation, Expected};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub(crate) fn expectation(expected: Expected, decided_by: Option<DecidedBy>) -> 
 pub(crate) fn observation(outcome: Outcome) -> Observation {
     Observation {
         outcome,
-        stage: Stage::Connect,
+        stage: ProbeStage::Connect,
         destination: None,
         token: Token(1),
         served_by: None,

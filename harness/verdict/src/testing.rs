@@ -11,8 +11,8 @@ use netproof_model::observation::PacketAddresses;
 use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
 use netproof_model::{
-    Action, Decision, Direction, Families, Family, Hook, Observation, Outcome, Place, PolicyKey, Protocol,
-    Stage, Token, Topology, Wiring,
+    Action, Decision, Direction, Families, Family, Hook, Observation, Outcome, Place, PolicyKey, ProbeStage,
+    Protocol, Token, Topology, Wiring,
 };
 use netproof_plan::{Expectation, Expected};
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl Judgement {
 pub(crate) fn observation(outcome: Outcome) -> Observation {
     Observation {
         outcome,
-        stage: Stage::Connect,
+        stage: ProbeStage::Connect,
         destination: None,
         token: Token(1),
         served_by: None,

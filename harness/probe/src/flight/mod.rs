@@ -12,7 +12,7 @@ use crate::verdict::{self, Answer};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::observation::LogRecord;
 use netproof_model::request::{RequestPort, RequestTarget};
-use netproof_model::{Family, Observation, Outcome, Place, Protocol, Stage, Token};
+use netproof_model::{Family, Observation, Outcome, Place, ProbeStage, Protocol, Token};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ pub(crate) struct Flight<'a> {
     pub index: usize,
     pub token: Token,
     pub socket: Option<OwnedFd>,
-    stage: Stage,
+    stage: ProbeStage,
     destination: Option<IpAddr>,
     /// Names still to be queried.
     resolution: Option<Resolution>,
@@ -95,7 +95,7 @@ impl<'a> Flight<'a> {
             index,
             token: Token(0),
             socket: None,
-            stage: if resolution.is_some() { Stage::Resolve } else { Stage::Connect },
+            stage: if resolution.is_some() { ProbeStage::Resolve } else { ProbeStage::Connect },
             destination,
             resolution,
             resolved: Vec::new(),
@@ -122,7 +122,7 @@ impl<'a> Flight<'a> {
 
     /// Whether it waits for a name server, which may run on another thread and take longer.
     pub(crate) fn asks_a_name_server(&self) -> bool {
-        self.stage == Stage::Resolve
+        self.stage == ProbeStage::Resolve
             || matches!(self.probe.request.port, RequestPort::Port { protocol: FlowProtocol::Dns, .. })
     }
 

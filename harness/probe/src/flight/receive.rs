@@ -8,7 +8,7 @@ use crate::verdict::{self, Answer, Moment};
 use crate::{dns, kept, server, token};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::request::RequestPort;
-use netproof_model::{Outcome, Protocol, Stage};
+use netproof_model::{Outcome, ProbeStage, Protocol};
 use std::io;
 use std::time::Instant;
 
@@ -27,11 +27,11 @@ enum Stream {
 impl Flight<'_> {
     /// Checks the socket and the evidence.
     pub(crate) fn advance(&mut self, ledger: &mut Ledger, moment: Moment) -> io::Result<Next> {
-        if self.stage == Stage::Answer {
+        if self.stage == ProbeStage::Answer {
             return self.fetch(moment);
         }
         if self.answer == Answer::Nothing {
-            if self.stage == Stage::Resolve {
+            if self.stage == ProbeStage::Resolve {
                 if let Some(next) = self.resolve(ledger)? {
                     return Ok(next);
                 }
@@ -42,11 +42,11 @@ impl Flight<'_> {
         let Some(outcome) = verdict::decide(self.answer, ledger.of(self.index), moment) else {
             return Ok(Next::Wait);
         };
-        if self.stage == Stage::Resolve {
+        if self.stage == ProbeStage::Resolve {
             return Ok(Next::Decided(Outcome::NameServerUnreachable));
         }
         if outcome == Outcome::Connected && self.has_more_to_say() {
-            self.stage = Stage::Answer;
+            self.stage = ProbeStage::Answer;
             self.launched = Instant::now();
             return Ok(match self.ask() {
                 Ok(()) => Next::LookAgain,
@@ -144,7 +144,7 @@ impl Flight<'_> {
             Step::Found(addresses) => {
                 self.destination = addresses.first().copied();
                 self.resolved = addresses;
-                self.stage = Stage::Connect;
+                self.stage = ProbeStage::Connect;
             }
             Step::Ask => {}
             Step::Over(outcome) => return Ok(Some(Next::Decided(outcome))),

@@ -7,7 +7,7 @@ use crate::token::Tokens;
 use crate::verdict::{Answer, Awaited};
 use crate::{dns, kept, packet, sctp, sys};
 use netproof_model::request::{RequestPort, RequestTarget};
-use netproof_model::{Family, Protocol, Stage};
+use netproof_model::{Family, ProbeStage, Protocol};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -52,7 +52,9 @@ impl Flight<'_> {
     fn asked(&self) -> io::Result<(SocketAddr, Protocol)> {
         let (address, port, protocol) =
             match (self.stage, &self.probe.request.target, self.probe.request.port) {
-                (Stage::Resolve, RequestTarget::Name { server, .. }, _) => (Some(*server), 53, Protocol::Udp),
+                (ProbeStage::Resolve, RequestTarget::Name { server, .. }, _) => {
+                    (Some(*server), 53, Protocol::Udp)
+                }
                 (_, _, RequestPort::Icmp) => (self.destination, 0, Protocol::Icmp),
                 (_, _, RequestPort::Port { port, protocol }) => {
                     (self.destination, port, protocol.transport())
@@ -127,7 +129,7 @@ impl Flight<'_> {
             return Ok(self.payload());
         }
         let name = match &self.resolution {
-            Some(resolution) if self.stage == Stage::Resolve => resolution.name(),
+            Some(resolution) if self.stage == ProbeStage::Resolve => resolution.name(),
             _ => Some(DNS_PROBE_NAME),
         };
         let query = name.and_then(|name| dns::query(self.token, name, self.probe.family));

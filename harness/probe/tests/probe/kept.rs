@@ -7,7 +7,7 @@ use netproof_api::Object;
 use netproof_controlplane::{Change, ObjectRef};
 use netproof_model::request::RequestPort;
 use netproof_model::topology::ListenPort;
-use netproof_model::{Family, Observation, Outcome, Place, Protocol, Rejection, Stage, Wiring};
+use netproof_model::{Family, Observation, Outcome, Place, ProbeStage, Protocol, Rejection, Wiring};
 use netproof_probe::Probe;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -37,7 +37,7 @@ fn over_and_over(family: Family, port: RequestPort) {
     // Several in one batch follow each other on the one connection.
     for seen in world.prober.probe(&vec![kept.clone(); 5]).unwrap() {
         check(&seen);
-        assert_eq!(seen.stage, Stage::Connect);
+        assert_eq!(seen.stage, ProbeStage::Connect);
         assert!(!tokens.contains(&seen.token), "each message has its own token");
         tokens.push(seen.token);
     }
@@ -146,7 +146,7 @@ fn no_answer(family: Family) {
     let kept = keep(world.address(&web(), family), tcp(80));
     for _ in 0..2 {
         let seen = world.probe(kept.clone());
-        assert_eq!((seen.outcome, seen.stage), (Outcome::NoAnswer, Stage::Answer), "{seen:#?}");
+        assert_eq!((seen.outcome, seen.stage), (Outcome::NoAnswer, ProbeStage::Answer), "{seen:#?}");
     }
     assert_eq!(world.probe(keep(kept_address(&kept), tcp(81))).outcome, Outcome::Refused);
 }

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use netproof_api::Object;
 use netproof_controlplane::Change;
 use netproof_model::request::{RequestPort, RequestTarget};
-use netproof_model::{Family, Observation, Outcome, Place, Stage, Wiring};
+use netproof_model::{Family, Observation, Outcome, Place, ProbeStage, Wiring};
 use netproof_probe::Patience;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, UdpSocket};
@@ -170,10 +170,10 @@ fn found(family: Family) {
     let mut names = Names::new(family);
     let target = names.world.address(&web(), family);
     for (name, port, stage) in [
-        ("web", tcp(80), Stage::Connect),
-        ("web.default.svc.", tcp(80), Stage::Connect),
-        ("web.default", http(80), Stage::Answer),
-        ("web.default.svc", RequestPort::Icmp, Stage::Connect),
+        ("web", tcp(80), ProbeStage::Connect),
+        ("web.default.svc.", tcp(80), ProbeStage::Connect),
+        ("web.default", http(80), ProbeStage::Answer),
+        ("web.default.svc", RequestPort::Icmp, ProbeStage::Connect),
     ] {
         let seen = names.probe(name, port);
         assert_eq!((seen.outcome, seen.stage), (Outcome::Connected, stage), "{name}: {seen:#?}");
@@ -185,14 +185,14 @@ fn found(family: Family) {
         assert_eq!(seen.waited, Duration::ZERO, "{name}: {seen:#?}");
     }
     let seen = names.probe("web", tcp(81));
-    assert_eq!((seen.outcome, seen.stage), (Outcome::Refused, Stage::Connect), "{seen:#?}");
+    assert_eq!((seen.outcome, seen.stage), (Outcome::Refused, ProbeStage::Connect), "{seen:#?}");
 }
 
 fn not_found(family: Family) {
     let mut names = Names::new(family);
     for name in ["nobody", "nobody.example.com."] {
         let seen = names.probe(name, tcp(80));
-        assert_eq!((seen.outcome, seen.stage), (Outcome::NameNotFound, Stage::Resolve), "{seen:#?}");
+        assert_eq!((seen.outcome, seen.stage), (Outcome::NameNotFound, ProbeStage::Resolve), "{seen:#?}");
         assert_eq!((seen.destination, seen.waited), (None, Duration::ZERO), "{seen:#?}");
     }
     // The name exists, and has no address of the other family: for this family there is no such name.
@@ -247,7 +247,11 @@ fn nobody_serves(family: Family) {
     let mut names = Names::new(family);
     names.server = names.world.address(&Place::pod("default", "neighbour"), names.family);
     let seen = names.probe("web", tcp(80));
-    assert_eq!((seen.outcome, seen.stage), (Outcome::NameServerUnreachable, Stage::Resolve), "{seen:#?}");
+    assert_eq!(
+        (seen.outcome, seen.stage),
+        (Outcome::NameServerUnreachable, ProbeStage::Resolve),
+        "{seen:#?}"
+    );
     assert_eq!(seen.waited, Duration::ZERO, "{seen:#?}");
 }
 
@@ -255,7 +259,11 @@ fn denied(family: Family) {
     let mut names = Names::new(family);
     names.world.rules("node1", "forward", "udp dport 53 log prefix \"netproof:5\" group 4790 drop");
     let seen = names.probe("web", tcp(80));
-    assert_eq!((seen.outcome, seen.stage), (Outcome::NameServerUnreachable, Stage::Resolve), "{seen:#?}");
+    assert_eq!(
+        (seen.outcome, seen.stage),
+        (Outcome::NameServerUnreachable, ProbeStage::Resolve),
+        "{seen:#?}"
+    );
     assert_eq!((seen.logs.len(), seen.waited), (1, Duration::ZERO), "{seen:#?}");
     // The answer is dropped on its way back.
     names.world.run(&Place::node("node1"), &["nft", "flush", "ruleset"], "");

@@ -4,7 +4,7 @@ use crate::world::{World, client, dns, http, request, sctp, tcp, udp, web};
 use crate::{trial, trial_with_rules};
 use libtest_mimic::Trial;
 use netproof_model::request::RequestPort;
-use netproof_model::{Family, Hook, Outcome, Place, Rejection, Stage, Wiring};
+use netproof_model::{Family, Hook, Outcome, Place, ProbeStage, Rejection, Wiring};
 use netproof_probe::{Grace, Patience, Probe};
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,9 +169,9 @@ fn check(case: &Case, family: Family) {
             assert_eq!((seen.served_by.as_ref(), seen.sightings.len()), (None, 0), "{what}");
         }
         let stage = if *port == http(80) && case.expected == Outcome::Connected {
-            Stage::Answer
+            ProbeStage::Answer
         } else {
-            Stage::Connect
+            ProbeStage::Connect
         };
         assert_eq!(seen.stage, stage, "{what}");
         // Only silence is waited for.
@@ -331,7 +331,7 @@ fn no_answer(family: Family) {
     let mut world = World::new(Wiring::Routed);
     world.rules("node1", "forward", "tcp dport 80 tcp flags & psh == psh drop");
     let seen = world.probe(request(world.address(&web(), family), http(80)));
-    assert_eq!((seen.outcome, seen.stage), (Outcome::NoAnswer, Stage::Answer), "{seen:#?}");
+    assert_eq!((seen.outcome, seen.stage), (Outcome::NoAnswer, ProbeStage::Answer), "{seen:#?}");
     assert_eq!(seen.served_by, Some(web()));
 }
 

@@ -4,14 +4,14 @@ mod cells;
 mod found;
 mod record;
 mod rehearsal;
-mod stage;
+mod shared_world;
 
-pub use stage::Worlds;
+pub use shared_world::Worlds;
 
 use crate::walk::cells::{Before, Choice, StepCells};
 use crate::walk::found::found_in_clean_up;
 use crate::walk::rehearsal::fresh_requests;
-use crate::walk::stage::Stage;
+use crate::walk::shared_world::SharedWorld;
 use crate::world::{HarnessError, World};
 use crate::{ProxyChoice, RunOptions, stream};
 use netproof_controlplane::{Change, Snapshot};
@@ -82,34 +82,34 @@ impl<'a> Walk<'a> {
     /// All three walks. What was told before an error stays.
     pub(crate) fn run(&mut self, worlds: &Worlds) -> Result<(), HarnessError> {
         let mut prepared = self.prepare();
-        let mut stage = match worlds.take(self.plan) {
-            Some(stage) => stage,
+        let mut shared = match worlds.take(self.plan) {
+            Some(shared) => shared,
             None => {
                 let _span = tracing::info_span!("build").entered();
                 let bare = self.plan.start.without_policies();
-                Stage::new(World::build(bare, self.options, self.seed(), worlds.grace())?)
+                SharedWorld::new(World::build(bare, self.options, self.seed(), worlds.grace())?)
             }
         };
-        let result = self.walk(&mut stage, &mut prepared);
-        stage.probes += self.probes;
-        self.waited = stage.world.take_waited();
+        let result = self.walk(&mut shared, &mut prepared);
+        shared.probes += self.probes;
+        self.waited = shared.world.take_waited();
         match result {
-            Ok(()) => worlds.keep(self.plan, stage),
-            Err(_) => worlds.discard(stage),
+            Ok(()) => worlds.keep(self.plan, shared),
+            Err(_) => worlds.discard(shared),
         }
         result
     }
 
-    fn walk(&mut self, stage: &mut Stage, prepared: &mut [Prepared]) -> Result<(), HarnessError> {
-        let rehearsed = self.rehearse(stage, prepared)?;
+    fn walk(&mut self, shared: &mut SharedWorld, prepared: &mut [Prepared]) -> Result<(), HarnessError> {
+        let rehearsed = self.rehearse(shared, prepared)?;
         // A connection is kept from step to step, and not from walk to walk.
-        stage.world.release();
-        stage.world.restart(self.plan.start.clone())?;
-        self.walk_steps(stage, prepared)?;
-        stage.world.release();
-        self.clean_up(stage, prepared, &rehearsed)?;
-        stage.world.release();
-        stage.world.full_health()
+        shared.world.release();
+        shared.world.restart(self.plan.start.clone())?;
+        self.walk_steps(shared, prepared)?;
+        shared.world.release();
+        self.clean_up(shared, prepared, &rehearsed)?;
+        shared.world.release();
+        shared.world.full_health()
     }
 
     /// The objects of each step, and the cells that will be tried there.
@@ -139,11 +139,15 @@ impl<'a> Walk<'a> {
     }
 
     /// What the flows of the last step did, which the clean-up compares with.
-    fn rehearse(&mut self, stage: &mut Stage, prepared: &mut [Prepared]) -> Result<Tries, HarnessError> {
+    fn rehearse(
+        &mut self,
+        shared: &mut SharedWorld,
+        prepared: &mut [Prepared],
+    ) -> Result<Tries, HarnessError> {
         let _span = tracing::info_span!("rehearsal").entered();
         // Where all is known from an earlier run of the group, nothing has to be moved.
         let moves = self.plan.steps.iter().zip(&*prepared).any(|(step, Prepared { state, matrix, .. })| {
-            let (_, known) = stage.rehearsal(&state.bare);
+            let (_, known) = shared.rehearsal(&state.bare);
             let requests: Vec<_> = step.expectations.iter().map(rehearsal_request).collect();
             let fresh = fresh_requests(&requests, &step.expectations, &known.flows);
             !step.streams.is_empty()
@@ -151,23 +155,23 @@ impl<'a> Walk<'a> {
                 || matrix.as_ref().is_some_and(|matrix| matrix.needs(&known.cells))
         });
         if moves {
-            stage.world.restart(self.plan.start.without_policies())?;
+            shared.world.restart(self.plan.start.without_policies())?;
         }
         let mut rehearsed = Tries::new();
         for (step, Prepared { state, matrix, rehearsed: tried }) in self.plan.steps.iter().zip(prepared) {
             let _span = tracing::info_span!("step", name = step.name).entered();
             if moves {
-                self.rehearse_streams(&mut stage.world, step, 0)?;
+                self.rehearse_streams(&mut shared.world, step, 0)?;
             }
             for (index, changes) in step.change_sets.iter().enumerate().filter(|_| moves) {
                 let changes: Vec<Change> = changes.iter().filter(|it| !it.is_policy()).cloned().collect();
                 if !changes.is_empty() {
-                    stage.world.change(&changes)?;
+                    shared.world.change(&changes)?;
                 }
-                self.rehearse_streams(&mut stage.world, step, index + 1)?;
+                self.rehearse_streams(&mut shared.world, step, index + 1)?;
             }
             // Steps that change nothing but policy share a state, and with it the rehearsal of a flow.
-            let (world, known) = stage.rehearsal(&state.bare);
+            let (world, known) = shared.rehearsal(&state.bare);
             let requests: Vec<_> = step.expectations.iter().map(rehearsal_request).collect();
             let fresh = fresh_requests(&requests, &step.expectations, &known.flows);
             let observations = self.probe(world, &fresh)?;
@@ -185,13 +189,13 @@ impl<'a> Walk<'a> {
         Ok(rehearsed)
     }
 
-    fn walk_steps(&mut self, stage: &mut Stage, prepared: &[Prepared]) -> Result<(), HarnessError> {
+    fn walk_steps(&mut self, shared: &mut SharedWorld, prepared: &[Prepared]) -> Result<(), HarnessError> {
         let mut kept = Kept::default();
         for (step, Prepared { state, matrix, rehearsed }) in self.plan.steps.iter().zip(prepared) {
             let _span = tracing::info_span!("step", name = step.name).entered();
             step.states.through().iter().for_each(|state| kept.follow(state));
-            self.make_changes(&mut stage.world, step)?;
-            let (world, known) = stage.rehearsal(&state.bare);
+            self.make_changes(&mut shared.world, step)?;
+            let (world, known) = shared.rehearsal(&state.bare);
             let tries = self.try_all(world, step, run_request)?;
             let traced = self.trace_rules(world, step, &tries)?;
             let answers = Answers::new(&state.snapshot, self.profile);
@@ -293,7 +297,7 @@ impl<'a> Walk<'a> {
 
     fn clean_up(
         &mut self,
-        stage: &mut Stage,
+        shared: &mut SharedWorld,
         prepared: &[Prepared],
         rehearsed: &Tries,
     ) -> Result<(), HarnessError> {
@@ -301,7 +305,7 @@ impl<'a> Walk<'a> {
         else {
             return Ok(());
         };
-        let (world, known) = stage.rehearsal(&state.bare);
+        let (world, known) = shared.rehearsal(&state.bare);
         let leftover: Vec<Change> =
             world.snapshot().policies.keys().cloned().map(|key| Change::Delete(key.into())).collect();
         if leftover.is_empty() {

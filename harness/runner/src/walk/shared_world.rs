@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 const MOST_PROBES: usize = 24_000;
 
 /// A world, and what was tried in it without policy.
-pub(super) struct Stage {
+pub(super) struct SharedWorld {
     pub(super) world: World,
     rehearsals: Vec<Rehearsal>,
     /// How many probes were made in it.
@@ -31,9 +31,9 @@ pub(super) struct Rehearsal {
     pub(super) cells: HashMap<usize, Rehearsed>,
 }
 
-impl Stage {
-    pub(super) fn new(world: World) -> Stage {
-        Stage { world, rehearsals: Vec::new(), probes: 0 }
+impl SharedWorld {
+    pub(super) fn new(world: World) -> SharedWorld {
+        SharedWorld { world, rehearsals: Vec::new(), probes: 0 }
     }
 
     /// What was tried in a state, which may be nothing yet, with the world to try more in.
@@ -53,16 +53,16 @@ impl Stage {
 #[derive(Debug)]
 pub struct Worlds {
     /// By group, the one that has waited longest first.
-    waiting: Mutex<Vec<(String, Stage)>>,
+    waiting: Mutex<Vec<(String, SharedWorld)>>,
     /// So many may wait.
     most: usize,
     grace: Arc<Grace>,
     reaper: Reaper,
 }
 
-impl std::fmt::Debug for Stage {
+impl std::fmt::Debug for SharedWorld {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stage").field("probes", &self.probes).finish_non_exhaustive()
+        f.debug_struct("SharedWorld").field("probes", &self.probes).finish_non_exhaustive()
     }
 }
 
@@ -78,7 +78,7 @@ impl Worlds {
     }
 
     /// A world in which a run of the same group has ended, if one waits.
-    pub(super) fn take(&self, plan: &Plan) -> Option<Stage> {
+    pub(super) fn take(&self, plan: &Plan) -> Option<SharedWorld> {
         let group = plan.group.as_ref()?;
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let index = waiting.iter().position(|(own, _)| own == group)?;
@@ -86,22 +86,22 @@ impl Worlds {
     }
 
     /// Takes back the world of a run that came to its end, for the next of its group.
-    pub(super) fn keep(&self, plan: &Plan, stage: Stage) {
-        let Some(group) = plan.group.as_ref().filter(|_| stage.probes < MOST_PROBES) else {
-            return self.discard(stage);
+    pub(super) fn keep(&self, plan: &Plan, shared: SharedWorld) {
+        let Some(group) = plan.group.as_ref().filter(|_| shared.probes < MOST_PROBES) else {
+            return self.discard(shared);
         };
         let too_many = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.push((group.clone(), stage));
+            waiting.push((group.clone(), shared));
             (waiting.len() > self.most).then(|| waiting.remove(0).1)
         };
-        if let Some(stage) = too_many {
-            self.discard(stage);
+        if let Some(shared) = too_many {
+            self.discard(shared);
         }
     }
 
     /// Takes a world that nobody needs any more.
-    pub(super) fn discard(&self, stage: Stage) {
-        self.reaper.take(stage.world);
+    pub(super) fn discard(&self, shared: SharedWorld) {
+        self.reaper.take(shared.world);
     }
 }
