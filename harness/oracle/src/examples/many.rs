@@ -3,7 +3,7 @@
 use super::thin::{Policy, Rule, Tiers};
 use crate::flow::PortProtocol;
 use crate::order::{Bits, Matching, SetWalk};
-use crate::policy::many::{At, Ends, Kind, Many, Member, Numbering, PortName};
+use crate::policy::many::{At, Ends, Many, Member, MemberKey, Numbering, PortName};
 use crate::policy::{Endpoint, View};
 use crate::truth::Truth;
 use netproof_model::{Direction, PolicyStage};
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// Tiers, and some members.
 pub(super) struct ManyTiers<'a> {
     tiers: &'a Tiers,
-    kinds: Vec<Kind>,
+    keys: Vec<MemberKey>,
     /// Of each selection, whether each policy selects it, and whether each rule names it as source and as destination.
     selections: Vec<(Vec<bool>, Vec<[Truth; 2]>)>,
     /// Likewise of each member, as another end.
@@ -26,7 +26,7 @@ impl<'a> ManyTiers<'a> {
         let (mut selections, mut named) = (vec![(Vec::new(), Vec::new())], Vec::new());
         let (mut selections_numbering, mut numbering) = (Numbering::new(), Numbering::new());
         selections_numbering.of((Vec::new(), Vec::new()));
-        let kinds = members.iter().map(|member| {
+        let keys = members.iter().map(|member| {
             let of_rule =
                 |rule: &Rule| [&rule.source, &rule.destination].map(|it| it.has(view, member.address));
             let ends: Vec<[Truth; 2]> = tiers.rules().map(|(.., rule)| of_rule(rule)).collect();
@@ -47,10 +47,10 @@ impl<'a> ManyTiers<'a> {
             if is_new {
                 named.push(ends);
             }
-            Kind { selection, matched }
+            MemberKey { selection, matched }
         });
-        let kinds = kinds.collect();
-        ManyTiers { tiers, kinds, selections, named, classes: Vec::new() }
+        let keys = keys.collect();
+        ManyTiers { tiers, keys, selections, named, classes: Vec::new() }
     }
 }
 
@@ -70,8 +70,8 @@ impl Tiers {
 }
 
 impl Many for ManyTiers<'_> {
-    fn kinds(&self) -> &[Kind] {
-        &self.kinds
+    fn keys(&self) -> &[MemberKey] {
+        &self.keys
     }
 
     fn port_names(&self) -> BTreeSet<PortName<'_>> {
@@ -84,7 +84,7 @@ impl Many for ManyTiers<'_> {
             for (class, member) in members.iter().enumerate() {
                 let mut only = Bits::none(members.len());
                 only.set(class, true);
-                matching.add_where(self.named[self.kinds[*member].matched][rule][end], &only);
+                matching.add_where(self.named[self.keys[*member].matched][rule][end], &only);
             }
             matching
         };

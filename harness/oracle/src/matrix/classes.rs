@@ -1,7 +1,7 @@
 //! Classes of equal endpoints: those that no policy of the snapshot can tell apart.
 
 use crate::order::Bits;
-use crate::policy::many::{Ends, Kind, Many, Member, Numbering, PortName};
+use crate::policy::many::{Ends, Many, Member, MemberKey, Numbering, PortName};
 use netproof_api::Pod;
 use std::collections::BTreeSet;
 
@@ -42,11 +42,11 @@ impl<'a> Classes<'a> {
         let mut names_numbering = Numbering::new();
         let mut numbering = Numbering::new();
         for (endpoint, member) in members.iter().enumerate() {
-            let kinds: Vec<Kind> = apis.iter().map(|api| api.kinds()[endpoint]).collect();
-            let selection: Vec<usize> = kinds.iter().map(|kind| kind.selection).collect();
+            let keys: Vec<MemberKey> = apis.iter().map(|api| api.keys()[endpoint]).collect();
+            let selection: Vec<usize> = keys.iter().map(|key| key.selection).collect();
             let (selection, is_new) = selections_numbering.of(selection);
             if is_new {
-                selections.push(kinds.iter().map(|kind| kind.selection).collect());
+                selections.push(keys.iter().map(|key| key.selection).collect());
             }
             let (names, is_new) = names_numbering.of(names_of(member.pod, &used_names));
             if is_new {
@@ -54,7 +54,7 @@ impl<'a> Classes<'a> {
             }
             let node = member.pod.filter(|_| by_node).and_then(|pod| pod.node_name.as_deref());
             let alone = (member.is_single || each_alone).then_some(endpoint);
-            let (class, is_new) = numbering.of((kinds, names, node, alone));
+            let (class, is_new) = numbering.of((keys, names, node, alone));
             if is_new {
                 list.push(Class { endpoint, member: *member, selection, port_names: names });
             }

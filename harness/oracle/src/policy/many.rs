@@ -25,7 +25,7 @@ pub(crate) struct Member<'a> {
 
 /// What the policies of an API know of a member. Two that have the same are alike for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Kind {
+pub(crate) struct MemberKey {
     /// Which policies select it. Number 0 is none, as for everything that is not a pod.
     pub selection: usize,
     /// Which of the ends that rules match it is.
@@ -50,7 +50,7 @@ pub(crate) struct Ends<'a> {
 /// The policies of an API and some members.
 pub(crate) trait Many {
     /// What they know of each member, in their order.
-    fn kinds(&self) -> &[Kind];
+    fn keys(&self) -> &[MemberKey];
 
     /// The ports that any rule names.
     fn port_names(&self) -> BTreeSet<PortName<'_>>;

@@ -13,7 +13,7 @@ use super::peers::{Peer, names};
 use crate::flow::PortProtocol;
 use crate::order::{Bits, Matching};
 use crate::policy::View;
-use crate::policy::many::{At, Ends, Kind, Many, Member, Numbering, PortName};
+use crate::policy::many::{At, Ends, Many, Member, MemberKey, Numbering, PortName};
 use crate::selector::matches;
 use crate::truth::Truth;
 use crate::world::{World, namespace_of};
@@ -28,7 +28,7 @@ use std::collections::{BTreeSet, HashMap};
 pub(super) struct ManyPolicies<'a> {
     view: View<'a, 'a>,
     rules: Rules<'a>,
-    kinds: Vec<Kind>,
+    keys: Vec<MemberKey>,
     /// Distinct sets of policies (by position in [`Rules::policies`]).
     selections: Vec<Vec<usize>>,
     /// Distinct sets of peers (by position in [`Rules::peers`]) that name a member, for certain and in some reading.
@@ -57,23 +57,23 @@ impl<'a> ManyPolicies<'a> {
         let (labelled, selections) = labelled(view.world, &rules, members);
         let mut numbering = Numbering::new();
         let mut named = Vec::new();
-        let kinds = members.iter().map(|member| {
+        let keys = members.iter().map(|member| {
             let labels = member.pod.and_then(|pod| labelled.get(&(namespace_of(pod), &pod.metadata.labels)));
             let peers = peers_of(view, &rules, member, labels);
             let (matched, is_new) = numbering.of(peers.clone());
             if is_new {
                 named.push(peers);
             }
-            Kind { selection: labels.map_or(0, |labelled| labelled.selection), matched }
+            MemberKey { selection: labels.map_or(0, |labelled| labelled.selection), matched }
         });
-        let kinds = kinds.collect();
-        ManyPolicies { view, rules, kinds, selections, named, peers: Vec::new() }
+        let keys = keys.collect();
+        ManyPolicies { view, rules, keys, selections, named, peers: Vec::new() }
     }
 }
 
 impl Many for ManyPolicies<'_> {
-    fn kinds(&self) -> &[Kind] {
-        &self.kinds
+    fn keys(&self) -> &[MemberKey] {
+        &self.keys
     }
 
     fn port_names(&self) -> BTreeSet<PortName<'_>> {
@@ -92,7 +92,7 @@ impl Many for ManyPolicies<'_> {
     fn set_classes(&mut self, members: &[usize]) {
         self.peers = vec![Matching::none(members.len()); self.rules.peers.len()];
         for (class, member) in members.iter().enumerate() {
-            let (certain, possible) = &self.named[self.kinds[*member].matched];
+            let (certain, possible) = &self.named[self.keys[*member].matched];
             certain.iter().for_each(|peer| self.peers[peer].certain.set(class, true));
             possible.iter().for_each(|peer| self.peers[peer].possible.set(class, true));
         }
