@@ -1,5 +1,7 @@
 //! The committed JSON Schemas of the format, and of what `explain` and `matrix` write, are those of the types.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use netproof_format::{case_table_schema, scenario_schema, suite_schema, topology_schema};
 use std::path::Path;
 

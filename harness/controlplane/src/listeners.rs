@@ -8,7 +8,7 @@ use netproof_model::{NamespacedName, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Snapshot {
-    /// On which ports each place listens, as [`Prober::sync`] opens them; without port 53 of the cluster DNS.
+    /// On which ports each place listens, without port 53 of the cluster DNS, which answers by itself.
     pub fn listeners(&self) -> BTreeMap<Place, BTreeSet<ListenPort>> {
         let dns = NamespacedName::new(well_known::DNS_NAMESPACE, well_known::DNS_POD);
         let mut listens: BTreeMap<Place, BTreeSet<ListenPort>> = BTreeMap::new();

@@ -1,8 +1,7 @@
 //! Which files hold scenarios: the paths that were named, searched; the suite of each; and the root that
 //! no scenario reads beyond.
 
-use crate::document::Problems;
-use crate::document::TextError;
+use crate::document::{Problems, TextError};
 use netproof_api::{Diagnostic, Source};
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};

@@ -1,8 +1,7 @@
 //! Where topologies come from: the `topologies` folders near a scenario, and those that are built in.
 
 use crate::document::{Document, Problems, documents};
-use crate::topology;
-use crate::topology::TopologyFile;
+use crate::topology::{self, TopologyFile};
 use crate::words::{ApiVersion, TopologyKind};
 use netproof_api::suggest::suggestion;
 use netproof_api::yaml::{LeftOut, Segment, recover};

@@ -3,9 +3,8 @@
 //! Syntax only. Offsets are bytes into the text; names are resolved elsewhere. A line that begins with a port begins
 //! a table; a line that names a family is the heading of those that follow.
 
-use netproof_model::Family;
-use netproof_model::Verdict;
 use netproof_model::flow::{Destination, Flow, FlowError, FlowPort, Source, parse_destination, parse_port};
+use netproof_model::{Family, Verdict};
 use netproof_plan::Expected;
 use netproof_plan::flows::{destination_in, source_in};
 use std::collections::BTreeMap;

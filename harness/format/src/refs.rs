@@ -1,13 +1,11 @@
 //! Names of objects, policies and places as scenarios write them outside flows.
 
 use netproof_api::suggest::{did_you_mean, suggestion};
-use netproof_controlplane::ObjectRef;
-use netproof_controlplane::{KINDS, is_of_the_cluster};
+use netproof_controlplane::{KINDS, ObjectRef, is_of_the_cluster};
 use netproof_documents::document::TextError;
-use netproof_model::DecidedBy;
 use netproof_model::flow::Source;
 use netproof_model::policy::Role;
-use netproof_model::{Direction, NamespacedName, PolicyKind};
+use netproof_model::{DecidedBy, Direction, NamespacedName, PolicyKind};
 use netproof_plan::flows::source_in;
 use std::net::IpAddr;
 

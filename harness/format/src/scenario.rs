@@ -1,17 +1,15 @@
 //! From a file to its scenarios: each document read, its topology found, its objects, changes and
 //! expectations read.
 
-use crate::cases;
-use crate::cases::{Case, Table};
+use crate::cases::{self, Case, Table};
 use crate::gaps::Gaps;
 use crate::objects::Reader as ObjectReader;
-use crate::suite;
 use crate::types::{
     MatrixFields, MatrixSpec, Metadata, ScenarioFile, ScenarioSpec, StepExpectations, StepSpec, check_tag,
 };
 use crate::walk::{ReadStep, Scenario};
 use crate::words::{Off, OracleWord, ScenarioKind};
-use crate::{expect, refs, variants};
+use crate::{expect, refs, suite, variants};
 use netproof_api::manifest::Context;
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
@@ -19,19 +17,16 @@ use netproof_api::yaml::{Node, Spanned, recover};
 use netproof_api::{Diagnostic, Source, names};
 use netproof_controlplane::ObjectRef;
 use netproof_documents::document::{Document, Problems, documents};
-use netproof_documents::files;
-use netproof_documents::files::Found;
+use netproof_documents::files::{self, Found};
 use netproof_documents::kinds::{is_misspelt, is_one_of_ours, is_ours, mentions_netproof, not_a_scenario};
-use netproof_documents::library;
-use netproof_documents::library::Library;
+use netproof_documents::library::{self, Library};
 use netproof_documents::lost::Lost;
 use netproof_documents::options::Options;
 use netproof_documents::placed::Placed;
 use netproof_documents::unions::TextOr;
 use netproof_documents::words::ApiVersion;
 use netproof_model::Topology;
-use netproof_plan::Loaded;
-use netproof_plan::{MatrixDestination, MatrixPlan};
+use netproof_plan::{Loaded, MatrixDestination, MatrixPlan};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,9 +1,8 @@
 //! The words that the format offers a choice of, with what an editor says about each.
 
 use netproof_api::suggest::did_you_mean;
-use netproof_model::Verdict;
 use netproof_model::event::Never;
-use netproof_model::{Family, ProxyMode, Rejection};
+use netproof_model::{Family, ProxyMode, Rejection, Verdict};
 use netproof_oracle::{PROFILES, Profile};
 use netproof_plan::MatrixDestination;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

@@ -2,8 +2,7 @@
 //! and not all, and what is next to a boundary is met as often as what is inside.
 
 use crate::case::{Case, Cluster, External, Life, Pod, PodPort, Service, ServiceKind, ServicePort, State};
-use crate::policies;
-use crate::policies::Surroundings;
+use crate::policies::{self, Surroundings};
 use crate::policy::Labels;
 use crate::random::Random;
 use crate::vocabulary::{

@@ -1,8 +1,7 @@
 //! Objects, and their parts, as the items of a scenario file.
 
 use crate::case::{Cluster, Life, Pod, PodPort, Service, ServiceKind, ServicePort, node_name};
-use crate::policy::Labels;
-use crate::policy::{Peer, PortEntry, PortName, Requirement, Selector};
+use crate::policy::{Labels, Peer, PortEntry, PortName, Requirement, Selector};
 use netproof_api::core::TransportProtocol;
 use netproof_api::selector::Operator;
 use netproof_model::{Family, NamespacedName};

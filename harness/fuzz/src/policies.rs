@@ -1,8 +1,7 @@
 //! Random policies, over everything that the API lets one write.
 
 use crate::case::{Cluster, State};
-use crate::policy::Labels;
-use crate::policy::{Peer, Policy, PortEntry, PortName, Requirement, Rule, Selector};
+use crate::policy::{Labels, Peer, Policy, PortEntry, PortName, Requirement, Rule, Selector};
 use crate::random::Random;
 use crate::vocabulary::{NAMESPACE_LABELS, POD_LABELS, PORT_NAMES, labels, protocol};
 use ipnet::IpNet;

@@ -5,8 +5,7 @@ use crate::objects::{
     ended_pod, label_changes, list, mapping, peer, pod_port, port_entry, quoted, selector, short_pod,
     short_service,
 };
-use crate::policy::Labels;
-use crate::policy::{Policy, Rule};
+use crate::policy::{Labels, Policy, Rule};
 use netproof_api::networking::PolicyType;
 use netproof_model::{Family, NamespacedName, PolicyKind};
 use std::collections::BTreeMap;

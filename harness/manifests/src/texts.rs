@@ -2,8 +2,7 @@
 
 use netproof_api::{Diagnostic, Source};
 use netproof_documents::document::Problems;
-use netproof_documents::files;
-use netproof_documents::files::Found;
+use netproof_documents::files::{self, Found};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -9,8 +9,7 @@ use netproof_api::core::{PodPhase, ServiceType};
 use netproof_api::manifest::Located;
 use netproof_api::source::Span;
 use netproof_api::{Diagnostic, Node, Object, ObjectMeta, Pod, Service, Workload};
-use netproof_documents::document;
-use netproof_documents::document::Problems;
+use netproof_documents::document::{self, Problems};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 

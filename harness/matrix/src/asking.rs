@@ -1,11 +1,9 @@
 //! The state that a question is about: that after a step, in which everybody who is asked answers.
 
-use crate::question::NoAnswer;
-use crate::question::Question;
+use crate::question::{NoAnswer, Question};
 use netproof_controlplane::{Change, Snapshot};
 use netproof_model::topology::ListenPort;
-use netproof_plan::inferred;
-use netproof_plan::{Plan, Step};
+use netproof_plan::{Plan, Step, inferred};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -2,8 +2,7 @@
 //! `--from`, `--to` and `--port` choose.
 
 use crate::left_out::{LeftOut, Why};
-use crate::question::NoAnswer;
-use crate::question::Question;
+use crate::question::{NoAnswer, Question};
 use crate::selector::{PortChoice, Selector};
 use crate::table::Objects;
 use netproof_api::suggest::did_you_mean;
@@ -13,8 +12,7 @@ use netproof_model::flow::{Destination, FlowPort, FlowProtocol, ObjectName, Port
 use netproof_model::{Family, NamespacedName, Place, Protocol};
 use netproof_plan::Plan;
 use netproof_plan::flows::ResolvedDestination;
-use netproof_plan::flows::serving;
-use netproof_plan::flows::serving::Port;
+use netproof_plan::flows::serving::{self, Port};
 use netproof_plan::inferred::Outside;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

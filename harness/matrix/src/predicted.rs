@@ -3,8 +3,7 @@
 
 use crate::cell::{Cell, Sign};
 use crate::cells::{Cells, Kind};
-use crate::choose;
-use crate::choose::Chosen;
+use crate::choose::{self, Chosen};
 use crate::table::Table;
 use netproof_controlplane::Snapshot;
 use netproof_model::flow::{Flow, FlowPort, PortRef, Source};

@@ -2,8 +2,7 @@
 //! ones by groups of what behaves alike; then what the signs mean, and the sums.
 
 use crate::cell::{Cell, Sign};
-use crate::groups;
-use crate::groups::Group;
+use crate::groups::{self, Group};
 use crate::table::{Matrix, Table};
 use crate::{left_out, outside};
 use netproof_model::Family;

@@ -1,12 +1,13 @@
 //! A small cluster, an expectation and an observation, for tests.
 
 use netproof_controlplane::{ControlPlane, Snapshot};
-use netproof_model::DecidedBy;
 use netproof_model::event::Location;
 use netproof_model::flow::FlowProtocol;
 use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
-use netproof_model::{Families, Family, Observation, Outcome, Place, ProbeStage, Token, Topology, Wiring};
+use netproof_model::{
+    DecidedBy, Families, Family, Observation, Outcome, Place, ProbeStage, Token, Topology, Wiring,
+};
 use netproof_plan::{Expectation, Expected};
 use std::sync::Arc;
 use std::time::Duration;

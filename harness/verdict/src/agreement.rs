@@ -2,8 +2,7 @@
 //! did. Any two that differ fail the check.
 
 use crate::evidence;
-use crate::judge;
-use crate::judge::Judgement;
+use crate::judge::{self, Judgement};
 use crate::prediction::{Answer, Difference};
 use crate::tries::Try;
 use netproof_controlplane::Snapshot;

@@ -1,7 +1,6 @@
 //! Who must have decided, held against who did.
 
-use netproof_model::DecidedBy;
-use netproof_model::Decision;
+use netproof_model::{DecidedBy, Decision};
 
 /// Whether the decision is one that `wanted` names, or may be.
 pub(crate) fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {

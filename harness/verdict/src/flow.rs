@@ -1,12 +1,11 @@
 //! A flow that a step names: all its tries judged, and the three answers held against each other.
 
-use crate::agreement;
 use crate::allowed::{self, Traced};
-use crate::evidence;
 use crate::judge::{self, Judgement};
 use crate::prediction::Answer;
 use crate::tries::{Try, backend, expected_of, together};
 use crate::unchecked::Unchecked;
+use crate::{agreement, evidence};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::Denial;
 use netproof_model::{Decision, Observation};

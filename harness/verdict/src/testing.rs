@@ -4,15 +4,14 @@ use crate::judge::Judgement;
 use netproof_api::manifest::Context;
 use netproof_api::{Source, read_manifests};
 use netproof_controlplane::{Change, ControlPlane, Snapshot};
-use netproof_model::DecidedBy;
 use netproof_model::event::{Denial, Location};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::observation::PacketAddresses;
 use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
 use netproof_model::{
-    Action, Decision, Direction, Families, Family, Hook, Observation, Outcome, Place, PolicyKey, ProbeStage,
-    Protocol, Token, Topology, Wiring,
+    Action, DecidedBy, Decision, Direction, Families, Family, Hook, Observation, Outcome, Place, PolicyKey,
+    ProbeStage, Protocol, Token, Topology, Wiring,
 };
 use netproof_plan::{Expectation, Expected};
 use std::sync::Arc;

@@ -6,9 +6,8 @@ use crate::refs::PlaceName;
 use netproof_api::source::Span;
 use netproof_controlplane::Snapshot;
 use netproof_documents::lost::Lost;
-use netproof_model::DecidedBy;
-use netproof_model::NamespacedName;
 use netproof_model::flow::{Destination, ObjectName, Source};
+use netproof_model::{DecidedBy, NamespacedName};
 use netproof_plan::flows;
 use std::net::IpAddr;
 

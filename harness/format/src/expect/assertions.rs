@@ -2,17 +2,14 @@
 //! together.
 
 use crate::expect::Reader;
-use crate::refs;
-use crate::refs::PlaceName;
+use crate::refs::{self, PlaceName};
 use crate::types::{ExpectSpec, PolicySeesSpec, VerdictSpec};
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
 use netproof_documents::document::TextError;
 use netproof_documents::unions::{OneOrMany, TextOr};
-use netproof_model::DecidedBy;
-use netproof_model::Verdict;
 use netproof_model::flow::Source;
-use netproof_model::{Family, Rejection};
+use netproof_model::{DecidedBy, Family, Rejection, Verdict};
 use netproof_plan::{Baseline, Expected};
 
 /// What is expected of a flow.

@@ -1,9 +1,8 @@
 //! One step's expectations against the objects of that step: names are looked up, what makes no sense is an
 //! error, and what comes out is what the plan holds.
 
-use crate::expect::absent;
 use crate::expect::assertions::{Assertions, PolicyNames, WrittenExpected};
-use crate::expect::{FlowSpans, Written};
+use crate::expect::{FlowSpans, Written, absent};
 use crate::refs::PlaceName;
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
@@ -11,14 +10,11 @@ use netproof_api::{NetworkPolicy, Policy};
 use netproof_controlplane::Snapshot;
 use netproof_documents::document::{Document, Problems, SpannedError};
 use netproof_documents::lost::Lost;
-use netproof_model::DecidedBy;
-use netproof_model::Verdict;
 use netproof_model::flow::{Destination, FlowPort, FlowProtocol, Source};
 use netproof_model::request::Request;
 use netproof_model::topology::Families;
-use netproof_model::{Direction, Family, Place, Wiring};
-use netproof_plan::flows;
-use netproof_plan::flows::{Mistake, Part, Resolved};
+use netproof_model::{DecidedBy, Direction, Family, Place, Verdict, Wiring};
+use netproof_plan::flows::{self, Mistake, Part, Resolved};
 use netproof_plan::{AddressName, Expectation, Expected, PolicySees};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -10,15 +10,13 @@
 
 mod tally;
 
-use crate::world::{Attach, Changing};
-use crate::world::{HarnessError, World};
+use crate::world::{Attach, Changing, HarnessError, World};
 use netproof_model::event::{Check, Never, Phase};
 use netproof_model::{Family, Observation, Verdict};
 use netproof_oracle::Profile;
 use netproof_plan::{Step, Stream};
 use netproof_probe::{Patience, Probe, ProbeError, Site, Streamed, Streaming, Turn};
-use netproof_verdict::claim;
-use netproof_verdict::claim::Claim;
+use netproof_verdict::claim::{self, Claim};
 use netproof_verdict::judge::Judgement;
 use netproof_verdict::rehearsal;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

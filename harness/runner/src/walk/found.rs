@@ -8,9 +8,8 @@ use netproof_model::event::{FindingKind, Phase, Status};
 use netproof_plan::{Expectation, Step};
 use netproof_verdict::allowed::Traced;
 use netproof_verdict::flow::{self, Judged};
-use netproof_verdict::judge;
 use netproof_verdict::prediction::{Answer, Answers};
-use netproof_verdict::rehearsal;
+use netproof_verdict::{judge, rehearsal};
 use std::cell::LazyCell;
 
 impl Walk<'_> {

@@ -1,8 +1,7 @@
 //! A world with what was rehearsed in it, and the worlds that wait for the next run of their group.
 
 use crate::walk::cells::Rehearsed;
-use crate::world::Reaper;
-use crate::world::World;
+use crate::world::{Reaper, World};
 use netproof_controlplane::Snapshot;
 use netproof_model::Observation;
 use netproof_plan::Plan;

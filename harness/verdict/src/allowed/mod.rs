@@ -11,9 +11,8 @@ use crate::decider::decides;
 use crate::judge::Judgement;
 use crate::prediction::{Answer, Difference};
 use crate::unchecked::Unchecked;
-use netproof_model::DecidedBy;
 use netproof_model::event::{FindingKind, Status};
-use netproof_model::{Decision, Direction, Observation, Outcome, Place};
+use netproof_model::{DecidedBy, Decision, Direction, Observation, Outcome, Place};
 use netproof_plan::Expectation;
 
 /// One more try of a flow, traced through the rules of the nodes.

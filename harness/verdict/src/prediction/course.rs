@@ -1,7 +1,6 @@
 //! One thing that may become of a flow: who gets it, and the API's word for what becomes of it.
 
-use netproof_model::Verdict;
-use netproof_model::{Action, Place};
+use netproof_model::{Action, Place, Verdict};
 use netproof_oracle::{PredictedDenial, Switches, Verdict as Predicted};
 use netproof_plan::Expected;
 

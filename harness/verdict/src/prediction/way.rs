@@ -6,9 +6,8 @@
 
 use crate::decider::decides;
 use netproof_controlplane::Snapshot;
-use netproof_model::DecidedBy;
 use netproof_model::request::RequestTarget;
-use netproof_model::{Action, Place};
+use netproof_model::{Action, DecidedBy, Place};
 use netproof_oracle::{
     Alternative, Packet, PolicyDecision, PredictedDenial, Prediction, ServiceStep, Verdict,
 };

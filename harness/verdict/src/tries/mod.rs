@@ -1,7 +1,6 @@
 //! How often an expectation is tried, which backend each try reached, and what all of them say together.
 
-use crate::evidence;
-use crate::evidence::observed;
+use crate::evidence::{self, observed};
 use crate::judge::Judgement;
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, Finding, FindingKind, Status};
