@@ -17,7 +17,7 @@
 mod decide;
 mod endpoints;
 #[cfg(test)]
-mod examples;
+mod example_apis;
 mod explain;
 mod flow;
 mod host_ports;

@@ -12,13 +12,9 @@
 //! changes, and is never settled wrongly.
 
 mod bits;
-#[cfg(test)]
-mod readings;
 mod sets;
 #[cfg(test)]
-mod table;
-#[cfg(test)]
-mod text;
+mod tests;
 mod tiers;
 
 pub(crate) use bits::{Bits, transposed};

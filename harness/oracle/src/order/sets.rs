@@ -95,9 +95,9 @@ impl SetWalk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::readings::list;
-    use crate::order::table::evaluate;
-    use crate::order::text::{Rules, Tier};
+    use crate::order::tests::readings::list;
+    use crate::order::tests::table::evaluate;
+    use crate::order::tests::text::{Rules, Tier};
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 

@@ -1,12 +1,12 @@
 //! The truth table of ordered lists, and the evaluator held against it.
 
 use super::text::{Rules, Tier, letters, rule, tiers};
-use super::{Outcome, RuleAction, TierWalk};
+use crate::order::{Outcome, RuleAction, TierWalk};
 use crate::truth::Truth;
 
 /// What the evaluator says of a list. Rules are named by tier and position, `0.1`, the end of a tier is `0.e`, and
 /// nobody is `-`.
-pub(super) fn evaluate(tiers: &[Tier]) -> Outcome<String> {
+pub(crate) fn evaluate(tiers: &[Tier]) -> Outcome<String> {
     let mut walk = TierWalk::new();
     for (t, Tier { rules, denies }) in tiers.iter().enumerate() {
         match rules {

@@ -1,9 +1,9 @@
 //! Random lists: the three-valued answer is what all readings together say.
 
-use super::RuleAction;
 use super::table::evaluate;
 use super::text::{Rules, Tier};
 use crate::order::Outcome;
+use crate::order::RuleAction;
 use crate::profile::{Switch, Switches};
 use crate::truth::Truth;
 use proptest::prelude::*;

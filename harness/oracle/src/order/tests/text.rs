@@ -5,7 +5,7 @@
 //! be read in any order. After the bracket stands whether the tier's end denies, `!` or `?a`; without it the next
 //! tier decides.
 
-use super::RuleAction;
+use crate::order::RuleAction;
 use crate::profile::{Switch, Switches};
 use crate::truth::Truth;
 
