@@ -1,4 +1,4 @@
-//! Who must have decided, as a scenario names it at `decidedBy`.
+//! The expected decider: a scenario's `decidedBy`.
 
 use crate::decision::Direction;
 use crate::policy::PolicyKey;
@@ -24,8 +24,8 @@ pub enum DecidedBy {
     Isolation,
     /// `service`: the proxy.
     Service,
-    /// `default`, of what is allowed: no policy isolates the pod at either end. Of an end that is no pod, nothing is
-    /// asked.
+    /// `default`, for an allowed flow: no policy isolates the pod at either end. An end that is not a pod
+    /// does not count.
     Default,
 }
 

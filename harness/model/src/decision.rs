@@ -1,7 +1,7 @@
-//! Who decided: the identity of a policy rule, of the isolation that dropped, of the proxy.
+//! Deciders: a policy rule, the isolation of an endpoint, the end of a tier, the proxy.
 //!
-//! An enforcer gives every rule that decides a short number; the [`IdentityTable`] of the generation
-//! turns the number in a packet's evidence back into the full [`Identity`].
+//! An enforcer numbers every rule that decides; the [`IdentityTable`] of the generation turns the number in
+//! a packet's evidence back into the full [`Identity`].
 
 use crate::place::{NamespacedName, Place};
 use crate::policy::{PolicyKey, PolicyStage};
@@ -29,16 +29,16 @@ impl fmt::Display for Direction {
     }
 }
 
-/// What became of the packet at the rule that decided.
+/// What the deciding rule did with the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// It went on.
+    /// It let the packet pass.
     Allow,
-    /// It vanished.
+    /// It dropped the packet.
     Drop,
-    /// It was answered by a TCP reset or an ICMP error.
+    /// It rejected the packet with a TCP reset or an ICMP error.
     Reject,
 }
 
@@ -51,11 +51,11 @@ pub enum Decision {
     Rule {
         /// The policy.
         policy: PolicyKey,
-        /// The tier that the policy was asked in.
+        /// The tier of the policy.
         tier: String,
-        /// The stage at which it was asked.
+        /// The stage.
         stage: PolicyStage,
-        /// Which list of rules.
+        /// The direction: which list of rules.
         direction: Direction,
         /// The rule's position in that list, from 0.
         rule: usize,
@@ -69,9 +69,9 @@ pub enum Decision {
         /// Every policy that isolates it, sorted.
         policies: Vec<PolicyKey>,
     },
-    /// No rule of a tier decided, and the tier denies what it does not decide.
+    /// No rule of a tier decided, and the tier's end denies.
     EndOfTier {
-        /// Whose tier.
+        /// The endpoint.
         endpoint: Place,
         /// The stage.
         stage: PolicyStage,
@@ -82,7 +82,7 @@ pub enum Decision {
         /// Every policy of the tier that selects the endpoint, sorted.
         policies: Vec<PolicyKey>,
     },
-    /// No policy applies to the endpoint in this direction, so that everything is allowed.
+    /// No policy applies to the endpoint in this direction, so everything is allowed.
     NotIsolated {
         /// The pod.
         endpoint: Place,
@@ -105,17 +105,17 @@ pub enum Decision {
     },
     /// The address is in the range of service addresses, and no service has it.
     UnknownService,
-    /// The packet claimed a source address that is not its port's.
+    /// The packet's source address is not one of the pod's behind its port.
     Spoofed {
-        /// Where the packet came from, as far as the rule knows.
+        /// The sender, as far as the rule knows it.
         endpoint: Option<Place>,
     },
-    /// The policy enforcer, which gives no evidence of its decisions: it denied what nobody else did.
+    /// The policy enforcer, which gives no evidence of its decisions: nothing else explains the denial.
     Unsaid,
 }
 
 impl Decision {
-    /// Whether a policy decided, and not the proxy, the check of source addresses, or nobody.
+    /// Whether a policy decided, and not the proxy or the check of source addresses.
     pub fn is_policy(&self) -> bool {
         use Decision::{EndOfTier, Isolation, Rule, Unsaid};
         matches!(self, Rule { .. } | Isolation { .. } | EndOfTier { .. } | Unsaid)
@@ -186,15 +186,15 @@ impl fmt::Display for Hook {
     }
 }
 
-/// What one rule number stands for.
+/// The meaning of a rule number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
-    /// Why.
+    /// The decision.
     pub decision: Decision,
-    /// What happens to the packet.
+    /// What the rule does with the packet.
     pub action: Action,
 }
 
-/// Rule number to identity, for one node. A number is never used for two identities in a run, so that
-/// evidence which arrives late still names the rule that logged it.
+/// The identity of each rule number, for one node. A run never uses a number for two identities, so late
+/// evidence still names the rule that logged it.
 pub type IdentityTable = BTreeMap<u32, Identity>;

@@ -1,5 +1,5 @@
-//! The words that every other crate speaks: places, topology, flows, outcomes, identities of policy
-//! rules, and the events of a run.
+//! The vocabulary that all crates share: places, topology, flows, outcomes, deciders, and the events of a
+//! run.
 //!
 //! Types only: nothing here evaluates a policy and nothing here touches the machine.
 

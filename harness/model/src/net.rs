@@ -76,9 +76,9 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// The 32-bit mark that one probe's request carries inside the packet, through every address
-/// translation: TCP's initial sequence number, SCTP's initiate tag, the first four payload bytes of a
-/// datagram or an echo (network byte order). Never 0, and never used twice in a run.
+/// The 32-bit mark in the packets of one probe's request, which survives address translation: TCP's initial
+/// sequence number, SCTP's initiate tag, the first four payload bytes of a datagram or an echo (network byte
+/// order). Never 0, and never used twice in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]

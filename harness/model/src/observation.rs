@@ -1,4 +1,4 @@
-//! What a probe saw, and the evidence that packets left on the way.
+//! What a probe saw, and the evidence that its packets left.
 
 use crate::decision::Hook;
 use crate::net::{Protocol, Token};
@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How a packet was turned away.
+/// How a packet was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -25,7 +25,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// As scenarios write it at `rejectedWith`.
+    /// The word at `rejectedWith` in scenarios.
     pub fn word(self) -> &'static str {
         match self {
             Rejection::TcpReset => "tcp-reset",
@@ -47,8 +47,8 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// What a probe saw. Policy speaks through `Connected`, `Dropped` and `Rejected` (and through
-/// `NameServerUnreachable` when the packets to the name server were dropped); the others are not policy.
+/// What a probe saw. `Connected`, `Dropped` and `Rejected` may be due to policy (and
+/// `NameServerUnreachable`, if the packets to the name server were dropped); the others are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "outcome", content = "how")]
@@ -59,7 +59,7 @@ pub enum Outcome {
     Dropped,
     /// The request reached the destination and the answer was lost.
     ReplyLost,
-    /// Somebody on the way answered with a refusal.
+    /// A node on the path rejected it.
     Rejected(Rejection),
     /// The source's own stack refused to send (EPERM): a local drop or reject, which look alike.
     NotPermitted,
@@ -88,7 +88,7 @@ impl Outcome {
         )
     }
 
-    /// The verdict that says the same; `None` where it takes the rule that decided to tell which it is.
+    /// The corresponding verdict; `None` if that depends on the rule that decided.
     pub fn verdict(self) -> Option<Verdict> {
         match self {
             Outcome::Connected => Some(Verdict::Allow),
@@ -104,12 +104,12 @@ impl Outcome {
         }
     }
 
-    /// Whether it is what a scenario means by an outcome of this word.
+    /// Whether a scenario's outcome of this word matches it.
     pub fn is(self, verdict: Verdict) -> bool {
         self.verdict() == Some(verdict) || (verdict == Verdict::NoAnswer && self == Outcome::ReplyLost)
     }
 
-    /// In one word.
+    /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
             Outcome::Connected => "connected",
@@ -139,7 +139,7 @@ impl fmt::Display for Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProbeStage {
-    /// Asking the name server.
+    /// The query to the name server.
     Resolve,
     /// The first packet and its answer.
     Connect,
@@ -147,7 +147,7 @@ pub enum ProbeStage {
     Answer,
 }
 
-/// A packet's addresses at some point of its way.
+/// A packet's addresses at some point of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -210,18 +210,18 @@ pub struct Sighting {
     pub token: Token,
 }
 
-/// Everything that is known about one probe.
+/// Everything known about one probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
     /// What the probe saw.
     pub outcome: Outcome,
     /// How far it got.
     pub stage: ProbeStage,
-    /// The address that was asked: as given, or as resolved.
+    /// The destination address: as given, or as resolved.
     pub destination: Option<IpAddr>,
     /// The probe's token (of the last stage).
     pub token: Token,
-    /// Who answered, or, if nobody did, who received the request.
+    /// Who answered, or else who received the request.
     pub served_by: Option<Place>,
     /// The source address that the server saw.
     pub seen_source: Option<IpAddr>,
@@ -229,9 +229,9 @@ pub struct Observation {
     pub logs: Vec<LogRecord>,
     /// Where the request was seen arriving, in order.
     pub sightings: Vec<Sighting>,
-    /// Where the request passed the hooks of policy; filled in where an observer runs on the nodes.
+    /// Where the request passed the hooks of policy; only if an observer runs on the nodes.
     pub passages: Vec<Passage>,
-    /// Every address that the name server gave for the name, in its order; empty where none was asked.
+    /// Every address that the name server gave for the name, in its order; empty if none was queried.
     pub resolved: Vec<IpAddr>,
     /// From the first packet to the outcome.
     pub elapsed: Duration,

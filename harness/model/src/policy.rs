@@ -1,6 +1,6 @@
-//! Policy objects: which kinds there are, how one is named, and at which stage policy is asked.
+//! Policy objects: their kinds, their keys, and the stages at which they apply.
 //!
-//! The list in this file is the only one: whoever asks whether something is a policy object asks here.
+//! The list of kinds in this file is the only one: it decides whether something is a policy object.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -9,7 +9,7 @@ use std::fmt;
 /// name it, the kind as manifests write it, its API group, its scope, what it does, and whether netproof enforces it.
 macro_rules! policy_kinds {
     ($($kind:ident $word:literal $name:literal $group:literal $scope:ident $role:ident $support:ident;)*) => {
-        /// A kind of policy object: policies, and what policies are made of or apply to.
+        /// A kind of policy object: policies, and the objects that policies refer to or apply to.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum PolicyKind {
@@ -24,7 +24,7 @@ macro_rules! policy_kinds {
             /// Every kind.
             pub const ALL: &'static [PolicyKind] = &[$(PolicyKind::$kind),*];
 
-            /// How references and messages name it, in lower case; with the API group where kubectl would need that to
+            /// Its word in references and messages, in lower case; with the API group if kubectl needs it to
             /// tell two kinds apart.
             pub const fn word(self) -> &'static str {
                 match self { $(PolicyKind::$kind => $word),* }
@@ -40,7 +40,7 @@ macro_rules! policy_kinds {
                 match self { $(PolicyKind::$kind => $group),* }
             }
 
-            /// Whether its objects are in namespaces.
+            /// Whether it is namespaced.
             pub const fn is_namespaced(self) -> bool {
                 matches!(match self { $(PolicyKind::$kind => Scope::$scope),* }, Scope::Namespace)
             }
@@ -83,7 +83,7 @@ pub enum Role {
     Decides,
     /// Their rules say what they would decide.
     Staged,
-    /// Policies refer to them, or are asked because of them.
+    /// Policies refer to them, or apply because of them.
     Part,
 }
 
@@ -103,7 +103,7 @@ impl PolicyKind {
         Self::ALL.iter().copied().filter(|kind| kind.is_supported())
     }
 
-    /// The supported kind of this word, if it is one: whether the kind of a reference is policy.
+    /// The supported policy kind of this word, if it is one.
     pub fn of_word(word: &str) -> Option<PolicyKind> {
         Self::supported().find(|kind| kind.word() == word)
     }
@@ -116,25 +116,25 @@ impl fmt::Display for PolicyKind {
     }
 }
 
-/// Which policy object: `KIND/[NAMESPACE/]NAME`.
+/// The key of a policy object: `KIND/[NAMESPACE/]NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PolicyKey {
     /// Its kind.
     pub kind: PolicyKind,
-    /// Its namespace; absent for kinds that no namespace holds.
+    /// Its namespace; absent for cluster-scoped kinds.
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
 }
 
 impl PolicyKey {
-    /// The key of an object in a namespace.
+    /// The key of a namespaced object.
     pub fn namespaced(kind: PolicyKind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
         PolicyKey { kind, namespace: Some(namespace.into()), name: name.into() }
     }
 
-    /// The key of an object that no namespace holds.
+    /// The key of a cluster-scoped object.
     pub fn cluster(kind: PolicyKind, name: impl Into<String>) -> Self {
         PolicyKey { kind, namespace: None, name: name.into() }
     }
@@ -164,9 +164,9 @@ pub enum PolicyStage {
     /// Before destinations are translated. Ingress only (Calico's `preDNAT`).
     #[serde(rename = "preDNAT")]
     PreDnat,
-    /// On the way through the node (Calico's `applyOnForward`).
+    /// For packets that the node forwards (Calico's `applyOnForward`).
     Forwarded,
-    /// To and from whoever the interface belongs to: the pod, or the processes of the node.
+    /// For packets to and from the interface's owner: the pod, or the processes of the node.
     Local,
 }
 

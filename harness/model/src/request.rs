@@ -1,4 +1,4 @@
-//! A flow whose names are resolved: the one form in which it is probed, predicted and judged.
+//! A flow with its names resolved: the one form in which it is probed, predicted and judged.
 
 use crate::flow::FlowProtocol;
 use crate::net::Protocol;
@@ -8,22 +8,22 @@ use std::net::IpAddr;
 /// A flow, resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
-    /// Who sends it.
+    /// The source.
     pub source: Place,
-    /// What it is addressed to.
+    /// The target.
     pub target: RequestTarget,
-    /// On which port.
+    /// The port.
     pub port: RequestPort,
 }
 
-/// What a request is addressed to.
+/// The target of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RequestTarget {
     /// An address of the family in which it is tried.
     Address(IpAddr),
-    /// A name, resolved by the source as a pod's resolver does it (`ndots:5`): a name with fewer dots is tried under
-    /// each domain of the search list first, then as it is; others the other way round; one that ends with a dot only
-    /// as it is.
+    /// A name that the source resolves like a pod's resolver (`ndots:5`). A name with fewer dots is tried
+    /// under each domain of the search list first, then as it is; others in the opposite order; a name that
+    /// ends with a dot only as it is.
     Name {
         /// As written.
         name: String,
@@ -31,8 +31,8 @@ pub enum RequestTarget {
         search: Vec<String>,
         /// The name server, asked over UDP on port 53.
         server: IpAddr,
-        /// What the cluster's records say, of the family in which it is tried; empty where they have no such name. A
-        /// probe does not look at it.
+        /// The addresses in the cluster's records, of the tried family; empty if there is no such name.
+        /// Probes do not use it.
         addresses: Vec<IpAddr>,
     },
 }
@@ -46,7 +46,7 @@ pub enum RequestPort {
     Port {
         /// The number, never 0.
         port: u16,
-        /// What is spoken there.
+        /// The protocol on it.
         protocol: FlowProtocol,
     },
 }

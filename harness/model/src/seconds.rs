@@ -1,4 +1,4 @@
-//! Durations as a number of seconds, the way a person or a script reads them.
+//! Serialises durations as a number of seconds, for people and scripts.
 //!
 //! A round trip is exact to the nanosecond for anything shorter than six days.
 

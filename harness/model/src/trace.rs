@@ -1,29 +1,29 @@
-//! What netfilter did with a probe's request, rule by rule: the answer of nftables' own trace.
+//! What netfilter did with a probe's request, rule by rule, by nftables' own trace.
 
 use crate::observation::PacketAddresses;
 use serde::{Deserialize, Serialize};
 
-/// Everything that a trace said of one request, on every node.
+/// The trace of one request on all nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleTrace {
-    /// In the order of the request's way.
+    /// The passes, in the order of the request's path.
     pub passes: Vec<ChainPass>,
-    /// The kernel had more to say than its socket holds: some of it is missing.
+    /// Whether messages are missing, because the kernel sent more than its socket holds.
     pub is_cut: bool,
 }
 
-/// One pass of the request through a base chain and the chains to which that leads, on one node.
+/// One pass of the request through a base chain and the chains that it jumps to, on one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainPass {
     /// The node.
     pub node: String,
     /// The table.
     pub table: String,
-    /// The request's addresses there: as the kernel showed it last. (It does not show it where the base chain's policy is
-    /// all that speaks.)
+    /// The request's addresses there, as the kernel last showed them. (It does not show the packet if the
+    /// base chain has only its policy's message.)
     pub packet: PacketAddresses,
-    /// What happened, in order: the first step is in the base chain, the last one decided. Rules that did not match
-    /// say nothing, and are no steps.
+    /// The steps in order: the first one is in the base chain, the last one decided. Rules that did not
+    /// match are no steps.
     pub steps: Vec<TraceStep>,
 }
 
@@ -32,9 +32,9 @@ pub struct ChainPass {
 pub struct TraceStep {
     /// The chain, by the kernel's name of it.
     pub chain: String,
-    /// The rule; `None` where the base chain's policy speaks.
+    /// The rule; `None` for the base chain's policy.
     pub rule: Option<TracedRule>,
-    /// What it said.
+    /// Its verdict.
     pub verdict: TraceVerdict,
 }
 
@@ -47,22 +47,22 @@ pub struct TracedRule {
     pub comment: Option<String>,
 }
 
-/// What a rule or a policy said of the packet.
+/// The verdict of a rule or a base chain's policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TraceVerdict {
-    /// No further rule of this base chain sees it.
+    /// Accept: no further rule of this base chain sees the packet.
     Accept,
-    /// It vanishes.
+    /// Drop.
     Drop,
-    /// The next rule.
+    /// Continue with the next rule.
     Continue,
-    /// Back to the chain that jumped here.
+    /// Return to the chain that jumped here.
     Return,
-    /// To that chain, and back.
+    /// Jump to that chain, and return when it ends.
     Jump(String),
     /// To that chain.
     Goto(String),
-    /// Another end, by the kernel's number: given to a program, or kept by the rule.
+    /// Another verdict, by the kernel's number: queued to a program, or stolen by the rule.
     Other(i32),
 }
 
@@ -72,7 +72,7 @@ impl ChainPass {
         self.steps.first().map(|step| step.chain.as_str())
     }
 
-    /// What decided.
+    /// The step that decided.
     pub fn end(&self) -> Option<&TraceStep> {
         self.steps.last()
     }

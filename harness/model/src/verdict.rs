@@ -1,15 +1,14 @@
-//! What becomes of a flow, in one set of words: those in which scenarios expect it, the API predicts it and packets
-//! show it.
+//! Verdicts on a flow: one set of words for what scenarios expect, the API predicts and packets show.
 
 use crate::place::Place;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// What becomes of a flow.
+/// A verdict on a flow.
 ///
-/// `Deny` says that it is dropped or rejected, whichever; nothing that was observed is called so. `ReplyLost` is
-/// only observed, `Either` only predicted.
+/// `Deny` means dropped or rejected; no observation is called that. `ReplyLost` is only observed, `Either`
+/// only predicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -30,7 +29,7 @@ pub enum Verdict {
     NameNotFound,
     /// The name server gives no answer.
     NameServerUnreachable,
-    /// It gets through, and no answer comes back, or no proper one.
+    /// It gets through, and no answer or no valid answer comes back.
     NoAnswer,
     /// The request arrived, and its answer was lost.
     ReplyLost,
@@ -39,7 +38,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Those that scenarios call outcomes: neither policy nor a proxy decides them.
+    /// The verdicts that scenarios call outcomes: neither policy nor a proxy decides them.
     pub const OUTCOMES: [Verdict; 5] = [
         Verdict::Refused,
         Verdict::Unreachable,
@@ -82,31 +81,31 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What becomes of a flow that may meet one of several backends, or of several tries.
+/// The verdicts on a flow that may meet one of several backends, or on several tries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Verdicts {
-    /// The same, whichever backend it meets and whatever the try.
+    /// The same for every backend and every try.
     All(Verdict),
-    /// Any of these; nothing is known where there is none.
+    /// Any of these; nothing is known if there is none.
     AnyOf(BTreeSet<Verdict>),
     /// Each backend has its own.
     PerBackend(Vec<BackendVerdict>),
 }
 
-/// What becomes of a flow that meets this backend.
+/// The verdict on a flow that meets this backend.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BackendVerdict {
-    /// The backend; absent where nobody gets the request.
+    /// The backend; absent if nobody gets the request.
     pub backend: Option<Place>,
-    /// What becomes of it.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
 impl Verdicts {
-    /// Any of these; where they are all the same, that one.
+    /// Any of these; the single verdict if they are all the same.
     pub fn any_of(verdicts: impl IntoIterator<Item = Verdict>) -> Verdicts {
         let each: BTreeSet<Verdict> = verdicts.into_iter().collect();
         match each.first() {
@@ -115,7 +114,7 @@ impl Verdicts {
         }
     }
 
-    /// Every verdict that it may be, in order.
+    /// Every possible verdict, in order.
     pub fn each(&self) -> BTreeSet<Verdict> {
         match self {
             Verdicts::All(verdict) => [*verdict].into(),

@@ -1,4 +1,4 @@
-//! What became of the matrix of a step, in numbers.
+//! The results of a step's matrix.
 
 use crate::decision::Decision;
 use crate::net::Family;
@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-/// What became of the matrix of one step: the flows between the scenario's own pods and external hosts, and to
-/// its services, that the step tried beside those that it names. Cells that differ from what the API says are
-/// checks that failed.
+/// The results of a step's matrix: the flows between the scenario's own pods and external hosts, and to its
+/// services. Cells that differ from what the API says are failed checks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -20,24 +19,25 @@ pub struct Cells {
     pub predicted: PredictedCells,
     /// What the packets did.
     pub observed: ObservedCells,
-    /// How many differ from what the API says; the first of them are checks of their own, unless the step names
-    /// the flow and its check has failed.
+    /// How many differ from what the API says. The first of them are checks of their own, unless the step
+    /// names the flow and its check failed.
     pub differing: usize,
-    /// How many of these only in who decided: the verdict is right.
+    /// How many of these differ only in the decider: the verdict is right.
     pub wrong_deciders: usize,
-    /// How many have no verdict, because nothing says who lost the packet; likewise.
+    /// How many have no verdict, because nothing says who lost the packet. The first of them are checks,
+    /// too.
     pub unexplained: usize,
-    /// How many of those denied proved nothing: they did not connect without policy either, as the API says.
+    /// How many denials proved nothing: the flow did not connect without policy either, as the API says.
     pub unproven: usize,
     /// How the denials were rehearsed.
     pub rehearsed: RehearsedCells,
-    /// How the cells were chosen where there are too many to try all.
+    /// The sample of cells that was tried, if there are too many to try all.
     pub sampled: Option<SampledCells>,
-    /// What no cell is addressed to, though the cluster has it, or what stands in none at all.
+    /// Objects of the cluster that are no cell's destination, or in no cell at all.
     pub in_no_cell: Vec<NotInCells>,
     /// Every cell that was tried.
     pub table: CellTable,
-    /// The profile by which points were read that the API leaves open.
+    /// The profile, which says how to read what the API leaves open.
     pub profile: String,
     /// From the first packet to the last verdict, in seconds.
     #[serde(with = "crate::seconds")]
@@ -45,7 +45,7 @@ pub struct Cells {
     pub elapsed: Duration,
 }
 
-/// Every cell of a step, in little room: cells that share everything but their ends are one group.
+/// Every cell of a step in a compact form: cells that share everything but their ends are one group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CellTable {
@@ -57,22 +57,22 @@ pub struct CellTable {
     pub groups: Vec<CellGroup>,
 }
 
-/// Cells of which the same was expected, predicted and observed.
+/// Cells with the same expected, predicted and observed verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CellGroup {
     /// The family in which they were tried.
     pub family: Family,
-    /// What the step expects of the same flow; absent where it does not name it.
+    /// What the step expects of the same flow; absent if it does not name the flow.
     pub expected: Option<Verdicts>,
     /// What the API says.
     pub predicted: Verdicts,
     /// What the packets did.
     pub observed: Verdict,
-    /// Who decided, by the packets' evidence; absent where nothing denied them.
+    /// Who denied, by the packets' evidence; absent if nothing did.
     pub decided_by: Option<Decision>,
-    /// Whether the packets did as the API says, decider included, or the API leaves it open.
+    /// Whether the packets did what the API says, decider included, or the API leaves the cell open.
     pub agrees: bool,
     /// Source and destination of each, as positions in [`CellTable::sources`] and [`CellTable::destinations`].
     pub cells: Vec<(usize, usize)>,
@@ -107,18 +107,18 @@ impl CellTable {
     }
 }
 
-/// One cell, before it is put into a table.
+/// One cell, before it is added to a table.
 #[derive(Clone, Debug)]
 pub struct Cell {
     /// The source, as flows name it.
     pub source: String,
     /// The destination with its port, as flows name it.
     pub destination: String,
-    /// What became of it; without any cell of its own.
+    /// Its group, still without cells.
     pub group: CellGroup,
 }
 
-/// Something of the cluster that no cell is addressed to.
+/// An object of the cluster that is no cell's destination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -129,16 +129,16 @@ pub struct NotInCells {
     pub why: NoCell,
 }
 
-/// Why no cell is addressed to something.
+/// Why an object is no cell's destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NoCell {
-    /// A pod that listens nowhere; it is a source all the same.
+    /// A pod that listens nowhere; it is a source.
     ListensNowhere,
-    /// A pod in the network of its node, which is no source either.
+    /// A hostNetwork pod; it is no source either.
     HostNetwork,
-    /// A pod that has ended, or has no address yet: likewise.
+    /// A pod that has ended or has no address yet; it is no source either.
     NoNetwork,
     /// A service without a cluster IP or without a port.
     NoAddress,
@@ -153,24 +153,25 @@ pub struct PredictedCells {
     pub allowed: usize,
     /// Denied by policy, whichever endpoint a service chooses.
     pub denied: usize,
-    /// Anything else: it depends on the endpoint, a service has none, there is no route, no such name.
+    /// Anything else: it depends on the endpoint, the service has no endpoints, there is no route, or the
+    /// name does not exist.
     pub other: usize,
-    /// Left open, by the switches of the profile that would settle them: the names of one or several, separated by
+    /// Left open, by the switches of the profile that would settle them: one or several names, separated by
     /// a comma and a space.
     pub undefined: BTreeMap<String, usize>,
 }
 
-/// What separates the names of switches in a key of [`PredictedCells::undefined`].
+/// The separator of switches in a key of [`PredictedCells::undefined`].
 const SEPARATOR: &str = ", ";
 
 impl PredictedCells {
-    /// Counts a cell that is left open, and that switches of these names would settle.
+    /// Counts a cell that is left open, under the names of the switches that would settle it.
     pub fn add_undefined<'a>(&mut self, switches: impl IntoIterator<Item = &'a str>) {
         let switches: Vec<&str> = switches.into_iter().collect();
         *self.undefined.entry(switches.join(SEPARATOR)).or_default() += 1;
     }
 
-    /// The names of all switches on which a cell hangs, as often as they stand.
+    /// The names of all switches on which cells depend, with repetitions.
     pub fn switches(&self) -> impl Iterator<Item = &str> {
         self.undefined.keys().flat_map(|names| names.split(SEPARATOR))
     }
@@ -196,19 +197,19 @@ pub struct ObservedCells {
 pub struct RehearsedCells {
     /// Tried for this step.
     pub tried: usize,
-    /// Tried for an earlier step, or an earlier scenario run, with the same objects but for policies.
+    /// Tried for an earlier step or scenario run, with the same objects except policies.
     pub shared: usize,
 }
 
-/// A choice among too many cells.
+/// A sample of too many cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SampledCells {
     /// How many cells the matrix has.
     pub of: usize,
-    /// How many kinds of cells policy can tell apart; one of each is tried, as far as they are not too many
-    /// themselves, and the rest is chosen by the seed.
+    /// How many kinds of cells policy can tell apart. One of each is tried, unless these are too many
+    /// themselves; the seed chooses the rest.
     pub kinds: usize,
 }
 

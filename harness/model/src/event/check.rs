@@ -1,4 +1,4 @@
-//! One expectation on one flow, and what became of it, as values. Whoever shows it makes the text.
+//! One expectation on one flow and its result, as values. Reporters make the text.
 
 use super::{Finding, FindingKind, Location, Phase, Status};
 use crate::decided_by::DecidedBy;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// A denial as the packet met it.
+/// A denial by evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Denial {
@@ -27,7 +27,7 @@ pub struct Denial {
     pub packet: PacketAddresses,
 }
 
-/// A request's addresses at the hook where policy decided, as names where they have one.
+/// A request's addresses at the hook where policy decided, by name if they have one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PolicySees {
@@ -41,7 +41,7 @@ pub struct PolicySees {
     pub destination: String,
 }
 
-/// One expectation on one flow in one family, and what became of it.
+/// One expectation on one flow in one family, and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -57,46 +57,47 @@ pub struct Check {
     pub step: String,
     /// The flow, with its port filled in.
     pub flow: String,
-    /// How many cells of the step's matrix the check stands for; 0 where the scenario names the flow.
+    /// How many cells of the step's matrix the check stands for; 0 if the scenario names the flow.
     pub cells: usize,
-    /// The family that was tried; absent where the flow resolved nothing.
+    /// The family that was tried; absent if the flow resolved to nothing.
     pub family: Option<Family>,
-    /// What was expected; absent where any verdict is right, and where the check is not about a verdict.
+    /// What was expected; absent if any verdict is right, or if the check is not about a verdict.
     pub expected: Option<Verdicts>,
     /// Who must have decided; absent where the scenario does not say.
     pub expected_by: Option<DecidedBy>,
-    /// What was observed; absent where nothing was tried for the check itself.
+    /// What was observed; absent if nothing was tried for this check.
     pub observed: Option<Verdicts>,
-    /// What the API says; absent where it does not speak about the flow, and in a walk without policy.
+    /// What the API says; absent if it says nothing about the flow, and in a walk without policy.
     pub predicted: Option<Verdicts>,
-    /// Who decides, as the API says, whichever of several; empty where it does not say.
+    /// The deciders according to the API, any of which may decide; empty if the API names none.
     pub predicted_by: Vec<Decision>,
-    /// The switches of the profile that would settle what the API leaves open, by name; empty where it leaves
+    /// The names of the profile's switches that would settle what the API leaves open; empty if it leaves
     /// nothing open.
     pub open: Vec<String>,
-    /// What was counted of a flow that was probed without pause while changes were made (`meanwhile`).
+    /// The counts of a flow that was probed without pause while changes were made (`meanwhile`).
     pub stream: Option<StreamCount>,
-    /// How that follows, one sentence each, deeper reasons indented; filled in for a cell of a matrix.
+    /// The reasons for the API's answer, one sentence each, deeper reasons indented; only for a cell of a
+    /// matrix.
     pub derivation: Vec<String>,
     /// What the probe saw.
     pub outcome: Option<Outcome>,
     /// The result.
     pub status: Status,
-    /// Each thing that is not as it should be; the reason of a skip or an error. The first says most.
+    /// What is wrong, or the reason of a skip or an error, the most important first.
     pub findings: Vec<Finding>,
     /// Drops and rejects of this flow, in the order in which the packet met them.
     pub denials: Vec<Denial>,
-    /// Who let it through at each of its ends, as a trace of another try of it says; empty where none was made.
+    /// Who allowed it at each of its ends, by a trace of a second try; empty if none was made.
     pub allowed_by: Vec<Decision>,
     /// Who answered.
     pub served_by: Option<Place>,
-    /// The source address that the server saw, as a name where it has one.
+    /// The source address that the server saw, by name if it has one.
     pub seen_source: Option<String>,
     /// The node that chose the backend of a service.
     pub via: Option<String>,
     /// The request's addresses where policy decided: on the node of the backend, or where it was denied.
     pub policy_sees: Option<PolicySees>,
-    /// Where the request was seen, in order; filled in for a check that failed.
+    /// Where the request was seen, in order; only for a failed check.
     pub path: Vec<Sighting>,
     /// From the first packet to the outcome, in seconds.
     #[serde(with = "crate::seconds")]
@@ -116,7 +117,7 @@ impl Check {
         messages.join("; ")
     }
 
-    /// A check of a flow of which nothing is known yet.
+    /// A check without results yet.
     pub fn new(name: String, location: Location, phase: Phase, step: &str, flow: String) -> Self {
         Check {
             name,
@@ -179,15 +180,15 @@ pub struct StreamCount {
     pub probes: usize,
     /// How many were sent while a change was being made.
     pub during: usize,
-    /// To how many it happened.
+    /// How many violated it.
     pub wrong: usize,
     /// How many changes were made.
     pub changes: usize,
-    /// What the API says in the states that the changes lead through, each answer once, in their order.
+    /// What the API says in the states that the changes pass through, each answer once, in order.
     pub predicted: Vec<Verdicts>,
 }
 
-/// That it happened to some of the probes, or to none.
+/// Whether some probes violated it, or none, in a sentence.
 impl fmt::Display for StreamCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let StreamCount { never, probes, wrong, changes, .. } = self;

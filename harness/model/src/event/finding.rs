@@ -1,5 +1,5 @@
-//! What a check found that is not as it should be: of what kind, and in a sentence for a person. Whoever counts or
-//! decides reads the kind; a sentence may be reworded at any time.
+//! Findings: what is wrong in a check, as a kind and as a sentence for people. Code counts and decides by
+//! the kind; a sentence may be reworded at any time.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,7 +21,7 @@ impl Finding {
     }
 }
 
-/// Only the sentence.
+/// The sentence.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -35,7 +35,7 @@ impl fmt::Display for Finding {
 pub enum FindingKind {
     /// Another verdict or outcome than expected.
     WrongVerdict,
-    /// The verdict is right, and somebody else decided.
+    /// The verdict is right, and the decider is wrong.
     WrongDecider,
     /// The server saw another source address.
     WrongSource,
@@ -49,9 +49,9 @@ pub enum FindingKind {
     WrongRejection,
     /// The name resolved to other addresses.
     WrongResolution,
-    /// Without policy the flow did not do what it must do there, so that a denial proves nothing.
+    /// Without policy the flow did not behave as expected, so a denial proves nothing.
     WrongInRehearsal,
-    /// After the policies were removed the flow did something else than before they were applied.
+    /// After the policies were removed, the flow behaved differently than before they were applied.
     WrongInCleanup,
     /// The scenario expects something else than the API says.
     ScenarioContradictsApi,
@@ -63,12 +63,12 @@ pub enum FindingKind {
     NoEvidence,
     /// Not checked, because something that it needs is missing.
     NotChecked,
-    /// What explains another finding, or helps to mend it.
+    /// A hint that explains another finding.
     Note,
 }
 
 impl FindingKind {
-    /// In two or three words, for a list of causes.
+    /// A label of two or three words, for a list of causes.
     pub fn words(self) -> &'static str {
         match self {
             FindingKind::WrongVerdict => "wrong verdict",

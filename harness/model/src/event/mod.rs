@@ -1,4 +1,4 @@
-//! The events of a run. Reporters consume them and nothing else; JSON is this stream written down.
+//! The events of a run, the only input of reporters. The JSON report is this stream.
 
 mod cells;
 mod check;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// The version of this stream's format. It changes when a consumer could misread an older or newer one.
+/// The version of this stream's format. It changes when a consumer could misread another version.
 pub const FORMAT: &str = "netproof.events/v1beta1";
 
 /// Which run of which scenario: the file's stem and suite, and the chosen variant.
@@ -29,7 +29,8 @@ pub struct ScenarioId {
     pub suite: String,
     /// The scenario's `metadata.name`.
     pub name: String,
-    /// The variant's words in a fixed order (`across`, `bridge`, `ipv6`), empty where there is no choice.
+    /// The variant's words in a fixed order (`across`, `bridge`, `ipv6`), empty if there is only one
+    /// variant.
     pub variant: Vec<String>,
 }
 
@@ -85,7 +86,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// What the names of a walk's checks begin with.
+    /// The prefix of the names of a walk's checks.
     pub fn prefix(self) -> &'static str {
         match self {
             Phase::Run => "",
@@ -95,7 +96,7 @@ impl Phase {
     }
 }
 
-/// What became of a check or of a scenario.
+/// The result of a check or of a scenario run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -106,11 +107,11 @@ pub enum Status {
     Failed,
     /// The harness or the machine could not do it: no verdict.
     Errored,
-    /// Not tried, because something that it needs is missing here.
+    /// Not tried, because something that it needs is missing on this machine.
     Skipped,
 }
 
-/// What broke a scenario run. That is never a verdict.
+/// What broke a scenario run. This is never a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -123,7 +124,7 @@ pub enum Trouble {
     Enforcer,
     /// The enforcer died while probing.
     EnforcerGone,
-    /// The rules that nodes have without enforcer and proxy could not be programmed.
+    /// The harness's own rules on nodes and router could not be programmed.
     Surroundings,
     /// Probes could not be made.
     Probe,
@@ -142,15 +143,15 @@ pub struct ScenarioOutcome {
     pub status: Status,
     /// Why it was skipped or could not be done, with the remedy.
     pub message: Option<String>,
-    /// What broke it; absent where it came to its end.
+    /// What broke it; absent if it completed.
     pub trouble: Option<Trouble>,
     /// Wall time, in seconds.
     #[serde(with = "crate::seconds")]
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub elapsed: Duration,
-    /// How much of it probes waited for packets that never came, in seconds: answers, evidence of a denial, answers of
-    /// the name server. What enforcers and proxies take to program is not among it, nor are streams (`meanwhile`), which
-    /// run beside the changes.
+    /// How much of it probes waited for packets that never came, in seconds: answers, evidence of a denial,
+    /// answers of the name server. It does not include the time in which enforcers and proxies program, nor
+    /// streams (`meanwhile`), which run during changes.
     #[serde(with = "crate::seconds")]
     #[cfg_attr(feature = "schema", schemars(with = "f64"))]
     pub waited: Duration,
@@ -164,7 +165,8 @@ pub struct Summary {
     pub scenarios: Counts,
     /// Checks by status.
     pub checks: Counts,
-    /// How many cells of matrices were tried; those that are not as the API says are among the checks.
+    /// How many cells of matrices were tried; those that differ from what the API says are also counted as
+    /// checks.
     pub cells: usize,
     /// Wall time of the run, in seconds.
     #[serde(with = "crate::seconds")]
@@ -230,7 +232,7 @@ pub enum Event {
         enforcer: String,
         /// The service proxy, as `--proxy` names it.
         proxy: String,
-        /// The scenario runs that are planned, each variant one; what ends early leaves some untold.
+        /// The scenario runs that are planned, one for each variant. A run that ends early leaves some out.
         scenarios: Vec<ScenarioId>,
     },
     /// A scenario run begins.

@@ -1,6 +1,6 @@
 //! Flows as scenarios write them: `SOURCE -> DESTINATION[:PORT[/PROTOCOL]]`.
 //!
-//! This is the syntax only; names are resolved by whoever has the objects. Texts are read in `parse`.
+//! This is the syntax only; it does not resolve names. `parse` reads the text.
 
 mod parse;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
-/// A name that may say its namespace: `[NAMESPACE/]NAME`.
+/// A name with an optional namespace: `[NAMESPACE/]NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObjectName {
     /// The namespace, if it is written.
@@ -29,7 +29,7 @@ impl fmt::Display for ObjectName {
     }
 }
 
-/// Who opens the flow.
+/// The source of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Source {
     /// `pod/[NS/]NAME`
@@ -50,7 +50,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// Whom the flow is addressed to.
+/// The destination of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Destination {
     /// `pod/[NS/]NAME`: the pod's address.
@@ -65,7 +65,7 @@ pub enum Destination {
     NodePort {
         /// The service.
         service: ObjectName,
-        /// The node that is asked.
+        /// The node.
         node: String,
     },
     /// `loadbalancer/[NS/]SERVICE`: the load balancer's address and a service port.
@@ -109,7 +109,7 @@ impl fmt::Display for PortRef {
     }
 }
 
-/// What is spoken on a port.
+/// The protocol on a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FlowProtocol {
@@ -156,7 +156,7 @@ impl fmt::Display for FlowProtocol {
     }
 }
 
-/// What follows the destination's colon.
+/// The part after the destination's colon.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FlowPort {
     /// `:icmp`
@@ -165,7 +165,7 @@ pub enum FlowPort {
     Port {
         /// The port.
         port: PortRef,
-        /// The protocol; TCP where none is written.
+        /// The protocol; TCP if none is written.
         protocol: FlowProtocol,
     },
 }
@@ -193,18 +193,18 @@ impl fmt::Display for FlowPort {
 /// A flow as written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Flow {
-    /// Who opens it.
+    /// The source.
     pub from: Source,
-    /// Whom it is addressed to.
+    /// The destination.
     pub to: Destination,
-    /// The port; absent, it is the only one that the destination serves.
+    /// The port; absent means the only port that the destination serves.
     pub port: Option<FlowPort>,
-    /// The only family to try it on; absent, it is tried on every family that both ends have.
+    /// The only family to try; absent means every family that both ends have.
     pub family: Option<Family>,
 }
 
 impl Flow {
-    /// Where it goes, with the port: what stands after the arrow.
+    /// The destination with the port: the part after the arrow.
     pub fn destination(&self) -> String {
         match (&self.to, &self.port) {
             (Destination::Ip(address @ IpAddr::V6(_)), Some(port)) => format!("ip/[{address}]:{port}"),

@@ -1,4 +1,4 @@
-//! Reading flows: what is wrong with a text, where in it, and what would be right.
+//! Reads flows. An error says what is wrong, where, and what would be right.
 
 use super::{Destination, Flow, FlowPort, FlowProtocol, ObjectName, PortRef, Source};
 use std::net::{IpAddr, Ipv4Addr};
@@ -161,8 +161,8 @@ fn destination(part: Part<'_>) -> Result<(Destination, Option<FlowPort>), FlowEr
     Ok((to, port_part.map(port).transpose()?))
 }
 
-/// The address in the place of an external host's name, with what follows its colon; `None` for a name. (Names have
-/// no colon and no bracket, and what looks like an address of IPv4 is one.)
+/// The address in place of an external host's name, with the part after its colon; `None` for a name. (Names
+/// have no colon and no bracket, and what looks like an IPv4 address is one.)
 fn address_of_host(part: Part<'_>) -> Result<Option<(IpAddr, Option<Part<'_>>)>, FlowError> {
     let is_ipv6 = part.text.starts_with('[') || part.text.matches(':').count() > 1;
     let host = part.text.split(':').next().unwrap_or_default();
@@ -256,7 +256,7 @@ fn object_name(part: Part<'_>) -> Result<ObjectName, FlowError> {
     }
 }
 
-/// A name that is resolved; one that ends with a dot is whole, and is not tried under the search list.
+/// A name to resolve. A name that ends with a dot is absolute and not tried under the search list.
 fn dns_name(part: Part<'_>) -> Result<String, FlowError> {
     let relative = part.text.strip_suffix('.').unwrap_or(part.text);
     plain_name(Part { text: relative, ..part })?;
