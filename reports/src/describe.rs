@@ -1,5 +1,5 @@
-//! A check in words: what was expected and observed and what the API says, who turned the packet away or where it was last
-//! seen, where the expectation is written. The terminal and JUnit say the same.
+//! Describes a check in words, for the terminal and JUnit alike: what was expected, observed and predicted,
+//! who denied the packet or where it was last seen, and where the expectation is written.
 
 use crate::text;
 use netproof_model::event::{Check, Denial, Finding, FindingKind, NoCell, NotInCells, PolicySees, Status};
@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 pub(crate) struct Row {
     pub(crate) label: &'static str,
     pub(crate) text: String,
-    /// Meant to be copied: never broken into lines.
+    /// Whether it is meant to be copied, and so never broken into lines.
     pub(crate) whole: bool,
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn check(check: &Check) -> Vec<Row> {
     rows
 }
 
-/// What is wrong in a few words; expected and observed where that is it.
+/// What is wrong in a few words; expected and observed if they differ.
 pub(crate) fn headline(check: &Check) -> String {
     let says_it_all = check.status == Status::Failed && check.found(FindingKind::WrongVerdict);
     match mismatch(check) {
@@ -72,7 +72,7 @@ pub(crate) fn headline(check: &Check) -> String {
     }
 }
 
-/// What was expected and what was observed, in a few words; `None` where the check is not about a verdict.
+/// Expected and observed in a few words; `None` if the check is not about a verdict.
 pub(crate) fn mismatch(check: &Check) -> Option<String> {
     let observed = match (&check.stream, &check.observed) {
         (Some(stream), _) => stream.to_string(),
@@ -103,7 +103,7 @@ fn predicted(check: &Check) -> Option<String> {
     }
 }
 
-/// What kind of trouble a check is, in two or three words.
+/// The kind of trouble, in two or three words.
 pub(crate) fn kind(check: &Check) -> &'static str {
     let finding = check.findings.iter().find(|finding| finding.kind != FindingKind::Note);
     match (check.status, finding) {
@@ -115,7 +115,7 @@ pub(crate) fn kind(check: &Check) -> &'static str {
     }
 }
 
-/// Whether the verdict is right, and not who decided.
+/// Whether the verdict is right and the decider is wrong.
 pub(crate) fn is_wrong_decider(check: &Check) -> bool {
     let mut failures = check.findings.iter().filter(|finding| finding.kind != FindingKind::Note);
     check.status == Status::Failed && failures.all(|finding| finding.kind == FindingKind::WrongDecider)
@@ -131,7 +131,7 @@ pub(crate) fn passed(check: &Check) -> String {
         let each: Vec<String> = check.allowed_by.iter().map(ToString::to_string).collect();
         words.push_str(&format!(", allowed by: {}", each.join("; ")));
     }
-    // Where a service leads is not plain from the flow.
+    // The flow does not show which backend a service chose.
     if let Some(node) = &check.via {
         words.push_str(&format!(", via {node}"));
         if let Some(PolicySees { node, source, destination, .. }) = &check.policy_sees {
@@ -141,14 +141,14 @@ pub(crate) fn passed(check: &Check) -> String {
     if let Some(predicted) = predicted(check) {
         words.push_str(&format!("; the API says {predicted}"));
     }
-    // That it is not what the scenario expects, where the API leaves that open.
+    // Says that it is not what the scenario expects, if the API leaves that open.
     for finding in &check.findings {
         words.push_str(&format!("; {finding}"));
     }
     words
 }
 
-/// What was found, without what the rows `expected` and `observed` say already.
+/// The findings, without what the rows `expected` and `observed` say already.
 fn reasons(check: &Check) -> impl Iterator<Item = &Finding> {
     check.findings.iter().filter(|finding| finding.kind != FindingKind::WrongVerdict)
 }
@@ -158,7 +158,7 @@ fn observed(check: &Check) -> Option<String> {
         (Some(stream), _) => stream.to_string(),
         (None, observed) => observed.as_ref()?.to_string(),
     };
-    // Where the probe saw more than the word says.
+    // The observation may say more than the word.
     match check.outcome {
         None | Some(Outcome::Connected | Outcome::Dropped) => {}
         Some(Outcome::Rejected(how)) => words.push_str(&format!(" ({how})")),
@@ -198,7 +198,7 @@ fn addresses(packet: &PacketAddresses) -> String {
     }
 }
 
-/// What no cell of the matrices was addressed to, a line for each reason.
+/// What was no cell's destination, a line for each reason.
 pub(crate) fn in_no_cell(all: &BTreeSet<NotInCells>) -> Vec<String> {
     let reasons = [
         (NoCell::ListensNowhere, "in no cell as a destination", "pod", "where nobody listens"),
@@ -251,7 +251,7 @@ mod tests {
         insta::assert_snapshot!(rows(&testing::failing_cell()));
     }
 
-    /// Expectation and observation are alike where somebody else decided: that is not what is wrong.
+    /// With a wrong decider, expected and observed are the same: they do not say what is wrong.
     #[test]
     fn a_wrong_decider_is_no_wrong_verdict() {
         let message = "expected to be decided by service, decided by networkpolicy/default/a#ingress[0]";

@@ -1,7 +1,7 @@
-//! A report's file: checked before the run begins, put in its place in one piece at the end.
+//! A report's file: checked before the run begins, published in one piece at the end.
 //!
-//! What is written meanwhile goes to a file without a name in the same folder, so a run that is killed
-//! leaves nothing behind, and an older report stays whole until the new one replaces it.
+//! Until then the report is written to a file without a name in the same folder. So a killed run leaves
+//! nothing behind, and an older report stays whole until the new one replaces it.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// Why a report cannot be written where it should be.
+/// Why a report cannot be written to its path.
 #[derive(Debug, Error)]
 #[error("cannot write a report to {}: {problem}", .path.display())]
 pub struct ReportFileError {
@@ -21,7 +21,7 @@ pub struct ReportFileError {
 #[derive(Debug)]
 pub struct ReportFile {
     file: File,
-    /// Where it will appear; absent for a device or a pipe, which is written at once.
+    /// The path at which it will appear; absent for a device or a pipe, which is written directly.
     destination: Option<Destination>,
 }
 
@@ -32,10 +32,10 @@ struct Destination {
 }
 
 impl ReportFile {
-    /// Prepares a report at `path`. An error says what is wrong with the path, while nothing has run yet.
+    /// Prepares a report at `path`. An error says what is wrong with the path, before anything runs.
     pub fn create(path: &Path) -> Result<Self, ReportFileError> {
         let error = |problem: String| ReportFileError { path: path.to_owned(), problem };
-        // A link is followed now: the report replaces what it points to and not the link.
+        // Follow a link now: the report replaces its target and not the link.
         let target = path.canonicalize().or_else(|_| std::path::absolute(path));
         let target = target.map_err(|source| error(source.to_string()))?;
         match std::fs::metadata(&target) {
@@ -54,7 +54,7 @@ impl ReportFile {
         };
         let file = tempfile::tempfile_in(folder).map_err(|source| {
             error(match source.kind() {
-                // Some folders of the kernel's say so of every file that is to be made in them.
+                // Some folders of the kernel return this for every new file.
                 io::ErrorKind::NotFound if !folder.exists() => {
                     format!("there is no folder {}; create it first", folder.display())
                 }
@@ -66,13 +66,13 @@ impl ReportFile {
         Ok(ReportFile { file, destination: Some(Destination { folder, path: target }) })
     }
 
-    /// Puts what was written in its place, replacing an older file in one step.
+    /// Publishes the report, and replaces an older file in one step.
     pub fn publish(mut self) -> io::Result<()> {
         self.file.flush()?;
         let Some(Destination { folder, path }) = &self.destination else { return Ok(()) };
         let mut named = tempfile::Builder::new()
             .prefix(".netproof-")
-            // The umask takes away what the user does not want to give.
+            // The umask removes permissions that the user does not want.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)?;
         self.file.seek(SeekFrom::Start(0))?;

@@ -1,7 +1,7 @@
-//! JSON: the stream of events itself, one event a line (JSON Lines), the first naming the format.
+//! JSON: the stream of events itself, one event a line (JSON Lines). The first event names the format.
 //!
-//! Every other report can be made from it later. `schema/events.json` describes one line. A stream that
-//! does not end in `runFinished` was broken off.
+//! Every other report can be made from it later. `schema/events.json` describes one line. A stream without
+//! `runFinished` at its end was broken off.
 
 use crate::{ReportFile, Reporter};
 use netproof_model::event::{Event, FORMAT};
@@ -39,7 +39,7 @@ impl Reporter for Json {
 
 impl Drop for Json {
     fn drop(&mut self) {
-        // Whoever wants to know of an error calls `finish`; this is for a run that ends in a panic.
+        // Call `finish` to learn of an error; this is for a run that ends in a panic.
         let _ = self.finish();
     }
 }
@@ -51,10 +51,10 @@ pub enum ReadError {
     /// The reader failed.
     #[error("cannot read the events: {0}")]
     Io(#[from] io::Error),
-    /// A line is no event.
+    /// A line is not an event.
     #[error("line {line} is not an event of {FORMAT}: {source}")]
     Malformed {
-        /// Which, from 1.
+        /// Its number, from 1.
         line: usize,
         /// What is wrong with it.
         source: serde_json::Error,
@@ -69,7 +69,7 @@ pub enum ReadError {
 
 /// Reads a stream of events as [`Json`] wrote it.
 pub fn read_events(reader: impl BufRead) -> Result<Vec<Event>, ReadError> {
-    /// The one part that every version of the format has.
+    /// The part that every version of the format has.
     #[derive(serde::Deserialize)]
     struct Start {
         format: Option<String>,
@@ -79,7 +79,7 @@ pub fn read_events(reader: impl BufRead) -> Result<Vec<Event>, ReadError> {
         let (line, number) = (line?, index + 1);
         let malformed = |source| ReadError::Malformed { line: number, source };
         if index == 0 {
-            // Another version may have other events, so its first line is read for the format alone.
+            // Another version may have other events, so only the format is read from the first line.
             match serde_json::from_str::<Start>(&line).map_err(malformed)?.format {
                 Some(format) if format == FORMAT => {}
                 Some(format) => return Err(ReadError::OtherFormat(format)),

@@ -1,8 +1,8 @@
 //! Reports: consumers of the events of a run.
 //!
-//! One stream of typed events goes to every reporter, and no reporter knows more than the stream tells:
-//! [`Terminal`] for a person, [`Json`] for programs (the stream itself, one event a line), [`Junit`] for
-//! CI systems. Whatever ends a run, what is known by then is reported.
+//! One stream of typed events goes to every reporter, and is all that a reporter knows: [`Terminal`] for a
+//! person, [`Json`] for programs (the stream itself, one event a line), [`Junit`] for CI systems. However a
+//! run ends, everything known by then is reported.
 
 mod describe;
 mod file;
@@ -28,7 +28,6 @@ pub trait Reporter {
     /// Takes the next event.
     fn event(&mut self, event: &Event) -> io::Result<()>;
 
-    /// No more events will come, even if the run was broken off: writes what is left to write. Anything
-    /// after the first call does nothing.
+    /// Ends the report, even if the run was broken off: writes the rest. Further calls do nothing.
     fn finish(&mut self) -> io::Result<()>;
 }

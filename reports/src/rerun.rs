@@ -1,13 +1,13 @@
-//! The command that runs just one scenario run again.
+//! The command that repeats a single scenario run.
 
 use netproof_model::event::{Event, Location, ScenarioId};
 use std::borrow::Cow;
 
-/// What `--enforcer` is where it is not given.
+/// The default of `--enforcer`.
 pub const DEFAULT_ENFORCER: &str = "nftables";
-/// What `--proxy` is where it is not given.
+/// The default of `--proxy`.
 pub const DEFAULT_PROXY: &str = "nftables";
-/// What `--seed` is where it is not given: the same choices in every run.
+/// The default of `--seed`: the same choices in every run.
 pub const DEFAULT_SEED: u64 = 0;
 
 /// How to repeat one scenario run of this run.
@@ -19,13 +19,13 @@ pub struct Rerun {
 }
 
 impl Rerun {
-    /// `paths` are those that were searched for scenarios; `arguments` are those of this run that every repetition
-    /// needs as well and that the events do not tell (`--topology`, `--root`, ...).
+    /// `paths` are those that were searched for scenarios; `arguments` are those of this run that every
+    /// repetition needs and that the events do not show (`--topology`, `--root`, ...).
     pub fn new(paths: Vec<String>, arguments: Vec<String>) -> Self {
         Rerun { paths, arguments, from_stream: Vec::new() }
     }
 
-    /// Learns from the run's first event what was not the default.
+    /// Takes the options that differ from the default from the run's first event.
     pub(crate) fn learn(&mut self, event: &Event) {
         let Event::RunStarted { enforcer, proxy, seed, .. } = event else { return };
         let mut option = |name: &str, value: &str, default: &str| {
@@ -54,21 +54,21 @@ impl Rerun {
     }
 }
 
-/// Whether a file that is named itself gets the same suite as in a folder that is searched: below a folder called
-/// `scenarios` it does, elsewhere only if it has none.
+/// Whether a file that is named directly gets the same suite as in a searched folder: below a folder called
+/// `scenarios` it does, elsewhere only if it has no suite.
 fn is_known_by_itself(file: &str, id: &ScenarioId) -> bool {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.into());
     let mut folders = file.ancestors().skip(1);
     id.suite.is_empty() || folders.any(|folder| folder.file_name().is_some_and(|name| name == "scenarios"))
 }
 
-/// A value as `--filter` reads it: what has a meaning in an expression stands in double quotes.
+/// A value for `--filter`, in double quotes if it has characters with a meaning in expressions.
 fn filter_value(text: &str) -> String {
     let special = |c: char| c.is_whitespace() || "()=\"".contains(c);
     if text.contains(special) { format!("\"{text}\"") } else { text.to_owned() }
 }
 
-/// One shell word, quoted only where it must be. A leading `-` is a flag, which is what arguments are.
+/// One shell word, quoted only if necessary. A leading `-` needs no quotes: arguments may be flags.
 fn word(text: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(plain) { text.into() } else { quoted(text).into() }

@@ -139,7 +139,7 @@ pub(crate) fn failing_allow() -> Check {
     }
 }
 
-/// Lost without a rule that would say so.
+/// Lost without evidence of a rule.
 pub(crate) fn lost() -> Check {
     Check {
         location: at("deny-all", 30),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr;
 
-/// A duration with as many digits as a reader needs: `0.4 ms`, `84 ms`, `1.24 s`, `2 min 5 s`.
+/// A duration with useful precision: `0.4 ms`, `84 ms`, `1.24 s`, `2 min 5 s`.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if duration < Duration::from_micros(9_950) {
@@ -26,8 +26,8 @@ pub(crate) fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{plural}")
 }
 
-/// The text on one line, control characters written as escapes: what a scenario says can neither move
-/// the cursor nor end an XML file.
+/// The text on one line, with control characters as escapes: a scenario's text can neither move the cursor
+/// nor break an XML file.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     visible(text, |_| false)
 }
@@ -56,8 +56,8 @@ fn visible(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Breaks a text at spaces into lines of at most `width` columns; a longer word stays whole, so that it
-/// can be copied. Line breaks of the text stay. Without a width nothing is broken.
+/// Breaks a text at spaces into lines of at most `width` columns. A longer word stays whole, so that it can
+/// be copied. Line breaks of the text stay. Without a width nothing is broken.
 pub(crate) fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     let mut wrapped = Vec::new();
     for line in text.lines() {

@@ -1,8 +1,8 @@
-//! JUnit XML for CI systems: one test suite a scenario, one test case a check.
+//! JUnit XML for CI systems: one test suite for each scenario, one test case for each check.
 //!
-//! The schemas in use agree on the elements and on most attributes; `file` and `line` of a test case are
-//! in none of the XSDs but in the format as GitLab and many others read and write it, and `skipped` of
-//! the whole likewise. The file stays within Jenkins's junit-10.xsd but for these three.
+//! The schemas in use agree on the elements and on most attributes. The file conforms to Jenkins's
+//! junit-10.xsd with three exceptions, which are in no XSD but in the format that GitLab and many others
+//! read and write: `file` and `line` of a test case, and `skipped` of the whole.
 
 use crate::describe::{self, Row};
 use crate::{ReportFile, Reporter, Rerun, text};
@@ -49,12 +49,12 @@ impl Reporter for Junit {
 
 impl Drop for Junit {
     fn drop(&mut self) {
-        // Whoever wants to know of an error calls `finish`; this is for a run that ends in a panic.
+        // Call `finish` to learn of an error; this is for a run that ends in a panic.
         let _ = self.finish();
     }
 }
 
-/// What is known of the run so far.
+/// What is known about the run so far.
 #[derive(Debug, Default)]
 struct Collected {
     version: String,
@@ -81,7 +81,7 @@ struct Case {
     status: TestCaseStatus,
 }
 
-/// The scenario run whose events are coming in.
+/// The current scenario run.
 #[derive(Debug)]
 struct Open {
     id: ScenarioId,
@@ -173,7 +173,7 @@ impl Collected {
 }
 
 impl Suite {
-    /// Adds a case; a name that stands already gets a number.
+    /// Adds a case; a repeated name gets a number.
     fn add(&mut self, mut case: Case) {
         let mut number = 2;
         let plain = case.name.clone();
@@ -196,7 +196,7 @@ impl Suite {
         for case in self.cases {
             let mut test = TestCase::new(case.name.as_str(), case.status);
             test.set_classname(name).set_time(case.elapsed);
-            // What is about the scenario as a whole stands where the scenario does.
+            // A case about the whole scenario has the scenario's place.
             if let Some(location) = case.location.as_ref().or(self.location.as_ref()) {
                 test.extra.insert("file".into(), text::one_line(&location.file).as_ref().into());
                 test.extra.insert("line".into(), location.line.to_string().into());
@@ -246,7 +246,7 @@ fn check_status(id: &ScenarioId, check: &Check, rerun: &Rerun) -> TestCaseStatus
     status
 }
 
-/// The matrix of a step; its cells that went wrong are cases of their own.
+/// The matrix of a step; cells that failed are cases of their own.
 fn matrix_status(cells: &Cells) -> TestCaseStatus {
     let Cells { total, differing, wrong_deciders, unexplained, .. } = cells;
     let (kind, word, message) = match (differing, unexplained) {
@@ -266,7 +266,7 @@ fn matrix_status(cells: &Cells) -> TestCaseStatus {
     status
 }
 
-/// A scenario run as a case of its own, where its checks do not tell everything.
+/// A scenario run as a case of its own, if its checks do not say everything.
 fn run_status(result: &ScenarioOutcome, errored: usize, command: Option<String>) -> Option<TestCaseStatus> {
     let message = result.message.as_deref().map(text::one_line);
     if result.status == Status::Skipped {
@@ -274,7 +274,7 @@ fn run_status(result: &ScenarioOutcome, errored: usize, command: Option<String>)
         status.set_type("skipped").set_message(message.as_deref().unwrap_or("nothing was tried"));
         return Some(status);
     }
-    // A message of a run that failed says that something else broke besides.
+    // If a failed run has a message, something else broke, too.
     let broke = message.is_some() || (result.status == Status::Errored && errored == 0);
     broke.then(|| {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);

@@ -1,4 +1,4 @@
-//! Scenario runs of one scenario on one line, as soon as the last of them has ended.
+//! Shows the runs of one scenario on one line, as soon as the last of them has ended.
 
 use super::runs::FinishedRun;
 use netproof_model::event::{ScenarioId, Status};
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Which scenario: suite and name.
 type Key = (String, String);
 
-/// What waits for the other variants of its scenario.
+/// Groups that wait for other variants of their scenario.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     /// How many runs of each scenario are still to come.
@@ -44,7 +44,7 @@ impl Groups {
         }
     }
 
-    /// Takes a run that ended; the group comes back with its last one.
+    /// Takes a run that ended; returns the group with its last run.
     pub(super) fn add(&mut self, run: &FinishedRun) -> Option<Group> {
         let key = key(&run.id);
         let group = self.waiting.entry(key.clone()).or_default();
@@ -69,7 +69,7 @@ impl Groups {
         if group.ended >= expected { self.waiting.remove(&key) } else { None }
     }
 
-    /// What still waits when the run is over.
+    /// The groups that still wait when the run is over.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Group> + use<> {
         std::mem::take(&mut self.waiting).into_values()
     }

@@ -1,5 +1,5 @@
-//! The terminal: a line for each scenario that is as expected, everything about what is not, the same in
-//! short at the end, and the sums.
+//! The terminal report: a line for each scenario that passed, all details of what went wrong, and at the end
+//! a summary and the totals.
 
 mod groups;
 mod page;
@@ -21,10 +21,10 @@ use style::{Palette, Style};
 use summary::Wrong;
 use troubles::Trouble;
 
-/// So many things that went wrong in one scenario run are shown in full; the others stand in the summary. When
-/// an enforcer is broken, a hundred checks fail for one reason.
+/// The most troubles of one scenario run that are shown in full; the others are in the summary. With a
+/// broken enforcer, a hundred checks fail for one reason.
 const SHOWN_IN_FULL: usize = 5;
-/// So many scenario runs are told in full; of the others stands in the summary what went wrong.
+/// The most scenario runs that are shown in full; the others are in the summary.
 const TOLD_IN_FULL: usize = 10;
 
 /// How the terminal report looks.
@@ -32,7 +32,7 @@ const TOLD_IN_FULL: usize = 10;
 pub struct TerminalOptions {
     /// Whether to use colour.
     pub color: bool,
-    /// The columns to break long lines at; absent where the output is not a terminal.
+    /// The width at which to break long lines, in columns; absent if the output is not a terminal.
     pub width: Option<usize>,
     /// Whether to list every check, and every scenario run on a line of its own.
     pub verbose: bool,
@@ -49,10 +49,10 @@ pub struct Terminal<W: Write> {
     rerun: Rerun,
     runs: Runs,
     groups: Groups,
-    /// Variants that do not apply for the same reason, gathered while they come one after another.
+    /// Successive variants that do not apply for the same reason.
     not_applicable: Option<(Vec<ScenarioId>, String)>,
     wrong: Wrong,
-    /// How many runs have been told in full.
+    /// How many runs have been shown in full.
     told: usize,
     progress: Progress,
     finished: bool,
@@ -146,7 +146,7 @@ impl<W: Write> Terminal<W> {
             let (checks, time) = (summary::tried(group.checks, group.cells), text::duration(group.elapsed));
             let line = match group.passed.len() {
                 1 => format!("{} ({checks}, {time})", groups::name(&group.passed, 1)),
-                // The sums join what the name has in brackets already.
+                // The totals join what the name already has in brackets.
                 _ => {
                     let name = groups::name(&group.passed, group.ended);
                     format!("{}, {checks}, {time})", name.trim_end_matches(')'))
@@ -229,7 +229,7 @@ impl<W: Write> Terminal<W> {
         self.page.rows(STATUS_WIDTH + 2, &rows);
     }
 
-    /// Cells of one matrix: all in short, and the first in full.
+    /// Cells of one matrix: all of them in short, and the first in full.
     fn cells(&mut self, run: &FinishedRun, cells: &[&Check]) {
         self.page.blank();
         self.page.painted(STATUS_WIDTH, Style::Strong, &troubles::title(cells));
@@ -259,7 +259,7 @@ impl<W: Write> Terminal<W> {
         }
     }
 
-    /// Writes what has gathered.
+    /// Writes what has accumulated.
     fn write(&mut self) -> io::Result<()> {
         let text = self.page.take();
         if text.is_empty() {

@@ -11,7 +11,7 @@ pub(super) const STATUS_WIDTH: usize = "ERROR".len() + 2;
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) palette: Palette,
-    /// Columns of the terminal; absent where lines are not broken.
+    /// Columns of the terminal; absent if lines are not broken.
     pub(super) width: Option<usize>,
     text: String,
     /// Whether the line before is blank; two never follow each other.
@@ -45,7 +45,7 @@ impl Page {
         self.hanging(&" ".repeat(indent), indent, text);
     }
 
-    /// A word, `columns` wide with what follows it, and a text beside it.
+    /// A word, padded to `columns`, and a text next to it.
     pub(super) fn listed(&mut self, indent: usize, word: &str, columns: usize, text: &str) {
         let gap = columns.saturating_sub(5);
         self.hanging(&format!("{:indent$}{word}{:gap$}", "", ""), indent + columns, text);
@@ -70,7 +70,7 @@ impl Page {
         }
     }
 
-    /// `head`, `columns` wide, and a text beside it.
+    /// `head`, `columns` wide, and a text next to it.
     fn hanging(&mut self, head: &str, columns: usize, text: &str) {
         let room = self.width.map(|width| width.saturating_sub(columns).max(20));
         for (index, line) in text::wrap(&text::lines(text), room).iter().enumerate() {

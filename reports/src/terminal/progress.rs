@@ -15,11 +15,11 @@ impl Progress {
         Progress { bar: None }
     }
 
-    /// A bar for so many scenario runs.
+    /// A bar for this many scenario runs.
     pub(super) fn start(runs: usize) -> Self {
         let bar = ProgressBar::with_draw_target(Some(runs as u64), ProgressDrawTarget::stderr());
-        // The template is a constant; if it were wrong, the bar would look like indicatif's own.
-        // A wide message is cut to what the terminal has left: a longer line could not be taken away again.
+        // The template is a constant; if it were wrong, the bar would look like indicatif's own. A wide
+        // message is cut to the terminal's width: a longer line could not be removed again.
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {wide_msg}") {
             bar.set_style(style.progress_chars("##-"));
         }
@@ -27,14 +27,14 @@ impl Progress {
         Progress { bar: Some(bar) }
     }
 
-    /// Shows how far the run is.
+    /// Shows the progress.
     pub(super) fn update(&self, ended: &Counts) {
         let Some(bar) = &self.bar else { return };
         bar.set_message(message(bar.length().unwrap_or_default(), ended));
         bar.set_position(ended.total() as u64);
     }
 
-    /// Does something to the terminal while the bar is out of the way.
+    /// Writes to the terminal while the bar is hidden.
     pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(write),
@@ -42,7 +42,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();

@@ -1,11 +1,11 @@
-//! Scenario runs put together from their events, and what is kept of them for the end.
+//! Assembles scenario runs from their events, and keeps what the summary needs.
 
 use netproof_model::event::{
     Check, Event, Location, NotInCells, ScenarioId, ScenarioOutcome, Status, Summary,
 };
 use std::collections::BTreeSet;
 
-/// A scenario run with everything that is known of it.
+/// A scenario run with everything known about it.
 #[derive(Debug)]
 pub(super) struct FinishedRun {
     pub(super) id: ScenarioId,
@@ -13,7 +13,7 @@ pub(super) struct FinishedRun {
     pub(super) checks: Vec<Check>,
     /// How many cells of matrices were tried.
     pub(super) cells: usize,
-    /// What no cell was addressed to, in a step at least.
+    /// What was no cell's destination, in at least one step.
     pub(super) in_no_cell: BTreeSet<NotInCells>,
     pub(super) result: ScenarioOutcome,
 }
@@ -24,14 +24,14 @@ impl FinishedRun {
     }
 }
 
-/// Collects the events of the scenario run that is under way, and the sums of the run.
+/// Collects the events of the current scenario run, and the totals of the run.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     open: Option<(ScenarioId, Location)>,
     checks: Vec<Check>,
     cells: usize,
     in_no_cell: BTreeSet<NotInCells>,
-    /// What passed by so far; the run's own sums replace it at the end.
+    /// The totals so far; the run's own totals replace them at the end.
     pub(super) summary: Summary,
     /// How many cells the API leaves open.
     pub(super) open_cells: usize,
@@ -45,7 +45,7 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    /// Takes an event; a scenario run comes back with its last one.
+    /// Takes an event; returns a scenario run with its last event.
     pub(super) fn event(&mut self, event: &Event) -> Option<FinishedRun> {
         match event {
             Event::RunStarted { scenarios, .. } => self.planned = scenarios.len(),

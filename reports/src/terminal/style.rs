@@ -1,18 +1,18 @@
-//! Colour: a help for the eye and never the only sign of anything.
+//! Colour. It is never the only sign of anything.
 
 use netproof_model::event::Status;
 use std::fmt::Display;
 
-/// What a piece of text is.
+/// The role of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     Pass,
     Fail,
     Error,
     Skip,
-    /// A name that the eye looks for.
+    /// A name that stands out.
     Strong,
-    /// Words that may be overlooked.
+    /// Words of less importance.
     Faint,
 }
 
@@ -38,7 +38,7 @@ impl Style {
     }
 }
 
-/// Paints, or does not.
+/// Paints text, if colour is on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Palette {
     pub(super) color: bool,

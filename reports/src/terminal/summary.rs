@@ -1,4 +1,4 @@
-//! The end of the report: what went wrong, in short, and the sums.
+//! The end of the report: what went wrong, in short, and the totals.
 
 use super::page::{Page, STATUS_WIDTH};
 use super::runs::{FinishedRun, Runs};
@@ -7,7 +7,7 @@ use super::troubles::{self, Trouble};
 use crate::{Rerun, text};
 use netproof_model::event::{Counts, Status};
 
-/// What went wrong, gathered for the end.
+/// What went wrong, collected for the end.
 #[derive(Debug, Default)]
 pub(super) struct Wrong {
     failures: Vec<WrongRun>,
@@ -71,7 +71,7 @@ fn section(page: &mut Page, style: Style, title: &str, troubles: &[WrongRun]) {
     }
 }
 
-/// The result in a word, and the sums.
+/// The result in a word, and the totals.
 pub(super) fn write(page: &mut Page, runs: &Runs) {
     let summary = &runs.summary;
     let (style, word) = match summary.scenarios {

@@ -1,23 +1,23 @@
-//! What went wrong in a scenario run, one thing after the other: a check, or all cells of a step's matrix that
-//! went wrong, which mostly have one cause.
+//! The troubles of a scenario run: a check, or all failed cells of a step's matrix, which mostly have one
+//! cause.
 
 use super::runs::FinishedRun;
 use crate::{describe, text};
 use netproof_model::event::{Check, FindingKind, Phase, Status};
 
-/// So many lines of cells are listed; the others are counted.
+/// The most lines of cells that are listed; the others are counted.
 const LINES: usize = 12;
 
-/// One thing that went wrong.
+/// One trouble.
 #[derive(Debug)]
 pub(super) enum Trouble<'a> {
-    /// A check that says everything there is to say.
+    /// A check by itself.
     Check(&'a Check),
-    /// Cells of the matrix of one step, in one walk, of one status; two or more.
+    /// Two or more cells of one step's matrix, of one walk and one status.
     Cells(Vec<&'a Check>),
 }
 
-/// The checks of this status. With `each`, cells are not put together.
+/// The checks of this status. With `each`, cells are not combined.
 pub(super) fn of(run: &FinishedRun, status: Status, each: bool) -> Vec<Trouble<'_>> {
     let mut troubles: Vec<Trouble<'_>> = Vec::new();
     for check in run.with(status) {
@@ -55,7 +55,7 @@ pub(super) fn count(run: &FinishedRun) -> String {
         let parts: Vec<String> = [(of_checks, checks, "check"), (of_cells, run.cells, "cell")]
             .into_iter()
             .filter(|(n, ..)| *n > 0)
-            // Cells of the rehearsal and the clean-up are not among those of the run.
+            // The run's cells do not include those of the rehearsal and the clean-up.
             .map(|(n, of, noun)| match n <= of {
                 true => format!("{n} of {}", text::count(of, noun)),
                 false => text::count(n, noun),
@@ -97,7 +97,7 @@ pub(super) fn title(cells: &[&Check]) -> String {
     format!("{}{}/matrix: {count} {how}", first.phase.prefix(), first.step)
 }
 
-/// The cells, those between the same two in one line.
+/// The cells, one line for each pair of source and destination.
 pub(super) fn list(cells: &[&Check]) -> Vec<String> {
     let mut lines: Vec<(&str, String, Vec<&str>)> = Vec::new();
     let mut more = 0;
