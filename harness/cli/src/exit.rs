@@ -1,4 +1,4 @@
-//! Exit codes: what the command's end means to a script.
+//! Exit codes, for scripts.
 
 use netproof_model::event::Summary;
 use nix::sys::signal::Signal;
@@ -9,18 +9,18 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All as expected, and at least one scenario ran.
     AsExpected,
-    /// A check failed, whatever else broke besides; or one was skipped under `--require-all`.
+    /// A check failed, even if something broke, too; or one was skipped under `--require-all`.
     CheckFailed,
-    /// Bad usage or bad input: nothing matched, a file that is wrong.
+    /// Bad usage or bad input: nothing matched, or a file is wrong.
     BadInput,
-    /// The machine or the harness could not do it, and no check failed.
+    /// Trouble of the machine or of the harness, and no failed check.
     NotDone,
-    /// A signal broke the run off.
+    /// A signal ended the run.
     Interrupted(Signal),
 }
 
 impl Exit {
-    /// The end of a run that came to its end.
+    /// The exit code of a run that completed.
     pub fn of_run(summary: &Summary, require_all: bool) -> Exit {
         let (scenarios, checks) = (&summary.scenarios, &summary.checks);
         if scenarios.failed + checks.failed > 0 {
@@ -32,12 +32,12 @@ impl Exit {
         } else if scenarios.passed > 0 {
             Exit::AsExpected
         } else {
-            // Everything was skipped: what it needs is missing here.
+            // Everything was skipped, because this machine lacks something.
             Exit::NotDone
         }
     }
 
-    /// Something could not be done besides.
+    /// Something else could not be done.
     pub fn with_trouble(self, trouble: bool) -> Exit {
         match self {
             Exit::AsExpected if trouble => Exit::NotDone,

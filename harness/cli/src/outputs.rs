@@ -1,4 +1,4 @@
-//! The reports of a run: which were asked for, and what became of writing them.
+//! The requested reports of a run, and errors of writing them.
 
 use crate::args::{Color, RunArguments};
 use crate::spans;
@@ -9,7 +9,7 @@ use netproof_reports::{
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-/// The reporters of a run. One that cannot write is let go, and the others carry on.
+/// The reporters of a run. One that cannot write is dropped, and the others continue.
 pub struct Outputs {
     terminal: Option<Box<dyn Reporter>>,
     files: Vec<FileReport>,
@@ -40,7 +40,7 @@ impl Outputs {
         Ok(Outputs { terminal: Some(Box::new(terminal)), files, problems: Vec::new() })
     }
 
-    /// Says nothing more to the person at the terminal.
+    /// Silences the terminal report.
     pub fn silence_terminal(&mut self) {
         self.terminal = None;
     }
@@ -50,8 +50,7 @@ impl Outputs {
         self.each(|reporter| reporter.event(event));
     }
 
-    /// Ends every report. What could not be written is said on standard error; the result tells whether
-    /// there was anything.
+    /// Ends every report. Prints write errors to standard error, and returns whether there was one.
     pub fn finish(mut self) -> Result<(), ()> {
         self.each(|reporter| reporter.finish());
         for problem in &self.problems {
@@ -67,7 +66,7 @@ impl Outputs {
             && let Err(error) = act(terminal.as_mut())
         {
             self.terminal = None;
-            // Whoever reads the output may leave (`| head`); the run and its files go on.
+            // The reader of the output may close it (`| head`); the run and its files continue.
             if error.kind() != io::ErrorKind::BrokenPipe {
                 problems.push(format!("cannot write to standard output: {error}"));
             }
@@ -108,7 +107,7 @@ fn use_color(color: Color, terminal: bool, no_color: bool) -> bool {
     }
 }
 
-/// Writes to standard output. A reader that left is no error: nobody wants the rest.
+/// Writes to standard output. A closed pipe is no error: nobody wants the rest.
 pub fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

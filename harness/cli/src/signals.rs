@@ -1,15 +1,15 @@
-//! Signals that end a run in good order: it writes its reports first.
+//! Signals that end a run in an orderly way: it writes its reports first.
 
 use nix::sys::signal::{SigSet, Signal};
 use std::io;
 use std::process;
 use std::thread;
 
-/// Those that ask the run to end.
+/// The signals that ask the run to end.
 const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
-/// Hands the first such signal to `first`; a second one ends the process at once. To be called before
-/// other threads exist, because they inherit that the signals are waited for and not delivered.
+/// Passes the first such signal to `first`; a second one ends the process at once. Call it before other
+/// threads exist, because they must inherit the blocked signals.
 pub fn watch(first: impl FnOnce(Signal) + Send + 'static) -> io::Result<()> {
     let signals: SigSet = ENDING.into_iter().collect();
     signals.thread_block()?;

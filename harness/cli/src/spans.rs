@@ -1,5 +1,5 @@
-//! What is done and how long each part takes, on standard error: `-vv` the parts of a run, `-vvv` each batch of probes
-//! and each load of rules.
+//! Traces a run on standard error, with the duration of each part: `-vv` the parts of a run, `-vvv` each
+//! batch of probes and each load of rules.
 
 use std::io::{self, IsTerminal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -8,12 +8,12 @@ use tracing_subscriber::fmt::time::uptime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Whether that is told.
+/// Whether tracing is on.
 pub fn is_on(verbosity: u8) -> bool {
     verbosity >= 2
 }
 
-/// Tells it from here on.
+/// Turns tracing on.
 pub fn start(verbosity: u8) {
     if !is_on(verbosity) {
         return;
@@ -28,7 +28,7 @@ pub fn start(verbosity: u8) {
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
         .finish()
-        // Libraries tell what they do in the same way.
+        // Libraries emit spans, too.
         .with(Targets::new().with_target("netproof", level))
         .init();
 }

@@ -1,4 +1,4 @@
-//! What may stand on the command line.
+//! The command line.
 
 mod fuzz;
 mod values;
@@ -22,7 +22,7 @@ use values::{at_least_one, destination, duration, enforcer, flow, namespace, pro
 const STYLES: Styles =
     Styles::styled().header(AnsiColor::Green.on_default().bold()).usage(AnsiColor::Green.on_default().bold());
 
-/// What `--timeout` is where it is not given.
+/// The default of `--timeout`.
 const DEFAULT_TIMEOUT: &str = "60s";
 
 const EXIT_CODES: &str = "\
@@ -329,7 +329,7 @@ impl RunArguments {
         if let Some(timeout) = self.enforcer_timeout {
             arguments.extend(["--enforcer-timeout".to_owned(), seconds(timeout)]);
         }
-        // Whoever was given longer, or less, ends in another way otherwise.
+        // With another timeout the repetition could end differently.
         if duration(DEFAULT_TIMEOUT) != Ok(self.timeout) {
             arguments.extend(["--timeout".to_owned(), seconds(self.timeout)]);
         }

@@ -1,4 +1,4 @@
-//! Values of options that are more than a word: what may be written, and what to say of anything else.
+//! Parses values of options that are more than a word, with errors for all others.
 
 use netproof_model::ProxyMode;
 use netproof_model::flow::{Flow, FlowError};
@@ -73,12 +73,12 @@ pub(super) fn proxy(name: &str) -> Result<ProxyChoice, String> {
     }
 }
 
-/// A number of things that there must be at least one of.
+/// A number of at least one.
 pub(super) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "write a whole number from 1".to_owned())
 }
 
-/// `90s`, `500ms`, `2m`, `1.5s`; more than nothing.
+/// A duration above zero: `90s`, `500ms`, `2m`, `1.5s`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);

@@ -1,4 +1,4 @@
-//! `netproof doctor`: what this machine can do, found out by doing it.
+//! `netproof doctor`: tries what this machine can do.
 
 use super::print;
 use crate::exit::Exit;
@@ -32,7 +32,7 @@ pub fn doctor() -> Exit {
     }
 }
 
-/// A line for each capability, and two more for one that is missing: what does not work, what to do.
+/// A line for each capability, and two more for a missing one: what does not work, and what to do.
 fn table(capabilities: &[Capability]) -> String {
     let width = capabilities.iter().map(|it| it.name.len()).max().unwrap_or(0);
     let mut text = String::new();

@@ -1,7 +1,7 @@
-//! `netproof fuzz`: random clusters, policies and changes, the packets held against what the API says.
+//! `netproof fuzz`: compares packets with the API, under random clusters, policies and changes.
 //!
-//! As with `run`, the sandbox is entered before any thread exists, and the work is done on a thread of its own,
-//! so that a signal finds this one free to say what was done so far.
+//! As in `run`, the sandbox is entered before any thread exists, and another thread does the work, so that
+//! this one can report what was done so far when a signal arrives.
 
 use super::bad_input;
 use crate::args::FuzzArguments;
@@ -21,9 +21,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long to go on where nothing says so.
+/// The default duration.
 const DEFAULT_TIME: Duration = Duration::from_secs(60);
-/// After so many failures nothing more is begun.
+/// After this many failures no further cluster starts.
 const MOST_FAILURES: usize = 5;
 
 pub fn fuzz(arguments: &FuzzArguments) -> Exit {
@@ -77,7 +77,7 @@ fn options(arguments: &FuzzArguments) -> FuzzOptions {
     }
 }
 
-/// What comes to the thread that reports.
+/// Messages to the reporting thread.
 enum Message {
     Progress(Progress),
     Signal(Signal),
@@ -95,7 +95,7 @@ enum Ended {
 fn follow(options: FuzzOptions, report: &mut Report<'_>) -> Ended {
     let (sender, receiver) = mpsc::channel();
     let signal = sender.clone();
-    // A receiver that is gone has all that it wanted; so it is with every `send` here.
+    // The receiver may be gone when it has all it needs; this holds for every `send` here.
     if let Err(error) = signals::watch(move |what| drop(signal.send(Message::Signal(what)))) {
         return Ended::Broken(format!("cannot wait for signals: {error}"));
     }
@@ -118,7 +118,7 @@ fn follow(options: FuzzOptions, report: &mut Report<'_>) -> Ended {
     Ended::Broken("the run broke down, which is a bug of netproof's; please report it".into())
 }
 
-/// What a person reads.
+/// The text for a person.
 struct Report<'a> {
     arguments: &'a FuzzArguments,
     terminal: bool,
@@ -194,11 +194,11 @@ impl<'a> Report<'a> {
         files.push(path.display().to_string());
     }
 
-    /// One line that is written over, on a terminal only.
+    /// A line that is overwritten, on a terminal only.
     fn progress(&self, text: &str) {
         if self.terminal {
             let mut err = io::stderr().lock();
-            // Nothing is left to do about an error while saying how far it is.
+            // Ignore an error while showing progress.
             let _ = write!(err, "\r\x1b[K{text}").and_then(|()| err.flush());
         }
     }

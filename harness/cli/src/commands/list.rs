@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 
-/// The word that stands for the topologies; a folder of scenarios with that name is `./topologies`.
+/// The argument that lists the topologies; a folder of scenarios with that name is `./topologies`.
 const TOPOLOGIES: &str = "topologies";
 /// The label that says in which zone a node is.
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -42,7 +42,7 @@ pub fn list(arguments: &ListArguments) -> Exit {
     print(&text)
 }
 
-/// A line for each run, with its tags; and below a line for each tag, with the number of its runs.
+/// A line for each run with its tags, followed by a line for each tag with the number of its runs.
 fn with_tags(plans: &[Plan]) -> String {
     let mut runs: BTreeMap<&str, usize> = BTreeMap::new();
     let mut text = String::new();
@@ -60,7 +60,7 @@ fn with_tags(plans: &[Plan]) -> String {
     text
 }
 
-/// A topology: its name and what it is for, and a line for each thing that it has.
+/// A topology: its name and purpose, and a line for each of its parts.
 fn describe(topology: &Topology) -> String {
     let mut text = format!("{}: {}\n", topology.name, topology.description);
     let mut line = |what: &str, value: String| {

@@ -23,7 +23,7 @@ fn of(subject: &Subject, arguments: &MatrixArguments) -> Exit {
             "error: {count} scenarios are here, and a matrix is of one\nhelp: name its file, or choose it with --filter"
         ));
     };
-    // As in a run: a scenario's own profile, else that of whoever enforces.
+    // As in a run: a scenario's own profile, else the enforcer's.
     let by_enforcer = || plan.profile.is_none().then(|| arguments.enforcer.profile());
     let question = Question {
         step: arguments.step.clone(),
@@ -65,9 +65,9 @@ fn of(subject: &Subject, arguments: &MatrixArguments) -> Exit {
     }
 }
 
-/// In a sandbox: whoever calls this has started no thread.
+/// Runs in a sandbox: the caller must not have started a thread.
 fn probe(plan: &Plan, question: &Question, arguments: &MatrixArguments) -> Result<Matrix, Unprobed> {
-    // What is wrong with the question is said on every machine.
+    // Errors of the arguments come first, so that they are the same on every machine.
     netproof_matrix::predict(plan, question)?;
     sandbox::enter()
         .map_err(|error| Unprobed::NotDone { message: format!("cannot build clusters here: {error}") })?;

@@ -1,4 +1,4 @@
-//! One file a command.
+//! One file for each command.
 
 pub mod doctor;
 pub mod explain;
@@ -19,19 +19,19 @@ use netproof_plan::{MatrixDestination, Plan};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// When what scenarios expect is held against the API, as a profile reads it.
+/// When expectations are compared with the API, as a profile reads it.
 #[derive(Clone, Copy)]
 enum Held {
     /// Never.
     Never,
-    /// Where something is wrong with them anyway: the run, which would show it, does not begin.
+    /// Only if the scenarios have other errors: then the run, which would compare them, does not begin.
     BesideMistakes(Profile),
     /// Always.
     Always(Profile),
 }
 
-/// Reads what was chosen; `destinations`, if there are any, are those of every matrix. What is wrong with it has been
-/// said when this fails.
+/// Reads the chosen scenarios; `destinations`, if given, are those of every matrix. On failure the errors
+/// have been printed.
 fn load(selection: &Selection, held: Held, destinations: &[MatrixDestination]) -> Result<Loaded, Exit> {
     let (first, second) = match held {
         Held::Never => (None, None),
@@ -64,19 +64,18 @@ fn bad_input(what: impl std::fmt::Display) -> Exit {
     Exit::BadInput
 }
 
-/// What a command is about that builds nothing: scenarios, or manifests as they are.
+/// The input of a command that builds nothing: scenarios, or plain manifests.
 struct Subject {
-    /// Of scenarios every variant; of manifests the one plan.
+    /// Every variant of each scenario, or the one plan of the manifests.
     loaded: Loaded,
     /// Whether it is manifests.
     manifests: bool,
-    /// Whether everything is to be said that a person could want to know.
+    /// Whether to print all warnings and names.
     verbose: bool,
 }
 
 impl Subject {
-    /// Reads scenarios, or manifests where there is no scenario. What is wrong, and what a person should know
-    /// beside, is said.
+    /// Reads scenarios, or manifests if there is no scenario. Prints errors and notes.
     fn load(selection: &Selection, namespace: &str, verbose: bool) -> Result<Subject, Exit> {
         let manifests = !netproof_manifests::has_scenarios(&selection.paths);
         let options = Options { namespace: Some(namespace.to_owned()), ..options(&selection.choice) };
@@ -103,14 +102,13 @@ impl Subject {
         Ok(subject)
     }
 
-    /// Ends a command: what makes its answers other than those of the cluster is said last.
+    /// Ends a command: warnings that its answers differ from the real cluster's come last.
     fn end(&self, exit: Exit) -> Exit {
         notes::say_last(&self.loaded.ignored, self.verbose);
         exit
     }
 
-    /// One plan of each scenario. Its variants differ in where pods are and how they are wired: the first
-    /// stands for all.
+    /// One plan of each scenario. Variants differ only in placement and wiring, so the first represents all.
     fn plans(&self) -> impl Iterator<Item = &Plan> {
         let mut seen = BTreeSet::new();
         self.loaded.plans.iter().filter(move |plan| seen.insert((&plan.id.suite, &plan.id.name)))
@@ -139,7 +137,7 @@ fn print(text: &str) -> Exit {
     }
 }
 
-/// Says that nothing is left to do, and why.
+/// Prints that nothing is left to do, and why.
 fn nothing_matched(loaded: &Loaded) -> Exit {
     let reason = match loaded.not_applicable.first() {
         Some(NotApplicable { id, location, because }) => {

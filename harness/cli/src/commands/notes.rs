@@ -1,5 +1,5 @@
-//! What a person should know beside an answer: warnings, what was taken over from manifests, and what is in the
-//! files and not in the answer.
+//! Prints what a person should know in addition to an answer: warnings, what was kept of the manifests, and
+//! what the files have and the answer lacks.
 
 use crate::outputs;
 use netproof_api::{Diagnostic, Effect};
@@ -7,13 +7,13 @@ use netproof_plan::Loaded;
 use netproof_plan::ignored::{IgnoredKind, IgnoredObjects};
 use std::collections::BTreeMap;
 
-/// How many warnings with the same advice are said.
+/// The most warnings with the same advice that are printed.
 const MOST_ALIKE: usize = 3;
 
-/// How many names of objects are said.
+/// The most names of objects that are printed.
 const MOST_NAMES: usize = 10;
 
-/// What the files hold beside: of manifests the files without an object, and namespaces that nobody declares.
+/// Prints files of manifests without an object, and namespaces that no manifest declares.
 pub fn say(loaded: &Loaded, manifests: bool, verbose: bool) {
     let note = |text: String| outputs::complain(format_args!("note: {text}"));
     notes(&loaded.ignored, verbose).into_iter().for_each(note);
@@ -29,16 +29,16 @@ pub fn say(loaded: &Loaded, manifests: bool, verbose: bool) {
     }
 }
 
-/// What makes the answers other than those of the cluster: said last, so that it stays visible. How many
-/// sentences.
+/// Prints what makes the answers differ from the real cluster's. It comes last, so that it stays visible.
+/// Returns the number of sentences.
 pub fn say_last(ignored: &IgnoredObjects, verbose: bool) -> usize {
     let all = missing(ignored, verbose);
     all.iter().for_each(|text| outputs::complain(format_args!("warning: {text}")));
     all.len()
 }
 
-/// Says warnings, unless all are wanted of those with the same advice the first few: an export has hundreds of
-/// pods, and what is odd about one is odd about all of its workload.
+/// Prints warnings; unless all are wanted, only the first few with the same advice: an export has hundreds
+/// of pods, and a warning about one holds for all of its workload.
 pub fn warn(warnings: &[Diagnostic], verbose: bool) {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for warning in warnings {
@@ -58,7 +58,7 @@ pub fn warn(warnings: &[Diagnostic], verbose: bool) {
     }
 }
 
-/// What is left out and changes no answer about what is there, one sentence for each reason.
+/// Ignored objects that do not change the answers, one sentence for each reason.
 pub fn notes(ignored: &IgnoredObjects, verbose: bool) -> Vec<String> {
     let sentence = |effect, text: &str, list: fn(&[IgnoredKind], bool) -> String| {
         let kinds = ignored.of(effect);
@@ -77,7 +77,7 @@ pub fn notes(ignored: &IgnoredObjects, verbose: bool) -> Vec<String> {
     .collect()
 }
 
-/// What is left out and makes the answers other than those of the cluster, one sentence for each reason.
+/// Ignored objects that make the answers differ from the real cluster's, one sentence for each reason.
 fn missing(ignored: &IgnoredObjects, verbose: bool) -> Vec<String> {
     let named =
         |effect| Some(ignored.of(effect)).filter(|kinds| !kinds.is_empty()).map(|it| named(&it, verbose));
@@ -132,7 +132,7 @@ fn files_without_objects(loaded: &Loaded) -> Option<String> {
     }
 }
 
-/// What there is where nothing can be asked about.
+/// The available names, if a question finds nothing.
 pub fn only(ignored: &IgnoredObjects) -> String {
     const OF_THE_NETWORK: [Effect; 4] = [Effect::Pods, Effect::PerhapsPods, Effect::Objects, Effect::Policy];
     const OTHERS: [Effect; 4] = [Effect::None, Effect::Unknown, Effect::Routes, Effect::PodsLater];

@@ -1,9 +1,11 @@
 //! `netproof run`: builds, probes, judges, reports.
 //!
-//! The order matters: files are read and reports are opened before anything is built, so that bad input
-//! is bad input on every machine; no report is opened before it is known to overwrite no input; the sandbox is
-//! entered before any thread exists; the runner works on a thread of its own, so that a signal finds this one free
-//! to write the reports.
+//! The order matters:
+//!
+//! 1. Files are read first, so that bad input gives the same error on every machine.
+//! 2. Reports are opened once it is known that they overwrite no input, and before anything is built.
+//! 3. The sandbox is entered before any thread exists.
+//! 4. The runner works on another thread, so that this one can write the reports when a signal arrives.
 
 use super::{Held, bad_input, load};
 use crate::args::{Color, RunArguments};
@@ -70,8 +72,8 @@ pub fn run(arguments: &RunArguments, color: Color) -> Exit {
     exit.with_trouble(trouble)
 }
 
-/// Why a report would overwrite what was read, or another report. A file that a scenario names, or that
-/// the filter left out, is known by its ending.
+/// Why a report would overwrite an input, or another report. A file that a scenario names, or that the
+/// filter left out, is recognised by its extension.
 fn reports_collide(arguments: &RunArguments, loaded: &Loaded) -> Option<String> {
     let mut taken: Vec<(PathBuf, &str)> = Vec::new();
     for (option, path) in [("--json", &arguments.json), ("--junit", &arguments.junit)] {
@@ -82,7 +84,7 @@ fn reports_collide(arguments: &RunArguments, loaded: &Loaded) -> Option<String> 
         let yaml = real.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
         let read = loaded.plans.iter().any(|plan| same(Path::new(&plan.location.file)))
             || arguments.selection.paths.iter().any(|path| same(path));
-        // What is no ordinary file, as /dev/stdout, loses nothing by being written.
+        // Writing to a special file such as /dev/stdout destroys nothing.
         if real.is_file() && (read || yaml) {
             return Some(format!("{option} would overwrite {}; name another file", path.display()));
         }
@@ -110,7 +112,7 @@ fn options(arguments: &RunArguments) -> RunOptions {
     }
 }
 
-/// What comes to the thread that reports.
+/// Messages to the reporting thread.
 enum Message {
     Event(Event),
     Signal(Signal),
@@ -125,15 +127,15 @@ enum Ended {
     Broken(String),
 }
 
-/// Runs everything on a thread of its own and reports what comes of it, until it is done or a signal
-/// comes. The process ends soon after, and with it all that the runner has built.
+/// Runs everything on another thread and reports its events, until it is done or a signal arrives. The
+/// process ends soon after, and with it everything that the runner has built.
 fn follow(loaded: Loaded, options: RunOptions, outputs: &mut Outputs) -> Ended {
     let mut warnings: Vec<Event> = loaded.warnings.iter().map(warning).collect();
     let notes = super::notes::notes(&loaded.ignored, false).into_iter();
     warnings.extend(notes.map(|message| Event::Warning { location: None, message }));
     let (sender, receiver) = mpsc::channel();
     let signal = sender.clone();
-    // A receiver that is gone has all that it wanted; so it is with every `send` here.
+    // The receiver may be gone when it has all it needs; this holds for every `send` here.
     let watched = signals::watch(move |what| drop(signal.send(Message::Signal(what))));
     if let Err(error) = watched {
         return Ended::Broken(format!("cannot wait for signals: {error}"));
@@ -174,10 +176,10 @@ fn warning(diagnostic: &Diagnostic) -> Event {
     Event::Warning { location, message }
 }
 
-/// Whether the limit of open files is not plainly too low: one sentence then, in the place of an error for
-/// each scenario run.
+/// Checks that the limit of open files is not clearly too low, for one error instead of one for each
+/// scenario run.
 fn enough_files(loaded: &Loaded, limit: u64) -> Result<(), String> {
-    // Less than the smallest runs were seen to need (90 for 7 stacks): what can run is never refused.
+    // Less than the smallest runs needed (90 for 7 stacks): a run that could work is never refused.
     const FILES: usize = 16;
     const FILES_OF_A_PLACE: usize = 8;
     let places = loaded.plans.iter().map(|plan| plan.places).max().unwrap_or_default();
@@ -191,7 +193,7 @@ fn enough_files(loaded: &Loaded, limit: u64) -> Result<(), String> {
     ))
 }
 
-/// Where nothing can be run, the files say so of every scenario run.
+/// If nothing can run, the reports say so for every scenario run.
 fn report_nothing_done(loaded: &Loaded, options: &RunOptions, why: &str, outputs: &mut Outputs) {
     let zero = Duration::ZERO;
     outputs.event(&Event::RunStarted {

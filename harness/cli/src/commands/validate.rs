@@ -1,4 +1,4 @@
-//! `netproof validate`: everything that can be known of scenarios, or of manifests, without building anything.
+//! `netproof validate`: checks scenarios, or manifests, without building anything.
 
 use super::{Held, Subject, bad_input, load, notes, print};
 use crate::args::ValidateArguments;
@@ -52,7 +52,7 @@ fn scenarios(arguments: &ValidateArguments) -> Exit {
     end(arguments, text, loaded.warnings.len())
 }
 
-/// Says that all is valid, unless warnings are errors.
+/// Prints that everything is valid, unless warnings are errors.
 fn end(arguments: &ValidateArguments, mut text: String, warnings: usize) -> Exit {
     if arguments.strict && warnings > 0 {
         let warnings = count(warnings, "warning");
