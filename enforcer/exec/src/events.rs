@@ -12,18 +12,23 @@ use std::collections::BTreeMap;
 /// goes after them. Another pod of the same name went and came.
 pub(super) fn between(before: Option<&Snapshot>, after: &Snapshot) -> Vec<Value> {
     let mut changes = Changes::default();
-    changes.add(before.map(|it| &it.namespaces), &after.namespaces, |it| json::namespace(it), |_, _| false);
-    changes.add(before.map(|it| &it.nodes), &after.nodes, |it| json::node(it), |_, _| false);
+    changes.add(
+        before.map(|it| &it.namespaces),
+        &after.namespaces,
+        |_, it| json::namespace(it),
+        |_, _| false,
+    );
+    changes.add(before.map(|it| &it.nodes), &after.nodes, |_, it| json::node(it), |_, _| false);
     changes.add(
         before.map(|it| &it.pods),
         &after.pods,
-        |it| json::pod(it),
+        |name, it| json::pod(name, it),
         |old, new| is_another_pod(old, new),
     );
-    changes.add(before.map(|it| &it.services), &after.services, |it| json::service(it), |_, _| false);
+    changes.add(before.map(|it| &it.services), &after.services, |_, it| json::service(it), |_, _| false);
     let slices = before.map(|it| &it.endpoint_slices);
-    changes.add(slices, &after.endpoint_slices, |it| json::endpoint_slice(it), |_, _| false);
-    changes.add(before.map(|it| &it.policies), &after.policies, json::policy, |_, _| false);
+    changes.add(slices, &after.endpoint_slices, |_, it| json::endpoint_slice(it), |_, _| false);
+    changes.add(before.map(|it| &it.policies), &after.policies, |_, it| json::policy(it), |_, _| false);
     changes.went.reverse();
     changes.went.append(&mut changes.came);
     changes.went
@@ -41,20 +46,20 @@ impl Changes {
         &mut self,
         before: Option<&BTreeMap<K, T>>,
         after: &BTreeMap<K, T>,
-        write: impl Fn(&T) -> Value,
+        write: impl Fn(&K, &T) -> Value,
         is_another: impl Fn(&T, &T) -> bool,
     ) {
         let gone = |(name, old): (&K, &T)| {
             let stays = after.get(name).is_some_and(|new| !is_another(old, new));
-            (!stays).then(|| event("DELETED", write(old)))
+            (!stays).then(|| event("DELETED", write(name, old)))
         };
         self.went.extend(before.into_iter().flatten().filter_map(gone));
         self.came.extend(after.iter().filter_map(|(name, new)| {
             match before.and_then(|before| before.get(name)) {
                 // Objects that stay are shared, and comparing an Arc with itself looks no further.
                 Some(old) if old == new => None,
-                Some(old) if !is_another(old, new) => Some(event("MODIFIED", write(new))),
-                _ => Some(event("ADDED", write(new))),
+                Some(old) if !is_another(old, new) => Some(event("MODIFIED", write(name, new))),
+                _ => Some(event("ADDED", write(name, new))),
             }
         }));
     }

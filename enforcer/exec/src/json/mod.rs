@@ -44,12 +44,10 @@ pub(super) fn node(node: &Node) -> Value {
     object("v1", "Node", metadata, [("spec", spec), ("status", json!({"addresses": addresses}))])
 }
 
-pub(super) fn pod(pod: &Pod) -> Value {
+pub(super) fn pod(name: &NamespacedName, pod: &Pod) -> Value {
     let mut metadata = metadata(&pod.metadata);
     if !pod.host_network {
-        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        let interface = host_interface(&NamespacedName::new(namespace, &pod.metadata.name));
-        annotate(&mut metadata, INTERFACE_ANNOTATION, interface);
+        annotate(&mut metadata, INTERFACE_ANNOTATION, host_interface(name));
     }
     if pod.terminating {
         metadata.insert("deletionTimestamp".into(), DELETED_SINCE.into());

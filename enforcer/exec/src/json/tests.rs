@@ -184,10 +184,9 @@ proptest! {
 
     #[test]
     fn pods_are_read_back_with_their_interface(pod in pod_strategy()) {
-        let (object, interface) = without(read(&super::pod(&pod)), INTERFACE_ANNOTATION);
-        let namespace = pod.metadata.namespace.clone().unwrap();
-        let expected = host_interface(&NamespacedName::new(namespace, &pod.metadata.name));
-        prop_assert_eq!(interface, (!pod.host_network).then_some(expected));
+        let name = NamespacedName::new(pod.metadata.namespace.clone().unwrap(), &pod.metadata.name);
+        let (object, interface) = without(read(&super::pod(&name, &pod)), INTERFACE_ANNOTATION);
+        prop_assert_eq!(interface, (!pod.host_network).then(|| host_interface(&name)));
         prop_assert_eq!(object, Object::Pod(pod));
     }
 }
