@@ -1,4 +1,4 @@
-//! What a rule asks before it reads a field: that the packet has it. Each guard stands once in a rule.
+//! Guards: a rule tests that a packet has a field before it reads the field. A rule has each guard once.
 
 use super::expressions::{R0, Writer};
 use super::ruleset::TableFamily;
@@ -7,7 +7,7 @@ use super::wire;
 use netproof_model::{Family, Protocol};
 
 impl Writer<'_> {
-    /// Asks that the packet has these fields.
+    /// Adds the guards of these fields.
     pub(super) fn guard(&mut self, fields: &[Field]) {
         for field in fields {
             match field {

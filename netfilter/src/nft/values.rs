@@ -1,4 +1,4 @@
-//! What packets have, and the values that it is compared with.
+//! Fields of packets, and the values that they are compared with.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
