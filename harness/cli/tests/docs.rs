@@ -1,5 +1,5 @@
-//! What the documentation shows is what happens: its scenarios run, and the output it prints is that of
-//! the command above it. `UPDATE_DOCS=1` writes the output anew.
+//! The documentation is true: its scenarios pass, and each shown output is that of the command above it.
+//! `UPDATE_DOCS=1` writes the output anew.
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panicking")]
 

@@ -1,6 +1,6 @@
 //! Enforcers that are not ours (`--enforcer exec:COMMAND`): the example passes, a wrong one fails, one that
-//! breaks is an error, and nothing of any is left. Each is a shell command, or the example itself, which this
-//! program becomes when it is started as `agent`.
+//! breaks is an error, and none leaves anything behind. Each is a shell command, or the example itself: this
+//! program acts as the example when it is started as `agent`.
 
 #![expect(clippy::expect_used, reason = "a test says what went wrong by panicking")]
 
@@ -126,7 +126,7 @@ fn the_example_passes() -> Completion {
     let arguments = ["scenarios/recipes", "scenarios/defaults", "--filter", "routed-ipv4 or bridge-ipv6"];
     let (code, text) = output(&mut programs.run("agent", &arguments));
     assert_eq!(code, Some(0), "{text}");
-    // Who decided nobody can say of such an enforcer; runs that were not tried are something else.
+    // The decider is unknown for such an enforcer; runs that were not tried are something else.
     let skipped: Vec<&str> = text.lines().filter(|line| line.starts_with("SKIP ")).collect();
     match skipped.as_slice() {
         [] => Completion::Completed,
@@ -190,7 +190,7 @@ fn a_matrix_reads_the_api_as_a_run_does() {
     }
 }
 
-/// What the example is told is falsified on its way: that makes a wrong enforcer.
+/// The example's input is falsified: that makes a wrong enforcer.
 fn a_wrong_one_fails_the_case_that_shows_it() {
     let programs = Programs::new();
     for (fault, scenario) in [
@@ -321,7 +321,7 @@ fn it_sees_its_node_and_nothing_else() {
     );
 }
 
-/// What an enforcer starts, however it hides, ends with a netproof that is killed.
+/// Every process that an enforcer starts, however it hides, ends when netproof is killed.
 fn nothing_outlives_a_kill() {
     let programs = Programs::new();
     let (fifo, script) = (programs.file("fifo"), programs.file("agent.sh"));

@@ -1,4 +1,4 @@
-//! Whole runs of the built binary, as a user starts it: what must hold for a run and not for a check.
+//! Whole runs of the built binary, as a user starts it: properties of a run and not of a check.
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
@@ -115,7 +115,7 @@ fn without_an_enforcer_each_denied_cell_differs(
     assert!(denied > 1_000, "only {denied} cells are denied: too few to mean anything");
 }
 
-/// Every cell of the matrix, tried with packets, and what comes of it where nobody enforces policy.
+/// Every cell of the matrix, tried with packets, and the result without an enforcer.
 #[test]
 fn a_matrix_of_packets_is_what_the_api_says_and_shows_what_is_not() {
     let matrix = |arguments: &[&str]| {
@@ -153,7 +153,7 @@ fn a_matrix_of_packets_is_what_the_api_says_and_shows_what_is_not() {
     }
 }
 
-/// Whatever addresses a cluster exports, packets do with them what the API says, in every wiring.
+/// With the addresses of an exported cluster, packets do what the API says, in every wiring.
 #[test]
 fn an_exported_cluster_is_built_with_its_own_addresses() {
     let tests = "harness/manifests/src/tests/exports";
@@ -184,8 +184,8 @@ fn two_runs_at_once_do_not_disturb_each_other() {
     }
 }
 
-/// A flow whose backends differ in verdict is judged by each backend, and never by luck: whatever endpoint
-/// each try meets, all runs say the same, of expectations that are right and of those that are not.
+/// A flow whose backends have different verdicts is judged by each backend, and never by chance: whatever
+/// endpoint each try meets, all runs say the same, for right and for wrong expectations.
 #[test]
 fn backends_that_differ_are_never_judged_by_luck() {
     let scratch = tempfile::tempdir().expect("a scratch folder");
@@ -218,7 +218,7 @@ fn backends_that_differ_are_never_judged_by_luck() {
     }
 }
 
-/// How often a test that looks for luck repeats itself: `NETPROOF_SOAK_RUNS` says it, CI says 5.
+/// How often a test that looks for chance results repeats itself: `NETPROOF_SOAK_RUNS`; CI sets 5.
 fn soak_runs() -> u32 {
     asked_soak_runs().unwrap_or(2)
 }
@@ -227,8 +227,8 @@ fn asked_soak_runs() -> Option<u32> {
     std::env::var("NETPROOF_SOAK_RUNS").ok()?.parse().ok()
 }
 
-/// Runs of the same scenarios give the same verdicts, also where the processors are busy: of all suites
-/// where soak runs are asked for, else of the recipes.
+/// Runs of the same scenarios give the same verdicts, even on busy processors: all suites if soak runs are
+/// requested, else the recipes.
 #[test]
 fn busy_processors_change_no_verdict() {
     let scratch = tempfile::tempdir().expect("a scratch folder");

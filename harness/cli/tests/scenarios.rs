@@ -1,7 +1,7 @@
 //! Every scenario run as one test: `cargo test recipes::`, `cargo test -- --list`, `cargo nextest run`.
 //!
-//! The names are those of `netproof list`. A test that fails prints what `netproof run` would print; a run that does
-//! not apply, or that the machine cannot do, is ignored with the reason.
+//! The names are those of `netproof list`. A failed test prints what `netproof run` would print; a run that
+//! does not apply, or that the machine cannot do, is ignored with the reason.
 
 mod completion;
 

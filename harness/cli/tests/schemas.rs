@@ -48,7 +48,7 @@ fn suite() {
     check("format", "suite.json", &suite_schema());
 }
 
-/// Editors show descriptions: no field goes without.
+/// Editors show descriptions: every field has one.
 #[test]
 fn every_field_is_described() {
     fn walk(path: &str, value: &serde_json::Value, missing: &mut Vec<String>) {
@@ -56,7 +56,7 @@ fn every_field_is_described() {
             serde_json::Value::Object(fields) => {
                 if let Some(serde_json::Value::Object(properties)) = fields.get("properties") {
                     for (name, property) in properties {
-                        // Of an enum's variant, it is the variant that is described.
+                        // For an enum's variant, the description is the variant's.
                         let described = properties.len() == 1 && fields.contains_key("description")
                             || property.get("description").is_some()
                             || property.get("$ref").is_some()

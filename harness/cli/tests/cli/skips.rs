@@ -1,4 +1,4 @@
-//! What is not tried is no pass of `cargo test`.
+//! A run that is not tried does not count as passed in `cargo test`.
 
 use crate::completion;
 use libtest_mimic::Completion;

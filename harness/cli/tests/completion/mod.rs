@@ -1,5 +1,5 @@
-//! How a scenario run ends as a cargo test: what was not tried is a visible skip with its reason, never a pass.
-//! `ci/check-nothing-ignored` lets those pass that do not apply.
+//! The result of a scenario run as a cargo test: a run that was not tried is a visible skip with its reason,
+//! never a pass. `ci/check-nothing-ignored` accepts those that do not apply.
 
 use libtest_mimic::{Completion, Failed};
 use netproof_model::event::{Event, ScenarioOutcome, Status};

@@ -23,7 +23,7 @@ impl fmt::Display for Catch {
     }
 }
 
-/// Runs the case under the mutant. A run that broke proves nothing, whatever failed in it.
+/// Runs the case under the mutant. A run that ended in an error proves nothing, whatever failed in it.
 pub fn catch(mutant: &'static Mutant, plan: &Plan, worlds: &Worlds) -> Option<Catch> {
     let options = RunOptions { enforcer: EnforcerChoice::Mutant(mutant), ..RunOptions::default() };
     let (events, result) = run_plan(plan, &options, worlds);
@@ -35,7 +35,7 @@ pub fn catch(mutant: &'static Mutant, plan: &Plan, worlds: &Worlds) -> Option<Ca
         _ => None,
     });
     let checks: Vec<Check> = checks.collect();
-    // A mutant of deciders moves no packet: beside a wrong verdict, a wrong decider is no catch.
+    // A mutant of deciders changes no verdict: together with a wrong verdict, a wrong decider is no catch.
     let is_another =
         |check: &Check| mutant.kind() != MutantKind::Verdict && is_caught(check, MutantKind::Verdict);
     if checks.iter().any(is_another) {
@@ -45,9 +45,9 @@ pub fn catch(mutant: &'static Mutant, plan: &Plan, worlds: &Worlds) -> Option<Ca
     Some(Catch { case: plan.id.to_string(), check })
 }
 
-/// Whether a check failed for what a mutant of this kind gets wrong: packets that went as they must not, or the name of
-/// who decided where every packet went as it must. That the scenario is wrong is no catch, and a walk without policies
-/// says nothing about them (docs/decisions/0010-mutants-at-the-seams.md).
+/// Whether a check failed for the fault of this kind of mutant: a wrong verdict, or a wrong decider with the
+/// right verdict. A wrong scenario is no catch, and neither is a check of a walk without policies
+/// (docs/decisions/0010-mutants-at-the-seams.md).
 fn is_caught(check: &Check, kind: MutantKind) -> bool {
     use FindingKind::{PacketsContradictApi, WrongDecider, WrongInCleanup, WrongVerdict};
     let found = |kinds: &[FindingKind]| check.findings.iter().any(|finding| kinds.contains(&finding.kind));
@@ -59,7 +59,7 @@ fn is_caught(check: &Check, kind: MutantKind) -> bool {
     check.status == Status::Failed && check.phase != Phase::Rehearsal && what
 }
 
-/// What is said of a check has no part in whether it is a catch.
+/// A check's messages do not decide whether it is a catch.
 pub fn kinds_are_told_apart() -> Result<(), Failed> {
     use FindingKind::{
         Note, PacketsContradictApi, ScenarioContradictsApi, WrongBackend, WrongDecider, WrongInCleanup,
@@ -80,7 +80,7 @@ pub fn kinds_are_told_apart() -> Result<(), Failed> {
     ] {
         let location = Location { file: String::new(), line: 1, column: 1 };
         let mut check = Check::new(String::new(), location, phase, "", String::new());
-        // As of backends that differ: what is expected is written otherwise than what is observed.
+        // With backends that differ, the expectation is written differently than the observation.
         (check.expected, check.observed) = (Some(Verdict::Deny.into()), Some(Verdict::Drop.into()));
         check.findings = kinds.iter().map(|kind| Finding::new(*kind, "in whatever words")).collect();
         check.status = Status::Failed;

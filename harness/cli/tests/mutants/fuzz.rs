@@ -1,7 +1,7 @@
-//! The differential run: nothing to find in the enforcer as it is, and enforcers that are wrong on purpose to
-//! find, and to make small.
+//! The differential run finds nothing in the real enforcer, finds mutants, and reduces their failures to
+//! small scenarios.
 //!
-//! `NETPROOF_FUZZ=all` looks for every mutant, and says of each what was made of it (minutes).
+//! `NETPROOF_FUZZ=all` looks for every mutant, and prints the reduced scenario of each (minutes).
 
 use crate::catch::catch;
 use libtest_mimic::{Failed, Trial};
@@ -13,7 +13,7 @@ use netproof_fuzz::{Failure, Fixed, FuzzOptions, Progress, Totals, fuzz};
 use netproof_model::event::Status;
 use netproof_runner::{EnforcerChoice, RunOptions, Worlds, run_plan};
 
-/// Those that are looked for in every run of the tests.
+/// The mutants that every run of the tests looks for.
 const SOME: [&str; 2] = ["not-in-needs-the-key", "excepts-shared-in-a-rule"];
 
 pub fn trials() -> Vec<Trial> {
@@ -49,7 +49,7 @@ fn nothing_is_found() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The mutant is found, and what is written of it is small, fails with it and with nothing else.
+/// The mutant is found, and the written scenario is small and fails with this mutant only.
 fn is_found(mutant: &'static Mutant) -> Result<(), Failed> {
     let (totals, failures) = run(EnforcerChoice::Mutant(mutant), 500);
     let Some(failure) = failures.first() else {

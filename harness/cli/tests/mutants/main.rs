@@ -1,8 +1,9 @@
-//! Every enforcer that is wrong on purpose, as one test: `cargo test mutants`.
+//! One test for each mutant: `cargo test mutants`.
 //!
-//! A mutant's test runs the case that [`table`] names for it, and passes if a check of that case fails
-//! because the packets did what they must not, or, of a mutant that only names wrongly who decided, because of that. Where the case does not catch it (any more), every case of
-//! the conformance suite is tried, and the test says which does, or that the mutant survived.
+//! A mutant's test runs the case that [`table`] names for it. It passes if a check of that case fails for a
+//! wrong verdict, or, for a mutant of deciders, for a wrong decider. If the case does not catch the mutant
+//! (any more), the test tries every case of the conformance suite, and says which one does, or that the
+//! mutant survived.
 //!
 //! `NETPROOF_MUTANTS=all` runs one variant of every case under each mutant and says which catch it (minutes
 //! instead of seconds); `NETPROOF_MUTANTS=update` writes the table anew, and with it the page of the documentation.
@@ -24,24 +25,24 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The conformance suites, with what they include: what mutants are held against.
+/// The conformance suites, with what they include; mutants run against these.
 const SUITES: &str = "scenarios/conformance";
 
 /// Those of them that take longest, the longest last: they are tried last.
 const LONG: [&str; 3] = ["conformance::kubernetes-e2e", "conformance::cyclonus", "conformance::no-window"];
 
-/// What a run of the tests is for.
+/// The purpose of a run of the tests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// That each mutant is caught.
+    /// To check that each mutant is caught.
     Test,
-    /// Which cases catch it, of those that stand before the variants of others.
+    /// To list the cases that catch it, one variant of each scenario.
     Count,
-    /// A table that is true.
+    /// To write the table anew.
     Update,
 }
 
-/// What all tests share.
+/// State that all tests share.
 struct Bench {
     purpose: Purpose,
     /// One variant of each scenario, then all others.
@@ -103,9 +104,9 @@ fn bench() -> Result<Bench, String> {
         netproof_format::load(&[root().join(SUITES)], &options).map_err(|error| error.to_string())?;
     plans.sort_by_key(|plan| LONG.iter().position(|long| *long == plan.id.suite));
     let table = table::read().map_err(|error| format!("cannot read the table: {error}"))?;
-    // A test of some mutants only leaves what the table says of the others.
+    // A test of some mutants keeps the table's lines of the others.
     let found = Mutex::new(table.clone());
-    // Where one variant of a scenario catches nothing, another seldom does.
+    // If one variant of a scenario catches nothing, another seldom does.
     let mut seen = BTreeSet::new();
     let is_first = |plan: &Plan| seen.insert((plan.id.suite.clone(), plan.id.name.clone()));
     let (mut plans, others): (Vec<Plan>, Vec<Plan>) = plans.into_iter().partition(is_first);
@@ -174,7 +175,7 @@ impl Bench {
         Err(Failed::from(format!("{why}; it is {caught}; NETPROOF_MUTANTS=update writes the table anew")))
     }
 
-    /// One line; that none of so few catches it is no failure.
+    /// One line; it is no failure if none of so few cases catches the mutant.
     fn count(&self, mutant: &'static Mutant) -> Result<(), Failed> {
         let worlds = Worlds::new(1);
         let one_of_each = self.plans.iter().take(self.scenarios);

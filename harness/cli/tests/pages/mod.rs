@@ -7,8 +7,8 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Holds what a page shows below each line `MARKER COMMAND -->` against `output(COMMAND)`, or writes that
-/// there if `UPDATE_DOCS` is set. The marker ends with `netproof `, which the command follows.
+/// Compares the text below each line `MARKER COMMAND -->` of a page with `output(COMMAND)`, or writes the
+/// output there if `UPDATE_DOCS` is set. The marker ends with `netproof `, followed by the command.
 pub fn check(page: &Path, marker: &str, mut output: impl FnMut(&str) -> String) {
     let text = std::fs::read_to_string(page).expect("the page");
     let real = with_outputs(&text, marker, |command| format!("$ netproof {command}\n{}", output(command)));

@@ -1,4 +1,4 @@
-//! What is not policy shows, and what is policy does not.
+//! Losses for other reasons than policy are detected, and denials by policy are not counted as losses.
 
 use crate::trial;
 use crate::world::{World, pod, topology};
@@ -64,8 +64,8 @@ fn refusals() {
     cluster.full_health().unwrap();
 }
 
-/// A link drops what is sent while only one of its ends is up, and the link of a pod that comes back has the
-/// name of the one that went. (A bridge that speaks IPv6 sends into new ports; not into each.)
+/// A link drops packets while only one of its ends is up, and the link of a recreated pod has the old link's
+/// name. (A bridge with IPv6 sends into some new ports, not into each.)
 fn comes_back() {
     let mut world = World::new(topology(1, Wiring::Bridge, Families::Ipv6));
     world.pod("stays", "node1");
@@ -100,8 +100,8 @@ fn listener(family: Family) {
     let listener = enter(&cluster, "b", || TcpListener::bind((to, 0)).unwrap());
     let address = listener.local_addr().unwrap();
     let mut clients = Vec::new();
-    // The standard library listens with a backlog of 128, or 4096: nobody accepts until it is full. On a busy machine
-    // a connection may come too late for another reason.
+    // The standard library listens with a backlog of 128, or 4096: nobody accepts, so it fills up. On a busy
+    // machine a connection may come too late for another reason.
     let overflow = (0..5000).find_map(|_| {
         match enter(&cluster, "a", || TcpStream::connect_timeout(&address, Duration::from_millis(20))) {
             Ok(client) => clients.push(client),

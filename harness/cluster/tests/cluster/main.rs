@@ -55,8 +55,8 @@ fn doctor(sandbox: Option<netproof_cluster::Sandbox>) {
     capabilities.iter().for_each(names_what_exists);
 }
 
-/// A consequence speaks of wirings, families and enforcers that there are: what it puts in backticks can be
-/// given to `--wiring`, `--family` or `--enforcer`, and what is skipped is named so.
+/// A consequence names existing wirings, families and enforcers: the words in backticks are values of
+/// `--wiring`, `--family` or `--enforcer`, and name what is skipped.
 fn names_what_exists(capability: &Capability) {
     let wirings = Wiring::ALL.iter().map(Wiring::to_string);
     let families = Families::ALL.iter().map(Families::to_string);

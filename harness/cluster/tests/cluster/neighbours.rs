@@ -1,5 +1,5 @@
-//! `neighbours: learned`: pods and their nodes ask for each other, and everybody reaches everybody all the
-//! same.
+//! `neighbours: learned`: pods and their nodes solicit each other, and every place reaches every other all
+//! the same.
 
 use crate::talk::everybody_reaches_everybody;
 use crate::trial;
@@ -49,8 +49,8 @@ fn learned(wiring: Wiring, family: Families) {
     cluster.full_health().unwrap();
 }
 
-/// Somebody has asked, and no question was lost: a lost one is asked again a second later, which looks like
-/// a drop. (Who was asked first knows the asker, too.)
+/// There was a solicitation, and none was lost: a lost one is repeated a second later, which looks like a
+/// drop. (The end that was solicited first learns the other's address, too.)
 fn asked_and_answered(cluster: &Cluster, family: Families) {
     for family in family.list() {
         let mut learned = 0;

@@ -34,7 +34,7 @@ fn build(wiring: Wiring, family: Families) -> (World, Cluster) {
     (world, cluster)
 }
 
-/// What a node gets in UDP datagrams, whoever they are for: without IP header in either family.
+/// A socket that receives all UDP datagrams of a node, without the IP header in either family.
 struct Ear {
     socket: OwnedFd,
     family: Family,
@@ -108,7 +108,7 @@ fn wrapped(families: Families) {
             }
             assert!(heard >= 4, "{from}: {heard} datagrams");
         }
-        // All else travels as it is: between nodes, and in and out of the cluster.
+        // All else is not encapsulated: between nodes, and into and out of the cluster.
         let ear = Ear::new(&cluster, "node2", below);
         let (node, outside) = (address(&Place::node("node2")), Place::external("internet"));
         assert_eq!(
@@ -124,7 +124,7 @@ fn wrapped(families: Families) {
     cluster.full_health().unwrap();
 }
 
-/// A TCP segment has what is left of a packet after the headers of IP and TCP and its timestamps.
+/// A TCP segment has the rest of a packet after the headers of IP and TCP and its timestamps.
 fn fit(families: Families) {
     let below = if families == Families::Ipv6 { 40 } else { 20 };
     for (wiring, mtu) in [(Wiring::Routed, 1500), (Wiring::Bridge, 1500), (Wiring::Vxlan, 1500 - 30 - below)]

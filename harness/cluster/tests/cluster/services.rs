@@ -1,5 +1,5 @@
-//! Where the router sends what is for a service: found as traceroute finds it, by packets whose life ends
-//! at the node that they are sent to.
+//! Where the router sends packets for a service: found as in traceroute, by packets whose hop limit ends at
+//! the node.
 
 use crate::talk::refusal;
 use crate::trial;
@@ -38,7 +38,7 @@ pub fn trials() -> Vec<Trial> {
     trials.collect()
 }
 
-/// Both addresses of a thing by its last number: 192.0.2.N and 2001:db8:2::N.
+/// Both addresses with this last number: 192.0.2.N and 2001:db8:2::N.
 fn addresses(last: u8) -> [IpAddr; 2] {
     [format!("192.0.2.{last}").parse().unwrap(), format!("2001:db8:2::{last}").parse().unwrap()]
 }
@@ -120,8 +120,8 @@ fn cluster_ips(world: &World, service: &str) -> [IpAddr; 2] {
 
 const ALL: &[&str] = &["node1", "node2", "node3"];
 
-/// The nodes to which 64 flows from the internet to an address are sent; none if it is unreachable. (That
-/// three nodes share them and one gets none has a chance of 2e-11.)
+/// The nodes to which 64 flows from the internet to an address are sent; none if it is unreachable. (The
+/// chance that one of three nodes gets none is 2e-11.)
 fn takers(world: &World, cluster: &Cluster, address: IpAddr) -> Vec<String> {
     let hops: BTreeSet<Option<IpAddr>> = (1..=64).map(|port| second_hop(cluster, address, port)).collect();
     assert!(hops.len() == 1 || !hops.contains(&None), "some flows are sent on and some are not: {hops:?}");
@@ -133,7 +133,7 @@ fn takers(world: &World, cluster: &Cluster, address: IpAddr) -> Vec<String> {
     hops.into_iter().flatten().map(name).collect()
 }
 
-/// Who says that a packet from the internet died of age at the second hop.
+/// Who reports "time exceeded" for a packet from the internet at the second hop.
 fn second_hop(cluster: &Cluster, to: IpAddr, port: u16) -> Option<IpAddr> {
     let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
     let from = Place::external("internet");
@@ -163,7 +163,7 @@ fn offender<S: SockaddrLike>(socket: &UdpSocket) -> Option<IpAddr> {
     let mut parts = [IoSliceMut::new(&mut payload)];
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let message = match recvmsg::<S>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags) {
-        // Who is told that there is no route is told five times and not again, in IPv4.
+        // For IPv4, the kernel reports a missing route only five times to the same sender.
         Err(Errno::EAGAIN) => return None,
         message => message.unwrap(),
     };
@@ -224,8 +224,8 @@ fn advertised(wiring: Wiring) {
     assert_takers(&world, &cluster, cluster_ips(&world, "all"), &[]);
 }
 
-/// Nobody translates the address, so the node gives the packet back, and the router does not give it to a
-/// node again.
+/// Nothing translates the address, so the node returns the packet, and the router does not send it to a node
+/// again.
 fn no_circles(wiring: Wiring) {
     let all = ServiceAddresses::WORDS.map(|(_, addresses)| addresses);
     let (world, mut cluster) = world(wiring, |topology| topology.advertised = all.into());
@@ -233,7 +233,7 @@ fn no_circles(wiring: Wiring) {
         ALL.iter().map(|node| forwarded(cluster.netns(&Place::node(*node)).unwrap(), family)).sum()
     };
     cluster.update(&{ world }.pod("a", "node1")).unwrap();
-    // The pod's node also passes on what the router answers.
+    // The pod's node also forwards the router's answer.
     for (from, times) in [(Place::external("internet"), 1), (pod("a"), 2)] {
         for address in addresses(1) {
             let before = passed_on(&cluster, Family::of(address));
@@ -280,7 +280,7 @@ fn follow(wiring: Wiring) {
         cluster.update(&world.snapshot()).unwrap();
         assert_takers(&world, &cluster, addresses(12), nodes);
     }
-    // A pod that comes takes nothing away, and a service that goes takes its addresses.
+    // A new pod removes no route, and a deleted service removes its routes.
     cluster.update(&world.pod("a", "node1")).unwrap();
     assert_takers(&world, &cluster, addresses(12), &["node1", "node2"]);
     cluster.update(&world.delete("service", "local")).unwrap();

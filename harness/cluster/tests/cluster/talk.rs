@@ -41,7 +41,7 @@ pub fn exchange(cluster: &Cluster, from: &Place, to: &Place, address: IpAddr) ->
     Ok(peer.ip())
 }
 
-/// What a datagram to an address without owner meets. It is asked for at once: nothing is waited for.
+/// The error of a datagram to an address without owner, read at once: nothing waits.
 pub fn refusal(cluster: &Cluster, from: &Place, to: IpAddr) -> Option<io::Error> {
     let socket = cluster.netns(from).unwrap().enter(|| UdpSocket::bind(any(to))).unwrap().unwrap();
     match Family::of(to) {
@@ -86,7 +86,7 @@ pub fn everybody_reaches_everybody(cluster: &Cluster, snapshot: &Snapshot) {
     assert!(exchanges >= places.len() * (places.len() - 1), "{exchanges} exchanges");
 }
 
-/// What a node sends to a pod of another node by an overlay comes from its end of the overlay.
+/// A node's packets to a pod of another node over the overlay come from the node's end of the overlay.
 fn tunnel_source(snapshot: &Snapshot, from: &Place, to: &Place, family: Family) -> Option<IpAddr> {
     let (Place::Node(from), Place::Pod(to)) = (from, to) else { return None };
     let far = snapshot.pods[to].node_name.as_ref() != Some(from);

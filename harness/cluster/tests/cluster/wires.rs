@@ -56,7 +56,7 @@ fn mesh(wiring: Wiring, family: Families) {
     cluster.full_health().unwrap();
 }
 
-/// Nobody waits for a neighbour that is not there, whoever asks.
+/// Nothing waits for a missing neighbour, from any source.
 fn unreachable(wiring: Wiring, family: Families) {
     let snapshot = small_world(wiring, family).snapshot();
     let cluster = Cluster::build(&snapshot).unwrap();
@@ -80,7 +80,7 @@ fn unreachable(wiring: Wiring, family: Families) {
     }
 }
 
-/// The worst that a host can hand down: `conf/all` and `conf/default` are inherited.
+/// The worst values that a host can pass on: `conf/all` and `conf/default` are inherited.
 fn hostile(wiring: Wiring, family: Families) {
     fn spoil() {
         for scope in ["all", "default", "lo"] {
@@ -132,8 +132,8 @@ fn hostile(wiring: Wiring, family: Families) {
     let snapshot = world.pod("d", "node2");
     cluster.update(&snapshot).unwrap();
     everybody_reaches_everybody(&cluster, &snapshot);
-    // Refusals are not rate limited. (What says that there is no route has one more limit in IPv4, five
-    // at once for each source, which only the host can lift.)
+    // Refusals are not rate limited. (For IPv4, "no route" has one more limit, five at once for each source,
+    // which only the host can lift.)
     for nowhere in ["10.244.1.200", "198.51.100.1", "fd00:10:244:1::99", "2001:db8::1"] {
         let nowhere: IpAddr = nowhere.parse().unwrap();
         let times = if nowhere.is_ipv4() { 2 } else { 100 };
@@ -187,7 +187,7 @@ fn pods_change(wiring: Wiring, family: Families) {
     cluster.full_health().unwrap();
 }
 
-/// What goes is gone and what comes has its namespace before anything is wired to it.
+/// Departing places are gone and new places have their namespace before anything is linked to it.
 fn in_two_halves(wiring: Wiring, family: Families) {
     let mut world = small_world(wiring, family);
     let mut cluster = Cluster::build(&world.snapshot()).unwrap();
@@ -199,7 +199,7 @@ fn in_two_halves(wiring: Wiring, family: Families) {
     let error = refusal(&cluster, &pod("d"), address(&snapshot, &pod("b"))).map(|error| error.kind());
     let nowhere = [ErrorKind::NetworkUnreachable, ErrorKind::AddrNotAvailable];
     assert!(error.is_some_and(|error| nowhere.contains(&error)), "no wire leads out of it yet: {error:?}");
-    // A snapshot that came between is followed, too.
+    // A snapshot in between is followed, too.
     let snapshot = world.pod("e", "node1");
     cluster.prepare(&snapshot).unwrap();
     cluster.update(&snapshot).unwrap();
@@ -249,7 +249,7 @@ fn externals_change(wiring: Wiring, family: Families) {
     cluster.full_health().unwrap();
 }
 
-/// The address of a pod that went belongs to another pod, on another node or on the same one.
+/// The address of a deleted pod goes to another pod, on another node or on the same one.
 fn address_moves(wiring: Wiring, family: Families) {
     let mut world = small_world(wiring, family);
     let mut cluster = Cluster::build(&world.snapshot()).unwrap();
@@ -279,8 +279,8 @@ fn stray(wiring: Wiring, family: Families) {
     assert_unreachable(&cluster, &pod("b"), addresses[0].parse().unwrap());
 }
 
-/// A namespace lives as long as somebody has it open, and nobody has. (Other tests have theirs open at
-/// the same time, so it is these that are looked for.)
+/// A namespace lives as long as a descriptor is open, and none is. (Other tests have theirs open at the same
+/// time, so the test looks for these.)
 fn nothing_left() {
     let snapshot = small_world(Wiring::Routed, Families::Ipv4).snapshot();
     let cluster = Cluster::build(&snapshot).unwrap();
@@ -315,7 +315,7 @@ fn same_node() {
     }
 }
 
-/// How many packets a namespace has passed on.
+/// How many packets a namespace has forwarded.
 pub fn forwarded(netns: &Netns, family: Family) -> u64 {
     let read = |path| netns.enter(|| std::fs::read_to_string(path)).unwrap().unwrap();
     match family {

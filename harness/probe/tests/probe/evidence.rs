@@ -1,4 +1,4 @@
-//! What nodes log: passages by the observer's words, and the error where the kernel has lost some.
+//! What nodes log: passages by the observer's words, and the error if the kernel lost messages.
 
 use crate::trial_with_rules;
 use crate::world::{World, client, request, sctp, tcp, udp, web};
@@ -78,7 +78,7 @@ fn passages(family: Family) {
             "{seen:#?}"
         );
     }
-    // The denial on node2 comes after both; on node1, what passed there is all.
+    // The denial on node2 comes after both; on node1 there are only passages.
     world.rules("node2", "forward", "log prefix \"netproof:4\" group 4790 drop");
     let seen = world.probe(request(service, tcp(80)));
     assert_eq!((seen.outcome, seen.passages.len(), seen.logs.len()), (Outcome::Dropped, 2, 1), "{seen:#?}");
@@ -122,8 +122,8 @@ fn rules_are_traced(family: Family) {
     }
 }
 
-/// A request meets more rules than any buffer holds messages: the trace says that it is not whole, the probe is as good
-/// as ever, and so is the next trace.
+/// A request meets more rules than any buffer holds messages: the trace says that it is incomplete; the
+/// probe and the next trace are not affected.
 fn a_trace_is_cut() {
     let mut world = World::new(Wiring::Routed);
     let jumps = |to: &str| format!("jump {to}\n").repeat(150);
@@ -164,7 +164,7 @@ fn met(trace: &RuleTrace) -> String {
     lines.collect()
 }
 
-/// More log messages than any buffer holds: an error, and the next probe is as good as ever.
+/// More log messages than any buffer holds: an error, and the next probe is not affected.
 fn lost_logs() {
     let mut world = World::new(Wiring::Routed);
     world.rules("node1", "forward", "udp dport 80 log prefix \"netproof:6\" group 4790 drop");

@@ -1,4 +1,4 @@
-//! Connections that are kept from one probe to the next, under rules that come and go.
+//! Connections that are kept from one probe to the next, while rules come and go.
 
 use crate::world::{World, client, name, pod, request, tcp, udp, web};
 use crate::{trial, trial_with_rules};
@@ -16,7 +16,7 @@ fn keep(address: IpAddr, port: RequestPort) -> Probe {
     Probe { keep: true, ..request(address, port) }
 }
 
-/// Nothing new may come in: what connects nevertheless was there before.
+/// No new connection may come in: one that works was there before.
 const NOTHING_NEW: &str = "ct state new drop";
 
 fn over_and_over(family: Family, port: RequestPort) {
@@ -76,8 +76,8 @@ fn dropped_for_a_while(family: Family, port: RequestPort) {
         );
         assert!(seen.logs.iter().all(|log| log.token == Some(seen.token)), "{rule}: {seen:#?}");
         world.no_rules("node1");
-        // TCP's connection was given up, so that the message is not sent again later: the next one is
-        // another, which nothing new may be. UDP's is still there.
+        // The TCP connection was closed, so that the message is not retransmitted later: the next one is
+        // new, and denied. The UDP flow still exists.
         world.rules("node1", "forward", NOTHING_NEW);
         let seen = world.probe(kept.clone());
         let still = if port == udp(80) { Outcome::Connected } else { Outcome::Dropped };
@@ -87,7 +87,7 @@ fn dropped_for_a_while(family: Family, port: RequestPort) {
     }
 }
 
-/// A message that was lost, or its answer, is not sent again when the rule is gone.
+/// A lost message or answer is not retransmitted when the rule is gone.
 fn nothing_is_sent_again(family: Family) {
     let mut world = World::new(Wiring::Routed);
     let target = world.address(&web(), family);
@@ -139,7 +139,7 @@ fn rejected(family: Family) {
     }
 }
 
-/// The handshake passes and the first message does not: that is no verdict of policy on a connection.
+/// The handshake passes and the first message does not: that is not a policy's verdict on a connection.
 fn no_answer(family: Family) {
     let mut world = World::new(Wiring::Routed);
     world.rules("node1", "forward", "tcp dport 80 tcp flags & psh == psh drop");

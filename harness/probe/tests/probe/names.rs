@@ -119,7 +119,7 @@ fn spell(name: &str) -> Vec<u8> {
     name.split('.').map(label).chain([vec![0]]).collect::<Vec<_>>().concat()
 }
 
-/// Every address that a name leads to is told, by whichever way; an alias is followed once.
+/// Every address of a name is reported, by whatever path; an alias is followed once.
 fn resolved(family: Family) {
     let mut names = Names::new(family);
     let target = names.world.address(&web(), family);
@@ -144,7 +144,7 @@ fn resolved(family: Family) {
     assert!(seen.resolved.is_empty(), "no name server was asked: {seen:#?}");
 }
 
-/// A connection that is kept needs no name server any more, and still knows what it said.
+/// A kept connection needs no name server any more, and still has its addresses.
 fn kept(family: Family) {
     let mut names = Names::new(family);
     let mut by_name = request(names.server, tcp(80));
@@ -212,8 +212,8 @@ fn not_found(family: Family) {
     assert_eq!(seen.outcome, Outcome::NameServerUnreachable, "{seen:#?}");
 }
 
-/// Names that are asked for one after the other, in several probes at once: the answer of one comes while
-/// another goes on to its next name.
+/// Names queried one after the other, in several probes at once: the answer of one arrives while another
+/// goes on to its next name.
 fn many_at_once() {
     let mut names = Names::new(Family::Ipv4);
     let search: Vec<String> = ["a.test", "b.test", "default.svc", "svc"].map(String::from).into();

@@ -1,4 +1,4 @@
-//! Every outcome, brought about for real, over each protocol and family.
+//! Every outcome, with real packets, over each protocol and family.
 
 use crate::world::{World, client, dns, http, request, sctp, tcp, udp, web};
 use crate::{trial, trial_with_rules};
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 const ICMP: RequestPort = RequestPort::Icmp;
 
-/// Where a rule of a case stands, and what it says. `TARGET` is the case's destination, `CLIENT` the
-/// source, each with `ip` or `ip6` before it.
+/// The place and text of a case's rule. `TARGET` is the case's destination, `CLIENT` the source, each with
+/// `ip` or `ip6` before it.
 type Rule = (&'static str, &'static str, &'static str);
 
 struct Case {
@@ -219,7 +219,7 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// Where an answer is expected and a rule has logged a drop, nothing is waited for.
+/// If an answer is expected and a rule has logged a drop, nothing waits.
 fn known_drops_do_not_wait(family: Family) {
     let mut world = World::new(Wiring::Routed);
     world.rules("node1", "forward", "log prefix \"netproof:9\" group 4790 drop");
@@ -232,7 +232,7 @@ fn known_drops_do_not_wait(family: Family) {
     }
 }
 
-/// Where answers are lost again and again, they are waited for briefly; every moment of waiting is told once.
+/// If answers are lost again and again, waits become brief; every moment of waiting is counted once.
 fn patience_ends() {
     let grace = Arc::new(Grace::default());
     let wait = || {
@@ -302,14 +302,14 @@ fn node(family: Family) {
         let seen = world.probe(request(target, port));
         assert_eq!(seen.outcome, Outcome::Refused, "{seen:#?}");
     }
-    // What only passes through a node is not seen by its witness.
+    // A node's witness does not see packets that the node only forwards.
     let mut other = request(world.address(&web(), family), tcp(80));
     other.request.source = Place::node("node1");
     let seen = world.probe(other);
     assert_eq!((seen.outcome, seen.sightings.len()), (Outcome::Connected, 1), "{seen:#?}");
 }
 
-/// What a node's INPUT rules drop was not accepted by it, logged or not.
+/// A packet that a node's INPUT rules drop was not accepted by the node, logged or not.
 fn node_input(family: Family) {
     let mut world = World::new(Wiring::Routed);
     let target = world.address(&Place::node("node2"), family);
@@ -335,7 +335,7 @@ fn no_answer(family: Family) {
     assert_eq!(seen.served_by, Some(web()));
 }
 
-/// The first request is lost; an expected answer is worth a second.
+/// The first request is lost; if an answer is expected it is sent again.
 fn second_try(family: Family) {
     let mut world = World::new(Wiring::Routed);
     let target = world.address(&web(), family);

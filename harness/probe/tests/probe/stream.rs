@@ -8,7 +8,7 @@ use netproof_controlplane::{Change, ObjectRef};
 use netproof_model::{Family, Outcome, Place, Wiring};
 use netproof_probe::{Probe, Streamed, Streaming, Turn, sites};
 
-/// So many rounds, with something done before each; keeps what came of it.
+/// Runs this many rounds, with an action before each, and keeps the results.
 struct Rounds<F> {
     left: usize,
     before: F,
@@ -30,7 +30,7 @@ impl<F: FnMut(usize, &[Streamed]) -> Turn> Streaming for Rounds<F> {
     }
 }
 
-/// What became of each request's probes.
+/// The outcomes of each request's probes.
 fn stream(
     world: &mut World,
     requests: &[Probe],
@@ -58,7 +58,7 @@ fn every_probe_is_handed_over(family: Family) {
     assert_eq!(world.probe(keep(tcp(80))).outcome, Outcome::Connected, "a batch goes on with what is kept");
 }
 
-/// What nobody knows anything of is decided when its own time is up, and holds up nobody.
+/// A probe without evidence is decided when its own time is up, and delays no other.
 fn silence_holds_up_nobody(family: Family) {
     let mut world = World::new(Wiring::Routed);
     let address = world.address(&web(), family);
@@ -70,7 +70,7 @@ fn silence_holds_up_nobody(family: Family) {
     assert!(outcomes[1].iter().all(|outcome| *outcome == Outcome::Connected));
 }
 
-/// A message that is lost is lost, though its connection would send it again.
+/// A lost message counts as lost, even though TCP would retransmit it.
 fn a_loss_is_not_mended(family: Family) {
     let mut world = World::new(Wiring::Routed);
     world.track("node1");
@@ -83,7 +83,7 @@ fn a_loss_is_not_mended(family: Family) {
     };
     let mut blocked = false;
     let mut mended = None;
-    // The rounds bound a test that goes wrong.
+    // The rounds limit a test that goes wrong.
     let [outcomes] = &stream(&mut world, &requests, 60_000, |_, done| {
         let lost = done.iter().any(|probe| probe.observation.outcome != Outcome::Connected);
         match mended {
@@ -112,7 +112,7 @@ fn a_loss_is_not_mended(family: Family) {
     assert_eq!(outcomes.last(), Some(&Outcome::Connected));
 }
 
-/// Stacks that come meanwhile are watched, and their listeners answer.
+/// Stacks that are added meanwhile are watched, and their listeners answer.
 fn a_stack_comes(family: Family) {
     let mut world = World::new(Wiring::Routed);
     let snapshot = world.control_plane.apply(&[Change::Apply(Object::Pod(pod(

@@ -1,4 +1,4 @@
-//! Listeners and witnesses follow the cluster, and what cannot be done says so.
+//! Listeners and witnesses follow the cluster, and impossible requests are errors.
 
 use crate::trial;
 use crate::world::{World, client, name, pod, request, sctp, tcp, udp, web};

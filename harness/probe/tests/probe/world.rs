@@ -101,7 +101,7 @@ impl World {
         self.control_plane.snapshot()
     }
 
-    /// Makes a change real.
+    /// Applies a change to the cluster.
     pub fn change(&mut self, change: Change) {
         let snapshot = self.control_plane.apply(&[change]).unwrap();
         self.cluster.update(&snapshot).unwrap();
@@ -131,7 +131,7 @@ impl World {
         assert!(status.success(), "{command:?} failed with input:\n{input}");
     }
 
-    /// What a program in a place's namespace writes.
+    /// The output of a program in a place's namespace.
     pub fn output(&self, place: &Place, command: &[&str]) -> String {
         let run = || Command::new(command[0]).args(&command[1..]).output().unwrap();
         let output = self.cluster.netns(place).unwrap().enter(run).unwrap();
@@ -139,19 +139,19 @@ impl World {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Removes the rules that were loaded so.
+    /// Removes the loaded rules.
     pub fn no_rules(&self, node: &str) {
         self.run(&Place::node(node), &["nft", "delete", "table", "inet", "test"], "");
     }
 
-    /// Tracks connections, as a node whose rules ask for their state does.
+    /// Enables connection tracking, as on a node whose rules match connection state.
     pub fn track(&self, node: &str) {
         let table = "table inet track { chain forward { type filter hook forward priority -9;\n\
                      ct state new accept\n}\n}\n";
         self.run(&Place::node(node), &["nft", "-f", "-"], table);
     }
 
-    /// Loads rules on the way through a node: `rules` is the body of a chain at `hook`.
+    /// Loads rules on a node: `rules` is the body of a chain at `hook`.
     pub fn rules(&self, node: &str, hook: &str, rules: &str) {
         let text = format!(
             "table inet test {{ chain {hook} {{ type filter hook {hook} priority 0; policy accept;\n{rules}\n}}\n}}\n"

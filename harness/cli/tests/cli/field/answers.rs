@@ -1,4 +1,4 @@
-//! A request that arrives, and an answer that takes another way.
+//! A request that arrives, and an answer that takes another path.
 
 use crate::command::{Folder, run};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ fn an_answer_that_takes_another_way_is_expected_and_found_at_once() {
     let began = Instant::now();
     let text = folder.run(&["run", "asked.yaml"]);
     assert!(text.starts_with("exit code 0\n") && text.contains("4 checks, all passed"), "{text}");
-    // Where the answer is waited for it takes six seconds.
+    // Waiting for the answer would take six seconds.
     assert!(began.elapsed() < Duration::from_secs(5), "{text}");
 }
 

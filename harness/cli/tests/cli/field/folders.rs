@@ -1,4 +1,4 @@
-//! Folders as people have them: their habits, and everything that is missing from the answer named.
+//! Typical folders of manifests; everything that the answer lacks is named.
 
 use super::inputs;
 use crate::command::{netproof, shown};

@@ -1,5 +1,5 @@
-//! Objects that netproof does not keep: what makes pods, what restricts or routes traffic, and what nobody knows.
-//! Nothing of it is silent.
+//! Ignored objects: those that make pods, those that restrict or route traffic, and unknown ones. None is
+//! ignored silently.
 
 use crate::command::{Folder, netproof, run};
 
@@ -8,7 +8,7 @@ fn input(name: &str) -> String {
     format!("{}/tests/cli/field/inputs/kinds/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What a command says of an input, its path left out.
+/// The output of a command on an input, without the path.
 fn said(command: &str, name: &str, arguments: &[&str]) -> String {
     let path = input(name);
     run(&[&[command, path.as_str()], arguments].concat()).replace(&path, name)
@@ -155,7 +155,7 @@ fn an_empty_file_stops_no_folder() {
     assert!(text.contains("there is neither a scenario nor a manifest at ."), "{text}");
 }
 
-/// In a scenario every verdict is to be right: a policy that is not looked at is an error there.
+/// In a scenario every verdict must be right: a policy that netproof does not enforce is an error there.
 #[test]
 fn a_scenario_refuses_a_policy_that_is_not_looked_at() {
     let scenario = |object: &str| {

@@ -1,4 +1,4 @@
-//! All mistakes of an input in one go, in the order of its text.
+//! All mistakes of an input at once, in the order of its text.
 
 use super::inputs;
 use crate::command::run;

@@ -1,4 +1,5 @@
-//! Who is outside: a row for each class of addresses that blocks tell apart, and hosts that are named by address.
+//! External hosts: a row for each class of addresses that blocks tell apart, and hosts that are named by
+//! address.
 
 use super::inputs;
 use crate::command::{netproof, shown};

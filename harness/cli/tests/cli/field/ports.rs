@@ -1,4 +1,5 @@
-//! Pods that declare no port: where they are asked all the same, and what is said of those that are not.
+//! Pods that declare no port: the ports at which they are tried all the same, and the notes about those that
+//! are not tried.
 
 use super::inputs;
 use crate::command::{Folder, netproof, shown};

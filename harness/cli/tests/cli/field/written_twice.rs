@@ -1,4 +1,4 @@
-//! An object that is written more than once: the last one counts, and what differs is said.
+//! Repeated objects: the last one counts, and differences are warnings.
 
 use crate::command::run;
 

@@ -1,4 +1,4 @@
-//! YAML as kubectl reads it, and documents that nobody can read beside those that one can.
+//! YAML as kubectl reads it, and unreadable documents next to readable ones.
 
 use super::inputs;
 use crate::command::run;
