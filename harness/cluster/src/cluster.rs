@@ -186,7 +186,7 @@ impl Cluster {
             }
             drop(held);
         }
-        // Reversed, because places sort with the upper ones first.
+        // Places sort with the lower ones first; in reverse, a place is made before those below it.
         let mut sysctls = Sysctls::new(self.plan.families.contains(Family::Ipv6), self.spoil);
         for (place, stack) in self.plan.stacks.iter().rev() {
             if !self.namespaces.contains_key(place) {

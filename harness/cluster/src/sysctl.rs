@@ -109,7 +109,8 @@ const IPV6: [(&str, &str); 14] = [
     ("disable_policy", "0"),
 ];
 
-/// Those of `net.ipv6.conf.all` that the kernel looks at beside the interface's own; it ignores the others.
+/// Those of `net.ipv6.conf.all` that the kernel uses in addition to the interface's own; it ignores the
+/// others.
 const IPV6_ALL: [&str; 5] =
     ["accept_dad", "accept_source_route", "ndisc_notify", "proxy_ndp", "disable_policy"];
 

@@ -89,7 +89,7 @@ impl Numbers {
         FIRST_PORT + number as u16
     }
 
-    /// Continues from the higher of the two.
+    /// Raises each counter to the other's, so that neither's numbers are used again.
     pub(crate) fn follow(&mut self, other: &Numbers) {
         self.tcp = self.tcp.max(other.tcp);
         self.udp = self.udp.max(other.udp);
