@@ -11,11 +11,11 @@
 
 pub mod document;
 pub mod files;
-pub mod kinds;
 pub mod library;
 pub mod lint;
 pub mod lost;
 pub mod options;
+pub mod own_kinds;
 pub mod placed;
 pub mod ports;
 pub mod refusals;

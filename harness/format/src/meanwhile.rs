@@ -15,7 +15,7 @@ use netproof_model::topology::Families;
 use netproof_oracle::Profile;
 use netproof_plan::Stream;
 use netproof_plan::flows::{self, Mistake, Part};
-use netproof_verdict::claim;
+use netproof_verdict::streams;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -178,7 +178,7 @@ fn contradiction(
     profile: Profile,
     problems: &mut Problems,
 ) {
-    let answer = claim::answer(stream, &rounds.all, profile);
+    let answer = streams::answer(stream, &rounds.all, profile);
     let Some(contradiction) = answer.contradiction else { return };
     let when = rounds.when(contradiction.state);
     let message = format!(

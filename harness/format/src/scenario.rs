@@ -18,10 +18,12 @@ use netproof_api::{Diagnostic, Source, names};
 use netproof_controlplane::ObjectRef;
 use netproof_documents::document::{Document, Problems, documents};
 use netproof_documents::files::{self, Found};
-use netproof_documents::kinds::{is_misspelt, is_one_of_ours, is_ours, mentions_netproof, not_a_scenario};
 use netproof_documents::library::{self, Library};
 use netproof_documents::lost::Lost;
 use netproof_documents::options::Options;
+use netproof_documents::own_kinds::{
+    is_misspelt, is_one_of_ours, is_ours, mentions_netproof, not_a_scenario,
+};
 use netproof_documents::placed::Placed;
 use netproof_documents::unions::TextOr;
 use netproof_documents::words::ApiVersion;

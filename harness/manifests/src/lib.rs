@@ -30,7 +30,7 @@ use netproof_documents::library::{self, Library};
 use netproof_documents::lint::Lint;
 use netproof_documents::lost::Lost;
 use netproof_documents::placed::Placed;
-use netproof_documents::{Options, files, kinds, refusals, topology};
+use netproof_documents::{Options, files, own_kinds, refusals, topology};
 use netproof_model::event::ScenarioId;
 use netproof_model::{NamespacedName, Topology};
 use netproof_plan::ignored::IgnoredObjects;
@@ -48,10 +48,10 @@ pub fn has_scenarios(paths: &[PathBuf]) -> bool {
     // What cannot be read is reported when it is read for good.
     files::Search::new(files::is_yaml).find(paths, &mut Problems::default()).iter().any(|found| {
         let Ok(source) = Source::read(&found.path) else { return false };
-        kinds::mentions_netproof(&source.text)
+        own_kinds::mentions_netproof(&source.text)
             && documents(&source, Reading::Strict).is_ok_and(|documents| {
                 let mut roots = documents.iter().filter_map(|document| document.root.as_ref());
-                roots.any(kinds::is_of_the_format)
+                roots.any(own_kinds::is_of_the_format)
             })
     })
 }

@@ -11,14 +11,14 @@
 mod agreement;
 pub mod allowed;
 pub mod cells;
-pub mod claim;
 mod decider;
 pub mod evidence;
-mod findings;
 pub mod flow;
 pub mod judge;
+mod on_the_way;
 pub mod prediction;
 pub mod rehearsal;
+pub mod streams;
 pub mod tries;
 pub mod unchecked;
 

@@ -16,9 +16,9 @@ use netproof_model::{Family, Observation, Verdict};
 use netproof_oracle::Profile;
 use netproof_plan::{Step, Stream};
 use netproof_probe::{Patience, Probe, ProbeError, Site, Streamed, Streaming, Turn};
-use netproof_verdict::claim::{self, Claim};
 use netproof_verdict::judge::Judgement;
 use netproof_verdict::rehearsal;
+use netproof_verdict::streams::{self, Claim};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Instant;
@@ -37,7 +37,7 @@ pub(crate) fn run(
     check_time: &dyn Fn() -> Result<(), HarnessError>,
 ) -> Result<Vec<Check>, HarnessError> {
     let begin = Instant::now();
-    let claims = step.streams.iter().map(|stream| claim::answer(stream, step.states.through(), profile));
+    let claims = step.streams.iter().map(|stream| streams::answer(stream, step.states.through(), profile));
     let claims: Vec<Claim> = claims.collect();
     let requests: Vec<Probe> = step.streams.iter().map(request).collect();
     let shared = Shared::default();

@@ -4,8 +4,8 @@ use crate::stream::{ENOUGH, blank};
 use netproof_model::event::{Check, Denial, Finding, FindingKind, Never, Status, StreamCount};
 use netproof_model::{Observation, Outcome};
 use netproof_plan::{Step, Stream};
-use netproof_verdict::claim::Claim;
 use netproof_verdict::evidence::observed;
+use netproof_verdict::streams::Claim;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -230,7 +230,7 @@ mod tests {
     use netproof_model::Verdict;
     use netproof_model::observation::{LogRecord, PacketAddresses, Sighting};
     use netproof_model::{Hook, Place, Protocol, Token};
-    use netproof_verdict::claim::Contradiction;
+    use netproof_verdict::streams::Contradiction;
 
     fn packet() -> PacketAddresses {
         PacketAddresses {

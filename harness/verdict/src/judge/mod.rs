@@ -2,7 +2,7 @@
 
 use crate::decider::decides;
 use crate::evidence::observed;
-use crate::findings;
+use crate::on_the_way;
 use crate::unchecked::Unchecked;
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, Finding, FindingKind, Status};
@@ -92,7 +92,7 @@ pub(crate) fn judge(
         wrong_decider(expectation, expected, observation, denials),
         wrong_source(expectation, observation, snapshot),
     ];
-    let way = findings::of_the_way(expectation, observation, denials, snapshot);
+    let way = on_the_way::findings(expectation, observation, denials, snapshot);
     let all = parts.into_iter().chain(way).flatten();
     let (unknown, wrong): (Vec<_>, Vec<_>) = all.partition(|it| it.kind == FindingKind::NoEvidence);
     match wrong.is_empty() && !unknown.is_empty() {

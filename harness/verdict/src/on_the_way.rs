@@ -9,7 +9,7 @@ use netproof_plan::addresses::{address_name, covers, other_addresses};
 use netproof_plan::{Expectation, PolicySees};
 
 /// Every part of an expectation that is about the way: what is not so, or that there is no evidence of it.
-pub(crate) fn of_the_way(
+pub(crate) fn findings(
     expectation: &Expectation,
     observation: &Observation,
     denials: &[Denial],
