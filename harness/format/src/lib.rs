@@ -12,6 +12,7 @@ mod groups;
 mod matrix;
 mod meanwhile;
 mod objects;
+mod placement;
 mod refs;
 mod scenario;
 mod schema;

@@ -5,12 +5,12 @@ use crate::expect::Written;
 use crate::expect::contradictions::contradictions;
 use crate::expect::resolver::Resolver;
 use crate::meanwhile::{self, Meanwhile, Rounds};
+use crate::placement::Placer;
 use crate::types::{Requires, Variants};
 use crate::variants::Variant;
-use crate::words::Placement;
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
-use netproof_api::{Diagnostic, Object, ObjectMeta, WorkloadPods};
+use netproof_api::{Diagnostic, Object};
 use netproof_controlplane::{Change, ControlPlane, ObjectRef};
 use netproof_documents::document::{Document, Problems};
 use netproof_documents::lint::Lint;
@@ -26,7 +26,7 @@ use netproof_plan::cells::Table;
 use netproof_plan::states::{States, count_places};
 use netproof_plan::{MatrixPlan, Plan, Step};
 use netproof_verdict::prediction::Kept;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The most places of a cluster whose neighbours are learned. A pod and its node remember each other, and the
@@ -358,51 +358,4 @@ fn refused_again(error: Diagnostic) -> Diagnostic {
     let message = format!("made a second time, the step's changes are refused: {}", error.message);
     let help = "`repeat` and `meanwhile` have them made over and over: let them lead back, under `changes`";
     Diagnostic { message, ..error }.help(help)
-}
-
-/// Puts pods and workloads that name no node where the placement wants them. A name keeps its node.
-struct Placer<'a> {
-    placement: Option<Placement>,
-    topology: &'a Topology,
-    nodes: HashMap<ObjectRef, String>,
-}
-
-impl<'a> Placer<'a> {
-    fn new(placement: Option<Placement>, topology: &'a Topology) -> Self {
-        Placer { placement, topology, nodes: HashMap::new() }
-    }
-
-    fn place(&mut self, placed: &[Placed]) -> Vec<Change> {
-        placed
-            .iter()
-            .map(|placed| match &placed.change {
-                Change::Apply(Object::Pod(pod)) if pod.node_name.is_none() => {
-                    let mut pod = pod.clone();
-                    pod.node_name = self.node("pod", &pod.metadata);
-                    Change::Apply(Object::Pod(pod))
-                }
-                // All pods of a workload count as one here: it is workloads that are to be apart.
-                Change::Apply(Object::Workload(workload))
-                    if matches!(workload.pods, WorkloadPods::Ordinals(_))
-                        && workload.template.node_name.is_none() =>
-                {
-                    let mut workload = workload.clone();
-                    workload.template.node_name = self.node(workload.kind.word(), &workload.metadata);
-                    Change::Apply(Object::Workload(workload))
-                }
-                change => change.clone(),
-            })
-            .collect()
-    }
-
-    fn node(&mut self, kind: &str, metadata: &ObjectMeta) -> Option<String> {
-        let object = ObjectRef::new(kind, metadata.namespace.as_deref(), &metadata.name);
-        let nodes = &self.topology.nodes;
-        let turn = match self.placement? {
-            Placement::SameNode => 0,
-            Placement::Across => self.nodes.len() % nodes.len().max(1),
-        };
-        let node = nodes.get(turn)?.name.clone();
-        Some(self.nodes.entry(object).or_insert(node).clone())
-    }
 }

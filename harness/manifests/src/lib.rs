@@ -14,6 +14,7 @@ mod pending;
 mod room;
 mod texts;
 mod twice;
+mod warnings;
 
 use missing::Makers;
 use netproof_api::manifest::{Context, Located, read_document};
@@ -27,7 +28,6 @@ use netproof_controlplane::well_known::{DNS_NAMESPACE, DNS_POD, DNS_SERVICE};
 use netproof_controlplane::{Change, ControlPlane, ObjectRef, Snapshot};
 use netproof_documents::document::{self, Problems};
 use netproof_documents::library::{self, Library};
-use netproof_documents::lint::Lint;
 use netproof_documents::lost::Lost;
 use netproof_documents::placed::Placed;
 use netproof_documents::{Options, files, own_kinds, refusals, topology};
@@ -36,7 +36,7 @@ use netproof_model::{NamespacedName, Topology};
 use netproof_plan::ignored::IgnoredObjects;
 use netproof_plan::states::{States, count_places};
 use netproof_plan::{Loaded, MatrixPlan, Plan, Step};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -339,8 +339,8 @@ fn plan(
     }
     initial.extend(listens);
     let snapshot = control_plane.snapshot();
-    warn(&snapshot, &placed, makers, problems);
-    warn_of_idle(&snapshot, &placed, problems);
+    warnings::selectors(&snapshot, &placed, makers, problems);
+    warnings::idle_daemon_sets(&snapshot, &placed, problems);
     let step = Step {
         name: STEP.to_owned(),
         location: location.clone(),
@@ -368,66 +368,6 @@ fn plan(
         profile: None,
         group: None,
     })
-}
-
-/// Warns of what has no effect.
-fn warn(snapshot: &Snapshot, placed: &[Placed], makers: Makers<'_>, problems: &mut Problems) {
-    let mut lint = Lint::default();
-    lint.step(snapshot);
-    let mut written: HashMap<(&str, &str, Option<&str>), &Placed> = HashMap::new();
-    for placed in placed {
-        if let Change::Apply(object) = &placed.change {
-            let ObjectMeta { name, namespace, .. } = object.metadata();
-            written.entry((object.kind(), name, namespace.as_deref())).or_insert(placed);
-        }
-    }
-    for finding in lint.finish() {
-        let ObjectRef { kind, name, namespace } = &finding.object;
-        let written = written.get(&(kind.as_str(), name.as_str(), namespace.as_deref()));
-        let help = match makers.meant_by(&finding) {
-            Some(kinds) => format!("it may mean pods that are missing here, of {kinds}; else correct it"),
-            None => finding.help().to_owned(),
-        };
-        let warning = Diagnostic::warning(finding.message("")).help(help);
-        problems.push(match written {
-            Some(placed) => warning.at(&placed.source, Span::new(placed.span.start, placed.span.start)),
-            None => warning,
-        });
-    }
-}
-
-/// Warns of DaemonSets that no node takes.
-fn warn_of_idle(snapshot: &Snapshot, placed: &[Placed], problems: &mut Problems) {
-    for Placed { change, source, span } in placed {
-        let Change::Apply(Object::Workload(workload)) = change else { continue };
-        let WorkloadPods::Nodes(selector) = &workload.pods else { continue };
-        let namespace = workload.metadata.namespace.as_deref().unwrap_or_default();
-        let name = &workload.metadata.name;
-        let is_there = |pod: String| snapshot.pods.contains_key(&NamespacedName::new(namespace, pod));
-        if workload.pod_names(snapshot.nodes.keys().map(String::as_str)).into_iter().any(is_there) {
-            continue;
-        }
-        let is_labelled = |node: &&Arc<netproof_api::Node>| {
-            selector.iter().all(|(key, value)| node.metadata.labels.get(key) == Some(value))
-        };
-        let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let (why, help) = match snapshot.nodes.values().find(is_labelled).map(|node| &node.taints) {
-            None => (
-                format!("no node has {}", labels.join(",")),
-                "add Nodes with these labels to the manifests, or name a topology that has them",
-            ),
-            Some(taints) => {
-                let taints: Vec<String> = taints.iter().map(ToString::to_string).collect();
-                (
-                    format!("its template does not tolerate the taints of its nodes ({})", taints.join(", ")),
-                    "add tolerations to the template, or Nodes without these taints to the manifests",
-                )
-            }
-        };
-        let message = format!("daemonset/{namespace}/{name} has no pods: {why}");
-        let warning = Diagnostic::warning(message).help(help);
-        problems.push(warning.at(source, Span::new(span.start, span.start)));
-    }
 }
 
 #[cfg(test)]
