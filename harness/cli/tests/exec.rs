@@ -50,6 +50,7 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::ignorable_test("the_example_passes", || Ok(the_example_passes())),
         trial("who_decided_is_a_visible_skip", who_decided_is_a_visible_skip),
+        trial("who_allowed_is_a_visible_skip", who_allowed_is_a_visible_skip),
         trial("one_that_enforces_nothing_fails_each_deny", one_that_enforces_nothing_fails_each_deny),
         trial("a_wrong_one_fails_the_case_that_shows_it", a_wrong_one_fails_the_case_that_shows_it),
         trial("one_that_denies_without_policies_fails", one_that_denies_without_policies_fails),
@@ -153,6 +154,21 @@ fn who_decided_is_a_visible_skip() {
     }
     let (code, text) = output(programs.run("agent", &SCENARIO).arg("--require-all"));
     assert_eq!(code, Some(1), "{text}");
+}
+
+/// Nobody knows who allowed: neither where an enforcer says nothing, nor where there is none.
+fn who_allowed_is_a_visible_skip() {
+    let programs = Programs::new();
+    let json = programs.file("events.jsonl");
+    let arguments = ["scenarios/semantics/who-allows.yaml", "--filter", "routed-ipv4", "--json", &json];
+    let (code, text) = output(&mut programs.run("agent", &arguments));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("skipped: who allowed is not checked: the enforcer gives no evidence"), "{text}");
+    let checks = checks(&json);
+    let skipped: Vec<&Check> = checks.iter().filter(|check| check.status == Status::Skipped).collect();
+    let asked = checks.iter().filter(|check| check.status == Status::Passed && check.expected_by.is_some());
+    assert_eq!(skipped.len(), asked.count(), "{skipped:#?}");
+    assert!(checks.iter().all(|check| check.allowed_by.is_empty()));
 }
 
 fn one_that_enforces_nothing_fails_each_deny() {

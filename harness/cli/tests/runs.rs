@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
 use netproof_model::Verdict;
-use netproof_model::event::{Cells, Check, Event, Phase, Status};
+use netproof_model::event::{Cells, Check, Event, FindingKind, Phase, Status};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -77,6 +77,9 @@ fn without_an_enforcer_each_expected_deny_fails_and_nothing_else() {
     let (with, mut without) = (checks(&with), checks(&without));
     // The cells that differ are checks, and were counted above.
     without.retain(|(_, name), _| !name.contains("/matrix/"));
+    // Nobody says who allows: that is a skip beside each flow that asks for it.
+    assert!(without.values().all(|check| check.allowed_by.is_empty()));
+    without.retain(|(_, name), check| check.status != Status::Skipped || !name.ends_with(" decidedBy"));
     assert_eq!(with.keys().collect::<Vec<_>>(), without.keys().collect::<Vec<_>>());
     let mut denials = 0;
     for (name, check) in &without {
@@ -214,6 +217,40 @@ fn backends_that_differ_are_never_judged_by_luck() {
             assert_eq!(run.status.code(), Some(code), "{path}: {}", String::from_utf8_lossy(&run.stdout));
             let verdicts: Vec<_> = checks(&json).into_iter().map(|(name, it)| (name, it.status)).collect();
             assert_eq!(*first.get_or_insert_with(|| verdicts.clone()), verdicts, "{path}, seed {seed}");
+        }
+    }
+}
+
+/// Who allows is held against a trace of the flow: each way to name another fails, for a wrong decider.
+#[test]
+fn another_name_for_who_allows_fails() {
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let (json, path) = (file(&scratch, "events.jsonl"), file(&scratch, "who-allows.yaml"));
+    let right = root().join("scenarios/semantics/who-allows.yaml");
+    let text = std::fs::read_to_string(right).expect("the scenario");
+    for (right, wrong) in [
+        ("networkpolicy/web#ingress[0]", "networkpolicy/web#ingress[1]"),
+        ("networkpolicy/web#ingress[2]", "networkpolicy/web-from-outside#ingress[0]"),
+        ("networkpolicy/web-from-outside\n", "networkpolicy/web\n"),
+        ("networkpolicy/api#egress[1]", "networkpolicy/api#egress[2]"),
+        ("networkpolicy/api#egress[2]", "default"),
+    ] {
+        assert!(text.contains(right), "the scenario expects what this test changes: {right}");
+        std::fs::write(&path, text.replace(right, wrong)).expect("a scratch file");
+        for filter in ["routed-ipv4", "vxlan-ipv6"] {
+            let run =
+                output(netproof(&["run", &path, "--filter", filter, "--json", &json]).args(["--jobs", "1"]));
+            assert_eq!(run.status.code(), Some(1), "{right}: {}", String::from_utf8_lossy(&run.stdout));
+            let checks = checks(&json);
+            let failed: Vec<&Check> = checks.values().filter(|it| it.status == Status::Failed).collect();
+            assert!(!failed.is_empty());
+            for check in failed {
+                let kinds: Vec<FindingKind> = check.findings.iter().map(|it| it.kind).collect();
+                // The packets and the API agree, and the scenario is alone.
+                let expected = [FindingKind::WrongDecider, FindingKind::ScenarioContradictsApi];
+                assert_eq!(kinds, expected, "{check:#?}");
+                assert!(!check.allowed_by.is_empty(), "{check:#?}");
+            }
         }
     }
 }

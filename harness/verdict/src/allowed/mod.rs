@@ -87,6 +87,11 @@ pub(crate) fn judge(
     }
     let (mut differing, mut unchecked) = (None, None);
     for one in traced {
+        // What is missing may be the very step that decided.
+        if one.is_cut {
+            unchecked = Some(Unchecked::Cut);
+            continue;
+        }
         let ends = ends(expectation, one, answer);
         differing = differing.or_else(|| ends.iter().find_map(End::difference).map(Differing::decider));
         match claim(wanted, &ends) {
@@ -97,7 +102,6 @@ pub(crate) fn judge(
                 judgement.add(FindingKind::WrongDecider, message);
             }
             Claim::Wrong(_) => {}
-            Claim::Unknown(_) if one.is_cut => unchecked = Some(Unchecked::Cut),
             Claim::Unknown(why) => unchecked = Some(why),
         }
     }

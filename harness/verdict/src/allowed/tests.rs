@@ -113,9 +113,12 @@ fn an_end_that_nobody_asked_about_is_not_checked() {
         let (is, said, left) = judged(&wanted, &tries);
         assert_eq!((is, left), (status, unchecked), "{wanted} {egress:?} {ingress:?}: {said}");
     }
-    let mut cut = traced(Some(out), None);
+    let mut cut = traced(Some(out), Some(into));
     cut.is_cut = true;
-    assert_eq!(judged(&named("in", None, None), &[cut]).2, Some(Unchecked::Cut));
+    for wanted in [named("in", None, None), named("other", None, None), DecidedBy::Default] {
+        let all = (Status::Passed, String::new(), Some(Unchecked::Cut));
+        assert_eq!(judged(&wanted, std::slice::from_ref(&cut)), all, "{wanted}");
+    }
 }
 
 /// An end that is no pod has no policies.

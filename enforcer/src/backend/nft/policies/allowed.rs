@@ -23,7 +23,9 @@ fn allowed_in(pass: &ChainPass) -> Option<Allowed> {
     let direction = hooks::direction_of(base)?;
     let end = pass.end().filter(|end| end.verdict == TraceVerdict::Accept)?;
     let by = match &end.rule {
-        None => AllowedBy::Nobody,
+        None if end.chain == base => AllowedBy::Nobody,
+        // No chain but a base chain has a policy: what was told is not whole.
+        None => return None,
         // What the base chain itself lets through has met no policy.
         Some(_) if end.chain == base => AllowedBy::Exempt,
         Some(rule) => match rule.comment.as_deref().and_then(identities::number_in) {
@@ -104,6 +106,7 @@ mod tests {
                 allowed_at(ingress, destination, AllowedBy::Exempt),
             ),
             (ours, vec![goto(), step("egress-pod/default/a", Some("9 isolation"), TraceVerdict::Drop)], None),
+            (ours, vec![goto(), end("forward-ingress", TraceVerdict::Accept)], None),
             (ours, vec![step("prerouting-source", None, TraceVerdict::Accept)], None),
             (ours, Vec::new(), None),
             ("netproof-observer", vec![end("forward-egress", TraceVerdict::Accept)], None),
