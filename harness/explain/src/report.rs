@@ -6,7 +6,7 @@ use netproof_oracle::{
     Verdict,
 };
 use netproof_plan::ignored::IgnoredReport;
-use netproof_verdict::prediction::{Answer, Course, Word};
+use netproof_verdict::prediction::{Answer, ApiVerdict, Course};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
@@ -227,19 +227,19 @@ pub struct RuleReport {
 
 /// The switches that an answer leaves open.
 pub(super) fn open_switches(answer: &Answer) -> Vec<String> {
-    let open = answer.courses.iter().map(|course| match &course.word {
-        Word::Open(switches) => *switches,
+    let open = answer.courses.iter().map(|course| match &course.verdict {
+        ApiVerdict::Open(switches) => *switches,
         _ => Switches::default(),
     });
     names(open.fold(Switches::default(), Switches::union))
 }
 
 pub(super) fn courses(answer: &Answer) -> Vec<CourseReport> {
-    let report = |Course { server, word, .. }: &Course| CourseReport {
+    let report = |Course { server, verdict, .. }: &Course| CourseReport {
         server: server.as_ref().map(ToString::to_string),
-        answer: match word {
-            Word::Open(switches) => format!("{} ({switches})", word.verdict()),
-            word => word.verdict().to_string(),
+        answer: match verdict {
+            ApiVerdict::Open(switches) => format!("{} ({switches})", verdict.word()),
+            verdict => verdict.word().to_string(),
         },
     };
     answer.courses.iter().map(report).collect()

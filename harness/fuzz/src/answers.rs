@@ -6,7 +6,7 @@ use netproof_model::topology::ListenPort;
 use netproof_model::{Place, Verdict, Verdicts};
 use netproof_oracle::{self as oracle, Alternative, PortProtocol, Profile, Server};
 use netproof_plan::{Expectation, Plan};
-use netproof_verdict::prediction::{Answer, Answers, Kept, Word};
+use netproof_verdict::prediction::{Answer, Answers, ApiVerdict, Kept};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Who listens where.
@@ -65,8 +65,8 @@ fn lines(expectation: &Expectation, answer: &Answer) -> Option<Vec<String>> {
 
 /// Whether nobody has the address, or the name, or the proxy refuses: policy has no part in that.
 fn leads_nowhere(answer: &Answer) -> bool {
-    let by_nature = |word: &Word| matches!(word, Word::Unreachable | Word::NameNotFound);
-    answer.is_refused() || answer.courses.iter().all(|course| by_nature(&course.word))
+    let by_nature = |word: &ApiVerdict| matches!(word, ApiVerdict::Unreachable | ApiVerdict::NameNotFound);
+    answer.is_refused() || answer.courses.iter().all(|course| by_nature(&course.verdict))
 }
 
 /// Whether somebody answers, whichever way the request takes.
@@ -80,7 +80,7 @@ fn connects(expectation: &Expectation, answer: &Answer, listens: &Listens) -> bo
 
 /// Whether somebody gets it and answers, and the answer does not come back, whichever way the request takes.
 fn is_unanswered(expectation: &Expectation, answer: &Answer, listens: &Listens) -> bool {
-    answer.courses.iter().all(|course| course.word == Word::NoAnswer)
+    answer.courses.iter().all(|course| course.verdict == ApiVerdict::NoAnswer)
         && servers(expectation, answer).iter().all(|server| is_served(server, listens))
 }
 

@@ -12,7 +12,7 @@ use netproof_oracle::{
     Cell as OracleCell, Grouped, Matrix as OracleMatrix, Oracle, PortProtocol, Switches, Verdict,
 };
 use netproof_plan::flows;
-use netproof_verdict::prediction::{Answers, Word};
+use netproof_verdict::prediction::{Answers, ApiVerdict};
 use std::collections::{BTreeMap, HashMap};
 
 /// The tables of one family: places without an address of it stand in none.
@@ -275,16 +275,18 @@ fn asked(snapshot: &Snapshot, answers: &Answers<'_>, flow: &Flow) -> Cell {
     };
     let mut signs: BTreeMap<Sign, Switches> = BTreeMap::new();
     for course in &answer.courses {
-        let (sign, switches) = match &course.word {
-            Word::Allow => (Sign::Allow, Switches::default()),
-            Word::Deny(netproof_oracle::PredictedDenial::Policy { .. }) => (Sign::Deny, Switches::default()),
-            Word::Deny(denial) if denial.action() == Some(Action::Reject) => {
+        let (sign, switches) = match &course.verdict {
+            ApiVerdict::Allow => (Sign::Allow, Switches::default()),
+            ApiVerdict::Deny(netproof_oracle::PredictedDenial::Policy { .. }) => {
+                (Sign::Deny, Switches::default())
+            }
+            ApiVerdict::Deny(denial) if denial.action() == Some(Action::Reject) => {
                 (Sign::Reject, Switches::default())
             }
-            Word::Deny(_) => (Sign::Drop, Switches::default()),
-            Word::Open(switches) => (Sign::Open, *switches),
-            Word::NoAnswer => (Sign::NoAnswer, Switches::default()),
-            Word::Unreachable | Word::NameNotFound | Word::NameServerUnreachable => {
+            ApiVerdict::Deny(_) => (Sign::Drop, Switches::default()),
+            ApiVerdict::Open(switches) => (Sign::Open, *switches),
+            ApiVerdict::NoAnswer => (Sign::NoAnswer, Switches::default()),
+            ApiVerdict::Unreachable | ApiVerdict::NameNotFound | ApiVerdict::NameServerUnreachable => {
                 (Sign::Unreachable, Switches::default())
             }
         };

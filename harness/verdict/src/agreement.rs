@@ -154,28 +154,28 @@ impl Differing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prediction::{Course, Word};
+    use crate::prediction::{ApiVerdict, Course};
     use crate::testing::{expectation, isolation, observation, snapshot};
     use netproof_model::Action;
     use netproof_model::Place;
     use netproof_oracle::{PredictedDenial, Switch, Switches};
 
     /// The answer of which nothing is known but a word; whoever gets through is answered by pod b.
-    fn answer(word: Word) -> Answer {
-        let server = (word == Word::Allow).then(|| Place::pod("default", "b"));
-        Answer { courses: vec![Course { server, word, listens: true }], ..Answer::default() }
+    fn answer(verdict: ApiVerdict) -> Answer {
+        let server = (verdict == ApiVerdict::Allow).then(|| Place::pod("default", "b"));
+        Answer { courses: vec![Course { server, verdict, listens: true }], ..Answer::default() }
     }
 
     /// What is expected, what was seen, what the API says; whether the check passes, and what is said.
     #[test]
     fn any_two_answers_that_differ_fail_and_the_message_says_which() {
         use FindingKind::{PacketsContradictApi, ScenarioContradictsApi, WrongVerdict};
-        let deny = || Word::Deny(PredictedDenial::Policy { action: None });
-        let reject = || Word::Deny(PredictedDenial::Policy { action: Some(Action::Reject) });
+        let deny = || ApiVerdict::Deny(PredictedDenial::Policy { action: None });
+        let reject = || ApiVerdict::Deny(PredictedDenial::Policy { action: Some(Action::Reject) });
         let (connected, dropped) = (Outcome::Connected, Outcome::Dropped);
         type Findings<'a> = &'a [(FindingKind, &'a str)];
-        let table: [(Expected, Outcome, Word, Findings<'_>); 10] = [
-            (Expected::All(Verdict::Allow), connected, Word::Allow, &[]),
+        let table: [(Expected, Outcome, ApiVerdict, Findings<'_>); 10] = [
+            (Expected::All(Verdict::Allow), connected, ApiVerdict::Allow, &[]),
             (Expected::All(Verdict::Deny), dropped, deny(), &[]),
             (Expected::Observe, connected, deny(), &[]),
             (
@@ -190,7 +190,7 @@ mod tests {
             (
                 Expected::All(Verdict::Deny),
                 connected,
-                Word::Allow,
+                ApiVerdict::Allow,
                 &[(
                     ScenarioContradictsApi,
                     "the scenario contradicts the API, and the packets do as the API says: expected deny, the API \
@@ -233,7 +233,7 @@ mod tests {
             (
                 Expected::All(Verdict::Deny),
                 connected,
-                Word::Unreachable,
+                ApiVerdict::Unreachable,
                 &[
                     (WrongVerdict, "expected deny, observed allow"),
                     (
@@ -250,7 +250,7 @@ mod tests {
             (
                 Expected::All(Verdict::Allow),
                 Outcome::Refused,
-                Word::Allow,
+                ApiVerdict::Allow,
                 &[
                     (WrongVerdict, "expected allow, observed refused"),
                     (PacketsContradictApi, "the API says allow too: the enforcer is wrong"),
@@ -299,8 +299,8 @@ mod tests {
     #[test]
     fn what_is_open_fails_nothing() {
         use FindingKind::{Note, Undefined, WrongSource, WrongVerdict};
-        let open = || Word::Open(Switches::of(Switch::Sctp));
-        let deny = || Word::Deny(PredictedDenial::Policy { action: None });
+        let open = || ApiVerdict::Open(Switches::of(Switch::Sctp));
+        let deny = || ApiVerdict::Deny(PredictedDenial::Policy { action: None });
         for (word, kind, is_meant, status, kinds) in [
             (open(), WrongVerdict, true, Status::Failed, &[WrongVerdict, Note][..]),
             (open(), WrongVerdict, false, Status::Passed, &[Undefined]),

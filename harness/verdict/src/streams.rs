@@ -1,7 +1,7 @@
 //! What the API says of a stream: in every state that a step's changes lead through, beginning with the one
 //! before them. What is never to happen while they are made must be wrong in each.
 
-use crate::prediction::{Answers, Word};
+use crate::prediction::{Answers, ApiVerdict};
 use netproof_controlplane::Snapshot;
 use netproof_model::Verdicts;
 use netproof_model::event::Never;
@@ -57,9 +57,9 @@ pub fn answer(stream: &Stream, states: &[Arc<Snapshot>], profile: Profile) -> Cl
                 words
             }
         };
-        let says = Verdicts::any_of(words.iter().map(Word::verdict));
+        let says = Verdicts::any_of(words.iter().map(ApiVerdict::word));
         let switches = words.iter().filter_map(|word| match word {
-            Word::Open(switches) => Some(*switches),
+            ApiVerdict::Open(switches) => Some(*switches),
             _ => None,
         });
         open = open.into_iter().chain(switches).reduce(Switches::union);
@@ -76,7 +76,7 @@ pub fn answer(stream: &Stream, states: &[Arc<Snapshot>], profile: Profile) -> Cl
 
 /// What may become of a flow, and how that follows.
 struct Words {
-    words: Vec<Word>,
+    words: Vec<ApiVerdict>,
     derivation: String,
 }
 
@@ -87,7 +87,7 @@ fn fresh(answers: &Answers<'_>, stream: &Stream) -> (Words, Vec<Server>) {
     };
     let alternatives = answer.predictions.iter().flat_map(|prediction| &prediction.alternatives);
     let servers = alternatives.filter_map(|alternative| alternative.server.clone()).collect();
-    let words = answer.courses.iter().map(|course| course.word.clone()).collect();
+    let words = answer.courses.iter().map(|course| course.verdict.clone()).collect();
     (Words { words, derivation: answers.explain(&answer) }, servers)
 }
 
@@ -106,11 +106,12 @@ fn existing(answers: &Answers<'_>, stream: &Stream, servers: &[Server]) -> Words
         let request = Request { source: stream.request.source.clone(), target, port };
         let Some(mut answer) = answers.fresh(&request) else { continue };
         answer.exists = true;
-        let of = |verdict: &netproof_oracle::Verdict| Word::from(&verdict.on_existing(answers.profile()));
+        let of =
+            |verdict: &netproof_oracle::Verdict| ApiVerdict::from(&verdict.on_existing(answers.profile()));
         let verdicts = answer.predictions.iter().flat_map(|it| &it.alternatives).map(|it| of(&it.verdict));
-        let words: Vec<Word> = verdicts.collect();
+        let words: Vec<ApiVerdict> = verdicts.collect();
         for (course, word) in answer.courses.iter_mut().zip(&words) {
-            course.word = word.clone();
+            course.verdict = word.clone();
         }
         all.words.extend(words);
         all.derivation.push_str(&answers.explain(&answer));
@@ -119,9 +120,9 @@ fn existing(answers: &Answers<'_>, stream: &Stream, servers: &[Server]) -> Words
 }
 
 /// Whether the API's word lets a stream be. What is open contradicts nothing.
-fn fits(never: Never, word: &Word) -> bool {
+fn fits(never: Never, word: &ApiVerdict) -> bool {
     match never {
-        Never::Allow => matches!(word, Word::Deny(_) | Word::Unreachable | Word::Open(_)),
-        Never::Cut => matches!(word, Word::Allow | Word::Open(_)),
+        Never::Allow => matches!(word, ApiVerdict::Deny(_) | ApiVerdict::Unreachable | ApiVerdict::Open(_)),
+        Never::Cut => matches!(word, ApiVerdict::Allow | ApiVerdict::Open(_)),
     }
 }

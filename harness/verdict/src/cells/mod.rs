@@ -1,7 +1,7 @@
 //! One cell: what the API says about it, held against what a probe saw.
 
 use crate::judge::unexplained;
-use crate::prediction::{Answer, Answers, Course, Difference, Word};
+use crate::prediction::{Answer, Answers, ApiVerdict, Course, Difference};
 use netproof_model::event::{Denial, ObservedCells, PredictedCells};
 use netproof_model::{Observation, Outcome};
 use netproof_oracle::{PredictedDenial, Switch, Switches};
@@ -42,17 +42,20 @@ impl Predicted {
 
     /// Whether policy denies it, for whichever backend: that must be rehearsed.
     pub fn is_denied(&self) -> bool {
-        self.answer.courses.iter().any(|course| denies(&course.word))
+        self.answer.courses.iter().any(|course| denies(&course.verdict))
     }
 
     /// Whether an answer is what is to be waited for.
     pub fn is_answered(&self) -> bool {
-        self.answer.courses.iter().all(|course| course.word == Word::Allow)
+        self.answer.courses.iter().all(|course| course.verdict == ApiVerdict::Allow)
     }
 
     /// Whether nothing but what the API leaves open can keep it from getting through.
     pub fn is_let_through(&self) -> bool {
-        self.answer.courses.iter().all(|course| matches!(course.word, Word::Allow | Word::Open(_)))
+        self.answer
+            .courses
+            .iter()
+            .all(|course| matches!(course.verdict, ApiVerdict::Allow | ApiVerdict::Open(_)))
     }
 
     /// Whether somebody listens wherever it may lead.
@@ -62,14 +65,15 @@ impl Predicted {
 
     /// Counts it.
     pub fn count(&self, counts: &mut PredictedCells) {
-        let open = self.answer.courses.iter().filter_map(|course| match &course.word {
-            Word::Open(switches) => Some(*switches),
+        let open = self.answer.courses.iter().filter_map(|course| match &course.verdict {
+            ApiVerdict::Open(switches) => Some(*switches),
             _ => None,
         });
-        let all = |what: fn(&Word) -> bool| self.answer.courses.iter().all(|course| what(&course.word));
+        let all =
+            |what: fn(&ApiVerdict) -> bool| self.answer.courses.iter().all(|course| what(&course.verdict));
         if let Some(switches) = open.reduce(Switches::union) {
             counts.add_undefined(switches.iter().map(Switch::name));
-        } else if all(|word| *word == Word::Allow) && self.is_served() {
+        } else if all(|word| *word == ApiVerdict::Allow) && self.is_served() {
             counts.allowed += 1;
         } else if all(denies) {
             counts.denied += 1;
@@ -85,13 +89,13 @@ impl Predicted {
         denials: &[Denial],
         answers: &Answers<'_>,
     ) -> Comparison {
-        let is_open = |course: &Course| matches!(course.word, Word::Open(_));
+        let is_open = |course: &Course| matches!(course.verdict, ApiVerdict::Open(_));
         if self.answer.courses.iter().all(is_open) {
             return Comparison::Agrees;
         }
         // That nothing comes back may be what the API says.
         let is_unanswered = observation.outcome == Outcome::ReplyLost
-            && self.answer.courses.iter().any(|course| course.word == Word::NoAnswer);
+            && self.answer.courses.iter().any(|course| course.verdict == ApiVerdict::NoAnswer);
         if let Some(why) = unexplained(observation.outcome, denials).filter(|_| !is_unanswered) {
             return match self.answer.courses.iter().any(is_open) {
                 true => Comparison::Agrees,
@@ -120,6 +124,6 @@ pub fn is_denial_by_policy(outcome: Outcome, denials: &[Denial]) -> bool {
 }
 
 /// Whether policy denies.
-fn denies(word: &Word) -> bool {
-    matches!(word, Word::Deny(PredictedDenial::Policy { .. }) | Word::NameServerUnreachable)
+fn denies(word: &ApiVerdict) -> bool {
+    matches!(word, ApiVerdict::Deny(PredictedDenial::Policy { .. }) | ApiVerdict::NameServerUnreachable)
 }

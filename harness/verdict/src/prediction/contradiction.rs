@@ -1,6 +1,6 @@
 //! What an author expects, held against what the API says.
 
-use crate::prediction::{Answer, Course, Word, way};
+use crate::prediction::{Answer, ApiVerdict, Course, way};
 use netproof_controlplane::Snapshot;
 use netproof_model::{Place, Verdict};
 use netproof_plan::{Expectation, Expected};
@@ -19,17 +19,17 @@ impl Answer {
         };
         let fits = |course: &Course| match wanted(course) {
             Some(wanted) => course.fits(&wanted),
-            None => matches!(course.word, Word::Open(_)),
+            None => matches!(course.verdict, ApiVerdict::Open(_)),
         };
         let Some(wrong) = self.courses.iter().find(|course| !fits(course)) else {
             return self.unreached(expectation).or_else(|| self.other_servers(expectation));
         };
-        if wanted(wrong).is_some_and(|wanted| wrong.word.fits(&wanted))
+        if wanted(wrong).is_some_and(|wanted| wrong.verdict.fits(&wanted))
             && let Some(listener) = wrong.listener()
         {
             return Some(format!("expected {expected}, but {listener}"));
         }
-        let same = self.courses.windows(2).all(|pair| matches!(pair, [a, b] if a.word == b.word));
+        let same = self.courses.windows(2).all(|pair| matches!(pair, [a, b] if a.verdict == b.verdict));
         let says = match expected {
             Expected::All(Verdict::Drop | Verdict::Reject) => self.denial_in_full().to_string(),
             _ => self.to_string(),
@@ -46,9 +46,9 @@ impl Answer {
     pub fn contradiction_without_policy(&self, expectation: &Expectation) -> Option<String> {
         let needed = expectation.expected_without_policy().filter(|_| !expectation.keep)?;
         let wrong = self.courses.iter().find(|course| !course.fits(&needed))?;
-        let says = match wrong.listener().filter(|_| wrong.word.fits(&needed)) {
+        let says = match wrong.listener().filter(|_| wrong.verdict.fits(&needed)) {
             Some(listener) => format!("but {listener}"),
-            None => format!("the API says {}", wrong.word.verdict()),
+            None => format!("the API says {}", wrong.verdict.word()),
         };
         Some(format!("without policy, expected {needed}, {says}"))
     }
@@ -74,8 +74,8 @@ impl Answer {
     /// In what `servedBy` contradicts the API.
     fn other_servers(&self, expectation: &Expectation) -> Option<String> {
         let named: BTreeSet<&Place> = expectation.served_by.as_ref()?.iter().collect();
-        let answers = |course: &&Course| matches!(course.word, Word::Allow | Word::Open(_));
-        let certain = |course: &&Course| course.word == Word::Allow;
+        let answers = |course: &&Course| matches!(course.verdict, ApiVerdict::Allow | ApiVerdict::Open(_));
+        let certain = |course: &&Course| course.verdict == ApiVerdict::Allow;
         let servers = |courses: Vec<&'_ Course>| -> BTreeSet<Place> {
             courses.into_iter().filter_map(|course| course.server.clone()).collect()
         };

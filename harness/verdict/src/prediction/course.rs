@@ -9,16 +9,16 @@ use netproof_plan::Expected;
 pub struct Course {
     /// Who gets the request unless policy denies it; `None` where nobody does.
     pub server: Option<Place>,
-    /// The answer.
-    pub word: Word,
+    /// What the API says.
+    pub verdict: ApiVerdict,
     /// Whether somebody listens at the server, as the objects have it: what gets to one where nobody does is
     /// refused.
     pub listens: bool,
 }
 
-/// An answer of the API.
+/// What the API says of one way, with all that it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum ApiVerdict {
     /// The request gets through. Whether anybody listens is another question ([`Course::listens`]).
     Allow,
     /// Policy or a service proxy denies it.
@@ -43,12 +43,12 @@ impl Course {
             Expected::All(Verdict::Refused) => !self.listens,
             _ => true,
         };
-        self.word.fits(expected) && (listening || self.word != Word::Allow)
+        self.verdict.fits(expected) && (listening || self.verdict != ApiVerdict::Allow)
     }
 
     /// Who answers for certain, or else that nobody does; where it gets through.
     pub(crate) fn listener(&self) -> Option<String> {
-        let server = self.server.as_ref().filter(|_| self.word == Word::Allow)?;
+        let server = self.server.as_ref().filter(|_| self.verdict == ApiVerdict::Allow)?;
         Some(match self.listens {
             true => format!("{server} listens there"),
             false => format!("nobody listens there at {server}"),
@@ -56,21 +56,23 @@ impl Course {
     }
 }
 
-impl Word {
+impl ApiVerdict {
     /// Whether it is what an author expects, whoever listens. What is open contradicts nothing.
     pub(crate) fn fits(&self, expected: &Expected) -> bool {
         match (expected, self) {
-            (Expected::Observe, _) | (_, Word::Open(_)) => true,
+            (Expected::Observe, _) | (_, ApiVerdict::Open(_)) => true,
             (Expected::All(verdict), word) => match verdict {
-                Verdict::Allow | Verdict::Refused => *word == Word::Allow,
-                Verdict::Deny => matches!(word, Word::Deny(_)),
+                Verdict::Allow | Verdict::Refused => *word == ApiVerdict::Allow,
+                Verdict::Deny => matches!(word, ApiVerdict::Deny(_)),
                 Verdict::Drop => word.is_denied_by(Action::Drop),
                 Verdict::Reject => word.is_denied_by(Action::Reject),
                 // It gets to a place where nobody answers, or the answer goes elsewhere.
-                Verdict::NoAnswer | Verdict::ReplyLost => matches!(word, Word::Allow | Word::NoAnswer),
-                Verdict::Unreachable => *word == Word::Unreachable,
-                Verdict::NameNotFound => *word == Word::NameNotFound,
-                Verdict::NameServerUnreachable => *word == Word::NameServerUnreachable,
+                Verdict::NoAnswer | Verdict::ReplyLost => {
+                    matches!(word, ApiVerdict::Allow | ApiVerdict::NoAnswer)
+                }
+                Verdict::Unreachable => *word == ApiVerdict::Unreachable,
+                Verdict::NameNotFound => *word == ApiVerdict::NameNotFound,
+                Verdict::NameServerUnreachable => *word == ApiVerdict::NameServerUnreachable,
                 Verdict::Either => false,
             },
             // Backends are compared one by one.
@@ -79,38 +81,38 @@ impl Word {
     }
 }
 
-impl From<&Predicted> for Word {
-    fn from(verdict: &Predicted) -> Word {
+impl From<&Predicted> for ApiVerdict {
+    fn from(verdict: &Predicted) -> ApiVerdict {
         match verdict {
-            Predicted::Allow => Word::Allow,
-            Predicted::Deny(denial) => Word::Deny(denial.clone()),
-            Predicted::Either(switches) => Word::Open(*switches),
-            Predicted::Unreachable => Word::Unreachable,
-            Predicted::NoAnswer { .. } => Word::NoAnswer,
+            Predicted::Allow => ApiVerdict::Allow,
+            Predicted::Deny(denial) => ApiVerdict::Deny(denial.clone()),
+            Predicted::Either(switches) => ApiVerdict::Open(*switches),
+            Predicted::Unreachable => ApiVerdict::Unreachable,
+            Predicted::NoAnswer { .. } => ApiVerdict::NoAnswer,
         }
     }
 }
 
-impl Word {
+impl ApiVerdict {
     /// Whether it is denied in this way, or may be.
     fn is_denied_by(&self, action: Action) -> bool {
-        matches!(self, Word::Deny(denial) if denial.action().is_none_or(|it| it == action))
+        matches!(self, ApiVerdict::Deny(denial) if denial.action().is_none_or(|it| it == action))
     }
 
     /// As a verdict. That policy denies is the API's word; how is the enforcer's.
-    pub fn verdict(&self) -> Verdict {
+    pub fn word(&self) -> Verdict {
         match self {
-            Word::Allow => Verdict::Allow,
-            Word::Deny(PredictedDenial::Service { refusal, .. }) => match refusal.action() {
+            ApiVerdict::Allow => Verdict::Allow,
+            ApiVerdict::Deny(PredictedDenial::Service { refusal, .. }) => match refusal.action() {
                 Action::Reject => Verdict::Reject,
                 Action::Drop | Action::Allow => Verdict::Drop,
             },
-            Word::Deny(PredictedDenial::Policy { .. }) => Verdict::Deny,
-            Word::Open(_) => Verdict::Either,
-            Word::Unreachable => Verdict::Unreachable,
-            Word::NoAnswer => Verdict::NoAnswer,
-            Word::NameNotFound => Verdict::NameNotFound,
-            Word::NameServerUnreachable => Verdict::NameServerUnreachable,
+            ApiVerdict::Deny(PredictedDenial::Policy { .. }) => Verdict::Deny,
+            ApiVerdict::Open(_) => Verdict::Either,
+            ApiVerdict::Unreachable => Verdict::Unreachable,
+            ApiVerdict::NoAnswer => Verdict::NoAnswer,
+            ApiVerdict::NameNotFound => Verdict::NameNotFound,
+            ApiVerdict::NameServerUnreachable => Verdict::NameServerUnreachable,
         }
     }
 }

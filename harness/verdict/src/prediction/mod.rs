@@ -11,7 +11,7 @@ mod kept;
 mod observed;
 mod way;
 
-pub use course::{Course, Word};
+pub use course::{ApiVerdict, Course};
 pub use kept::Kept;
 pub use observed::Difference;
 
@@ -74,15 +74,16 @@ impl<'a> Answers<'a> {
         }
         let connection = (expectation.flow.clone(), expectation.family);
         let only = match answer.courses.as_slice() {
-            [Course { server: Some(server), word, listens }] => {
-                Some((server.clone(), word.clone(), *listens))
+            [Course { server: Some(server), verdict, listens }] => {
+                Some((server.clone(), verdict.clone(), *listens))
             }
             _ => None,
         };
         let Some(backend) = kept.backend(&connection) else {
-            let opens = |course: &Course| matches!(course.word, Word::Allow | Word::Open(_));
+            let opens = |course: &Course| matches!(course.verdict, ApiVerdict::Allow | ApiVerdict::Open(_));
             if answer.courses.iter().any(opens) {
-                let backend = only.and_then(|(server, word, _)| (word == Word::Allow).then_some(server));
+                let backend =
+                    only.and_then(|(server, verdict, _)| (verdict == ApiVerdict::Allow).then_some(server));
                 kept.open(connection, &expectation.request.source, backend, self.snapshot);
             }
             return Some(answer);
@@ -90,8 +91,8 @@ impl<'a> Answers<'a> {
         // The connection stays with its backend, which new ones may not reach any more.
         let (server, _, listens) = only.filter(|(server, ..)| backend == Some(server))?;
         let [prediction] = answer.predictions.as_slice() else { return None };
-        let word = Word::from(&prediction.verdict()?.on_existing(self.oracle.profile()));
-        answer.courses = vec![Course { server: Some(server), word, listens }];
+        let verdict = ApiVerdict::from(&prediction.verdict()?.on_existing(self.oracle.profile()));
+        answer.courses = vec![Course { server: Some(server), verdict, listens }];
         answer.exists = true;
         Some(answer)
     }
@@ -118,12 +119,12 @@ impl<'a> Answers<'a> {
                         oracle::Verdict::Allow => answered = true,
                         oracle::Verdict::Either(switches) => {
                             answered = true;
-                            answer.add_lost(Word::Open(*switches));
+                            answer.add_lost(ApiVerdict::Open(*switches));
                         }
                         oracle::Verdict::Deny(_)
                         | oracle::Verdict::Unreachable
                         | oracle::Verdict::NoAnswer { .. } => {
-                            answer.add_lost(Word::NameServerUnreachable);
+                            answer.add_lost(ApiVerdict::NameServerUnreachable);
                         }
                     }
                 }
@@ -132,7 +133,7 @@ impl<'a> Answers<'a> {
                     return Some(answer);
                 }
                 if addresses.is_empty() {
-                    answer.add_lost(Word::NameNotFound);
+                    answer.add_lost(ApiVerdict::NameNotFound);
                     answer.unknown_name = Some(name.clone());
                 }
                 addresses
@@ -144,7 +145,7 @@ impl<'a> Answers<'a> {
                 let server = alternative.server.as_ref();
                 answer.add(Course {
                     server: server.map(|server| server.place.clone()),
-                    word: Word::from(&alternative.verdict),
+                    verdict: ApiVerdict::from(&alternative.verdict),
                     listens: server.is_some_and(|server| self.listens(server)),
                 });
             }
@@ -195,8 +196,8 @@ impl<'a> Answers<'a> {
         }
         if answer.exists {
             let word = match answer.courses.as_slice() {
-                [Course { word: Word::Allow, .. }] => "goes on",
-                [Course { word: Word::Deny(_), .. }] => "is cut",
+                [Course { verdict: ApiVerdict::Allow, .. }] => "goes on",
+                [Course { verdict: ApiVerdict::Deny(_), .. }] => "is cut",
                 _ => "is open",
             };
             let profile = self.oracle.profile().name;
@@ -211,8 +212,8 @@ impl<'a> Answers<'a> {
 
 impl Answer {
     /// Adds a course of which nobody gets the request.
-    fn add_lost(&mut self, word: Word) {
-        self.add(Course { server: None, word, listens: false });
+    fn add_lost(&mut self, verdict: ApiVerdict) {
+        self.add(Course { server: None, verdict, listens: false });
     }
 
     fn add(&mut self, course: Course) {
@@ -223,10 +224,10 @@ impl Answer {
 
     /// What becomes of the flow, or of the flow to each backend where that differs.
     pub fn verdicts(&self) -> Verdicts {
-        let each = self.courses.iter().map(|course| course.word.verdict());
+        let each = self.courses.iter().map(|course| course.verdict.word());
         match self.courses.first() {
-            Some(first) if each.clone().all(|verdict| verdict == first.word.verdict()) => {
-                Verdicts::All(first.word.verdict())
+            Some(first) if each.clone().all(|verdict| verdict == first.verdict.word()) => {
+                Verdicts::All(first.verdict.word())
             }
             _ => {
                 let backends = self.courses.iter().map(|course| course.server.clone()).zip(each);
@@ -252,9 +253,9 @@ impl Answer {
 
     /// The same, with how it is denied where the profile says that: for where just that is the difference.
     pub(crate) fn denial_in_full(&self) -> Verdicts {
-        let same = self.courses.windows(2).all(|pair| matches!(pair, [a, b] if a.word == b.word));
+        let same = self.courses.windows(2).all(|pair| matches!(pair, [a, b] if a.verdict == b.verdict));
         let action = match self.courses.first() {
-            Some(Course { word: Word::Deny(denial), .. }) if same => denial.action(),
+            Some(Course { verdict: ApiVerdict::Deny(denial), .. }) if same => denial.action(),
             _ => None,
         };
         match action {
@@ -277,8 +278,8 @@ impl Answer {
 
     /// The switches that would settle what the API leaves open, whichever backend is met.
     fn open_switches(&self) -> Option<Switches> {
-        let open = self.courses.iter().filter_map(|course| match course.word {
-            Word::Open(switches) => Some(switches),
+        let open = self.courses.iter().filter_map(|course| match course.verdict {
+            ApiVerdict::Open(switches) => Some(switches),
             _ => None,
         });
         open.reduce(Switches::union)
@@ -286,8 +287,8 @@ impl Answer {
 
     /// The switches that would settle a try that met `backend` (if it is known), if the API leaves it open.
     pub fn open(&self, backend: Option<&Place>) -> Option<Switches> {
-        self.courses_to(backend).find_map(|course| match course.word {
-            Word::Open(switches) => Some(switches),
+        self.courses_to(backend).find_map(|course| match course.verdict {
+            ApiVerdict::Open(switches) => Some(switches),
             _ => None,
         })
     }
@@ -301,7 +302,9 @@ impl Answer {
 
     /// Whether a service proxy's refusal is part of the answer.
     pub fn is_refused(&self) -> bool {
-        self.courses.iter().any(|course| matches!(course.word, Word::Deny(PredictedDenial::Service { .. })))
+        self.courses
+            .iter()
+            .any(|course| matches!(course.verdict, ApiVerdict::Deny(PredictedDenial::Service { .. })))
     }
 }
 

@@ -2,7 +2,7 @@
 //! `matrix` and `fuzz`, are all judged by this one comparison.
 
 use crate::evidence;
-use crate::prediction::{Answer, Course, Word};
+use crate::prediction::{Answer, ApiVerdict, Course};
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, FindingKind};
 use netproof_model::{Action, Decision, Direction, Observation, Outcome, Place, Verdict, Verdicts};
@@ -46,7 +46,7 @@ impl Difference {
             Difference::Verdict => {
                 let says = answer.against(verdict);
                 // Both are an allow where what differs is whether anybody listens.
-                let all_allow = answer.courses.iter().all(|course| course.word == Word::Allow);
+                let all_allow = answer.courses.iter().all(|course| course.verdict == ApiVerdict::Allow);
                 let listener = answer.courses.iter().find_map(Course::listener).filter(|_| all_allow);
                 let listener = listener.map(|it| format!(", and {it}")).unwrap_or_default();
                 format!("observed {observed}, the API says {says}{listener}")
@@ -90,23 +90,23 @@ impl Answer {
         let stranger = reached.as_ref().filter(|place| {
             observation.outcome == Outcome::Connected
                 && !self.courses.iter().any(|course| course.server.as_ref() == Some(*place))
-                && self.courses.iter().any(|course| course.word == Word::Allow)
+                && self.courses.iter().any(|course| course.verdict == ApiVerdict::Allow)
         });
         Some(stranger.map_or(Difference::Verdict, |place| Difference::Server(place.clone())))
     }
 
     /// Who may answer.
     fn servers(&self) -> Vec<String> {
-        let allowed = self.courses.iter().filter(|course| course.word == Word::Allow);
+        let allowed = self.courses.iter().filter(|course| course.verdict == ApiVerdict::Allow);
         allowed.filter_map(|course| course.server.as_ref()).map(ToString::to_string).collect()
     }
 
     /// Whether a try went as this course says, whoever decided.
     fn agrees(&self, course: &Course, observation: &Observation, denials: &[Denial], is_known: bool) -> bool {
         let outcome = observation.outcome;
-        match &course.word {
-            Word::Open(_) => true,
-            Word::Allow => match outcome {
+        match &course.verdict {
+            ApiVerdict::Open(_) => true,
+            ApiVerdict::Allow => match outcome {
                 // An open connection stays open, whether or not anybody would accept a new one.
                 Outcome::Connected => self.exists || (is_known && course.listens),
                 Outcome::Refused => course.server.is_some() && !course.listens,
@@ -114,15 +114,15 @@ impl Answer {
                 Outcome::NoAnswer => matches!(course.server, Some(Place::Node(_))) && course.listens,
                 _ => false,
             },
-            Word::Deny(denial) => match (evidence::observed(outcome, denials), denial.action()) {
+            ApiVerdict::Deny(denial) => match (evidence::observed(outcome, denials), denial.action()) {
                 (Verdict::Drop, said) => said.is_none_or(|it| it == Action::Drop),
                 (Verdict::Reject, said) => said.is_none_or(|it| it == Action::Reject),
                 _ => false,
             },
-            Word::Unreachable => outcome == Outcome::Unreachable,
-            Word::NoAnswer => outcome == Outcome::ReplyLost,
-            Word::NameNotFound => outcome == Outcome::NameNotFound,
-            Word::NameServerUnreachable => outcome == Outcome::NameServerUnreachable,
+            ApiVerdict::Unreachable => outcome == Outcome::Unreachable,
+            ApiVerdict::NoAnswer => outcome == Outcome::ReplyLost,
+            ApiVerdict::NameNotFound => outcome == Outcome::NameNotFound,
+            ApiVerdict::NameServerUnreachable => outcome == Outcome::NameServerUnreachable,
         }
     }
 
@@ -135,8 +135,8 @@ impl Answer {
         reached: Option<&Place>,
     ) -> Option<Difference> {
         let found = &denials.first()?.decision;
-        let says = match &course.word {
-            Word::Deny(PredictedDenial::Service { service, .. }) => {
+        let says = match &course.verdict {
+            ApiVerdict::Deny(PredictedDenial::Service { service, .. }) => {
                 let is_it = match found {
                     Decision::Service { service: by, .. } => service.as_ref() == Some(by),
                     Decision::UnknownService => service.is_none(),
@@ -148,7 +148,7 @@ impl Answer {
                     None => Decision::UnknownService.to_string(),
                 }
             }
-            Word::Deny(PredictedDenial::Policy { .. }) | Word::NameServerUnreachable => {
+            ApiVerdict::Deny(PredictedDenial::Policy { .. }) | ApiVerdict::NameServerUnreachable => {
                 let deciders = self.deciders(reached);
                 let is_open = deciders.is_empty() || *found == Decision::Unsaid;
                 if found.is_policy() && (is_open || deciders.contains(found)) {
@@ -156,7 +156,11 @@ impl Answer {
                 }
                 deciders.first().map_or("policy".to_owned(), ToString::to_string)
             }
-            Word::Allow | Word::Open(_) | Word::Unreachable | Word::NoAnswer | Word::NameNotFound => {
+            ApiVerdict::Allow
+            | ApiVerdict::Open(_)
+            | ApiVerdict::Unreachable
+            | ApiVerdict::NoAnswer
+            | ApiVerdict::NameNotFound => {
                 return None;
             }
         };
@@ -224,8 +228,8 @@ mod tests {
         Place::pod("default", name)
     }
 
-    fn course(server: Option<Place>, word: Word, listens: bool) -> Course {
-        Course { server, word, listens }
+    fn course(server: Option<Place>, verdict: ApiVerdict, listens: bool) -> Course {
+        Course { server, verdict, listens }
     }
 
     fn differs(answer: &Answer, outcome: Outcome, by: Option<Place>) -> Option<Difference> {
@@ -252,12 +256,12 @@ mod tests {
             (node.clone(), false, no_answer, Some(node.clone()), Some(Difference::Verdict)),
             (pod("a"), true, Outcome::Dropped, None, Some(Difference::Verdict)),
         ] {
-            let courses = vec![course(Some(server), Word::Allow, listens)];
+            let courses = vec![course(Some(server), ApiVerdict::Allow, listens)];
             let answer = Answer { courses, ..Answer::default() };
             assert_eq!(differs(&answer, outcome, by), difference, "{answer:?} {outcome}");
         }
         // A connection that is kept outlives that its server listens.
-        let courses = vec![course(Some(pod("a")), Word::Allow, false)];
+        let courses = vec![course(Some(pod("a")), ApiVerdict::Allow, false)];
         let kept = Answer { courses, exists: true, ..Answer::default() };
         assert_eq!(differs(&kept, connected, Some(pod("a"))), None);
         assert_eq!(differs(&kept, Outcome::Dropped, None), Some(Difference::Verdict));
@@ -265,7 +269,7 @@ mod tests {
 
     #[test]
     fn how_and_by_whom_a_flow_is_denied() {
-        let deny = |action| Word::Deny(PredictedDenial::Policy { action });
+        let deny = |action| ApiVerdict::Deny(PredictedDenial::Policy { action });
         let reset = Outcome::Rejected(Rejection::TcpReset);
         let verdict = Some(Difference::Verdict);
         for (word, outcome, difference) in [
@@ -277,21 +281,21 @@ mod tests {
             (deny(Some(Action::Drop)), reset, verdict.clone()),
             (deny(Some(Action::Reject)), Outcome::Dropped, verdict.clone()),
             (deny(None), Outcome::Connected, verdict.clone()),
-            (Word::Unreachable, Outcome::Unreachable, None),
-            (Word::Unreachable, Outcome::Dropped, verdict.clone()),
-            (Word::NoAnswer, Outcome::ReplyLost, None),
-            (Word::NoAnswer, Outcome::Dropped, verdict.clone()),
-            (Word::NoAnswer, Outcome::Connected, verdict.clone()),
-            (Word::NameNotFound, Outcome::NameNotFound, None),
-            (Word::NameServerUnreachable, Outcome::NameServerUnreachable, None),
-            (Word::NameServerUnreachable, Outcome::Dropped, verdict),
+            (ApiVerdict::Unreachable, Outcome::Unreachable, None),
+            (ApiVerdict::Unreachable, Outcome::Dropped, verdict.clone()),
+            (ApiVerdict::NoAnswer, Outcome::ReplyLost, None),
+            (ApiVerdict::NoAnswer, Outcome::Dropped, verdict.clone()),
+            (ApiVerdict::NoAnswer, Outcome::Connected, verdict.clone()),
+            (ApiVerdict::NameNotFound, Outcome::NameNotFound, None),
+            (ApiVerdict::NameServerUnreachable, Outcome::NameServerUnreachable, None),
+            (ApiVerdict::NameServerUnreachable, Outcome::Dropped, verdict),
         ] {
             let answer = Answer { courses: vec![course(None, word, false)], ..Answer::default() };
             assert_eq!(differs(&answer, outcome, None), difference, "{answer} {outcome}");
         }
         let service = netproof_model::NamespacedName::new("default", "web");
         let refusal = netproof_oracle::Refusal::NoEndpoints;
-        let by_service = Word::Deny(PredictedDenial::Service { service: Some(service), refusal });
+        let by_service = ApiVerdict::Deny(PredictedDenial::Service { service: Some(service), refusal });
         let answer = Answer { courses: vec![course(None, by_service, false)], ..Answer::default() };
         let denials = [Denial { action: Action::Reject, ..isolation() }];
         let difference = answer.difference(&observation(reset), &denials, &snapshot());
