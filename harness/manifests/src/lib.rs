@@ -5,8 +5,8 @@
 //! declared exists. So is what a cluster exports: the nodes and addresses that it says are those of the
 //! topology (`fit`), unless another one is asked for, and what controllers made stands for itself (`made`).
 
-mod asked;
 mod fit;
+mod inferred;
 mod lineage;
 mod made;
 mod missing;
@@ -275,8 +275,8 @@ fn plan(
     loaded: &mut Loaded,
     problems: &mut Problems,
 ) -> Option<Plan> {
-    let topology = asked::with_load_balancer(topology, &objects);
-    let (topology, stand_ins) = asked::with_stand_ins(topology, &objects);
+    let topology = inferred::with_load_balancer(topology, &objects);
+    let (topology, stand_ins) = inferred::with_stand_ins(topology, &objects);
     let mut control_plane = match ControlPlane::new(topology.clone()) {
         Ok(control_plane) => control_plane,
         Err(error) => {
@@ -332,7 +332,7 @@ fn plan(
         return None;
     }
     loaded.notes.extend(pending::notes(&control_plane));
-    let listens = asked::listens(&control_plane.snapshot());
+    let listens = inferred::listens(&control_plane.snapshot());
     if let Err(error) = control_plane.apply(&listens) {
         problems.push(Diagnostic::error(error.message).help(error.help));
         return None;
