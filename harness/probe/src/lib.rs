@@ -7,6 +7,8 @@
 //! - a witness in each stack, which sees the requests that are delivered to it and answers those of SCTP;
 //! - a reader of the log messages of each node's rules: denials, and the observer's passages.
 //!
+//! [`Prober::trace_rules`] also listens to the kernel's trace of every rule that some requests meet.
+//!
 //! [`Prober::probe`] then sends a batch of requests, each with a token that survives address translation,
 //! and assigns sightings, logs and ICMP errors by token. Delivery between namespaces is synchronous, so
 //! almost every outcome is known when the sending call returns; nothing waits for a timeout to learn that a
