@@ -3,7 +3,7 @@
 use crate::script::predict;
 use crate::world::World;
 use netproof_controlplane::Snapshot;
-use netproof_model::{Decision, Direction, Family, Place, PolicyKey, PolicyStage};
+use netproof_model::{Decision, Direction, Family, Place, PolicyKey, PolicyKind, PolicyStage};
 use netproof_oracle::{Flow, Icmp, Oracle, PortProtocol, PredictError, Profile};
 
 fn world() -> World {
@@ -96,7 +96,7 @@ fn a_decision_has_all_that_tells_it_from_another() {
     let policy = |name| PolicyKey::network_policy("default", name);
     let rule = |name, rule| Decision::Rule {
         policy: policy(name),
-        tier: "networkpolicy".to_owned(),
+        tier: PolicyKind::NetworkPolicy.word().to_owned(),
         stage: PolicyStage::Local,
         direction: Direction::Ingress,
         rule,
