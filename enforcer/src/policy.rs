@@ -33,13 +33,13 @@ impl PolicyEnforcer {
 
     /// What the last change took on a node.
     pub fn cost(&self, node: &str) -> Option<Cost> {
-        self.backend.cost(node)
+        self.backend.in_force().cost(node)
     }
 }
 
 impl Enforcer for PolicyEnforcer {
     fn name(&self) -> &str {
-        self.backend.backend().name()
+        self.backend.in_force().backend().name()
     }
 
     fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError> {
@@ -52,7 +52,7 @@ impl Enforcer for PolicyEnforcer {
             None => (Compiler::new(snapshot), None),
         };
         let site = Site { generation: snapshot.generation, topology: &snapshot.topology };
-        for node in self.backend.nodes() {
+        for node in self.backend.in_force().nodes() {
             let (program, done) = match (self.programs.remove(&node), &changes) {
                 (Some(mut program), Some(changes)) => {
                     let replaced = compiler.update(&node, changes, &mut program);
@@ -73,11 +73,11 @@ impl Enforcer for PolicyEnforcer {
     }
 
     fn generation(&self, node: &str) -> Option<u64> {
-        self.backend.generation(node)
+        self.backend.in_force().generation(node)
     }
 
     fn identities(&self, node: &str) -> Option<&IdentityTable> {
-        self.backend.identities(node)
+        self.backend.in_force().identities(node)
     }
 
     fn allowed(&self, trace: &RuleTrace) -> Option<Vec<Allowed>> {
@@ -85,6 +85,6 @@ impl Enforcer for PolicyEnforcer {
     }
 
     fn rules(&self, node: &str) -> Option<String> {
-        self.backend.rules(node)
+        self.backend.in_force().rules(node)
     }
 }

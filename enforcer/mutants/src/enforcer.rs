@@ -63,7 +63,7 @@ impl MutatedEnforcer {
 
     /// What it says that its numbers stand for.
     fn said(&self, node: &str) -> Option<IdentityTable> {
-        let table = self.backend.policies().identities(node)?;
+        let table = self.backend.policies().in_force().identities(node)?;
         let Fault::Names(wrong) = self.mutant.fault else { return Some(table.clone()) };
         let said = table.iter().map(|(number, identity)| {
             let decision = wrong(&identity.decision, table).unwrap_or_else(|| identity.decision.clone());
@@ -100,7 +100,7 @@ impl Enforcer for MutatedEnforcer {
         let received = Arc::new(received);
         let compiler = Compiler::new(&received);
         let in_force = backend::Site { generation: snapshot.generation, topology: &received.topology };
-        for node in self.backend.policies().nodes() {
+        for node in self.backend.policies().in_force().nodes() {
             let site = Site { snapshot: &received, node: &node };
             let mut program = compiler.node(&node).program().clone();
             if let Fault::Program(wrong) = self.mutant.fault {
@@ -114,7 +114,7 @@ impl Enforcer for MutatedEnforcer {
     }
 
     fn identities(&self, node: &str) -> Option<&IdentityTable> {
-        self.backend.policies().identities(node).map(|_| &self.said)
+        self.backend.policies().in_force().identities(node).map(|_| &self.said)
     }
 
     fn allowed(&self, trace: &RuleTrace) -> Option<Vec<Allowed>> {
@@ -122,6 +122,6 @@ impl Enforcer for MutatedEnforcer {
     }
 
     fn rules(&self, node: &str) -> Option<String> {
-        self.backend.policies().rules(node)
+        self.backend.policies().in_force().rules(node)
     }
 }

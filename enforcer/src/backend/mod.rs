@@ -88,7 +88,7 @@ pub struct Cost {
 }
 
 /// What is in force on a node by a backend.
-pub trait InForce: Send {
+pub trait InForce {
     /// Which one it is.
     fn backend(&self) -> Backend;
 
@@ -118,7 +118,10 @@ pub trait InForce: Send {
 ///   what it forwards: a node reaches its own pods always. Both see addresses after DNAT and before masquerade, and a
 ///   packet between two pods of the node needs both.
 /// - What is denied is logged with its number ([`NFLOG_GROUP`](netproof_netfilter::NFLOG_GROUP)).
-pub trait PolicyBackend: InForce {
+pub trait PolicyBackend: Send {
+    /// What is in force.
+    fn in_force(&self) -> &dyn InForce;
+
     /// Makes a program the one in force on a node, whatever there was.
     ///
     /// # Errors
@@ -140,7 +143,10 @@ pub trait PolicyBackend: InForce {
 /// How packets are led is kube-proxy's: a port leads to one of its endpoints at random, or to the one that the client has
 /// by affinity; a source in the range of pods is local and keeps its address towards a cluster IP; a pod that reaches
 /// itself is masqueraded. What is refused is logged with its number. Host ports come after services.
-pub trait ServiceBackend: InForce {
+pub trait ServiceBackend: Send {
+    /// What is in force.
+    fn in_force(&self) -> &dyn InForce;
+
     /// Makes a program the one in force on a node, whatever there was.
     ///
     /// # Errors

@@ -79,13 +79,13 @@ impl ServiceProxy {
 
     /// What the last change took on a node.
     pub fn cost(&self, node: &str) -> Option<Cost> {
-        self.backend.cost(node)
+        self.backend.in_force().cost(node)
     }
 }
 
 impl Proxy for ServiceProxy {
     fn name(&self) -> &str {
-        self.backend.backend().name()
+        self.backend.in_force().backend().name()
     }
 
     fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError> {
@@ -134,15 +134,15 @@ impl Proxy for ServiceProxy {
     }
 
     fn generation(&self, node: &str) -> Option<u64> {
-        self.backend.generation(node)
+        self.backend.in_force().generation(node)
     }
 
     fn identities(&self, node: &str) -> Option<&IdentityTable> {
-        self.backend.identities(node)
+        self.backend.in_force().identities(node)
     }
 
     fn rules(&self, node: &str) -> Option<String> {
-        self.backend.rules(node)
+        self.backend.in_force().rules(node)
     }
 }
 

@@ -14,7 +14,7 @@ pub mod cases;
 use netproof_api::manifest::Context;
 use netproof_api::{Source, read_manifests};
 use netproof_controlplane::{Change, ControlPlane, ObjectRef, Snapshot};
-use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
+use netproof_model::topology::TopologyNode;
 use netproof_model::{Families, Topology, Wiring};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -26,29 +26,14 @@ pub struct World {
 
 impl World {
     pub fn new(family: Families, wiring: Wiring) -> World {
-        let range =
-            |ipv4: &str, ipv6: &str| PerFamily { ipv4: ipv4.parse().unwrap(), ipv6: ipv6.parse().unwrap() };
         let topology = Topology {
             name: "two-nodes".into(),
-            description: String::new(),
             wiring,
             family,
-            neighbours: Default::default(),
-            ranges: Ranges {
-                pods: range("10.244.0.0/16", "fd00:10:244::/48"),
-                other_pods: Vec::new(),
-                services: range("10.96.0.0/12", "fd00:10:96::/108"),
-                nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
-            },
             nodes: ["node1", "node2"]
                 .map(|name| TopologyNode { name: name.into(), ..TopologyNode::default() })
                 .into(),
-            nat_outgoing: false,
-            advertised: Default::default(),
-            load_balancer: None,
-            proxy_mode: netproof_model::ProxyMode::default(),
-            networks: Vec::new(),
-            externals: Vec::new(),
+            ..Topology::default()
         };
         World { control_plane: ControlPlane::new(Arc::new(topology)).unwrap() }
     }

@@ -82,7 +82,7 @@ pub enum Decision {
         /// Every policy of the tier that selects the endpoint, sorted.
         policies: Vec<PolicyKey>,
     },
-    /// No policy applies to the endpoint in this direction, so everything is allowed.
+    /// No policy isolates the endpoint in this direction, so everything is allowed.
     NotIsolated {
         /// The pod.
         endpoint: Place,
@@ -143,7 +143,7 @@ impl fmt::Display for Decision {
                 write!(f, "end of {direction} tier {tier} of {endpoint}")
             }
             Decision::NotIsolated { endpoint, direction } => {
-                write!(f, "no policy applies to {endpoint} in {direction}")
+                write!(f, "no policy isolates {endpoint} for {direction}")
             }
             Decision::Failsafe { endpoint, direction } => {
                 write!(f, "{direction} failsafe port of {endpoint}")

@@ -4,11 +4,11 @@
 //! family are parameters: the same topology can be built routed or bridged, IPv4, IPv6 or dual.
 
 use crate::net::Family;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// How the pods of a node are joined to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -146,6 +146,22 @@ pub struct Ranges {
     pub nodes: PerFamily<IpNet>,
 }
 
+/// Those of the topologies that come with netproof.
+impl Default for Ranges {
+    fn default() -> Self {
+        let range = |v4: [u8; 4], bits4, v6: [u16; 3], bits6| PerFamily {
+            ipv4: IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::from(v4), bits4)),
+            ipv6: IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(v6[0], v6[1], v6[2], 0, 0, 0, 0, 0), bits6)),
+        };
+        Ranges {
+            pods: range([10, 244, 0, 0], 16, [0xfd00, 0x10, 0x244], 48),
+            other_pods: Vec::new(),
+            services: range([10, 96, 0, 0], 12, [0xfd00, 0x10, 0x96], 108),
+            nodes: range([172, 18, 0, 0], 24, [0xfd00, 0x172, 0x18], 64),
+        }
+    }
+}
+
 /// A node of a topology.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -276,7 +292,7 @@ impl ProxyMode {
 }
 
 /// A topology with its parameters chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Topology {

@@ -24,5 +24,5 @@ pub use plan::{
     Stream, UnknownStep,
 };
 
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -8,9 +8,6 @@ mod stream;
 mod walk;
 mod world;
 
-#[cfg(test)]
-mod testing;
-
 pub use netproof_enforcer::Backend;
 pub use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};
 pub use options::{EnforcerChoice, ProxyChoice, RunOptions};

@@ -155,10 +155,11 @@ impl Differing {
 mod tests {
     use super::*;
     use crate::prediction::{ApiVerdict, Course};
-    use crate::testing::{expectation, isolation, observation, snapshot};
+    use crate::testing::isolation;
     use netproof_model::Action;
     use netproof_model::Place;
     use netproof_oracle::{PredictedDenial, Switch, Switches};
+    use netproof_plan::testing::{expectation, observation, snapshot};
 
     /// The answer of which nothing is known but a word; whoever gets through is answered by pod b.
     fn answer(verdict: ApiVerdict) -> Answer {

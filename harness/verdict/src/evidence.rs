@@ -71,9 +71,9 @@ pub fn policy_sees(decided: Decided<'_>, snapshot: &Snapshot) -> PolicySees {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{observation, snapshot};
     use netproof_model::Action;
     use netproof_model::{Decision, Place, Protocol, Token};
+    use netproof_plan::testing::{observation, snapshot};
 
     const POD: &str = "10.244.1.2";
     const NODE: &str = "172.18.0.2";

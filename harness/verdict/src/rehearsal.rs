@@ -63,10 +63,10 @@ pub fn judge_try(baseline: Option<&Baseline>, observation: &Observation) -> Judg
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{expectation, observation};
     use netproof_model::Place;
     use netproof_model::Verdict;
     use netproof_plan::Expected;
+    use netproof_plan::testing::{expectation, observation};
 
     fn backends() -> Expectation {
         let verdict = |name, verdict| (Place::pod("default", name), verdict);

@@ -1,6 +1,6 @@
 //! An agent on each node, and what the numbers of its rules stand for: what policies and services share.
 
-use crate::backend::{Cause, Cost};
+use crate::backend::{Backend, Cause, Cost, InForce};
 use crate::identities::Numbers;
 use crate::{EnforcerError, NodeHandle};
 use netproof_model::IdentityTable;
@@ -39,11 +39,6 @@ impl Agents {
         Ok(Agents { by_node, numbers })
     }
 
-    /// The nodes, in the order of names.
-    pub fn nodes(&self) -> Vec<String> {
-        self.by_node.keys().cloned().collect()
-    }
-
     /// Makes a ruleset the one in force on a node.
     ///
     /// # Errors
@@ -72,25 +67,31 @@ impl Agents {
         of_node.generation = Some(generation);
         Ok(())
     }
+}
 
-    /// The generation in force on a node.
-    pub fn generation(&self, node: &str) -> Option<u64> {
+impl InForce for Agents {
+    fn backend(&self) -> Backend {
+        Backend::Nftables
+    }
+
+    fn nodes(&self) -> Vec<String> {
+        self.by_node.keys().cloned().collect()
+    }
+
+    fn generation(&self, node: &str) -> Option<u64> {
         self.by_node.get(node)?.generation
     }
 
-    /// What the last change took on a node.
-    pub fn cost(&self, node: &str) -> Option<Cost> {
+    fn cost(&self, node: &str) -> Option<Cost> {
         let Report { transactions, messages, bytes, side_by_side } = self.by_node.get(node)?.last?;
         Some(Cost { transactions, messages, bytes, side_by_side })
     }
 
-    /// What the numbers in a node's evidence stand for.
-    pub fn identities(&self, node: &str) -> Option<&IdentityTable> {
+    fn identities(&self, node: &str) -> Option<&IdentityTable> {
         self.by_node.contains_key(node).then(|| self.numbers.table())
     }
 
-    /// The rules in force on a node, as a person reads them.
-    pub fn rules(&self, node: &str) -> Option<String> {
+    fn rules(&self, node: &str) -> Option<String> {
         Some(self.by_node.get(node)?.agent.current().to_string())
     }
 }

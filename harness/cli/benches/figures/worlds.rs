@@ -7,39 +7,21 @@ use netproof_api::{
     Service, ServicePort,
 };
 use netproof_controlplane::{Change, ControlPlane, SERVICE_NAME_LABEL};
-use netproof_model::topology::{PerFamily, Ranges, TopologyNode};
-use netproof_model::{Families, Topology, Wiring};
+use netproof_model::Topology;
+use netproof_model::topology::TopologyNode;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// `nodes` nodes, IPv4, routed, nobody outside.
 pub fn topology(nodes: usize) -> Arc<Topology> {
-    let range = |v4: &str, v6: &str| PerFamily {
-        ipv4: v4.parse().expect("a range"),
-        ipv6: v6.parse().expect("a range"),
-    };
     Arc::new(Topology {
         name: format!("{nodes}-nodes"),
         description: "for measuring".into(),
-        wiring: Wiring::Routed,
-        family: Families::Ipv4,
-        neighbours: Default::default(),
-        ranges: Ranges {
-            pods: range("10.244.0.0/16", "fd00:10:244::/48"),
-            other_pods: Vec::new(),
-            services: range("10.96.0.0/12", "fd00:10:96::/108"),
-            nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
-        },
         nodes: (1..=nodes)
             .map(|n| TopologyNode { name: format!("node{n}"), ..TopologyNode::default() })
             .collect(),
-        nat_outgoing: false,
-        advertised: Default::default(),
-        load_balancer: None,
-        proxy_mode: netproof_model::ProxyMode::default(),
-        networks: Vec::new(),
-        externals: Vec::new(),
+        ..Topology::default()
     })
 }
 

@@ -15,7 +15,6 @@ pub fn topology(nodes: usize, wiring: Wiring, family: Families) -> Topology {
         description: "a test's".into(),
         wiring,
         family,
-        neighbours: Default::default(),
         ranges: Ranges {
             pods: range("10.244.0.0/16", "fd00:10:244::/48"),
             other_pods: Vec::new(),
@@ -25,12 +24,8 @@ pub fn topology(nodes: usize, wiring: Wiring, family: Families) -> Topology {
         nodes: (1..=nodes)
             .map(|i| TopologyNode { name: format!("node{i}"), ..TopologyNode::default() })
             .collect(),
-        nat_outgoing: false,
-        advertised: Default::default(),
-        load_balancer: None,
-        proxy_mode: netproof_model::ProxyMode::default(),
-        networks: Vec::new(),
         externals: vec![external("internet", &["203.0.113.10", "2001:db8:203::10"])],
+        ..Topology::default()
     }
 }
 

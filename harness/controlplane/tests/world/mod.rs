@@ -19,27 +19,16 @@ use netproof_api::{
     WorkloadKind, WorkloadPods,
 };
 use netproof_controlplane::{Change, ChangeError, ControlPlane, ObjectRef, Snapshot};
-use netproof_model::topology::{ExternalHost, ListenPort, LoadBalancer, PerFamily, Ranges, TopologyNode};
-use netproof_model::{Families, NamespacedName, Protocol, Topology, Wiring};
+use netproof_model::topology::{ExternalHost, ListenPort, LoadBalancer, PerFamily, TopologyNode};
+use netproof_model::{Families, NamespacedName, Protocol, Topology};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 pub fn topology(family: Families) -> Topology {
-    let range =
-        |ipv4: &str, ipv6: &str| PerFamily { ipv4: ipv4.parse().unwrap(), ipv6: ipv6.parse().unwrap() };
     Topology {
         name: "two-nodes".into(),
-        description: String::new(),
-        wiring: Wiring::Routed,
         family,
-        neighbours: Default::default(),
-        ranges: Ranges {
-            pods: range("10.244.0.0/16", "fd00:10:244::/48"),
-            other_pods: Vec::new(),
-            services: range("10.96.0.0/12", "fd00:10:96::/108"),
-            nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
-        },
         nodes: ["node1", "node2"]
             .map(|name| TopologyNode {
                 name: name.into(),
@@ -47,12 +36,8 @@ pub fn topology(family: Families) -> Topology {
                 ..TopologyNode::default()
             })
             .into(),
-        nat_outgoing: false,
-        advertised: Default::default(),
-        load_balancer: None,
-        proxy_mode: netproof_model::ProxyMode::default(),
-        networks: Vec::new(),
         externals: vec![external("internet", &["203.0.113.10", "2001:db8:113::10"])],
+        ..Topology::default()
     }
 }
 

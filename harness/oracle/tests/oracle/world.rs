@@ -40,18 +40,10 @@ impl World {
             .map(|word| ServiceAddresses::WORDS.iter().find(|(name, _)| *name == word).unwrap().1);
         let topology = Topology {
             name: "test".into(),
-            description: String::new(),
             wiring: words.value("wiring").map_or(Wiring::Routed, |word| {
                 Wiring::ALL.into_iter().find(|wiring| wiring.to_string() == word).unwrap()
             }),
             family: words.value("family").map_or(Families::Ipv4, find),
-            neighbours: Default::default(),
-            ranges: Ranges {
-                pods: range("10.244.0.0/16", "fd00:10:244::/48"),
-                other_pods: Vec::new(),
-                services: range("10.96.0.0/12", "fd00:10:96::/108"),
-                nodes: range("172.18.0.0/24", "fd00:172:18::/64"),
-            },
             nodes: (1..=nodes)
                 .map(|number| TopologyNode {
                     name: format!("node{number}"),
@@ -62,7 +54,6 @@ impl World {
             externals: vec![external("internet", "203.0.113.10,2001:db8:113::10")],
             nat_outgoing: words.has("nat-outgoing"),
             advertised: advertised.collect(),
-            networks: Vec::new(),
             proxy_mode: match words.value("proxy") {
                 Some("iptables") => ProxyMode::Iptables,
                 _ => ProxyMode::Nftables,
@@ -76,6 +67,7 @@ impl World {
                     .map(Into::into)
                     .collect(),
             }),
+            ..Topology::default()
         };
         World {
             plane: ControlPlane::new(Arc::new(topology)).unwrap(),

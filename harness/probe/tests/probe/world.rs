@@ -56,10 +56,8 @@ impl World {
             |ipv4: &str, ipv6: &str| PerFamily { ipv4: ipv4.parse().unwrap(), ipv6: ipv6.parse().unwrap() };
         let topology = Topology {
             name: "two-nodes".into(),
-            description: String::new(),
             wiring,
             family: Families::Dual,
-            neighbours: Default::default(),
             ranges: Ranges {
                 pods: range("10.244.0.0/16", "fd00:10:244::/48"),
                 other_pods: Vec::new(),
@@ -69,17 +67,13 @@ impl World {
             nodes: ["node1", "node2"]
                 .map(|name| TopologyNode { name: name.into(), ..TopologyNode::default() })
                 .into(),
-            nat_outgoing: false,
-            advertised: Default::default(),
-            load_balancer: None,
-            proxy_mode: netproof_model::ProxyMode::default(),
-            networks: Vec::new(),
             externals: vec![ExternalHost {
                 name: "internet".into(),
                 addresses: vec!["203.0.113.10".parse().unwrap(), "2001:db8:203::10".parse().unwrap()],
                 ports: vec![ListenPort { port: 443, protocol: Protocol::Tcp }],
                 dns: vec!["www.example.com".into()],
             }],
+            ..Topology::default()
         };
         let mut control_plane = ControlPlane::new(Arc::new(topology)).unwrap();
         let agent =

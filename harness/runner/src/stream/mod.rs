@@ -239,8 +239,8 @@ fn blank(step: &Step, stream: &Stream) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::observation;
     use netproof_model::Outcome;
+    use netproof_plan::testing::observation;
 
     #[test]
     fn it_is_answered_when_a_probe_of_each_stream_has_met_the_change() {

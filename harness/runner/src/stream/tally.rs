@@ -226,10 +226,10 @@ fn told(observation: &Observation, change: Option<Moment>, denials: &[Denial]) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::observation;
     use netproof_model::Verdict;
     use netproof_model::observation::{LogRecord, PacketAddresses, Sighting};
     use netproof_model::{Hook, Place, Protocol, Token};
+    use netproof_plan::testing::observation;
     use netproof_verdict::streams::Contradiction;
 
     fn packet() -> PacketAddresses {

@@ -26,11 +26,11 @@ pub(super) fn fresh_requests(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{expectation, observation};
     use netproof_model::Verdict;
     use netproof_model::request::{Request, RequestPort, RequestTarget};
     use netproof_model::{Family, Outcome, Place};
     use netproof_plan::Expected;
+    use netproof_plan::testing::{expectation, observation};
     use netproof_probe::Patience;
 
     fn backends() -> Expectation {

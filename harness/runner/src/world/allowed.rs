@@ -29,8 +29,8 @@ pub(super) fn at(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::snapshot;
     use netproof_model::{Action, Direction};
+    use netproof_plan::testing::snapshot;
 
     #[test]
     fn only_the_node_of_a_pod_is_asked_about_it() {

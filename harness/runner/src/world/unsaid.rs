@@ -48,9 +48,9 @@ pub(super) fn unsaid(probe: &Probe, observation: &Observation, snapshot: &Snapsh
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{observation, snapshot};
     use netproof_model::request::Request;
     use netproof_model::{Protocol, Token};
+    use netproof_plan::testing::{observation, snapshot};
 
     const POD: &str = "10.244.1.2";
     const NODE: &str = "172.18.0.2";

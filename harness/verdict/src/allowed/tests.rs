@@ -1,9 +1,9 @@
 use super::*;
 use crate::prediction::Answers;
-use crate::testing::{expectation, observation};
 use netproof_model::{PolicyKey, PolicyKind, PolicyStage, Verdict};
 use netproof_oracle::Profile;
 use netproof_plan::Expected;
+use netproof_plan::testing::{expectation, observation};
 use std::net::IpAddr;
 
 fn rule(policy: &str, direction: Direction, rule: usize) -> Decision {
@@ -67,7 +67,7 @@ fn a_name_is_right_if_it_allowed_at_one_end_and_default_if_nothing_isolates_any(
     let by_both = "networkpolicy/default/out#egress[1]; networkpolicy/default/in#ingress[0]";
     let by_in = "networkpolicy/default/in#ingress[0]";
     let by_nobody =
-        "no policy applies to pod/default/a in egress; no policy applies to pod/default/b in ingress";
+        "no policy isolates pod/default/a for egress; no policy isolates pod/default/b for ingress";
     for (wanted, (egress, ingress), wrong) in [
         (named("out", None, None), &both, None),
         (named("in", None, None), &both, None),
@@ -81,7 +81,7 @@ fn a_name_is_right_if_it_allowed_at_one_end_and_default_if_nothing_isolates_any(
         (
             DecidedBy::Default,
             &one,
-            Some("no policy applies to pod/default/a in egress; networkpolicy/default/in#ingress[0]"),
+            Some("no policy isolates pod/default/a for egress; networkpolicy/default/in#ingress[0]"),
         ),
         (named("in", None, None), &one, None),
         (named("in", None, None), &nobody, Some(by_nobody)),
@@ -141,9 +141,9 @@ fn all_tries_count() {
     let wanted = named("in", Some(Ingress), Some(0));
     assert_eq!(judged(&wanted, &[by(0), by(0)]).0, Status::Passed);
     let (status, said, _) = judged(&wanted, &[by(0), by(1), by(2)]);
-    let expected = "expected to be allowed by networkpolicy/default/in#ingress[0], allowed by: no policy applies to \
-                    pod/default/a in egress; networkpolicy/default/in#ingress[1]";
-    let expected = expected.replace("no policy applies to pod/default/a in egress; ", "");
+    let expected = "expected to be allowed by networkpolicy/default/in#ingress[0], allowed by: no policy isolates \
+                    pod/default/a for egress; networkpolicy/default/in#ingress[1]";
+    let expected = expected.replace("no policy isolates pod/default/a for egress; ", "");
     assert_eq!((status, said), (Status::Failed, expected));
     let mut lost = by(0);
     lost.observation.outcome = Outcome::Dropped;

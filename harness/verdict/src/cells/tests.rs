@@ -4,7 +4,7 @@ use crate::cells::compare::{Comparison, Predicted, count_observed};
 use super::*;
 use netproof_plan::MatrixDestination::{PodIp, ServiceIp, ServiceName};
 use crate::prediction::Difference;
-use crate::testing::observation;
+use netproof_plan::testing::observation;
 use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_model::event::{ObservedCells, PredictedCells};
 use netproof_model::observation::PacketAddresses;
@@ -31,7 +31,7 @@ fn applied(text: &str) -> Change {
 
 /// `web` serves two ports, `idle` none; a service of two endpoints, one of which does not listen.
 fn cluster(extra: &[String]) -> Arc<Snapshot> {
-    let topology = crate::testing::snapshot().topology.clone();
+    let topology = netproof_plan::testing::snapshot().topology.clone();
     let mut control = ControlPlane::new(topology).unwrap();
     let port = |number: u16, protocol: &str| format!("{{containerPort: {number}, protocol: {protocol}}}");
     let mut changes = vec![

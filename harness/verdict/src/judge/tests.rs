@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::rehearsal::judge_try;
-use crate::testing::{denial, expectation, isolation, observation, snapshot};
+use crate::testing::{denial, isolation};
 use netproof_model::DecidedBy;
 use netproof_model::Verdict;
 use netproof_model::observation::{LogRecord, PacketAddresses};
 use netproof_model::{Action, Hook, Passage, Place, PolicyKey, Protocol, Rejection, Token};
+use netproof_plan::testing::{expectation, observation, snapshot};
 use netproof_plan::{AddressName, Baseline, PolicySees};
 
 fn no_endpoints() -> Denial {

@@ -221,8 +221,9 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{isolation, observation, snapshot};
+    use crate::testing::isolation;
     use netproof_model::Rejection;
+    use netproof_plan::testing::{observation, snapshot};
 
     fn pod(name: &str) -> Place {
         Place::pod("default", name)

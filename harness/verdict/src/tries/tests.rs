@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::judge;
-use crate::testing::{expectation, observation};
 use netproof_model::DecidedBy;
 use netproof_model::Verdict;
 use netproof_model::observation::PacketAddresses;
 use netproof_model::{Action, Decision, Direction, Hook, Passage, PolicyKey, Protocol, Token};
+use netproof_plan::testing::{expectation, observation};
 
 fn pod(name: &str) -> Place {
     Place::pod("default", name)
@@ -35,7 +35,7 @@ fn denial(backend: &str) -> Denial {
 
 /// `+a`: pod a answered; `-a`: it was denied; `?`: lost without a trace.
 fn judged(expectation: &Expectation, tries: &[&str]) -> Judgement {
-    let snapshot = crate::testing::snapshot();
+    let snapshot = netproof_plan::testing::snapshot();
     let observations: Vec<Observation> = tries
         .iter()
         .map(|one| match one.split_at(1) {

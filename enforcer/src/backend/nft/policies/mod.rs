@@ -8,12 +8,12 @@ mod rules;
 pub use render::{SOURCE_TABLE, TABLE, Unrendered, policy_chain, render};
 
 use super::Agents;
-use crate::backend::{Backend, Cause, Cost, InForce, PolicyBackend, Site};
+use crate::backend::{Cause, InForce, PolicyBackend, Site};
 use crate::identities::Numbers;
 use crate::program::{Change, Program};
 use crate::{Allowed, EnforcerError, NodeHandle};
 use allowed::allowed;
-use netproof_model::{IdentityTable, RuleTrace};
+use netproof_model::RuleTrace;
 use netproof_netfilter::nft::Ruleset;
 use render::render_slice;
 
@@ -48,33 +48,11 @@ impl NftPolicies {
     }
 }
 
-impl InForce for NftPolicies {
-    fn backend(&self) -> Backend {
-        Backend::Nftables
-    }
-
-    fn nodes(&self) -> Vec<String> {
-        self.agents.nodes()
-    }
-
-    fn generation(&self, node: &str) -> Option<u64> {
-        self.agents.generation(node)
-    }
-
-    fn identities(&self, node: &str) -> Option<&IdentityTable> {
-        self.agents.identities(node)
-    }
-
-    fn rules(&self, node: &str) -> Option<String> {
-        self.agents.rules(node)
-    }
-
-    fn cost(&self, node: &str) -> Option<Cost> {
-        self.agents.cost(node)
-    }
-}
-
 impl PolicyBackend for NftPolicies {
+    fn in_force(&self) -> &dyn InForce {
+        &self.agents
+    }
+
     fn load(&mut self, node: &str, program: &Program, site: Site<'_>) -> Result<(), Cause> {
         let ruleset = self.render(program, site)?;
         self.apply(node, ruleset, site)

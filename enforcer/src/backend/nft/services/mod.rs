@@ -8,13 +8,13 @@ mod render;
 pub use render::{Rendered, render, table};
 
 use super::Agents;
-use crate::backend::{Backend, Cause, Cost, InForce, ServiceBackend};
+use crate::backend::{Cause, InForce, ServiceBackend};
 use crate::identities::Numbers;
 use crate::services::{ServiceChange, ServiceProgram, ServiceSite};
 use crate::{EnforcerError, NodeHandle};
 use base::HAIRPINS;
 use choice::hairpin;
-use netproof_model::{Family, IdentityTable};
+use netproof_model::Family;
 use render::render_ports;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -40,33 +40,11 @@ impl NftServices {
     }
 }
 
-impl InForce for NftServices {
-    fn backend(&self) -> Backend {
-        Backend::Nftables
-    }
-
-    fn nodes(&self) -> Vec<String> {
-        self.agents.nodes()
-    }
-
-    fn generation(&self, node: &str) -> Option<u64> {
-        self.agents.generation(node)
-    }
-
-    fn identities(&self, node: &str) -> Option<&IdentityTable> {
-        self.agents.identities(node)
-    }
-
-    fn rules(&self, node: &str) -> Option<String> {
-        self.agents.rules(node)
-    }
-
-    fn cost(&self, node: &str) -> Option<Cost> {
-        self.agents.cost(node)
-    }
-}
-
 impl ServiceBackend for NftServices {
+    fn in_force(&self) -> &dyn InForce {
+        &self.agents
+    }
+
     fn load(&mut self, node: &str, program: &ServiceProgram, site: ServiceSite<'_>) -> Result<(), Cause> {
         let rendered = render(program, site, &mut self.agents.numbers);
         self.agents.apply(node, site.generation, rendered.ruleset)?;
