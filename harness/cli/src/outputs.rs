@@ -1,13 +1,12 @@
 //! The requested reports of a run, and errors of writing them.
 
-use crate::args::{Color, RunArguments};
+use crate::args::{Color, ReportFormat, RunArguments};
 use crate::spans;
 use netproof_model::event::Event;
 use netproof_reports::{
     Json, Junit, ReportFile, ReportFileError, Reporter, Rerun, Terminal, TerminalOptions,
 };
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 
 /// The reporters of a run. One that cannot write is dropped, and the others continue.
 pub struct Outputs {
@@ -27,14 +26,13 @@ impl Outputs {
         let paths = arguments.selection.paths.iter().map(|path| path.display().to_string()).collect();
         let rerun = Rerun::new(paths, arguments.to_repeat());
         let mut files: Vec<FileReport> = Vec::new();
-        let mut add = |path: &Path, reporter: Box<dyn Reporter>| {
+        for (format, path) in arguments.reports() {
+            let file = ReportFile::create(path)?;
+            let reporter: Box<dyn Reporter> = match format {
+                ReportFormat::Json => Box::new(Json::new(file)),
+                ReportFormat::Junit => Box::new(Junit::new(file, rerun.clone())),
+            };
             files.push(FileReport { path: path.display().to_string(), reporter });
-        };
-        if let Some(path) = &arguments.json {
-            add(path, Box::new(Json::new(ReportFile::create(path)?)));
-        }
-        if let Some(path) = &arguments.junit {
-            add(path, Box::new(Junit::new(ReportFile::create(path)?, rerun.clone())));
         }
         let terminal = Terminal::new(io::stdout(), terminal_options(arguments.verbose, color), rerun);
         Ok(Outputs { terminal: Some(Box::new(terminal)), files, problems: Vec::new() })

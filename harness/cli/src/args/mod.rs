@@ -15,7 +15,7 @@ use netproof_plan::MatrixDestination;
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
 use netproof_runner::{EnforcerChoice, ProxyChoice};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use values::{at_least_one, destination, duration, enforcer, flow, namespace, profile, proxy, proxy_mode};
 
@@ -321,7 +321,30 @@ impl From<FamilyName> for Families {
     }
 }
 
+/// A report that `netproof run` writes to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportFormat {
+    Json,
+    Junit,
+}
+
+impl ReportFormat {
+    /// The option that asks for it.
+    pub fn option(self) -> &'static str {
+        match self {
+            ReportFormat::Json => "--json",
+            ReportFormat::Junit => "--junit",
+        }
+    }
+}
+
 impl RunArguments {
+    /// The reports that are asked for, with their files.
+    pub fn reports(&self) -> impl Iterator<Item = (ReportFormat, &Path)> {
+        let reports = [(ReportFormat::Json, &self.json), (ReportFormat::Junit, &self.junit)];
+        reports.into_iter().filter_map(|(format, path)| Some((format, path.as_deref()?)))
+    }
+
     /// The arguments that a repetition of one scenario run needs as well, and that no event tells.
     pub fn to_repeat(&self) -> Vec<String> {
         let mut arguments = self.selection.choice.to_repeat();

@@ -76,10 +76,10 @@ pub fn run(arguments: &RunArguments, color: Color) -> Exit {
 /// filter left out, is recognised by its extension.
 fn reports_collide(arguments: &RunArguments, loaded: &Loaded) -> Option<String> {
     let mut taken: Vec<(PathBuf, &str)> = Vec::new();
-    for (option, path) in [("--json", &arguments.json), ("--junit", &arguments.junit)] {
-        let Some(path) = path else { continue };
+    for (format, path) in arguments.reports() {
+        let option = format.option();
         let real =
-            path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.clone());
+            path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
         let same = |input: &Path| input.canonicalize().is_ok_and(|input| input == real);
         let yaml = real.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
         let read = loaded.plans.iter().any(|plan| same(Path::new(&plan.location.file)))
