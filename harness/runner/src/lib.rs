@@ -22,19 +22,24 @@ use std::time::{Duration, Instant};
 use walk::Walk;
 use world::HarnessError;
 
-/// Runs every plan and hands each event to `sink`, in order. The calling thread must be inside a
-/// sandbox (`netproof_cluster::sandbox`).
-pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -> Summary {
-    let begin = Instant::now();
-    let mut tally = Tally { summary: Summary::default(), sink };
-    tally.event(Event::RunStarted {
+/// The event that a run begins with.
+pub fn started(loaded: &Loaded, options: &RunOptions) -> Event {
+    Event::RunStarted {
         format: FORMAT.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         seed: options.seed,
         enforcer: options.enforcer.name().into_owned(),
         proxy: options.proxy.name().to_owned(),
         scenarios: loaded.plans.iter().map(|plan| plan.id.clone()).collect(),
-    });
+    }
+}
+
+/// Runs every plan and hands each event to `sink`, in order. The calling thread must be inside a
+/// sandbox (`netproof_cluster::sandbox`).
+pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -> Summary {
+    let begin = Instant::now();
+    let mut tally = Tally { summary: Summary::default(), sink };
+    tally.event(started(loaded, options));
     for NotApplicable { id, location, because } in loaded.not_applicable.iter().cloned() {
         tally.event(Event::NotApplicable { id, location, because });
     }

@@ -14,7 +14,7 @@ use crate::outputs::{self, Outputs};
 use crate::signals;
 use netproof_api::Diagnostic;
 use netproof_cluster::sandbox;
-use netproof_model::event::{Counts, Event, FORMAT, Location, ScenarioOutcome, Status, Summary, Trouble};
+use netproof_model::event::{Counts, Event, Location, ScenarioOutcome, Status, Summary, Trouble};
 use netproof_oracle::Profile;
 use netproof_plan::Loaded;
 use netproof_runner::{DEFAULT_PATIENCE, RunOptions};
@@ -196,14 +196,7 @@ fn enough_files(loaded: &Loaded, limit: u64) -> Result<(), String> {
 /// If nothing can run, the reports say so for every scenario run.
 fn report_nothing_done(loaded: &Loaded, options: &RunOptions, why: &str, outputs: &mut Outputs) {
     let zero = Duration::ZERO;
-    outputs.event(&Event::RunStarted {
-        format: FORMAT.to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        seed: options.seed,
-        enforcer: options.enforcer.name().into_owned(),
-        proxy: options.proxy.name().to_owned(),
-        scenarios: loaded.plans.iter().map(|plan| plan.id.clone()).collect(),
-    });
+    outputs.event(&netproof_runner::started(loaded, options));
     for plan in &loaded.plans {
         let id = plan.id.clone();
         let message = Some(why.to_owned());
