@@ -4,7 +4,7 @@ use crate::decision::Decision;
 use crate::net::Family;
 use crate::verdict::{Verdict, Verdicts};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The results of a step's matrix: the flows between the scenario's own pods and external hosts, and to its
@@ -58,7 +58,7 @@ pub struct CellTable {
 }
 
 /// Cells with the same expected, predicted and observed verdict.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CellGroup {
@@ -78,6 +78,19 @@ pub struct CellGroup {
     pub cells: Vec<(usize, usize)>,
 }
 
+impl CellGroup {
+    /// Whether they differ in nothing but their cells.
+    fn is_like(&self, other: &CellGroup) -> bool {
+        let CellGroup { family, expected, predicted, observed, decided_by, agrees, cells: _ } = self;
+        *observed == other.observed
+            && *agrees == other.agrees
+            && *family == other.family
+            && *predicted == other.predicted
+            && *expected == other.expected
+            && *decided_by == other.decided_by
+    }
+}
+
 impl CellTable {
     /// Sorts cells into groups.
     pub fn of(cells: impl IntoIterator<Item = Cell>) -> CellTable {
@@ -88,19 +101,13 @@ impl CellTable {
         };
         let (sources, destinations) = (sorted(|it| &it.source), sorted(|it| &it.destination));
         let mut groups: Vec<CellGroup> = Vec::new();
-        let mut known: HashMap<CellGroup, usize> = HashMap::new();
         for Cell { source, destination, group } in cells {
-            let (Ok(from), Ok(to)) =
-                (sources.binary_search(&source), destinations.binary_search(&destination))
-            else {
-                continue;
-            };
-            let index = *known.entry(group).or_insert_with_key(|group| {
-                groups.push(group.clone());
-                groups.len() - 1
-            });
-            if let Some(group) = groups.get_mut(index) {
-                group.cells.push((from, to));
+            // Both names are in their lists, so that these are their positions.
+            let from = sources.partition_point(|name| *name < source);
+            let to = destinations.partition_point(|name| *name < destination);
+            match groups.iter_mut().find(|it| it.is_like(&group)) {
+                Some(alike) => alike.cells.push((from, to)),
+                None => groups.push(CellGroup { cells: vec![(from, to)], ..group }),
             }
         }
         CellTable { sources, destinations, groups }
