@@ -11,7 +11,6 @@
 mod command;
 mod error;
 mod events;
-mod init;
 mod json;
 mod process;
 mod talk;
@@ -20,7 +19,7 @@ mod talk;
 mod world;
 
 pub use command::ExecCommand;
-pub use error::{ExecError, LastWords};
+pub use error::ExecError;
 pub use json::{INTERFACE_ANNOTATION, TUNNEL_ADDRESSES_ANNOTATION};
 
 use netproof_controlplane::Snapshot;

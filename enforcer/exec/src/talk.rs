@@ -1,8 +1,9 @@
 //! Tells every process of a change and waits for all answers, as long as patience lasts.
 
-use super::error::{ExecError, printable};
+use super::error::ExecError;
 use super::process::Process;
 use netproof_enforcer::EnforcerError;
+use netproof_enforcer_process::printable;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
-//! The first process of a PID namespace: starts the enforcer's, and takes everything with it when it ends.
+//! The first process of a PID namespace: starts the program, and takes everything with it when it ends.
 //!
 //! netproof has many threads, and between `fork` and `exec` a copy of one of them may only make system calls:
-//! no allocation, no lock. So the way from the copy to the two processes, this one and the enforcer's, stands
+//! no allocation, no lock. So the way from the copy to the two processes, this one and the program's, stands
 //! here by itself, and is the one place of the crate with `unsafe`.
 //!
-//! The first process keeps the reading end of the enforcer's standard input and reads nothing. When the
+//! The first process keeps the reading end of the program's standard input and reads nothing. When the
 //! writing end is closed, by netproof or by its death, it ends; with the first process of a PID namespace the
 //! kernel ends all others there, whatever they are and wherever they went.
 

@@ -1,0 +1,54 @@
+//! Where a program is, before anything is built.
+
+use std::env;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The file that a name stands for: a path if it has a slash, else a name that is looked for in the folders of PATH. The
+/// error says what is wrong and what to do about it.
+pub fn find(program: &str) -> Result<PathBuf, String> {
+    let is_file = |path: &Path| path.is_file();
+    let is_program =
+        |path: &Path| path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);
+    if program.contains('/') {
+        let path = Path::new(program);
+        return match (is_program(path), is_file(path)) {
+            (true, _) => Ok(path.to_owned()),
+            (false, true) => Err(format!("{program} is not executable; make it so with chmod +x")),
+            (false, false) => Err(format!("there is no file {program}; a path starts at the current folder")),
+        };
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = path.as_bytes().split(|byte| *byte == b':').map(|it| Path::new(OsStr::from_bytes(it)));
+    if let Some(found) = folders.map(|folder| folder.join(program)).find(|path| is_program(path)) {
+        return Ok(found);
+    }
+    let remedy = match is_file(Path::new(program)) {
+        true => format!("write ./{program} for the file in the current folder"),
+        false => "write the path of the program".into(),
+    };
+    Err(format!("there is no program {program} in the folders of PATH; {remedy}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_looked_for_where_the_system_would() {
+        assert!(find("sh").is_ok_and(|path| path.is_absolute() && path.ends_with("sh")));
+        assert_eq!(find("/bin/sh"), Ok("/bin/sh".into()));
+        for (text, expected) in [
+            ("no-such-program-anywhere", "no program no-such-program-anywhere"),
+            ("./no-such-program", "no file ./no-such-program"),
+            ("/etc/passwd", "chmod +x"),
+            ("/etc", "no file /etc"),
+            ("Cargo.toml", "write ./Cargo.toml"),
+        ] {
+            let said = find(text).unwrap_err();
+            assert!(said.contains(expected), "{text}: {said}");
+        }
+    }
+}

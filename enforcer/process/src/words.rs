@@ -1,0 +1,77 @@
+//! What a program wrote last, and how it ended, in words that a terminal and a report can show.
+
+use std::fmt;
+use std::process::ExitStatus;
+
+/// How a program ended: the shell's way of telling a signal.
+pub fn how_it_ended(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code @ 129..=192) => format!("exit status {code}, which is signal {}", code - 128),
+        Some(code) => format!("exit status {code}"),
+        None => status.to_string(),
+    }
+}
+
+/// The last lines that a program wrote, in one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastWords {
+    said: String,
+    to: &'static str,
+}
+
+/// How many lines are shown, and how many characters of them.
+const LINES: usize = 5;
+const CHARACTERS: usize = 600;
+
+impl LastWords {
+    /// Of what was written `to` a stream, as in `standard error`.
+    pub(super) fn of(written: &[u8], to: &'static str) -> LastWords {
+        let text = String::from_utf8_lossy(written);
+        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let last = lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join(" | ");
+        let skip = last.chars().count().saturating_sub(CHARACTERS);
+        LastWords { said: printable(last.chars().skip(skip)), to }
+    }
+}
+
+/// What follows the text of an error.
+impl fmt::Display for LastWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.said.as_str() {
+            "" => write!(f, "; it wrote nothing to {}", self.to),
+            said => write!(f, "; it wrote last to {}: {said}", self.to),
+        }
+    }
+}
+
+/// What a terminal and a report can show: control characters escaped.
+pub fn printable(characters: impl Iterator<Item = char>) -> String {
+    let mut text = String::new();
+    for character in characters {
+        match character {
+            '\t' => text.push(' '),
+            _ if character.is_control() => text.extend(character.escape_default()),
+            _ => text.push(character),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_shown_in_one() {
+        let of = |bytes: &[u8]| LastWords::of(bytes, "standard error").to_string();
+        let said = |text: &str| of(text.as_bytes());
+        assert_eq!(said(""), "; it wrote nothing to standard error");
+        assert_eq!(said("\n\r\n"), "; it wrote nothing to standard error");
+        assert_eq!(said("a\nb\n"), "; it wrote last to standard error: a | b");
+        assert_eq!(said("1\n2\n3\n4\n5\n6\n7"), "; it wrote last to standard error: 3 | 4 | 5 | 6 | 7");
+        assert_eq!(said("\u{1b}[31mred\tink\n"), "; it wrote last to standard error: \\u{1b}[31mred ink");
+        let long = said(&"é".repeat(5000));
+        assert!(long.chars().count() < 700 && long.ends_with('é'), "{long}");
+        assert_eq!(of(&[b'a', 0xff]), "; it wrote last to standard error: a\u{fffd}");
+    }
+}
