@@ -2,7 +2,7 @@
 //! objects on its standard input and answers on its standard output.
 //!
 //! A change is one line of JSON to every node, `{"generation": N, "events": [...]}`, with what a watch of the
-//! Kubernetes API would have said (`events.rs`); each process answers `{"generation": N}` when it is in force
+//! Kubernetes API would have said (`netproof_kubeapi::events`); each process answers `{"generation": N}` when it is in force
 //! there, or `{"error": "..."}`. Whatever else becomes of it is an error and never a verdict: no answer in
 //! time, an answer that means nothing, its end.
 
@@ -10,28 +10,26 @@
 
 mod command;
 mod error;
-mod events;
-mod json;
 mod process;
 mod talk;
-#[cfg(test)]
-#[path = "../../tests/world/mod.rs"]
-mod world;
 
 pub use command::ExecCommand;
 pub use error::ExecError;
-pub use json::{INTERFACE_ANNOTATION, TUNNEL_ADDRESSES_ANNOTATION};
 
 use netproof_controlplane::Snapshot;
 use netproof_enforcer::{Enforcer, EnforcerError, NodeHandle};
+use netproof_kubeapi::events;
 use netproof_model::IdentityTable;
 use process::Process;
-use serde_json::Value;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a process may take to answer where nothing else is said.
 pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The kinds that the protocol tells of; the API has more.
+const KINDS: [&str; 6] = ["Namespace", "Node", "Pod", "Service", "EndpointSlice", "NetworkPolicy"];
 
 /// Enforces policy by processes of a command, one on each node.
 pub struct ExecEnforcer {
@@ -65,13 +63,14 @@ impl Enforcer for ExecEnforcer {
     }
 
     fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError> {
-        let events = events::between(self.known.as_deref(), snapshot);
+        let mut events = events::between(self.known.as_deref(), snapshot);
+        events.retain(|event| KINDS.iter().any(|kind| event.object["kind"] == *kind));
         self.known = Some(Arc::clone(snapshot));
         if events.is_empty() {
             return Ok(());
         }
         self.generation += 1;
-        let line = format!("{{\"generation\":{},\"events\":{}}}\n", self.generation, Value::from(events));
+        let line = format!("{{\"generation\":{},\"events\":{}}}\n", self.generation, json!(events));
         talk::tell(&mut self.processes, line.as_bytes(), self.generation, self.patience)
     }
 

@@ -9,7 +9,7 @@ mod agent;
 mod pages;
 
 use libtest_mimic::{Arguments, Completion, Trial};
-use netproof_enforcer_exec::{INTERFACE_ANNOTATION, TUNNEL_ADDRESSES_ANNOTATION};
+use netproof_kubeapi::objects::{INTERFACE_ANNOTATION, TUNNEL_ADDRESSES_ANNOTATION};
 use netproof_model::event::{Check, Event, FindingKind, Status};
 use netproof_model::{Verdict, Verdicts};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

@@ -18,8 +18,10 @@ use std::sync::Arc;
 pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 /// The label that says which zone a node is in.
 pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
-const MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
-const CONTROLLER: &str = "endpointslice-controller.k8s.io";
+/// The label that says who keeps a slice.
+pub const MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
+/// The value of [`MANAGED_BY_LABEL`] of slices that are made of a service's selector.
+pub const ENDPOINT_SLICE_CONTROLLER: &str = "endpointslice-controller.k8s.io";
 const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
 
 /// What changed since the slices were made.
@@ -279,7 +281,7 @@ fn target_ports(service: &Service, pod: &Pod) -> Vec<Option<u16>> {
 fn slice_metadata(service: &Service) -> ObjectMeta {
     let mut labels = service.metadata.labels.clone();
     labels.insert(SERVICE_NAME_LABEL.to_owned(), service.metadata.name.clone());
-    labels.insert(MANAGED_BY_LABEL.to_owned(), CONTROLLER.to_owned());
+    labels.insert(MANAGED_BY_LABEL.to_owned(), ENDPOINT_SLICE_CONTROLLER.to_owned());
     if service.headless {
         labels.insert(HEADLESS_LABEL.to_owned(), String::new());
     }

@@ -26,7 +26,7 @@ mod workloads;
 pub use addresses::{POD_GATEWAY, is_of_a_host, is_outside};
 pub use change::{Change, ChangeError, KINDS, ObjectRef, is_of_the_cluster};
 pub use control_plane::ControlPlane;
-pub use endpoints::{SERVICE_NAME_LABEL, ZONE_LABEL};
+pub use endpoints::{ENDPOINT_SLICE_CONTROLLER, MANAGED_BY_LABEL, SERVICE_NAME_LABEL, ZONE_LABEL};
 pub use nodes::GATEWAY_OFFSET;
 pub use scheduler::{Unschedulable, host_ports};
 pub use snapshot::{Contested, Snapshot, host_interface, is_another_pod, router_interface};

@@ -1,19 +1,24 @@
 //! What is written is read back by the strict parser of manifests, and is the same object.
 
+mod canonical;
+
+use super::network_policy::network_policy;
 use super::*;
-use netproof_api::Toleration;
+use crate::world::World;
 use netproof_api::core::{
     AddressType, EndpointHints, IntOrString, IpFamilyPolicy, IpMode, LoadBalancerIngress, PodPhase,
-    TrafficPolicy, TransportProtocol,
+    ServiceType, TrafficDistribution, TrafficPolicy, TransportProtocol,
 };
 use netproof_api::manifest::Context;
-use netproof_api::networking::NetworkPolicySpec;
+use netproof_api::networking::{NetworkPolicyRule, NetworkPolicySpec};
 use netproof_api::scheduling::{TaintEffect, TolerationOperator};
 use netproof_api::{
-    Cidr, Container, EndpointPort, IpBlock, LabelSelector, Labels, Object, Operator, PolicyType, Requirement,
-    Source, read_manifests,
+    Cidr, Container, ContainerPort, Endpoint, EndpointPort, EndpointSlice, IpBlock, LabelSelector, Labels,
+    NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Node, Object, ObjectMeta, Operator, OwnerReference,
+    Pod, PolicyType, Requirement, Service, ServicePort, Source, Toleration, read_manifests,
 };
-use netproof_controlplane::Snapshot;
+use netproof_controlplane::{Snapshot, host_interface};
+use netproof_model::{Families, NamespacedName, Wiring};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -28,8 +33,7 @@ fn read(value: &Value) -> Object {
 }
 
 fn snapshot() -> Snapshot {
-    (*crate::world::World::new(netproof_model::Families::Dual, netproof_model::Wiring::Routed).snapshot())
-        .clone()
+    (*World::new(Families::Dual, Wiring::Routed).snapshot()).clone()
 }
 
 /// Takes out an annotation that netproof has added.
@@ -293,4 +297,36 @@ fn endpoint_slices_are_read_back() {
         ports: vec![port(Some("web")), port(None)],
     };
     assert_eq!(read(&endpoint_slice(&slice)), Object::EndpointSlice(slice));
+}
+
+#[test]
+fn a_controller_is_an_owner() {
+    let controller = OwnerReference { group: "apps".into(), kind: "ReplicaSet".into(), name: "web-1".into() };
+    let metadata = ObjectMeta { controller: Some(controller), ..metadata_of("web-1-x", Some("default")) };
+    let pod = Pod {
+        metadata,
+        service_account: "default".into(),
+        containers: vec![Container { name: "c".into(), ports: Vec::new() }],
+        ready: true,
+        ..Pod::default()
+    };
+    let value = super::pod(&NamespacedName::new("default", "web-1-x"), &pod);
+    assert_eq!(value["metadata"]["ownerReferences"][0]["apiVersion"], "apps/v1");
+    assert_eq!(without(read(&value), INTERFACE_ANNOTATION).0, Object::Pod(pod));
+
+    // A slice that the controller made is its service's; one that somebody gave is nobody's.
+    let mut world = World::new(Families::Ipv4, Wiring::Routed);
+    let snapshot = world.apply(
+        &[
+            crate::world::service("web", "{selector: {app: web}, ports: [{port: 80}]}"),
+            crate::world::slice("given", "web", "192.0.2.1"),
+        ]
+        .concat(),
+    );
+    let slice = |name: &str| endpoint_slice(&snapshot.endpoint_slices[&NamespacedName::new("default", name)]);
+    assert_eq!(
+        slice("web-ipv4")["metadata"]["ownerReferences"],
+        json!([{"apiVersion": "v1", "kind": "Service", "name": "web", "controller": true, "blockOwnerDeletion": true}]),
+    );
+    assert_eq!(slice("given")["metadata"]["ownerReferences"], Value::Null);
 }
