@@ -8,8 +8,8 @@ use netproof_model::event::{
 use netproof_model::observation::PacketAddresses;
 use netproof_model::topology::{Neighbours, PerFamily, Ranges, TopologyNode};
 use netproof_model::{
-    Action, Decision, Direction, Families, Family, Hook, Outcome, Place, PolicyKey, PolicyKind, PolicyStage,
-    Protocol, ProxyMode, Rejection, Sighting, Token, Topology, Verdict, Wiring,
+    Action, Decision, Direction, Families, Family, Hook, InterfacePrefix, Outcome, Place, PolicyKey,
+    PolicyKind, PolicyStage, Protocol, ProxyMode, Rejection, Sighting, Token, Topology, Verdict, Wiring,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -248,6 +248,7 @@ fn topology() -> Topology {
         advertised: BTreeSet::new(),
         load_balancer: None,
         proxy_mode: ProxyMode::Nftables,
+        interface_prefix: InterfacePrefix::default(),
     }
 }
 

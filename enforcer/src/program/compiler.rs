@@ -110,7 +110,8 @@ impl Compiler {
     /// The endpoint of a pod of the node, with the tiers that the front ends have for it.
     fn endpoint(&self, name: &NamespacedName, node: &str, of_node: &mut NodeProgram) -> Option<Endpoint> {
         let pod = self.pods.pod(name).filter(|pod| is_on(pod, node))?;
-        let mut endpoint = Endpoint::pod(name.clone(), host_interface(name), pod.addresses.clone());
+        let interface = host_interface(&self.snapshot.topology.interface_prefix, name);
+        let mut endpoint = Endpoint::pod(name.clone(), interface, pod.addresses.clone());
         let shares = self.front_ends.iter().flat_map(|it| it.shares(pod, &self.pods)).collect();
         endpoint.tiers = join(shares, |key, stage, direction| of_node.id(key, stage, direction));
         Some(endpoint)

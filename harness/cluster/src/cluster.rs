@@ -169,6 +169,7 @@ impl Cluster {
 
     /// Removes the places that a plan lacks, and makes the namespaces of new places.
     fn begin(&mut self, plan: Plan) -> Result<(), ClusterError> {
+        plan.check_names()?;
         let old = std::mem::replace(&mut self.plan, plan);
         for (place, stack) in &old.stacks {
             if self.plan.stacks.get(place).is_some_and(|new| stack.becomes(new)) {

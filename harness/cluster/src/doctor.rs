@@ -253,6 +253,7 @@ mod tests {
             advertised: Default::default(),
             load_balancer: None,
             proxy_mode: netproof_model::ProxyMode::default(),
+            interface_prefix: netproof_model::InterfacePrefix::default(),
         };
         let machine = |vxlan, ipv6| {
             [(VXLAN, vxlan), (IPV6, ipv6)].map(|(name, present)| Capability {

@@ -37,6 +37,16 @@ pub enum ClusterError {
         /// What the snapshot has.
         to: String,
     },
+    /// Two pods of a node have interfaces of the same name there.
+    #[error("the interfaces of {} and {} in {above} have the same name, {name}: rename one of them", places[0], places[1])]
+    SameInterface {
+        /// Where both hang.
+        above: Place,
+        /// The name.
+        name: String,
+        /// Whose they are.
+        places: [Place; 2],
+    },
     /// The DNS server could not be started.
     #[error("cannot serve DNS in {place}: {source}")]
     Dns {

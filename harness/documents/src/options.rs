@@ -1,6 +1,6 @@
 //! What the command line says about loading.
 
-use netproof_model::{Families, ProxyMode, Wiring};
+use netproof_model::{Families, InterfacePrefix, ProxyMode, Wiring};
 use netproof_oracle::Profile;
 use netproof_plan::MatrixDestination;
 use std::collections::BTreeSet;
@@ -20,6 +20,9 @@ pub struct Options {
     pub family: Option<Families>,
     /// The mode of kube-proxy that every cluster's proxy follows, instead of the default.
     pub kube_proxy_mode: Option<ProxyMode>,
+    /// How the names of pods' interfaces begin in every cluster, instead of the default: what an enforcer expects
+    /// that knows them by their names.
+    pub interface_prefix: Option<InterfacePrefix>,
     /// The namespace of manifests that name none; `default` if absent.
     pub namespace: Option<String>,
     /// Only scenario runs that this expression chooses.

@@ -134,8 +134,7 @@ pub fn walk(
     problems: &mut Problems,
 ) -> Option<Plan> {
     let document = &scenario.document;
-    let mode = options.kube_proxy_mode;
-    let topology = topology::with_parameters(&scenario.topology, variant.wiring, variant.family, mode);
+    let topology = topology::with_parameters(&scenario.topology, variant.wiring, variant.family, options);
     let control_plane = match ControlPlane::new(Arc::clone(&topology)) {
         Ok(control_plane) => control_plane,
         Err(error) => {

@@ -118,9 +118,15 @@ impl Finding {
 }
 
 /// Tries a text, in a world of its own.
-pub(super) fn try_text(name: &str, text: &str, options: &RunOptions, worlds: &Worlds) -> Trial {
+pub(super) fn try_text(
+    name: &str,
+    text: &str,
+    loading: &Options,
+    options: &RunOptions,
+    worlds: &Worlds,
+) -> Trial {
     let source = Source::new(format!("{name}.yaml"), text);
-    let loaded = match load_text(&source, &Options::default()) {
+    let loaded = match load_text(&source, loading) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {
             let findings = vec![Finding::Invalid(diagnostics.to_string())];

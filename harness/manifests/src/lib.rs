@@ -104,7 +104,7 @@ fn read(
         loaded.notes.extend(made::take_away(&mut objects, &mut ignored, &changed));
         loaded.notes.extend(missing::take_templates(&mut objects, &mut ignored, &context.namespace));
         let (wiring, family) = (options.wiring.unwrap_or(named.wiring), options.family);
-        let named = topology::with_parameters(&named, named.wiring, named.family, options.kube_proxy_mode);
+        let named = topology::with_parameters(&named, named.wiring, named.family, options);
         let fit = match options.topology {
             Some(_) => None,
             None => Some(fit::topology(&named, &objects, wiring, family)),
@@ -115,7 +115,7 @@ fn read(
                 loaded.notes.extend(fit.notes);
                 Arc::new(fit.topology)
             }
-            None => topology::with_parameters(&named, wiring, family.unwrap_or(named.family), None),
+            None => topology::with_parameters(&named, wiring, family.unwrap_or(named.family), options),
         };
         nodes_of_topology(&mut objects, &topology, fits, &mut loaded.ignored);
         let id = ScenarioId { suite: String::new(), name, variant: Vec::new() };

@@ -7,6 +7,7 @@ pub mod decided_by;
 pub mod decision;
 pub mod event;
 pub mod flow;
+pub mod interface;
 pub mod net;
 pub mod observation;
 pub mod place;
@@ -19,6 +20,7 @@ pub mod verdict;
 
 pub use decided_by::DecidedBy;
 pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable};
+pub use interface::InterfacePrefix;
 pub use net::{Family, Protocol, Token};
 pub use observation::{LogRecord, Observation, Outcome, Passage, ProbeStage, Rejection, Sighting};
 pub use place::{NamespacedName, Place};

@@ -3,6 +3,7 @@
 //! A topology fixes nodes, address ranges, external hosts and how they are joined. Wiring and address
 //! family are parameters: the same topology can be built routed or bridged, IPv4, IPv6 or dual.
 
+use crate::interface::InterfacePrefix;
 use crate::net::Family;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
@@ -325,6 +326,10 @@ pub struct Topology {
     /// The mode of the nodes' kube-proxy.
     #[serde(default)]
     pub proxy_mode: ProxyMode,
+    /// How the names of pods' interfaces on their nodes begin.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub interface_prefix: InterfacePrefix,
 }
 
 impl Topology {

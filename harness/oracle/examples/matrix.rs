@@ -97,6 +97,7 @@ fn cluster(
         networks: Vec::new(),
         load_balancer: None,
         proxy_mode: netproof_model::ProxyMode::default(),
+        interface_prefix: netproof_model::InterfacePrefix::default(),
     };
     let namespaces = (0..NAMESPACES).map(|number| {
         let labels = [("team".to_owned(), format!("team{}", number % 7))].into();

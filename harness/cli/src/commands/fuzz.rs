@@ -66,6 +66,7 @@ fn options(arguments: &FuzzArguments) -> FuzzOptions {
             wiring: arguments.wiring.map(Wiring::from),
             family: arguments.family.map(Families::from),
         },
+        interface_prefix: None,
         run: RunOptions {
             enforcer: arguments.enforcer.clone(),
             profile: Some(arguments.profile()),

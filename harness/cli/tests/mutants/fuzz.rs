@@ -26,8 +26,15 @@ pub fn trials() -> Vec<Trial> {
 
 fn run(enforcer: EnforcerChoice, pairs: usize) -> (Totals, Vec<Failure>) {
     let run = RunOptions { enforcer, ..RunOptions::default() };
-    let options =
-        FuzzOptions { seed: 1, pairs: Some(pairs), time: None, failures: 1, fixed: Fixed::default(), run };
+    let options = FuzzOptions {
+        seed: 1,
+        pairs: Some(pairs),
+        time: None,
+        failures: 1,
+        fixed: Fixed::default(),
+        interface_prefix: None,
+        run,
+    };
     let mut failures = Vec::new();
     let totals = fuzz(&options, &mut |progress| {
         if let Progress::Failure(failure) = progress {

@@ -17,6 +17,7 @@ mod overlay;
 mod planner;
 mod services;
 
+use crate::error::ClusterError;
 use crate::netlink::Mac;
 use ipnet::IpNet;
 use netproof_controlplane::Snapshot;
@@ -158,6 +159,21 @@ impl Plan {
         let mut plan = Planner::new(snapshot).plan();
         plan.route_services(snapshot);
         plan
+    }
+
+    /// Refuses two interfaces of the same name in one namespace: names are hashes.
+    pub fn check_names(&self) -> Result<(), ClusterError> {
+        let mut owners = BTreeMap::new();
+        for (place, uplink) in
+            self.stacks.iter().filter_map(|(place, stack)| Some((place, stack.uplink.as_ref()?)))
+        {
+            let Uplink { above, port, .. } = uplink;
+            if let Some(other) = owners.insert((above, port), place) {
+                let places = [other.clone(), place.clone()];
+                return Err(ClusterError::SameInterface { above: above.clone(), name: port.clone(), places });
+            }
+        }
+        Ok(())
     }
 
     /// Updates the router's routes to services, for a snapshot that differs from the plan's only in services

@@ -138,7 +138,8 @@ impl Planner<'_> {
         }
         let place = Place::Pod(name.clone());
         let bridged = self.snapshot.topology.wiring == Wiring::Bridge;
-        let mut link = uplink(&place, Place::node(node), host_interface(name), bridged);
+        let port = host_interface(&self.snapshot.topology.interface_prefix, name);
+        let mut link = uplink(&place, Place::node(node), port, bridged);
         link.mtu = self.pod_mtu();
         link.learned = self.learns();
         if link.learned && !bridged && self.plan.families.contains(Family::Ipv6) {

@@ -38,6 +38,7 @@ pub fn trials() -> Vec<Trial> {
     }
     trials.push(trial("wires::nothing_is_left_after_drop", nothing_left));
     trials.push(trial("wires::same_node_packets_pass_the_nodes_ip_stack", same_node));
+    trials.push(trial("wires::interfaces_of_the_same_name_are_refused", same_interface));
     trials
 }
 
@@ -47,6 +48,19 @@ fn small_world(wiring: Wiring, family: Families) -> World {
     world.pod("b", "node1");
     world.pod("c", "node2");
     world
+}
+
+/// The SHA-1 of the two names begins with the same eleven digits, fd1029aad46.
+fn same_interface() {
+    let mut world = World::new(topology(2, Wiring::Routed, Families::Ipv4));
+    world.pod("p1803518", "node1");
+    let apart = world.pod("p8024346", "node2");
+    Cluster::build(&apart).unwrap();
+    world.delete("pod", "p8024346");
+    let error = Cluster::build(&world.pod("p8024346", "node1")).unwrap_err();
+    let expected = "the interfaces of pod/default/p1803518 and pod/default/p8024346 in node/node1 have the same name, \
+                    npfd1029aad46: rename one of them";
+    assert_eq!(error.to_string(), expected);
 }
 
 fn mesh(wiring: Wiring, family: Families) {
@@ -311,7 +325,7 @@ fn same_node() {
             assert!(forwarded(node, family) >= before + 6, "{wiring} {family}");
         }
         let names = node.enter(|| std::fs::read_to_string("/proc/thread-self/net/dev")).unwrap().unwrap();
-        assert!(names.contains(&host_interface(&name("a"))), "{names}");
+        assert!(names.contains(&host_interface(&snapshot.topology.interface_prefix, &name("a"))), "{names}");
     }
 }
 

@@ -5,13 +5,14 @@ mod network;
 mod ranges;
 
 use crate::document::{Document, Problems};
+use crate::options::Options;
 use crate::words::{
     ApiVersion, FamiliesName, NeighboursName, ServiceAddressesName, TopologyKind, WiringName,
 };
 use netproof_api::names;
 use netproof_api::yaml::{Segment, Spanned};
 use netproof_model::topology::{ServiceAddresses, TopologyNode};
-use netproof_model::{Families, ProxyMode, Topology};
+use netproof_model::{Families, InterfacePrefix, ProxyMode, Topology, Wiring};
 use ranges::Claims;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -128,6 +129,7 @@ impl TopologySpec {
             advertised: self.advertised(document, problems),
             load_balancer,
             proxy_mode: ProxyMode::default(),
+            interface_prefix: InterfacePrefix::default(),
         };
         self.externals(&mut topology, document, problems);
         (problems.errors() == before).then_some(topology)
@@ -210,13 +212,14 @@ pub fn is_needed(way: &[Segment]) -> bool {
     }
 }
 
-/// A topology with other parameters.
+/// A topology with other parameters: these, and those that the options fix.
 pub fn with_parameters(
     topology: &Topology,
-    wiring: netproof_model::Wiring,
+    wiring: Wiring,
     family: Families,
-    mode: Option<ProxyMode>,
+    options: &Options,
 ) -> Arc<Topology> {
-    let proxy_mode = mode.unwrap_or(topology.proxy_mode);
-    Arc::new(Topology { wiring, family, proxy_mode, ..topology.clone() })
+    let proxy_mode = options.kube_proxy_mode.unwrap_or(topology.proxy_mode);
+    let interface_prefix = options.interface_prefix.as_ref().unwrap_or(&topology.interface_prefix).clone();
+    Arc::new(Topology { wiring, family, proxy_mode, interface_prefix, ..topology.clone() })
 }

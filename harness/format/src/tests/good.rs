@@ -411,6 +411,11 @@ fn variants_overrides_and_filters_choose() {
     assert_eq!(ids(&bridge), "across-bridge-ipv4 across-bridge-ipv6");
     let dual = Options { family: Some(Families::Dual), ..bridge };
     assert_eq!(ids(&dual), "not across-bridge-dual");
+    let named = Options { interface_prefix: Some("cali".parse().unwrap()), ..default.clone() };
+    let loaded = folder.load("s.yaml", &named).unwrap_or_else(|errors| panic!("{errors}"));
+    let prefixes =
+        loaded.plans.iter().map(|plan| plan.start.snapshot().topology.interface_prefix.to_string());
+    assert_eq!(prefixes.collect::<BTreeSet<_>>(), BTreeSet::from(["cali".to_owned()]));
     let none = Options { filter: Some("nothing like it".replace(' ', "-")), ..default.clone() };
     assert_eq!(ids(&none), "");
     let bad = Options { filter: Some("a b".into()), ..default };

@@ -50,7 +50,7 @@ pub fn between(before: Option<&Snapshot>, after: &Snapshot) -> Vec<Event> {
     changes.add(
         before.map(|it| &it.pods),
         &after.pods,
-        |name, it| objects::pod(name, it),
+        |name, it| objects::pod(&after.topology.interface_prefix, name, it),
         |old, new| is_another_pod(old, new),
     );
     changes.add(before.map(|it| &it.services), &after.services, |_, it| objects::service(it), |_, _| false);

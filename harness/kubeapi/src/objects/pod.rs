@@ -4,7 +4,7 @@ use super::metadata::{annotate, metadata};
 use super::{fields, insert, insert_filled, object};
 use netproof_api::{Container, ContainerPort, Pod, Toleration};
 use netproof_controlplane::host_interface;
-use netproof_model::NamespacedName;
+use netproof_model::{InterfacePrefix, NamespacedName};
 use serde_json::{Map, Value, json};
 
 /// The annotation of a pod with a network of its own: the name of its interface on its node's side.
@@ -13,11 +13,11 @@ pub const INTERFACE_ANNOTATION: &str = "netproof.io/interface";
 /// Since when a pod that is being deleted is: all that matters is that it is.
 const DELETED_SINCE: &str = "2026-01-01T00:00:00Z";
 
-/// A Pod (v1).
-pub fn pod(name: &NamespacedName, pod: &Pod) -> Value {
+/// A Pod (v1), whose interface has that prefix.
+pub fn pod(prefix: &InterfacePrefix, name: &NamespacedName, pod: &Pod) -> Value {
     let mut metadata = metadata(&pod.metadata);
     if !pod.host_network {
-        annotate(&mut metadata, INTERFACE_ANNOTATION, host_interface(name));
+        annotate(&mut metadata, INTERFACE_ANNOTATION, host_interface(prefix, name));
     }
     if pod.terminating {
         metadata.insert("deletionTimestamp".into(), DELETED_SINCE.into());

@@ -18,7 +18,7 @@ use netproof_api::{
     Pod, PolicyType, Requirement, Service, ServicePort, Source, Toleration, read_manifests,
 };
 use netproof_controlplane::{Snapshot, host_interface};
-use netproof_model::{Families, NamespacedName, Wiring};
+use netproof_model::{Families, InterfacePrefix, NamespacedName, Wiring};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -189,8 +189,9 @@ proptest! {
     #[test]
     fn pods_are_read_back_with_their_interface(pod in pod_strategy()) {
         let name = NamespacedName::new(pod.metadata.namespace.clone().unwrap(), &pod.metadata.name);
-        let (object, interface) = without(read(&super::pod(&name, &pod)), INTERFACE_ANNOTATION);
-        prop_assert_eq!(interface, (!pod.host_network).then(|| host_interface(&name)));
+        let prefix = "cali".parse().unwrap();
+        let (object, interface) = without(read(&super::pod(&prefix, &name, &pod)), INTERFACE_ANNOTATION);
+        prop_assert_eq!(interface, (!pod.host_network).then(|| host_interface(&prefix, &name)));
         prop_assert_eq!(object, Object::Pod(pod));
     }
 }
@@ -310,7 +311,7 @@ fn a_controller_is_an_owner() {
         ready: true,
         ..Pod::default()
     };
-    let value = super::pod(&NamespacedName::new("default", "web-1-x"), &pod);
+    let value = super::pod(&InterfacePrefix::default(), &NamespacedName::new("default", "web-1-x"), &pod);
     assert_eq!(value["metadata"]["ownerReferences"][0]["apiVersion"], "apps/v1");
     assert_eq!(without(read(&value), INTERFACE_ANNOTATION).0, Object::Pod(pod));
 

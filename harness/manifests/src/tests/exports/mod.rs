@@ -80,6 +80,18 @@ fn a_dual_stack_cluster_as_json() {
 }
 
 #[test]
+fn an_enforcer_chooses_how_interfaces_are_named() {
+    const POD: &str =
+        "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: a}]}}";
+    for topology in [None, Some("two-nodes".to_owned())] {
+        let options =
+            Options { interface_prefix: Some("cali".parse().unwrap()), topology, ..Options::default() };
+        let (_, snapshot) = loaded(POD, &options);
+        assert_eq!(snapshot.topology.interface_prefix.as_str(), "cali");
+    }
+}
+
+#[test]
 fn the_command_line_chooses_wiring_and_family() {
     for wiring in Wiring::ALL {
         for family in [Families::Ipv4, Families::Dual] {
