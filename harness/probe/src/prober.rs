@@ -31,6 +31,20 @@ impl Prober {
         Ok(Prober { world: World::new()?, ledger: Ledger::default(), tokens: Tokens::new(seed), grace })
     }
 
+    /// Begins anew in the same cluster, with the tokens of another seed: closes every kept connection, and forgets
+    /// the evidence of earlier probes. Source ports go on where they were, so that no probe meets the connection of
+    /// an earlier one.
+    ///
+    /// # Errors
+    /// If a packet of an earlier probe arrived too late, or the harness broke.
+    pub fn start_over(&mut self, seed: u64) -> Result<(), ProbeError> {
+        self.check_late()?;
+        self.world.release();
+        self.ledger = Ledger::default();
+        self.tokens = Tokens::new(seed);
+        Ok(())
+    }
+
     /// Opens listeners, witnesses and log readers for new places, and closes those of places that went.
     ///
     /// A pod listens on exactly its declared container ports (or those in the snapshot's `listens`), a

@@ -91,12 +91,20 @@ pub struct RunOptions {
     pub fail_fast: bool,
     /// The longest that one scenario run may take.
     pub timeout: Duration,
+    /// Whether a world goes on to the next scenario run of an equal topology, emptied, and not only to the next of
+    /// its group. For enforcers and proxies that take seconds to start it does so in any case.
+    pub keep_worlds: bool,
     /// How to read what the API leaves open, for scenarios that do not say so themselves; the default is the
     /// enforcer's ([`EnforcerChoice::profile`]).
     pub profile: Option<Profile>,
 }
 
 impl RunOptions {
+    /// Whether worlds go on to later scenario runs of an equal topology.
+    pub(crate) fn keeps_worlds(&self) -> bool {
+        self.keep_worlds
+    }
+
     /// How a plan's flows are read where the API leaves something open.
     pub(crate) fn profile_of(&self, plan: &Plan) -> Profile {
         plan.profile.or(self.profile).unwrap_or_else(|| self.enforcer.profile())
@@ -113,6 +121,7 @@ impl Default for RunOptions {
             seed: 0,
             fail_fast: false,
             timeout: Duration::from_secs(60),
+            keep_worlds: false,
             profile: None,
         }
     }

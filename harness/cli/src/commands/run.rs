@@ -108,6 +108,7 @@ fn options(arguments: &RunArguments) -> RunOptions {
         seed: arguments.seed,
         fail_fast: arguments.fail_fast,
         timeout: arguments.timeout,
+        keep_worlds: false,
         profile: arguments.profile,
     }
 }

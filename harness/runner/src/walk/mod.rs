@@ -81,7 +81,7 @@ impl<'a> Walk<'a> {
     /// All three walks. What was told before an error stays.
     pub(crate) fn run(&mut self, worlds: &Worlds) -> Result<(), HarnessError> {
         let mut prepared = self.prepare();
-        let mut shared = match worlds.take(self.plan) {
+        let mut shared = match worlds.take(self.plan, self.options, self.seed())? {
             Some(shared) => shared,
             None => {
                 let _span = tracing::info_span!("build").entered();
@@ -93,10 +93,16 @@ impl<'a> Walk<'a> {
         shared.probes += self.probes;
         self.waited = shared.world.take_waited();
         match result {
-            Ok(()) => worlds.keep(self.plan, shared),
-            Err(_) => worlds.discard(shared),
+            Ok(()) if self.leaves_its_world() => worlds.keep(self.plan, self.options, shared),
+            _ => worlds.discard(shared),
         }
         result
+    }
+
+    /// Whether a later run may have the world of this one, which came to its end. Where worlds are kept beyond a
+    /// group, an enforcer whose rules were wrong may have left some of them behind, and is not believed any further.
+    fn leaves_its_world(&self) -> bool {
+        !self.options.keeps_worlds() || (self.checks.failed == 0 && self.checks.errored == 0)
     }
 
     fn walk(&mut self, shared: &mut SharedWorld, prepared: &mut [Prepared]) -> Result<(), HarnessError> {

@@ -1,9 +1,11 @@
-//! A world with what was rehearsed in it, and the worlds that wait for the next run of their group.
+//! A world with what was rehearsed in it, and the worlds that wait for the next run that fits.
 
+use crate::RunOptions;
 use crate::walk::cells::Rehearsed;
-use crate::world::{Reaper, World};
-use netproof_controlplane::Snapshot;
+use crate::world::{HarnessError, Reaper, World};
+use netproof_controlplane::{ControlPlane, Snapshot};
 use netproof_model::Observation;
+use netproof_model::event::ScenarioId;
 use netproof_plan::Plan;
 use netproof_probe::{Grace, Probe};
 use std::collections::HashMap;
@@ -12,6 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// So many probes are made in one world: each leaves an entry in the connection tables of its nodes for up to
 /// half a minute, and where memory is short the kernel has room for 65,536.
 const MOST_PROBES: usize = 24_000;
+
+/// So many worlds wait where they are kept for every later run of their topology. The suites mix some twenty
+/// topologies of one wiring: with six worlds one run of fourteen builds its own, with all twenty one of forty.
+const MOST_KEPT: usize = 6;
 
 /// A world, and what was tried in it without policy.
 pub(super) struct SharedWorld {
@@ -45,16 +51,33 @@ impl SharedWorld {
         });
         (&mut self.world, &mut self.rehearsals[index])
     }
+
+    /// Takes away everything that the runs before have made, as one change set that must be in force before
+    /// anything else comes, and forgets what they have tried. `seed` is the next run's.
+    fn start_over(&mut self, seed: u64) -> Result<(), HarnessError> {
+        self.rehearsals.clear();
+        let topology = Arc::clone(&self.world.snapshot().topology);
+        self.world.start_over(ControlPlane::new(topology)?, seed)
+    }
 }
 
-/// Worlds between the runs of their groups, the patience that they share, and the end of worlds that nobody needs
-/// any more.
+/// A world that waits.
+#[derive(Debug)]
+struct Waiting {
+    /// The group of the run that had it last.
+    group: Option<String>,
+    /// That run.
+    left_by: ScenarioId,
+    shared: SharedWorld,
+}
+
+/// Worlds between runs, the patience that they share, and the end of worlds that nobody needs any more.
 #[derive(Debug)]
 pub struct Worlds {
-    /// By group, the one that has waited longest first.
-    waiting: Mutex<Vec<(String, SharedWorld)>>,
-    /// So many may wait.
-    most: usize,
+    /// The one that has waited longest first.
+    waiting: Mutex<Vec<Waiting>>,
+    /// How many runs there are at once.
+    runs: usize,
     grace: Arc<Grace>,
     reaper: Reaper,
 }
@@ -68,7 +91,7 @@ impl std::fmt::Debug for SharedWorld {
 impl Worlds {
     /// `runs` is how many runs there are at once.
     pub fn new(runs: usize) -> Worlds {
-        Worlds { waiting: Mutex::default(), most: runs, grace: Arc::default(), reaper: Reaper::new(runs) }
+        Worlds { waiting: Mutex::default(), runs, grace: Arc::default(), reaper: Reaper::new(runs) }
     }
 
     /// The patience that all worlds share.
@@ -76,23 +99,55 @@ impl Worlds {
         Arc::clone(&self.grace)
     }
 
-    /// A world in which a run of the same group has ended, if one waits.
-    pub(super) fn take(&self, plan: &Plan) -> Option<SharedWorld> {
-        let group = plan.group.as_ref()?;
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = waiting.iter().position(|(own, _)| own == group)?;
-        Some(waiting.remove(index).1)
+    /// A world in which a run of the same group has ended, as that has left it; else, where worlds are kept, an
+    /// empty one in which any run of the same topology has ended. `None` if neither waits.
+    ///
+    /// # Errors
+    /// If the world cannot be emptied. It is gone then.
+    pub(super) fn take(
+        &self,
+        plan: &Plan,
+        options: &RunOptions,
+        seed: u64,
+    ) -> Result<Option<SharedWorld>, HarnessError> {
+        if let Some(Waiting { shared, .. }) = self
+            .take_where(|it| plan.group.is_some() && it.group == plan.group && it.shared.probes < MOST_PROBES)
+        {
+            return Ok(Some(shared));
+        }
+        if !options.keeps_worlds() {
+            return Ok(None);
+        }
+        let of_topology = |it: &Waiting| it.shared.world.snapshot().topology == plan.topology;
+        let Some(Waiting { mut shared, left_by, .. }) = self.take_where(of_topology) else {
+            return Ok(None);
+        };
+        match shared.start_over(seed) {
+            Ok(()) => Ok(Some(shared)),
+            Err(error) => {
+                self.discard(shared);
+                Err(HarnessError::NotEmptied { left_by, source: Box::new(error) })
+            }
+        }
     }
 
-    /// Takes back the world of a run that came to its end, for the next of its group.
-    pub(super) fn keep(&self, plan: &Plan, shared: SharedWorld) {
-        let Some(group) = plan.group.as_ref().filter(|_| shared.probes < MOST_PROBES) else {
+    fn take_where(&self, fits: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = waiting.iter().position(fits)?;
+        Some(waiting.remove(index))
+    }
+
+    /// Takes back the world of a run that came to its end, for the next that fits.
+    pub(super) fn keep(&self, plan: &Plan, options: &RunOptions, shared: SharedWorld) {
+        let is_of_use = options.keeps_worlds() || plan.group.is_some();
+        if !is_of_use || shared.probes >= MOST_PROBES {
             return self.discard(shared);
-        };
+        }
+        let most = if options.keeps_worlds() { self.runs.max(MOST_KEPT) } else { self.runs };
         let too_many = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.push((group.clone(), shared));
-            (waiting.len() > self.most).then(|| waiting.remove(0).1)
+            waiting.push(Waiting { group: plan.group.clone(), left_by: plan.id.clone(), shared });
+            (waiting.len() > most).then(|| waiting.remove(0).shared)
         };
         if let Some(shared) = too_many {
             self.discard(shared);

@@ -16,7 +16,7 @@ use netproof_enforcer::{
     Enforcer, EnforcerError, NodeHandle, Nothing, PolicyEnforcer, Proxy, ProxyOptions, ServiceProxy,
 };
 use netproof_enforcer_exec::ExecEnforcer;
-use netproof_model::event::{Denial, Trouble};
+use netproof_model::event::{Denial, ScenarioId, Trouble};
 use netproof_model::{Observation, Place, RuleTrace, Sighting};
 use netproof_probe::{Grace, Probe, ProbeError, Prober};
 use netproof_surroundings::{Surroundings, SurroundingsError};
@@ -44,6 +44,8 @@ pub(crate) enum HarnessError {
     Probe(#[from] ProbeError),
     #[error("the run took longer than {} s (--timeout)", .0.as_secs_f64())]
     Timeout(Duration),
+    #[error("cannot take away what {left_by} left in the world that it has shared")]
+    NotEmptied { left_by: ScenarioId, source: Box<HarnessError> },
 }
 
 impl HarnessError {
@@ -57,14 +59,16 @@ impl HarnessError {
             HarnessError::EnforcerGone(_) => Trouble::EnforcerGone,
             HarnessError::Probe(_) => Trouble::Probe,
             HarnessError::Timeout(_) => Trouble::Timeout,
+            HarnessError::NotEmptied { source, .. } => source.trouble(),
         }
     }
 
     /// In its own words and those of its cause, which names its own.
     pub(crate) fn in_full(&self) -> String {
-        match self.source() {
-            Some(cause) => format!("{self}: {cause}"),
-            None => self.to_string(),
+        match (self, self.source()) {
+            (HarnessError::NotEmptied { source, .. }, _) => format!("{self}: {}", source.in_full()),
+            (_, Some(cause)) => format!("{self}: {cause}"),
+            (_, None) => self.to_string(),
         }
     }
 }
@@ -157,6 +161,14 @@ impl World {
         self.control = control;
         let snapshot = self.control.snapshot();
         self.settle_on(&snapshot)
+    }
+
+    /// Starts over for a run that has nothing but the topology in common with those before. `empty` has what every
+    /// cluster of the topology has; `seed` determines the tokens from now on.
+    pub(crate) fn start_over(&mut self, empty: ControlPlane, seed: u64) -> Result<(), HarnessError> {
+        let _span = tracing::info_span!("empty the world").entered();
+        self.prober.start_over(seed)?;
+        self.restart(empty)
     }
 
     fn settle_on(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), HarnessError> {
@@ -296,5 +308,10 @@ mod tests {
         assert_eq!(error.in_full(), format!("cannot probe: {words}"));
         let timeout = HarnessError::Timeout(Duration::from_secs(3));
         assert_eq!(timeout.in_full(), "the run took longer than 3 s (--timeout)");
+        let left_by = ScenarioId { suite: "suite".into(), name: "a".into(), variant: Vec::new() };
+        let cause = error.in_full();
+        let error = HarnessError::NotEmptied { left_by, source: Box::new(error) };
+        let words = "cannot take away what suite::a left in the world that it has shared";
+        assert_eq!(error.in_full(), format!("{words}: {cause}"));
     }
 }
