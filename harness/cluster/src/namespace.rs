@@ -19,8 +19,8 @@ const BRIDGE: u32 = 101;
 const OVERLAY: u32 = 102;
 /// The index of the first port.
 const FIRST_PORT: u32 = 103;
-/// Prefix of the names of ports that are out of use.
-pub(crate) const UNPLUGGED: &str = "gone";
+/// Prefix of the names of ports that are out of use: longer than the prefix of those in use can be.
+pub(crate) const UNPLUGGED: &str = "removed";
 /// The bridge of a node in wiring `bridge`, as the CNI plugins for bridges call it.
 pub(crate) const BRIDGE_NAME: &str = "cni0";
 /// A node's end of the overlay in wiring `vxlan`, as Calico calls it.
@@ -100,6 +100,14 @@ impl Namespace {
     pub fn neighbour_overflows(&mut self) -> Result<u64, ClusterError> {
         let Some(netlink) = &mut self.netlink else { return Ok(0) };
         netlink.neighbour_overflows().map_err(|error| ClusterError::netlink(&self.place, error))
+    }
+
+    /// Forgets every connection that it tracks.
+    pub fn forget_connections(&self) -> Result<(), ClusterError> {
+        inside(&self.place, &self.netns, || {
+            let failed = |errno| ClusterError::kernel(&self.place, "forget the tracked connections", errno);
+            netlink::forget_connections().map_err(failed)
+        })
     }
 
     /// Queues the request for a veth to a place below, with the far end in `namespace`.

@@ -9,5 +9,5 @@ mod netfilter;
 mod socket;
 
 pub(crate) use message::*;
-pub(crate) use netfilter::{conntrack, ipset, nf_tables, nflog};
+pub(crate) use netfilter::{conntrack, forget_connections, ipset, nf_tables, nflog};
 pub(crate) use socket::{Netlink, NetlinkError};

@@ -1,4 +1,4 @@
-//! Single requests to the netfilter subsystems, to find out which ones the kernel has.
+//! Single requests to the netfilter subsystems: to find out which ones the kernel has, and to forget connections.
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -45,6 +45,14 @@ pub(crate) fn conntrack() -> Result<(), Errno> {
     const GET_STATS: u16 = 5;
     let kind = ((libc::NFNL_SUBSYS_CTNETLINK as u16) << 8) | GET_STATS;
     ask(&message(kind, ACK, 0, 0, &[]))
+}
+
+/// Deletes every entry of connection tracking in the namespace of the calling thread, of each family: the request
+/// names none.
+pub(crate) fn forget_connections() -> Result<(), Errno> {
+    const DELETE: u16 = 2;
+    let kind = ((libc::NFNL_SUBSYS_CTNETLINK as u16) << 8) | DELETE;
+    ask(&message(kind, ACK, libc::AF_UNSPEC as u8, 0, &[]))
 }
 
 /// A message of nfnetlink: its resource id is in network byte order.

@@ -1,6 +1,7 @@
 //! Clusters that are built for real, with packets through them. Works as root and as an ordinary user.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
 
+mod connections;
 mod dns;
 mod health;
 mod neighbours;
@@ -29,6 +30,7 @@ fn main() {
     }
     let mut trials = Vec::new();
     trials.push(trial("doctor::this_machine_can_run_these_tests", move || doctor(sandbox)));
+    trials.extend(connections::trials());
     trials.extend(dns::trials());
     trials.extend(health::trials());
     trials.extend(neighbours::trials());
