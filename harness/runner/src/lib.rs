@@ -9,6 +9,7 @@ mod walk;
 mod world;
 
 pub use netproof_enforcer::Backend;
+pub use netproof_enforcer_agent::Agent;
 pub use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};
 pub use options::{EnforcerChoice, ProxyChoice, RunOptions};
 pub use walk::Worlds;
@@ -29,7 +30,7 @@ pub fn started(loaded: &Loaded, options: &RunOptions) -> Event {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         seed: options.seed,
         enforcer: options.enforcer.name().into_owned(),
-        proxy: options.proxy.name().to_owned(),
+        proxy: options.proxy.name().into_owned(),
         scenarios: loaded.plans.iter().map(|plan| plan.id.clone()).collect(),
     }
 }

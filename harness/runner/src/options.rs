@@ -1,6 +1,7 @@
 //! How to run: who enforces policy, who translates service addresses, and within which limits.
 
 use netproof_enforcer::Backend;
+use netproof_enforcer_agent::Agent;
 use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};
 use netproof_oracle::Profile;
 use netproof_plan::Plan;
@@ -16,6 +17,8 @@ pub enum EnforcerChoice {
     None,
     /// Processes of a command, one on each node.
     Exec(ExecCommand),
+    /// A program that watches the API server, one process on each node.
+    Agent(Agent),
     /// netproof's own, wrong in one way.
     #[cfg(feature = "mutants")]
     Mutant(&'static netproof_enforcer_mutants::Mutant),
@@ -40,36 +43,41 @@ impl EnforcerChoice {
             EnforcerChoice::Own(backend) => backend.name().into(),
             EnforcerChoice::None => "none".into(),
             EnforcerChoice::Exec(command) => format!("exec:{command}").into(),
+            EnforcerChoice::Agent(agent) => agent.to_string().into(),
             #[cfg(feature = "mutants")]
             EnforcerChoice::Mutant(mutant) => mutant.name.into(),
         }
     }
 
-    /// How the API is read where it leaves something open: as our enforcer does; nothing is known of what
-    /// another makes of it.
+    /// How the API is read where it leaves something open: as our enforcer does, or as an agent's profile says.
+    /// Nothing is known of what a command makes of it, nor of an agent whose profile names none of the oracle's.
     pub fn profile(&self) -> Profile {
         match self {
             EnforcerChoice::Exec(_) => Profile::STRICT,
+            EnforcerChoice::Agent(agent) => Profile::named(&agent.profile.oracle).unwrap_or(Profile::STRICT),
             _ => Profile::NETPROOF,
         }
     }
 }
 
 /// Who turns services into packet rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyChoice {
     /// netproof's own, with a backend.
     Own(Backend),
     /// Nobody: service addresses lead nowhere.
     None,
+    /// A program that watches the API server, one process on each node.
+    Agent(Agent),
 }
 
 impl ProxyChoice {
     /// As `--proxy` names it.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> Cow<'static, str> {
         match self {
-            ProxyChoice::Own(backend) => backend.name(),
-            ProxyChoice::None => "none",
+            ProxyChoice::Own(backend) => backend.name().into(),
+            ProxyChoice::None => "none".into(),
+            ProxyChoice::Agent(agent) => agent.to_string().into(),
         }
     }
 }
@@ -92,7 +100,7 @@ pub struct RunOptions {
     /// The longest that one scenario run may take.
     pub timeout: Duration,
     /// Whether a world goes on to the next scenario run of an equal topology, emptied, and not only to the next of
-    /// its group. For enforcers and proxies that take seconds to start it does so in any case.
+    /// its group. Under agents, which take seconds to start, it does so in any case.
     pub keep_worlds: bool,
     /// How to read what the API leaves open, for scenarios that do not say so themselves; the default is the
     /// enforcer's ([`EnforcerChoice::profile`]).
@@ -102,7 +110,20 @@ pub struct RunOptions {
 impl RunOptions {
     /// Whether worlds go on to later scenario runs of an equal topology.
     pub(crate) fn keeps_worlds(&self) -> bool {
-        self.keep_worlds
+        self.keep_worlds || self.agents().next().is_some()
+    }
+
+    /// The agents among enforcer and proxy.
+    pub(crate) fn agents(&self) -> impl Iterator<Item = &Agent> {
+        let enforcer = match &self.enforcer {
+            EnforcerChoice::Agent(agent) => Some(agent),
+            _ => None,
+        };
+        let proxy = match &self.proxy {
+            ProxyChoice::Agent(agent) => Some(agent),
+            ProxyChoice::Own(_) | ProxyChoice::None => None,
+        };
+        enforcer.into_iter().chain(proxy)
     }
 
     /// How a plan's flows are read where the API leaves something open.

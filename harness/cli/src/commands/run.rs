@@ -103,7 +103,7 @@ fn options(arguments: &RunArguments) -> RunOptions {
     RunOptions {
         enforcer: arguments.enforcer.clone(),
         enforcer_timeout: arguments.enforcer_timeout.unwrap_or(DEFAULT_PATIENCE),
-        proxy: arguments.proxy,
+        proxy: arguments.proxy.clone(),
         jobs: arguments.jobs.unwrap_or_else(processors).get(),
         seed: arguments.seed,
         fail_fast: arguments.fail_fast,

@@ -36,6 +36,8 @@ pub(crate) enum HarnessError {
     Cluster(#[from] ClusterError),
     #[error("cannot program the nodes")]
     Enforcer(#[from] EnforcerError),
+    #[error("cannot start {0}: agents do not run yet")]
+    Agent(String),
     #[error("cannot program the rules that nodes have without enforcer and proxy")]
     Surroundings(#[from] SurroundingsError),
     #[error("the enforcer died while probing; results discarded")]
@@ -54,7 +56,7 @@ impl HarnessError {
         match self {
             HarnessError::Change(_) => Trouble::Change,
             HarnessError::Cluster(_) => Trouble::Cluster,
-            HarnessError::Enforcer(_) => Trouble::Enforcer,
+            HarnessError::Enforcer(_) | HarnessError::Agent(_) => Trouble::Enforcer,
             HarnessError::Surroundings(_) => Trouble::Surroundings,
             HarnessError::EnforcerGone(_) => Trouble::EnforcerGone,
             HarnessError::Probe(_) => Trouble::Probe,
@@ -119,16 +121,18 @@ impl World {
             EnforcerChoice::Exec(command) => {
                 Box::new(ExecEnforcer::new(&nodes, command, options.enforcer_timeout)?)
             }
+            EnforcerChoice::Agent(agent) => return Err(HarnessError::Agent(agent.to_string())),
             #[cfg(feature = "mutants")]
             EnforcerChoice::Mutant(mutant) => {
                 Box::new(netproof_enforcer_mutants::MutatedEnforcer::new(&nodes, mutant)?)
             }
         };
-        let proxy: Box<dyn Proxy> = match options.proxy {
+        let proxy: Box<dyn Proxy> = match &options.proxy {
             ProxyChoice::Own(backend) => {
                 let options = ProxyOptions { mode: snapshot.topology.proxy_mode, ..ProxyOptions::default() };
-                Box::new(ServiceProxy::open(backend, &nodes, options)?)
+                Box::new(ServiceProxy::open(*backend, &nodes, options)?)
             }
+            ProxyChoice::Agent(agent) => return Err(HarnessError::Agent(agent.to_string())),
             ProxyChoice::None => Box::new(Nothing),
         };
         let prober = Prober::new(seed, grace)?;
