@@ -3,11 +3,11 @@
 use super::command::ExecCommand;
 use super::error::ExecError;
 use netproof_enforcer::EnforcerError;
-use netproof_enforcer_process::{Environment, LastWords, Launch, Output, Process as Program};
+use netproof_enforcer_process::{Environment, Files, LastWords, Launch, Output, Process as Program};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::process::ChildStdout;
+use std::process::{ChildStdin, ChildStdout};
 
 /// The variable in which the process finds its node's name.
 const NODE_VARIABLE: &str = "NETPROOF_NODE";
@@ -19,6 +19,7 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 pub(super) struct Process {
     pub(super) node: String,
     program: Program,
+    input: ChildStdin,
     output: ChildStdout,
     /// What of the output is no whole line yet, or came after one.
     begun: Vec<u8>,
@@ -36,20 +37,23 @@ impl Process {
             arguments: command.arguments().iter().map(Into::into).collect(),
             environment: Environment::Inherited(vec![(NODE_VARIABLE.into(), node.into())]),
             output: Output::Piped,
+            files: Files::Open,
         };
         let mut program = Program::start(&launch, netns)
             .map_err(|source| ExecError::Start { command: command.to_string(), source })?;
         let pipes = |source: io::Error| ExecError::Pipes { command: command.to_string(), source };
-        let output = program.output.take().ok_or_else(|| pipes(io::ErrorKind::BrokenPipe.into()))?;
-        for end in [program.input.as_fd(), output.as_fd()] {
+        let (Some(input), Some(output)) = (program.input.take(), program.output.take()) else {
+            return Err(pipes(io::ErrorKind::BrokenPipe.into()));
+        };
+        for end in [input.as_fd(), output.as_fd()] {
             fcntl(end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|errno| pipes(errno.into()))?;
         }
-        Ok(Process { node: node.to_owned(), program, output, begun: Vec::new() })
+        Ok(Process { node: node.to_owned(), program, input, output, begun: Vec::new() })
     }
 
     /// Where the process reads, for `poll`.
     pub(super) fn input(&self) -> BorrowedFd<'_> {
-        self.program.input.as_fd()
+        self.input.as_fd()
     }
 
     /// Where the process writes, for `poll`.
@@ -59,7 +63,7 @@ impl Process {
 
     /// Writes as much as it takes; says how much.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize, ExecError> {
-        match self.program.input.write(bytes) {
+        match self.input.write(bytes) {
             Ok(written) => Ok(written),
             Err(error) if is_later(&error) => Ok(0),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(self.ended()),

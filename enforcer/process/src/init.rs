@@ -2,7 +2,7 @@
 //!
 //! netproof has many threads, and between `fork` and `exec` a copy of one of them may only make system calls:
 //! no allocation, no lock. So the way from the copy to the two processes, this one and the program's, stands
-//! here by itself, and is the one place of the crate with `unsafe`.
+//! here by itself.
 //!
 //! The first process keeps the reading end of the program's standard input and reads nothing. When the
 //! writing end is closed, by netproof or by its death, it ends; with the first process of a PID namespace the
@@ -22,13 +22,22 @@ const FIRST_OTHER: c_uint = 3;
 /// Makes what the command starts the second process of the PID namespace that children of this thread are
 /// born into. The process that the command returns is the first; it ends with the second and with its exit
 /// status (128 and the signal's number where a signal ended it).
-pub(super) fn under_an_init(command: &mut Command) {
+pub(super) fn under_an_init(command: &mut Command, protection: Protection) {
     // SAFETY: `split` only makes system calls, on memory of its own stack, as the copy of one thread may.
-    unsafe { command.pre_exec(split) };
+    unsafe { command.pre_exec(move || split(protection)) };
+}
+
+/// Whether the machine's settings below /proc/sys must be read-only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protection {
+    /// If it can be done.
+    IfPossible,
+    /// Else nothing is started.
+    Needed,
 }
 
 /// Runs in the first process; returns in the second, which goes on to the program.
-fn split() -> io::Result<()> {
+fn split(protection: Protection) -> io::Result<()> {
     let mut children: libc::sigset_t;
     let mut before = MaybeUninit::uninit();
     // SAFETY: all pointers are to memory of this frame or to constants, and live through the calls.
@@ -42,7 +51,10 @@ fn split() -> io::Result<()> {
         // namespace; here nobody may.
         mount(c"/proc/sys/net", c"/proc/sys/net", c"", libc::MS_BIND);
         mount(c"/proc/sys", c"/proc/sys", c"", libc::MS_BIND | libc::MS_REC);
-        mount(c"", c"/proc/sys", c"", MOUNT_FLAGS | libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY);
+        let read_only = MOUNT_FLAGS | libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY;
+        if !mount(c"", c"/proc/sys", c"", read_only) && protection == Protection::Needed {
+            return Err(io::Error::last_os_error());
+        }
         children = std::mem::zeroed();
         libc::sigemptyset(&mut children);
         libc::sigaddset(&mut children, libc::SIGCHLD);
@@ -111,10 +123,10 @@ unsafe fn attend(second: pid_t, children: &libc::sigset_t) -> ! {
     }
 }
 
-/// Mounts if it can be done.
-fn mount(what: &CStr, at: &CStr, kind: &CStr, flags: libc::c_ulong) {
+/// Mounts if it can be done; whether it could.
+fn mount(what: &CStr, at: &CStr, kind: &CStr, flags: libc::c_ulong) -> bool {
     // SAFETY: the strings live through the call, and no data are given.
-    unsafe { libc::mount(what.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, ptr::null()) };
+    unsafe { libc::mount(what.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, ptr::null()) == 0 }
 }
 
 fn check(result: c_int) -> io::Result<()> {

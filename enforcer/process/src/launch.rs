@@ -1,12 +1,13 @@
 //! What is started: a value that the caller fills in.
 
+use crate::seal::Sealed;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// A program, and what it is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
-    /// The program, by its path, or by a name that is looked for in PATH.
+    /// The program by its path; of one that is not sealed it may be a name, which is looked for in PATH.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
@@ -14,6 +15,17 @@ pub struct Launch {
     pub environment: Environment,
     /// What becomes of what it writes.
     pub output: Output,
+    /// What it sees of the machine's files.
+    pub files: Files,
+}
+
+/// What a program sees of the machine's files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// All as they are, and an empty `/run`.
+    Open,
+    /// As a seal shows them. Its working folder is `/`.
+    Sealed(Sealed),
 }
 
 /// The variables that a program finds.

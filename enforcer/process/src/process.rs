@@ -1,7 +1,9 @@
 //! The running program: how it is started, what it writes, and its end.
 
-use super::init;
-use super::launch::{Environment, Launch, Output};
+use super::error::StartError;
+use super::init::{self, Protection};
+use super::launch::{Environment, Files, Launch, Output};
+use super::seal;
 use super::words::LastWords;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -13,9 +15,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
-use thiserror::Error;
 
 /// How much of the end of what it wrote is looked at.
 const LAST_BYTES: u64 = 4096;
@@ -23,29 +25,12 @@ const LAST_BYTES: u64 = 4096;
 /// When it has written as much, what is kept begins anew.
 const MOST_KEPT: u64 = 4 << 20;
 
-/// Why a program was not started.
-#[derive(Debug, Error)]
-#[error("cannot {doing}: {source}")]
-pub struct StartError {
-    /// What could not be done, as in `start the program`.
-    pub doing: String,
-    /// What the system said.
-    #[source]
-    pub source: io::Error,
-}
-
-impl StartError {
-    pub(super) fn new(doing: impl Into<String>, source: impl Into<io::Error>) -> StartError {
-        StartError { doing: doing.into(), source: source.into() }
-    }
-}
-
 /// A program with all that it started: they end when this is dropped.
 pub struct Process {
     /// The first process of their PID namespace.
     first: Child,
-    /// What it reads. Closed, it ends.
-    pub input: ChildStdin,
+    /// What it reads. When it is closed, they end.
+    pub input: Option<ChildStdin>,
     /// What it writes, where that is a pipe ([`Output::Piped`]).
     pub output: Option<ChildStdout>,
     written: Written,
@@ -69,26 +54,18 @@ impl Process {
         let file = memfd_create(c"written", MFdFlags::MFD_CLOEXEC)
             .and_then(|file| fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).map(|_| File::from(file)))
             .map_err(|errno| keep(errno.into()))?;
-        let mut program = Command::new(&launch.program);
-        program.args(&launch.arguments);
-        match &launch.environment {
-            Environment::Inherited(more) => program.envs(more.iter().cloned()),
-            Environment::Only(all) => {
-                let path = env::var_os("PATH").map(|path| ("PATH", path));
-                program.env_clear().envs(path).env("HOME", "/tmp").envs(all.iter().cloned())
-            }
+        let theirs = || file.try_clone().map_err(keep);
+        let (to_output, to_errors) = match launch.output {
+            Output::Piped => (Stdio::piped(), Stdio::from(theirs()?)),
+            Output::Kept => (Stdio::from(theirs()?), Stdio::from(theirs()?)),
         };
-        program.stdin(Stdio::piped()).stderr(file.try_clone().map_err(keep)?);
-        match launch.output {
-            Output::Piped => program.stdout(Stdio::piped()),
-            Output::Kept => program.stdout(file.try_clone().map_err(keep)?),
-        };
-        init::under_an_init(&mut program);
         // A thread of its own, because only children are born into the namespaces that it makes and goes
         // to; it ends as soon as the process is there.
         let mut first = thread::scope(|scope| {
             let start = || {
                 enter_namespaces(netns)?;
+                let mut program = command(launch)?;
+                program.stdin(Stdio::piped()).stdout(to_output).stderr(to_errors);
                 program.spawn().map_err(|error| StartError::new("start the program", error))
             };
             let thread = thread::Builder::new().spawn_scoped(scope, start);
@@ -96,12 +73,7 @@ impl Process {
             // It has nothing that could panic; did it, so would we.
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
-        let Some(input) = first.stdin.take() else {
-            let _ = first.kill();
-            let _ = first.wait();
-            return Err(StartError::new("start the program", io::ErrorKind::BrokenPipe));
-        };
-        let output = first.stdout.take();
+        let (input, output) = (first.stdin.take(), first.stdout.take());
         Ok(Process { first, input, output, written: Written { file, to } })
     }
 
@@ -118,6 +90,11 @@ impl Process {
     /// What it wrote last, of what is kept.
     pub fn last_words(&self) -> LastWords {
         LastWords::of(&self.written.end(), self.written.to)
+    }
+
+    /// How many bytes of what it wrote are kept.
+    pub fn kept(&self) -> u64 {
+        self.written.length()
     }
 
     /// Takes the room of what it wrote, but for the end, if that is much. Call it now and then: what is kept lies in
@@ -171,9 +148,34 @@ fn enter_namespaces(netns: BorrowedFd<'_>) -> Result<(), StartError> {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)
         .map_err(failed("make a mount and a PID namespace"))?;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-        .map_err(failed("make the mounts private"))?;
-    // Lock files of this node are no other's, and no file stays.
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount(Some("tmpfs"), "/run", Some("tmpfs"), flags, Some("mode=755"))
-        .map_err(failed("mount an empty /run"))
+        .map_err(failed("make the mounts private"))
+}
+
+/// The command that starts the program, in the mount namespace of the calling thread, whose files are made as
+/// the program is to see them.
+fn command(launch: &Launch) -> Result<Command, StartError> {
+    let (mut command, protection) = match &launch.files {
+        Files::Open => {
+            // Lock files of this node are no other's, and no file stays.
+            let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+            mount(Some("tmpfs"), "/run", Some("tmpfs"), flags, Some("mode=755"))
+                .map_err(|errno| StartError::new("mount an empty /run", errno))?;
+            (Command::new(&launch.program), Protection::IfPossible)
+        }
+        Files::Sealed(sealed) => {
+            let mut command = Command::new(seal::seal(sealed, &launch.program)?);
+            command.arg0(&launch.program).current_dir("/");
+            (command, Protection::Needed)
+        }
+    };
+    command.args(&launch.arguments);
+    match &launch.environment {
+        Environment::Inherited(more) => command.envs(more.iter().cloned()),
+        Environment::Only(all) => {
+            let path = env::var_os("PATH").map(|path| ("PATH", path));
+            command.env_clear().envs(path).env("HOME", "/tmp").envs(all.iter().cloned())
+        }
+    };
+    init::under_an_init(&mut command, protection);
+    Ok(command)
 }
