@@ -23,7 +23,7 @@ const MOST_KEPT: usize = 6;
 pub(super) struct SharedWorld {
     pub(super) world: World,
     rehearsals: Vec<Rehearsal>,
-    /// How many probes were made in it.
+    /// How many probes were made in it whose connections it knows.
     pub(super) probes: usize,
 }
 
@@ -53,11 +53,13 @@ impl SharedWorld {
     }
 
     /// Takes away everything that the runs before have made, as one change set that must be in force before
-    /// anything else comes, and forgets what they have tried. `seed` is the next run's.
+    /// anything else comes, and forgets what they have tried and connected. `seed` is the next run's.
     fn start_over(&mut self, seed: u64) -> Result<(), HarnessError> {
         self.rehearsals.clear();
         let topology = Arc::clone(&self.world.snapshot().topology);
-        self.world.start_over(ControlPlane::new(topology)?, seed)
+        self.world.start_over(ControlPlane::new(topology)?, seed)?;
+        self.probes = 0;
+        Ok(())
     }
 }
 
@@ -139,8 +141,9 @@ impl Worlds {
 
     /// Takes back the world of a run that came to its end, for the next that fits.
     pub(super) fn keep(&self, plan: &Plan, options: &RunOptions, shared: SharedWorld) {
-        let is_of_use = options.keeps_worlds() || plan.group.is_some();
-        if !is_of_use || shared.probes >= MOST_PROBES {
+        // Where worlds are kept its connections are forgotten before another run has it.
+        let is_for_its_group = plan.group.is_some() && shared.probes < MOST_PROBES;
+        if !options.keeps_worlds() && !is_for_its_group {
             return self.discard(shared);
         }
         let most = if options.keeps_worlds() { self.runs.max(MOST_KEPT) } else { self.runs };

@@ -167,12 +167,13 @@ impl World {
         self.settle_on(&snapshot)
     }
 
-    /// Starts over for a run that has nothing but the topology in common with those before. `empty` has what every
-    /// cluster of the topology has; `seed` determines the tokens from now on.
+    /// Starts over for a run that has nothing but the topology in common with those before, and forgets their
+    /// connections. `empty` has what every cluster of the topology has; `seed` determines the tokens from now on.
     pub(crate) fn start_over(&mut self, empty: ControlPlane, seed: u64) -> Result<(), HarnessError> {
         let _span = tracing::info_span!("empty the world").entered();
         self.prober.start_over(seed)?;
-        self.restart(empty)
+        self.restart(empty)?;
+        Ok(self.cluster.forget_connections()?)
     }
 
     fn settle_on(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), HarnessError> {
