@@ -96,7 +96,20 @@ pub trait Proxy: Send {
         None
     }
 
-    /// What the numbers in a node's evidence stand for.
+    /// Whether what it programmed last is still looked after; an error if not. To be asked after probing,
+    /// before what was seen counts.
+    fn check(&mut self) -> Result<(), EnforcerError> {
+        Ok(())
+    }
+
+    /// Whether every packet that it denies leaves evidence, so that one that vanishes without any was
+    /// lost, and not denied.
+    fn explains(&self) -> bool {
+        true
+    }
+
+    /// What the numbers in a node's evidence stand for; `None` for an unknown node, and from a proxy that gives no
+    /// evidence.
     fn identities(&self, node: &str) -> Option<&IdentityTable>;
 
     /// The rules in force on a node, as a person reads them.

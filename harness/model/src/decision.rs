@@ -110,20 +110,55 @@ pub enum Decision {
         /// The sender, as far as the rule knows it.
         endpoint: Option<Place>,
     },
-    /// The policy enforcer, which gives no evidence of its decisions: nothing else explains the denial.
-    Unsaid,
+    /// Somebody who gives no evidence of what it decides: nothing else explains the denial.
+    Unsaid {
+        /// Who.
+        who: Party,
+    },
+}
+
+/// Who is in question where a request is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Party {
+    /// The policy enforcer.
+    Enforcer,
+    /// The service proxy.
+    Proxy,
+    /// One of the two.
+    Either,
+}
+
+/// To follow a preposition, or to begin a sentence in lower case.
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Party::Enforcer => "the enforcer",
+            Party::Proxy => "the proxy",
+            Party::Either => "the enforcer or the proxy",
+        })
+    }
 }
 
 impl Decision {
-    /// Whether a policy decided, and not the proxy or the check of source addresses.
+    /// Whether a policy decided, or may have, and not the proxy or the check of source addresses.
     pub fn is_policy(&self) -> bool {
         use Decision::{EndOfTier, Isolation, Rule, Unsaid};
-        matches!(self, Rule { .. } | Isolation { .. } | EndOfTier { .. } | Unsaid)
+        match self {
+            Rule { .. } | Isolation { .. } | EndOfTier { .. } => true,
+            Unsaid { who } => *who != Party::Proxy,
+            _ => false,
+        }
     }
 
-    /// Whether the service proxy decided.
+    /// Whether the service proxy decided, or may have.
     pub fn is_service(&self) -> bool {
-        matches!(self, Decision::Service { .. } | Decision::UnknownService)
+        match self {
+            Decision::Service { .. } | Decision::UnknownService => true,
+            Decision::Unsaid { who } => *who != Party::Enforcer,
+            _ => false,
+        }
     }
 }
 
@@ -152,7 +187,8 @@ impl fmt::Display for Decision {
             Decision::UnknownService => f.write_str("no service has the address"),
             Decision::Spoofed { endpoint: Some(place) } => write!(f, "source address check of {place}"),
             Decision::Spoofed { endpoint: None } => f.write_str("source address check"),
-            Decision::Unsaid => f.write_str("the enforcer, which does not say by which rule"),
+            Decision::Unsaid { who: Party::Either } => write!(f, "{}, which do not say it", Party::Either),
+            Decision::Unsaid { who } => write!(f, "{who}, which does not say by which rule"),
         }
     }
 }

@@ -19,7 +19,7 @@ pub mod trace;
 pub mod verdict;
 
 pub use decided_by::DecidedBy;
-pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable};
+pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable, Party};
 pub use interface::InterfacePrefix;
 pub use net::{Family, Protocol, Token};
 pub use observation::{LogRecord, Observation, Outcome, Passage, ProbeStage, Rejection, Sighting};

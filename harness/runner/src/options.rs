@@ -69,6 +69,9 @@ pub enum ProxyChoice {
     None,
     /// A program that watches the API server, one process on each node.
     Agent(Agent),
+    /// netproof's own, as one that gives no evidence of what it denies.
+    #[cfg(feature = "mutants")]
+    Mute(Backend),
 }
 
 impl ProxyChoice {
@@ -78,6 +81,8 @@ impl ProxyChoice {
             ProxyChoice::Own(backend) => backend.name().into(),
             ProxyChoice::None => "none".into(),
             ProxyChoice::Agent(agent) => agent.to_string().into(),
+            #[cfg(feature = "mutants")]
+            ProxyChoice::Mute(backend) => format!("{}, mute", backend.name()).into(),
         }
     }
 }
@@ -121,7 +126,7 @@ impl RunOptions {
         };
         let proxy = match &self.proxy {
             ProxyChoice::Agent(agent) => Some(agent),
-            ProxyChoice::Own(_) | ProxyChoice::None => None,
+            _ => None,
         };
         enforcer.into_iter().chain(proxy)
     }

@@ -6,8 +6,8 @@ use crate::judge::{self, Judgement};
 use crate::prediction::{Answer, Difference};
 use crate::tries::Try;
 use netproof_controlplane::Snapshot;
-use netproof_model::event::{Finding, FindingKind, Status};
-use netproof_model::{Outcome, Verdict, Verdicts};
+use netproof_model::event::{Denial, Finding, FindingKind, Status};
+use netproof_model::{Decision, Outcome, Party, Verdict, Verdicts};
 use netproof_plan::{Expectation, Expected};
 
 /// A difference between what the API says and what the packets did.
@@ -16,8 +16,8 @@ pub(crate) struct Differing {
     difference: Difference,
     /// What the packets did.
     observed: Verdict,
-    /// Whether the service proxy denied it, or was to.
-    by_proxy: bool,
+    /// Who denied it, or was to.
+    culprit: Party,
 }
 
 /// In what the tries of a flow differ from what the API says: a verdict before a decider.
@@ -26,10 +26,21 @@ pub(crate) fn of_tries(answer: &Answer, tries: &[Try<'_>], snapshot: &Snapshot) 
         Some(Differing {
             difference: answer.difference(it.observation, &it.denials, snapshot)?,
             observed: evidence::observed(it.observation.outcome, &it.denials),
-            by_proxy: answer.is_refused() || it.denials.iter().any(|denial| denial.decision.is_service()),
+            culprit: culprit(answer, &it.denials),
         })
     });
     differing.min_by_key(|it| it.difference.is_decider())
+}
+
+/// Who is to blame for a try that is not as the API says.
+fn culprit(answer: &Answer, denials: &[Denial]) -> Party {
+    let may_be_both = |denial: &Denial| denial.decision == Decision::Unsaid { who: Party::Either };
+    match denials {
+        _ if answer.is_refused() => Party::Proxy,
+        denials if denials.iter().any(may_be_both) => Party::Either,
+        denials if denials.iter().any(|denial| denial.decision.is_service()) => Party::Proxy,
+        _ => Party::Enforcer,
+    }
 }
 
 /// That an answer is lost, and nothing logged it, is no trouble of the machine where the API says just that.
@@ -129,7 +140,7 @@ pub(crate) fn of_three(
 impl Differing {
     /// That another allowed than the API says.
     pub(crate) fn decider(difference: Difference) -> Differing {
-        Differing { difference, observed: Verdict::Allow, by_proxy: false }
+        Differing { difference, observed: Verdict::Allow, culprit: Party::Enforcer }
     }
 
     /// That the packets contradict the API.
@@ -139,15 +150,15 @@ impl Differing {
 
     /// Who is wrong where the scenario and the API agree.
     fn blamed(&self, expected: &Expected, answer: &Answer) -> String {
-        let who = if self.by_proxy { "proxy" } else { "enforcer" };
+        let who = self.culprit;
         let says = match &self.difference {
             Difference::Decider { says, .. } => {
-                return format!("the API says that {says} decides: the {who} is wrong");
+                return format!("the API says that {says} decides: {who} is wrong");
             }
             Difference::Verdict | Difference::Server(_) => answer.against(self.observed),
         };
         let agrees = expected.verdicts().as_ref() == Some(&says);
-        format!("the API says {says}{}: the {who} is wrong", if agrees { " too" } else { "" })
+        format!("the API says {says}{}: {who} is wrong", if agrees { " too" } else { "" })
     }
 }
 
@@ -158,13 +169,32 @@ mod tests {
     use crate::testing::isolation;
     use netproof_model::Action;
     use netproof_model::Place;
-    use netproof_oracle::{PredictedDenial, Switch, Switches};
+    use netproof_oracle::{PredictedDenial, Refusal, Switch, Switches};
     use netproof_plan::testing::{expectation, observation, snapshot};
 
     /// The answer of which nothing is known but a word; whoever gets through is answered by pod b.
     fn answer(verdict: ApiVerdict) -> Answer {
         let server = (verdict == ApiVerdict::Allow).then(|| Place::pod("default", "b"));
         Answer { courses: vec![Course { server, verdict, listens: true }], ..Answer::default() }
+    }
+
+    #[test]
+    fn who_is_to_blame_is_who_denied_or_was_to() {
+        let denied_by = |decision| vec![Denial { decision, ..isolation() }];
+        let unsaid = |who| denied_by(Decision::Unsaid { who });
+        let refused =
+            ApiVerdict::Deny(PredictedDenial::Service { service: None, refusal: Refusal::NoSuchService });
+        for (verdict, denials, who) in [
+            (ApiVerdict::Allow, vec![], Party::Enforcer),
+            (ApiVerdict::Allow, vec![isolation()], Party::Enforcer),
+            (ApiVerdict::Allow, denied_by(Decision::UnknownService), Party::Proxy),
+            (ApiVerdict::Allow, unsaid(Party::Enforcer), Party::Enforcer),
+            (ApiVerdict::Allow, unsaid(Party::Proxy), Party::Proxy),
+            (ApiVerdict::Allow, unsaid(Party::Either), Party::Either),
+            (refused, vec![], Party::Proxy),
+        ] {
+            assert_eq!(culprit(&answer(verdict), &denials), who, "{denials:?}");
+        }
     }
 
     /// What is expected, what was seen, what the API says; whether the check passes, and what is said.

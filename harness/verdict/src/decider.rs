@@ -14,7 +14,7 @@ pub(crate) fn decides(wanted: &DecidedBy, decision: &Decision) -> bool {
             Decision::Isolation { policies, direction: at, .. },
         ) => policies.contains(policy) && direction.is_none_or(|it| it == *at),
         (DecidedBy::Isolation, Decision::Isolation { .. }) => true,
-        (DecidedBy::Policy { .. } | DecidedBy::Isolation, Decision::Unsaid) => true,
+        (DecidedBy::Policy { .. } | DecidedBy::Isolation, Decision::Unsaid { .. }) => decision.is_policy(),
         (DecidedBy::Service, decision) => decision.is_service(),
         (DecidedBy::Default, Decision::NotIsolated { .. }) => true,
         (DecidedBy::Policy { .. } | DecidedBy::Isolation | DecidedBy::Default, _) => false,

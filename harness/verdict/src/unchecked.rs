@@ -1,13 +1,13 @@
 //! Why it is not checked who decided, where all else is as expected.
 
-use netproof_model::{Direction, Place};
+use netproof_model::{Direction, Party, Place};
 use std::fmt;
 
 /// Why it is not checked who decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unchecked {
-    /// The enforcer does not say who denies.
-    Denial,
+    /// Who denied does not say why.
+    Denial(Party),
     /// The enforcer does not say who allows.
     Allowance,
     /// The connection is kept: policies are asked when it is opened.
@@ -21,8 +21,11 @@ pub enum Unchecked {
 impl fmt::Display for Unchecked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unchecked::Denial => {
-                f.write_str("who decided is not checked: the enforcer gives no evidence of its decisions")
+            Unchecked::Denial(Party::Either) => f.write_str(
+                "who decided is not checked: neither the enforcer nor the proxy gives evidence of its decisions",
+            ),
+            Unchecked::Denial(who) => {
+                write!(f, "who decided is not checked: {who} gives no evidence of its decisions")
             }
             Unchecked::Allowance => {
                 f.write_str("who allowed is not checked: the enforcer gives no evidence of its decisions")

@@ -124,6 +124,8 @@ pub enum Trouble {
     Enforcer,
     /// The enforcer died while probing.
     EnforcerGone,
+    /// The proxy died while probing.
+    ProxyGone,
     /// The harness's own rules on nodes and router could not be programmed.
     Surroundings,
     /// Probes could not be made.

@@ -66,14 +66,14 @@ pub(crate) fn run(
     // Where the prober broke, the changes broke off for that reason.
     probed?;
     changed?;
-    let evidence = world.explains();
     let elapsed = begin.elapsed();
     let tallies = conductor.tallies;
     let told = step.streams.iter().zip(&requests).zip(&claims).zip(&tallies);
     let changes = shared.log.len();
     Ok(told
         .map(|(((stream, request), claim), tally)| {
-            let judged = tally.judge(claim, changes, evidence, &|seen| world.denials(request, seen));
+            let judged = tally
+                .judge(claim, changes, world.explains(&stream.request), &|seen| world.denials(request, seen));
             Check { elapsed, ..judged.check(step, stream) }
         })
         .collect())

@@ -124,7 +124,7 @@ impl Tally {
         self.met.is_some_and(|met| met >= changes)
     }
 
-    /// Judges the stream. `evidence`: the enforcer says of each packet that it denies who decided that.
+    /// Judges the stream. `evidence`: each packet that is denied says who decided that.
     /// `denials_of`: what the rules that logged a probe stand for.
     pub(super) fn judge(
         &self,

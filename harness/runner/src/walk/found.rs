@@ -96,7 +96,7 @@ pub(super) fn found_in_clean_up<'t>(
 ) -> Vec<Found<'t>> {
     let judged = step.expectations.iter().zip(tries).zip(rehearsed);
     let found = judged.filter_map(|((expectation, tries), rehearsed)| {
-        let judgement = judge::judge_cleanup(rehearsed, tries, world.explains());
+        let judgement = judge::judge_cleanup(rehearsed, tries, world.explains(&expectation.request));
         let observation = judge::told_of_cleanup(rehearsed, tries)?;
         let request = rehearsal_request(expectation);
         let denials = world.denials(&request, observation);

@@ -188,7 +188,7 @@ impl<'a> Walk<'a> {
             self.record(world, step, found)?;
             if let Some(matrix) = matrix {
                 *tried = self.rehearse_cells(world, state, matrix, &mut known.cells)?;
-                self.tell_rehearsal(step, state, matrix, &known.cells, world.explains());
+                self.tell_rehearsal(world, step, state, matrix, &known.cells);
             }
         }
         Ok(rehearsed)

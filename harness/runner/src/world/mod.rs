@@ -3,6 +3,8 @@
 
 mod allowed;
 mod changing;
+#[cfg(feature = "mutants")]
+mod mute;
 mod reaper;
 mod unsaid;
 
@@ -17,7 +19,8 @@ use netproof_enforcer::{
 };
 use netproof_enforcer_exec::ExecEnforcer;
 use netproof_model::event::{Denial, ScenarioId, Trouble};
-use netproof_model::{Observation, Place, RuleTrace, Sighting};
+use netproof_model::request::Request;
+use netproof_model::{Observation, Party, Place, RuleTrace, Sighting};
 use netproof_probe::{Grace, Probe, ProbeError, Prober};
 use netproof_surroundings::{Surroundings, SurroundingsError};
 use netproof_verdict::allowed::Traced;
@@ -42,6 +45,8 @@ pub(crate) enum HarnessError {
     Surroundings(#[from] SurroundingsError),
     #[error("the enforcer died while probing; results discarded")]
     EnforcerGone(#[source] EnforcerError),
+    #[error("the proxy died while probing; results discarded")]
+    ProxyGone(#[source] EnforcerError),
     #[error("cannot probe")]
     Probe(#[from] ProbeError),
     #[error("the run took longer than {} s (--timeout)", .0.as_secs_f64())]
@@ -59,6 +64,7 @@ impl HarnessError {
             HarnessError::Enforcer(_) | HarnessError::Agent(_) => Trouble::Enforcer,
             HarnessError::Surroundings(_) => Trouble::Surroundings,
             HarnessError::EnforcerGone(_) => Trouble::EnforcerGone,
+            HarnessError::ProxyGone(_) => Trouble::ProxyGone,
             HarnessError::Probe(_) => Trouble::Probe,
             HarnessError::Timeout(_) => Trouble::Timeout,
             HarnessError::NotEmptied { source, .. } => source.trouble(),
@@ -127,10 +133,12 @@ impl World {
                 Box::new(netproof_enforcer_mutants::MutatedEnforcer::new(&nodes, mutant)?)
             }
         };
+        let proxy_options = ProxyOptions { mode: snapshot.topology.proxy_mode, ..ProxyOptions::default() };
         let proxy: Box<dyn Proxy> = match &options.proxy {
-            ProxyChoice::Own(backend) => {
-                let options = ProxyOptions { mode: snapshot.topology.proxy_mode, ..ProxyOptions::default() };
-                Box::new(ServiceProxy::open(*backend, &nodes, options)?)
+            ProxyChoice::Own(backend) => Box::new(ServiceProxy::open(*backend, &nodes, proxy_options)?),
+            #[cfg(feature = "mutants")]
+            ProxyChoice::Mute(backend) => {
+                Box::new(mute::Mute(ServiceProxy::open(*backend, &nodes, proxy_options)?))
             }
             ProxyChoice::Agent(agent) => return Err(HarnessError::Agent(agent.to_string())),
             ProxyChoice::None => Box::new(Nothing),
@@ -181,15 +189,21 @@ impl World {
         changing.settle_on(snapshot, &mut |sites, families| Ok(prober.attach(sites, families)?))
     }
 
-    /// Probes; meanwhile the enforcer must have been there, and counters that mean "not policy" must not have
+    /// Probes; meanwhile enforcer and proxy must have been there, and counters that mean "not policy" must not have
     /// moved.
     pub(crate) fn probe(&mut self, requests: &[Probe]) -> Result<Vec<Observation>, HarnessError> {
         let _span = tracing::info_span!("probes", count = requests.len()).entered();
         let observations = self.prober.probe(requests)?;
         self.waited += waited(&observations);
-        self.enforcer.check().map_err(HarnessError::EnforcerGone)?;
-        self.cluster.health()?;
+        self.check()?;
         Ok(observations)
+    }
+
+    /// That enforcer and proxy are still there, and that no packet was lost.
+    fn check(&mut self) -> Result<(), HarnessError> {
+        self.enforcer.check().map_err(HarnessError::EnforcerGone)?;
+        self.proxy.check().map_err(HarnessError::ProxyGone)?;
+        Ok(self.cluster.health()?)
     }
 
     /// How long probes waited for packets that never came, since this was last asked. Streams are not among them: they
@@ -246,8 +260,7 @@ impl World {
         let _span = tracing::info_span!("rules", count = requests.len()).entered();
         let traced = self.prober.trace_rules(&self.cluster, requests)?;
         self.waited += traced.iter().map(|(observation, _)| observation.waited).sum::<Duration>();
-        self.enforcer.check().map_err(HarnessError::EnforcerGone)?;
-        self.cluster.health()?;
+        self.check()?;
         let snapshot = self.snapshot();
         let traced = traced.into_iter().map(|(observation, trace)| {
             let allowed = self.enforcer.allowed(&trace)?;
@@ -258,13 +271,24 @@ impl World {
         Ok(traced.collect())
     }
 
-    /// Whether every packet that the enforcer denies leaves evidence.
-    pub(crate) fn explains(&self) -> bool {
-        self.enforcer.explains()
+    /// Whether a denial of such a request leaves evidence, whoever denies it.
+    pub(crate) fn explains(&self, request: &Request) -> bool {
+        self.unsaid_by(request, None).is_none()
     }
 
-    /// What the rules that logged a probe's packets stand for, in the order of the packet's way. From an
-    /// enforcer that gives no evidence, what nobody explains is a denial of its own.
+    /// Who may have denied a request and gives no evidence of it.
+    fn unsaid_by(&self, request: &Request, observation: Option<&Observation>) -> Option<Party> {
+        let by_proxy = || unsaid::may_be_by_proxy(request, observation, &self.snapshot());
+        match (self.enforcer.explains(), self.proxy.explains() || !by_proxy()) {
+            (true, true) => None,
+            (false, true) => Some(Party::Enforcer),
+            (true, false) => Some(Party::Proxy),
+            (false, false) => Some(Party::Either),
+        }
+    }
+
+    /// What the rules that logged a probe's packets stand for, in the order of the packet's way. Where the enforcer or
+    /// the proxy gives no evidence, what nobody explains is its denial.
     pub(crate) fn denials(&self, request: &Probe, observation: &Observation) -> Vec<Denial> {
         let identity = |node: &str, number: u32| {
             let tables = [self.enforcer.identities(node), self.proxy.identities(node)];
@@ -285,8 +309,11 @@ impl World {
                 denials.push(denial);
             }
         }
-        if denials.is_empty() && observation.outcome.is_denial() && !self.explains() {
-            denials.push(unsaid::unsaid(request, observation, &self.snapshot()));
+        if denials.is_empty()
+            && observation.outcome.is_denial()
+            && let Some(who) = self.unsaid_by(&request.request, Some(observation))
+        {
+            denials.push(unsaid::unsaid(who, request, observation, &self.snapshot()));
         }
         denials
     }

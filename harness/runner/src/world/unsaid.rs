@@ -1,18 +1,40 @@
-//! What an enforcer that gives no evidence has denied.
+//! What an enforcer or a proxy that gives no evidence has denied.
 
 use netproof_controlplane::Snapshot;
 use netproof_model::event::Denial;
 use netproof_model::observation::PacketAddresses;
-use netproof_model::request::{RequestPort, RequestTarget};
-use netproof_model::{Action, Decision, Family, Hook, Observation, Outcome, Passage, Place};
+use netproof_model::request::{Request, RequestPort, RequestTarget};
+use netproof_model::{Action, Decision, Family, Hook, Observation, Outcome, Party, Passage, Place};
 use netproof_probe::Probe;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A denial by an enforcer that gives no evidence: where the request was about to meet policy for the last
+/// Whether a request may be the proxy's to deny: it is to something that a service has, or to a name, which a service
+/// resolves, and the proxy has not led it anywhere. What it leads somewhere is denied by others, if at all.
+pub(super) fn may_be_by_proxy(
+    request: &Request,
+    observation: Option<&Observation>,
+    snapshot: &Snapshot,
+) -> bool {
+    if observation.is_some_and(|seen| seen.passages.iter().any(|passage| passage.translated)) {
+        return false;
+    }
+    let RequestTarget::Address(address) = request.target else { return true };
+    let services = snapshot.topology.ranges.services.get(Family::of(address));
+    if services.contains(&address) || snapshot.service_of_address(address).is_some() {
+        return true;
+    }
+    let RequestPort::Port { port, .. } = request.port else { return false };
+    let mut on_nodes = snapshot.services.values().flat_map(|service| {
+        service.ports.iter().filter_map(|port| port.node_port).chain(service.health_check_node_port)
+    });
+    matches!(snapshot.place_of_address(address), Some(Place::Node(_))) && on_nodes.any(|it| it == port)
+}
+
+/// A denial without evidence: where the request was about to meet policy for the last
 /// time. If that was nowhere, it was denied where it came from or before it met a hook: the source port is 0
 /// then, and a node that is not known is `?`.
-pub(super) fn unsaid(probe: &Probe, observation: &Observation, snapshot: &Snapshot) -> Denial {
-    let decision = Decision::Unsaid;
+pub(super) fn unsaid(who: Party, probe: &Probe, observation: &Observation, snapshot: &Snapshot) -> Denial {
+    let decision = Decision::Unsaid { who };
     let action = match observation.outcome {
         Outcome::Rejected(_) => Action::Reject,
         _ => Action::Drop,
@@ -48,7 +70,6 @@ pub(super) fn unsaid(probe: &Probe, observation: &Observation, snapshot: &Snapsh
 #[cfg(test)]
 mod tests {
     use super::*;
-    use netproof_model::request::Request;
     use netproof_model::{Protocol, Token};
     use netproof_plan::testing::{observation, snapshot};
 
@@ -81,8 +102,9 @@ mod tests {
         let address = |text: &str| RequestTarget::Address(text.parse().unwrap());
         let dropped = observation(Outcome::Dropped);
         let said = |request: &Probe, observation: &Observation| {
-            let Denial { decision, action, node, hook, packet } = unsaid(request, observation, &snapshot);
-            assert_eq!(decision, Decision::Unsaid);
+            let Denial { decision, action, node, hook, packet } =
+                unsaid(Party::Enforcer, request, observation, &snapshot);
+            assert_eq!(decision, Decision::Unsaid { who: Party::Enforcer });
             let PacketAddresses { source, source_port, destination, destination_port, .. } = packet;
             format!("{action:?} {node} {hook} {source}:{source_port} {destination}:{destination_port}")
         };
@@ -106,5 +128,45 @@ mod tests {
         assert_eq!(said(&outside, &dropped), "Drop node1 prerouting 0.0.0.0:0 10.244.1.2:80");
         let outside = request(Place::External("internet".into()), address("10.96.0.10"));
         assert_eq!(said(&outside, &dropped), "Drop ? prerouting 0.0.0.0:0 10.96.0.10:80");
+    }
+
+    #[test]
+    fn the_proxy_may_deny_what_is_for_a_service_and_led_nowhere() {
+        let snapshot = snapshot();
+        let request = |target| Request {
+            source: Place::node("node1"),
+            target,
+            port: RequestPort::Port { port: 80, protocol: netproof_model::flow::FlowProtocol::Tcp },
+        };
+        let to = |text: &str| request(RequestTarget::Address(text.parse().unwrap()));
+        let dns = snapshot.cluster_dns(Family::Ipv4).unwrap().to_string();
+        let name = request(RequestTarget::Name {
+            name: "web".into(),
+            search: vec![],
+            server: dns.parse().unwrap(),
+            addresses: vec![],
+        });
+        for (request, expected) in [
+            (&to(&dns), true),
+            // No service has it, and it is of their range.
+            (&to("10.96.9.9"), true),
+            (&name, true),
+            (&to(POD), false),
+            (&to(NODE), false),
+            (&to("203.0.113.10"), false),
+        ] {
+            assert_eq!(may_be_by_proxy(request, None, &snapshot), expected, "{request:?}");
+        }
+        let passage = |translated| Passage {
+            node: "node1".into(),
+            hook: Hook::Forward,
+            translated,
+            packet: packet(POD),
+            token: Token(1),
+        };
+        for (passages, expected) in [(vec![passage(false)], true), (vec![passage(true)], false)] {
+            let seen = Observation { passages, ..observation(Outcome::Dropped) };
+            assert_eq!(may_be_by_proxy(&to(&dns), Some(&seen), &snapshot), expected);
+        }
     }
 }

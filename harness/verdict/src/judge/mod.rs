@@ -6,7 +6,7 @@ use crate::on_the_way;
 use crate::unchecked::Unchecked;
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, Finding, FindingKind, Status};
-use netproof_model::{Decision, Observation, Outcome, Verdict, Verdicts};
+use netproof_model::{Decision, Observation, Outcome, Party, Verdict, Verdicts};
 use netproof_plan::addresses::{address_name, covers};
 use netproof_plan::{Expectation, Expected};
 
@@ -48,8 +48,8 @@ impl Judgement {
 /// Judges an expectation of the run itself.
 ///
 /// Every rule that drops or rejects logs, and without an enforcer there is none: what looks like a denial
-/// and was logged by nobody is no verdict, unless the server saw another source than expected. (Of an enforcer
-/// that logs nothing it is a denial, which whoever asks the enforcer adds.)
+/// and was logged by nobody is no verdict, unless the server saw another source than expected. (Of an enforcer or a
+/// proxy that logs nothing it is a denial, which whoever asks them adds.)
 pub(crate) fn judge(
     expectation: &Expectation,
     expected: &Expected,
@@ -106,15 +106,13 @@ pub(crate) fn mismatch(expected: &Expected, observed: &Verdicts) -> String {
     format!("expected {expected}, observed {observed}")
 }
 
-/// What an enforcer that gives no evidence would have to say for a verdict.
+/// What an enforcer or proxy that gives no evidence would have to say for a verdict.
 fn undecided(expected: &Expected, outcome: Outcome, denials: &[Denial]) -> Option<String> {
-    if !is_unsaid(denials) {
-        return None;
-    }
+    unsaid_by(denials)?;
     match expected {
         Expected::All(Verdict::Drop | Verdict::Reject) if outcome == Outcome::NotPermitted => Some(format!(
             "expected {expected}, but the source's own stack refused to send, which looks the same for a drop and a \
-             reject, and the enforcer does not say which it was"
+             reject, and nobody says which it was"
         )),
         Expected::PerBackend(_) => {
             Some("denied before a backend was chosen, or nothing says which, and backends differ".to_owned())
@@ -123,8 +121,12 @@ fn undecided(expected: &Expected, outcome: Outcome, denials: &[Denial]) -> Optio
     }
 }
 
-fn is_unsaid(denials: &[Denial]) -> bool {
-    denials.first().is_some_and(|denial| denial.decision == Decision::Unsaid)
+/// Who denied without giving evidence, if it was so.
+fn unsaid_by(denials: &[Denial]) -> Option<Party> {
+    match denials.first()?.decision {
+        Decision::Unsaid { who } => Some(who),
+        _ => None,
+    }
 }
 
 /// Why it is not checked who decided, where all else is as expected.
@@ -133,9 +135,8 @@ pub(crate) fn unchecked_decider(
     judgement: &Judgement,
     denials: &[Denial],
 ) -> Option<Unchecked> {
-    let passed = judgement.status == Status::Passed;
-    let unchecked = passed && expectation.decided_by.is_some() && is_unsaid(denials);
-    unchecked.then_some(Unchecked::Denial)
+    let is_asked = judgement.status == Status::Passed && expectation.decided_by.is_some();
+    unsaid_by(denials).filter(|_| is_asked).map(Unchecked::Denial)
 }
 
 /// What to say of what looks like a denial and was logged by nobody: it is no verdict.
@@ -213,7 +214,7 @@ fn wrong_source(
 
 /// Judges a flow after the policies were removed: it must behave as it did in the rehearsal, whichever
 /// backends its tries reached. A packet that was not lost then and is lost now, by no rule, says nothing of
-/// the policies, unless the enforcer leaves no evidence of what it denies (`explains` is false).
+/// the policies, unless who denies leaves no evidence of it (`explains` is false).
 pub fn judge_cleanup(rehearsed: &[Observation], tries: &[Observation], explains: bool) -> Judgement {
     let (before, observed) = (outcomes(rehearsed), outcomes(tries));
     let problem = (before != observed).then(|| {

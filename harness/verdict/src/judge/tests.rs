@@ -19,8 +19,8 @@ fn spoofed() -> Denial {
     denial(Decision::Spoofed { endpoint: None }, Action::Drop)
 }
 
-fn unsaid(action: Action) -> Denial {
-    denial(Decision::Unsaid, action)
+fn unsaid(who: Party, action: Action) -> Denial {
+    denial(Decision::Unsaid { who }, action)
 }
 
 fn policy(name: &str, rule: Option<usize>) -> Option<DecidedBy> {
@@ -115,7 +115,7 @@ fn without_evidence_silence_is_a_denial_and_nobody_knows_whose() {
     let snapshot = snapshot();
     for (expected, decided_by, outcome, status, unchecked) in table {
         let action = if outcome == reset { Action::Reject } else { Action::Drop };
-        let (expectation, denials) = (expectation(expected, decided_by), [unsaid(action)]);
+        let (expectation, denials) = (expectation(expected, decided_by), [unsaid(Party::Enforcer, action)]);
         let judgement =
             judge(&expectation, &expectation.expected, &observation(outcome), &denials, &snapshot);
         assert_eq!(judgement.status, status, "{expectation:?} {outcome:?}: {judgement:?}");
@@ -132,6 +132,41 @@ fn without_evidence_silence_is_a_denial_and_nobody_knows_whose() {
         &snapshot,
     );
     assert_eq!(unchecked_decider(&expectation, &passed, &[isolation()]), None);
+}
+
+/// Who gives no evidence, by whom it is to be decided: the status of a denial, and why it is not checked who decided.
+#[test]
+fn a_denial_without_evidence_is_of_those_that_give_none() {
+    use Status::{Failed, Passed};
+    let (policy, service) = (policy("deny", None), Some(DecidedBy::Service));
+    for (who, decided_by, status, unchecked) in [
+        (Party::Proxy, None, Failed, None),
+        (Party::Proxy, policy.clone(), Failed, None),
+        (Party::Proxy, service.clone(), Passed, Some("the proxy gives no evidence of its decisions")),
+        (Party::Enforcer, service.clone(), Failed, None),
+        (Party::Either, None, Passed, None),
+        (
+            Party::Either,
+            policy,
+            Passed,
+            Some("neither the enforcer nor the proxy gives evidence of its decisions"),
+        ),
+        (
+            Party::Either,
+            service,
+            Passed,
+            Some("neither the enforcer nor the proxy gives evidence of its decisions"),
+        ),
+    ] {
+        let expectation = expectation(Expected::All(Verdict::Deny), decided_by);
+        let denials = [unsaid(who, Action::Drop)];
+        let seen = observation(Outcome::Dropped);
+        let judgement = judge(&expectation, &expectation.expected, &seen, &denials, &snapshot());
+        assert_eq!(judgement.status, status, "{who:?} {judgement:?}");
+        let why = unchecked_decider(&expectation, &judgement, &denials).map(|why| why.to_string());
+        let expected = unchecked.map(|why| format!("who decided is not checked: {why}"));
+        assert_eq!(why, expected, "{who:?} {judgement:?}");
+    }
 }
 
 #[test]

@@ -126,8 +126,8 @@ impl Answer {
         }
     }
 
-    /// That not who the API says decided on a try that went as this course says. An enforcer that gives no evidence
-    /// may have meant anybody.
+    /// That not who the API says decided on a try that went as this course says. An enforcer or proxy that gives no
+    /// evidence may have meant anybody.
     fn other_decider(
         &self,
         course: &Course,
@@ -140,6 +140,7 @@ impl Answer {
                 let is_it = match found {
                     Decision::Service { service: by, .. } => service.as_ref() == Some(by),
                     Decision::UnknownService => service.is_none(),
+                    Decision::Unsaid { .. } => found.is_service(),
                     _ => false,
                 };
                 match service {
@@ -150,7 +151,7 @@ impl Answer {
             }
             ApiVerdict::Deny(PredictedDenial::Policy { .. }) | ApiVerdict::NameServerUnreachable => {
                 let deciders = self.deciders(reached);
-                let is_open = deciders.is_empty() || *found == Decision::Unsaid;
+                let is_open = deciders.is_empty() || matches!(found, Decision::Unsaid { .. });
                 if found.is_policy() && (is_open || deciders.contains(found)) {
                     return None;
                 }

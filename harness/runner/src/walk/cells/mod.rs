@@ -131,22 +131,21 @@ impl Walk<'_> {
         Ok(fresh.len())
     }
 
-    /// Tells of cells that did not do without policy what the API says. `explains`: the enforcer leaves evidence of
-    /// what it denies.
+    /// Tells of cells that did not do without policy what the API says.
     pub(super) fn tell_rehearsal(
         &mut self,
+        world: &World,
         step: &Step,
         state: &State,
         matrix: &StepCells,
         known: &HashMap<usize, Rehearsed>,
-        explains: bool,
     ) {
         let wrong = matrix.denied().filter_map(|it| match known.get(&it.cell.number) {
             Some(Rehearsed::Wrong(observation)) => Some((it, &**observation)),
             _ => None,
         });
         let wrong: Vec<_> = wrong.collect();
-        self.tell_wrong_rehearsals(step, &state.bare, &wrong, explains);
+        self.tell_wrong_rehearsals(world, step, &state.bare, &wrong);
     }
 
     /// Tries every cell of a step and counts what came of it; those that differ become checks.

@@ -101,18 +101,19 @@ impl Walk<'_> {
         traced
     }
 
-    /// Of the rehearsal: cells that did without policy something else than the API says. Where the enforcer leaves no
-    /// evidence of what it denies, what is lost is its doing.
+    /// Of the rehearsal: cells that did without policy something else than the API says. Where who denies leaves no
+    /// evidence of it, what is lost is its doing.
     pub(super) fn tell_wrong_rehearsals(
         &mut self,
+        world: &World,
         step: &Step,
         bare: &Snapshot,
         wrong: &[(&Predicted, &Observation)],
-        explains: bool,
     ) {
         let answers = Answers::new(bare, self.profile);
         let mut rest = Rest::default();
         for (index, (predicted, observation)) in wrong.iter().enumerate() {
+            let explains = world.explains(&predicted.cell.request);
             let lost = unexplained(observation.outcome, &[]).filter(|_| explains);
             if index >= TOLD {
                 *(if lost.is_some() { &mut rest.unexplained } else { &mut rest.differing }) += 1;

@@ -1,6 +1,6 @@
-//! Worlds that go on from one scenario run to the next of an equal topology: the verdicts are those of worlds of
-//! their own, an enforcer starts once, and not where a run has failed. This program acts as the example of an
-//! enforcer when it is started as `agent`.
+//! Worlds as agents have them. They go on from one scenario run to the next of an equal topology: the verdicts are
+//! those of worlds of their own, an enforcer starts once, and not where a run has failed. And a proxy in them gives no
+//! evidence of what it denies. This program acts as the example of an enforcer when it is started as `agent`.
 
 #![expect(clippy::expect_used, reason = "a test says what went wrong by panicking")]
 
@@ -12,7 +12,7 @@ use netproof_documents::Options;
 use netproof_model::event::{Event, FindingKind, Status};
 use netproof_model::{Families, Wiring};
 use netproof_plan::Plan;
-use netproof_runner::{EnforcerChoice, ExecCommand, RunOptions, Worlds, run_plan};
+use netproof_runner::{Backend, EnforcerChoice, ExecCommand, ProxyChoice, RunOptions, Worlds, run_plan};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         trial("between_two_runs_the_cluster_is_empty", between_two_runs_the_cluster_is_empty),
         trial("a_run_that_failed_leaves_no_world", a_run_that_failed_leaves_no_world),
         trial("other_topologies_have_other_worlds", other_topologies_have_other_worlds),
+        trial("without_evidence_of_the_proxy_only_who_decided_is_open", without_evidence_of_the_proxy),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -218,4 +219,29 @@ fn other_topologies_have_other_worlds() {
     let found = verdicts(&there_and_back, &programs.options("example"));
     assert!(found.iter().all(|it| it.status == Status::Passed));
     assert_eq!(programs.started().len(), nodes);
+}
+
+/// Every verdict on services is as it is with the proxy's evidence; only who decided is not checked, visibly.
+fn without_evidence_of_the_proxy() {
+    let programs = Programs::new();
+    let all = plans(&["scenarios/services"]);
+    let some =
+        plans(&["scenarios/services/refusals.yaml", "scenarios/services/load-balancer-source-ranges.yaml"]);
+    for (plans, enforcer, skipped) in
+        [(all, EnforcerChoice::default(), 20), (some, programs.options("example").enforcer, 10)]
+    {
+        let options = RunOptions { enforcer, ..RunOptions::default() };
+        let own = verdicts(&plans, &options);
+        let mute = RunOptions { proxy: ProxyChoice::Mute(Backend::default()), ..options };
+        let mut mute = verdicts(&plans, &mute);
+        let mut unchecked = 0;
+        for (own, mute) in own.iter().zip(&mut mute) {
+            assert_eq!(own.status, Status::Passed, "{own:#?}");
+            let checks = mute.checks.len();
+            mute.checks.retain(|check| check.1 != Status::Skipped || own.checks.contains(check));
+            unchecked += checks - mute.checks.len();
+            assert_eq!(own, mute);
+        }
+        assert!(unchecked > skipped, "{unchecked}");
+    }
 }
