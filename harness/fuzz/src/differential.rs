@@ -93,9 +93,9 @@ pub struct Totals {
     pub undefined: usize,
     /// Of those denied: did not connect without policy either.
     pub unproven: usize,
-    /// Cases that this machine cannot run, and what it lacks.
+    /// Cases that this machine or the enforcer cannot run.
     pub skipped: usize,
-    /// Of the first of them.
+    /// Why, of the first of them.
     pub lacks: Option<String>,
 }
 

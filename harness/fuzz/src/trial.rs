@@ -7,7 +7,7 @@ use netproof_documents::options::Options;
 use netproof_format::load_text;
 use netproof_model::event::{Cells, Check, Event, FindingKind, Phase, Status, Trouble};
 use netproof_model::{Outcome, Verdict, Verdicts};
-use netproof_runner::{RunOptions, Worlds, run_plan};
+use netproof_runner::{RunOptions, Worlds, not_applicable, run_plan};
 use std::collections::BTreeSet;
 
 /// What came of a case.
@@ -17,7 +17,7 @@ pub(super) struct Trial {
     pub(super) cells: Vec<Cells>,
     /// What was not as it should be.
     pub(super) findings: Vec<Finding>,
-    /// What the machine lacks for it, if that is why nothing was tried.
+    /// What the machine lacks for it, or why the enforcer can do nothing with it, if nothing was tried for that reason.
     pub(super) skipped: Option<String>,
 }
 
@@ -117,7 +117,7 @@ impl Finding {
     }
 }
 
-/// Tries a text, in a world of its own.
+/// Tries a text, in a world of its own or, where worlds are kept, in one that others have left.
 pub(super) fn try_text(
     name: &str,
     text: &str,
@@ -135,6 +135,10 @@ pub(super) fn try_text(
     };
     let mut trial = Trial::default();
     for plan in &loaded.plans {
+        if let Some(because) = not_applicable(plan, options) {
+            trial.skipped = Some(because);
+            continue;
+        }
         let (events, result) = run_plan(plan, options, worlds);
         for event in events {
             match event {

@@ -33,6 +33,12 @@ pub enum Unprobed {
         /// How many.
         cells: usize,
     },
+    /// The enforcer can do nothing with such a cluster.
+    #[error("{because}\nhelp: --predict asks the API alone, whoever enforces policy")]
+    NotApplicable {
+        /// Why.
+        because: String,
+    },
     /// The machine or the harness could not do it.
     #[error("{message}")]
     NotDone {

@@ -10,7 +10,7 @@ use netproof_model::event::{Location, ScenarioId};
 pub struct Loaded {
     /// The scenario runs, in the order of their files, documents and variants.
     pub plans: Vec<Plan>,
-    /// Variants that a scenario does not apply to.
+    /// Variants that a scenario does not apply to, or with which an enforcer or proxy can do nothing.
     pub not_applicable: Vec<NotApplicable>,
     /// What a person should look at, and that refuses nothing.
     pub warnings: Vec<Diagnostic>,
@@ -30,13 +30,13 @@ pub struct Loaded {
     pub filter_help: Option<String>,
 }
 
-/// A variant that a scenario does not apply to.
+/// A variant that a scenario does not apply to, or with which an enforcer or proxy can do nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotApplicable {
     /// Which.
     pub id: ScenarioId,
-    /// Where the scenario says so.
+    /// Where the scenario says so, or where it is written.
     pub location: Location,
-    /// Why, in the scenario's words.
+    /// Why, in the scenario's words or those of the agent's profile.
     pub because: String,
 }

@@ -3,11 +3,13 @@
 //! Scenario runs are independent, so each worker thread takes the next one, builds its cluster, and
 //! hands the finished run's events over in one piece.
 
+mod agents;
 mod options;
 mod stream;
 mod walk;
 mod world;
 
+pub use agents::{not_applicable, set_aside};
 pub use netproof_enforcer::Backend;
 pub use netproof_enforcer_agent::Agent;
 pub use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};

@@ -69,11 +69,11 @@ fn of(subject: &Subject, arguments: &MatrixArguments) -> Exit {
 fn probe(plan: &Plan, question: &Question, arguments: &MatrixArguments) -> Result<Matrix, Unprobed> {
     // Errors of the arguments come first, so that they are the same on every machine.
     netproof_matrix::predict(plan, question)?;
+    let options = RunOptions { enforcer: arguments.enforcer.clone(), ..RunOptions::default() };
+    if let Some(because) = netproof_runner::not_applicable(plan, &options) {
+        return Err(Unprobed::NotApplicable { because });
+    }
     sandbox::enter()
         .map_err(|error| Unprobed::NotDone { message: format!("cannot build clusters here: {error}") })?;
-    netproof_matrix::probe(
-        plan,
-        question,
-        &RunOptions { enforcer: arguments.enforcer.clone(), ..RunOptions::default() },
-    )
+    netproof_matrix::probe(plan, question, &options)
 }

@@ -28,10 +28,12 @@ use std::time::Duration;
 
 pub fn run(arguments: &RunArguments, color: Color) -> Exit {
     let held = Held::BesideMistakes(arguments.profile.unwrap_or(Profile::NETPROOF));
-    let loaded = match load(&arguments.selection, held, &arguments.destination) {
+    let mut loaded = match load(&arguments.selection, held, &arguments.destination) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
+    let options = options(arguments);
+    netproof_runner::set_aside(&mut loaded, &options);
     if loaded.plans.is_empty() {
         return super::nothing_matched(&loaded);
     }
@@ -42,7 +44,6 @@ pub fn run(arguments: &RunArguments, color: Color) -> Exit {
         Ok(outputs) => outputs,
         Err(error) => return bad_input(format_args!("error: {error}")),
     };
-    let options = options(arguments);
     let ready = match sandbox::enter() {
         Ok(sandbox) => enough_files(&loaded, sandbox.open_files),
         Err(error) => Err(format!("cannot build clusters here: {error}")),

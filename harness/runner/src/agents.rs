@@ -1,0 +1,40 @@
+//! What agents can do nothing with: said before anything is built, with the reason.
+
+use crate::{ProxyChoice, RunOptions};
+use netproof_plan::{Loaded, NotApplicable, Plan};
+
+/// Moves the scenario runs that the agents of these options can do nothing with to those that do not apply.
+pub fn set_aside(loaded: &mut Loaded, options: &RunOptions) {
+    if options.agents().next().is_none() {
+        return;
+    }
+    for plan in std::mem::take(&mut loaded.plans) {
+        match not_applicable(&plan, options) {
+            None => loaded.plans.push(plan),
+            Some(because) => {
+                let Plan { id, location, .. } = plan;
+                loaded.not_applicable.push(NotApplicable { id, location, because });
+            }
+        }
+    }
+}
+
+/// Why the agents of these options can do nothing with a scenario run; `None` if they can.
+pub fn not_applicable(plan: &Plan, options: &RunOptions) -> Option<String> {
+    let of_topology = options.agents().find_map(|agent| {
+        let because = agent.profile.not_applicable(&plan.topology)?;
+        Some(format!("{}: {because}", agent.profile.name))
+    });
+    of_topology.or_else(|| match &options.proxy {
+        ProxyChoice::Agent(agent) if has_host_ports(plan) => Some(format!(
+            "{}: a proxy does not lead the host ports of pods to them; in a cluster a plugin of the network does",
+            agent.profile.name
+        )),
+        _ => None,
+    })
+}
+
+fn has_host_ports(plan: &Plan) -> bool {
+    let mut pods = plan.steps.iter().flat_map(|step| step.states.through()).flat_map(|it| it.pods.values());
+    pods.any(|pod| !pod.host_network && pod.ports().any(|port| port.host_port.is_some()))
+}
