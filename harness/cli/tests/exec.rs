@@ -4,7 +4,7 @@
 
 #![expect(clippy::expect_used, reason = "a test says what went wrong by panicking")]
 
-#[path = "../../../enforcer/exec/examples/agent.rs"]
+#[path = "../../../enforcer/exec/examples/agent/main.rs"]
 mod agent;
 mod pages;
 

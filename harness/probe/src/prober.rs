@@ -139,7 +139,13 @@ impl Prober {
 /// The network stacks of a cluster, with the ports on which each listens.
 pub fn sites(cluster: &Cluster, snapshot: &Snapshot) -> Vec<Site> {
     let mut listens = snapshot.listeners();
-    let places = cluster.places().filter(|(place, _)| **place != Place::Router);
+    // A cluster may have pods that the snapshot lacks: netproof's own, which nobody probes.
+    let is_site = |place: &Place| match place {
+        Place::Router => false,
+        Place::Pod(name) => snapshot.pods.contains_key(name),
+        _ => true,
+    };
+    let places = cluster.places().filter(|(place, _)| is_site(place));
     let site = |(place, netns): (&Place, &Arc<Netns>)| Site {
         place: place.clone(),
         netns: Arc::clone(netns),

@@ -1,7 +1,7 @@
 //! How to run: who enforces policy, who translates service addresses, and within which limits.
 
 use netproof_enforcer::Backend;
-use netproof_enforcer_agent::Agent;
+use netproof_enforcer_agent::{Agent, Hidden};
 use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};
 use netproof_oracle::Profile;
 use netproof_plan::Plan;
@@ -116,6 +116,14 @@ impl RunOptions {
     /// Whether worlds go on to later scenario runs of an equal topology.
     pub(crate) fn keeps_worlds(&self) -> bool {
         self.keep_worlds || self.agents().next().is_some()
+    }
+
+    /// The pods that agents need besides the cluster's.
+    pub(crate) fn hidden(&self) -> Hidden {
+        Hidden {
+            policy: matches!(self.enforcer, EnforcerChoice::Agent(_)),
+            services: matches!(self.proxy, ProxyChoice::Agent(_)),
+        }
     }
 
     /// The agents among enforcer and proxy.

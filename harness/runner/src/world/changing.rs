@@ -5,6 +5,7 @@ use crate::world::HarnessError;
 use netproof_cluster::Cluster;
 use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_enforcer::{Enforcer, Proxy};
+use netproof_enforcer_agent::Hidden;
 use netproof_model::Family;
 use netproof_probe::{Site, sites};
 use netproof_surroundings::Surroundings;
@@ -20,6 +21,8 @@ pub(crate) struct Changing<'a> {
     pub(crate) surroundings: &'a mut Surroundings,
     pub(crate) enforcer: &'a mut dyn Enforcer,
     pub(crate) proxy: &'a mut dyn Proxy,
+    /// What cluster, enforcer and proxy have and nobody else knows of.
+    pub(crate) hidden: Hidden,
 }
 
 impl Changing<'_> {
@@ -29,7 +32,7 @@ impl Changing<'_> {
         let snapshot = self.control.apply(changes)?;
         if changes.iter().all(Change::is_policy) {
             let _span = tracing::debug_span!("part", name = "program policies").entered();
-            return Ok(self.enforcer.program(&snapshot)?);
+            return Ok(self.enforcer.program(&self.hidden.among(&snapshot)?)?);
         }
         self.settle_on(&snapshot, attach)
     }
@@ -43,13 +46,14 @@ impl Changing<'_> {
         attach: &mut Attach<'_>,
     ) -> Result<(), HarnessError> {
         let part = |name| tracing::debug_span!("part", name);
-        part("take away what goes, make what comes").in_scope(|| self.cluster.prepare(snapshot))?;
+        let all = self.hidden.among(snapshot)?;
+        part("take away what goes, make what comes").in_scope(|| self.cluster.prepare(&all))?;
         part("attach witnesses")
             .in_scope(|| attach(sites(self.cluster, snapshot), snapshot.topology.family.list()))?;
-        part("program policies").in_scope(|| self.enforcer.program(snapshot))?;
-        part("wire what comes").in_scope(|| self.cluster.update(snapshot))?;
+        part("program policies").in_scope(|| self.enforcer.program(&all))?;
+        part("wire what comes").in_scope(|| self.cluster.update(&all))?;
         part("program the nodes' surroundings").in_scope(|| self.surroundings.program(snapshot))?;
-        part("program services").in_scope(|| self.proxy.program(snapshot))?;
+        part("program services").in_scope(|| self.proxy.program(&all))?;
         Ok(())
     }
 }

@@ -17,10 +17,11 @@ use netproof_controlplane::{Change, ChangeError, ControlPlane, Snapshot};
 use netproof_enforcer::{
     Enforcer, EnforcerError, NodeHandle, Nothing, PolicyEnforcer, Proxy, ProxyOptions, ServiceProxy,
 };
+use netproof_enforcer_agent::{AgentEnforcer, AgentProxy, Clash, Hidden};
 use netproof_enforcer_exec::ExecEnforcer;
 use netproof_model::event::{Denial, ScenarioId, Trouble};
 use netproof_model::request::Request;
-use netproof_model::{Observation, Party, Place, RuleTrace, Sighting};
+use netproof_model::{NamespacedName, Observation, Party, Place, RuleTrace, Sighting};
 use netproof_probe::{Grace, Probe, ProbeError, Prober};
 use netproof_surroundings::{Surroundings, SurroundingsError};
 use netproof_verdict::allowed::Traced;
@@ -39,8 +40,8 @@ pub(crate) enum HarnessError {
     Cluster(#[from] ClusterError),
     #[error("cannot program the nodes")]
     Enforcer(#[from] EnforcerError),
-    #[error("cannot start {0}: agents do not run yet")]
-    Agent(String),
+    #[error("cannot watch the agents")]
+    Hidden(#[from] Clash),
     #[error("cannot program the rules that nodes have without enforcer and proxy")]
     Surroundings(#[from] SurroundingsError),
     #[error("the enforcer died while probing; results discarded")]
@@ -61,7 +62,7 @@ impl HarnessError {
         match self {
             HarnessError::Change(_) => Trouble::Change,
             HarnessError::Cluster(_) => Trouble::Cluster,
-            HarnessError::Enforcer(_) | HarnessError::Agent(_) => Trouble::Enforcer,
+            HarnessError::Enforcer(_) | HarnessError::Hidden(_) => Trouble::Enforcer,
             HarnessError::Surroundings(_) => Trouble::Surroundings,
             HarnessError::EnforcerGone(_) => Trouble::EnforcerGone,
             HarnessError::ProxyGone(_) => Trouble::ProxyGone,
@@ -99,6 +100,7 @@ pub(crate) struct World {
     surroundings: Surroundings,
     cluster: Cluster,
     control: ControlPlane,
+    hidden: Hidden,
     /// How long probes waited for packets that never came, since that was last asked.
     waited: Duration,
 }
@@ -112,12 +114,14 @@ impl World {
         grace: Arc<Grace>,
     ) -> Result<World, HarnessError> {
         let snapshot = control.snapshot();
-        let cluster = Cluster::build(&snapshot)?;
+        let hidden = options.hidden();
+        let cluster = Cluster::build(&*hidden.among(&snapshot)?)?;
         let handle = |name: &String| {
             let netns = cluster.netns(&Place::Node(name.clone()))?;
             Some(NodeHandle { name: name.clone(), netns: netns.fd() })
         };
         let nodes: Vec<NodeHandle<'_>> = snapshot.nodes.keys().filter_map(handle).collect();
+        let hidden_pod = |name: &NamespacedName| Some(cluster.netns(&Place::Pod(name.clone()))?.fd());
         let router = cluster.netns(&Place::Router).map(|netns| netns.fd());
         let surroundings =
             Surroundings::new(nodes.iter().map(|node| (node.name.as_str(), node.netns)), router)?;
@@ -127,7 +131,13 @@ impl World {
             EnforcerChoice::Exec(command) => {
                 Box::new(ExecEnforcer::new(&nodes, command, options.enforcer_timeout)?)
             }
-            EnforcerChoice::Agent(agent) => return Err(HarnessError::Agent(agent.to_string())),
+            EnforcerChoice::Agent(agent) => Box::new(AgentEnforcer::new(
+                &nodes,
+                &hidden_pod,
+                &snapshot.topology,
+                agent,
+                options.enforcer_timeout,
+            )?),
             #[cfg(feature = "mutants")]
             EnforcerChoice::Mutant(mutant) => {
                 Box::new(netproof_enforcer_mutants::MutatedEnforcer::new(&nodes, mutant)?)
@@ -140,12 +150,18 @@ impl World {
             ProxyChoice::Mute(backend) => {
                 Box::new(mute::Mute(ServiceProxy::open(*backend, &nodes, proxy_options)?))
             }
-            ProxyChoice::Agent(agent) => return Err(HarnessError::Agent(agent.to_string())),
+            ProxyChoice::Agent(agent) => Box::new(AgentProxy::new(
+                &nodes,
+                &hidden_pod,
+                &snapshot.topology,
+                agent,
+                options.enforcer_timeout,
+            )?),
             ProxyChoice::None => Box::new(Nothing),
         };
         let prober = Prober::new(seed, grace)?;
         let mut world =
-            World { prober, enforcer, proxy, surroundings, cluster, control, waited: Duration::ZERO };
+            World { prober, enforcer, proxy, surroundings, cluster, control, hidden, waited: Duration::ZERO };
         world.settle_on(&snapshot)?;
         Ok(world)
     }
@@ -163,9 +179,9 @@ impl World {
 
     /// The prober, and everything else to be changed while another thread probes.
     pub(super) fn apart(&mut self) -> (&mut Prober, Changing<'_>) {
-        let World { prober, enforcer, proxy, surroundings, cluster, control, waited: _ } = self;
+        let World { prober, enforcer, proxy, surroundings, cluster, control, hidden, waited: _ } = self;
         let (enforcer, proxy) = (enforcer.as_mut(), proxy.as_mut());
-        (prober, Changing { control, cluster, surroundings, enforcer, proxy })
+        (prober, Changing { control, cluster, surroundings, enforcer, proxy, hidden: *hidden })
     }
 
     /// Starts over from another control plane, on the same topology.

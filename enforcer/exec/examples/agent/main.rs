@@ -1,10 +1,12 @@
 //! An enforcer to read before writing one's own: what `netproof run --enforcer exec:COMMAND` starts on every
-//! node.
+//! node, and, as `agent watch HOST:PORT`, an agent that watches a Kubernetes API, as `--enforcer agent:PROFILE` has it.
 //!
 //! It keeps the objects that it is told of, and on every change works out anew, for each pod of its node and
 //! each direction, who may talk to it on which ports, as one list of rules that ends with a drop. That costs
 //! more than it must in a cluster of any size, and is easy to follow. Only to load the rules it uses a part
 //! of netproof, so that no `nft` program is needed.
+
+mod watch;
 
 use netproof_model::{Hook, Protocol};
 use netproof_netfilter::nft::{
@@ -21,16 +23,26 @@ use std::os::fd::AsFd;
 
 const TABLE: TableId = TableId { family: TableFamily::Inet, name: "example-agent" };
 
-/// Answers every line of standard input, until there is no more.
+/// Programs its node as long as it is told of changes.
 pub fn main() -> Result<(), Box<dyn Error>> {
     let node = std::env::var("NETPROOF_NODE")?;
     let netns = File::open("/proc/self/ns/net")?;
-    let mut kernel = Agent::open(netns.as_fd(), DEFAULT_SEND_BUFFER)?;
+    let kernel = Agent::open(netns.as_fd(), DEFAULT_SEND_BUFFER)?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => answer_lines(&node, kernel),
+        ["watch", server] => follow_watches(&node, kernel, server),
+        _ => Err("usage: agent [watch HOST:PORT]".into()),
+    }
+}
+
+/// Answers every line of standard input, until there is no more.
+fn answer_lines(node: &str, mut kernel: Agent) -> Result<(), Box<dyn Error>> {
     let mut objects = Objects::default();
     for line in io::stdin().lock().lines() {
         let change: Value = serde_json::from_str(&line?)?;
         list(&change, "events").iter().for_each(|event| objects.take(event));
-        let answer = match kernel.apply(objects.ruleset(&node)) {
+        let answer = match kernel.apply(objects.ruleset(node)) {
             Ok(_) => json!({"generation": change["generation"]}),
             Err(error) => json!({"error": error.to_string()}),
         };
@@ -38,6 +50,16 @@ pub fn main() -> Result<(), Box<dyn Error>> {
         writeln!(io::stdout(), "{answer}")?;
     }
     Ok(())
+}
+
+/// Programs whatever the API tells; nobody asks whether it is done.
+fn follow_watches(node: &str, mut kernel: Agent, server: &str) -> Result<(), Box<dyn Error>> {
+    let mut objects = Objects::default();
+    let mut watches = watch::Watches::begin(server);
+    loop {
+        watches.next()?.iter().for_each(|event| objects.take(event));
+        kernel.apply(objects.ruleset(node))?;
+    }
 }
 
 /// Every object, by kind, namespace and name.

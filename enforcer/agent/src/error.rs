@@ -1,0 +1,100 @@
+//! What can go wrong with an agent: each with what it wrote last, and what it asked that had no answer.
+
+use netproof_enforcer_process::{LastWords, StartError, how_it_ended};
+use netproof_kubeapi::Unanswered;
+use std::error::Error;
+use std::fmt;
+use std::process::ExitStatus;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Why an agent is of no use on a node.
+#[derive(Debug, Error)]
+pub enum AgentError {
+    /// The API that it watches cannot be served on the node.
+    #[error("the Kubernetes API cannot be served to the agent: cannot {doing}: {}", with_causes(.source.as_ref()))]
+    Api {
+        /// What could not be done.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Its program cannot be started.
+    #[error("the agent {program} cannot be started: {source}")]
+    Start {
+        /// The program.
+        program: String,
+        /// What could not be done.
+        #[source]
+        source: StartError,
+    },
+    /// It ended.
+    #[error("the agent ended ({}); it must run as long as its node; {asked}{said}", how_it_ended(*.status))]
+    Ended {
+        /// How.
+        status: ExitStatus,
+        /// What it asked of the API.
+        asked: Asked,
+        /// What it wrote last.
+        said: LastWords,
+    },
+    /// A change was not seen to be in force in time.
+    #[error(
+        "the agent did not put a change in force within {} s (--enforcer-timeout gives it longer): generation {generation} of \
+         the sentinel, {flow} {what}; {asked}{said}",
+        .patience.as_secs_f64()
+    )]
+    NotInForce {
+        /// The sentinel's generation.
+        generation: u64,
+        /// How long the agent had.
+        patience: Duration,
+        /// The sentinel's flow.
+        flow: String,
+        /// What it does, and should not.
+        what: &'static str,
+        /// What the agent asked of the API.
+        asked: Asked,
+        /// What it wrote last.
+        said: LastWords,
+    },
+}
+
+/// An error with what caused it, in one line.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    std::iter::once(error).chain(causes).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// What an agent on a node has asked of the API.
+#[derive(Debug)]
+pub struct Asked {
+    /// How many requests came.
+    pub requests: u64,
+    /// Those that had no answer that is of use.
+    pub unanswered: Vec<Unanswered>,
+}
+
+/// So many kinds of unanswered requests are named.
+const NAMED: usize = 5;
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.requests {
+            0 => return f.write_str("it has asked nothing of the API"),
+            1 => f.write_str("it has sent the API 1 request")?,
+            many => write!(f, "it has sent the API {many} requests")?,
+        }
+        let (named, others) = self.unanswered.split_at(NAMED.min(self.unanswered.len()));
+        for (index, request) in named.iter().enumerate() {
+            f.write_str(if index == 0 { ", of which it has no answer to " } else { ", " })?;
+            let Unanswered { method, path, status, times } = request;
+            write!(f, "{method} {path} (status {status}, {times} times)")?;
+        }
+        match others.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} others"),
+        }
+    }
+}

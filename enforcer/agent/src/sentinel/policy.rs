@@ -1,0 +1,141 @@
+//! The sentinel of policy: what the hidden pods, their namespace and their policy are in each generation.
+
+use super::watch::port;
+use super::{GENERATION_LABEL, NAMESPACE, ROLE_LABEL, Role};
+use crate::profile::InFrontOf;
+use netproof_kubeapi::{Event, EventType};
+use serde_json::{Value, json};
+
+/// The name of the sentinel's policy, and of its tier.
+const POLICY: &str = "netproof-sentinel";
+
+/// The hidden pods and their namespace, as they are in the API.
+#[derive(Debug)]
+pub(crate) struct PolicyObjects {
+    /// The namespace and the pods, without the label of a generation.
+    objects: Vec<Value>,
+    in_front_of: InFrontOf,
+}
+
+impl PolicyObjects {
+    pub(crate) fn new(in_front_of: InFrontOf) -> PolicyObjects {
+        PolicyObjects { objects: Vec::new(), in_front_of }
+    }
+
+    /// Takes note of the hidden pods and of their namespace, which come with the cluster's own.
+    pub(crate) fn note(&mut self, events: &[Event]) {
+        let own = events.iter().map(|event| &event.object).filter(|object| is_own(object));
+        self.objects.extend(own.cloned());
+    }
+
+    /// What changes with a generation: one event in each stream that decides about policy.
+    pub(crate) fn events(&self, generation: u64) -> Vec<Event> {
+        let labelled = self.objects.iter().filter(|object| !is_target(object)).map(|object| {
+            let mut object = object.clone();
+            if let Some(labels) = object["metadata"]["labels"].as_object_mut() {
+                labels.insert(GENERATION_LABEL.to_owned(), generation.to_string().into());
+            }
+            Event { kind: EventType::Modified, object }
+        });
+        let mut events: Vec<Event> = labelled.collect();
+        // Generations count from 1.
+        let kind = if generation > 1 { EventType::Modified } else { EventType::Added };
+        let tier = tier(self.in_front_of).filter(|_| generation == 1);
+        events.extend(tier.map(|object| Event { kind, object }));
+        events.push(Event { kind, object: policy(self.in_front_of, generation) });
+        events
+    }
+}
+
+/// Whether an object is the sentinel's namespace or one of its pods.
+fn is_own(object: &Value) -> bool {
+    let metadata = &object["metadata"];
+    match object["kind"].as_str() {
+        Some("Namespace") => metadata["name"] == NAMESPACE,
+        Some("Pod") => {
+            metadata["namespace"] == NAMESPACE && metadata["labels"][ROLE_LABEL] != Role::Backend.word()
+        }
+        _ => false,
+    }
+}
+
+fn is_target(object: &Value) -> bool {
+    object["metadata"]["labels"][ROLE_LABEL] == Role::Target.word()
+}
+
+/// A tier, where the policy stands in one of its own.
+fn tier(in_front_of: InFrontOf) -> Option<Value> {
+    (in_front_of == InFrontOf::CalicoTier).then(|| {
+        json!({
+            "apiVersion": "projectcalico.org/v3", "kind": "Tier", "metadata": {"name": POLICY},
+            "spec": {"order": 0.5, "defaultAction": "Pass"},
+        })
+    })
+}
+
+/// The policy by which the targets accept what the sources of a generation send to its port, and nothing else.
+fn policy(in_front_of: InFrontOf, generation: u64) -> Value {
+    let (generation, port) = (generation.to_string(), port(generation));
+    let role = |role: Role| json!({"matchLabels": {ROLE_LABEL: role.word()}});
+    match in_front_of {
+        InFrontOf::Nothing => json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": POLICY, "namespace": NAMESPACE},
+            "spec": {
+                "podSelector": role(Role::Target), "policyTypes": ["Ingress"],
+                "ingress": [{
+                    "from": [{
+                        "namespaceSelector": {"matchLabels": {GENERATION_LABEL: generation}},
+                        "podSelector": {"matchLabels": {GENERATION_LABEL: generation}},
+                    }],
+                    "ports": [{"protocol": "TCP", "port": port}],
+                }],
+            },
+        }),
+        InFrontOf::CalicoTier => {
+            let is = |label: &str, value: &str| format!("{label} == '{value}'");
+            let source = json!({
+                "namespaceSelector": is(GENERATION_LABEL, &generation), "selector": is(GENERATION_LABEL, &generation),
+            });
+            json!({
+                "apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy",
+                "metadata": {"name": format!("{POLICY}.{POLICY}")},
+                "spec": {
+                    "tier": POLICY, "order": 1, "types": ["Ingress", "Egress"],
+                    "namespaceSelector": is("projectcalico.org/name", NAMESPACE),
+                    "selector": format!("has({ROLE_LABEL}) && {ROLE_LABEL} != '{}'", Role::Backend.word()),
+                    "ingress": [
+                        {"action": "Allow", "protocol": "TCP", "source": source, "destination": {"ports": [port]}},
+                        {"action": "Deny"},
+                    ],
+                    "egress": [{"action": "Allow"}],
+                },
+            })
+        }
+        InFrontOf::ClusterNetworkPolicy => json!({
+            "apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy",
+            "metadata": {"name": POLICY},
+            "spec": {
+                "tier": "Admin", "priority": 0,
+                "subject": {"pods": {
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}},
+                    "podSelector": {"matchExpressions": [
+                        {"key": ROLE_LABEL, "operator": "In", "values": [Role::Source.word(), Role::Target.word()]},
+                    ]},
+                }},
+                "ingress": [
+                    {
+                        "name": "generation", "action": "Accept",
+                        "from": [{"pods": {
+                            "namespaceSelector": {"matchLabels": {GENERATION_LABEL: generation}},
+                            "podSelector": {"matchLabels": {GENERATION_LABEL: generation}},
+                        }}],
+                        "protocols": [{"tcp": {"destinationPort": {"number": port}}}],
+                    },
+                    {"name": "others", "action": "Deny", "from": [{"namespaces": {}}]},
+                ],
+                "egress": [{"name": "all", "action": "Accept", "to": [{"namespaces": {}}]}],
+            },
+        }),
+    }
+}
