@@ -1,7 +1,7 @@
 //! How an agent is started on a node: its profile, filled in.
 
 use crate::Agent;
-use crate::profile::{Piece, Placeholder, Template};
+use crate::profile::{Placeholder, Template};
 use netproof_enforcer_process::{Environment, Files, Launch, Output, Sealed};
 use netproof_kubeapi::Authority;
 use netproof_model::{Family, Topology};
@@ -16,6 +16,9 @@ const CERTIFICATE: &str = "/run/netproof/ca.crt";
 
 /// What agents show to be let in. The API asks nobody for it: whoever reaches a node's loopback is one of them.
 const TOKEN: &str = "netproof";
+
+/// What runs a profile's script before the program.
+const SHELL: &str = "/bin/sh";
 
 /// Where the API is on each node's loopback. The numbers are high, and no node ports, since pods in their node's network
 /// may have any other.
@@ -44,24 +47,32 @@ impl Filling<'_> {
         let own =
             [(KUBECONFIG, self.kubeconfig()), (CERTIFICATE, self.authority.certificate_pem().to_owned())];
         let own = own.map(|(path, content)| (PathBuf::from(path), content.into_bytes()));
+        let mut arguments: Vec<OsString> =
+            profile.arguments.iter().map(|argument| self.text(argument).into()).collect();
+        let program = match &profile.setup {
+            None => agent.program.clone(),
+            Some(script) => {
+                let script = format!("{}\nexec \"$0\" \"$@\"", self.text(script));
+                let shell = ["-ec".into(), script.into(), agent.program.clone().into()];
+                arguments.splice(..0, shell);
+                PathBuf::from(SHELL)
+            }
+        };
         Launch {
-            program: agent.program.clone(),
-            arguments: profile.arguments.iter().map(|it| OsString::from(self.text(it))).collect(),
+            program,
+            arguments,
             environment: Environment::Only(environment.collect()),
             output: Output::Kept,
             files: Files::Sealed(Sealed {
                 private: profile.private.clone(),
+                programs: vec![agent.program.clone()],
                 files: own.into_iter().chain(files).collect(),
             }),
         }
     }
 
     fn text(&self, template: &Template) -> String {
-        let pieces = template.0.iter().map(|piece| match piece {
-            Piece::Text(text) => text.clone(),
-            Piece::Placeholder(placeholder) => self.value(*placeholder),
-        });
-        pieces.collect()
+        template.fill(|placeholder| self.value(placeholder))
     }
 
     fn value(&self, placeholder: Placeholder) -> String {
@@ -74,6 +85,7 @@ impl Filling<'_> {
             Placeholder::Api => format!("https://127.0.0.1:{}", self.ports.https),
             Placeholder::ApiHost => "127.0.0.1".to_owned(),
             Placeholder::ApiPort => self.ports.https.to_string(),
+            Placeholder::PlainApi => format!("http://127.0.0.1:{}", self.ports.http),
             Placeholder::Ca => self.authority.certificate_pem().to_owned(),
             Placeholder::Token => TOKEN.to_owned(),
             Placeholder::Ipv4 => has(Family::Ipv4),

@@ -1,14 +1,31 @@
 //! Where a program is, before anything is built.
 
 use std::env;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+/// Where programs are that an ordinary user's PATH may lack: those that change a network, above all.
+const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// PATH, and the folders of system programs after it.
+pub fn path() -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    let more = SYSTEM.map(PathBuf::from).into_iter().filter(|folder| !folders.contains(folder));
+    let all = folders.iter().cloned().chain(more);
+    // None has a colon in it: PATH was split there.
+    env::join_paths(all).unwrap_or(path)
+}
 
 /// The file that a name stands for: a path if it has a slash, else a name that is looked for in the folders of PATH. The
 /// error says what is wrong and what to do about it.
 pub fn find(program: &str) -> Result<PathBuf, String> {
+    find_in(program, &env::var_os("PATH").unwrap_or_default())
+}
+
+/// The same, with this in the place of PATH.
+pub fn find_in(program: &str, path: &OsStr) -> Result<PathBuf, String> {
     let is_file = |path: &Path| path.is_file();
     let is_program =
         |path: &Path| path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);
@@ -20,9 +37,8 @@ pub fn find(program: &str) -> Result<PathBuf, String> {
             (false, false) => Err(format!("there is no file {program}; a path starts at the current folder")),
         };
     }
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = path.as_bytes().split(|byte| *byte == b':').map(|it| Path::new(OsStr::from_bytes(it)));
-    if let Some(found) = folders.map(|folder| folder.join(program)).find(|path| is_program(path)) {
+    let mut files = env::split_paths(path).map(|folder| folder.join(program));
+    if let Some(found) = files.find(|path| is_program(path)) {
         return Ok(found);
     }
     let remedy = match is_file(Path::new(program)) {

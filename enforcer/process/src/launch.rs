@@ -33,7 +33,7 @@ pub enum Files {
 pub enum Environment {
     /// Those of netproof, and these.
     Inherited(Vec<(OsString, OsString)>),
-    /// PATH as netproof has it, HOME, which is `/tmp`, and these.
+    /// PATH with the folders of system programs, HOME, which is `/tmp`, and these.
     Only(Vec<(OsString, OsString)>),
 }
 

@@ -21,7 +21,7 @@ mod seal;
 mod words;
 
 pub use error::StartError;
-pub use find::find;
+pub use find::{find, find_in, path};
 pub use launch::{Environment, Files, Launch, Output};
 pub use process::Process;
 pub use seal::Sealed;

@@ -1,6 +1,7 @@
 //! The running program: how it is started, what it writes, and its end.
 
 use super::error::StartError;
+use super::find::path;
 use super::init::{self, Protection};
 use super::launch::{Environment, Files, Launch, Output};
 use super::seal;
@@ -10,12 +11,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use std::env;
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 
@@ -164,7 +163,7 @@ fn command(launch: &Launch) -> Result<Command, StartError> {
         }
         Files::Sealed(sealed) => {
             let mut command = Command::new(seal::seal(sealed, &launch.program)?);
-            command.arg0(&launch.program).current_dir("/");
+            command.current_dir("/");
             (command, Protection::Needed)
         }
     };
@@ -172,8 +171,7 @@ fn command(launch: &Launch) -> Result<Command, StartError> {
     match &launch.environment {
         Environment::Inherited(more) => command.envs(more.iter().cloned()),
         Environment::Only(all) => {
-            let path = env::var_os("PATH").map(|path| ("PATH", path));
-            command.env_clear().envs(path).env("HOME", "/tmp").envs(all.iter().cloned())
+            command.env_clear().env("PATH", path()).env("HOME", "/tmp").envs(all.iter().cloned())
         }
     };
     init::under_an_init(&mut command, protection);

@@ -114,7 +114,7 @@ const ABSENT: &str = "/var/lib/netproof-test-absent/inner";
 const AT_THE_ROOT: &str = "/netproof-test-absent/inner";
 
 fn sealed(private: &[&str]) -> Sealed {
-    Sealed { private: private.iter().map(PathBuf::from).collect(), files: Vec::new() }
+    Sealed { private: private.iter().map(PathBuf::from).collect(), ..Sealed::default() }
 }
 
 fn names(folder: &str) -> BTreeSet<String> {
@@ -210,7 +210,7 @@ fn it_finds_no_variable_but_its_own() {
     launch.arguments.clear();
     launch.environment = Environment::Only(vec![("NODE_NAME".into(), "node1".into())]);
     let found = said(&launch);
-    let path = env::var("PATH").unwrap();
+    let path = netproof_enforcer_process::path().into_string().unwrap();
     let expected = ["HOME=/tmp".to_owned(), "NODE_NAME=node1".to_owned(), format!("PATH={path}")];
     assert_eq!(found.lines().collect::<BTreeSet<_>>(), expected.iter().map(String::as_str).collect());
 }
@@ -219,8 +219,9 @@ fn a_program_in_a_private_folder_runs() {
     let folder = tempfile::Builder::new().tempdir_in("/tmp").unwrap();
     let (script, link) = (folder.path().join("in/script"), folder.path().join("link"));
     fs::create_dir(folder.path().join("in")).unwrap();
-    fs::write(folder.path().join("beside"), "").unwrap();
-    fs::write(&script, "#!/bin/sh\necho \"$@\"; ls -A $(dirname $0)/..; netproof-tool").unwrap();
+    fs::write(folder.path().join("in/beside"), "").unwrap();
+    let text = format!("#!/bin/sh\necho \"$@\"; ls {}/in; netproof-tool", folder.path().display());
+    fs::write(&script, text).unwrap();
     fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
     symlink(&script, &link).unwrap();
     for program in [script, link] {
@@ -228,8 +229,12 @@ fn a_program_in_a_private_folder_runs() {
         launch.program = program;
         launch.arguments = vec!["an".into(), "argument".into()];
         // What lies beside it is not there; what lies in a folder of PATH is.
-        assert_eq!(said(&launch), "an argument\nin\na tool\n");
+        assert_eq!(said(&launch), "an argument\nscript\na tool\n");
     }
+    // One that the program starts, by the path of a link to it.
+    let more = Sealed { programs: vec![folder.path().join("link")], ..sealed(&[]) };
+    let script = format!("{} by another", folder.path().join("link").display());
+    assert!(said(&shell(&script, more)).starts_with("by another\n"));
     // By the name that it was given.
     let named = folder.path().join("a-name");
     symlink("/bin/sh", &named).unwrap();

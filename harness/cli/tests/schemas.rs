@@ -2,50 +2,56 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+use netproof_enforcer_agent::profile::profile_schema;
 use netproof_format::{case_table_schema, scenario_schema, suite_schema, topology_schema};
 use std::path::Path;
 
-/// Compares with the committed file; with `INSTA_UPDATE=always` it is written anew.
+/// Compares with the committed file of a crate; with `INSTA_UPDATE=always` it is written anew.
 fn check(room: &str, name: &str, generated: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(room).join("schema").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(room).join("schema").join(name);
     if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
         std::fs::write(&path, generated).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == generated,
-        "harness/{room}/schema/{name} is not what the types say: run this test with INSTA_UPDATE=always and commit the file"
+        "{room}/schema/{name} is not what the types say: run this test with INSTA_UPDATE=always and commit the file"
     );
 }
 
 #[test]
 fn scenario() {
-    check("format", "scenario.json", &scenario_schema());
+    check("harness/format", "scenario.json", &scenario_schema());
 }
 
 #[test]
 fn topology() {
-    check("format", "topology.json", &topology_schema());
+    check("harness/format", "topology.json", &topology_schema());
 }
 
 #[test]
 fn case_table() {
-    check("format", "case-table.json", &case_table_schema());
+    check("harness/format", "case-table.json", &case_table_schema());
 }
 
 #[test]
 fn explanation() {
-    check("explain", "explanation.json", &netproof_explain::schema());
+    check("harness/explain", "explanation.json", &netproof_explain::schema());
 }
 
 #[test]
 fn matrix() {
-    check("matrix", "matrix.json", &netproof_matrix::schema());
+    check("harness/matrix", "matrix.json", &netproof_matrix::schema());
 }
 
 #[test]
 fn suite() {
-    check("format", "suite.json", &suite_schema());
+    check("harness/format", "suite.json", &suite_schema());
+}
+
+#[test]
+fn agent_profile() {
+    check("enforcer/agent", "agent-profile.json", &profile_schema());
 }
 
 /// Editors show descriptions: every field has one.
@@ -79,6 +85,7 @@ fn every_field_is_described() {
         suite_schema(),
         topology_schema(),
         case_table_schema(),
+        profile_schema(),
         netproof_explain::schema(),
         netproof_matrix::schema(),
     ] {

@@ -1,12 +1,24 @@
 //! The profile of an agent: what its program is called, how it is started, what it can do, and how netproof knows
 //! that it is done.
+//!
+//! - `written`: a profile as it is written; `schema`: its JSON schema; `read`: checked, with mistakes at their places;
+//! - `template`: text with placeholders;
+//! - `shipped`: the profiles that netproof has.
 
+mod read;
+mod schema;
+mod shipped;
 mod template;
+#[cfg(test)]
+mod tests;
+mod written;
 
-pub use template::{Piece, Placeholder, Template};
+pub use read::read;
+pub use schema::profile_schema;
+pub use shipped::{SHIPPED, shipped};
+pub use template::{Placeholder, Template};
 
-use netproof_model::topology::Topology;
-use netproof_model::{Families, Wiring};
+use netproof_model::{Families, InterfacePrefix, KernelFeature, ProxyMode, Topology, Wiring};
 use serde_json::Value;
 use std::fmt;
 use std::path::PathBuf;
@@ -24,6 +36,8 @@ pub struct Profile {
     pub program: String,
     /// The program's arguments.
     pub arguments: Vec<Template>,
+    /// A script of the shell that runs before it.
+    pub setup: Option<Template>,
     /// Its environment, besides PATH and HOME.
     pub environment: Vec<(String, Template)>,
     /// Files that are written before it starts, where nobody else sees them.
@@ -36,8 +50,8 @@ pub struct Profile {
     pub needs: Needs,
     /// What it cannot do.
     pub not_applicable: Vec<NotApplicable>,
-    /// What the names of pods' interfaces on the node begin with: one to four characters.
-    pub interface_prefix: String,
+    /// What the names of pods' interfaces on their nodes begin with.
+    pub interface_prefix: InterfacePrefix,
     /// Where its verdicts come from.
     pub verdicts: Verdicts,
     /// How it is known that a change is in force.
@@ -45,6 +59,8 @@ pub struct Profile {
     /// The oracle's profile that reads the API as it does where something is open, by name; the oracle has one of
     /// this name.
     pub oracle: String,
+    /// Of a proxy: the mode of kube-proxy that it behaves as.
+    pub proxy_mode: ProxyMode,
 }
 
 /// What an agent does on a node.
@@ -82,21 +98,6 @@ pub struct Needs {
     pub programs: Vec<String>,
     /// Features of the kernel.
     pub kernel: Vec<KernelFeature>,
-}
-
-/// A feature of the kernel that netproof can check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KernelFeature {
-    /// nf_tables.
-    Nft,
-    /// nf_tables' `queue` expression.
-    NftQueue,
-    /// Packets queued to a program.
-    NfnetlinkQueue,
-    /// Sets of addresses, as `ipset` makes them.
-    IpSet,
-    /// iptables' match for them.
-    XtSet,
 }
 
 /// What an agent cannot do.

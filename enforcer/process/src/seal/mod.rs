@@ -9,6 +9,7 @@ mod mounts;
 mod places;
 
 use crate::error::StartError;
+use crate::find::path;
 use mounts::{empty, failed, handle, is_writable, make_read_only, make_writable, new_sysfs, show};
 use nix::sched::{CloneFlags, setns};
 use places::{Place, Plan};
@@ -18,7 +19,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 /// What is private to a program besides `/run`, `/var/run` and `/tmp`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub struct Sealed {
     /// Absolute paths of folders that are empty and that it may write to, each at most 64 MiB. Whether they exist on
     /// the host does not matter.
     pub private: Vec<PathBuf>,
+    /// Programs that it starts, by their absolute paths: there they can be started, also in private folders. Those in the folders of
+    /// PATH can in any case.
+    pub programs: Vec<PathBuf>,
     /// Files that are there when it starts, by their absolute paths. Where one is in no private folder, its folder looks as on the
     /// host otherwise, and is read-only; if there is none on the host, it is private.
     pub files: Vec<(PathBuf, Vec<u8>)>,
@@ -51,10 +55,16 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
     ("stderr", "/proc/self/fd/2"),
 ];
 
-/// Seals the files of the calling thread's mount namespace, which is nobody else's. Returns the program's path without symbolic
-/// links: there it can be started, whatever is private.
+/// Seals the files of the calling thread's mount namespace, which is nobody else's. Returns the program's absolute path, where it
+/// can be started, whatever is private.
 pub(crate) fn seal(sealed: &Sealed, program: &Path) -> Result<PathBuf, StartError> {
-    let program = program.canonicalize().map_err(|error| failed("find", program, error))?;
+    let program = absolute(program).map_err(|error| failed("find", program, error))?;
+    let mut started = program_folders();
+    for path in sealed.programs.iter().chain([&program]) {
+        // Where a link leads, and then the link: the one may be visible without the other.
+        started.push(path.canonicalize().map_err(|error| failed("find", path, error))?);
+        started.push(path.clone());
+    }
     let private: Vec<PathBuf> =
         ALWAYS.iter().map(PathBuf::from).chain(sealed.private.iter().cloned()).collect();
     let files: Vec<PathBuf> = sealed.files.iter().map(|(path, _)| path.clone()).collect();
@@ -68,7 +78,7 @@ pub(crate) fn seal(sealed: &Sealed, program: &Path) -> Result<PathBuf, StartErro
 
     // Programs are reached before anything covers them.
     let mut programs = Vec::new();
-    for path in program_folders().into_iter().chain([program.clone()]) {
+    for path in started {
         programs.push(Program { reached: handle(&path)?, is_folder: path.is_dir(), path });
     }
     for (path, place) in &plan.existing {
@@ -98,8 +108,7 @@ pub(crate) fn seal(sealed: &Sealed, program: &Path) -> Result<PathBuf, StartErro
 
 /// The folders in which programs are looked for.
 fn program_folders() -> Vec<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).filter(|folder| folder.is_absolute() && folder.is_dir()).collect()
+    env::split_paths(&path()).filter(|folder| folder.is_absolute() && folder.is_dir()).collect()
 }
 
 /// Covers a folder with one that looks the same, without some entries, and that can be changed.
