@@ -14,6 +14,8 @@ mod query;
 mod read;
 mod reply;
 mod route;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod write;
 

@@ -1,7 +1,8 @@
 //! Watches: events of a kind as they happen, until the client goes, or its time is over.
 //!
 //! A watch holds nothing for a client that does not read: what it has not been sent stays in the store's log. It ends
-//! between change sets, so that a client that goes on from the last version it saw misses nothing.
+//! between change sets, so that a client that goes on from the last version it saw misses nothing; only one that does not
+//! read is cut off where it is.
 
 use super::connection::Asking;
 use super::query::{Match, Query};
@@ -18,7 +19,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 /// How much is collected before it is sent.
 const CHUNK: usize = 64 << 10;
@@ -116,7 +117,7 @@ impl Watcher {
         };
         tokio::pin!(over);
         let mut ticks = bookmarks.map(|every| {
-            let mut ticks = interval(every);
+            let mut ticks = interval_at(start + every, every);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
         });

@@ -76,7 +76,7 @@ fn no_object_has_an_empty_optional_field() {
     );
     let mut empty = Vec::new();
     for event in crate::events::between(None, &after) {
-        find_empty(&event.object, &event.object["kind"].as_str().unwrap(), &mut empty);
+        find_empty(&event.object, event.object["kind"].as_str().unwrap(), &mut empty);
     }
     empty.sort();
     empty.dedup();
