@@ -28,15 +28,22 @@ pub struct AgentName {
     program: Option<String>,
 }
 
-/// Why an agent cannot be had.
+/// An agent with its profile, whose program nobody has looked for yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedAgent {
+    /// As it was written.
+    pub name: AgentName,
+    /// What the agent is, and how it is started.
+    pub profile: Arc<Profile>,
+}
+
+/// Why there is no such agent.
 #[derive(Debug)]
 pub enum NoAgent {
-    /// The profile is wrong.
+    /// The profile is wrong: everything that is wrong with it.
     Profile(Diagnostics),
-    /// The option is wrong for this agent: what to write instead.
+    /// Another option takes it: what is wrong, and what to write instead.
     Role(String),
-    /// The machine lacks a program: which, and what to do about it.
-    Program(String),
 }
 
 impl AgentName {
@@ -67,47 +74,46 @@ impl AgentName {
         Ok(AgentName { profile: profile.to_owned(), program: program.map(str::to_owned) })
     }
 
-    /// The profile. `oracles` are the names of the oracle's.
-    ///
-    /// # Errors
-    /// The file cannot be read, or everything that is wrong with it.
-    pub fn profile(&self, oracles: &[&str]) -> Result<Profile, Diagnostics> {
+    /// Reads the profile, for the option that takes this role. `oracles` are the names of the oracle's profiles.
+    pub fn describe(self, role: Role, oracles: &[&str]) -> Result<DescribedAgent, NoAgent> {
         let source = match shipped(&self.profile) {
-            Some(source) => source,
-            None => Source::read(Path::new(&self.profile))?,
+            Some(source) => Ok(source),
+            None => Source::read(Path::new(&self.profile)),
         };
-        read(&source, oracles)
-    }
-
-    /// The agent, for the option that takes this role.
-    pub fn find(self, role: Role, oracles: &[&str]) -> Result<Agent, NoAgent> {
-        let profile = self.profile(oracles).map_err(NoAgent::Profile)?;
+        let profile = source.and_then(|source| read(&source, oracles)).map_err(NoAgent::Profile)?;
         if profile.role != role {
-            let message = format!("{self} is no {role}: write --{} {self}", profile.role);
-            return Err(NoAgent::Role(message));
+            return Err(NoAgent::Role(format!("{self} is no {role}; write --{} {self}", profile.role)));
         }
+        Ok(DescribedAgent { name: self, profile: Arc::new(profile) })
+    }
+}
+
+impl DescribedAgent {
+    /// Looks for its program and for those that it calls. The error says which is missing, and what to do about it.
+    pub fn find(self) -> Result<Agent, String> {
+        let DescribedAgent { name, profile } = self;
         let path = path();
-        let found = match &self.program {
-            Some(program) if program.contains('/') => find_in(program, &path),
+        let found = match &name.program {
+            Some(program) if program.contains('/') => find_in(program, &path)?,
             // What is named is a file, as in `agent:NAME=agent`.
-            Some(program) => find_in(&format!("./{program}"), &path),
+            Some(program) => find_in(&format!("./{program}"), &path)?,
             None => find_in(&profile.program, &path).map_err(|_| {
-                let (program, name) = (&profile.program, &self.profile);
+                let (program, profile) = (&profile.program, &name.profile);
                 format!(
-                    "{self} needs the program {program}, which is in no folder of PATH; install it, or write \
-                     agent:{name}=PATH"
+                    "{name} needs the program {program}, which is in no folder of PATH; install it, or write \
+                     agent:{profile}=PATH"
                 )
-            }),
+            })?,
         };
         let missing = profile.needs.programs.iter().find(|program| find_in(program, &path).is_err());
-        let program = match missing {
-            None => found.and_then(|found| absolute(found).map_err(|error| error.to_string())),
-            Some(missing) => found.and_then(|_| {
-                Err(format!("{self} calls the program {missing}, which is in no folder of PATH; install it"))
-            }),
-        };
-        let program = program.map_err(NoAgent::Program)?;
-        Ok(Agent { name: self, profile: Arc::new(profile), program })
+        if let Some(missing) = missing {
+            return Err(format!(
+                "{name} calls the program {missing}, which is in no folder of PATH; install it"
+            ));
+        }
+        let program =
+            absolute(&found).map_err(|error| format!("there is no path of {}: {error}", found.display()))?;
+        Ok(Agent { name, profile, program })
     }
 }
 

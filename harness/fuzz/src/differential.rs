@@ -8,10 +8,10 @@ use crate::text::{About, text};
 use crate::trial::{Finding, Trial, try_text};
 use crate::visits::{self, Visit};
 use netproof_documents::options::Options;
+use netproof_model::Families;
 use netproof_model::event::Cells;
-use netproof_model::{Families, InterfacePrefix};
 use netproof_oracle::Profile;
-use netproof_runner::{EnforcerChoice, RunOptions, Worlds};
+use netproof_runner::{EnforcerChoice, ProxyChoice, RunOptions, Worlds};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -38,8 +38,8 @@ pub struct FuzzOptions {
     pub failures: usize,
     /// What the command line fixes.
     pub fixed: Fixed,
-    /// How the names of pods' interfaces begin, instead of the default.
-    pub interface_prefix: Option<InterfacePrefix>,
+    /// How the text of a case is loaded.
+    pub loading: Options,
     /// How each case is run, and how many at once.
     pub run: RunOptions,
 }
@@ -48,11 +48,6 @@ impl FuzzOptions {
     /// How what the API leaves open is read.
     fn profile(&self) -> Profile {
         self.run.profile.unwrap_or_else(|| self.run.enforcer.profile())
-    }
-
-    /// How the text of a case is loaded.
-    fn loading(&self) -> Options {
-        Options { interface_prefix: self.interface_prefix.clone(), ..Options::default() }
     }
 
     /// The command that makes and tries the cases up to the one of a number.
@@ -68,6 +63,8 @@ impl FuzzOptions {
         let enforcer = &self.run.enforcer;
         let is_ours = *enforcer == EnforcerChoice::default();
         option("--enforcer", (!is_ours).then(|| format!("'{}'", enforcer.name())));
+        let proxy = &self.run.proxy;
+        option("--proxy", (*proxy != ProxyChoice::default()).then(|| format!("'{}'", proxy.name())));
         let usual = self.profile().name == enforcer.profile().name;
         option("--profile", (!usual).then(|| self.profile().name.to_owned()));
         command
@@ -227,7 +224,7 @@ impl Worker<'_> {
         match visits::expectations(case, visits, self.options.profile()) {
             Ok(expectations) => {
                 let text = text(case, &About { expectations, ..self.about() });
-                try_text(&self.name(), &text, &self.options.loading(), &self.options.run, self.worlds)
+                try_text(&self.name(), &text, &self.options.loading, &self.options.run, self.worlds)
             }
             Err(why) => Trial { findings: vec![Finding::Invalid(why)], ..Trial::default() },
         }
@@ -270,8 +267,7 @@ impl Worker<'_> {
         if let Some(expected) = found.expectation(dual).filter(|_| !is_kept) {
             let expectations = BTreeMap::from([(state, vec![expected])]);
             let alone = text(&case, &About { expectations, only_expectations: true, ..about });
-            let trial =
-                try_text(&self.name(), &alone, &self.options.loading(), &self.options.run, self.worlds);
+            let trial = try_text(&self.name(), &alone, &self.options.loading, &self.options.run, self.worlds);
             let same = |other: &Finding| match found.is_disagreement() {
                 true => other.is_disagreement(),
                 false => other.kind() == kind,

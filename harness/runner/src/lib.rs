@@ -13,7 +13,7 @@ pub use agents::{not_applicable, set_aside};
 pub use netproof_enforcer::Backend;
 pub use netproof_enforcer_agent::Agent;
 pub use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};
-pub use options::{EnforcerChoice, ProxyChoice, RunOptions};
+pub use options::{AGENT_PATIENCE, EnforcerChoice, ProxyChoice, RunOptions, profile_of_agent};
 pub use walk::Worlds;
 
 use netproof_cluster::doctor;

@@ -1,7 +1,7 @@
 //! How to run: who enforces policy, who translates service addresses, and within which limits.
 
 use netproof_enforcer::Backend;
-use netproof_enforcer_agent::{Agent, Hidden};
+use netproof_enforcer_agent::{Agent, Hidden, Profile as AgentProfile};
 use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};
 use netproof_oracle::Profile;
 use netproof_plan::Plan;
@@ -54,11 +54,19 @@ impl EnforcerChoice {
     pub fn profile(&self) -> Profile {
         match self {
             EnforcerChoice::Exec(_) => Profile::STRICT,
-            EnforcerChoice::Agent(agent) => Profile::named(&agent.profile.oracle).unwrap_or(Profile::STRICT),
+            EnforcerChoice::Agent(agent) => profile_of_agent(&agent.profile),
             _ => Profile::NETPROOF,
         }
     }
 }
+
+/// The oracle's profile that an agent's names; that which leaves everything open if it has none of that name.
+pub fn profile_of_agent(agent: &AgentProfile) -> Profile {
+    Profile::named(&agent.oracle).unwrap_or(Profile::STRICT)
+}
+
+/// How long an agent may take for each generation where nothing else is said.
+pub const AGENT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who turns services into packet rules.
 #[derive(Clone, Debug, PartialEq, Eq)]

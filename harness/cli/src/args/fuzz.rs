@@ -1,11 +1,10 @@
 //! The command line of `netproof fuzz`.
 
-use super::values::{at_least_one, duration, enforcer, profile};
+use super::values::{EnforcerName, ProxyName, at_least_one, duration, enforcer, profile, proxy};
 use super::{DEFAULT_TIMEOUT, FamilyName, WiringName};
 use clap::{ArgAction, Args};
 use netproof_oracle::Profile;
-use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_SEED};
-use netproof_runner::EnforcerChoice;
+use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,9 +32,13 @@ pub struct FuzzArguments {
     pub family: Option<FamilyName>,
     /// Who enforces policy, as for `run`.
     #[arg(long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer)]
-    pub enforcer: EnforcerChoice,
+    pub enforcer: EnforcerName,
+    /// Who turns services into packet rules, as for `run`.
+    #[arg(long, value_name = "PROXY", default_value = DEFAULT_PROXY, value_parser = proxy)]
+    pub proxy: ProxyName,
     /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
-    /// kube-router, antrea or aws [default: netproof, or strict for an enforcer that is not ours].
+    /// kube-router, antrea or aws [default: netproof; of an agent what its profile says; strict
+    /// for exec:COMMAND].
     #[arg(long, value_name = "PROFILE", value_parser = profile)]
     pub profile: Option<Profile>,
     /// How many clusters at once [default: the number of processors].
@@ -50,11 +53,4 @@ pub struct FuzzArguments {
     /// -vv tells on standard error what is done and how long each part takes, -vvv more of it.
     #[arg(long, short, action = ArgAction::Count)]
     pub verbose: u8,
-}
-
-impl FuzzArguments {
-    /// How to read what the API leaves open.
-    pub fn profile(&self) -> Profile {
-        self.profile.unwrap_or_else(|| self.enforcer.profile())
-    }
 }

@@ -4,6 +4,7 @@ mod fuzz;
 mod values;
 
 pub use fuzz::FuzzArguments;
+pub use values::{EnforcerName, ProxyName};
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -13,7 +14,6 @@ use netproof_model::{Families, ProxyMode, Wiring};
 use netproof_oracle::Profile;
 use netproof_plan::MatrixDestination;
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
-use netproof_runner::{EnforcerChoice, ProxyChoice};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -129,19 +129,25 @@ pub struct Choice {
 pub struct RunArguments {
     #[command(flatten)]
     pub selection: Selection,
-    /// Who enforces policy: nftables, none (services run, and every policy is ignored), or exec:COMMAND, an
-    /// enforcer of your own that is started on every node (see docs/test-your-own-enforcer.md).
+    /// Who enforces policy: nftables, none (services run, and every policy is ignored), or a program that is started on
+    /// every node: agent:NAME[=PATH] or exec:COMMAND (see docs/test-your-own-enforcer.md).
+    ///
+    /// An agent watches a Kubernetes API. NAME is calico-felix, kube-router, kube-network-policies, a variant of these
+    /// (`netproof doctor` lists them), or the path of a profile of your own (see docs/agent-profiles.md); PATH is the
+    /// program, which is looked for in PATH else. A command is told of each change on its standard input.
     #[arg(help_heading = "Running", long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer)]
-    pub enforcer: EnforcerChoice,
-    /// How long an enforcer of your own may take to program a change [default: 10s].
+    pub enforcer: EnforcerName,
+    /// How long an enforcer or a proxy that is not netproof's may take to program a change [default: 10s; 30s for
+    /// agents].
     #[arg(help_heading = "Running", long, value_name = "DURATION", value_parser = duration)]
     pub enforcer_timeout: Option<Duration>,
-    /// Who turns services into packet rules: nftables, or none.
+    /// Who turns services into packet rules: nftables, none, or agent:NAME[=PATH], where NAME is kube-proxy,
+    /// kube-proxy-iptables, or the path of a profile of your own.
     #[arg(help_heading = "Running", long, value_name = "PROXY", default_value = DEFAULT_PROXY, value_parser = proxy)]
-    pub proxy: ProxyChoice,
+    pub proxy: ProxyName,
     /// What to read into the API where it leaves something open, for scenarios that do not say so themselves:
-    /// netproof, strict, calico, cilium, kube-router, antrea or aws [default: netproof; strict for an
-    /// enforcer of your own].
+    /// netproof, strict, calico, cilium, kube-router, antrea or aws [default: netproof; of an agent what its profile
+    /// says; strict for exec:COMMAND].
     #[arg(help_heading = "Running", long, value_name = "PROFILE", value_parser = profile)]
     pub profile: Option<Profile>,
     /// Address the matrix of every step to these, whatever the scenarios say: pod-ip, service-ip, service-name.
@@ -258,13 +264,17 @@ pub struct MatrixArguments {
     #[arg(help_heading = "Asking", long)]
     pub services: bool,
     /// What to read into the API where it leaves something open: netproof, strict, calico, cilium,
-    /// kube-router, antrea or aws [default: what the scenario says, else netproof; strict for an enforcer of your own].
+    /// kube-router, antrea or aws [default: what the scenario says, else netproof; of an agent what its profile says;
+    /// strict for exec:COMMAND].
     #[arg(help_heading = "Asking", long, value_name = "PROFILE", value_parser = profile)]
     pub profile: Option<Profile>,
-    /// Whose packets to ask: nftables, none (services run, and every policy is ignored), or exec:COMMAND, an
-    /// enforcer of your own.
+    /// Whose packets to ask: nftables, none (services run, and every policy is ignored), agent:NAME[=PATH] or
+    /// exec:COMMAND, as for `run`.
     #[arg(help_heading = "Asking", long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer, conflicts_with = "predict")]
-    pub enforcer: EnforcerChoice,
+    pub enforcer: EnforcerName,
+    /// Who turns services into packet rules: nftables, none or agent:NAME[=PATH], as for `run`.
+    #[arg(help_heading = "Asking", long, value_name = "PROXY", default_value = DEFAULT_PROXY, value_parser = proxy, conflicts_with = "predict")]
+    pub proxy: ProxyName,
     /// Show each pod by itself, also where many behave alike.
     #[arg(help_heading = "Showing", long)]
     pub full: bool,

@@ -1,5 +1,6 @@
 //! Parses values of options that are more than a word, with errors for all others.
 
+use netproof_enforcer_agent::AgentName;
 use netproof_model::ProxyMode;
 use netproof_model::flow::{Flow, FlowError};
 use netproof_oracle::{PROFILES, Profile};
@@ -8,22 +9,43 @@ use netproof_runner::{Backend, EnforcerChoice, ExecCommand, ProxyChoice};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-pub(super) fn enforcer(name: &str) -> Result<EnforcerChoice, String> {
+/// An enforcer as it is named: of an agent more is known later.
+#[derive(Clone, Debug)]
+pub enum EnforcerName {
+    Ready(EnforcerChoice),
+    Agent(AgentName),
+}
+
+/// A proxy, likewise.
+#[derive(Clone, Debug)]
+pub enum ProxyName {
+    Ready(ProxyChoice),
+    Agent(AgentName),
+}
+
+pub(super) fn enforcer(name: &str) -> Result<EnforcerName, String> {
     if let Some(backend) = Backend::named(name) {
-        return Ok(EnforcerChoice::Own(backend));
+        return Ok(EnforcerName::Ready(EnforcerChoice::Own(backend)));
     }
-    let there_are = format!("there are {}, none and exec:COMMAND", backends());
-    match name {
-        "none" => Ok(EnforcerChoice::None),
-        "iptables" => Err(format!("the iptables enforcer is not built yet; {there_are}")),
-        _ => match name.strip_prefix("exec:") {
-            Some(command) => {
-                let command = ExecCommand::parse(command)?;
-                command.find()?;
-                Ok(EnforcerChoice::Exec(command))
-            }
-            None => Err(format!("there is no such enforcer; {there_are}")),
-        },
+    let there_are = format!("there are {}, none, agent:NAME and exec:COMMAND", backends());
+    match (name, name.split_once(':')) {
+        ("none", _) => Ok(EnforcerName::Ready(EnforcerChoice::None)),
+        ("iptables", _) => Err(format!("the iptables enforcer is not built yet; {there_are}")),
+        (_, Some(("agent", agent))) => Ok(EnforcerName::Agent(AgentName::parse(agent)?)),
+        (_, Some(("exec", command))) => {
+            let command = ExecCommand::parse(command)?;
+            command.find()?;
+            Ok(EnforcerName::Ready(EnforcerChoice::Exec(command)))
+        }
+        _ => Err(no_such("enforcer", name, &there_are)),
+    }
+}
+
+/// Whoever names a profile alone means the agent.
+fn no_such(what: &str, name: &str, there_are: &str) -> String {
+    match AgentName::parse(name) {
+        Ok(agent) => format!("there is no such {what}; did you mean {agent}?"),
+        Err(_) => format!("there is no such {what}; {there_are}"),
     }
 }
 
@@ -59,17 +81,18 @@ pub(super) fn proxy_mode(name: &str) -> Result<ProxyMode, String> {
     found.ok_or_else(|| "there is no such mode; there are nftables and iptables".into())
 }
 
-pub(super) fn proxy(name: &str) -> Result<ProxyChoice, String> {
+pub(super) fn proxy(name: &str) -> Result<ProxyName, String> {
     if let Some(backend) = Backend::named(name) {
-        return Ok(ProxyChoice::Own(backend));
+        return Ok(ProxyName::Ready(ProxyChoice::Own(backend)));
     }
-    let there_are = format!("there are {} and none", backends());
-    match name {
-        "none" => Ok(ProxyChoice::None),
-        "iptables" => Err(format!(
+    let there_are = format!("there are {}, none and agent:NAME", backends());
+    match (name, name.split_once(':')) {
+        ("none", _) => Ok(ProxyName::Ready(ProxyChoice::None)),
+        ("iptables", _) => Err(format!(
             "the iptables proxy is not built yet; {there_are}, and --kube-proxy-mode iptables behaves as it would"
         )),
-        _ => Err(format!("there is no such proxy; {there_are}")),
+        (_, Some(("agent", agent))) => Ok(ProxyName::Agent(AgentName::parse(agent)?)),
+        _ => Err(no_such("proxy", name, &there_are)),
     }
 }
 
@@ -125,12 +148,22 @@ mod tests {
 
     #[test]
     fn what_is_not_built_yet_says_so() {
-        for (text, expected) in
-            [("iptables", "not built yet"), ("exec:./no-agent", "no file ./no-agent"), ("x", "no such")]
-        {
+        for (text, expected) in [
+            ("iptables", "not built yet"),
+            ("exec:./no-agent", "no file ./no-agent"),
+            ("x", "no such"),
+            ("kube-router", "did you mean agent:kube-router?"),
+            ("agent:kube-ruter", "did you mean `kube-router`?"),
+            ("agent:", "the agent is missing"),
+            ("agent:kube-router=", "the program is missing"),
+        ] {
             assert!(enforcer(text).unwrap_err().contains(expected), "{text}");
         }
         assert!(proxy("iptables").unwrap_err().contains("not built yet"));
+        assert!(proxy("kube-proxy").unwrap_err().contains("did you mean agent:kube-proxy?"));
+        assert!(proxy("exec:agent").unwrap_err().contains("no such"));
+        assert!(matches!(enforcer("agent:./mine.yaml=a=b"), Ok(EnforcerName::Agent(_))));
+        assert!(matches!(proxy("agent:kube-proxy"), Ok(ProxyName::Agent(_))));
         assert_eq!(proxy_mode("iptables"), Ok(ProxyMode::Iptables));
         assert!(proxy_mode("ipvs").unwrap_err().contains("nftables and iptables"));
     }

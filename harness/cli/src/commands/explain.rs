@@ -1,5 +1,6 @@
 //! `netproof explain`: why the flows of scenarios, or of manifests, are allowed or denied, in full sentences.
 
+use super::agents::Chosen;
 use super::{Subject, bad_input, print, print_json};
 use crate::args::ExplainArguments;
 use crate::exit::Exit;
@@ -7,7 +8,7 @@ use netproof_explain::{Explanation, FORMAT, Question, Report, explain as explain
 use std::fmt::Write as _;
 
 pub fn explain(arguments: &ExplainArguments) -> Exit {
-    match Subject::load(&arguments.selection, &arguments.namespace, arguments.verbose) {
+    match Subject::load(&arguments.selection, &Chosen::default(), &arguments.namespace, arguments.verbose) {
         Ok(subject) => subject.end(of(&subject, arguments)),
         Err(exit) => exit,
     }

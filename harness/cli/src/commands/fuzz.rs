@@ -3,14 +3,17 @@
 //! As in `run`, the sandbox is entered before any thread exists, and another thread does the work, so that
 //! this one can report what was done so far when a signal arrives.
 
+use super::agents::Chosen;
 use super::bad_input;
 use crate::args::FuzzArguments;
 use crate::exit::Exit;
 use crate::outputs;
 use crate::signals;
 use netproof_cluster::sandbox;
+use netproof_documents::Options;
 use netproof_fuzz::{Failure, Fixed, FuzzOptions, Progress, Totals};
 use netproof_model::{Families, Wiring};
+use netproof_oracle::Profile;
 use netproof_runner::RunOptions;
 use nix::sys::signal::Signal;
 use serde::Serialize;
@@ -27,6 +30,14 @@ const DEFAULT_TIME: Duration = Duration::from_secs(60);
 const MOST_FAILURES: usize = 5;
 
 pub fn fuzz(arguments: &FuzzArguments) -> Exit {
+    let options = match Chosen::read(&arguments.enforcer, &arguments.proxy) {
+        Ok(chosen) => options(arguments, chosen),
+        Err(exit) => return exit,
+    };
+    let (options, profile) = match options {
+        Ok(options) => options,
+        Err(exit) => return exit,
+    };
     if let Err(error) = std::fs::create_dir_all(&arguments.out) {
         return bad_input(format_args!(
             "error: cannot write to the folder {}: {error}; name another one with --out",
@@ -38,8 +49,8 @@ pub fn fuzz(arguments: &FuzzArguments) -> Exit {
         return Exit::NotDone;
     }
     let begin = Instant::now();
-    let mut report = Report::new(arguments);
-    let ended = follow(options(arguments), &mut report);
+    let mut report = Report::new(arguments, profile);
+    let ended = follow(options, &mut report);
     report.progress("");
     let trouble = report.finish(begin.elapsed()).is_err();
     let exit = match ended {
@@ -53,11 +64,16 @@ pub fn fuzz(arguments: &FuzzArguments) -> Exit {
     exit.with_trouble(trouble || report.trouble)
 }
 
-fn options(arguments: &FuzzArguments) -> FuzzOptions {
+/// The options, and how they read what the API leaves open.
+fn options(arguments: &FuzzArguments, chosen: Chosen) -> Result<(FuzzOptions, Profile), Exit> {
+    let profile = arguments.profile.unwrap_or_else(|| chosen.profile());
+    let loading = chosen.options(Options::default());
+    let enforcer_timeout = chosen.patience();
+    let (enforcer, proxy) = chosen.find()?;
     let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let time = arguments.seconds.map(Duration::from_secs);
     let pairs = arguments.pairs.map(NonZeroUsize::get);
-    FuzzOptions {
+    let options = FuzzOptions {
         seed: arguments.seed,
         pairs,
         time: time.or(pairs.is_none().then_some(DEFAULT_TIME)),
@@ -66,16 +82,19 @@ fn options(arguments: &FuzzArguments) -> FuzzOptions {
             wiring: arguments.wiring.map(Wiring::from),
             family: arguments.family.map(Families::from),
         },
-        interface_prefix: None,
+        loading,
         run: RunOptions {
-            enforcer: arguments.enforcer.clone(),
-            profile: Some(arguments.profile()),
+            enforcer,
+            enforcer_timeout,
+            proxy,
+            profile: Some(profile),
             jobs: arguments.jobs.unwrap_or_else(processors).get(),
             seed: arguments.seed,
             timeout: arguments.timeout,
             ..RunOptions::default()
         },
-    }
+    };
+    Ok((options, profile))
 }
 
 /// Messages to the reporting thread.
@@ -122,6 +141,7 @@ fn follow(options: FuzzOptions, report: &mut Report<'_>) -> Ended {
 /// The text for a person.
 struct Report<'a> {
     arguments: &'a FuzzArguments,
+    profile: Profile,
     terminal: bool,
     totals: Totals,
     disagreements: Vec<String>,
@@ -146,9 +166,10 @@ struct Done<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn new(arguments: &'a FuzzArguments) -> Self {
+    fn new(arguments: &'a FuzzArguments, profile: Profile) -> Self {
         Report {
             arguments,
+            profile,
             terminal: io::stderr().is_terminal(),
             totals: Totals::default(),
             disagreements: Vec::new(),
@@ -209,7 +230,7 @@ impl<'a> Report<'a> {
         if self.arguments.json {
             let done = Done {
                 seed: self.arguments.seed,
-                profile: self.arguments.profile().name,
+                profile: self.profile.name,
                 seconds,
                 totals: &self.totals,
                 disagreements: &self.disagreements,
@@ -234,7 +255,7 @@ impl<'a> Report<'a> {
             "{seconds:.1} s ({:.1} ms a pair), seed {}, profile {}\n",
             seconds * 1e3 / (*pairs).max(1) as f64,
             self.arguments.seed,
-            self.arguments.profile().name
+            self.profile.name
         ));
         let mut list = |what: &str, files: &[String]| {
             if !files.is_empty() {

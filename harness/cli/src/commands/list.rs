@@ -1,5 +1,6 @@
 //! `netproof list`: the stable names of what would run, one a line; or the topologies.
 
+use super::agents::Chosen;
 use super::{Held, bad_input, load, print};
 use crate::args::ListArguments;
 use crate::exit::Exit;
@@ -27,7 +28,7 @@ pub fn list(arguments: &ListArguments) -> Exit {
             Err(errors) => return bad_input(errors),
         }
     } else {
-        let loaded = match load(selection, Held::Never, &[]) {
+        let loaded = match load(selection, &Chosen::default(), Held::Never, &[]) {
             Ok(loaded) => loaded,
             Err(exit) => return exit,
         };

@@ -1,5 +1,6 @@
 //! `netproof matrix`: who reaches whom, from what the API says (`--predict`) or from packets.
 
+use super::agents::Chosen;
 use super::{Subject, bad_input, print, print_json};
 use crate::args::MatrixArguments;
 use crate::exit::Exit;
@@ -10,13 +11,17 @@ use netproof_plan::Plan;
 use netproof_runner::RunOptions;
 
 pub fn matrix(arguments: &MatrixArguments) -> Exit {
-    match Subject::load(&arguments.selection, &arguments.namespace, arguments.verbose > 0) {
-        Ok(subject) => subject.end(of(&subject, arguments)),
+    let chosen = match Chosen::read(&arguments.enforcer, &arguments.proxy) {
+        Ok(chosen) => chosen,
+        Err(exit) => return exit,
+    };
+    match Subject::load(&arguments.selection, &chosen, &arguments.namespace, arguments.verbose > 0) {
+        Ok(subject) => subject.end(of(&subject, chosen, arguments)),
         Err(exit) => exit,
     }
 }
 
-fn of(subject: &Subject, arguments: &MatrixArguments) -> Exit {
+fn of(subject: &Subject, chosen: Chosen, arguments: &MatrixArguments) -> Exit {
     let [plan] = subject.plans().collect::<Vec<_>>()[..] else {
         let count = subject.plans().count();
         return bad_input(format_args!(
@@ -24,7 +29,7 @@ fn of(subject: &Subject, arguments: &MatrixArguments) -> Exit {
         ));
     };
     // As in a run: a scenario's own profile, else the enforcer's.
-    let by_enforcer = || plan.profile.is_none().then(|| arguments.enforcer.profile());
+    let by_enforcer = || plan.profile.is_none().then(|| chosen.profile());
     let question = Question {
         step: arguments.step.clone(),
         from: arguments.from.clone(),
@@ -36,7 +41,12 @@ fn of(subject: &Subject, arguments: &MatrixArguments) -> Exit {
     let matrix = if arguments.predict {
         netproof_matrix::predict(plan, &question).map_err(Unprobed::from)
     } else {
-        probe(plan, &question, arguments)
+        let enforcer_timeout = chosen.patience();
+        let (enforcer, proxy) = match chosen.find() {
+            Ok(found) => found,
+            Err(exit) => return exit,
+        };
+        probe(plan, &question, RunOptions { enforcer, enforcer_timeout, proxy, ..RunOptions::default() })
     };
     let matrix = match matrix {
         Ok(matrix) => matrix,
@@ -66,10 +76,9 @@ fn of(subject: &Subject, arguments: &MatrixArguments) -> Exit {
 }
 
 /// Runs in a sandbox: the caller must not have started a thread.
-fn probe(plan: &Plan, question: &Question, arguments: &MatrixArguments) -> Result<Matrix, Unprobed> {
+fn probe(plan: &Plan, question: &Question, options: RunOptions) -> Result<Matrix, Unprobed> {
     // Errors of the arguments come first, so that they are the same on every machine.
     netproof_matrix::predict(plan, question)?;
-    let options = RunOptions { enforcer: arguments.enforcer.clone(), ..RunOptions::default() };
     if let Some(because) = netproof_runner::not_applicable(plan, &options) {
         return Err(Unprobed::NotApplicable { because });
     }

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod agents;
 pub mod doctor;
 pub mod explain;
 pub mod fuzz;
@@ -12,6 +13,7 @@ pub mod validate;
 use crate::args::{Choice, Selection};
 use crate::exit::Exit;
 use crate::outputs;
+use agents::Chosen;
 use netproof_documents::Options;
 use netproof_oracle::Profile;
 use netproof_plan::{Loaded, NotApplicable};
@@ -30,16 +32,21 @@ enum Held {
     Always(Profile),
 }
 
-/// Reads the chosen scenarios; `destinations`, if given, are those of every matrix. On failure the errors
-/// have been printed.
-fn load(selection: &Selection, held: Held, destinations: &[MatrixDestination]) -> Result<Loaded, Exit> {
+/// Reads the chosen scenarios, for an enforcer and a proxy; `destinations`, if given, are those of every matrix. On
+/// failure the errors have been printed.
+fn load(
+    selection: &Selection,
+    chosen: &Chosen,
+    held: Held,
+    destinations: &[MatrixDestination],
+) -> Result<Loaded, Exit> {
     let (first, second) = match held {
         Held::Never => (None, None),
         Held::BesideMistakes(profile) => (None, Some(profile)),
         Held::Always(profile) => (Some(profile), None),
     };
     let destinations = destinations.iter().copied().collect();
-    let options = Options { against: first, destinations, ..options(&selection.choice) };
+    let options = Options { against: first, destinations, ..chosen.options(options(&selection.choice)) };
     let loaded = netproof_format::load(&selection.paths, &options).or_else(|errors| match second {
         Some(_) => netproof_format::load(&selection.paths, &Options { against: second, ..options }),
         None => Err(errors),
@@ -75,10 +82,11 @@ struct Subject {
 }
 
 impl Subject {
-    /// Reads scenarios, or manifests if there is no scenario. Prints errors and notes.
-    fn load(selection: &Selection, namespace: &str, verbose: bool) -> Result<Subject, Exit> {
+    /// Reads scenarios, or manifests if there is no scenario, for an enforcer and a proxy. Prints errors and notes.
+    fn load(selection: &Selection, chosen: &Chosen, namespace: &str, verbose: bool) -> Result<Subject, Exit> {
         let manifests = !netproof_manifests::has_scenarios(&selection.paths);
-        let options = Options { namespace: Some(namespace.to_owned()), ..options(&selection.choice) };
+        let namespace = Some(namespace.to_owned());
+        let options = Options { namespace, ..chosen.options(options(&selection.choice)) };
         let loaded = match manifests {
             true if selection.choice.filter.is_some() => {
                 return Err(bad_input("error: --filter chooses among scenarios, and these are manifests"));

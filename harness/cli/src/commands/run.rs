@@ -7,6 +7,7 @@
 //! 3. The sandbox is entered before any thread exists.
 //! 4. The runner works on another thread, so that this one can write the reports when a signal arrives.
 
+use super::agents::Chosen;
 use super::{Held, bad_input, load};
 use crate::args::{Color, RunArguments};
 use crate::exit::Exit;
@@ -17,7 +18,7 @@ use netproof_cluster::sandbox;
 use netproof_model::event::{Counts, Event, Location, ScenarioOutcome, Status, Summary, Trouble};
 use netproof_oracle::Profile;
 use netproof_plan::Loaded;
-use netproof_runner::{DEFAULT_PATIENCE, RunOptions};
+use netproof_runner::RunOptions;
 use nix::sys::signal::Signal;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,12 +28,10 @@ use std::thread;
 use std::time::Duration;
 
 pub fn run(arguments: &RunArguments, color: Color) -> Exit {
-    let held = Held::BesideMistakes(arguments.profile.unwrap_or(Profile::NETPROOF));
-    let mut loaded = match load(&arguments.selection, held, &arguments.destination) {
-        Ok(loaded) => loaded,
+    let (mut loaded, options) = match read(arguments) {
+        Ok(read) => read,
         Err(exit) => return exit,
     };
-    let options = options(arguments);
     netproof_runner::set_aside(&mut loaded, &options);
     if loaded.plans.is_empty() {
         return super::nothing_matched(&loaded);
@@ -73,6 +72,14 @@ pub fn run(arguments: &RunArguments, color: Color) -> Exit {
     exit.with_trouble(trouble)
 }
 
+/// Reads all input, and then looks for the programs that are needed. On failure the errors have been printed.
+fn read(arguments: &RunArguments) -> Result<(Loaded, RunOptions), Exit> {
+    let chosen = Chosen::read(&arguments.enforcer, &arguments.proxy)?;
+    let held = Held::BesideMistakes(arguments.profile.unwrap_or(Profile::NETPROOF));
+    let loaded = load(&arguments.selection, &chosen, held, &arguments.destination)?;
+    Ok((loaded, options(arguments, chosen)?))
+}
+
 /// Why a report would overwrite an input, or another report. A file that a scenario names, or that the
 /// filter left out, is recognised by its extension.
 fn reports_collide(arguments: &RunArguments, loaded: &Loaded) -> Option<String> {
@@ -99,19 +106,21 @@ fn reports_collide(arguments: &RunArguments, loaded: &Loaded) -> Option<String> 
     None
 }
 
-fn options(arguments: &RunArguments) -> RunOptions {
+fn options(arguments: &RunArguments, chosen: Chosen) -> Result<RunOptions, Exit> {
     let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    RunOptions {
-        enforcer: arguments.enforcer.clone(),
-        enforcer_timeout: arguments.enforcer_timeout.unwrap_or(DEFAULT_PATIENCE),
-        proxy: arguments.proxy.clone(),
+    let enforcer_timeout = arguments.enforcer_timeout.unwrap_or_else(|| chosen.patience());
+    let (enforcer, proxy) = chosen.find()?;
+    Ok(RunOptions {
+        enforcer,
+        enforcer_timeout,
+        proxy,
         jobs: arguments.jobs.unwrap_or_else(processors).get(),
         seed: arguments.seed,
         fail_fast: arguments.fail_fast,
         timeout: arguments.timeout,
         keep_worlds: false,
         profile: arguments.profile,
-    }
+    })
 }
 
 /// Messages to the reporting thread.

@@ -1,5 +1,6 @@
 //! `netproof validate`: checks scenarios, or manifests, without building anything.
 
+use super::agents::Chosen;
 use super::{Held, Subject, bad_input, load, notes, print};
 use crate::args::ValidateArguments;
 use crate::exit::Exit;
@@ -14,18 +15,22 @@ pub fn validate(arguments: &ValidateArguments) -> Exit {
 
 /// Manifests are read as `matrix` and `explain` read them.
 fn files_of_manifests(arguments: &ValidateArguments) -> Exit {
-    let Subject { loaded, .. } =
-        match Subject::load(&arguments.selection, &arguments.namespace, arguments.verbose) {
-            Ok(subject) => subject,
-            Err(exit) => return exit,
-        };
+    let Subject { loaded, .. } = match Subject::load(
+        &arguments.selection,
+        &Chosen::default(),
+        &arguments.namespace,
+        arguments.verbose,
+    ) {
+        Ok(subject) => subject,
+        Err(exit) => return exit,
+    };
     let missing = notes::say_last(&loaded.ignored, arguments.verbose);
     let text = format!("valid: {} of manifests", count(loaded.files, "file"));
     end(arguments, text, loaded.warnings.len() + missing)
 }
 
 fn scenarios(arguments: &ValidateArguments) -> Exit {
-    let loaded = match load(&arguments.selection, Held::Always(arguments.profile), &[]) {
+    let loaded = match load(&arguments.selection, &Chosen::default(), Held::Always(arguments.profile), &[]) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

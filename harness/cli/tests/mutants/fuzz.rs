@@ -32,7 +32,7 @@ fn run(enforcer: EnforcerChoice, pairs: usize) -> (Totals, Vec<Failure>) {
         time: None,
         failures: 1,
         fixed: Fixed::default(),
-        interface_prefix: None,
+        loading: Options::default(),
         run,
     };
     let mut failures = Vec::new();
