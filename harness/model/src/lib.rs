@@ -3,6 +3,7 @@
 //!
 //! Types only: nothing here evaluates a policy and nothing here touches the machine.
 
+pub mod data_path;
 pub mod decided_by;
 pub mod decision;
 pub mod event;
@@ -19,6 +20,7 @@ pub mod topology;
 pub mod trace;
 pub mod verdict;
 
+pub use data_path::DataPath;
 pub use decided_by::DecidedBy;
 pub use decision::{Action, Decision, Direction, Hook, Identity, IdentityTable, Party};
 pub use interface::InterfacePrefix;

@@ -45,6 +45,20 @@ pub enum ProbeError {
         /// How long the harness waited for them.
         waited: std::time::Duration,
     },
+    /// The enforcer decides about packets in user space, and does not.
+    #[error(
+        "packets wait in {place} for the enforcer's decision after {} s: {packets} of them; it hangs, or is too slow for \
+         so many at once",
+        waited.as_secs()
+    )]
+    Undecided {
+        /// The node.
+        place: Place,
+        /// How many wait there.
+        packets: u64,
+        /// How long the harness waited for them.
+        waited: std::time::Duration,
+    },
     /// A packet arrived after its probe was judged lost.
     #[error(
         "the packet {token} arrived at {place} after its probe had been judged \"dropped\": the verdict was \

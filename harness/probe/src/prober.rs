@@ -11,7 +11,7 @@ use crate::trace::{Comments, Marks};
 use crate::world::World;
 use netproof_cluster::{Cluster, Netns};
 use netproof_controlplane::Snapshot;
-use netproof_model::{Family, Observation, Place, RuleTrace};
+use netproof_model::{DataPath, Family, Observation, Place, RuleTrace};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,9 +26,10 @@ pub struct Prober {
 
 impl Prober {
     /// Makes a prober that knows no cluster yet. The seed determines the tokens; all probers of a run share
-    /// the grace.
-    pub fn new(seed: u64, grace: Arc<Grace>) -> Result<Prober, ProbeError> {
-        Ok(Prober { world: World::new()?, ledger: Ledger::default(), tokens: Tokens::new(seed), grace })
+    /// the grace. The data path is that of the cluster's enforcer.
+    pub fn new(seed: u64, grace: Arc<Grace>, data_path: DataPath) -> Result<Prober, ProbeError> {
+        let world = World::new(data_path)?;
+        Ok(Prober { world, ledger: Ledger::default(), tokens: Tokens::new(seed), grace })
     }
 
     /// Begins anew in the same cluster, with the tokens of another seed: closes every kept connection, and forgets

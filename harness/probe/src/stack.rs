@@ -6,6 +6,7 @@ use netproof_cluster::Netns;
 use netproof_model::topology::ListenPort;
 use netproof_model::{Family, Place, Protocol, Token};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -53,6 +54,8 @@ pub(crate) struct Stack {
     pub sctp: BTreeSet<u16>,
     /// The keys of the witnesses that also send: those of ICMP and SCTP.
     pub senders: Vec<(Protocol, Family, usize)>,
+    /// What the kernel says of the queues of a node, once it has been asked.
+    pub queues: Option<File>,
     pub numbers: Numbers,
 }
 

@@ -73,7 +73,7 @@ pub fn run(loaded: &Loaded, options: &RunOptions, sink: &mut dyn FnMut(Event)) -
             events.into_iter().for_each(|event| tally.event(event));
         }
     });
-    if let Some(message) = worlds.grace().notice() {
+    if let Some(message) = worlds.grace().notice(options.enforcer.data_path()) {
         tally.event(Event::Warning { location: None, message });
     }
     tally.summary.elapsed = begin.elapsed();

@@ -3,6 +3,7 @@
 use netproof_enforcer::Backend;
 use netproof_enforcer_agent::{Agent, Hidden, Profile as AgentProfile};
 use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};
+use netproof_model::DataPath;
 use netproof_oracle::Profile;
 use netproof_plan::Plan;
 use std::borrow::Cow;
@@ -56,6 +57,14 @@ impl EnforcerChoice {
             EnforcerChoice::Exec(_) => Profile::STRICT,
             EnforcerChoice::Agent(agent) => profile_of_agent(&agent.profile),
             _ => Profile::NETPROOF,
+        }
+    }
+
+    /// Where packets get their verdict: in user space if an agent's profile says so.
+    pub(crate) fn data_path(&self) -> DataPath {
+        match self {
+            EnforcerChoice::Agent(agent) => agent.profile.verdicts,
+            _ => DataPath::Kernel,
         }
     }
 }

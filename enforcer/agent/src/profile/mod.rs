@@ -18,7 +18,7 @@ pub use schema::profile_schema;
 pub use shipped::{SHIPPED, shipped};
 pub use template::{Placeholder, Template};
 
-use netproof_model::{Families, InterfacePrefix, KernelFeature, ProxyMode, Topology, Wiring};
+use netproof_model::{DataPath, Families, InterfacePrefix, KernelFeature, ProxyMode, Topology, Wiring};
 use serde_json::Value;
 use std::fmt;
 use std::path::PathBuf;
@@ -53,7 +53,7 @@ pub struct Profile {
     /// What the names of pods' interfaces on their nodes begin with.
     pub interface_prefix: InterfacePrefix,
     /// Where its verdicts come from.
-    pub verdicts: Verdicts,
+    pub verdicts: DataPath,
     /// How it is known that a change is in force.
     pub sentinel: Sentinel,
     /// The oracle's profile that reads the API as it does where something is open, by name; the oracle has one of
@@ -116,15 +116,6 @@ pub enum Unable {
     Wiring(Wiring),
     /// Clusters of these families.
     Families(Families),
-}
-
-/// Where an agent's verdicts come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdicts {
-    /// The kernel decides by rules: before the sending system call returns.
-    Kernel,
-    /// A program decides about each packet, some time later.
-    UserSpace,
 }
 
 /// How it is known that a change is in force.

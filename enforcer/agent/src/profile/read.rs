@@ -5,13 +5,13 @@ use super::written::{
     ApiVersion, InFrontOfName, KernelFeatureName, Kind, NotApplicableSpec, ProfileFile, ProxyModeName,
     RoleName, Spec, VerdictsName,
 };
-use super::{File, InFrontOf, Needs, NotApplicable, Profile, Role, Sentinel, Times, Unable, Verdicts};
+use super::{File, InFrontOf, Needs, NotApplicable, Profile, Role, Sentinel, Times, Unable};
 use netproof_api::source::Span;
 use netproof_api::suggest::suggestion;
 use netproof_api::yaml::{Reading, Spanned, documents, empty, recover};
 use netproof_api::{Diagnostic, Diagnostics, Source, names};
 use netproof_model::interface::NotAPrefix;
-use netproof_model::{InterfacePrefix, KernelFeature, ProxyMode, Wiring};
+use netproof_model::{DataPath, InterfacePrefix, KernelFeature, ProxyMode, Wiring};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -111,8 +111,8 @@ impl Reader<'_> {
             not_applicable: self.not_applicable(&spec.not_applicable),
             interface_prefix: self.prefix(spec.interfaces.prefix),
             verdicts: match spec.verdicts {
-                VerdictsName::Kernel => Verdicts::Kernel,
-                VerdictsName::UserSpace => Verdicts::UserSpace,
+                VerdictsName::Kernel => DataPath::Kernel,
+                VerdictsName::UserSpace => DataPath::UserSpace,
             },
             sentinel: Sentinel {
                 times: self.times(spec.sentinel.times),

@@ -7,7 +7,7 @@ use netproof_controlplane::{ControlPlane, Snapshot};
 use netproof_enforcer::{Backend, NodeHandle, Proxy, ServiceProxy};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::request::{Request, RequestPort, RequestTarget};
-use netproof_model::{Family, NamespacedName, Outcome, Place};
+use netproof_model::{DataPath, Family, NamespacedName, Outcome, Place};
 use netproof_probe::{Patience, Probe, Prober};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ fn packet(services: usize) -> (Duration, Duration) {
     let changes: Vec<_> = (0..services).flat_map(|n| worlds::service(n, vec![server])).collect();
     let snapshot = bench.apply(&changes);
     bench.proxy.program(&snapshot).expect("programmed");
-    let mut prober = Prober::new(1, Arc::default()).expect("a prober");
+    let mut prober = Prober::new(1, Arc::default(), DataPath::Kernel).expect("a prober");
     prober.sync(&bench.cluster, &snapshot).expect("listeners");
 
     let to_services: Vec<IpAddr> = (0..PROBES)

@@ -14,7 +14,7 @@ use crate::token::Tokens;
 use crate::verdict::Moment;
 use crate::world::World;
 use crate::{backlog, kept};
-use netproof_model::{Observation, Outcome};
+use netproof_model::{DataPath, Observation, Outcome};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,9 @@ const MOST_OPEN: usize = 1024;
 /// The most undecided probes that may wait for the kernel: it defers 1,000 packets (`netdev_max_backlog`)
 /// and loses the rest.
 const MOST_WAITING: usize = 256;
+/// The most undecided packets of one node before another probe is sent, where a program decides: the smallest receive
+/// buffer of its socket holds some 200, and a probe leaves several. (The queue itself holds 1,024.)
+const MOST_QUEUED: usize = 64;
 /// The most queries that may wait for a name server, which answers on another thread: if memory is short,
 /// its socket holds some 270 (`net.core.rmem_default`) and loses the rest.
 const MOST_ASKING: usize = 128;
@@ -31,7 +34,7 @@ const SETTLE: Duration = Duration::from_millis(50);
 /// The time that a name server has after it received the query.
 const NAME_SERVER: Duration = Duration::from_secs(1);
 
-/// The longest wait for deferred packets, and one step of it.
+/// The longest wait for deferred packets and undecided ones, and one step of it.
 const BACKLOG: Duration = Duration::from_secs(5);
 const TURN: Duration = Duration::from_millis(1);
 
@@ -80,7 +83,7 @@ impl<'a> Batch<'a> {
             if open.len() >= MOST_OPEN {
                 self.settle(std::mem::take(&mut open))?;
                 handled = 0;
-            } else if open.len() >= handled + MOST_WAITING {
+            } else if open.len() >= handled + MOST_WAITING || self.is_queue_full()? {
                 self.catch_up()?;
                 handled = open.len();
             }
@@ -126,14 +129,17 @@ impl<'a> Batch<'a> {
                 // event will report it. (After `Sent` all of them are checked again anyway.)
                 flights.append(&mut open);
             }
-            let (mut launch, mut again) = (Vec::new(), Vec::new());
+            let (mut launch, mut again, mut decided) = (Vec::new(), Vec::new(), Vec::new());
             for mut flight in flights {
                 match self.advance(&mut flight, moment)? {
-                    Next::Decided(outcome) => self.finish(flight, outcome, Duration::ZERO),
+                    Next::Decided(outcome) => decided.push((flight, outcome)),
                     Next::Launch => launch.push(flight),
                     Next::LookAgain => again.push(flight),
                     Next::Wait => open.push(flight),
                 }
+            }
+            if self.conclude(decided, moment, Duration::ZERO)? && moment != Moment::Sent {
+                again.append(&mut open);
             }
             self.launch(&mut launch)?;
             again.append(&mut launch);
@@ -142,17 +148,55 @@ impl<'a> Batch<'a> {
         Ok(open)
     }
 
-    /// Waits until the kernel has handled its deferred packets, if there are any.
+    /// Ends the flights that have an outcome. A socket is read after the witnesses, and may report what has come in
+    /// between: who saw the request on its way has told by now, and what was seen says what the report means. Returns
+    /// whether the witnesses told anything.
+    fn conclude(
+        &mut self,
+        decided: Vec<(Flight<'a>, Outcome)>,
+        moment: Moment,
+        waited: Duration,
+    ) -> Result<bool, ProbeError> {
+        let is_unseen =
+            |(flight, _): &(Flight<'a>, Outcome)| flight.is_reported() && !self.ledger.is_seen(flight.index);
+        let told = decided.iter().any(is_unseen) && self.world.drain(Duration::ZERO, self.ledger)?;
+        for (flight, outcome) in decided {
+            let now = if flight.is_reported() { flight.outcome(self.ledger, moment) } else { None };
+            self.finish(flight, now.unwrap_or(outcome), waited);
+        }
+        Ok(told)
+    }
+
+    /// Waits until the kernel has handled its deferred packets, and programs those that they decide about, if there
+    /// are any.
     fn catch_up(&mut self) -> Result<(), ProbeError> {
         std::thread::yield_now();
         let began = Instant::now();
-        while backlog::is_waiting() {
+        // A packet leaves its queue before it goes on, by the program's thread: it may be in no queue for a moment.
+        let looks = match self.world.data_path() {
+            DataPath::Kernel => 1,
+            DataPath::UserSpace => 2,
+        };
+        let mut quiet = 0;
+        loop {
+            let undecided = self.world.undecided()?;
+            quiet = if backlog::is_waiting() || undecided.is_some() { 0 } else { quiet + 1 };
+            if quiet == looks {
+                return Ok(());
+            }
             if began.elapsed() > BACKLOG {
-                return Err(ProbeError::Backlog { waited: BACKLOG });
+                return Err(match undecided {
+                    Some((place, packets)) => ProbeError::Undecided { waited: BACKLOG, place, packets },
+                    None => ProbeError::Backlog { waited: BACKLOG },
+                });
             }
             self.world.drain(TURN, self.ledger)?;
         }
-        Ok(())
+    }
+
+    /// Whether so many packets wait for a program's decision that more could be lost.
+    fn is_queue_full(&mut self) -> Result<bool, ProbeError> {
+        Ok(self.world.undecided()?.is_some_and(|(_, packets)| packets >= MOST_QUEUED as u64))
     }
 
     fn advance(&mut self, flight: &mut Flight<'a>, moment: Moment) -> Result<Next, ProbeError> {
@@ -184,10 +228,13 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         let _span = tracing::debug_span!("settle", undecided = flights.len()).entered();
-        // A kernel thread handles deferred packets: let it run.
-        std::thread::yield_now();
+        match self.world.data_path() {
+            // A kernel thread handles deferred packets: let it run.
+            DataPath::Kernel => std::thread::yield_now(),
+            DataPath::UserSpace => self.catch_up()?,
+        }
         let mut open = self.look(flights, Moment::Drained)?;
-        let (began, waits) = (Instant::now(), self.grace.waits());
+        let (began, waits) = (Instant::now(), self.grace.waits(self.world.data_path()));
         let (mut told, mut in_vain) = (Duration::ZERO, false);
         while let Some(next) = open.iter().map(|flight| self.due(flight, began, waits)).min() {
             let now = Instant::now();
@@ -208,7 +255,7 @@ impl<'a> Batch<'a> {
                 open.into_iter().partition(|flight| self.due(flight, began, waits) <= now);
             open = rest;
             for mut flight in due {
-                if flight.probe.patience == Patience::ForAnswer && !flight.repeated {
+                if flight.probe.patience == Patience::ForAnswer && flight.repeats < waits.repeats {
                     self.repeat(&mut flight);
                     open.push(flight);
                     continue;
@@ -219,7 +266,9 @@ impl<'a> Batch<'a> {
                         let waited = began.elapsed() - told;
                         told += waited;
                         in_vain |= flight.probe.patience == Patience::ForAnswer;
-                        self.finish(flight, outcome, waited);
+                        if self.conclude(vec![(flight, outcome)], Moment::Over, waited)? {
+                            open = self.look(open, Moment::Drained)?;
+                        }
                     }
                     // The answer came at the last moment: the next packet has its own time.
                     Next::Launch => {
@@ -231,7 +280,7 @@ impl<'a> Batch<'a> {
             }
         }
         if in_vain {
-            self.grace.spend(waits);
+            self.grace.spend(self.world.data_path(), waits);
         }
         Ok(())
     }
@@ -241,12 +290,12 @@ impl<'a> Batch<'a> {
     /// has the same time from then on.
     fn due(&self, flight: &Flight<'_>, began: Instant, waits: Waits) -> Instant {
         let patience = match flight.probe.patience {
-            Patience::ForAnswer if !flight.repeated => waits.repeat,
+            Patience::ForAnswer if flight.repeats < waits.repeats => waits.repeat * (flight.repeats + 1),
             Patience::ForAnswer => waits.answer,
             Patience::Settle => SETTLE,
         };
         let is_asked = || flight.asks_a_name_server() && self.ledger.is_seen(flight.index);
-        let ends = flight.probe.patience == Patience::Settle || flight.repeated;
+        let ends = flight.probe.patience == Patience::Settle || flight.repeats == waits.repeats;
         let patience = if ends && is_asked() { patience.max(NAME_SERVER) } else { patience };
         flight.launched.max(began) + patience
     }

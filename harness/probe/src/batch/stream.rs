@@ -81,10 +81,15 @@ impl<'a> Batch<'a> {
                 Turn::Attach { sites, families } => self.world.attach(sites, &families)?,
                 Turn::Stop => break,
             }
-            if flights.len() < MOST_OPEN {
+            let is_full = flights.len() >= MOST_OPEN || self.is_queue_full()?;
+            if !is_full {
                 flights.extend(self.send_round(probes, &mut slots)?);
             }
-            let idle = if flights.len() >= MOST_OPEN || rounds >= UNPACED { TURN } else { Duration::ZERO };
+            let idle = if is_full || flights.len() >= MOST_OPEN || rounds >= UNPACED {
+                TURN
+            } else {
+                Duration::ZERO
+            };
             flights = self.follow(flights, idle)?;
             self.hand_over(&mut slots, streaming);
             rounds += 1;

@@ -57,8 +57,8 @@ pub(crate) struct Flight<'a> {
     pub started: Instant,
     /// When the first packet of the current stage was sent.
     pub launched: Instant,
-    /// The request was sent a second time.
-    pub repeated: bool,
+    /// How often the request was sent again.
+    pub repeats: u32,
     /// Its socket is watched.
     pub watched: bool,
 }
@@ -107,7 +107,7 @@ impl<'a> Flight<'a> {
             logs: Vec::new(),
             started: now,
             launched: now,
-            repeated: false,
+            repeats: 0,
             watched: false,
         };
         if let Some(connection) = connection {

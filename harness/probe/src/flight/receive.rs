@@ -56,6 +56,16 @@ impl Flight<'_> {
         Ok(Next::Decided(outcome))
     }
 
+    /// Whether the outcome follows from what its socket has reported.
+    pub(crate) fn is_reported(&self) -> bool {
+        self.stage == ProbeStage::Connect && self.answer != Answer::Nothing
+    }
+
+    /// The outcome of a probe whose socket has reported, by the evidence that there is now.
+    pub(crate) fn outcome(&self, ledger: &mut Ledger, moment: Moment) -> Option<Outcome> {
+        verdict::decide(self.answer, ledger.of(self.index), moment)
+    }
+
     /// Whether something must be sent over the new connection.
     fn has_more_to_say(&self) -> bool {
         match self.probe.request.port {
@@ -80,11 +90,8 @@ impl Flight<'_> {
         if protocol == Protocol::Tcp {
             return Ok(match sys::tcp_state(fd)? {
                 TcpState::Established | TcpState::Closing => Answer::Connected,
-                TcpState::SynSent => match sys::take_error(fd)? {
-                    0 => Answer::Nothing,
-                    errno => Answer::Errno(errno),
-                },
-                TcpState::Closed => match sys::take_error(fd)? {
+                // A reset may come between the two questions.
+                TcpState::SynSent | TcpState::Closed => match sys::take_error(fd)? {
                     libc::ECONNREFUSED | libc::ECONNRESET => Answer::Reset,
                     // TCP's own timers gave up.
                     0 | libc::ETIMEDOUT => Answer::Nothing,

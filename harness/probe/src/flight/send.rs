@@ -34,7 +34,7 @@ impl Flight<'_> {
         ledger.expect(self.token, self.index);
         self.answer = Answer::Nothing;
         self.launched = Instant::now();
-        self.repeated = false;
+        self.repeats = 0;
         self.watched = false;
         let sent =
             if self.kept.is_some() { self.send_message() } else { self.send_first(numbers, sender, ledger)? };
@@ -143,7 +143,7 @@ impl Flight<'_> {
 
     /// Sends the request again, for a protocol that does not retransmit.
     pub(crate) fn repeat(&mut self, sender: Option<&OwnedFd>) {
-        self.repeated = true;
+        self.repeats += 1;
         // An error is ignored here: the first request was sent.
         match self.asked() {
             Ok((_, Protocol::Udp)) => {

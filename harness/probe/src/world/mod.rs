@@ -1,6 +1,7 @@
 //! The event loop: every listener, witness and log reader of the cluster on one epoll, served by one
 //! thread.
 
+mod queues;
 mod tracing;
 mod traffic;
 
@@ -10,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::stack::{self, Numbers, Role, Site, Stack};
 use crate::sys::{self, MAILBOX, Mailbox};
 use netproof_model::topology::ListenPort;
-use netproof_model::{Family, Place, Protocol, Token};
+use netproof_model::{DataPath, Family, Place, Protocol, Token};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -30,6 +31,7 @@ struct Entry {
 
 /// Every stack of the cluster, and the loop that serves their sockets.
 pub(crate) struct World {
+    data_path: DataPath,
     epoll: Epoll,
     entries: Vec<Option<Entry>>,
     free: Vec<usize>,
@@ -53,13 +55,14 @@ fn system(doing: &'static str, place: &Place) -> impl Fn(io::Error) -> ProbeErro
 }
 
 impl World {
-    pub(crate) fn new() -> Result<Self, ProbeError> {
+    pub(crate) fn new(data_path: DataPath) -> Result<Self, ProbeError> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|errno| ProbeError::System {
             doing: "make an epoll instance",
             place: "this process".into(),
             source: errno.into(),
         })?;
         Ok(World {
+            data_path,
             epoll,
             entries: Vec::new(),
             free: Vec::new(),
@@ -136,6 +139,7 @@ impl World {
                 listeners: Vec::new(),
                 sctp: BTreeSet::new(),
                 senders,
+                queues: None,
                 numbers: self.counted,
             };
             self.change_listeners(site, stack)?;
@@ -212,6 +216,11 @@ impl World {
                 source: errno.into(),
             }),
         }
+    }
+
+    /// Who decides about packets.
+    pub(crate) fn data_path(&self) -> DataPath {
+        self.data_path
     }
 
     /// The stack at a place.

@@ -13,6 +13,8 @@ mod evidence;
 mod kept;
 mod names;
 mod outcomes;
+mod queue;
+mod slow;
 mod stream;
 mod stress;
 mod sync;
@@ -36,6 +38,7 @@ fn main() {
     trials.extend(sync::trials());
     trials.extend(stream::trials());
     trials.extend(stress::trials());
+    trials.extend(slow::trials(arguments.list));
     libtest_mimic::run(&arguments, trials).exit();
 }
 

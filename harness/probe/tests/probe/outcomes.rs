@@ -4,7 +4,7 @@ use crate::world::{World, client, dns, http, request, sctp, tcp, udp, web};
 use crate::{trial, trial_with_rules};
 use libtest_mimic::Trial;
 use netproof_model::request::RequestPort;
-use netproof_model::{Family, Hook, Outcome, Place, ProbeStage, Rejection, Wiring};
+use netproof_model::{DataPath, Family, Hook, Outcome, Place, ProbeStage, Rejection, Wiring};
 use netproof_probe::{Grace, Patience, Probe};
 use std::sync::Arc;
 use std::time::Duration;
@@ -250,10 +250,10 @@ fn patience_ends() {
             assert!(waited >= Duration::from_secs(3), "{waited:?}");
         }
     });
-    assert_eq!(grace.notice(), None);
+    assert_eq!(grace.notice(DataPath::Kernel), None);
     let waited = wait();
     assert!(waited >= Duration::from_millis(50) && waited < Duration::from_secs(2), "{waited:?}");
-    assert!(grace.notice().is_some());
+    assert!(grace.notice(DataPath::Kernel).is_some());
 }
 
 /// A node's own OUTPUT rules: datagrams and echoes are refused by the system call.

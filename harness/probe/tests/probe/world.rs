@@ -7,7 +7,9 @@ use netproof_controlplane::{Change, ControlPlane, Snapshot};
 use netproof_model::flow::FlowProtocol;
 use netproof_model::request::{Request, RequestPort, RequestTarget};
 use netproof_model::topology::{ExternalHost, ListenPort, PerFamily, Ranges, TopologyNode};
-use netproof_model::{Families, Family, NamespacedName, Observation, Place, Protocol, Topology, Wiring};
+use netproof_model::{
+    DataPath, Families, Family, NamespacedName, Observation, Place, Protocol, Topology, Wiring,
+};
 use netproof_probe::{Grace, Patience, Probe, Prober};
 use std::io::Write;
 use std::net::IpAddr;
@@ -51,6 +53,10 @@ impl World {
     }
 
     pub fn with_grace(wiring: Wiring, grace: Arc<Grace>) -> World {
+        World::with(wiring, grace, DataPath::Kernel)
+    }
+
+    pub fn with(wiring: Wiring, grace: Arc<Grace>, data_path: DataPath) -> World {
         use TransportProtocol::{Sctp, Tcp, Udp};
         let range =
             |ipv4: &str, ipv6: &str| PerFamily { ipv4: ipv4.parse().unwrap(), ipv6: ipv6.parse().unwrap() };
@@ -86,7 +92,7 @@ impl World {
         ];
         let snapshot = control_plane.apply(&pods.map(|pod| Change::Apply(Object::Pod(pod)))).unwrap();
         let cluster = Cluster::build(&snapshot).unwrap();
-        let mut prober = Prober::new(1, grace).unwrap();
+        let mut prober = Prober::new(1, grace, data_path).unwrap();
         prober.sync(&cluster, &snapshot).unwrap();
         World { control_plane, cluster, prober }
     }

@@ -159,7 +159,7 @@ impl World {
             )?),
             ProxyChoice::None => Box::new(Nothing),
         };
-        let prober = Prober::new(seed, grace)?;
+        let prober = Prober::new(seed, grace, options.enforcer.data_path())?;
         let mut world =
             World { prober, enforcer, proxy, surroundings, cluster, control, hidden, waited: Duration::ZERO };
         world.settle_on(&snapshot)?;
