@@ -8,6 +8,7 @@ use crate::tries::Try;
 use netproof_controlplane::Snapshot;
 use netproof_model::event::{Denial, Finding, FindingKind, Status};
 use netproof_model::{Decision, Outcome, Party, Verdict, Verdicts};
+use netproof_oracle::Switches;
 use netproof_plan::{Expectation, Expected};
 
 /// A difference between what the API says and what the packets did.
@@ -70,6 +71,24 @@ pub(crate) fn leave_open(answer: &Answer, is_meant: bool, one: &mut Try<'_>) {
         judgement.add(FindingKind::Note, note);
         return;
     }
+    pass_as_open(judgement, switches);
+}
+
+/// Scenarios are written for one reading of what the API leaves open, and another profile may have another. A try that is
+/// not as the scenario expects, but as the profile says (`answer`), is no failure where the API itself (`strictly`)
+/// leaves its verdict open.
+pub(crate) fn leave_to_profile(answer: &Answer, strictly: &Answer, one: &mut Try<'_>, snapshot: &Snapshot) {
+    let is_wrong = one.judgement.found(FindingKind::WrongVerdict);
+    let open = strictly.open(one.backend.as_ref()).filter(|_| is_wrong);
+    if let Some(switches) = open
+        && answer.difference(one.observation, &one.denials, snapshot).is_none()
+    {
+        pass_as_open(&mut one.judgement, switches);
+    }
+}
+
+/// A wrong verdict that is none, since the API leaves it open.
+fn pass_as_open(judgement: &mut Judgement, switches: Switches) {
     let wrong = judgement.findings.iter().find(|finding| finding.kind == FindingKind::WrongVerdict);
     let wrong = wrong.map(|finding| finding.message.as_str()).unwrap_or_default();
     let undefined = format!("undefined: {wrong}, and the API leaves it open ({switches})");
@@ -92,7 +111,9 @@ pub(crate) fn of_three(
         Status::Failed => true,
         Status::Errored | Status::Skipped => return,
     };
-    let contradiction = answer.contradiction(expectation);
+    // What the scenario expects of a verdict that is open contradicts a profile, and not the API.
+    let contradiction =
+        answer.contradiction(expectation).filter(|_| !judgement.found(FindingKind::Undefined));
     let mut findings = Vec::new();
     let mut add = |kind, message| findings.push(Finding::new(kind, message));
     match (&contradiction, differing) {
@@ -167,8 +188,7 @@ mod tests {
     use super::*;
     use crate::prediction::{ApiVerdict, Course};
     use crate::testing::isolation;
-    use netproof_model::Action;
-    use netproof_model::Place;
+    use netproof_model::{Action, Observation, Place};
     use netproof_oracle::{PredictedDenial, Refusal, Switch, Switches};
     use netproof_plan::testing::{expectation, observation, snapshot};
 
@@ -317,12 +337,36 @@ mod tests {
         assert_eq!((errored.status, errored.findings.len()), (Status::Errored, 0));
     }
 
-    fn judged(
-        expectation: &Expectation,
-        observation: &netproof_model::Observation,
-        denials: &[netproof_model::event::Denial],
-    ) -> Judgement {
+    fn judged(expectation: &Expectation, observation: &Observation, denials: &[Denial]) -> Judgement {
         judge::judge(expectation, &expectation.expected, observation, denials, &snapshot())
+    }
+
+    /// What a scenario expects of an open verdict, another profile may contradict, and the packets may do as that says:
+    /// what the API itself says decides whether it is a failure.
+    #[test]
+    fn what_a_profile_settles_otherwise_fails_where_the_api_says_it_too() {
+        use FindingKind::{ScenarioContradictsApi, Undefined, WrongVerdict};
+        let open = || ApiVerdict::Open(Switches::of(Switch::Icmp));
+        let deny = || ApiVerdict::Deny(PredictedDenial::Policy { action: None });
+        let expectation = expectation(Expected::All(Verdict::Deny), None);
+        for (profile, strictly, kinds) in [
+            (ApiVerdict::Allow, open(), &[Undefined][..]),
+            (ApiVerdict::Allow, ApiVerdict::Allow, &[ScenarioContradictsApi]),
+            (deny(), open(), &[WrongVerdict, FindingKind::PacketsContradictApi]),
+        ] {
+            let observation = observation(Outcome::Connected);
+            let seen = Observation { served_by: Some(Place::pod("default", "b")), ..observation };
+            let judgement = judged(&expectation, &seen, &[]);
+            let mut one = Try { observation: &seen, denials: Vec::new(), backend: None, judgement };
+            let answer = answer(profile);
+            leave_to_profile(&answer, &self::answer(strictly), &mut one, &snapshot());
+            let differing = of_tries(&answer, std::slice::from_ref(&one), &snapshot());
+            let mut judgement = one.judgement;
+            of_three(&expectation, &answer, differing.as_ref(), &snapshot(), &mut judgement);
+            let found: Vec<FindingKind> = judgement.findings.iter().map(|it| it.kind).collect();
+            assert_eq!(found, kinds, "{answer}");
+            assert_eq!(judgement.status == Status::Passed, kinds == [Undefined], "{judgement:?}");
+        }
     }
 
     /// A verdict that the API leaves open is no failure; whatever else is not as expected is one. How any of that is

@@ -28,11 +28,13 @@ pub struct Judged<'o> {
 
 /// Judges all tries of one expectation, each with what the rules that logged it stand for. `answer` is what the API
 /// says, if it speaks about the flow; `is_meant`: the scenario has a profile of its own, and means what it expects of
-/// what the API leaves open. `traced`: further tries, of a flow that says who allows ([`allowed::is_traced`]), from an
+/// what the API leaves open. `strictly`: what the API itself says, where `answer` is what a profile makes of it that is
+/// not the scenario's own. `traced`: further tries, of a flow that says who allows ([`allowed::is_traced`]), from an
 /// enforcer that does. `None` without any try.
 pub fn judge<'o>(
     expectation: &Expectation,
     answer: Option<&Answer>,
+    strictly: Option<&Answer>,
     tries: Vec<(&'o Observation, Vec<Denial>)>,
     traced: Option<&[Traced]>,
     snapshot: &Snapshot,
@@ -50,6 +52,9 @@ pub fn judge<'o>(
         if let (Some(answer), Ok(expected)) = (answer, &expected) {
             agreement::expect_loss(answer, expected, &mut one, snapshot);
             agreement::leave_open(answer, is_meant, &mut one);
+            if let Some(strictly) = strictly {
+                agreement::leave_to_profile(answer, strictly, &mut one, snapshot);
+            }
         }
         one
     };

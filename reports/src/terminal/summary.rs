@@ -93,11 +93,13 @@ pub(super) fn write(page: &mut Page, runs: &Runs) {
         n => format!("; {}", text::count(n, "cell")),
     };
     page.indented(STATUS_WIDTH, &format!("{}{cells}", sums(&summary.checks, "check")));
-    if runs.open_cells > 0 {
-        let cells = text::count(runs.open_cells, "cell");
+    let open = [(runs.open_checks, "check"), (runs.open_cells, "cell")].into_iter().filter(|(n, _)| *n > 0);
+    let open: Vec<String> = open.map(|(n, what)| text::count(n, what)).collect();
+    if !open.is_empty() {
+        let open = open.join(", ");
         let switches: Vec<&str> = runs.open_switches.iter().map(String::as_str).collect();
         let switches = switches.join(", ");
-        page.indented(STATUS_WIDTH, &format!("left open by the API, so no failure: {cells} ({switches})"));
+        page.indented(STATUS_WIDTH, &format!("left open by the API, so no failure: {open} ({switches})"));
     }
     if runs.complete {
         let mut time = text::duration(summary.elapsed);

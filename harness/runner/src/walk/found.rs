@@ -55,12 +55,14 @@ impl Walk<'_> {
     }
 
     /// Of the run itself: judges all tries of one expectation, and holds the three answers against each other. `None`
-    /// without any try. `traced`: of a flow that says who allows.
+    /// without any try. `strictly`: what the API itself says, where `answer` is another profile's reading. `traced`: of a
+    /// flow that says who allows.
     pub(super) fn found_in_step<'t>(
         &self,
         world: &World,
         expectation: &'t Expectation,
         answer: Option<&Answer>,
+        strictly: Option<&Answer>,
         tries: &'t [Observation],
         traced: Option<&[Traced]>,
     ) -> Option<Found<'t>> {
@@ -68,15 +70,17 @@ impl Walk<'_> {
         let request = run_request(expectation);
         let tries = tries.iter().map(|observation| (observation, world.denials(&request, observation)));
         let is_meant = self.plan.profile.is_some();
-        let judged = flow::judge(expectation, answer, tries.collect(), traced, &snapshot, is_meant)?;
+        let judged =
+            flow::judge(expectation, answer, strictly, tries.collect(), traced, &snapshot, is_meant)?;
         let Judged { observation, denials, judgement, allowed_by, unchecked } = judged;
+        let open = strictly.filter(|_| judgement.found(FindingKind::Undefined)).or(answer);
         Some(Found {
             subject: expectation.into(),
             phase: Phase::Run,
             expected: expectation.expected.verdicts(),
             predicted: answer.map(Answer::verdicts),
             predicted_by: answer.map(Answer::decided_by).unwrap_or_default(),
-            open: answer.map(Answer::names_of_open_switches).unwrap_or_default(),
+            open: open.map(Answer::names_of_open_switches).unwrap_or_default(),
             derivation: String::new(),
             judgement,
             observation,

@@ -35,7 +35,7 @@ impl Judgement {
     }
 
     /// Whether it found something of this kind.
-    pub(crate) fn found(&self, kind: FindingKind) -> bool {
+    pub fn found(&self, kind: FindingKind) -> bool {
         self.findings.iter().any(|finding| finding.kind == kind)
     }
 
