@@ -7,6 +7,7 @@ use netproof_enforcer_process::{find_in, path};
 use std::fmt;
 use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
+use thiserror::Error;
 
 /// What `--enforcer agent:NAME[=PATH]` and `--proxy agent:NAME[=PATH]` stand for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +38,44 @@ pub struct DescribedAgent {
     pub profile: Arc<Profile>,
 }
 
-/// Why there is no such agent.
-#[derive(Debug)]
-pub enum NoAgent {
-    /// The profile is wrong: everything that is wrong with it.
-    Profile(Diagnostics),
-    /// Another option takes it: what is wrong, and what to write instead.
-    Role(String),
+/// What of an agent is not on this machine, with what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotFound {
+    /// Its program.
+    #[error(
+        "agent:{profile} needs the program {program}, which is in no folder of PATH; install it, or write \
+         agent:{profile}=PATH"
+    )]
+    Program {
+        /// The name of the program.
+        program: String,
+        /// The profile, as it was written.
+        profile: String,
+    },
+    /// A program that it calls.
+    #[error("agent:{profile} calls the program {program}, which is in no folder of PATH; install it")]
+    Called {
+        /// The name of the program.
+        program: String,
+        /// The profile, as it was written.
+        profile: String,
+    },
+    /// The file that was named.
+    #[error("{0}")]
+    File(String),
+}
+
+impl NotFound {
+    /// What is missing, in a table whose line names the agent.
+    pub fn in_short(&self) -> String {
+        match self {
+            NotFound::Program { program, .. } => format!("no program {program} in the folders of PATH"),
+            NotFound::Called { program, .. } => {
+                format!("no program {program}, which it calls, in the folders of PATH")
+            }
+            NotFound::File(said) => said.clone(),
+        }
+    }
 }
 
 impl AgentName {
@@ -74,45 +106,46 @@ impl AgentName {
         Ok(AgentName { profile: profile.to_owned(), program: program.map(str::to_owned) })
     }
 
-    /// Reads the profile, for the option that takes this role. `oracles` are the names of the oracle's profiles.
-    pub fn describe(self, role: Role, oracles: &[&str]) -> Result<DescribedAgent, NoAgent> {
+    /// Reads the profile. `oracles` are the names of the oracle's profiles.
+    ///
+    /// # Errors
+    /// The file cannot be read, or everything that is wrong with it.
+    pub fn describe(self, oracles: &[&str]) -> Result<DescribedAgent, Diagnostics> {
         let source = match shipped(&self.profile) {
-            Some(source) => Ok(source),
-            None => Source::read(Path::new(&self.profile)),
+            Some(source) => source,
+            None => Source::read(Path::new(&self.profile))?,
         };
-        let profile = source.and_then(|source| read(&source, oracles)).map_err(NoAgent::Profile)?;
-        if profile.role != role {
-            return Err(NoAgent::Role(format!("{self} is no {role}; write --{} {self}", profile.role)));
-        }
-        Ok(DescribedAgent { name: self, profile: Arc::new(profile) })
+        let profile = Arc::new(read(&source, oracles)?);
+        Ok(DescribedAgent { name: self, profile })
     }
 }
 
 impl DescribedAgent {
-    /// Looks for its program and for those that it calls. The error says which is missing, and what to do about it.
-    pub fn find(self) -> Result<Agent, String> {
+    /// Whether the option that takes this role takes it. The error says what to write instead.
+    pub fn check(&self, role: Role) -> Result<(), String> {
+        let (name, own) = (&self.name, self.profile.role);
+        if own == role { Ok(()) } else { Err(format!("{name} is no {role}; write --{own} {name}")) }
+    }
+
+    /// Looks for its program and for those that it calls.
+    pub fn find(self) -> Result<Agent, NotFound> {
         let DescribedAgent { name, profile } = self;
         let path = path();
         let found = match &name.program {
-            Some(program) if program.contains('/') => find_in(program, &path)?,
+            Some(program) if program.contains('/') => find_in(program, &path).map_err(NotFound::File)?,
             // What is named is a file, as in `agent:NAME=agent`.
-            Some(program) => find_in(&format!("./{program}"), &path)?,
+            Some(program) => find_in(&format!("./{program}"), &path).map_err(NotFound::File)?,
             None => find_in(&profile.program, &path).map_err(|_| {
-                let (program, profile) = (&profile.program, &name.profile);
-                format!(
-                    "{name} needs the program {program}, which is in no folder of PATH; install it, or write \
-                     agent:{profile}=PATH"
-                )
+                let (program, profile) = (profile.program.clone(), name.profile.clone());
+                NotFound::Program { program, profile }
             })?,
         };
         let missing = profile.needs.programs.iter().find(|program| find_in(program, &path).is_err());
-        if let Some(missing) = missing {
-            return Err(format!(
-                "{name} calls the program {missing}, which is in no folder of PATH; install it"
-            ));
+        if let Some(program) = missing {
+            return Err(NotFound::Called { program: program.clone(), profile: name.profile.clone() });
         }
-        let program =
-            absolute(&found).map_err(|error| format!("there is no path of {}: {error}", found.display()))?;
+        let lost = |error| NotFound::File(format!("there is no path of {}: {error}", found.display()));
+        let program = absolute(&found).map_err(lost)?;
         Ok(Agent { name, profile, program })
     }
 }

@@ -17,7 +17,7 @@ mod proxy;
 mod running;
 mod sentinel;
 
-pub use agent::{Agent, AgentName, DescribedAgent, NoAgent};
+pub use agent::{Agent, AgentName, DescribedAgent, NotFound};
 pub use enforcer::AgentEnforcer;
 pub use error::{AgentError, Asked};
 pub use profile::Profile;

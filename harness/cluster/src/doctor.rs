@@ -1,9 +1,9 @@
 //! What this machine can do, for `netproof doctor` and for the reasons of skips.
 
-use crate::netlink::{self, ETHERNET_MTU, End, Netlink};
+use crate::netlink::{self, ETHERNET_MTU, End, Netlink, XTable};
 use crate::netns::Netns;
 use crate::sandbox::Sandbox;
-use netproof_model::{Family, Topology, Wiring};
+use netproof_model::{Family, KernelFeature, Topology, Wiring};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockProtocol, SockType, getsockopt, setsockopt, socket, sockopt,
@@ -67,7 +67,7 @@ pub fn examine(sandbox: &Sandbox) -> io::Result<Vec<Capability>> {
             answer(
                 "ipset",
                 netlink::ipset(),
-                "no enforcer that uses ipset can run (`exec:COMMAND`); netproof's own uses none",
+                "no enforcer that uses ipset can run (`agent:NAME`, `exec:COMMAND`); netproof's own uses none",
                 "sudo modprobe ip_set, or a kernel with CONFIG_IP_SET",
             ),
             overlay(),
@@ -96,6 +96,47 @@ pub fn lack(topology: &Topology) -> io::Result<Option<String>> {
         }
     };
     Ok(reason(topology, capabilities))
+}
+
+/// Why programs that need a feature of the kernel cannot work here, as the reason of a skip; `None` if they can. Call it
+/// inside a sandbox; the first call examines the machine.
+pub fn lacks(feature: KernelFeature) -> io::Result<Option<String>> {
+    static FOUND: OnceLock<[Option<String>; KernelFeature::ALL.len()]> = OnceLock::new();
+    let found = match FOUND.get() {
+        Some(found) => found,
+        None => {
+            let found = Netns::new()?.enter(|| KernelFeature::ALL.map(missing))?;
+            FOUND.get_or_init(|| found)
+        }
+    };
+    let place = KernelFeature::ALL.iter().position(|known| *known == feature);
+    Ok(place.and_then(|place| found.get(place)).cloned().flatten())
+}
+
+/// Why a feature is not there, tried in the namespace of the calling thread.
+fn missing(feature: KernelFeature) -> Option<String> {
+    let (tried, module, option) = match feature {
+        KernelFeature::NftQueue => (netlink::nft_queue(), "nft_queue", "CONFIG_NFT_QUEUE"),
+        KernelFeature::NfnetlinkQueue => {
+            (netlink::nfnetlink_queue(), "nfnetlink_queue", "CONFIG_NETFILTER_NETLINK_QUEUE")
+        }
+        KernelFeature::XtNfqueue => (
+            netlink::xtables(XTable::Target(b"NFQUEUE\0")),
+            "xt_NFQUEUE nft_compat",
+            "CONFIG_NETFILTER_XT_TARGET_NFQUEUE and CONFIG_NFT_COMPAT",
+        ),
+        KernelFeature::IpSet => (netlink::ipset(), "ip_set", "CONFIG_IP_SET"),
+        KernelFeature::XtSet => (
+            netlink::xtables(XTable::Match(b"set\0")),
+            "xt_set nft_compat",
+            "CONFIG_NETFILTER_XT_SET and CONFIG_NFT_COMPAT",
+        ),
+    };
+    let errno = tried.err()?;
+    Some(format!(
+        "this machine has no {feature} ({}): sudo modprobe -a {module}, or a kernel with {option}",
+        errno.desc()
+    ))
 }
 
 /// What a topology needs and these lack, with the remedy.

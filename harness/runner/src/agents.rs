@@ -1,6 +1,7 @@
 //! What agents can do nothing with: said before anything is built, with the reason.
 
 use crate::{ProxyChoice, RunOptions};
+use netproof_cluster::doctor;
 use netproof_plan::{Loaded, NotApplicable, Plan};
 
 /// Moves the scenario runs that the agents of these options can do nothing with to those that do not apply.
@@ -31,6 +32,16 @@ pub fn not_applicable(plan: &Plan, options: &RunOptions) -> Option<String> {
             agent.profile.name
         )),
         _ => None,
+    })
+}
+
+/// What of the kernel the agents of these options lack on this machine, as the reason of a skip. Call it inside a sandbox.
+pub(crate) fn lack(options: &RunOptions) -> Option<String> {
+    options.agents().find_map(|agent| {
+        let needs = agent.profile.needs.kernel.iter();
+        // Where the machine cannot be asked, building says what is wrong.
+        let lacks = needs.filter_map(|feature| doctor::lacks(*feature).ok().flatten()).next()?;
+        Some(format!("{}: {lacks}", agent.profile.name))
     })
 }
 

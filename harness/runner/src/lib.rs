@@ -89,7 +89,8 @@ pub fn run_plan(plan: &Plan, options: &RunOptions, worlds: &Worlds) -> (Vec<Even
     let begin = Instant::now();
     let mut events = vec![plan.started()];
     // Where the machine cannot be asked, building says what is wrong.
-    if let Ok(Some(lack)) = doctor::lack(&plan.topology) {
+    let lack = doctor::lack(&plan.topology).ok().flatten().or_else(|| agents::lack(options));
+    if let Some(lack) = lack {
         let result = ScenarioOutcome {
             status: Status::Skipped,
             message: Some(lack),

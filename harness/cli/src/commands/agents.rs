@@ -6,8 +6,8 @@ use crate::args::{EnforcerName, ProxyName};
 use crate::exit::Exit;
 use crate::outputs;
 use netproof_documents::Options;
-use netproof_enforcer_agent::profile::Role;
-use netproof_enforcer_agent::{Agent, AgentName, DescribedAgent, NoAgent};
+use netproof_enforcer_agent::profile::{Role, SHIPPED};
+use netproof_enforcer_agent::{Agent, AgentName, DescribedAgent};
 use netproof_oracle::{PROFILES, Profile};
 use netproof_runner::{AGENT_PATIENCE, DEFAULT_PATIENCE, EnforcerChoice, ProxyChoice};
 use std::time::Duration;
@@ -88,12 +88,21 @@ impl Chosen {
     }
 }
 
+fn oracles() -> Vec<&'static str> {
+    PROFILES.iter().map(|profile| profile.name).collect()
+}
+
+/// The shipped profiles, whose programs nobody has looked for.
+pub(super) fn shipped() -> Vec<DescribedAgent> {
+    let names = SHIPPED.iter().filter_map(|(name, _)| AgentName::parse(name).ok());
+    // A test reads them all.
+    names.filter_map(|name| name.describe(&oracles()).ok()).collect()
+}
+
 fn described(name: &AgentName, role: Role) -> Result<DescribedAgent, Exit> {
-    let oracles = PROFILES.map(|profile| profile.name);
-    name.clone().describe(role, &oracles).map_err(|error| match error {
-        NoAgent::Profile(problems) => bad_input(problems),
-        NoAgent::Role(message) => bad_input(format_args!("error: {message}")),
-    })
+    let agent = name.clone().describe(&oracles()).map_err(bad_input)?;
+    agent.check(role).map_err(|message| bad_input(format_args!("error: {message}")))?;
+    Ok(agent)
 }
 
 fn found(agent: DescribedAgent) -> Result<Agent, Exit> {
@@ -101,4 +110,16 @@ fn found(agent: DescribedAgent) -> Result<Agent, Exit> {
         outputs::complain(format_args!("error: {message}"));
         Exit::NotDone
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also the oracle's profiles that they name are there.
+    #[test]
+    fn every_shipped_profile_can_be_read() {
+        let names: Vec<String> = shipped().iter().map(|agent| agent.profile.name.clone()).collect();
+        assert_eq!(names, SHIPPED.map(|(name, _)| name.to_owned()));
+    }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
+mod agents;
 mod command;
 #[path = "../completion/mod.rs"]
 mod completion;

@@ -9,5 +9,7 @@ mod netfilter;
 mod socket;
 
 pub(crate) use message::*;
-pub(crate) use netfilter::{conntrack, forget_connections, ipset, nf_tables, nflog};
+pub(crate) use netfilter::{
+    XTable, conntrack, forget_connections, ipset, nf_tables, nflog, nfnetlink_queue, nft_queue, xtables,
+};
 pub(crate) use socket::{Netlink, NetlinkError};
