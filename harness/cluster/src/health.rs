@@ -6,7 +6,11 @@
 //! The other counters are read in a few namespaces at a time, in turn.
 //!
 //! Counters that also go up for harmless reasons are not here. Drops by netfilter do not count in any of
-//! these. Martians are counted only for the whole machine (`/proc/net/stat/rt_cache` shows the same numbers
+//! these: neither a rule's, nor the verdict of a program that decides about packets (NFQUEUE), nor what an enforcer
+//! drops because conntrack finds it invalid. A packet that such a program never got, because its queue or its socket was
+//! full, is a loss: nobody has decided about it. (If the queue is to let packets pass then, as `fail-open` says, the
+//! kernel does not count them.) A packet that waits for a program's decision when its copy comes, a second later, makes
+//! `insert_failed` go up where both are accepted; that is a loss, too, though of the copy only. Martians are counted only for the whole machine (`/proc/net/stat/rt_cache` shows the same numbers
 //! in every namespace); here they show as `IPReversePathFilter`, the one reason that our sysctls rule out.
 
 use crate::error::{ClusterError, Loss};
@@ -89,6 +93,12 @@ const CONNTRACK: [(&str, &str); 3] = [
     ),
 ];
 
+/// What is lost of the packets that a program decides about, by the column of `netfilter/nfnetlink_queue`.
+const QUEUES: [(usize, &str, &str); 2] = [
+    (5, "queue_dropped", "the queue was full of packets that a program is to decide about: it is too slow"),
+    (6, "user_dropped", "a program that decides about packets did not read them as fast as they came"),
+];
+
 const INTERFACE: &str = "an interface dropped packets: the machine is overloaded, or a link was down";
 
 const NEIGHBOURS: &str = "the machine's table of learned neighbours is full: \
@@ -113,11 +123,13 @@ struct Reading {
     /// By interface.
     interfaces: BTreeMap<String, u64>,
     conntrack: Option<[u64; CONNTRACK.len()]>,
+    queues: [u64; QUEUES.len()],
     sockets: Option<[u64; SOCKETS.len()]>,
     /// The open files of a namespace that forwards, from the first reading on. (A pod keeps none open: a
     /// thousand pods would need thousands of descriptors.)
     dev_file: Option<fs::File>,
     conntrack_file: Option<fs::File>,
+    queues_file: Option<fs::File>,
 }
 
 impl Health {
@@ -217,6 +229,12 @@ impl Reading {
                 losses.extend(rise(Some(place), &format!("conntrack {name}"), Some(before), *now, meaning));
             }
             self.conntrack = Some(now);
+            read(&mut self.queues_file, "netfilter/nfnetlink_queue", namespace.netns(), text)?;
+            let now = queues(text);
+            for ((before, now), (_, name, meaning)) in self.queues.iter().zip(now).zip(QUEUES) {
+                losses.extend(rise(Some(place), &format!("NFQUEUE {name}"), Some(*before), now, meaning));
+            }
+            self.queues = now;
         }
         if full {
             let once = |file| {
@@ -288,6 +306,14 @@ fn conntrack(text: &str) -> [u64; CONNTRACK.len()] {
     sums
 }
 
+/// The sums over a namespace's queues of the columns of [`QUEUES`], from `/proc/net/netfilter/nfnetlink_queue`.
+fn queues(text: &str) -> [u64; QUEUES.len()] {
+    QUEUES.map(|(column, ..)| {
+        let values = text.lines().filter_map(|line| line.split_whitespace().nth(column)?.parse::<u64>().ok());
+        values.sum()
+    })
+}
+
 /// Reads a file of a namespace into `text` and keeps it open in `file`. `text` is empty if the kernel lacks
 /// the file (no IPv6, connection tracking not loaded yet).
 fn read(file: &mut Option<fs::File>, name: &str, netns: &Netns, text: &mut String) -> io::Result<()> {
@@ -353,6 +379,14 @@ mod tests {
                     00000001 00000001 0000000a 00000003\n";
         assert_eq!(conntrack(text), [17, 12, 3]);
         assert_eq!(conntrack(""), [0; 3]);
+    }
+
+    #[test]
+    fn losses_of_every_queue_are_summed() {
+        let text = "    7 3279100561     2 1     0     3    20    20208  1\n   \
+                    100  101     0 2 65531     1     0    17  1\n";
+        assert_eq!(queues(text), [4, 20]);
+        assert_eq!(queues(""), [0; 2]);
     }
 
     #[test]

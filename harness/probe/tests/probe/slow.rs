@@ -1,12 +1,13 @@
 //! Packets about which a program decides, some time after they were sent.
 
 use crate::queue::{Fate, Judge, QUEUE};
-use crate::world::{World, http, request, sctp, tcp, udp, web};
+use crate::world::{World, client, http, request, sctp, tcp, udp, web};
 use libtest_mimic::Trial;
 use netproof_cluster::Netns;
 use netproof_model::request::RequestPort;
 use netproof_model::{DataPath, Family, Observation, Outcome, Place, Wiring};
 use netproof_probe::{Patience, Probe, Streamed, Streaming, Turn};
+use std::net::UdpSocket;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,6 +107,27 @@ fn undecided() {
     assert_eq!(error.to_string(), expected);
 }
 
+/// What a program never got was lost, and what it drops was not.
+fn lost_on_the_way_to_it() {
+    let (mut world, _judges) = world(DataPath::UserSpace, Fate::LoseFirst(usize::MAX));
+    let send = |world: &World, datagrams: usize| {
+        let address = world.address(&web(), Family::Ipv4);
+        let send = || {
+            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            for _ in 0..datagrams {
+                socket.send_to(b"flood", (address, 80)).unwrap();
+            }
+        };
+        world.cluster.netns(&client()).unwrap().enter(send).unwrap();
+    };
+    send(&world, 20);
+    world.cluster.full_health().unwrap();
+    let (mut world, _judges) = self::world(DataPath::UserSpace, Fate::Hold);
+    send(&world, 2000);
+    let error = world.cluster.health().unwrap_err().to_string();
+    assert!(error.contains("NFQUEUE") && error.contains("in node/node1"), "{error}");
+}
+
 fn kept(port: RequestPort) {
     let (mut world, _judges) = world(DataPath::UserSpace, Fate::Pass(SOON));
     let address = world.address(&web(), Family::Ipv4);
@@ -163,6 +185,7 @@ pub fn trials(is_list: bool) -> Vec<Trial> {
         trial("what_a_program_drops_is_dropped".into(), Box::new(denied)),
         trial("a_program_that_does_not_decide_is_an_error".into(), Box::new(undecided)),
         trial("a_request_is_sent_three_times".into(), Box::new(lost_twice)),
+        trial("what_a_program_never_got_is_lost".into(), Box::new(lost_on_the_way_to_it)),
         trial("streams".into(), Box::new(streamed)),
         trial("traces".into(), Box::new(traced)),
     ];
