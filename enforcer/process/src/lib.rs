@@ -6,9 +6,9 @@
 //! netproof is killed.
 //!
 //! Programs that send netlink messages from here have a limit: in a user namespace, which netproof makes for root
-//! too where it can, the kernel refuses SO_SNDBUFFORCE, and a message is no longer than `net.core.wmem_max`
-//! allows. `nft` and `iptables-nft-restore` send a transaction in one message: of more than some 400 rules it
-//! fails there with "Message too long".
+//! too where it can, the kernel refuses SO_SNDBUFFORCE. `nft` and `iptables-nft-restore` send a transaction in one
+//! message and know no other way to make room for it: of more than some 400 rules (nft 1.0.6, iptables 1.8.9) it
+//! fails with "Message too long".
 
 #![warn(clippy::indexing_slicing)]
 

@@ -162,3 +162,40 @@ spec:
     });
     insta::assert_snapshot!("mistakes", said.join("\n\n==========\n\n"));
 }
+
+const PAGE: &str = include_str!("../../../../docs/agent-profiles.md");
+
+#[test]
+fn the_documentation_has_a_sound_profile_and_every_shipped_one() {
+    let examples: Vec<&str> =
+        PAGE.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        profile("docs/agent-profiles.md", example);
+    }
+    for (name, text) in SHIPPED {
+        let Profile { role, title, .. } = profile(name, text);
+        let line = format!("| `{name}` | `--{role}` | {title} |");
+        assert!(PAGE.contains(&line), "docs/agent-profiles.md lacks this line:\n{line}");
+    }
+}
+
+#[test]
+fn the_documentation_names_every_key_word_and_placeholder() {
+    let schema: serde_json::Value = serde_json::from_str(&profile_schema()).unwrap();
+    let mut words: Vec<String> = Placeholder::ALL.map(|(word, _)| format!("`{{{word}}}`")).into();
+    let mut nodes = vec![&schema];
+    while let Some(node) = nodes.pop() {
+        let properties = node.get("properties").and_then(serde_json::Value::as_object);
+        words.extend(properties.into_iter().flatten().map(|(key, _)| key.clone()));
+        words.extend(node.get("const").and_then(serde_json::Value::as_str).map(str::to_owned));
+        match node {
+            serde_json::Value::Object(fields) => nodes.extend(fields.values()),
+            serde_json::Value::Array(items) => nodes.extend(items),
+            _ => {}
+        }
+    }
+    assert!(words.len() > 50, "{words:?}");
+    words.retain(|word| !PAGE.contains(word.as_str()));
+    assert!(words.is_empty(), "docs/agent-profiles.md says nothing about {words:?}");
+}
