@@ -19,20 +19,25 @@ use netproof_model::{Families, Topology, Wiring};
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// A cluster of two nodes.
+/// A cluster of two nodes, if nothing else is asked for.
 pub struct World {
     control_plane: ControlPlane,
 }
 
 impl World {
     pub fn new(family: Families, wiring: Wiring) -> World {
+        World::of_nodes(family, wiring, &["node1", "node2"])
+    }
+
+    pub fn of_nodes(family: Families, wiring: Wiring, nodes: &[&str]) -> World {
         let topology = Topology {
-            name: "two-nodes".into(),
+            name: "of-a-test".into(),
             wiring,
             family,
-            nodes: ["node1", "node2"]
-                .map(|name| TopologyNode { name: name.into(), ..TopologyNode::default() })
-                .into(),
+            nodes: nodes
+                .iter()
+                .map(|name| TopologyNode { name: (*name).into(), ..TopologyNode::default() })
+                .collect(),
             ..Topology::default()
         };
         World { control_plane: ControlPlane::new(Arc::new(topology)).unwrap() }

@@ -119,7 +119,8 @@ async fn answered(
             refusal.into_response()
         }
     };
-    tracing::debug!(%method, path, query, status = response.status().as_u16(), "Kubernetes API");
+    let status = response.status().as_u16();
+    tracing::debug!(node = journal.node, %method, path, query, status, "Kubernetes API");
     Ok(response)
 }
 

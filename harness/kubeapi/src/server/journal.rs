@@ -28,8 +28,9 @@ pub struct Unanswered {
 }
 
 /// One node's.
-#[derive(Default)]
 pub(super) struct Journal {
+    /// Whose it is.
+    pub node: String,
     asked: AtomicU64,
     lacking: Mutex<Lacking>,
 }
@@ -48,6 +49,10 @@ struct Request {
 }
 
 impl Journal {
+    pub(super) fn new(node: &str) -> Journal {
+        Journal { node: node.to_owned(), asked: AtomicU64::new(0), lacking: Mutex::default() }
+    }
+
     /// A request has come.
     pub(super) fn ask(&self) {
         self.asked.fetch_add(1, Ordering::Relaxed);
@@ -100,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_counted_and_bounded() {
-        let journal = Journal::default();
+        let journal = Journal::new("node1");
         for number in 0..1000 {
             journal.lacks("GET", &format!("/{number:04}/{}", "x".repeat(1000)), 404);
             journal.lacks("GET", "/", 404);

@@ -62,7 +62,7 @@ const LIMITS: Limits = Limits {
     body: 3 << 20,
     handshake: Duration::from_secs(10),
     unread: Duration::from_secs(30),
-    bookmark: Duration::from_secs(60),
+    bookmark: Duration::from_secs(30),
 };
 
 /// Serves a store until it is dropped; then its thread has ended, and every connection and listener is closed.
@@ -119,7 +119,8 @@ impl Server {
             let _runtime = self.runtime.enter();
             tokio::net::TcpListener::from_std(socket).map_err(failed)?
         };
-        let journal = Arc::clone(self.shared.journals().entry(node.to_owned()).or_default());
+        let new = || Arc::new(Journal::new(node));
+        let journal = Arc::clone(self.shared.journals().entry(node.to_owned()).or_insert_with(new));
         self.runtime.spawn(connection::accept(listener, scheme, Arc::clone(&self.shared), journal));
         Ok(())
     }

@@ -7,9 +7,9 @@ use crate::selector::Selector;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// How much JSON of changes is kept; of more the oldest change sets are forgotten. A run changes some hundred
+/// How much JSON of changes is kept; of more the oldest change sets are forgotten. A scenario changes some hundred
 /// kilobytes, an hour of `netproof fuzz` some hundred megabytes.
-const KEPT: usize = 64 << 20;
+const KEPT: usize = 16 << 20;
 
 /// What happened to one object.
 pub(super) enum Change {

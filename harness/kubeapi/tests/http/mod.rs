@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -57,6 +57,11 @@ impl Cluster {
             ]
             .concat(),
         );
+        Cluster::serve(world, known)
+    }
+
+    /// Serves what a world is.
+    pub fn serve(world: World, known: Arc<Snapshot>) -> Cluster {
         let store = Store::new();
         store.apply(&events::between(None, &known)).expect("a cluster can be stored");
         store.apply(&calico()).expect("Calico's objects can be stored");
@@ -69,6 +74,15 @@ impl Cluster {
             address
         });
         Cluster { store, server, plain, tls, authority, world, known }
+    }
+
+    /// A pod gets another label. The server begins to hear of it at the moment that this gives.
+    pub fn relabel(&mut self, pod: &str, app: &str) -> Instant {
+        let now = self.world.label("pod", pod, "app", Some(app));
+        let begin = Instant::now();
+        self.store.apply(&events::between(Some(&self.known), &now)).expect("the change fits");
+        self.known = now;
+        begin
     }
 
     /// A pod gets another label, a policy goes, and a namespace comes with a pod: one change set.
@@ -283,6 +297,23 @@ impl<S: Read + Write> Watch<S> {
                     return None;
                 }
             }
+        }
+    }
+
+    /// Reads so many events, and looks at none.
+    pub fn pass(&mut self, count: usize) {
+        let mut left = count;
+        loop {
+            let ends = self.read.iter().filter(|byte| **byte == b'\n').count();
+            if ends > left {
+                panic!("more than {count} events");
+            }
+            self.read.clear();
+            left -= ends;
+            if left == 0 {
+                return;
+            }
+            self.read = self.client.chunk().expect("the watch goes on");
         }
     }
 
