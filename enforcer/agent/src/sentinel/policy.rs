@@ -42,7 +42,9 @@ impl PolicyObjects {
         let kind = if generation > 1 { EventType::Modified } else { EventType::Added };
         let tier = tier(self.in_front_of).filter(|_| generation == 1);
         events.extend(tier.map(|object| Event { kind, object }));
-        events.push(Event { kind, object: policy(self.in_front_of, generation) });
+        // Where another kind of policy gives the evidence, the stream of this one has its event all the same.
+        events.push(Event { kind, object: network_policy(generation) });
+        events.extend(policy_in_front(self.in_front_of, generation).map(|object| Event { kind, object }));
         events
     }
 }
@@ -74,24 +76,29 @@ fn tier(in_front_of: InFrontOf) -> Option<Value> {
 }
 
 /// The policy by which the targets accept what the sources of a generation send to its port, and nothing else.
-fn policy(in_front_of: InFrontOf, generation: u64) -> Value {
+fn network_policy(generation: u64) -> Value {
     let (generation, port) = (generation.to_string(), port(generation));
-    let role = |role: Role| json!({"matchLabels": {ROLE_LABEL: role.word()}});
-    match in_front_of {
-        InFrontOf::Nothing => json!({
-            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-            "metadata": {"name": POLICY, "namespace": NAMESPACE},
-            "spec": {
-                "podSelector": role(Role::Target), "policyTypes": ["Ingress"],
-                "ingress": [{
-                    "from": [{
-                        "namespaceSelector": {"matchLabels": {GENERATION_LABEL: generation}},
-                        "podSelector": {"matchLabels": {GENERATION_LABEL: generation}},
-                    }],
-                    "ports": [{"protocol": "TCP", "port": port}],
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": POLICY, "namespace": NAMESPACE},
+        "spec": {
+            "podSelector": {"matchLabels": {ROLE_LABEL: Role::Target.word()}}, "policyTypes": ["Ingress"],
+            "ingress": [{
+                "from": [{
+                    "namespaceSelector": {"matchLabels": {GENERATION_LABEL: generation}},
+                    "podSelector": {"matchLabels": {GENERATION_LABEL: generation}},
                 }],
-            },
-        }),
+                "ports": [{"protocol": "TCP", "port": port}],
+            }],
+        },
+    })
+}
+
+/// The same by a policy that comes before all others, so that the evidence is seen whatever they say.
+fn policy_in_front(in_front_of: InFrontOf, generation: u64) -> Option<Value> {
+    let (generation, port) = (generation.to_string(), port(generation));
+    let policy = match in_front_of {
+        InFrontOf::Nothing => return None,
         InFrontOf::CalicoTier => {
             let is = |label: &str, value: &str| format!("{label} == '{value}'");
             let source = json!({
@@ -137,5 +144,6 @@ fn policy(in_front_of: InFrontOf, generation: u64) -> Value {
                 "egress": [{"name": "all", "action": "Accept", "to": [{"namespaces": {}}]}],
             },
         }),
-    }
+    };
+    Some(policy)
 }
