@@ -9,9 +9,11 @@ mod agent;
 
 use libtest_mimic::{Arguments, Trial};
 use netproof_documents::Options;
+use netproof_enforcer_agent::{Agent, AgentName, DescribedAgent};
 use netproof_model::event::{Event, FindingKind, Status};
 use netproof_model::{Families, Wiring};
-use netproof_plan::Plan;
+use netproof_oracle::PROFILES;
+use netproof_plan::{Loaded, Plan};
 use netproof_runner::{Backend, EnforcerChoice, ExecCommand, ProxyChoice, RunOptions, Worlds, run_plan};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         trial("between_two_runs_the_cluster_is_empty", between_two_runs_the_cluster_is_empty),
         trial("a_run_that_failed_leaves_no_world", a_run_that_failed_leaves_no_world),
         trial("other_topologies_have_other_worlds", other_topologies_have_other_worlds),
+        trial("what_agents_cannot_do_is_set_aside", what_agents_cannot_do_is_set_aside),
         trial("without_evidence_of_the_proxy_only_who_decided_is_open", without_evidence_of_the_proxy),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -219,6 +222,57 @@ fn other_topologies_have_other_worlds() {
     let found = verdicts(&there_and_back, &programs.options("example"));
     assert!(found.iter().all(|it| it.status == Status::Passed));
     assert_eq!(programs.started().len(), nodes);
+}
+
+/// Wirings that an enforcer cannot do, and what is no matter of a proxy, do not apply; the rest stays, in order.
+fn what_agents_cannot_do_is_set_aside() {
+    let oracles = PROFILES.map(|profile| profile.name);
+    let agent = |name: &str| {
+        let DescribedAgent { name, profile } = AgentName::parse(name)
+            .and_then(|it| it.describe(&oracles).map_err(|it| it.to_string()))
+            .expect("a profile");
+        Agent { name, profile, program: "/bin/true".into() }
+    };
+    let felix =
+        RunOptions { enforcer: EnforcerChoice::Agent(agent("calico-felix")), ..RunOptions::default() };
+    let proxy = RunOptions { proxy: ProxyChoice::Agent(agent("kube-proxy")), ..RunOptions::default() };
+    let iptables =
+        RunOptions { proxy: ProxyChoice::Agent(agent("kube-proxy-iptables")), ..RunOptions::default() };
+    for (paths, options, left, because) in [
+        (&["scenarios/semantics/icmp.yaml"][..], RunOptions::default(), None, ""),
+        (
+            &["scenarios/semantics/icmp.yaml"],
+            felix,
+            Some("routed"),
+            "calico-felix: Felix finds a pod's packets by",
+        ),
+        (
+            &["scenarios/services/host-ports.yaml"],
+            proxy.clone(),
+            Some("none"),
+            "kube-proxy: a proxy does not lead",
+        ),
+        (&["scenarios/services/readiness.yaml"], proxy, None, ""),
+        (
+            &["scenarios/services/readiness.yaml"],
+            iptables,
+            Some("none"),
+            "kube-proxy-iptables: it does as kube-proxy",
+        ),
+    ] {
+        let all = all_plans(paths);
+        let mut loaded = Loaded { plans: all.clone(), ..Loaded::default() };
+        netproof_runner::set_aside(&mut loaded, &options);
+        let stays = |plan: &&Plan| left.is_none_or(|word| plan.id.variant.iter().any(|it| it == word));
+        let expected: Vec<_> = all.iter().filter(stays).map(|plan| plan.id.clone()).collect();
+        assert_eq!(loaded.plans.iter().map(|plan| plan.id.clone()).collect::<Vec<_>>(), expected);
+        assert_eq!(loaded.plans.len() + loaded.not_applicable.len(), all.len());
+        assert!(
+            loaded.not_applicable.iter().all(|it| it.because.starts_with(because)),
+            "{:?}",
+            loaded.not_applicable
+        );
+    }
 }
 
 /// Every verdict on services is as it is with the proxy's evidence; only who decided is not checked, visibly.

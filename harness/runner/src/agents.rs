@@ -2,6 +2,7 @@
 
 use crate::{ProxyChoice, RunOptions};
 use netproof_cluster::doctor;
+use netproof_enforcer_agent::Agent;
 use netproof_plan::{Loaded, NotApplicable, Plan};
 
 /// Moves the scenario runs that the agents of these options can do nothing with to those that do not apply.
@@ -22,17 +23,27 @@ pub fn set_aside(loaded: &mut Loaded, options: &RunOptions) {
 
 /// Why the agents of these options can do nothing with a scenario run; `None` if they can.
 pub fn not_applicable(plan: &Plan, options: &RunOptions) -> Option<String> {
-    let of_topology = options.agents().find_map(|agent| {
+    let mut of_topology = options.agents().filter_map(|agent| {
         let because = agent.profile.not_applicable(&plan.topology)?;
         Some(format!("{}: {because}", agent.profile.name))
     });
-    of_topology.or_else(|| match &options.proxy {
-        ProxyChoice::Agent(agent) if has_host_ports(plan) => Some(format!(
-            "{}: a proxy does not lead the host ports of pods to them; in a cluster a plugin of the network does",
-            agent.profile.name
-        )),
+    of_topology.next().or_else(|| match &options.proxy {
+        ProxyChoice::Agent(agent) => {
+            Some(format!("{}: {}", agent.profile.name, beyond_a_proxy(plan, agent)?))
+        }
         _ => None,
     })
+}
+
+/// What of a scenario run is no matter of this proxy.
+fn beyond_a_proxy(plan: &Plan, agent: &Agent) -> Option<String> {
+    let mode = agent.profile.proxy_mode;
+    if plan.topology.proxy_mode != mode {
+        return Some(format!("it does as kube-proxy does in its mode {}", mode.name()));
+    }
+    let host_ports =
+        "a proxy does not lead the host ports of pods to them; in a cluster a plugin of the network does";
+    has_host_ports(plan).then(|| host_ports.to_owned())
 }
 
 /// What of the kernel the agents of these options lack on this machine, as the reason of a skip. Call it inside a sandbox.

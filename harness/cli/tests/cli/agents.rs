@@ -95,6 +95,31 @@ fn input_comes_before_the_machine() {
     assert!(shown.starts_with("exit code 2\n") && !shown.contains("no-such-agent"), "{shown}");
 }
 
+/// A family that a profile rules out: told with the reason, counted, and no failure.
+#[test]
+fn what_an_agent_cannot_do_does_not_apply() {
+    let folder = folder();
+    let profile = fs::read_to_string(folder.path().join("calls.yaml")).unwrap();
+    let profile = profile.replace("sh, no-such-tool", "sh")
+        + "  notApplicable: [{family: ipv6, because: its authors have not come to that}]\n";
+    fs::write(folder.path().join("old.yaml"), profile).unwrap();
+    let enforcer = ["--enforcer", "agent:old.yaml=agent"];
+    let because = "mine: its authors have not come to that";
+    // The program ends at once, so that nothing passes where it is asked.
+    let both = folder.run(&[&["run", "scenario.yaml", "--junit", "report.xml"], &enforcer[..]].concat());
+    for told in ["exit code 3\n", because, "1 scenario run: 1 without a verdict; 1 not applicable"] {
+        assert!(both.contains(told), "{told}: {both}");
+    }
+    let report = fs::read_to_string(folder.path().join("report.xml")).unwrap();
+    assert!(report.contains("skipped=\"1\"") && report.contains(because), "{report}");
+    let none = folder.run(&[&["run", "scenario.yaml", "--family", "ipv6"], &enforcer[..]].concat());
+    assert!(none.starts_with("exit code 2\n") && none.contains(because), "{none}");
+    let matrix = folder.run(&[&["matrix", "scenario.yaml", "--family", "ipv6"], &enforcer[..]].concat());
+    assert!(matrix.starts_with("exit code 2\n") && matrix.contains(because), "{matrix}");
+    let fuzz = folder.run(&[&["fuzz", "--family", "ipv6", "--pairs", "50"], &enforcer[..]].concat());
+    assert!(fuzz.contains(&format!("2 clusters were skipped: {because}")), "{fuzz}");
+}
+
 #[test]
 fn doctor_names_every_shipped_agent() {
     let shown = crate::run(&["doctor"]);
