@@ -13,7 +13,9 @@ pub use agents::{not_applicable, set_aside};
 pub use netproof_enforcer::Backend;
 pub use netproof_enforcer_agent::Agent;
 pub use netproof_enforcer_exec::{DEFAULT_PATIENCE, ExecCommand};
-pub use options::{AGENT_PATIENCE, EnforcerChoice, ProxyChoice, RunOptions, profile_of_agent};
+pub use options::{
+    AGENT_PATIENCE, AGENT_TIMEOUT, DEFAULT_TIMEOUT, EnforcerChoice, ProxyChoice, RunOptions, profile_of_agent,
+};
 pub use walk::Worlds;
 
 use netproof_cluster::doctor;

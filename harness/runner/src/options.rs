@@ -77,6 +77,12 @@ pub fn profile_of_agent(agent: &AgentProfile) -> Profile {
 /// How long an agent may take for each generation where nothing else is said.
 pub const AGENT_PATIENCE: Duration = Duration::from_secs(30);
 
+/// The longest that a scenario run may take where nothing else is said.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The same under agents. A change takes them a tenth of a second and more, and a run may make some hundred changes.
+pub const AGENT_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Who turns services into packet rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyChoice {
@@ -171,7 +177,7 @@ impl Default for RunOptions {
             jobs: 1,
             seed: 0,
             fail_fast: false,
-            timeout: Duration::from_secs(60),
+            timeout: DEFAULT_TIMEOUT,
             keep_worlds: false,
             profile: None,
         }

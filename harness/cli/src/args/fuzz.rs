@@ -1,7 +1,7 @@
 //! The command line of `netproof fuzz`.
 
 use super::values::{EnforcerName, ProxyName, at_least_one, duration, enforcer, profile, proxy};
-use super::{DEFAULT_TIMEOUT, FamilyName, WiringName};
+use super::{FamilyName, WiringName};
 use clap::{ArgAction, Args};
 use netproof_oracle::Profile;
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
@@ -44,9 +44,9 @@ pub struct FuzzArguments {
     /// How many clusters at once [default: the number of processors].
     #[arg(long, short, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub jobs: Option<NonZeroUsize>,
-    /// The longest that one cluster may take: 90s, 500ms, 2m.
-    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration)]
-    pub timeout: Duration,
+    /// The longest that one cluster may take: 90s, 500ms, 2m [default: 60s, or 5m under agents].
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
     /// Print what was done as a JSON object.
     #[arg(long)]
     pub json: bool,

@@ -22,9 +22,6 @@ use values::{at_least_one, destination, duration, enforcer, flow, namespace, pro
 const STYLES: Styles =
     Styles::styled().header(AnsiColor::Green.on_default().bold()).usage(AnsiColor::Green.on_default().bold());
 
-/// The default of `--timeout`.
-const DEFAULT_TIMEOUT: &str = "60s";
-
 const EXIT_CODES: &str = "\
 Exit codes:
   0    all as expected, and at least one scenario ran
@@ -159,9 +156,9 @@ pub struct RunArguments {
     /// The seed of every random choice.
     #[arg(help_heading = "Running", long, value_name = "N", default_value_t = DEFAULT_SEED)]
     pub seed: u64,
-    /// The longest that one scenario run may take: 90s, 500ms, 2m.
-    #[arg(help_heading = "Running", long, value_name = "DURATION", default_value = DEFAULT_TIMEOUT, value_parser = duration)]
-    pub timeout: Duration,
+    /// The longest that one scenario run may take: 90s, 500ms, 2m [default: 60s, or 5m under agents].
+    #[arg(help_heading = "Running", long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
     /// Start no further scenario run after one that failed or broke.
     #[arg(help_heading = "Running", long)]
     pub fail_fast: bool,
@@ -363,8 +360,8 @@ impl RunArguments {
             arguments.extend(["--enforcer-timeout".to_owned(), seconds(timeout)]);
         }
         // With another timeout the repetition could end differently.
-        if duration(DEFAULT_TIMEOUT) != Ok(self.timeout) {
-            arguments.extend(["--timeout".to_owned(), seconds(self.timeout)]);
+        if let Some(timeout) = self.timeout {
+            arguments.extend(["--timeout".to_owned(), seconds(timeout)]);
         }
         if let Some(profile) = self.profile {
             arguments.extend(["--profile".to_owned(), profile.name.to_owned()]);

@@ -9,7 +9,9 @@ use netproof_documents::Options;
 use netproof_enforcer_agent::profile::{Role, SHIPPED};
 use netproof_enforcer_agent::{Agent, AgentName, DescribedAgent};
 use netproof_oracle::{PROFILES, Profile};
-use netproof_runner::{AGENT_PATIENCE, DEFAULT_PATIENCE, EnforcerChoice, ProxyChoice};
+use netproof_runner::{
+    AGENT_PATIENCE, AGENT_TIMEOUT, DEFAULT_PATIENCE, DEFAULT_TIMEOUT, EnforcerChoice, ProxyChoice,
+};
 use std::time::Duration;
 
 /// Who enforces policy and who translates service addresses: agents with their profiles.
@@ -71,6 +73,14 @@ impl Chosen {
         match (&self.enforcer, &self.proxy) {
             (Described::Ready(_), Described::Ready(_)) => DEFAULT_PATIENCE,
             _ => AGENT_PATIENCE,
+        }
+    }
+
+    /// How long a scenario run may take where the command line does not say.
+    pub(super) fn timeout(&self) -> Duration {
+        match (&self.enforcer, &self.proxy) {
+            (Described::Ready(_), Described::Ready(_)) => DEFAULT_TIMEOUT,
+            _ => AGENT_TIMEOUT,
         }
     }
 

@@ -69,6 +69,7 @@ fn options(arguments: &FuzzArguments, chosen: Chosen) -> Result<(FuzzOptions, Pr
     let profile = arguments.profile.unwrap_or_else(|| chosen.profile());
     let loading = chosen.options(Options::default());
     let enforcer_timeout = chosen.patience();
+    let timeout = arguments.timeout.unwrap_or_else(|| chosen.timeout());
     let (enforcer, proxy) = chosen.find()?;
     let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let time = arguments.seconds.map(Duration::from_secs);
@@ -90,7 +91,7 @@ fn options(arguments: &FuzzArguments, chosen: Chosen) -> Result<(FuzzOptions, Pr
             profile: Some(profile),
             jobs: arguments.jobs.unwrap_or_else(processors).get(),
             seed: arguments.seed,
-            timeout: arguments.timeout,
+            timeout,
             ..RunOptions::default()
         },
     };

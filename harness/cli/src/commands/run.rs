@@ -109,6 +109,7 @@ fn reports_collide(arguments: &RunArguments, loaded: &Loaded) -> Option<String> 
 fn options(arguments: &RunArguments, chosen: Chosen) -> Result<RunOptions, Exit> {
     let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let enforcer_timeout = arguments.enforcer_timeout.unwrap_or_else(|| chosen.patience());
+    let timeout = arguments.timeout.unwrap_or_else(|| chosen.timeout());
     let (enforcer, proxy) = chosen.find()?;
     Ok(RunOptions {
         enforcer,
@@ -117,7 +118,7 @@ fn options(arguments: &RunArguments, chosen: Chosen) -> Result<RunOptions, Exit>
         jobs: arguments.jobs.unwrap_or_else(processors).get(),
         seed: arguments.seed,
         fail_fast: arguments.fail_fast,
-        timeout: arguments.timeout,
+        timeout,
         keep_worlds: false,
         profile: arguments.profile,
     })
