@@ -24,6 +24,8 @@ const STATES: usize = 25;
 /// What a case may cost that is made smaller.
 const SHRINK_TRIES: usize = 1000;
 const SHRINK_TIME: Duration = Duration::from_secs(60);
+/// The same where a try takes seconds: under agents, which are slow to change and, after each try that fails, to start.
+const SLOW_SHRINK_TIME: Duration = Duration::from_secs(300);
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -232,7 +234,8 @@ impl Worker<'_> {
 
     /// Makes a case that failed smaller, and a scenario of what remains.
     fn failure(&self, case: Case, visits: &[Vec<Visit>], finding: Finding) -> Failure {
-        let until = Some(Instant::now() + SHRINK_TIME);
+        let time = if self.options.run.keeps_worlds() { SLOW_SHRINK_TIME } else { SHRINK_TIME };
+        let until = Some(Instant::now() + time);
         let limits = Limits { tries: SHRINK_TRIES, until };
         let kind = finding.kind();
         let state = finding.state().unwrap_or(case.states.len().saturating_sub(1));

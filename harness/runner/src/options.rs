@@ -137,7 +137,7 @@ pub struct RunOptions {
 
 impl RunOptions {
     /// Whether worlds go on to later scenario runs of an equal topology.
-    pub(crate) fn keeps_worlds(&self) -> bool {
+    pub fn keeps_worlds(&self) -> bool {
         self.keep_worlds || self.agents().next().is_some()
     }
 
