@@ -58,6 +58,13 @@ impl Ledger {
         self.slots.insert(token, probe);
     }
 
+    /// Ends a stage of a probe, and returns its evidence: packets of this token that are read later say nothing about the
+    /// next stage.
+    pub(crate) fn end_stage(&mut self, token: Token, probe: usize) -> Evidence {
+        self.slots.remove(&token);
+        std::mem::take(&mut self.evidence[probe])
+    }
+
     /// The evidence of a probe.
     pub(crate) fn of(&mut self, probe: usize) -> &mut Evidence {
         &mut self.evidence[probe]
@@ -209,6 +216,23 @@ mod tests {
         );
         ledger.delivered(&place, &syn, || "eth0".into());
         assert!(ledger.take_late().is_none());
+    }
+
+    /// A program may have judged the query only after its answer was read.
+    #[test]
+    fn the_query_of_a_name_is_no_evidence_of_the_request() {
+        let (query, token) = (Token(0x1234), Token(0x5678));
+        let parse = |token: Token| packet::parse(&ipv4(6, &tcp_header(token.0, 0, 2))).unwrap();
+        let mut ledger = Ledger::default();
+        ledger.begin(1);
+        ledger.expect(query, 0);
+        ledger.delivered(&Place::node("node1"), &parse(query), || "eth0".into());
+        assert_eq!(ledger.end_stage(query, 0).sightings.len(), 1);
+        ledger.expect(token, 0);
+        ledger.delivered(&Place::node("node1"), &parse(query), || "eth0".into());
+        assert!(!ledger.is_seen(0));
+        ledger.delivered(&Place::node("node2"), &parse(token), || "eth0".into());
+        assert!(ledger.is_seen(0) && ledger.take_late().is_none());
     }
 
     #[test]

@@ -145,7 +145,6 @@ impl Flight<'_> {
                 },
             }
         };
-        let evidence = ledger.of(self.index);
         let Some(resolution) = &mut self.resolution else { return Ok(None) };
         match resolution.answered(dns::read(&buffer[..length], self.probe.family)) {
             Step::Found(addresses) => {
@@ -156,9 +155,7 @@ impl Flight<'_> {
             Step::Ask => {}
             Step::Over(outcome) => return Ok(Some(Next::Decided(outcome))),
         }
-        // The query's evidence says nothing about the next packet.
-        self.logs.append(&mut evidence.logs);
-        *evidence = verdict::Evidence::default();
+        self.logs.append(&mut ledger.end_stage(self.token, self.index).logs);
         self.socket = None;
         Ok(Some(Next::Launch))
     }
