@@ -11,15 +11,16 @@ const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// PATH, and the folders of system programs after it.
 pub fn path() -> OsString {
     let path = env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    // An empty name is the current folder, which is another one for the program.
+    let folders: Vec<PathBuf> = env::split_paths(&path).filter(|it| !it.as_os_str().is_empty()).collect();
     let more = SYSTEM.map(PathBuf::from).into_iter().filter(|folder| !folders.contains(folder));
     let all = folders.iter().cloned().chain(more);
     // None has a colon in it: PATH was split there.
     env::join_paths(all).unwrap_or(path)
 }
 
-/// The file that a name stands for: a path if it has a slash, else a name that is looked for in the folders of PATH. The
-/// error says what is wrong and what to do about it.
+/// The file that a name stands for: a path if it has a slash, else a name that is looked for in the folders of PATH.
+/// The error says what is wrong and what to do about it.
 pub fn find(program: &str) -> Result<PathBuf, String> {
     find_in(program, &env::var_os("PATH").unwrap_or_default())
 }
@@ -51,6 +52,14 @@ pub fn find_in(program: &str, path: &OsStr) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn system_programs_are_found_whatever_path_has() {
+        let path = path();
+        let folders: Vec<PathBuf> = env::split_paths(&path).collect();
+        assert!(SYSTEM.iter().all(|folder| folders.contains(&PathBuf::from(folder))), "{folders:?}");
+        assert!(find_in("sh", &path).is_ok() && find_in("sh", OsStr::new("/etc:/dev")).is_err());
+    }
 
     #[test]
     fn a_program_is_looked_for_where_the_system_would() {

@@ -81,7 +81,8 @@ impl Process {
         self.first.try_wait()
     }
 
-    /// Waits for its end. Call it where its pipes are closed: the first process keeps them open as long as it is there.
+    /// Waits for its end. Call it where its pipes are closed: the first process keeps them open as long as it is
+    /// there.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         self.first.wait()
     }
@@ -122,7 +123,8 @@ impl Written {
     fn trim(&mut self) {
         if self.length() > MOST_KEPT {
             let end = self.end();
-            // It is appended to, so that what comes next begins at the start. If not, it is only long, or its end lost.
+            // It is appended to, so that what comes next begins at the start. If not, it is only long, or its end
+            // lost.
             let _ = self.file.set_len(0);
             let _ = io::Write::write_all(&mut self.file, &end);
         }

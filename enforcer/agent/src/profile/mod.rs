@@ -1,7 +1,8 @@
 //! The profile of an agent: what its program is called, how it is started, what it can do, and how netproof knows
 //! that it is done.
 //!
-//! - `written`: a profile as it is written; `schema`: its JSON schema; `read`: checked, with mistakes at their places;
+//! - `written`: a profile as it is written; `schema`: its JSON schema; `read`: checked, with mistakes at their
+//!   places;
 //! - `template`: text with placeholders;
 //! - `shipped`: the profiles that netproof has.
 

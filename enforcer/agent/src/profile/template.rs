@@ -2,8 +2,8 @@
 
 use netproof_api::suggest::suggestion;
 
-/// Text with placeholders: `{node}` is the node's name. `{{` is a brace; a brace that no word and closing brace follow stands for itself, so that
-/// JSON is written as it is.
+/// Text with placeholders: `{node}` is the node's name. `{{` is a brace; a brace that no word and closing brace
+/// follow stands for itself, so that JSON is written as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
 

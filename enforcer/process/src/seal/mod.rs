@@ -1,9 +1,9 @@
 //! What a sealed program sees of the machine's files: all of them, but read-only, and in some places an empty
 //! folder of its own instead.
 //!
-//! Whatever a program writes goes to memory, and goes with it. Nothing is made on the host either, not even a mount point:
-//! where a private folder does not exist there, the nearest folder above it that does is rebuilt in memory, with
-//! its other entries where they were. A mount that is refused is an error: what it was to protect would be open.
+//! Whatever a program writes goes to memory, and goes with it. Nothing is made on the host either, not even a mount
+//! point: where a private folder does not exist there, the nearest folder above it that does is rebuilt in memory,
+//! with its other entries where they were. A mount that is refused is an error: what it was to protect would be open.
 
 mod mounts;
 mod places;
@@ -27,11 +27,11 @@ pub struct Sealed {
     /// Absolute paths of folders that are empty and that it may write to, each at most 64 MiB. Whether they exist on
     /// the host does not matter.
     pub private: Vec<PathBuf>,
-    /// Programs that it starts, by their absolute paths: there they can be started, also in private folders. Those in the folders of
-    /// PATH can in any case.
+    /// Programs that it starts, by their absolute paths: there they can be started, also in private folders. Those in
+    /// the folders of PATH can in any case.
     pub programs: Vec<PathBuf>,
-    /// Files that are there when it starts, by their absolute paths. Where one is in no private folder, its folder looks as on the
-    /// host otherwise, and is read-only; if there is none on the host, it is private.
+    /// Files that are there when it starts, by their absolute paths. Where one is in no private folder, its folder
+    /// looks as on the host otherwise, and is read-only; if there is none on the host, it is private.
     pub files: Vec<(PathBuf, Vec<u8>)>,
 }
 
@@ -55,8 +55,8 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
     ("stderr", "/proc/self/fd/2"),
 ];
 
-/// Seals the files of the calling thread's mount namespace, which is nobody else's. Returns the program's absolute path, where it
-/// can be started, whatever is private.
+/// Seals the files of the calling thread's mount namespace, which is nobody else's. Returns the program's absolute
+/// path, where it can be started, whatever is private.
 pub(crate) fn seal(sealed: &Sealed, program: &Path) -> Result<PathBuf, StartError> {
     let program = absolute(program).map_err(|error| failed("find", program, error))?;
     let mut started = program_folders();
@@ -189,8 +189,9 @@ fn devices() -> Result<(), StartError> {
     make_read_only(folder, false)
 }
 
-/// What the kernel tells of devices: those of the node's network namespace. Where a container covers parts of the host's /sys the
-/// kernel allows no new one, and the host's stays, without what is neither the network's nor read-only.
+/// What the kernel tells of devices: those of the node's network namespace. Where a container covers parts of the
+/// host's /sys the kernel allows no new one, and the host's stays, without what is neither the network's nor
+/// read-only.
 fn system() -> Result<(), StartError> {
     if new_sysfs().is_ok() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! Agents of the command line, in two steps: their profiles are read with the other input, and their programs are looked
-//! for when all of that is right, so that bad input gives the same error on every machine.
+//! Agents of the command line, in two steps: their profiles are read with the other input, and their programs are
+//! looked for when all of that is right, so that bad input gives the same error on every machine.
 
 use super::bad_input;
 use crate::args::{EnforcerName, ProxyName};
