@@ -93,6 +93,28 @@ fn a_client_that_reads_slowly_gets_all_of_it() {
 }
 
 #[test]
+fn a_watch_from_a_version_that_is_forgotten_is_told_so_and_ends() {
+    let (store, server, address) = start(LIMITS);
+    for number in 0..6 {
+        store.apply(&[large(number)]).expect("a change");
+    }
+    let mut watching = connect(address);
+    watching.write_all(b"GET /api/v1/pods?watch=1&resourceVersion=2 HTTP/1.0\r\n\r\n").expect("a request");
+    let mut answer = String::new();
+    watching.read_to_string(&mut answer).expect("an end");
+    let (head, event) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.0 200 OK") || head.starts_with("HTTP/1.1 200 OK"), "{head}");
+    let event: serde_json::Value = serde_json::from_str(event).expect("one event");
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Expired", "code": 410,
+        "message": "too old resource version: 2 (4)",
+    });
+    assert_eq!(event, json!({"type": "ERROR", "object": status}));
+    // It is an answer, and nothing that the server lacks.
+    assert!(server.unanswered(NODE).is_empty());
+}
+
+#[test]
 fn connections_and_bodies_have_limits() {
     let (_store, server, address) = start(Limits { connections: 2, body: 100, ..LIMITS });
     let mut one = connect(address);

@@ -22,6 +22,7 @@ pub(crate) fn complete(object: &mut Value, kind: &Kind) {
         ("", "Namespace") => default(object, &["spec", "finalizers"], json!(["kubernetes"])),
         ("", "Node") => node(object),
         ("", "Pod") => pod(object),
+        ("", "Service") => service(object),
         ("discovery.k8s.io", "EndpointSlice") => endpoint_slice(object),
         ("networking.k8s.io", "ServiceCIDR") => {
             let ready = json!([condition("Ready", true, "")]);
@@ -151,6 +152,17 @@ fn pod(object: &mut Map<String, Value>) {
     status.insert("conditions".into(), conditions.into());
 }
 
+/// A service has a policy about its families unless it is an alias, which has none.
+fn service(object: &mut Map<String, Value>) {
+    let families = object.get("spec").and_then(|spec| spec.get("ipFamilies")).and_then(Value::as_array);
+    let policy = match families.map(Vec::len) {
+        None => return,
+        Some(1) => "SingleStack",
+        Some(_) => "PreferDualStack",
+    };
+    default(object, &["spec", "ipFamilyPolicy"], policy.into());
+}
+
 /// Whoever an endpoint refers to has a uid.
 fn endpoint_slice(object: &mut Map<String, Value>) {
     let endpoints = object.get_mut("endpoints").and_then(Value::as_array_mut);
@@ -264,6 +276,20 @@ mod tests {
         for (pod, expected) in table {
             assert_eq!(shown(&pod), expected);
         }
+    }
+
+    #[test]
+    fn a_service_has_a_policy_about_its_families() {
+        let policy = |spec: Value| {
+            let service =
+                json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": spec});
+            completed(service)["spec"]["ipFamilyPolicy"].clone()
+        };
+        assert_eq!(policy(json!({"ipFamilies": ["IPv4"]})), "SingleStack");
+        assert_eq!(policy(json!({"ipFamilies": ["IPv4", "IPv6"]})), "PreferDualStack");
+        let required = json!({"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "RequireDualStack"});
+        assert_eq!(policy(required), "RequireDualStack");
+        assert_eq!(policy(json!({"type": "ExternalName"})), Value::Null);
     }
 
     #[test]
