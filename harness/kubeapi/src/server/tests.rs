@@ -53,9 +53,7 @@ fn a_client_that_does_not_read_its_watch_loses_its_connection() {
     let mut first = [0; 12];
     watching.read_exact(&mut first).expect("an answer");
     assert_eq!(&first, b"HTTP/1.1 200");
-    for number in 0..4 {
-        store.apply(&[large(number)]).expect("a change");
-    }
+    store.apply(&(0..4).map(large).collect::<Vec<_>>()).expect("a change");
     // The only place is free again when the connection is closed.
     let begin = Instant::now();
     while ask(&mut connect(address), READY).is_empty() {
@@ -107,7 +105,7 @@ fn a_watch_from_a_version_that_is_forgotten_is_told_so_and_ends() {
     let event: serde_json::Value = serde_json::from_str(event).expect("one event");
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Expired", "code": 410,
-        "message": "too old resource version: 2 (4)",
+        "message": "too old resource version: 2 (6)",
     });
     assert_eq!(event, json!({"type": "ERROR", "object": status}));
     // It is an answer, and nothing that the server lacks.

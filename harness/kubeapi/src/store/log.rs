@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// How much JSON of changes is kept; of more the oldest change sets are forgotten. A scenario changes some hundred
-/// kilobytes, an hour of `netproof fuzz` some hundred megabytes.
-const KEPT: usize = 16 << 20;
+/// kilobytes, an hour of `netproof fuzz` some hundred megabytes; in memory an object takes some ten times its JSON.
+const KEPT: usize = 8 << 20;
 
 /// What happened to one object.
 pub(super) enum Change {
