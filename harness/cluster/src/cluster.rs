@@ -135,8 +135,8 @@ impl Cluster {
     /// the same snapshot would know. Their sockets stay, so whoever sends on is tracked anew. Takes some 0.1 ms
     /// for each that tracks any.
     pub fn forget_connections(&self) -> Result<(), ClusterError> {
-        let forwarding = self.namespaces.values().filter(|namespace| namespace.forwards());
-        forwarding.map(Namespace::forget_connections).collect()
+        let mut forwarding = self.namespaces.values().filter(|namespace| namespace.forwards());
+        forwarding.try_for_each(Namespace::forget_connections)
     }
 
     fn follow(&mut self, snapshot: &Snapshot) -> Result<(), ClusterError> {

@@ -45,7 +45,7 @@ pub enum ClusterError {
         /// The name.
         name: String,
         /// Whose they are.
-        places: [Place; 2],
+        places: Box<[Place; 2]>,
     },
     /// The DNS server could not be started.
     #[error("cannot serve DNS in {place}: {source}")]

@@ -169,7 +169,7 @@ impl Plan {
         {
             let Uplink { above, port, .. } = uplink;
             if let Some(other) = owners.insert((above, port), place) {
-                let places = [other.clone(), place.clone()];
+                let places = Box::new([other.clone(), place.clone()]);
                 return Err(ClusterError::SameInterface { above: above.clone(), name: port.clone(), places });
             }
         }
