@@ -30,7 +30,7 @@ pub enum AgentError {
         source: StartError,
     },
     /// It ended.
-    #[error("the agent ended ({}); it must run as long as its node; {asked}{said}", how_it_ended(*.status))]
+    #[error("the agent ended ({}); it must run as long as its node; {asked}{said}{}", how_it_ended(*.status), limit(.said))]
     Ended {
         /// How.
         status: ExitStatus,
@@ -42,8 +42,8 @@ pub enum AgentError {
     /// A change was not seen to be in force in time.
     #[error(
         "the agent did not put a change in force within {} s (--enforcer-timeout gives it longer): generation {generation} of \
-         the sentinel, {flow} {what}; {asked}{said}",
-        .patience.as_secs_f64()
+         the sentinel, {flow} {what}; {asked}{said}{}",
+        .patience.as_secs_f64(), limit(.said)
     )]
     NotInForce {
         /// The sentinel's generation.
@@ -59,6 +59,17 @@ pub enum AgentError {
         /// What it wrote last.
         said: LastWords,
     },
+}
+
+/// What the sandbox has to do with what the agent said, if that is known.
+fn limit(said: &LastWords) -> &'static str {
+    // EMSGSIZE, as `nft` and `iptables-nft-restore` print it.
+    if said.mention("Message too long") {
+        "; this is a limit of netproof's sandbox: it has a user namespace, where no program may enlarge the send buffer \
+         of a netlink socket, and so nft and iptables-nft-restore can change some hundreds of rules at once and no more"
+    } else {
+        ""
+    }
 }
 
 /// An error with what caused it, in one line.

@@ -18,8 +18,8 @@ use std::os::unix::fs::FileExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 
-/// How much of the end of what it wrote is looked at.
-const LAST_BYTES: u64 = 4096;
+/// How much of the end of what it wrote is looked at: the trace of a panic, and what was said before it.
+const LAST_BYTES: u64 = 16 << 10;
 
 /// When it has written as much, what is kept begins anew.
 const MOST_KEPT: u64 = 4 << 20;

@@ -28,9 +28,24 @@ impl LastWords {
     pub(super) fn of(written: &[u8], to: &'static str) -> LastWords {
         let text = String::from_utf8_lossy(written);
         let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let lines = without_trace(&lines);
         let last = lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join(" | ");
         let skip = last.chars().count().saturating_sub(CHARACTERS);
         LastWords { said: printable(last.chars().skip(skip)), to }
+    }
+
+    /// Whether these words are among them.
+    pub fn mention(&self, words: &str) -> bool {
+        self.said.contains(words)
+    }
+}
+
+/// A program in Go that panics writes the trace of its goroutines after what it has to say.
+fn without_trace<'a, 'b>(lines: &'a [&'b str]) -> &'a [&'b str] {
+    let begins = |line: &&str| line.starts_with("goroutine ") && line.ends_with("]:");
+    match lines.iter().position(begins) {
+        Some(trace) if trace > 0 => lines.split_at(trace).0,
+        _ => lines,
     }
 }
 
@@ -60,6 +75,21 @@ pub fn printable(characters: impl Iterator<Item = char>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trace_is_no_words() {
+        let said = |text: &str| LastWords::of(text.as_bytes(), "standard error").to_string();
+        let trace =
+            "goroutine 185 [running]:\nmain.apply(0xc0)\n\t/src/table.go:1188 +0xaa9\ncreated by main.loop\n";
+        let other = "goroutine 1 [chan receive, 2 minutes]:\nmain.main()\n\t/src/main.go:12 +0x1d\n";
+        let panic = format!("ready\n[PANIC] no table\npanic: no table\n\n{trace}\n{other}");
+        assert_eq!(
+            said(&panic),
+            "; it wrote last to standard error: ready | [PANIC] no table | panic: no table"
+        );
+        // What is kept may begin within it.
+        assert!(said(trace).ends_with("created by main.loop"), "{}", said(trace));
+    }
 
     #[test]
     fn the_last_lines_are_shown_in_one() {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 const UPLINK: u32 = 100;
 /// The index of `cni0`.
 const BRIDGE: u32 = 101;
-/// The index of `vxlan.calico`.
+/// The index of `vxlan0`.
 const OVERLAY: u32 = 102;
 /// The index of the first port.
 const FIRST_PORT: u32 = 103;
@@ -23,8 +23,9 @@ const FIRST_PORT: u32 = 103;
 pub(crate) const UNPLUGGED: &str = "removed";
 /// The bridge of a node in wiring `bridge`, as the CNI plugins for bridges call it.
 pub(crate) const BRIDGE_NAME: &str = "cni0";
-/// A node's end of the overlay in wiring `vxlan`, as Calico calls it.
-const OVERLAY_NAME: &str = "vxlan.calico";
+/// A node's end of the overlay in wiring `vxlan`. No agent takes it for its own: Felix removes a `vxlan.calico` that it
+/// was not told to make.
+const OVERLAY_NAME: &str = "vxlan0";
 
 /// The namespace of a place.
 #[derive(Debug)]

@@ -11,6 +11,8 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A private folder holds no more, and no more files.
 const FOLDER: &str = "mode=755,size=64m,nr_inodes=65536";
@@ -67,11 +69,20 @@ pub(super) fn is_writable(path: &Path) -> bool {
     statvfs(path).is_ok_and(|it| !it.flags().contains(FsFlags::ST_RDONLY))
 }
 
+/// How long a mount may count as written to. A file that this thread has written and closed is open all the same while
+/// another thread starts a program: its child has all that is open here until it becomes the program.
+const BUSY: Duration = Duration::from_secs(5);
+
 /// Makes a mount, or all that is mounted at and below a path, read-only.
 pub(super) fn make_read_only(path: &Path, recursive: bool) -> Result<(), StartError> {
     let flags = if recursive { libc::AT_RECURSIVE } else { 0 };
-    set(path, flags, (libc::MOUNT_ATTR_RDONLY, 0))
-        .map_err(|errno| failed("make read-only what is at", path, errno))
+    let deadline = Instant::now() + BUSY;
+    loop {
+        match set(path, flags, (libc::MOUNT_ATTR_RDONLY, 0)) {
+            Err(Errno::EBUSY) if Instant::now() < deadline => thread::yield_now(),
+            made => return made.map_err(|errno| failed("make read-only what is at", path, errno)),
+        }
+    }
 }
 
 /// Lets a mount be written to again.

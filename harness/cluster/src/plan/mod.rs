@@ -110,7 +110,7 @@ pub(crate) enum Interface {
     Uplink,
     /// `cni0`.
     Bridge,
-    /// `vxlan.calico`.
+    /// `vxlan0`.
     Overlay,
     /// The veth to a place below.
     Port(Place),
