@@ -105,7 +105,8 @@ fn decide(queue: &OwnedFd, stopped: OwnedFd, fate: Fate) {
                 }
             }
         }
-        while let Some((_, packet)) = waiting.pop_front_if(|(due, _)| *due <= Instant::now()) {
+        while let Some((_, packet)) = waiting.front().copied().filter(|(due, _)| *due <= Instant::now()) {
+            waiting.pop_front();
             give(queue, libc::NF_ACCEPT, packet);
         }
     }
