@@ -32,7 +32,7 @@ impl PolicyObjects {
     pub(crate) fn events(&self, generation: u64) -> Vec<Event> {
         let labelled = self.objects.iter().filter(|object| !is_target(object)).map(|object| {
             let mut object = object.clone();
-            if let Some(labels) = object["metadata"]["labels"].as_object_mut() {
+            if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
                 labels.insert(GENERATION_LABEL.to_owned(), generation.to_string().into());
             }
             Event { kind: EventType::Modified, object }
@@ -51,18 +51,21 @@ impl PolicyObjects {
 
 /// Whether an object is the sentinel's namespace or one of its pods.
 fn is_own(object: &Value) -> bool {
-    let metadata = &object["metadata"];
-    match object["kind"].as_str() {
-        Some("Namespace") => metadata["name"] == NAMESPACE,
-        Some("Pod") => {
-            metadata["namespace"] == NAMESPACE && metadata["labels"][ROLE_LABEL] != Role::Backend.word()
-        }
+    let metadata = |key: &str| object.get("metadata")?.get(key)?.as_str();
+    match object.get("kind").and_then(Value::as_str) {
+        Some("Namespace") => metadata("name") == Some(NAMESPACE),
+        Some("Pod") => metadata("namespace") == Some(NAMESPACE) && role(object) != Some(Role::Backend.word()),
         _ => false,
     }
 }
 
 fn is_target(object: &Value) -> bool {
-    object["metadata"]["labels"][ROLE_LABEL] == Role::Target.word()
+    role(object) == Some(Role::Target.word())
+}
+
+/// What a hidden pod is for, by its label.
+fn role(object: &Value) -> Option<&str> {
+    object.get("metadata")?.get("labels")?.get(ROLE_LABEL)?.as_str()
 }
 
 /// A tier, where the policy stands in one of its own.
@@ -146,4 +149,47 @@ fn policy_in_front(in_front_of: InFrontOf, generation: u64) -> Option<Value> {
         }),
     };
     Some(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sentinel::watch::port;
+
+    fn pod(role: Role) -> Value {
+        json!({"kind": "Pod", "metadata": {
+            "namespace": NAMESPACE, "name": role.pod("node1").name, "labels": {ROLE_LABEL: role.word()},
+        }})
+    }
+
+    /// Every stream that decides about policy has an event in every generation, and the target none of its own: what
+    /// changes for it is its policy.
+    #[test]
+    fn every_stream_has_an_event_in_each_generation() {
+        let namespace = json!({"kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": {}}});
+        let others = json!({"kind": "Namespace", "metadata": {"name": "default", "labels": {}}});
+        let given = [namespace, others, pod(Role::Source), pod(Role::Target), pod(Role::Backend)];
+        let added = given.map(|object| Event { kind: EventType::Added, object });
+        for (in_front_of, kinds) in [
+            (InFrontOf::Nothing, &["Namespace", "Pod", "NetworkPolicy"][..]),
+            (InFrontOf::CalicoTier, &["Namespace", "Pod", "Tier", "NetworkPolicy", "GlobalNetworkPolicy"]),
+            (InFrontOf::ClusterNetworkPolicy, &["Namespace", "Pod", "NetworkPolicy", "ClusterNetworkPolicy"]),
+        ] {
+            let mut objects = PolicyObjects::new(in_front_of);
+            objects.note(&added);
+            for generation in [1, 2] {
+                let events = objects.events(generation);
+                let seen: Vec<&str> = events.iter().filter_map(|it| it.object["kind"].as_str()).collect();
+                let expected = kinds.iter().filter(|kind| generation == 1 || **kind != "Tier");
+                assert_eq!(seen, expected.copied().collect::<Vec<_>>());
+                for event in &events {
+                    let text = event.object.to_string();
+                    let of_this = text.contains(&format!("\"{GENERATION_LABEL}\":\"{generation}\""))
+                        || text.contains(&port(generation).to_string())
+                        || event.object["kind"] == "Tier";
+                    assert!(of_this, "{text}");
+                }
+            }
+        }
+    }
 }
