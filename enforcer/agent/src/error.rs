@@ -1,9 +1,8 @@
 //! What can go wrong with an agent: each with what it wrote last, and what it asked that had no answer.
 
+use crate::asked::Asked;
 use netproof_enforcer_process::{LastWords, StartError, how_it_ended};
-use netproof_kubeapi::Unanswered;
 use std::error::Error;
-use std::fmt;
 use std::process::ExitStatus;
 use std::time::Duration;
 use thiserror::Error;
@@ -76,36 +75,4 @@ fn limit(said: &LastWords) -> &'static str {
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     std::iter::once(error).chain(causes).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// What an agent on a node has asked of the API.
-#[derive(Debug)]
-pub struct Asked {
-    /// How many requests came.
-    pub requests: u64,
-    /// Those that had no answer that is of use.
-    pub unanswered: Vec<Unanswered>,
-}
-
-/// So many kinds of unanswered requests are named.
-const NAMED: usize = 5;
-
-impl fmt::Display for Asked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.requests {
-            0 => return f.write_str("it has asked nothing of the API"),
-            1 => f.write_str("it has sent the API 1 request")?,
-            many => write!(f, "it has sent the API {many} requests")?,
-        }
-        let (named, others) = self.unanswered.split_at(NAMED.min(self.unanswered.len()));
-        for (index, request) in named.iter().enumerate() {
-            f.write_str(if index == 0 { ", of which it has no answer to " } else { ", " })?;
-            let Unanswered { method, path, status, times } = request;
-            write!(f, "{method} {path} (status {status}, {times} times)")?;
-        }
-        match others.len() {
-            0 => Ok(()),
-            more => write!(f, " and {more} others"),
-        }
-    }
 }

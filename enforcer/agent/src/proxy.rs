@@ -70,6 +70,10 @@ impl Proxy for AgentProxy {
         self.running.check()
     }
 
+    fn explains(&self) -> bool {
+        false
+    }
+
     fn identities(&self, _: &str) -> Option<&IdentityTable> {
         None
     }

@@ -1,7 +1,8 @@
 //! An agent on every node, with the API that it watches.
 
 use crate::Agent;
-use crate::error::{AgentError, Asked};
+use crate::asked::{Asked, together};
+use crate::error::AgentError;
 use crate::launch::{Filling, Ports};
 use crate::profile::Times;
 use crate::sentinel::{Awaited, Spot, Unseen, Watch, within};
@@ -130,7 +131,7 @@ impl Running {
                 Ok(None) => continue,
                 Ok(Some(status)) => AgentError::Ended {
                     status,
-                    asked: asked(&self.server, &node.name),
+                    asked: Asked::of(&self.server, &node.name),
                     said: process.last_words(),
                 },
                 Err(source) => AgentError::Api { doing: "look after the agent", source: source.into() },
@@ -157,10 +158,20 @@ impl Running {
             patience: self.patience,
             flow: spot.flow(port),
             what,
-            asked: asked(&self.server, &spot.node),
+            asked: Asked::of(&self.server, &spot.node),
             said: process.last_words(),
         };
         EnforcerError::node(&spot.node, error)
+    }
+}
+
+/// Nobody else learns what agents lacked that were content.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let unanswered = self.nodes.iter().flat_map(|node| self.server.unanswered(&node.name));
+        if let Some(requests) = together(unanswered) {
+            tracing::info!("{} asked for what the API does not have: {requests}", self.agent);
+        }
     }
 }
 
@@ -174,10 +185,6 @@ impl From<io::Error> for Interrupted {
     fn from(error: io::Error) -> Interrupted {
         Interrupted::System(error)
     }
-}
-
-fn asked(server: &Server, node: &str) -> Asked {
-    Asked { requests: server.asked(node), unanswered: server.unanswered(node) }
 }
 
 fn api(doing: &'static str, node: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> EnforcerError {
