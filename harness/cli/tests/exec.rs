@@ -7,22 +7,20 @@
 #[path = "../../../enforcer/exec/examples/agent/main.rs"]
 mod agent;
 mod pages;
+mod programs;
 
 use libtest_mimic::{Arguments, Completion, Trial};
 use netproof_kubeapi::objects::{INTERFACE_ANNOTATION, TUNNEL_ADDRESSES_ANNOTATION};
 use netproof_model::event::{Check, Event, FindingKind, Status};
 use netproof_model::{Verdict, Verdicts};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use pages::root;
-use std::ffi::OsString;
+use programs::{Programs, output, read_more};
 use std::fs::{self, OpenOptions, Permissions};
-use std::io::Read;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 const PAGE: &str = "docs/test-your-own-enforcer.md";
 
@@ -31,15 +29,8 @@ const SCENARIO: [&str; 3] =
     ["scenarios/recipes/deny-all-traffic-to-an-application.yaml", "--filter", "across-routed-ipv4"];
 
 fn main() -> ExitCode {
-    let name = std::env::args_os().next().unwrap_or_default();
-    if Path::new(&name).file_name().is_some_and(|name| name == "agent") {
-        return match agent::main() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error}");
-                ExitCode::FAILURE
-            }
-        };
+    if programs::started_as().is_some_and(|name| name == "agent") {
+        return programs::exit_code(agent::main());
     }
     let trial = |name: &str, test: fn()| {
         Trial::test(name, move || {
@@ -64,50 +55,20 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// A folder with the programs of the documentation: `agent` and `echo-agent`.
-struct Programs(tempfile::TempDir);
-
-impl Programs {
-    fn new() -> Programs {
-        let folder = tempfile::tempdir().expect("a scratch folder");
-        let this = std::env::current_exe().expect("this program has a path");
-        symlink(this, folder.path().join("agent")).expect("the example gets its name");
-        let page = fs::read_to_string(root().join(PAGE)).expect("the page");
-        let script = page.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next());
-        let path = folder.path().join("echo-agent");
-        fs::write(&path, script.expect("the page has a script")).expect("the script is written");
-        fs::set_permissions(path, Permissions::from_mode(0o755)).expect("the script is made executable");
-        Programs(folder)
-    }
-
-    /// `netproof run` with such an enforcer.
-    fn run(&self, enforcer: &str, arguments: &[&str]) -> Command {
-        self.netproof(&[&["run", "--enforcer", &format!("exec:{enforcer}")], arguments].concat())
-    }
-
-    fn netproof(&self, arguments: &[&str]) -> Command {
-        let mut path = OsString::from(self.0.path());
-        path.push(":");
-        path.push(std::env::var_os("PATH").unwrap_or_default());
-        let built = || env!("CARGO_BIN_EXE_netproof").into();
-        let mut command = Command::new(std::env::var_os("NETPROOF_BINARY").unwrap_or_else(built));
-        command.current_dir(root()).args(arguments).env("PATH", path).env("COLUMNS", "100");
-        command
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.path().join(name).to_string_lossy().into_owned()
-    }
+/// The programs of the documentation: `agent` and `echo-agent`.
+fn documented() -> Programs {
+    let programs = Programs::new(&["agent"]);
+    let page = fs::read_to_string(root().join(PAGE)).expect("the page");
+    let script = page.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next());
+    let path = programs.file("echo-agent");
+    fs::write(&path, script.expect("the page has a script")).expect("the script is written");
+    fs::set_permissions(path, Permissions::from_mode(0o755)).expect("the script is made executable");
+    programs
 }
 
-/// Both streams of output, as a person sees them.
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-fn output(command: &mut Command) -> (Option<i32>, String) {
-    let output = command.output().expect("the binary starts");
-    (output.status.code(), text(&output))
+/// `netproof run` with such an enforcer.
+fn run(programs: &Programs, enforcer: &str, arguments: &[&str]) -> Command {
+    programs.netproof(&[&["run", "--enforcer", &format!("exec:{enforcer}")], arguments].concat())
 }
 
 fn checks(file: &str) -> Vec<Check> {
@@ -122,10 +83,10 @@ fn checks(file: &str) -> Vec<Check> {
 }
 
 fn the_example_passes() -> Completion {
-    let programs = Programs::new();
+    let programs = documented();
     // Each wiring and each family.
     let arguments = ["scenarios/recipes", "scenarios/defaults", "--filter", "routed-ipv4 or bridge-ipv6"];
-    let (code, text) = output(&mut programs.run("agent", &arguments));
+    let (code, text) = output(&mut run(&programs, "agent", &arguments));
     assert_eq!(code, Some(0), "{text}");
     // The decider is unknown for such an enforcer; runs that were not tried are something else.
     let skipped: Vec<&str> = text.lines().filter(|line| line.starts_with("SKIP ")).collect();
@@ -136,9 +97,9 @@ fn the_example_passes() -> Completion {
 }
 
 fn who_decided_is_a_visible_skip() {
-    let programs = Programs::new();
+    let programs = documented();
     let json = programs.file("events.jsonl");
-    let (code, text) = output(programs.run("agent", &SCENARIO).args(["--json", &json]));
+    let (code, text) = output(run(&programs, "agent", &SCENARIO).args(["--json", &json]));
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("skipped: who decided is not checked"), "{text}");
     let checks = checks(&json);
@@ -152,16 +113,16 @@ fn who_decided_is_a_visible_skip() {
         assert_eq!((verdict.status, &verdict.expected), (Status::Passed, &deny), "{verdict:#?}");
         assert!(check.found(FindingKind::NotChecked), "{check:#?}");
     }
-    let (code, text) = output(programs.run("agent", &SCENARIO).arg("--require-all"));
+    let (code, text) = output(run(&programs, "agent", &SCENARIO).arg("--require-all"));
     assert_eq!(code, Some(1), "{text}");
 }
 
 /// Nobody knows who allowed: neither where an enforcer says nothing, nor where there is none.
 fn who_allowed_is_a_visible_skip() {
-    let programs = Programs::new();
+    let programs = documented();
     let json = programs.file("events.jsonl");
     let arguments = ["scenarios/semantics/who-allows.yaml", "--filter", "routed-ipv4", "--json", &json];
-    let (code, text) = output(&mut programs.run("agent", &arguments));
+    let (code, text) = output(&mut run(&programs, "agent", &arguments));
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("skipped: who allowed is not checked: the enforcer gives no evidence"), "{text}");
     let checks = checks(&json);
@@ -172,12 +133,12 @@ fn who_allowed_is_a_visible_skip() {
 }
 
 fn one_that_enforces_nothing_fails_each_deny() {
-    let programs = Programs::new();
+    let programs = documented();
     let json = programs.file("events.jsonl");
     // By the profile that leaves nothing open: what is open fails nobody.
     let arguments =
         ["scenarios/recipes", "--filter", "routed-ipv4", "--profile", "netproof", "--json", &json];
-    let (code, text) = output(&mut programs.run("echo-agent", &arguments));
+    let (code, text) = output(&mut run(&programs, "echo-agent", &arguments));
     assert_eq!(code, Some(1), "{text}");
     let mut denials = 0;
     for check in checks(&json) {
@@ -193,7 +154,7 @@ fn one_that_enforces_nothing_fails_each_deny() {
 
 /// What the API leaves open is open for an enforcer of one's own, and settled for netproof's.
 fn a_matrix_reads_the_api_as_a_run_does() {
-    let programs = Programs::new();
+    let programs = documented();
     let matrix = ["matrix", SCENARIO[0], "--filter", SCENARIO[2], "--json"];
     for (more, profile) in [
         (&["--enforcer", "exec:agent"][..], "strict"),
@@ -208,7 +169,7 @@ fn a_matrix_reads_the_api_as_a_run_does() {
 
 /// The example's input is falsified: that makes a wrong enforcer.
 fn a_wrong_one_fails_the_case_that_shows_it() {
-    let programs = Programs::new();
+    let programs = documented();
     for (fault, scenario) in [
         ("s/,.except.:\\[[^]]*\\]//g", "semantics::except-is-not-a-deny"),
         ("s/,.Egress.\\]/]/g", "semantics::policy-types"),
@@ -216,17 +177,17 @@ fn a_wrong_one_fails_the_case_that_shows_it() {
         let wrong = format!("sh -c 'sed -u {} | agent'", format_args!("\"{}\"", fault.replace('"', "\\\"")));
         let filter = format!("\"{scenario}\" and same-node-ipv4");
         let arguments = ["scenarios/semantics", "--filter", &filter];
-        let (code, text) = output(&mut programs.run(&wrong, &arguments));
+        let (code, text) = output(&mut run(&programs, &wrong, &arguments));
         assert_eq!(code, Some(1), "{fault}: {text}");
         assert!(text.contains(&format!("FAIL   {scenario}")), "{fault}: {text}");
-        let (code, text) = output(&mut programs.run("agent", &arguments));
+        let (code, text) = output(&mut run(&programs, "agent", &arguments));
         assert_eq!(code, Some(0), "{fault}: {text}");
     }
 }
 
 /// It denies before there is any policy: that is wrong, too, and no trouble of the machine.
 fn one_that_denies_without_policies_fails() {
-    let programs = Programs::new();
+    let programs = documented();
     let [path, json, scenario] =
         ["agent.sh", "events.jsonl", "scenario.yaml"].map(|name| programs.file(name));
     // What policy denies in the end, too: only without it is anything wrong.
@@ -237,7 +198,7 @@ fn one_that_denies_without_policies_fails() {
     let policy = r#"{"type":"ADDED","object":{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"of-its-own","namespace":"default"},"spec":{"podSelector":{},"policyTypes":["Ingress"]}}}"#;
     let script = format!("sed -u '1s|\"events\": *\\[|&{policy},|' | agent");
     fs::write(&path, script).expect("the script is written");
-    let (code, text) = output(&mut programs.run(&format!("sh {path}"), &[&scenario, "--json", &json]));
+    let (code, text) = output(&mut run(&programs, &format!("sh {path}"), &[&scenario, "--json", &json]));
     assert_eq!(code, Some(1), "{text}");
     let rehearsed: Vec<Check> =
         checks(&json).into_iter().filter(|check| check.name.starts_with("rehearsal/")).collect();
@@ -248,7 +209,7 @@ fn one_that_denies_without_policies_fails() {
 }
 
 fn one_that_breaks_is_an_error() {
-    let programs = Programs::new();
+    let programs = documented();
     let acknowledge = "n=0; ack() { n=$((n + 1)); echo \"{\\\"generation\\\": $n}\"; }";
     let table = [
         ("exit 7", "ended (exit status 7)"),
@@ -278,7 +239,7 @@ fn one_that_breaks_is_an_error() {
     let path = programs.file("agent.sh");
     for (script, expected) in table {
         fs::write(&path, format!("{acknowledge}\n{script}\n")).expect("the script is written");
-        let mut run = programs.run(&format!("sh {path}"), &SCENARIO);
+        let mut run = run(&programs, &format!("sh {path}"), &SCENARIO);
         let (code, text) = output(run.args(["--enforcer-timeout", "300ms"]));
         assert_eq!(code, Some(3), "{script}: {text}");
         assert!(text.contains(expected), "{script}: expected {expected:?} in {text}");
@@ -287,7 +248,7 @@ fn one_that_breaks_is_an_error() {
 }
 
 fn a_command_that_is_none_is_bad_usage() {
-    let programs = Programs::new();
+    let programs = documented();
     for (command, expected) in [
         ("no-such-program --flag", "there is no program no-such-program in the folders of PATH"),
         ("./no-such-program", "there is no file ./no-such-program"),
@@ -297,7 +258,7 @@ fn a_command_that_is_none_is_bad_usage() {
         ("agent 'a", "a quote is not closed"),
         ("agent | tee log", "exec:sh -c"),
     ] {
-        let (code, text) = output(&mut programs.run(command, &SCENARIO));
+        let (code, text) = output(&mut run(&programs, command, &SCENARIO));
         assert_eq!(code, Some(2), "{command}: {text}");
         assert!(text.contains(expected), "{command}: {text}");
     }
@@ -305,13 +266,13 @@ fn a_command_that_is_none_is_bad_usage() {
     let path = programs.file("no-interpreter");
     fs::write(&path, "#!/no/such/interpreter\n").expect("the file is written");
     fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("it is made executable");
-    let (code, text) = output(&mut programs.run(&path, &SCENARIO));
+    let (code, text) = output(&mut run(&programs, &path, &SCENARIO));
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains("cannot be started: cannot start the program"), "{text}");
 }
 
 fn it_sees_its_node_and_nothing_else() {
-    let programs = Programs::new();
+    let programs = documented();
     let script = programs.file("look.sh");
     // `ls` has the folder open that it lists.
     let look = "read -r x\n\
@@ -323,7 +284,7 @@ fn it_sees_its_node_and_nothing_else() {
                 echo \"{\\\"error\\\": \\\"$NETPROOF_NODE, files $files, links $links, run $run, sysctls $net $kernel, pid $$\\\"}\"\n\
                 read -r x\n";
     fs::write(&script, look).expect("the script is written");
-    let (code, text) = output(&mut programs.run(&format!("sh {script}"), &SCENARIO));
+    let (code, text) = output(&mut run(&programs, &format!("sh {script}"), &SCENARIO));
     assert_eq!(code, Some(3), "{text}");
     let node = text.split("node ").nth(1).and_then(|rest| rest.split(':').next());
     let node = node.expect("the error names its node");
@@ -339,7 +300,7 @@ fn it_sees_its_node_and_nothing_else() {
 
 /// Every process that an enforcer starts, however it hides, ends when netproof is killed.
 fn nothing_outlives_a_kill() {
-    let programs = Programs::new();
+    let programs = documented();
     let (fifo, script) = (programs.file("fifo"), programs.file("agent.sh"));
     mkfifo(fifo.as_str(), Mode::S_IRWXU).expect("a fifo");
     // Each process has the writing end open, so that the reading end tells when the last has ended.
@@ -354,7 +315,7 @@ fn nothing_outlives_a_kill() {
             .custom_flags(nix::libc::O_NONBLOCK)
             .open(&fifo)
             .expect("the fifo opens");
-        let mut netproof = programs.run(&format!("sh {script}"), &SCENARIO);
+        let mut netproof = run(&programs, &format!("sh {script}"), &SCENARIO);
         let mut netproof =
             netproof.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
         let mut up = Vec::new();
@@ -368,19 +329,8 @@ fn nothing_outlives_a_kill() {
     }
 }
 
-/// Waits for what comes; false at the end, when nobody has the other end open any more.
-fn read_more(from: &mut fs::File, into: &mut Vec<u8>) -> bool {
-    let mut polled = [PollFd::new(from.as_fd(), PollFlags::POLLIN)];
-    let ready = poll(&mut polled, PollTimeout::from(30_000u16)).expect("the fifo can be polled");
-    assert!(ready > 0, "something is still there after half a minute");
-    let mut buffer = [0; 64];
-    let read = from.read(&mut buffer).expect("the fifo can be read");
-    into.extend_from_slice(&buffer[..read]);
-    read > 0
-}
-
 fn the_page_shows_what_happens() {
-    let programs = Programs::new();
+    let programs = documented();
     let page = root().join(PAGE);
     pages::check(&page, "<!-- run with the agents: netproof ", |command| {
         let arguments: Vec<&str> = command.split(' ').collect();

@@ -1,5 +1,5 @@
 //! An enforcer to read before writing one's own: what `netproof run --enforcer exec:COMMAND` starts on every
-//! node, and, as `agent watch HOST:PORT`, an agent that watches a Kubernetes API, as `--enforcer agent:PROFILE` has it.
+//! node, and, as `agent watch URL`, an agent that watches a Kubernetes API, as `--enforcer agent:PROFILE` has it.
 //!
 //! It keeps the objects that it is told of, and on every change works out anew, for each pod of its node and
 //! each direction, who may talk to it on which ports, as one list of rules that ends with a drop. That costs
@@ -21,6 +21,9 @@ use std::io::{self, BufRead, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 
+/// What decides about policy.
+const KINDS: [&str; 3] = ["/api/v1/namespaces", "/api/v1/pods", "/apis/networking.k8s.io/v1/networkpolicies"];
+
 const TABLE: TableId = TableId { family: TableFamily::Inet, name: "example-agent" };
 
 /// Programs its node as long as it is told of changes.
@@ -31,8 +34,8 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => answer_lines(&node, kernel),
-        ["watch", server] => follow_watches(&node, kernel, server),
-        _ => Err("usage: agent [watch HOST:PORT]".into()),
+        ["watch", url] => follow_watches(&node, kernel, url),
+        _ => Err("usage: agent [watch URL]".into()),
     }
 }
 
@@ -53,9 +56,9 @@ fn answer_lines(node: &str, mut kernel: Agent) -> Result<(), Box<dyn Error>> {
 }
 
 /// Programs whatever the API tells; nobody asks whether it is done.
-fn follow_watches(node: &str, mut kernel: Agent, server: &str) -> Result<(), Box<dyn Error>> {
+fn follow_watches(node: &str, mut kernel: Agent, url: &str) -> Result<(), Box<dyn Error>> {
     let mut objects = Objects::default();
-    let mut watches = watch::Watches::begin(server);
+    let mut watches = watch::Watches::begin(url, &KINDS);
     loop {
         watches.next()?.iter().for_each(|event| objects.take(event));
         kernel.apply(objects.ruleset(node))?;

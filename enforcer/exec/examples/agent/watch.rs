@@ -10,9 +10,6 @@ use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, RecvError, Sender, channel};
 use std::thread;
 
-/// What decides about policy.
-const KINDS: [&str; 3] = ["/api/v1/namespaces", "/api/v1/pods", "/apis/networking.k8s.io/v1/networkpolicies"];
-
 /// The annotation of the bookmark after the objects that there are.
 const THAT_IS_ALL: &str = "k8s.io/initial-events-end";
 
@@ -24,10 +21,11 @@ pub struct Watches {
 }
 
 impl Watches {
-    /// Begins to watch the API at `host:port`.
-    pub fn begin(server: &str) -> Watches {
+    /// Begins to watch the API at a URL, as in `http://127.0.0.1:8001`: objects of these kinds, each the path of its list.
+    pub fn begin(url: &str, kinds: &'static [&'static str]) -> Watches {
+        let server = url.strip_prefix("http://").unwrap_or(url);
         let (sender, events) = channel();
-        for kind in KINDS {
+        for kind in kinds {
             let (server, sender) = (server.to_owned(), sender.clone());
             thread::spawn(move || {
                 let ended = watch(&server, kind, &sender);
@@ -35,7 +33,7 @@ impl Watches {
                 drop(sender.send(Err(ended.err().unwrap_or_else(|| Error::other(format!("{kind} ended"))))));
             });
         }
-        Watches { events, incomplete: KINDS.len() }
+        Watches { events, incomplete: kinds.len() }
     }
 
     /// Waits for events, and returns all that have come; the first time, not before everything is known.
