@@ -140,6 +140,9 @@ fn is_healthy(snapshot: &Snapshot, name: &NamespacedName, service: &Service, nod
             && slice.metadata.labels.get(SERVICE_NAME_LABEL) == Some(&name.name)
             && of_family(slice.address_type)
     });
+    // Where no pod has the port that a service names, its slices have no ports, and kube-proxy counts no endpoint of them
+    // (endpointInfoByServicePort in pkg/proxy/endpointslicecache.go).
+    let slices = slices.filter(|(_, slice)| !slice.ports.is_empty());
     let mut endpoints = slices.flat_map(|(_, slice)| &slice.endpoints);
     endpoints.any(|endpoint| {
         endpoint.ready && endpoint.node_name.as_deref() == Some(node) && !endpoint.addresses.is_empty()

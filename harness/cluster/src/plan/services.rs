@@ -133,11 +133,12 @@ impl<'a> Router<'a> {
     }
 
     /// The nodes that have ready endpoints of a service in the family of an address. (A terminating endpoint
-    /// may still serve, but does not attract traffic.)
+    /// may still serve, but does not attract traffic; a slice without ports, because no pod has the port that the service
+    /// names, has none that serve.)
     fn ready_nodes(&self, namespace: &str, service: &str, address: IpAddr) -> BTreeSet<&'a str> {
         let slices = self.slices.get(&(namespace, service)).into_iter().flatten();
-        let endpoints = slices.flat_map(|slice| &slice.endpoints);
-        let ready = endpoints.filter(|endpoint| {
+        let serving = slices.filter(|slice| !slice.ports.is_empty());
+        let ready = serving.flat_map(|slice| &slice.endpoints).filter(|endpoint| {
             endpoint.ready && endpoint.addresses.iter().any(|own| own.is_ipv4() == address.is_ipv4())
         });
         let nodes = ready.filter_map(|endpoint| endpoint.node_name.as_deref());
