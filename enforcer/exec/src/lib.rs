@@ -21,7 +21,7 @@ use netproof_enforcer::{Enforcer, EnforcerError, NodeHandle};
 use netproof_kubeapi::events;
 use netproof_model::IdentityTable;
 use process::Process;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +64,10 @@ impl Enforcer for ExecEnforcer {
 
     fn program(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), EnforcerError> {
         let mut events = events::between(self.known.as_deref(), snapshot);
-        events.retain(|event| KINDS.iter().any(|kind| event.object["kind"] == *kind));
+        events.retain(|event| {
+            let of = event.object.get("kind").and_then(Value::as_str);
+            KINDS.iter().any(|kind| of == Some(*kind))
+        });
         self.known = Some(Arc::clone(snapshot));
         if events.is_empty() {
             return Ok(());

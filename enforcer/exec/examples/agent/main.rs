@@ -6,7 +6,7 @@
 //! more than it must in a cluster of any size, and is easy to follow. Only to load the rules it uses a part
 //! of netproof, so that no `nft` program is needed.
 
-mod watch;
+pub mod watch;
 
 use netproof_model::{Hook, Protocol};
 use netproof_netfilter::nft::{
@@ -60,7 +60,7 @@ fn follow_watches(node: &str, mut kernel: Agent, url: &str) -> Result<(), Box<dy
     let mut objects = Objects::default();
     let mut watches = watch::Watches::begin(url, &KINDS);
     loop {
-        watches.next()?.iter().for_each(|event| objects.take(event));
+        watches.news()?.iter().for_each(|event| objects.take(event));
         kernel.apply(objects.ruleset(node))?;
     }
 }

@@ -37,7 +37,7 @@ impl Watches {
     }
 
     /// Waits for events, and returns all that have come; the first time, not before everything is known.
-    pub fn next(&mut self) -> io::Result<Vec<Value>> {
+    pub fn news(&mut self) -> io::Result<Vec<Value>> {
         let mut come = Vec::new();
         loop {
             let event = match self.events.try_recv() {

@@ -47,7 +47,8 @@ pub fn agents_that_break_are_errors() {
     let wrong = |fault: &str| wrong::agent(&programs, fault);
     let lacks = format!("it has no answer to GET {} (status 404, once)", wrong::UNKNOWN_KIND);
     // How long each has: those that end have time to do so, on a machine that is busy, too.
-    let cases: [(&dyn Fn() -> String, &str, &[&str]); 14] = [
+    type Case<'a> = (&'a dyn Fn() -> String, &'a str, &'a [&'a str]);
+    let cases: [Case<'_>; 14] = [
         (&|| sh("exit 7"), "30s", &["the agent ended (exit status 7)", "it has asked nothing of the API"]),
         (&|| sh("echo last words"), "30s", &["(exit status 0)", "standard output and error: last words"]),
         (&|| sh("kill -9 $$"), "30s", &["exit status 137, which is signal 9"]),

@@ -14,8 +14,6 @@ mod programs;
 mod proxy;
 mod real;
 mod reports;
-#[path = "../../../../enforcer/exec/examples/agent/watch.rs"]
-mod watch;
 mod wrong;
 
 use libtest_mimic::{Arguments, Trial};

@@ -1,7 +1,7 @@
 //! A proxy that is an agent: netproof's own, which knows of the cluster what a watch tells. This program is it when it is
 //! started as `proxy-agent NODE URL POD-RANGES SERVICE-RANGES`.
 
-use crate::watch::Watches;
+use crate::agent::watch::Watches;
 use netproof_api::manifest::{Context, read_manifests};
 use netproof_api::{Object, Source};
 use netproof_controlplane::{ControlPlane, Snapshot};
@@ -34,7 +34,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     let mut objects: BTreeMap<String, Value> = BTreeMap::new();
     let mut watches = Watches::begin(url, &KINDS);
     for generation in 1.. {
-        for event in watches.next()? {
+        for event in watches.news()? {
             let object = &event["object"];
             let metadata = &object["metadata"];
             let key = format!("{} {} {}", object["kind"], metadata["namespace"], metadata["name"]);

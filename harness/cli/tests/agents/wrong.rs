@@ -1,8 +1,8 @@
 //! Agents that are wrong on purpose: the example, which is told something else than what the API says. This program is
 //! one of them when it is started as `wrong-agent FAULT URL`.
 
+use crate::agent::watch::Watches;
 use crate::programs::Programs;
-use crate::watch::Watches;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::io::Write;
@@ -54,13 +54,13 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     match fault.as_str() {
         // As clients do that try again and again.
         "unknown-kind" => {
-            while watches.next().is_ok() {}
+            while watches.news().is_ok() {}
             loop {
                 thread::park();
             }
         }
         "enforces-nothing" => loop {
-            watches.next()?;
+            watches.news()?;
         },
         _ => tell_the_example(watches, fault),
     }
@@ -73,7 +73,7 @@ fn tell_the_example(mut watches: Watches, fault: &str) -> Result<(), Box<dyn Err
     let mut example = example.arg0("agent").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     let mut input = example.stdin.take().ok_or("it has no standard input")?;
     loop {
-        let mut events = watches.next()?;
+        let mut events = watches.news()?;
         events.iter_mut().for_each(|event| fault(&mut event["object"]));
         writeln!(input, "{}", json!({"generation": 1, "events": events}))?;
     }
