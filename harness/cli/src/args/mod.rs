@@ -418,7 +418,8 @@ mod tests {
         for name in ["--kube-proxy-mode", "--proxy-mode"] {
             assert_eq!(parse(&format!("netproof run a {name} iptables")), "--kube-proxy-mode iptables");
         }
-        assert_eq!(parse("netproof run a --timeout 1m"), "");
+        // The default hangs on the enforcer.
+        assert_eq!(parse("netproof run a --timeout 1m"), "--timeout 60s");
         assert_eq!(parse("netproof run a --timeout 1.5m"), "--timeout 90s");
     }
 }
