@@ -62,7 +62,8 @@ fn doctor(sandbox: Option<netproof_cluster::Sandbox>) {
 fn names_what_exists(capability: &Capability) {
     let wirings = Wiring::ALL.iter().map(Wiring::to_string);
     let families = Families::ALL.iter().map(Families::to_string);
-    let known: Vec<String> = wirings.chain(families).chain(["exec:COMMAND".to_owned()]).collect();
+    let known: Vec<String> =
+        wirings.chain(families).chain(["exec:COMMAND", "agent:NAME"].map(str::to_owned)).collect();
     let named: Vec<&str> = capability.consequence.split('`').skip(1).step_by(2).collect();
     for name in &named {
         assert!(known.iter().any(|it| it == name), "{name} does not exist: {capability:?}");

@@ -6,7 +6,9 @@ use crate::trial;
 use crate::wires::{assert_unreachable, forwarded};
 use crate::world::{World, metadata, pod, topology};
 use libtest_mimic::Trial;
-use netproof_api::core::{AddressType, IpMode, LoadBalancerIngress, ServiceType, TrafficPolicy};
+use netproof_api::core::{
+    AddressType, EndpointPort, IpMode, LoadBalancerIngress, ServiceType, TrafficPolicy, TransportProtocol,
+};
 use netproof_api::{Endpoint, EndpointSlice, Object, Service, ServicePort};
 use netproof_cluster::Cluster;
 use netproof_controlplane::{Change, SERVICE_NAME_LABEL};
@@ -85,7 +87,7 @@ fn endpoints(service: &str, nodes: &[(&str, bool)]) -> Vec<Change> {
             metadata,
             address_type,
             endpoints,
-            ports: Vec::new(),
+            ports: vec![EndpointPort { name: None, port: 80, protocol: TransportProtocol::Tcp }],
         }))
     });
     slices.into()
