@@ -292,10 +292,8 @@ fn it_sees_its_node_and_nothing_else() {
     for expected in [&seen, " eth ", " np", ", run xtables.lock, sysctls rw ro, pid 2;"] {
         assert!(text.contains(expected), "expected {expected:?} in {text}");
     }
-    assert!(
-        !Path::new("/run/xtables.lock").exists()
-            || fs::read("/run/xtables.lock").is_ok_and(|it| it != b"x\n")
-    );
+    // The machine may have one of its own, which an ordinary user cannot read, and so did not write.
+    assert!(fs::read("/run/xtables.lock").map_or(true, |it| it != b"x\n"));
 }
 
 /// Every process that an enforcer starts, however it hides, ends when netproof is killed.
