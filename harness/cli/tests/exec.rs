@@ -19,7 +19,6 @@ use pages::root;
 use programs::{Programs, output, read_more};
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 const PAGE: &str = "docs/test-your-own-enforcer.md";
