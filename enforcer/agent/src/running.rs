@@ -47,10 +47,11 @@ impl Running {
         patience: Duration,
     ) -> Result<Running, EnforcerError> {
         let store = Store::new();
-        let authority =
-            Authority::new().map_err(|source| api("make certificates", &topology.name, source))?;
+        // What all nodes share is told of the first.
+        let first = nodes.first().map_or("", |node| node.name.as_str());
+        let authority = Authority::new().map_err(|source| api("make certificates", first, source))?;
         let server = Server::start(Arc::clone(&store), &authority);
-        let server = server.map_err(|source| api("start its thread", &topology.name, source))?;
+        let server = server.map_err(|source| api("start its thread", first, source))?;
         for node in nodes {
             for (scheme, port) in [(Scheme::Https, ports.https), (Scheme::Http, ports.http)] {
                 let socket = within(node.netns, || TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
@@ -118,7 +119,10 @@ impl Running {
             Ok(None) => Ok(()),
             Ok(Some(unseen)) => Err(self.not_in_force(spots, awaited, unseen)),
             Err(Interrupted::Agent(error)) => Err(error),
-            Err(Interrupted::System(source)) => Err(api("watch the sentinel", &self.topology.name, source)),
+            Err(Interrupted::System(source)) => {
+                let node = spots.first().map_or("", |spot| spot.node.as_str());
+                Err(api("watch the sentinel", node, source))
+            }
         }
     }
 
@@ -151,7 +155,8 @@ impl Running {
         let process = spot.and_then(|spot| self.nodes.iter().find(|it| it.name == spot.node));
         let (Some(spot), Some(process)) = (spot, process.and_then(|it| it.process.as_ref())) else {
             let source = io::Error::from(io::ErrorKind::NotFound);
-            return api("find the agent of a node", &self.topology.name, source);
+            let node = spot.map_or("", |spot| spot.node.as_str());
+            return api("find the agent of a node", node, source);
         };
         let error = AgentError::NotInForce {
             generation: awaited.generation,

@@ -55,7 +55,8 @@ impl Spot {
         })
     }
 
-    /// One on each node for each family. Where `make` lacks a namespace, there is nothing to watch and so no spot.
+    /// One on each node for each family. Where `make` lacks a namespace, that is an error: a node
+    /// that nobody watches would pass for done.
     fn all(
         topology: &Topology,
         make: impl Fn(&str, usize, Family) -> Option<io::Result<Spot>>,
