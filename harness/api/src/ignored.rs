@@ -1,7 +1,7 @@
 //! Objects that are read and ignored, and what ignoring each means for the answers.
 
 use crate::meta::OwnerReference;
-use crate::source::{Source, Span};
+use netproof_text::source::{Source, Span};
 use std::sync::Arc;
 
 /// What ignoring an object means for the answers.

@@ -4,38 +4,32 @@
 //! port is evaluation, which the enforcer and the oracle each do for themselves.
 
 pub mod core;
-pub mod diagnostic;
 pub mod ignored;
 pub mod manifest;
 pub mod meta;
 pub mod names;
 pub mod networking;
 pub mod object;
-mod path;
-mod quote;
-mod read;
 mod reader;
 pub mod scheduling;
 pub mod selector;
-pub mod source;
-pub mod suggest;
 pub mod workload;
-pub mod yaml;
 
 pub use crate::core::{
     Container, ContainerPort, Endpoint, EndpointPort, EndpointSlice, Namespace, Node, Pod, Service,
     ServicePort,
 };
-pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use ignored::{Effect, Ignored};
 pub use manifest::{Context, Located, Manifest, Unreadable, read_document, read_manifest, read_manifests};
 pub use meta::{Labels, ObjectMeta, OwnerReference};
+/// What texts are read with; readers of objects hand its types out.
+pub use netproof_text::{
+    Diagnostic, Diagnostics, Severity, Source, Span, Spanned, diagnostic, source, suggest, yaml,
+};
 pub use networking::{
     Cidr, IpBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule, PolicyType,
 };
 pub use object::{Object, Policy};
 pub use scheduling::{Taint, Toleration};
 pub use selector::{LabelSelector, Operator, Requirement};
-pub use source::{Source, Span};
 pub use workload::{Workload, WorkloadKind, WorkloadPods};
-pub use yaml::Spanned;

@@ -2,13 +2,13 @@
 //! finds an error reports it and continues with a default, so that one pass finds all errors; the values are
 //! valid only if no error was reported.
 
-use crate::diagnostic::{Diagnostic, Severity};
 use crate::names;
-use crate::path;
-use crate::quote::quote;
-use crate::source::{Source, Span};
-use crate::suggest::{did_you_mean, suggestion};
-use crate::yaml::{Node, Reading, Style, Value, kubectl_key, kubectl_value};
+use netproof_text::diagnostic::{Diagnostic, Severity};
+use netproof_text::path;
+use netproof_text::quote::quote;
+use netproof_text::source::{Source, Span};
+use netproof_text::suggest::{did_you_mean, suggestion};
+use netproof_text::yaml::{Node, Reading, Style, Value, kubectl_key, kubectl_value};
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

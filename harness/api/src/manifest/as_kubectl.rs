@@ -2,9 +2,9 @@
 //! read it.
 
 use super::{Context, Manifest, read_manifests};
-use crate::diagnostic::Severity;
 use crate::object::Object;
-use crate::source::Source;
+use netproof_text::diagnostic::Severity;
+use netproof_text::source::Source;
 use serde_json::{Value as Json, json};
 
 /// An object with a value in a field, and where the value is in the object as it is kept.

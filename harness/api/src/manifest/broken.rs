@@ -2,9 +2,9 @@
 //! ignored anyway.
 
 use super::{Context, Manifest, Unreadable, read_manifest};
-use crate::diagnostic::{Diagnostic, Severity};
-use crate::source::Source;
-use crate::yaml::{Document, Key, Node, Style, Value};
+use netproof_text::diagnostic::{Diagnostic, Severity};
+use netproof_text::source::Source;
+use netproof_text::yaml::{Document, Key, Node, Style, Value};
 use std::sync::Arc;
 
 /// The document as an ignored object, with a warning in place of its error; `None` if it might matter.

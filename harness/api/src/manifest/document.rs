@@ -7,10 +7,10 @@ use super::{
 };
 use crate::ignored::{Effect, Ignored};
 use crate::object::Object;
-use crate::quote::quote;
 use crate::reader::{Field, Fields, Tolerance};
-use crate::suggest::{did_you_mean, suggestion};
-use crate::yaml::{Node, Value};
+use netproof_text::quote::quote;
+use netproof_text::suggest::{did_you_mean, suggestion};
+use netproof_text::yaml::{Node, Value};
 use std::sync::Arc;
 
 /// Reads a document, or an item of a list, into the manifest.

@@ -5,8 +5,8 @@ use super::metadata::{MetadataRules, object_meta};
 use super::{Context, scalars, tables};
 use crate::core::{AddressType, Endpoint, EndpointHints, EndpointPort, EndpointSlice};
 use crate::names;
-use crate::quote::quote;
 use crate::reader::{Field, Fields};
+use netproof_text::quote::quote;
 use std::net::IpAddr;
 
 const ADDRESS_TYPES: &[(&str, AddressType)] = &[("IPv4", AddressType::IPv4), ("IPv6", AddressType::IPv6)];

@@ -26,12 +26,12 @@ mod workload;
 pub use cluster::NAMESPACE_NAME_LABEL;
 pub use scheduling::UNSCHEDULABLE;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::ignored::Ignored;
 use crate::object::Object;
 use crate::reader::{Field, Report};
-use crate::source::{Source, Span};
-use crate::yaml::{Document, Node, Reading, documents};
+use netproof_text::diagnostic::{Diagnostic, Diagnostics, Severity};
+use netproof_text::source::{Source, Span};
+use netproof_text::yaml::{Document, Node, Reading, documents};
 use std::sync::Arc;
 
 /// Defaults for what a manifest does not say.

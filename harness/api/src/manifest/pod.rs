@@ -5,8 +5,8 @@ use super::{Context, scalars, scheduling, tables};
 use crate::core::{Container, ContainerPort, HostPort, Pod, PodPhase, TransportProtocol};
 use crate::meta::ObjectMeta;
 use crate::names;
-use crate::quote::quote;
 use crate::reader::{Field, Fields};
+use netproof_text::quote::quote;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -146,7 +146,8 @@ impl Containers {
             }
             Some(name.to_owned())
         });
-        let host_port = fields.get("hostPort").filter(|field| *field.value() != crate::yaml::Value::Int(0));
+        let host_port =
+            fields.get("hostPort").filter(|field| *field.value() != netproof_text::yaml::Value::Int(0));
         let host_port = host_port.and_then(|field| Some((scalars::port_number(&field)?, field)));
         let ip = fields.get("hostIP").filter(|field| field.string().is_none_or(|text| !text.is_empty()));
         let ip = ip.and_then(|field| scalars::address(&field));

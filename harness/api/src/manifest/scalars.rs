@@ -3,10 +3,10 @@
 use crate::core::{IntOrString, TransportProtocol};
 use crate::names;
 use crate::networking::Cidr;
-use crate::quote::quote;
 use crate::reader::{Field, Fields};
-use crate::yaml::Value;
 use ipnet::IpNet;
+use netproof_text::quote::quote;
+use netproof_text::yaml::Value;
 use std::net::{IpAddr, Ipv6Addr};
 
 const PROTOCOLS: &[(&str, TransportProtocol)] =

@@ -6,9 +6,9 @@ use super::metadata::{MetadataRules, label_map, object_meta};
 use super::{Context, scalars, service_addresses, service_traffic, tables};
 use crate::core::{IntOrString, Service, ServicePort, ServiceType, TransportProtocol};
 use crate::names;
-use crate::quote::quote;
 use crate::reader::{Field, Fields};
-use crate::yaml::Value;
+use netproof_text::quote::quote;
+use netproof_text::yaml::Value;
 
 /// The API server's default range of node ports.
 pub(super) const NODE_PORTS: std::ops::RangeInclusive<u16> = 30000..=32767;

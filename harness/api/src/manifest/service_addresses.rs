@@ -5,7 +5,7 @@ use super::{scalars, tables};
 use crate::core::{AddressType, IpFamilyPolicy, IpMode, LoadBalancerIngress, Service, ServiceType};
 use crate::names;
 use crate::reader::{Field, Fields};
-use crate::yaml::Value;
+use netproof_text::yaml::Value;
 use std::net::IpAddr;
 
 const FAMILIES: &[(&str, AddressType)] = &[("IPv4", AddressType::IPv4), ("IPv6", AddressType::IPv6)];

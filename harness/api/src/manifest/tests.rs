@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::workload::Workload;
-use crate::yaml::{Node, from_node, parse};
+use netproof_text::yaml::{Node, from_node, parse};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -132,10 +132,10 @@ fn mutate(node: &mut Node, places: &mut Vec<usize>, values: &[Node], count: &mut
         return;
     }
     match &mut node.value {
-        crate::yaml::Value::Sequence(items) => {
+        netproof_text::yaml::Value::Sequence(items) => {
             items.iter_mut().for_each(|item| mutate(item, places, values, count));
         }
-        crate::yaml::Value::Mapping(entries) => {
+        netproof_text::yaml::Value::Mapping(entries) => {
             entries.iter_mut().for_each(|(_, value)| mutate(value, places, values, count));
         }
         _ => {}

@@ -11,7 +11,7 @@ use crate::names;
 use crate::reader::{Field, Fields};
 use crate::selector::{LabelSelector, Operator};
 use crate::workload::{Workload, WorkloadKind, WorkloadPods};
-use crate::yaml::Value;
+use netproof_text::yaml::Value;
 
 /// The most pods of one workload.
 const MAX_REPLICAS: u16 = 10_000;

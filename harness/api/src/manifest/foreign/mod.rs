@@ -5,7 +5,7 @@ mod table;
 
 use crate::ignored::Effect;
 use crate::meta::OwnerReference;
-use crate::yaml::{Node, Value};
+use netproof_text::yaml::{Node, Value};
 use table::KINDS;
 
 /// Where an object may have a pod template.

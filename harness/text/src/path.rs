@@ -3,7 +3,7 @@
 use crate::quote::quote;
 
 /// The path of a field of the mapping at `path`.
-pub(crate) fn field(path: &str, name: &str) -> String {
+pub fn field(path: &str, name: &str) -> String {
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     match (plain, path.is_empty()) {
         (true, true) => name.to_owned(),
@@ -13,6 +13,6 @@ pub(crate) fn field(path: &str, name: &str) -> String {
 }
 
 /// The path of an item of the list at `path`.
-pub(crate) fn index(path: &str, index: usize) -> String {
+pub fn index(path: &str, index: usize) -> String {
     format!("{path}[{index}]")
 }

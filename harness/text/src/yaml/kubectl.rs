@@ -6,7 +6,7 @@ use crate::source::Source;
 use std::borrow::Cow;
 
 /// kubectl's value of a manifest's field.
-pub(crate) fn value<'n>(node: &'n Node, source: &Source) -> Cow<'n, Value> {
+pub fn value<'n>(node: &'n Node, source: &Source) -> Cow<'n, Value> {
     if node.style != Style::Plain {
         return Cow::Borrowed(&node.value);
     }
@@ -21,7 +21,7 @@ pub(crate) fn value<'n>(node: &'n Node, source: &Source) -> Cow<'n, Value> {
 }
 
 /// kubectl's reading of a free key, as in labels.
-pub(crate) fn key<'k>(key: &'k Key, source: &Source) -> Cow<'k, str> {
+pub fn key<'k>(key: &'k Key, source: &Source) -> Cow<'k, str> {
     // A quoted scalar is longer in the source.
     let plain = source.slice(key.span) == key.name;
     let read = if plain { key_text(&key.name) } else { None };

@@ -72,7 +72,7 @@ impl Node {
     /// then read what it is. Errors keep their place within the node.
     ///
     /// ```
-    /// # use netproof_api::yaml::Node;
+    /// # use netproof_text::yaml::Node;
     /// # use serde::{Deserialize, Deserializer};
     /// enum Verdict { All(String), Each(std::collections::BTreeMap<String, String>) }
     /// impl<'de> Deserialize<'de> for Verdict {

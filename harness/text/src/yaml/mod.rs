@@ -25,7 +25,7 @@ pub use build::{MAX_ALIAS_BYTES, MAX_DEPTH, MAX_NODES};
 pub use de::{from_node, from_node_at};
 pub use error::{Error, Segment};
 pub use handover::Spanned;
-pub(crate) use kubectl::{key as kubectl_key, value as kubectl_value};
+pub use kubectl::{key as kubectl_key, value as kubectl_value};
 pub use parse::{Document, Reading, documents, empty, parse};
 pub use recover::{LeftOut, Recovered, recover};
 pub use tree::{Key, Line, Node, Style, Value};
