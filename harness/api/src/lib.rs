@@ -3,6 +3,7 @@
 //! The crate stops at the syntax tree. Whether a selector matches an object, a CIDR an address, or a port a
 //! port is evaluation, which the enforcer and the oracle each do for themselves.
 
+pub mod cluster_network_policy;
 pub mod core;
 pub mod ignored;
 pub mod manifest;
@@ -18,6 +19,10 @@ pub mod workload;
 pub use crate::core::{
     Container, ContainerPort, Endpoint, EndpointPort, EndpointSlice, Namespace, Node, Pod, Service,
     ServicePort,
+};
+pub use cluster_network_policy::{
+    ClusterAction, ClusterNetworkPolicy, ClusterNetworkPolicySpec, ClusterPeer, ClusterPort, ClusterRule,
+    ClusterSubject, ClusterTier, NamespacedPods,
 };
 pub use ignored::{Effect, Ignored};
 pub use manifest::{Context, Located, Manifest, Unreadable, read_document, read_manifest, read_manifests};

@@ -74,6 +74,11 @@ impl<'a> Report<'a> {
         self.source
     }
 
+    /// Whether an unknown field is one that a newer API server knows.
+    pub(crate) fn tolerates_unknown_fields(&self) -> bool {
+        self.tolerance.get() != Tolerance::Nothing
+    }
+
     /// How many errors so far make an object invalid.
     pub(crate) fn grave_errors(&self) -> usize {
         self.errors.get() - self.harmless.get()

@@ -5,6 +5,11 @@
 mod as_kubectl;
 mod broken;
 mod cluster;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the kinds become readable when enforcer and oracle know them")
+)]
+mod cluster_network_policy;
 mod document;
 mod endpoint_slice;
 mod foreign;
