@@ -7,6 +7,7 @@ use crate::shrink::{Limits, shrink};
 use crate::text::{About, text};
 use crate::trial::{Finding, Trial, try_text};
 use crate::visits::{self, Visit};
+use crate::without::{Feature, without};
 use netproof_documents::options::Options;
 use netproof_model::Families;
 use netproof_model::event::Cells;
@@ -40,6 +41,8 @@ pub struct FuzzOptions {
     pub failures: usize,
     /// What the command line fixes.
     pub fixed: Fixed,
+    /// What cases are without.
+    pub without: Vec<Feature>,
     /// How the text of a case is loaded.
     pub loading: Options,
     /// How each case is run, and how many at once.
@@ -62,6 +65,8 @@ impl FuzzOptions {
         };
         option("--wiring", self.fixed.wiring.map(|wiring| wiring.to_string()));
         option("--family", self.fixed.family.map(|family| family.to_string()));
+        let words: Vec<&str> = self.without.iter().map(|feature| feature.word()).collect();
+        option("--without", (!words.is_empty()).then(|| words.join(",")));
         let enforcer = &self.run.enforcer;
         let is_ours = *enforcer == EnforcerChoice::default();
         option("--enforcer", (!is_ours).then(|| format!("'{}'", enforcer.name())));
@@ -161,6 +166,7 @@ pub fn fuzz(options: &FuzzOptions, sink: &mut dyn FnMut(Progress)) -> Totals {
                     }
                     let worker = Worker { options, worlds, number };
                     let case = generate(options.seed, number, states.min(STATES), options.fixed);
+                    let case = without(case, &options.without);
                     let visits = visits::choose(&case, &mut Random::of_case(!options.seed, number));
                     let trial = worker.try_case(&case, &visits);
                     let finding = trial.findings.first().cloned();
@@ -242,6 +248,10 @@ impl Worker<'_> {
         let visit = visits.iter().flatten().find(|visit| finding.is_about(&visit.to_string()));
         let mut found = None;
         let mut fails = |case: &Case, visits: &[Vec<Visit>]| {
+            // A policy with less in it may be one of both directions.
+            if without(case.clone(), &self.options.without) != *case {
+                return false;
+            }
             let trial = self.try_case(case, visits);
             let same = trial.findings.into_iter().find(|finding| finding.kind() == kind);
             same.map(|same| found = Some(same)).is_some()

@@ -20,9 +20,11 @@ mod text;
 mod trial;
 mod visits;
 mod vocabulary;
+mod without;
 
 #[cfg(test)]
 mod tests;
 
 pub use differential::{Failure, FuzzOptions, Progress, Totals, fuzz};
 pub use generate::Fixed;
+pub use without::Feature;

@@ -1,8 +1,9 @@
 //! The command line of `netproof fuzz`.
 
-use super::values::{EnforcerName, ProxyName, at_least_one, duration, enforcer, profile, proxy};
+use super::values::{EnforcerName, ProxyName, at_least_one, duration, enforcer, feature, profile, proxy};
 use super::{FamilyName, WiringName};
 use clap::{ArgAction, Args};
+use netproof_fuzz::Feature;
 use netproof_oracle::Profile;
 use netproof_reports::{DEFAULT_ENFORCER, DEFAULT_PROXY, DEFAULT_SEED};
 use std::num::NonZeroUsize;
@@ -30,6 +31,10 @@ pub struct FuzzArguments {
     /// Use these address families [default: any].
     #[arg(long, value_name = "FAMILY")]
     pub family: Option<FamilyName>,
+    /// Leave these out of every policy, so that a known fault hides no other: except, several-blocks, named-ports,
+    /// end-ports, both-directions, long-names.
+    #[arg(long, value_name = "FEATURE,...", value_delimiter = ',', value_parser = feature)]
+    pub without: Vec<Feature>,
     /// Who enforces policy, as for `run`.
     #[arg(long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer)]
     pub enforcer: EnforcerName,

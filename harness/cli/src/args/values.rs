@@ -1,6 +1,7 @@
 //! Parses values of options that are more than a word, with errors for all others.
 
 use netproof_enforcer_agent::AgentName;
+use netproof_fuzz::Feature;
 use netproof_model::ProxyMode;
 use netproof_model::flow::{Flow, FlowError};
 use netproof_oracle::{PROFILES, Profile};
@@ -65,6 +66,13 @@ pub(super) fn profile(name: &str) -> Result<Profile, String> {
     Profile::named(name).ok_or_else(|| {
         let names: Vec<&str> = PROFILES.iter().map(|profile| profile.name).collect();
         format!("there is no such profile; there are {}", names.join(", "))
+    })
+}
+
+pub(super) fn feature(word: &str) -> Result<Feature, String> {
+    Feature::ALL.into_iter().find(|feature| feature.word() == word).ok_or_else(|| {
+        let words = Feature::ALL.map(Feature::word);
+        format!("there is no such feature; there are {}", words.join(", "))
     })
 }
 

@@ -83,6 +83,7 @@ fn options(arguments: &FuzzArguments, chosen: Chosen) -> Result<(FuzzOptions, Pr
             wiring: arguments.wiring.map(Wiring::from),
             family: arguments.family.map(Families::from),
         },
+        without: arguments.without.clone(),
         loading,
         run: RunOptions {
             enforcer,
@@ -157,6 +158,8 @@ struct Report<'a> {
 struct Done<'a> {
     seed: u64,
     profile: &'a str,
+    /// Features that no policy had.
+    without: Vec<&'a str>,
     seconds: f64,
     #[serde(flatten)]
     totals: &'a Totals,
@@ -232,6 +235,7 @@ impl<'a> Report<'a> {
             let done = Done {
                 seed: self.arguments.seed,
                 profile: self.profile.name,
+                without: self.without(),
                 seconds,
                 totals: &self.totals,
                 disagreements: &self.disagreements,
@@ -241,6 +245,10 @@ impl<'a> Report<'a> {
             return outputs::print(&(text + "\n"));
         }
         outputs::print(&self.summary(seconds))
+    }
+
+    fn without(&self) -> Vec<&'static str> {
+        self.arguments.without.iter().map(|feature| feature.word()).collect()
     }
 
     fn summary(&self, seconds: f64) -> String {
@@ -258,6 +266,9 @@ impl<'a> Report<'a> {
             self.arguments.seed,
             self.profile.name
         ));
+        if !self.arguments.without.is_empty() {
+            text.push_str(&format!("without {}\n", self.without().join(", ")));
+        }
         let mut list = |what: &str, files: &[String]| {
             if !files.is_empty() {
                 text.push_str(&format!("{what}: {}\n", files.join(", ")));
