@@ -31,6 +31,7 @@ fn run(enforcer: EnforcerChoice, pairs: usize) -> (Totals, Vec<Failure>) {
         pairs: Some(pairs),
         time: None,
         failures: 1,
+        without: Vec::new(),
         fixed: Fixed::default(),
         loading: Options::default(),
         run,
