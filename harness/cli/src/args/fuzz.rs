@@ -38,6 +38,10 @@ pub struct FuzzArguments {
     /// Who enforces policy, as for `run`.
     #[arg(long, value_name = "ENFORCER", default_value = DEFAULT_ENFORCER, value_parser = enforcer)]
     pub enforcer: EnforcerName,
+    /// How long an enforcer or a proxy that is not netproof's may take to program a change [default: 10s; 30s for
+    /// agents].
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub enforcer_timeout: Option<Duration>,
     /// Who turns services into packet rules, as for `run`.
     #[arg(long, value_name = "PROXY", default_value = DEFAULT_PROXY, value_parser = proxy)]
     pub proxy: ProxyName,

@@ -68,7 +68,7 @@ pub fn fuzz(arguments: &FuzzArguments) -> Exit {
 fn options(arguments: &FuzzArguments, chosen: Chosen) -> Result<(FuzzOptions, Profile), Exit> {
     let profile = arguments.profile.unwrap_or_else(|| chosen.profile());
     let loading = chosen.options(Options::default());
-    let enforcer_timeout = chosen.patience();
+    let enforcer_timeout = arguments.enforcer_timeout.unwrap_or_else(|| chosen.patience());
     let timeout = arguments.timeout.unwrap_or_else(|| chosen.timeout());
     let (enforcer, proxy) = chosen.find()?;
     let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);

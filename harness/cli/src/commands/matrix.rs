@@ -41,7 +41,7 @@ fn of(subject: &Subject, chosen: Chosen, arguments: &MatrixArguments) -> Exit {
     let matrix = if arguments.predict {
         netproof_matrix::predict(plan, &question).map_err(Unprobed::from)
     } else {
-        let enforcer_timeout = chosen.patience();
+        let enforcer_timeout = arguments.enforcer_timeout.unwrap_or_else(|| chosen.patience());
         let (enforcer, proxy) = match chosen.find() {
             Ok(found) => found,
             Err(exit) => return exit,
