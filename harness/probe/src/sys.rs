@@ -27,6 +27,15 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
+/// Waits until every verdict on a queued packet that was under way has been carried out, and the packet has gone on as
+/// far as that takes it: the kernel does so in an RCU read-side section, and ends such sections first
+/// (`MEMBARRIER_CMD_GLOBAL`, membarrier(2)).
+pub(crate) fn wait_for_verdicts() -> io::Result<()> {
+    // SAFETY: no pointers.
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 fn domain(family: Family) -> libc::c_int {
     match family {
         Family::Ipv4 => libc::AF_INET,

@@ -13,7 +13,7 @@ use crate::probe::{Patience, Probe};
 use crate::token::Tokens;
 use crate::verdict::Moment;
 use crate::world::World;
-use crate::{backlog, kept};
+use crate::{backlog, kept, sys};
 use netproof_model::{DataPath, Observation, Outcome};
 use std::io;
 use std::time::{Duration, Instant};
@@ -172,31 +172,33 @@ impl<'a> Batch<'a> {
     fn catch_up(&mut self) -> Result<(), ProbeError> {
         std::thread::yield_now();
         let began = Instant::now();
-        // A packet leaves its queue before it goes on, by the program's thread: it may be in no queue for a moment.
-        let looks = match self.world.data_path() {
-            DataPath::Kernel => 1,
-            DataPath::UserSpace => 2,
-        };
-        let mut quiet = 0;
+        // How many packets had been queued when nothing waited last.
+        let mut calm = None;
         loop {
-            let undecided = self.world.undecided()?;
-            quiet = if backlog::is_waiting() || undecided.is_some() { 0 } else { quiet + 1 };
-            if quiet == looks {
+            let queues = self.world.queues()?;
+            let quiet = !backlog::is_waiting() && queues.waiting.is_none();
+            if quiet && (self.world.data_path() == DataPath::Kernel || calm == Some(queues.queued)) {
                 return Ok(());
             }
             if began.elapsed() > BACKLOG {
-                return Err(match undecided {
+                return Err(match queues.waiting {
                     Some((place, packets)) => ProbeError::Undecided { waited: BACKLOG, place, packets },
                     None => ProbeError::Backlog { waited: BACKLOG },
                 });
             }
-            self.world.drain(TURN, self.ledger)?;
+            calm = quiet.then_some(queues.queued);
+            // A packet leaves its queue before it goes on, by the program's thread, and so may be in none. Once that
+            // thread has gone on, and nothing was queued since, there is none. Some kernels cannot tell (`nohz_full`):
+            // then a moment must do.
+            if !quiet || sys::wait_for_verdicts().is_err() {
+                self.world.drain(TURN, self.ledger)?;
+            }
         }
     }
 
     /// Whether so many packets wait for a program's decision that more could be lost.
     fn is_queue_full(&mut self) -> Result<bool, ProbeError> {
-        Ok(self.world.undecided()?.is_some_and(|(_, packets)| packets >= MOST_QUEUED as u64))
+        Ok(self.world.queues()?.waiting.is_some_and(|(_, packets)| packets >= MOST_QUEUED as u64))
     }
 
     fn advance(&mut self, flight: &mut Flight<'a>, moment: Moment) -> Result<Next, ProbeError> {
