@@ -3,6 +3,7 @@
 //! The crate stops at the syntax tree. Whether a selector matches an object, a CIDR an address, or a port a
 //! port is evaluation, which the enforcer and the oracle each do for themselves.
 
+pub mod calico;
 pub mod cluster_network_policy;
 pub mod core;
 pub mod ignored;

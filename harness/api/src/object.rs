@@ -1,5 +1,6 @@
 //! Any object that netproof keeps.
 
+use crate::calico::{CalicoPolicy, IpPool, NetworkSet, Profile, StagedKubernetesNetworkPolicy, Tier};
 use crate::core::{EndpointSlice, Namespace, Node, Pod, Service};
 use crate::meta::ObjectMeta;
 use crate::networking::NetworkPolicy;
@@ -31,6 +32,18 @@ pub enum Object {
 pub enum Policy {
     /// networking.k8s.io/v1 NetworkPolicy.
     NetworkPolicy(Arc<NetworkPolicy>),
+    /// projectcalico.org/v3 NetworkPolicy, GlobalNetworkPolicy, StagedNetworkPolicy or StagedGlobalNetworkPolicy.
+    CalicoPolicy(Arc<CalicoPolicy>),
+    /// projectcalico.org/v3 StagedKubernetesNetworkPolicy.
+    StagedKubernetesNetworkPolicy(Arc<StagedKubernetesNetworkPolicy>),
+    /// projectcalico.org/v3 Tier.
+    Tier(Arc<Tier>),
+    /// projectcalico.org/v3 NetworkSet or GlobalNetworkSet.
+    NetworkSet(Arc<NetworkSet>),
+    /// projectcalico.org/v3 Profile.
+    Profile(Arc<Profile>),
+    /// projectcalico.org/v3 IPPool.
+    IpPool(Arc<IpPool>),
 }
 
 impl Policy {
@@ -38,6 +51,12 @@ impl Policy {
     pub fn kind(&self) -> PolicyKind {
         match self {
             Policy::NetworkPolicy(_) => PolicyKind::NetworkPolicy,
+            Policy::CalicoPolicy(policy) => policy.kind(),
+            Policy::StagedKubernetesNetworkPolicy(_) => PolicyKind::StagedKubernetesNetworkPolicy,
+            Policy::Tier(_) => PolicyKind::Tier,
+            Policy::NetworkSet(set) => set.kind(),
+            Policy::Profile(_) => PolicyKind::Profile,
+            Policy::IpPool(_) => PolicyKind::IpPool,
         }
     }
 
@@ -45,6 +64,12 @@ impl Policy {
     pub fn metadata(&self) -> &ObjectMeta {
         match self {
             Policy::NetworkPolicy(policy) => &policy.metadata,
+            Policy::CalicoPolicy(object) => &object.metadata,
+            Policy::StagedKubernetesNetworkPolicy(object) => &object.metadata,
+            Policy::Tier(object) => &object.metadata,
+            Policy::NetworkSet(object) => &object.metadata,
+            Policy::Profile(object) => &object.metadata,
+            Policy::IpPool(object) => &object.metadata,
         }
     }
 
@@ -52,6 +77,12 @@ impl Policy {
     pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
         match self {
             Policy::NetworkPolicy(policy) => &mut Arc::make_mut(policy).metadata,
+            Policy::CalicoPolicy(object) => &mut Arc::make_mut(object).metadata,
+            Policy::StagedKubernetesNetworkPolicy(object) => &mut Arc::make_mut(object).metadata,
+            Policy::Tier(object) => &mut Arc::make_mut(object).metadata,
+            Policy::NetworkSet(object) => &mut Arc::make_mut(object).metadata,
+            Policy::Profile(object) => &mut Arc::make_mut(object).metadata,
+            Policy::IpPool(object) => &mut Arc::make_mut(object).metadata,
         }
     }
 
@@ -59,14 +90,32 @@ impl Policy {
     pub fn is_same(&self, other: &Policy) -> bool {
         match (self, other) {
             (Policy::NetworkPolicy(a), Policy::NetworkPolicy(b)) => Arc::ptr_eq(a, b),
+            (Policy::CalicoPolicy(a), Policy::CalicoPolicy(b)) => Arc::ptr_eq(a, b),
+            (Policy::StagedKubernetesNetworkPolicy(a), Policy::StagedKubernetesNetworkPolicy(b)) => {
+                Arc::ptr_eq(a, b)
+            }
+            (Policy::Tier(a), Policy::Tier(b)) => Arc::ptr_eq(a, b),
+            (Policy::NetworkSet(a), Policy::NetworkSet(b)) => Arc::ptr_eq(a, b),
+            (Policy::Profile(a), Policy::Profile(b)) => Arc::ptr_eq(a, b),
+            (Policy::IpPool(a), Policy::IpPool(b)) => Arc::ptr_eq(a, b),
+            _ => false,
         }
     }
 }
 
-impl From<NetworkPolicy> for Policy {
-    fn from(policy: NetworkPolicy) -> Policy {
-        Policy::NetworkPolicy(Arc::new(policy))
-    }
+/// A policy object of its own type becomes the variant of that name.
+macro_rules! from_objects {
+    ($($kind:ident)*) => {
+        $(impl From<$kind> for Policy {
+            fn from(object: $kind) -> Policy {
+                Policy::$kind(Arc::new(object))
+            }
+        })*
+    };
+}
+
+from_objects! {
+    NetworkPolicy CalicoPolicy StagedKubernetesNetworkPolicy Tier NetworkSet Profile IpPool
 }
 
 impl Object {

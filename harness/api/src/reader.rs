@@ -134,6 +134,11 @@ impl<'a> Field<'a> {
         self.push(Diagnostic::error(message).help(help), self.node.span, &self.path);
     }
 
+    /// Reports an error at a part of this field.
+    pub(crate) fn error_at(&self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Diagnostic::error(message).help(help), span, &self.path);
+    }
+
     /// Reports a warning at this field.
     pub(crate) fn warn(&self, message: impl Into<String>, help: impl Into<String>) {
         self.push(Diagnostic::warning(message).help(help), self.node.span, &self.path);

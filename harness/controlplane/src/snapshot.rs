@@ -119,15 +119,17 @@ impl Snapshot {
             (Policy::NetworkPolicy(policy), Some(namespace)) => {
                 Some((NamespacedName::new(namespace.as_str(), key.name.as_str()), policy))
             }
-            (Policy::NetworkPolicy(_), None) => None,
+            _ => None,
         })
     }
 
     /// The NetworkPolicy of that name.
     pub fn network_policy(&self, name: &NamespacedName) -> Option<&Arc<NetworkPolicy>> {
         let key = PolicyKey::network_policy(name.namespace.as_str(), name.name.as_str());
-        let Policy::NetworkPolicy(policy) = self.policies.get(&key)?;
-        Some(policy)
+        match self.policies.get(&key)? {
+            Policy::NetworkPolicy(policy) => Some(policy),
+            _ => None,
+        }
     }
 
     /// Where a pod's packets start: a network of its own, or its node's.

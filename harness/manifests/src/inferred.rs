@@ -74,7 +74,7 @@ pub(super) fn with_stand_ins(
             Object::Service(service) => services.push(service),
             Object::Pod(pod) => in_use.extend(pod.pod_ips.iter().chain(&pod.host_ips)),
             Object::Node(node) => in_use.extend(&node.addresses),
-            Object::Namespace(_) | Object::EndpointSlice(_) | Object::Workload(_) => {}
+            Object::Namespace(_) | Object::EndpointSlice(_) | Object::Policy(_) | Object::Workload(_) => {}
         }
     }
     let (hosts, ports) = inferred::stand_ins(&topology, &policies, &services, in_use.into_iter());

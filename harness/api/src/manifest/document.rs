@@ -3,7 +3,8 @@
 use super::foreign::{self, Foreign};
 use super::kinds::{GROUPS, Treatment};
 use super::{
-    Context, Located, Manifest, Unreadable, cluster, endpoint_slice, network_policy, pod, service, workload,
+    Context, Located, Manifest, Unreadable, calico, cluster, endpoint_slice, network_policy, pod, service,
+    workload,
 };
 use crate::ignored::{Effect, Ignored};
 use crate::object::Object;
@@ -33,6 +34,10 @@ fn unreadable(node: &Node, kind: Option<&str>) -> Unreadable {
 }
 
 fn read_by_kind(document: &Field<'_>, context: &Context, manifest: &mut Manifest) {
+    // calicoctl takes a list of objects that is no object itself.
+    if calico::is_sequence_of_objects(document.node) {
+        return document.items().iter().for_each(|item| read(item, context, manifest));
+    }
     if let Some(fields) = document.mapping()
         && let Some(api_version) = fields.require("apiVersion").and_then(|field| field.string())
         && let Some(kind) = fields.require("kind").and_then(|field| field.string())
@@ -96,6 +101,9 @@ fn read_object(fields: &Fields<'_>, of: Type<'_>, context: &Context, manifest: &
             let policy = network_policy::network_policy(document, context);
             policy.map(|policy| Object::Policy(policy.into()))
         }
+        Treatment::Calico(kind, dialect) => {
+            calico::read(kind, document, dialect, context).map(Object::Policy)
+        }
     };
     if document.report().grave_errors() > errors {
         manifest.unreadable.push(unreadable(document.node, Some(kind)));
@@ -147,18 +155,23 @@ fn is_made(document: &Field<'_>) -> bool {
 }
 
 /// What to do with an object; reports an error and returns `None` if its kind is wrong.
-fn treatment(fields: &Fields<'_>, (group, version, kind): Type<'_>) -> Option<Treatment> {
+fn treatment(fields: &Fields<'_>, of: Type<'_>) -> Option<Treatment> {
+    let (group, version, kind) = of;
     let document = fields.field();
+    if let Some((dialect, right)) = calico::Dialect::of(group)
+        && let Some(policy) = calico::kind_of(kind).filter(|policy| policy.is_supported())
+    {
+        return (version == right).then_some(Treatment::Calico(policy, dialect)).or_else(|| {
+            wrong_version(&place_of(fields, "apiVersion"), (group, version, kind), right);
+            None
+        });
+    }
     let known = GROUPS.iter().find(|known| known.name == group);
     let found = known.and_then(|known| known.kinds.iter().find(|(name, _)| *name == kind));
-    // An item of a typed list has neither field; then use the item's place.
-    let place = |name| fields.get(name).unwrap_or_else(|| document.clone());
-    let (api_version, kind_field) = (place("apiVersion"), place("kind"));
+    let (api_version, kind_field) = (place_of(fields, "apiVersion"), place_of(fields, "kind"));
     if let (Some(known), Some((_, treatment))) = (known, found) {
         if version != known.version && !matches!(treatment, Treatment::Ignore(_)) {
-            let right = api_version_of(known.name, known.version);
-            api_version
-                .error(format!("{kind} of version {version} is not supported"), format!("write {right}"));
+            wrong_version(&api_version, of, known.version);
             return None;
         }
         return Some(treatment.clone());
@@ -187,6 +200,16 @@ fn treatment(fields: &Fields<'_>, (group, version, kind): Type<'_>) -> Option<Tr
         suggestion(kind, &names),
     );
     None
+}
+
+/// The field of that name. An item of a typed list does not have it; then it is the item.
+fn place_of<'a>(fields: &Fields<'a>, name: &str) -> Field<'a> {
+    fields.get(name).unwrap_or_else(|| fields.field().clone())
+}
+
+fn wrong_version(api_version: &Field<'_>, (group, version, kind): Type<'_>, right: &str) {
+    let right = api_version_of(group, right);
+    api_version.error(format!("{kind} of version {version} is not supported"), format!("write {right}"));
 }
 
 /// What to do with an object of another group than Kubernetes' own. If it could be a policy or a kind that

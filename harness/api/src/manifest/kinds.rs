@@ -1,9 +1,11 @@
 //! The kinds of Kubernetes' own groups: those that are kept, those that make pods, and those that are
 //! ignored. Other groups are in `foreign`.
 
+use super::calico::Dialect;
 use crate::ignored::Effect;
 use crate::meta::OwnerReference;
 use crate::workload::WorkloadKind;
+use netproof_model::PolicyKind;
 
 /// What to do with an object of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub(super) enum Treatment {
     Service,
     EndpointSlice,
     NetworkPolicy,
+    /// Of Calico's API.
+    Calico(PolicyKind, Dialect),
     /// Becomes its pods.
     Workload(WorkloadKind),
     /// Of another group: becomes the pods of the template in this field of its `spec`.

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod as_kubectl;
 mod broken;
+mod calico;
 mod cluster;
 #[cfg_attr(
     not(test),

@@ -21,18 +21,24 @@ pub(super) fn network_policy(document: &Field<'_>, context: &Context) -> Option<
         // Kubernetes 1.24 to 1.27 had one.
         status.warn("a NetworkPolicy has no status, and kubectl refuses it", "leave it out");
     }
+    let fields = object.get("spec").and_then(|field| field.fields(SPEC));
+    Some(NetworkPolicy { metadata, spec: spec(fields.as_ref()) })
+}
+
+/// The fields of `spec`.
+pub(super) const SPEC: &[&str] = &["podSelector", "policyTypes", "ingress", "egress"];
+
+/// `spec`, if there is one.
+pub(super) fn spec(fields: Option<&Fields<'_>>) -> NetworkPolicySpec {
     let mut policy = NetworkPolicySpec {
         pod_selector: Default::default(),
         policy_types: Vec::new(),
         ingress: Vec::new(),
         egress: Vec::new(),
     };
-    let spec = object
-        .get("spec")
-        .and_then(|field| field.fields(&["podSelector", "policyTypes", "ingress", "egress"]));
-    if let Some(spec) = spec {
+    if let Some(spec) = fields {
         policy.pod_selector = spec.get("podSelector").map(|field| label_selector(&field)).unwrap_or_default();
-        policy.policy_types = policy_types(&spec);
+        policy.policy_types = policy_types(spec);
         policy.ingress = spec.items("ingress").iter().filter_map(|field| rule(field, "from")).collect();
         policy.egress = spec.items("egress").iter().filter_map(|field| rule(field, "to")).collect();
     }
@@ -43,7 +49,7 @@ pub(super) fn network_policy(document: &Field<'_>, context: &Context) -> Option<
             policy.policy_types.push(PolicyType::Egress);
         }
     }
-    Some(NetworkPolicy { metadata, spec: policy })
+    policy
 }
 
 fn policy_types(spec: &Fields<'_>) -> Vec<PolicyType> {

@@ -95,7 +95,40 @@ pub(super) fn padded_cidr(field: &Field<'_>) -> Option<Cidr> {
     cidr_of(field, field.string()?.trim())
 }
 
+/// An address range without host bits.
+pub(super) fn masked_cidr(field: &Field<'_>) -> Option<Cidr> {
+    let text = field.string()?;
+    let net = net_of(field, text)?;
+    let network = Cidr::new(net);
+    if network.net() != net {
+        let message = format!("{text} has host bits set, and the API refuses it");
+        field.error(message, host_bits_help(net));
+    }
+    Some(network)
+}
+
+/// An address range with or without host bits, or an address for the range of it alone.
+pub(super) fn lenient_cidr(field: &Field<'_>) -> Option<Cidr> {
+    match field.string()?.parse::<IpAddr>() {
+        Ok(address) => Some(Cidr::new(address.into())),
+        Err(_) => net_of(field, field.string()?).map(Cidr::new),
+    }
+}
+
 fn cidr_of(field: &Field<'_>, text: &str) -> Option<Cidr> {
+    let net = net_of(field, text)?;
+    let network = Cidr::new(net);
+    if network.net() != net {
+        field.warn(format!("{text} has host bits set and means {network}"), host_bits_help(net));
+    }
+    Some(network)
+}
+
+fn host_bits_help(net: IpNet) -> String {
+    format!("write {}, or {}/{} for one address", net.trunc(), net.addr(), net.max_prefix_len())
+}
+
+fn net_of(field: &Field<'_>, text: &str) -> Option<IpNet> {
     let Some(net) = parse_cidr(text) else {
         field.error(format!("{} is not an address range", quote(text)), cidr_help(text));
         return None;
@@ -104,12 +137,7 @@ fn cidr_of(field: &Field<'_>, text: &str) -> Option<Cidr> {
         let length = net.prefix_len().checked_sub(96).map(|length| format!("/{length}"));
         unmapped(field, address, &length.unwrap_or_default())?;
     }
-    let network = Cidr::new(net);
-    if network.net() != net {
-        let help = format!("write {network}, or {}/{} for one address", net.addr(), net.max_prefix_len());
-        field.warn(format!("{text} has host bits set and means {network}"), help);
-    }
-    Some(network)
+    Some(net)
 }
 
 /// `ADDRESS/LENGTH`, neither with leading zeros (which the parser of [`IpNet`] lets pass).

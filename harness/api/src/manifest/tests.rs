@@ -26,7 +26,7 @@ fn stored(object: &Object, node: &Node, source: &Arc<Source>) -> Object {
         Object::Policy(crate::Policy::NetworkPolicy(_)) => {
             from_node(node, source).map(|policy: crate::NetworkPolicy| Object::Policy(policy.into()))
         }
-        Object::Workload(_) => panic!("workloads have a test of their own"),
+        Object::Policy(_) | Object::Workload(_) => panic!("{object:?} has a test of its own"),
     };
     read.unwrap_or_else(|errors| panic!("{errors}"))
 }
@@ -102,6 +102,20 @@ fn the_errors_of_all_documents_are_reported() {
     assert_eq!(read_manifests(&source, &Context::default()).unwrap_err().iter().count(), 2);
     let many = format!("{{apiVersion: v1, kind: List, items: [{}]}}", "1, ".repeat(100_000));
     assert_eq!(read_manifests(&Source::new("x", many), &Context::default()).unwrap_err().iter().count(), 100);
+}
+
+/// kubectl takes no list that is not an object; calicoctl does.
+#[test]
+fn objects_of_calico_may_stand_in_a_list_of_their_own() {
+    let list = "
+- {apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: a}}
+- {apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: b}}
+";
+    let manifest = read_manifests(&Source::new("x", list), &Context::default()).unwrap();
+    assert_eq!(manifest.objects.len() + manifest.ignored.len(), 2, "{manifest:?}");
+    let pods = list.replace("projectcalico.org/v3", "v1").replace("Tier", "Namespace");
+    let errors = read_manifests(&Source::new("x", pods), &Context::default()).unwrap_err().to_string();
+    assert!(errors.contains("a mapping is wanted here, not a list"), "{errors}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! Fields that have nothing to do with the network (images, resources, versions of objects) are not kept
 //! anywhere in netproof, and are not here.
 
+mod calico;
 mod cluster;
 mod endpoint_slice;
 mod metadata;

@@ -1,8 +1,8 @@
 //! NetworkPolicies, and policies of whichever kind.
 
 use super::metadata::metadata;
-use super::{fields, insert, insert_filled, object};
-use netproof_api::networking::NetworkPolicyRule;
+use super::{calico, fields, insert, insert_filled, object};
+use netproof_api::networking::{NetworkPolicyRule, NetworkPolicySpec};
 use netproof_api::{NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Policy};
 use serde_json::{Map, Value, json};
 
@@ -10,16 +10,26 @@ use serde_json::{Map, Value, json};
 pub fn policy(policy: &Policy) -> Value {
     match policy {
         Policy::NetworkPolicy(policy) => network_policy(policy),
+        Policy::CalicoPolicy(policy) => calico::policy(policy),
+        Policy::StagedKubernetesNetworkPolicy(policy) => calico::staged_kubernetes_policy(policy),
+        Policy::Tier(tier) => calico::of(policy.kind(), &tier.metadata, &tier.spec),
+        Policy::NetworkSet(set) => calico::of(policy.kind(), &set.metadata, &calico::nets(&set.nets)),
+        Policy::Profile(profile) => calico::of(policy.kind(), &profile.metadata, &profile.spec),
+        Policy::IpPool(pool) => calico::of(policy.kind(), &pool.metadata, &pool.spec),
     }
 }
 
 pub(super) fn network_policy(policy: &NetworkPolicy) -> Value {
-    let spec = &policy.spec;
+    let spec = spec_fields(&policy.spec);
+    object("networking.k8s.io/v1", "NetworkPolicy", metadata(&policy.metadata), [("spec", spec.into())])
+}
+
+pub(super) fn spec_fields(spec: &NetworkPolicySpec) -> Map<String, Value> {
     let mut fields =
         fields([("podSelector", json!(spec.pod_selector)), ("policyTypes", json!(spec.policy_types))]);
     insert_filled(&mut fields, "ingress", spec.ingress.iter().map(|it| rule(it, "from")).collect());
     insert_filled(&mut fields, "egress", spec.egress.iter().map(|it| rule(it, "to")).collect());
-    object("networking.k8s.io/v1", "NetworkPolicy", metadata(&policy.metadata), [("spec", fields.into())])
+    fields
 }
 
 /// A rule without peers and ports is `{}`, and matches everything.

@@ -74,13 +74,15 @@ pub struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// Where a part of the line is written, given as a range of bytes of `text`.
+    /// Where a part of the line is written, given as a range of bytes of `text`; the whole value where the source
+    /// does not show it.
     pub fn part(&self, range: Range<usize>) -> Span {
-        if self.exact {
-            Span::new(self.span.start + range.start, self.span.start + range.end)
-        } else {
-            self.span
-        }
+        self.exact_part(range).unwrap_or(self.span)
+    }
+
+    /// Where a part of the line is written, if the source shows the line as it is.
+    pub fn exact_part(&self, range: Range<usize>) -> Option<Span> {
+        self.exact.then(|| Span::new(self.span.start + range.start, self.span.start + range.end))
     }
 }
 
