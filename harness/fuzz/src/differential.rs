@@ -152,7 +152,7 @@ pub fn fuzz(options: &FuzzOptions, sink: &mut dyn FnMut(Progress)) -> Totals {
     let (next, failures, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
     let (sender, receiver) = mpsc::channel();
     let jobs = options.run.jobs.max(1);
-    let worlds = Worlds::new(jobs);
+    let worlds = Worlds::of_random_runs(jobs);
     let mut totals = Totals::default();
     std::thread::scope(|scope| {
         for _ in 0..jobs {

@@ -18,6 +18,9 @@ const MOST_PROBES: usize = 24_000;
 /// So many worlds wait where they are kept for every later run of their topology. The suites mix some twenty
 /// topologies of one wiring: with six worlds one run of fourteen builds its own, with all twenty one of forty.
 const MOST_KEPT: usize = 6;
+/// The same where every run has a topology of its own, for what is tried again: the agents of a world that waits work
+/// on, and take their time from those of the others.
+const MOST_KEPT_AT_RANDOM: usize = 1;
 
 /// A world, and what was tried in it without policy.
 pub(super) struct SharedWorld {
@@ -80,6 +83,8 @@ pub struct Worlds {
     waiting: Mutex<Vec<Waiting>>,
     /// How many runs there are at once.
     runs: usize,
+    /// How many worlds wait where worlds are kept.
+    kept: usize,
     grace: Arc<Grace>,
     reaper: Reaper,
 }
@@ -93,7 +98,16 @@ impl std::fmt::Debug for SharedWorld {
 impl Worlds {
     /// `runs` is how many runs there are at once.
     pub fn new(runs: usize) -> Worlds {
-        Worlds { waiting: Mutex::default(), runs, grace: Arc::default(), reaper: Reaper::new(runs) }
+        Worlds::keeping(runs, runs.max(MOST_KEPT))
+    }
+
+    /// For runs that have a topology of their own each.
+    pub fn of_random_runs(runs: usize) -> Worlds {
+        Worlds::keeping(runs, MOST_KEPT_AT_RANDOM)
+    }
+
+    fn keeping(runs: usize, kept: usize) -> Worlds {
+        Worlds { waiting: Mutex::default(), runs, kept, grace: Arc::default(), reaper: Reaper::new(runs) }
     }
 
     /// The patience that all worlds share.
@@ -146,7 +160,7 @@ impl Worlds {
         if !options.keeps_worlds() && !is_for_its_group {
             return self.discard(shared);
         }
-        let most = if options.keeps_worlds() { self.runs.max(MOST_KEPT) } else { self.runs };
+        let most = if options.keeps_worlds() { self.kept } else { self.runs };
         let too_many = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.push(Waiting { group: plan.group.clone(), left_by: plan.id.clone(), shared });
