@@ -62,8 +62,7 @@ pub enum AgentError {
 
 /// What the sandbox has to do with what the agent said, if that is known.
 fn limit(said: &LastWords) -> &'static str {
-    // EMSGSIZE, as `nft` and `iptables-nft-restore` print it.
-    if said.mention("Message too long") {
+    if said.lacked_buffer() {
         "; this is a limit of netproof's sandbox: it has a user namespace, where no program may enlarge the send buffer \
          of a netlink socket, and so nft and iptables-nft-restore can change some hundreds of rules at once and no more"
     } else {

@@ -5,7 +5,7 @@ use super::find::path;
 use super::init::{self, Protection};
 use super::launch::{Environment, Files, Launch, Output};
 use super::seal;
-use super::words::LastWords;
+use super::words::{LAST_BYTES, LastWords};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
@@ -17,9 +17,6 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
-
-/// How much of the end of what it wrote is looked at: the trace of a panic, and what was said before it.
-const LAST_BYTES: u64 = 16 << 10;
 
 /// When it has written as much, what is kept begins anew.
 const MOST_KEPT: u64 = 4 << 20;
@@ -89,7 +86,7 @@ impl Process {
 
     /// What it wrote last, of what is kept.
     pub fn last_words(&self) -> LastWords {
-        LastWords::of(&self.written.end(), self.written.to)
+        LastWords::of(&self.written.from(0), self.written.to)
     }
 
     /// How many bytes of what it wrote are kept.
@@ -110,19 +107,17 @@ impl Written {
     }
 
     /// What cannot be read is not shown: it was to explain another error.
-    fn end(&self) -> Vec<u8> {
-        let from = self.length().saturating_sub(LAST_BYTES);
-        let mut end = Vec::new();
-        let mut buffer = [0; LAST_BYTES as usize];
-        if let Ok(read) = self.file.read_at(&mut buffer, from) {
-            end.extend_from_slice(buffer.get(..read).unwrap_or_default());
-        }
-        end
+    fn from(&self, offset: u64) -> Vec<u8> {
+        let length = self.length().saturating_sub(offset);
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        let read = self.file.read_at(&mut bytes, offset).unwrap_or(0);
+        bytes.truncate(read);
+        bytes
     }
 
     fn trim(&mut self) {
         if self.length() > MOST_KEPT {
-            let end = self.end();
+            let end = self.from(self.length().saturating_sub(LAST_BYTES as u64));
             // It is appended to, so that what comes next begins at the start. If not, it is only long, or its end
             // lost.
             let _ = self.file.set_len(0);

@@ -17,26 +17,33 @@ pub fn how_it_ended(status: ExitStatus) -> String {
 pub struct LastWords {
     said: String,
     to: &'static str,
+    lacked_buffer: bool,
 }
 
 /// How many lines are shown, and how many characters of them.
 const LINES: usize = 5;
 const CHARACTERS: usize = 600;
 
+/// How far back the last lines are looked for, in bytes: the trace of a panic, and what was said before it.
+pub(super) const LAST_BYTES: usize = 16 << 10;
+/// What `nft` and `iptables-nft-restore` print of EMSGSIZE: a netlink message was larger than the socket's send buffer.
+const TOO_LONG: &[u8] = b"Message too long";
+
 impl LastWords {
-    /// Of what was written `to` a stream, as in `standard error`.
+    /// Of all that was written `to` a stream, as in `standard error`.
     pub(super) fn of(written: &[u8], to: &'static str) -> LastWords {
-        let text = String::from_utf8_lossy(written);
+        let text = String::from_utf8_lossy(&written[written.len().saturating_sub(LAST_BYTES)..]);
         let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
         let lines = without_trace(&lines);
         let last = lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join(" | ");
         let skip = last.chars().count().saturating_sub(CHARACTERS);
-        LastWords { said: printable(last.chars().skip(skip)), to }
+        let lacked_buffer = written.windows(TOO_LONG.len()).any(|words| words == TOO_LONG);
+        LastWords { said: printable(last.chars().skip(skip)), to, lacked_buffer }
     }
 
-    /// Whether these words are among them.
-    pub fn mention(&self, words: &str) -> bool {
-        self.said.contains(words)
+    /// Whether the program wrote, at any time, that a netlink message did not fit into a socket's buffer.
+    pub fn lacked_buffer(&self) -> bool {
+        self.lacked_buffer
     }
 }
 
@@ -89,6 +96,16 @@ mod tests {
         );
         // What is kept may begin within it.
         assert!(said(trace).ends_with("created by main.loop"), "{}", said(trace));
+    }
+
+    /// Also where it has said much since.
+    #[test]
+    fn a_message_that_did_not_fit_is_remembered() {
+        let later = "trying again\n".repeat(5000);
+        let of = |text: &str| LastWords::of(text.as_bytes(), "standard error").lacked_buffer();
+        assert!(of(&format!("line 439 failed: Message too long.\n{later}")));
+        assert!(!of(&later));
+        assert!(!of(""));
     }
 
     #[test]
