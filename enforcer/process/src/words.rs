@@ -32,7 +32,8 @@ const TOO_LONG: &[u8] = b"Message too long";
 impl LastWords {
     /// Of all that was written `to` a stream, as in `standard error`.
     pub(super) fn of(written: &[u8], to: &'static str) -> LastWords {
-        let text = String::from_utf8_lossy(&written[written.len().saturating_sub(LAST_BYTES)..]);
+        let (_, end) = written.split_at(written.len().saturating_sub(LAST_BYTES));
+        let text = String::from_utf8_lossy(end);
         let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
         let lines = without_trace(&lines);
         let last = lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join(" | ");
