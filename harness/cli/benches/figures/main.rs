@@ -2,10 +2,11 @@
 //! measured in the same run on the same machine, so that the ratio means something elsewhere too.
 //!
 //! `cargo bench -p netproof -- build` measures one part only: build, policy, services,
-//! manifests or scenarios.
+//! manifests, scenarios or agents.
 
 #![expect(clippy::expect_used, reason = "a measurement ends at the first surprise")]
 
+mod agents;
 mod build;
 mod manifests;
 mod policy;
@@ -23,12 +24,13 @@ fn main() -> ExitCode {
         eprintln!("cannot measure here: {error}");
         return ExitCode::from(3);
     }
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 6] = [
         ("build", build::measure),
         ("policy", policy::measure),
         ("services", services::measure),
         ("manifests", manifests::measure),
         ("scenarios", scenarios::measure),
+        ("agents", agents::measure),
     ];
     for (name, measure) in parts {
         if wanted.is_empty() || wanted.iter().any(|it| it == name) {

@@ -28,7 +28,13 @@ pub fn topology(nodes: usize) -> Arc<Topology> {
 /// A control plane with `pods` pods of port 80, spread over the nodes, labelled `app: app-N` with N
 /// from 0 to `apps` - 1 in turn.
 pub fn with_pods(nodes: usize, pods: usize, apps: usize) -> ControlPlane {
-    let mut control = ControlPlane::new(topology(nodes)).expect("a topology");
+    with_pods_on(topology(nodes), pods, apps)
+}
+
+/// The same on a topology.
+pub fn with_pods_on(topology: Arc<Topology>, pods: usize, apps: usize) -> ControlPlane {
+    let nodes = topology.nodes.len();
+    let mut control = ControlPlane::new(topology).expect("a topology");
     let changes: Vec<Change> = (0..pods)
         .map(|n| {
             Change::Apply(Object::Pod(Pod {
@@ -103,13 +109,18 @@ pub fn service(n: usize, endpoints: Vec<IpAddr>) -> [Change; 2] {
 
 /// Policy number `n` of `apps`: pods of `app-N` take TCP 80 from those of the next app.
 pub fn policy(n: usize, apps: usize) -> Change {
+    policy_named(n, n, apps)
+}
+
+/// The same under the name of number `name`.
+pub fn policy_named(name: usize, n: usize, apps: usize) -> Change {
     let app = |n: usize| LabelSelector {
         match_labels: BTreeMap::from([("app".into(), format!("app-{}", n % apps))]),
         match_expressions: Vec::new(),
     };
     Change::Apply(Object::Policy(Policy::from(NetworkPolicy {
         metadata: ObjectMeta {
-            name: format!("policy-{n}"),
+            name: format!("policy-{name}"),
             namespace: Some("default".into()),
             ..ObjectMeta::default()
         },
