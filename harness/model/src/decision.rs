@@ -51,7 +51,8 @@ pub enum Decision {
     Rule {
         /// The policy.
         policy: PolicyKey,
-        /// The tier of the policy.
+        /// The tier of the policy. That of a NetworkPolicy is called `networkpolicy`, also where other policies stand in
+        /// one tier with it: it is Calico's tier `default`.
         tier: String,
         /// The stage.
         stage: PolicyStage,
@@ -60,7 +61,8 @@ pub enum Decision {
         /// The rule's position in that list, from 0.
         rule: usize,
     },
-    /// No rule matched, and the endpoint is isolated.
+    /// No rule matched, and the endpoint is isolated: of the tier that NetworkPolicies stand in, no other policy applies
+    /// to it.
     Isolation {
         /// The isolated pod.
         endpoint: Place,
@@ -79,7 +81,7 @@ pub enum Decision {
         direction: Direction,
         /// The tier's name.
         tier: String,
-        /// Every policy of the tier that selects the endpoint, sorted.
+        /// Every policy of the tier that applies to the endpoint in the direction, NetworkPolicies too, sorted.
         policies: Vec<PolicyKey>,
     },
     /// No policy isolates the endpoint in this direction, so everything is allowed.

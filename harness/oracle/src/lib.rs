@@ -3,8 +3,8 @@
 //!
 //! [`Oracle::predict`] follows one flow through a cluster (module `walk`): what each node's service proxy
 //! does with it (`proxy`, `services`), which endpoints' policies decide about it, at which stages (`decide`), and who
-//! gets it in the end. Policies are asked in one way (`policy`): each API has an evaluator (`networkpolicy`), which
-//! tells tiers of rules and whether they match, and the order of tiers and rules decides (`order`). The answer is
+//! gets it in the end. Policies are asked in one way (`policy`): each API has evaluators (`networkpolicy`, `calico`),
+//! which tell tiers of rules and whether they match, and the order of tiers and rules decides (`order`). The answer is
 //! plain data, the verdict and who decides; [`Oracle::explain`] finds out why, and makes sentences of it.
 //! [`Oracle::matrix`] answers for all pairs of many endpoints at once.
 //!
@@ -14,6 +14,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+mod calico;
 mod decide;
 mod endpoints;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The oracle: snapshot and profile in, predictions out.
 
+use crate::calico::CalicoTier;
 use crate::flow::{Flow, Packet};
 use crate::networkpolicy::NetworkPolicies;
 use crate::policy::{Endpoint, Evaluator, Policies, PolicyAccount, Question, View};
@@ -12,6 +13,9 @@ use netproof_controlplane::Snapshot;
 use netproof_model::{Family, Place};
 use std::net::IpAddr;
 use thiserror::Error;
+
+/// Where the tier of the NetworkPolicies stands.
+const NETWORK_POLICY_TIER: (f64, &str) = (1_000_000.0, "default");
 
 /// Answers what should happen in one generation of a cluster.
 #[derive(Debug)]
@@ -42,9 +46,7 @@ impl<'a> Oracle<'a> {
     /// An oracle for the snapshot's cluster, with the profile's choices.
     pub fn new(snapshot: &'a Snapshot, profile: Profile) -> Self {
         let (world, services) = (World::new(snapshot), Services::new(snapshot));
-        // One for each policy API, in the order in which their tiers are met.
-        let evaluators: Vec<Box<dyn Evaluator + 'a>> = vec![Box::new(NetworkPolicies::new(snapshot))];
-        Oracle { world, profile, services, evaluators }
+        Oracle { world, profile, services, evaluators: evaluators(snapshot) }
     }
 
     pub(crate) fn policies(&self) -> Policies<'_, 'a> {
@@ -108,6 +110,29 @@ impl<'a> Oracle<'a> {
         let PolicyDecision { direction, stage, packet, before, .. } = *decision;
         self.policies().accounts(&Question { endpoint, direction, stage, packet, before })
     }
+}
+
+/// A tier and where it stands: by its order, and of two with the same by its name.
+struct Placed<'a> {
+    order: f64,
+    name: &'a str,
+    evaluator: Box<dyn Evaluator + 'a>,
+}
+
+/// The tiers of every policy API, in the order in which they are met: the tiers of all APIs stand on one line.
+fn evaluators(snapshot: &Snapshot) -> Vec<Box<dyn Evaluator + '_>> {
+    let calico = CalicoTier::all(snapshot);
+    let mut placed: Vec<Placed<'_>> = Vec::new();
+    if !calico.iter().any(CalicoTier::has_network_policies) {
+        let (order, name) = NETWORK_POLICY_TIER;
+        placed.push(Placed { order, name, evaluator: Box::new(NetworkPolicies::new(snapshot)) });
+    }
+    placed.extend(calico.into_iter().map(|tier| {
+        let (order, name) = tier.place();
+        Placed { order, name, evaluator: Box::new(tier) }
+    }));
+    placed.sort_by(|a, b| a.order.total_cmp(&b.order).then_with(|| a.name.cmp(b.name)));
+    placed.into_iter().map(|it| it.evaluator).collect()
 }
 
 /// The packet that opens the flow, from the source's first address of the family. A loopback address is

@@ -74,7 +74,7 @@ pub enum CalicoAction {
 ///
 /// A selector that is absent or empty is `None`, which is not the same as `all()`: that means every address that
 /// Calico knows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EntityRule {
     /// One of these ranges has the address, if there are any.
@@ -114,7 +114,7 @@ impl EntityRule {
 }
 
 /// Service accounts; both hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceAccountMatch {
     /// The account has one of these names, if there are any.
@@ -126,7 +126,7 @@ pub struct ServiceAccountMatch {
 }
 
 /// A service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ServiceMatch {
     /// Its name.
     pub name: String,

@@ -3,7 +3,7 @@
 
 mod admin;
 #[path = "../../tests/oracle/world.rs"]
-mod cluster;
+pub(crate) mod cluster;
 mod global;
 mod host;
 mod many;
@@ -42,15 +42,18 @@ fn check_with(oracle: &Oracle<'_>, snapshot: &Snapshot, table: &[Row]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// `FROM -> TO:PORT`, where both are places or the destination is an address.
-fn flow(snapshot: &Snapshot, text: &str) -> Flow {
+/// `FROM -> TO:PORT[/PROTOCOL]`, where both are places or the destination is an address.
+pub(crate) fn flow(snapshot: &Snapshot, text: &str) -> Flow {
     let (from, rest) = text.split_once(" -> ").unwrap();
     let (to, port) = rest.rsplit_once(':').unwrap();
+    let (port, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+    let protocols = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp, Protocol::Icmp];
+    let protocol = protocols.into_iter().find(|it| it.to_string() == protocol).unwrap();
     let address = || snapshot.address_of(&place(to), Family::Ipv4).unwrap();
     Flow {
         from: place(from),
         to: to.parse().unwrap_or_else(|_| address()),
-        port: PortProtocol::new(port.parse().unwrap(), Protocol::Tcp),
+        port: PortProtocol::new(port.parse().unwrap(), protocol),
     }
 }
 
@@ -83,6 +86,13 @@ fn decision(decision: &PolicyDecision) -> String {
         Truth::No => "deny",
         Truth::Either(_) => "open",
     };
+    let by = deciders(decision);
+    let by = if by.is_empty() { by } else { format!(" by {by}") };
+    format!("{stage} {direction} of {endpoint} {word}{by}")
+}
+
+/// Who decides, joined by `or`; empty where nobody in particular does.
+pub(crate) fn deciders(decision: &PolicyDecision) -> String {
     let by = decision.decided_by().iter().map(|by| match by {
         Decision::NotIsolated { .. } => "nobody".to_owned(),
         Decision::Isolation { .. } => "isolation".to_owned(),
@@ -93,7 +103,5 @@ fn decision(decision: &PolicyDecision) -> String {
         Decision::Rule { policy, tier, rule, .. } => format!("{tier}: {}[{rule}]", policy.name),
         other => panic!("{other:?} is no decision of policy"),
     });
-    let by: Vec<String> = by.collect();
-    let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(" or ")) };
-    format!("{stage} {direction} of {endpoint} {word}{by}")
+    by.collect::<Vec<_>>().join(" or ")
 }

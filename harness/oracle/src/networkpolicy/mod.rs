@@ -17,7 +17,7 @@ use crate::profile::{Icmp, Switch};
 use crate::selector::matches;
 use crate::truth::Truth;
 use crate::world::namespace_of;
-use many::ManyPolicies;
+pub(crate) use many::{Asked as NetworkPoliciesAt, ManyPolicies};
 use netproof_api::{NetworkPolicy, NetworkPolicyRule, Pod, Policy, PolicyType};
 use netproof_controlplane::Snapshot;
 use netproof_model::{Decision, Direction, PolicyKey, PolicyKind, PolicyStage};
@@ -71,7 +71,7 @@ fn pod_of<'a>(question: &Question<'a>) -> Option<&'a Pod> {
 impl Evaluator for NetworkPolicies<'_> {
     fn ask<'a>(&self, view: View<'_, 'a>, question: &Question<'a>, tiers: &mut TierWalk<Decider>) {
         let Some(pod) = pod_of(question) else { return };
-        let Question { direction, stage, .. } = *question;
+        let direction = question.direction;
         // Each direction by itself: a pod is isolated if some policy of its namespace selects it and has the
         // direction in `policyTypes`. A pod that is not isolated is open.
         let isolating = || self.of(pod).iter().filter(|it| isolates(it.policy, pod, direction));
@@ -91,23 +91,7 @@ impl Evaluator for NetworkPolicies<'_> {
             tiers.end_of_tier(Truth::Yes, by_profile);
             return;
         }
-        // Policies only add to each other: what any rule of any policy that isolates the pod allows is allowed,
-        // in whatever order they are read.
-        let sight = Sight::of(view, question);
-        let rules = isolating().flat_map(|it| {
-            rules_of(it.policy, direction).iter().enumerate().filter_map(move |(index, rule)| {
-                let allows = allows(view, it.namespace, rule, sight);
-                let decision = || Decision::Rule {
-                    policy: it.key.clone(),
-                    tier: TIER.to_owned(),
-                    stage,
-                    direction,
-                    rule: index,
-                };
-                (allows != Truth::No).then(|| (allows, Decider::Decision(decision())))
-            })
-        });
-        tiers.allows_in_any_order(rules);
+        tell(view, question, isolating().map(|it| (it.key, it.policy)), tiers);
         tiers.end_of_tier(Truth::Yes, || {
             let policies = isolating().map(|it| it.key.clone()).collect();
             Decider::Decision(Decision::Isolation {
@@ -128,8 +112,55 @@ impl Evaluator for NetworkPolicies<'_> {
     }
 
     fn for_many<'o>(&'o self, view: View<'o, 'o>, members: &[Member<'o>]) -> Box<dyn Many + 'o> {
-        Box::new(ManyPolicies::new(view, self.by_namespace.values().flatten().copied(), members))
+        Box::new(self.many(view, members))
     }
+}
+
+impl NetworkPolicies<'_> {
+    /// The same policies, to be asked about many members at once.
+    pub(crate) fn many<'o>(&'o self, view: View<'o, 'o>, members: &[Member<'o>]) -> ManyPolicies<'o> {
+        ManyPolicies::new(view, self.by_namespace.values().flatten().copied(), members)
+    }
+}
+
+/// What a policy of the pod's namespace says.
+pub(crate) fn account<'a>(
+    view: View<'_, 'a>,
+    key: &'a PolicyKey,
+    policy: &'a NetworkPolicy,
+    pod: &'a Pod,
+    question: &Question<'a>,
+) -> PolicyAccount {
+    let namespace = namespace_of(pod);
+    account::account(view, Named { key, namespace, policy }, pod, question)
+}
+
+/// Tells the rules of policies that isolate the pod.
+///
+/// Policies only add to each other: what any rule of any of them allows is allowed, in whatever order they are read.
+pub(crate) fn tell<'p>(
+    view: View<'_, '_>,
+    question: &Question<'_>,
+    policies: impl Iterator<Item = (&'p PolicyKey, &'p NetworkPolicy)>,
+    tiers: &mut TierWalk<Decider>,
+) {
+    let Question { direction, stage, .. } = *question;
+    let sight = Sight::of(view, question);
+    let rules = policies.flat_map(|(key, policy)| {
+        let namespace = key.namespace.as_deref().unwrap_or_default();
+        rules_of(policy, direction).iter().enumerate().filter_map(move |(index, rule)| {
+            let allows = allows(view, namespace, rule, sight);
+            let decision = || Decision::Rule {
+                policy: key.clone(),
+                tier: TIER.to_owned(),
+                stage,
+                direction,
+                rule: index,
+            };
+            (allows != Truth::No).then(|| (allows, Decider::Decision(decision())))
+        })
+    });
+    tiers.allows_in_any_order(rules);
 }
 
 /// A packet as one direction of policy sees it.
@@ -161,7 +192,7 @@ impl<'a> Sight<'a> {
 /// Whether a policy of the pod's namespace isolates it.
 ///
 /// `spec.podSelector`: the pods of the policy's own namespace that it matches, all of them if it is empty.
-fn isolates(policy: &NetworkPolicy, pod: &Pod, direction: Direction) -> bool {
+pub(crate) fn isolates(policy: &NetworkPolicy, pod: &Pod, direction: Direction) -> bool {
     has_type(policy, direction) && matches(&policy.spec.pod_selector, &pod.metadata.labels)
 }
 

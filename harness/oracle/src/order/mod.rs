@@ -23,10 +23,6 @@ pub(crate) use tiers::{Outcome, TierWalk};
 
 /// What a rule makes of a packet that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the rules of NetworkPolicy, the one kind there is, only allow")
-)]
 pub(crate) enum RuleAction {
     /// It is allowed, and no later tier is asked.
     Allow,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// The control plane completes the objects. Where it might refuse what an oracle must have an answer to (an
 /// address that is somebody else's), or fill in what is given here, the snapshot is changed behind it.
 pub struct World {
-    plane: ControlPlane,
+    pub plane: ControlPlane,
     slices: BTreeMap<NamespacedName, Arc<EndpointSlice>>,
     external_addresses: BTreeMap<NamespacedName, (Vec<IpAddr>, Vec<LoadBalancerIngress>)>,
 }
@@ -205,7 +205,7 @@ fn namespace(text: &str) -> Namespace {
 }
 
 /// `[NAMESPACE/]NAME NODE [labels=KEY=VALUE,..] [ports=[NAME:]NUMBER[/PROTOCOL],..] [ip=ADDRESS] [host]
-/// [failed]`
+/// [failed] [account=NAME]`
 fn pod(text: &str) -> Pod {
     let words = Words::new(text);
     let ports = words.list("ports").into_iter().map(|text| {
@@ -222,6 +222,7 @@ fn pod(text: &str) -> Pod {
         },
         node_name: Some(words.0[1].into()),
         host_network: words.has("host"),
+        service_account: words.value("account").unwrap_or("default").into(),
         containers: vec![Container { name: "c".into(), ports: ports.collect() }],
         pod_ips: words.list("ip").into_iter().map(|ip| ip.parse().unwrap()).collect(),
         phase: if words.has("failed") { PodPhase::Failed } else { PodPhase::Running },

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The policies at one port, in one direction.
-pub(super) struct Asked<'p, 'a> {
+pub(crate) struct Asked<'p, 'a> {
     one: One<'p, 'a>,
     /// Whom each policy allows, where it names ports by what these are called at the destination.
     policies: HashMap<(usize, Option<usize>), Matching>,
@@ -39,6 +39,23 @@ impl<'p, 'a> Asked<'p, 'a> {
         let everybody = Matching::all(ends.bound);
         Asked { one: One { many, direction, port, ends, everybody }, policies: HashMap::new() }
     }
+
+    /// Whom the rules of one policy allow at pods with these port names; by its position.
+    pub(crate) fn allowed_by(&mut self, index: usize, names: Option<usize>) -> Cow<'_, Matching> {
+        let Asked { one, policies } = self;
+        match one.many.rules.policies[index].of(one.direction) {
+            Some(rules) => {
+                let names = named(rules, names);
+                Cow::Borrowed(policies.entry((index, names)).or_insert_with(|| one.allowed(rules, names)))
+            }
+            None => Cow::Owned(Matching::none(one.ends.bound)),
+        }
+    }
+}
+
+/// The names of ports, where rules ask for some.
+fn named(rules: &[Rule<'_>], names: Option<usize>) -> Option<usize> {
+    names.filter(|_| rules.iter().any(Rule::has_named_ports))
 }
 
 impl At for Asked<'_, '_> {
@@ -58,11 +75,8 @@ impl At for Asked<'_, '_> {
             (PortProtocol::Echo, Icmp::Either) => allowed.possible = one.everybody.possible.clone(),
             (PortProtocol::Echo, Icmp::PortlessRules) | (PortProtocol::Port { .. }, _) => {
                 for (index, rules) in isolating {
-                    let names = names.filter(|_| rules.iter().any(Rule::has_named_ports));
-                    allowed.add(policies.entry((index, names)).or_insert_with(|| match one.direction {
-                        Direction::Ingress => one.sources(rules, names),
-                        Direction::Egress => one.destinations(rules),
-                    }));
+                    let names = named(rules, names);
+                    allowed.add(policies.entry((index, names)).or_insert_with(|| one.allowed(rules, names)));
                 }
             }
         }
@@ -72,6 +86,14 @@ impl At for Asked<'_, '_> {
 }
 
 impl<'a> One<'_, 'a> {
+    /// Whom rules allow at pods with these port names.
+    fn allowed(&self, rules: &[Rule<'a>], names: Option<usize>) -> Matching {
+        match self.direction {
+            Direction::Ingress => self.sources(rules, names),
+            Direction::Egress => self.destinations(rules),
+        }
+    }
+
     /// Whom ingress rules let in at pods with these port names.
     fn sources(&self, rules: &[Rule<'a>], names: Option<usize>) -> Matching {
         let destination = names.and_then(|names| self.ends.port_names[names].0);

@@ -17,7 +17,7 @@ use crate::policy::many::{At, Ends, Many, Member, MemberKey, Numbering, PortName
 use crate::selector::matches;
 use crate::truth::Truth;
 use crate::world::{World, namespace_of};
-use ask::Asked;
+pub(crate) use ask::Asked;
 use netproof_api::core::IntOrString;
 use netproof_api::{LabelSelector, Labels, NetworkPolicy, NetworkPolicyPeer};
 use netproof_model::Direction;
@@ -25,7 +25,7 @@ use rules::Rules;
 use std::collections::{BTreeSet, HashMap};
 
 /// Some NetworkPolicies, and some members.
-pub(super) struct ManyPolicies<'a> {
+pub(crate) struct ManyPolicies<'a> {
     view: View<'a, 'a>,
     rules: Rules<'a>,
     keys: Vec<MemberKey>,
@@ -99,7 +99,24 @@ impl Many for ManyPolicies<'_> {
     }
 
     fn at<'p>(&'p self, direction: Direction, port: PortProtocol, ends: &'p Ends<'p>) -> Box<dyn At + 'p> {
-        Box::new(Asked::new(self, direction, port, ends))
+        Box::new(self.asked_at(direction, port, ends))
+    }
+}
+
+impl<'a> ManyPolicies<'a> {
+    /// The position of a policy.
+    pub(crate) fn position(&self, policy: &NetworkPolicy) -> Option<usize> {
+        self.rules.policies.iter().position(|it| std::ptr::eq(it.policy, policy))
+    }
+
+    /// Who answers at one port, in one direction.
+    pub(crate) fn asked_at<'p>(
+        &'p self,
+        direction: Direction,
+        port: PortProtocol,
+        ends: &'p Ends<'p>,
+    ) -> Asked<'p, 'a> {
+        Asked::new(self, direction, port, ends)
     }
 }
 
