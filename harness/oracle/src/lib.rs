@@ -25,32 +25,30 @@ mod host_ports;
 mod matrix;
 mod networkpolicy;
 mod oracle;
-mod order;
 mod policy;
 mod prediction;
-mod profile;
-mod profiles;
 mod proxy;
 mod reply;
 mod selector;
 mod services;
-mod truth;
 mod walk;
 mod world;
 
+use netproof_readings::{order, profile, truth};
+
 pub use flow::{Flow, Packet, PortProtocol};
 pub use matrix::{Cell, Grouped, Matrix};
+pub use netproof_readings::PROFILES;
+pub use netproof_readings::Truth;
+pub use netproof_readings::profile::{
+    Deny, EndPort, EndpointsThatShareAnAddress, ExistingConnections, HostNetworkPeers, HostNetworkPods, Icmp,
+    IpBlockAndNodes, IpBlockAndPods, NodeToPodOnAnotherNode, OwnPodThroughService, PodToOwnNode,
+    PolicyAndDnat, PolicyAndMasquerade, Profile, Sctp, Switch, Switches,
+};
 pub use oracle::{Oracle, PredictError};
 pub use policy::{PolicyAccount, RuleAccount};
 pub use prediction::{
     Alternative, Hop, PolicyDecision, PredictedDenial, Prediction, Reason, Server, SourceNat, Verdict,
 };
-pub use profile::{
-    Deny, EndPort, EndpointsThatShareAnAddress, ExistingConnections, HostNetworkPeers, HostNetworkPods, Icmp,
-    IpBlockAndNodes, IpBlockAndPods, NodeToPodOnAnotherNode, OwnPodThroughService, PodToOwnNode,
-    PolicyAndDnat, PolicyAndMasquerade, Profile, Sctp, Switch, Switches,
-};
-pub use profiles::PROFILES;
 pub use proxy::{Masquerade, Refusal, ServiceStep};
 pub use services::ServiceAddress;
-pub use truth::Truth;

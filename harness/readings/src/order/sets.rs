@@ -6,27 +6,32 @@ use crate::truth::Truth;
 
 /// The other ends that something matches: for certain, and in some reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Matching {
+pub struct Matching {
+    /// In every reading.
     pub certain: Bits,
+    /// In some reading; those of `certain` too.
     pub possible: Bits,
 }
 
 impl Matching {
-    pub(crate) fn none(bound: usize) -> Self {
+    /// None of so many ends.
+    pub fn none(bound: usize) -> Self {
         Matching { certain: Bits::none(bound), possible: Bits::none(bound) }
     }
 
-    pub(crate) fn all(bound: usize) -> Self {
+    /// All of so many ends, for certain.
+    pub fn all(bound: usize) -> Self {
         Matching { certain: Bits::all(bound), possible: Bits::all(bound) }
     }
 
-    pub(crate) fn add(&mut self, other: &Matching) {
+    /// Adds what another one matches.
+    pub fn add(&mut self, other: &Matching) {
         self.certain.add(&other.certain);
         self.possible.add(&other.possible);
     }
 
     /// Adds some ends that are matched as far as `truth` says.
-    pub(crate) fn add_where(&mut self, truth: Truth, ends: &Bits) {
+    pub fn add_where(&mut self, truth: Truth, ends: &Bits) {
         match truth {
             Truth::No => {}
             Truth::Either(_) => self.possible.add(ends),
@@ -41,7 +46,7 @@ impl Matching {
 /// Follows the packets of all other ends through tiers, which are told in order as [`TierWalk`](super::TierWalk) is
 /// told them for one. What is decided no longer counts.
 #[derive(Debug)]
-pub(crate) struct SetWalk {
+pub struct SetWalk {
     /// What some reading leaves to the next rule of this tier.
     here: Bits,
     /// What some reading has passed to the next tier.
@@ -54,13 +59,13 @@ pub(crate) struct SetWalk {
 
 impl SetWalk {
     /// Of so many other ends.
-    pub(crate) fn new(bound: usize) -> Self {
+    pub fn new(bound: usize) -> Self {
         let none = || Bits::none(bound);
         SetWalk { here: Bits::all(bound), passed: none(), allowed: none(), denied: none() }
     }
 
     /// The next rule of a tier, or rules of one action that may be read in any order, and whom they match.
-    pub(crate) fn rule(&mut self, action: RuleAction, matches: &Matching) {
+    pub fn rule(&mut self, action: RuleAction, matches: &Matching) {
         let to = match action {
             RuleAction::Allow => &mut self.allowed,
             RuleAction::Deny => &mut self.denied,
@@ -72,7 +77,7 @@ impl SetWalk {
     }
 
     /// The end of a tier: whether it denies what no rule of the tier has decided.
-    pub(crate) fn end_of_tier(&mut self, denies: Truth) {
+    pub fn end_of_tier(&mut self, denies: Truth) {
         if denies != Truth::No {
             self.denied.add(&self.here);
         }
@@ -84,7 +89,7 @@ impl SetWalk {
     }
 
     /// Who is allowed after the last tier.
-    pub(crate) fn outcome(mut self) -> Matching {
+    pub fn outcome(mut self) -> Matching {
         self.allowed.add(&self.here);
         let mut certain = self.allowed.clone();
         certain.remove(&self.denied);

@@ -17,13 +17,13 @@ mod sets;
 mod tests;
 mod tiers;
 
-pub(crate) use bits::{Bits, transposed};
-pub(crate) use sets::{Matching, SetWalk};
-pub(crate) use tiers::{Outcome, TierWalk};
+pub use bits::{Bits, transposed};
+pub use sets::{Matching, SetWalk};
+pub use tiers::{Outcome, TierWalk};
 
 /// What a rule makes of a packet that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum RuleAction {
+pub enum RuleAction {
     /// It is allowed, and no later tier is asked.
     Allow,
     /// It is denied.

@@ -8,7 +8,7 @@ use crate::truth::Truth;
 ///
 /// `D` names whoever decides, in the caller's words.
 #[derive(Debug)]
-pub(crate) struct TierWalk<D> {
+pub struct TierWalk<D> {
     /// What may have become of the packet, in order, each with when.
     forks: Vec<Fork>,
     /// Whoever allows it in some reading, in order.
@@ -50,7 +50,7 @@ struct Verdicts {
 
 /// What becomes of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outcome<D> {
+pub struct Outcome<D> {
     /// Whether it is allowed; where that is open, exactly the switches that matter.
     pub truth: Truth,
     /// Whoever allows it in some reading, in the order of the list.
@@ -59,8 +59,9 @@ pub(crate) struct Outcome<D> {
     pub denied_by: Vec<D>,
 }
 
-impl<D> TierWalk<D> {
-    pub(crate) fn new() -> Self {
+/// Before the first tier.
+impl<D> Default for TierWalk<D> {
+    fn default() -> Self {
         TierWalk {
             forks: Vec::new(),
             allowed_by: Vec::new(),
@@ -69,9 +70,16 @@ impl<D> TierWalk<D> {
             passed: false,
         }
     }
+}
+
+impl<D> TierWalk<D> {
+    /// Before the first tier.
+    pub fn new() -> Self {
+        TierWalk::default()
+    }
 
     /// The next rule of a tier, and whether it matches.
-    pub(crate) fn rule(&mut self, action: RuleAction, matches: Truth, decider: impl FnOnce() -> D) {
+    pub fn rule(&mut self, action: RuleAction, matches: Truth, decider: impl FnOnce() -> D) {
         if !self.here || matches == Truth::No {
             return;
         }
@@ -89,7 +97,7 @@ impl<D> TierWalk<D> {
 
     /// Rules that allow, of which an enforcer may read any first: whether each matches, and its name. One that
     /// matches for certain does not keep another from being the one that decides.
-    pub(crate) fn allows_in_any_order(&mut self, rules: impl IntoIterator<Item = (Truth, D)>) {
+    pub fn allows_in_any_order(&mut self, rules: impl IntoIterator<Item = (Truth, D)>) {
         if !self.here {
             return;
         }
@@ -108,7 +116,7 @@ impl<D> TierWalk<D> {
 
     /// The end of a tier: whether it denies what no rule of the tier has decided. Where it does not, the next tier
     /// decides.
-    pub(crate) fn end_of_tier(&mut self, denies: Truth, decider: impl FnOnce() -> D) {
+    pub fn end_of_tier(&mut self, denies: Truth, decider: impl FnOnce() -> D) {
         if self.here && denies != Truth::No {
             self.decides(Verdict::Deny, denies, [decider()]);
         }
@@ -127,17 +135,17 @@ impl<D> TierWalk<D> {
     }
 
     /// Whether no tier has been told.
-    pub(crate) fn is_untold(&self) -> bool {
+    pub fn is_untold(&self) -> bool {
         self.forks.is_empty()
     }
 
     /// Whether some rule allows the packet; that no tier decides is a no here.
-    pub(crate) fn is_allowed_by_rule(&self) -> Truth {
+    pub fn is_allowed_by_rule(&self) -> Truth {
         self.truth(Verdict::Deny)
     }
 
     /// The answer after the last tier. `nobody` names who decides what no tier does.
-    pub(crate) fn outcome(mut self, nobody: impl FnOnce() -> D) -> Outcome<D> {
+    pub fn outcome(mut self, nobody: impl FnOnce() -> D) -> Outcome<D> {
         debug_assert!(!self.passed, "the last tier has an end");
         if self.here {
             self.allowed_by.push(nobody());

@@ -4,16 +4,16 @@
 
 /// A set of numbers below a fixed bound.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Bits(Vec<u64>);
+pub struct Bits(Vec<u64>);
 
 impl Bits {
     /// The empty set of numbers below `bound`.
-    pub(crate) fn none(bound: usize) -> Self {
+    pub fn none(bound: usize) -> Self {
         Bits(vec![0; bound.div_ceil(64)])
     }
 
     /// Every number below `bound`.
-    pub(crate) fn all(bound: usize) -> Self {
+    pub fn all(bound: usize) -> Self {
         let mut bits = Bits(vec![u64::MAX; bound.div_ceil(64)]);
         if let Some(last) = bits.0.last_mut()
             && !bound.is_multiple_of(64)
@@ -23,11 +23,13 @@ impl Bits {
         bits
     }
 
-    pub(crate) fn contains(&self, number: usize) -> bool {
+    /// Whether the number is in it.
+    pub fn contains(&self, number: usize) -> bool {
         self.0[number / 64] >> (number % 64) & 1 == 1
     }
 
-    pub(crate) fn set(&mut self, number: usize, value: bool) {
+    /// Puts the number in, or takes it out.
+    pub fn set(&mut self, number: usize, value: bool) {
         let bit = 1 << (number % 64);
         match value {
             true => self.0[number / 64] |= bit,
@@ -36,32 +38,32 @@ impl Bits {
     }
 
     /// Adds what is in `other`.
-    pub(crate) fn add(&mut self, other: &Bits) {
+    pub fn add(&mut self, other: &Bits) {
         self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own |= other);
     }
 
     /// Adds what is in both of the others.
-    pub(crate) fn add_common(&mut self, a: &Bits, b: &Bits) {
+    pub fn add_common(&mut self, a: &Bits, b: &Bits) {
         self.0.iter_mut().zip(a.0.iter().zip(&b.0)).for_each(|(own, (a, b))| *own |= a & b);
     }
 
     /// Keeps what is in `other`, too.
-    pub(crate) fn keep(&mut self, other: &Bits) {
+    pub fn keep(&mut self, other: &Bits) {
         self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own &= other);
     }
 
     /// Takes away what is in `other`.
-    pub(crate) fn remove(&mut self, other: &Bits) {
+    pub fn remove(&mut self, other: &Bits) {
         self.0.iter_mut().zip(&other.0).for_each(|(own, other)| *own &= !other);
     }
 
     /// Takes everything away.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.0.fill(0);
     }
 
     /// The numbers in it.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
         self.0.iter().enumerate().flat_map(|(word, bits)| {
             let mut bits = *bits;
             std::iter::from_fn(move || {
@@ -77,7 +79,7 @@ impl Bits {
 
 /// The other way round: `j` is in row `i` of the result where `i` is in row `j` of `rows`. There are as
 /// many rows as the rows' numbers have bound.
-pub(crate) fn transposed(rows: &[&Bits]) -> Vec<Bits> {
+pub fn transposed(rows: &[&Bits]) -> Vec<Bits> {
     let bound = rows.len();
     let mut result = vec![Bits::none(bound); bound];
     for (band, rows) in rows.chunks(64).enumerate() {
