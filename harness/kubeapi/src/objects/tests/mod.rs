@@ -1,5 +1,6 @@
 //! What is written is read back by the strict parser of manifests, and is the same object.
 
+mod calico;
 mod canonical;
 
 use super::network_policy::network_policy;
