@@ -55,7 +55,8 @@ fn meant(program: &Program, direction: Direction, packet: &Packet) -> Option<Den
 }
 
 fn holds(matches: &Match, packet: &Packet) -> bool {
-    matches.source.iter().all(|test| test.holds(packet.source))
+    matches.family.is_none_or(|family| family == Family::of(packet.source))
+        && matches.source.iter().all(|test| test.holds(packet.source))
         && matches.destination.iter().all(|test| test.holds(packet.destination))
         && matches.protocols.iter().all(|test| test.numbers.contains(&packet.protocol) != test.negated)
         && matches.source_ports.iter().all(|test| has_port(test, packet, packet.source, packet.source_port))
@@ -153,8 +154,10 @@ fn matches() -> impl Strategy<Value = Match> {
     let ports = || proptest::collection::vec(port_test(), 0..2);
     let protocols = proptest::collection::vec(protocol_test(), 0..2);
     let icmp = proptest::collection::vec(icmp_test(), 0..2);
-    (addresses(), addresses(), protocols, ports(), ports(), icmp).prop_map(
-        |(source, destination, protocols, source_ports, destination_ports, icmp)| Match {
+    let family = one_of(&[None, None, None, Some(Family::Ipv4), Some(Family::Ipv6)]);
+    (family, addresses(), addresses(), protocols, ports(), ports(), icmp).prop_map(
+        |(family, source, destination, protocols, source_ports, destination_ports, icmp)| Match {
+            family,
             source,
             destination,
             protocols,
@@ -167,7 +170,7 @@ fn matches() -> impl Strategy<Value = Match> {
 
 fn action() -> impl Strategy<Value = RuleAction> {
     let deny = [Denial::Drop, Denial::Reject].map(RuleAction::Deny);
-    one_of(&[RuleAction::Allow, deny[0], deny[1], RuleAction::Pass])
+    one_of(&[RuleAction::Allow, deny[0], deny[1], RuleAction::Pass, RuleAction::Log])
 }
 
 /// A pod with up to three tiers, each with up to two policies.

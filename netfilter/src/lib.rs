@@ -18,5 +18,8 @@ pub const NFLOG_GROUP: u16 = 4790;
 /// The text before the rule's number in the prefix of its NFLOG message.
 pub const NFLOG_PREFIX: &str = "netproof:";
 
+/// The word between the two where the rule does nothing but log.
+pub const LOG_ONLY: &str = "log";
+
 /// Bytes of a packet that its NFLOG message carries: the headers, and a probe's token.
 pub const NFLOG_SNAPLEN: u32 = 128;

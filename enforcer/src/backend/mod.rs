@@ -117,7 +117,8 @@ pub trait InForce {
 /// - Egress policies are asked for what the node forwards and for what is sent to the node itself, ingress policies for
 ///   what it forwards: a node reaches its own pods always. Both see addresses after DNAT and before masquerade, and a
 ///   packet between two pods of the node needs both.
-/// - What is denied is logged with its number ([`NFLOG_GROUP`](netproof_netfilter::NFLOG_GROUP)).
+/// - What is denied is logged with its number ([`NFLOG_GROUP`](netproof_netfilter::NFLOG_GROUP)). What a rule only logs
+///   is logged there, too, and nobody takes that for a denial.
 pub trait PolicyBackend: Send {
     /// What is in force.
     fn in_force(&self) -> &dyn InForce;

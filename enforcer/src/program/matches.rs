@@ -7,6 +7,8 @@ use std::net::IpAddr;
 /// Tests that must all hold. Without any, every packet matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Match {
+    /// The only family of addresses; `None` for both.
+    pub family: Option<Family>,
     /// Tests of the source's address.
     pub source: Vec<AddressTest>,
     /// Tests of the destination's address.
@@ -80,7 +82,7 @@ pub struct PortTest {
     pub negated: bool,
     /// By number, disjoint within a protocol.
     pub numbers: Vec<PortRange>,
-    /// By name, as found on whoever has the address at this end; `None` if there are no names. May be empty.
+    /// By name or by service, as found on whoever has the address at this end; `None` if there are neither. May be empty.
     pub names: Option<BTreeSet<NamedPort>>,
 }
 
@@ -136,10 +138,10 @@ impl PortRange {
     }
 }
 
-/// A port that a name stands for on one pod.
+/// A port that a name stands for on one pod, or a service on one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamedPort {
-    /// The pod's address.
+    /// The pod's or endpoint's address.
     pub address: IpAddr,
     /// TCP, UDP or SCTP.
     pub protocol: Protocol,

@@ -80,6 +80,7 @@ impl Display for RuleAction {
 /// Every test, with a comma before it.
 impl Display for Match {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.family.iter().try_for_each(|family| write!(f, ", {family}"))?;
         self.protocols.iter().try_for_each(|test| write!(f, ", protocol {test}"))?;
         self.icmp.iter().try_for_each(|test| write!(f, ", {test}"))?;
         self.source.iter().try_for_each(|test| write!(f, ", from {test}"))?;

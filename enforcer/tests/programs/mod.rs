@@ -102,6 +102,10 @@ pub fn of_everything() -> Program {
         ];
         rules.extend(matches.map(|matches| rule(action, matches)));
     }
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let matches = Match { family: Some(family), destination: vec![set(true)], ..Match::default() };
+        rules.push(rule(RuleAction::Log, matches));
+    }
     let (kind, egress) = (PolicyKind::GlobalNetworkPolicy, (PolicyStage::Local, Direction::Egress));
     let first = policy(&mut program, kind, "first/everything", egress, rules);
     let second = policy(&mut program, kind, "second/reject", egress, everything(reject));

@@ -161,7 +161,7 @@ impl Tracer<'_> {
                     packet.mark ^= bits;
                     true
                 }
-                Statement::Log(_) => true,
+                Statement::Log(_) | Statement::LogOnly(_) => true,
                 Statement::Remember(_, set) => {
                     packet.remembered.insert(set.clone());
                     true

@@ -7,7 +7,7 @@ use super::sets::{length, write_value, write_verdict};
 use super::values::{Field, Part, Value};
 use super::wire::{self, register};
 use crate::Attributes;
-use crate::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
+use crate::{LOG_ONLY, NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
 use netproof_model::Family;
 use nix::libc;
 use std::net::IpAddr;
@@ -119,6 +119,7 @@ impl Writer<'_> {
             Statement::SetMark(bits) => self.change_mark(!bits, *bits),
             Statement::FlipMark(bits) => self.change_mark(u32::MAX, *bits),
             Statement::Log(number) => self.log(number),
+            Statement::LogOnly(number) => self.log(&format_args!("{LOG_ONLY} {number}")),
             Statement::Note(word) => self.log(word),
             Statement::Reject => match self.table {
                 TableFamily::Ip => self.reject(wire::reject::ICMP, ICMP_PORT_UNREACHABLE),

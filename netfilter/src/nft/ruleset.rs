@@ -153,6 +153,8 @@ pub enum Statement {
     FlipMark(u32),
     /// Sends the packet to the NFLOG group, with the rule's number.
     Log(u32),
+    /// Sends the packet to the NFLOG group, with the rule's number after a word that says that it denies nothing.
+    LogOnly(u32),
     /// Sends the packet to the NFLOG group, with a word: an observation, not a decision.
     Note(&'static str),
     /// Answers "port unreachable" by ICMP and drops.

@@ -4,7 +4,7 @@ use super::ruleset::{
     Base, Chain, ChainType, Data, DataType, Rule, Ruleset, Set, Statement, Table, TableFamily, Test, Verdict,
 };
 use super::values::{Field, KeyType, Part, Value};
-use crate::{NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
+use crate::{LOG_ONLY, NFLOG_GROUP, NFLOG_PREFIX, NFLOG_SNAPLEN};
 use netproof_model::{Family, Protocol};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -150,6 +150,7 @@ impl fmt::Display for Statement {
             Statement::SetMark(bits) => write!(f, "meta mark set meta mark | {bits:#x}"),
             Statement::FlipMark(bits) => write!(f, "meta mark set meta mark ^ {bits:#x}"),
             Statement::Log(number) => write_log(f, number),
+            Statement::LogOnly(number) => write_log(f, &format_args!("{LOG_ONLY} {number}")),
             Statement::Note(word) => write_log(f, word),
             Statement::NoRoute => f.write_str("fib daddr oif missing"),
             Statement::Unreachable => f.write_str("reject with icmp type host-unreachable"),

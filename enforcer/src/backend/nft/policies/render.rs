@@ -46,9 +46,6 @@ pub enum Unrendered {
     /// Policy at a stage that pods do not have.
     #[error("policy at the stage {0} is not rendered with nftables: {1}")]
     Stage(PolicyStage, String),
-    /// Rules that only log.
-    #[error("rules that log are not rendered with nftables: {0}")]
-    Log(PolicyKey),
     /// An endpoint names a policy that its program does not have.
     #[error("a policy of pod/{0} is not in its program, which is a bug of netproof's")]
     Gone(NamespacedName),
@@ -204,15 +201,15 @@ impl<'p, 'n> Renderer<'p, 'n> {
             };
             let comment = decision.to_string();
             let action = match rule.action {
-                RuleAction::Allow | RuleAction::Pass => Action::Allow,
+                RuleAction::Allow | RuleAction::Pass | RuleAction::Log => Action::Allow,
                 RuleAction::Deny(denial) => action_of(denial),
-                RuleAction::Log => return Err(Unrendered::Log(policy.policy.clone())),
             };
             let number = self.numbers.of(Identity { decision, action });
             let end = match rule.action {
                 RuleAction::Deny(denial) => deny(number, denial),
                 RuleAction::Pass => vec![Statement::SetMark(PASSED), Statement::Verdict(Verdict::Return)],
-                _ => vec![Statement::Verdict(Verdict::Accept)],
+                RuleAction::Log => vec![Statement::LogOnly(number)],
+                RuleAction::Allow => vec![Statement::Verdict(Verdict::Accept)],
             };
             let mut writer = RuleWriter::new(&mut self.policies.sets, self.families, number);
             for statements in writer.alternatives(&rule.matches) {

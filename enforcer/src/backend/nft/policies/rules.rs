@@ -40,7 +40,9 @@ impl<'r> RuleWriter<'r> {
 
     /// The combinations of statements of which one must hold. None, if no packet can match.
     pub(super) fn alternatives(&mut self, matches: &Match) -> Vec<Vec<Statement>> {
-        let mut all = vec![Alternative { family: None, statements: Vec::new() }];
+        let statements = matches.family.map(Statement::Family).into_iter().collect();
+        let mut all = vec![Alternative { family: matches.family, statements }];
+        all.retain(|it| it.family.is_none_or(|family| self.families.contains(&family)));
         for test in &matches.protocols {
             all = product(&all, &self.protocols(test));
         }
