@@ -1,9 +1,10 @@
 //! From snapshots to the programs of nodes: asks the front end of each API, and joins what they say for each endpoint.
 
-use super::front_end::{FrontEnd, Share, TierPlace, is_on};
+use super::calico::CalicoPolicies;
+use super::front_end::{FrontEnd, Share, TierPlace, is_on, sort};
 use super::index::Index;
 use super::networkpolicy::NetworkPolicies;
-use super::{Changes, Endpoint, NodeProgram, Policy, PolicyId, Replaced, Tier};
+use super::{Changes, End, Endpoint, NodeProgram, Policy, PolicyId, Replaced, Tier};
 use crate::differing::differing;
 use netproof_controlplane::{Snapshot, host_interface};
 use netproof_model::{Direction, NamespacedName, PolicyKey, PolicyStage};
@@ -20,7 +21,7 @@ pub struct Compiler {
 
 /// One front end for each API.
 fn front_ends() -> Vec<Box<dyn FrontEnd>> {
-    vec![Box::new(NetworkPolicies::default())]
+    vec![Box::new(NetworkPolicies::default()), Box::new(CalicoPolicies::default())]
 }
 
 impl Compiler {
@@ -38,6 +39,9 @@ impl Compiler {
         for (name, pod) in &snapshot.pods {
             pods.pod_changed(name, Some(pod));
         }
+        for (name, slice) in &snapshot.endpoint_slices {
+            pods.services.slice_changed(name, None, Some(slice));
+        }
         let mut compiler = Compiler { snapshot: Arc::clone(snapshot), pods, front_ends };
         for (key, object) in &snapshot.policies {
             for front_end in compiler.front_ends.iter_mut().filter(|it| it.reads(key.kind)) {
@@ -53,12 +57,15 @@ impl Compiler {
             return None;
         }
         let held = std::mem::replace(&mut self.snapshot, Arc::clone(snapshot));
+        let mut changes = Changes::default();
         let mut selections = BTreeSet::new();
         for namespace in differing(&held.namespaces, &snapshot.namespaces) {
             let after = namespace.after.map(Arc::as_ref);
-            selections.extend(self.pods.namespace_changed(namespace.name, after));
+            let touched = self.pods.namespace_changed(namespace.name, after);
+            selections.extend(touched.selections);
+            changes.pods.extend(touched.pods);
         }
-        let (mut changes, mut anybody_moved) = (Changes::default(), false);
+        let mut anybody_moved = false;
         for pod in differing(&held.pods, &snapshot.pods) {
             let (changed, moved) = self.pods.pod_changed(pod.name, pod.after);
             selections.extend(changed);
@@ -67,6 +74,9 @@ impl Compiler {
         }
         for selection in selections {
             changes.policies.extend(self.pods.users(selection).cloned());
+        }
+        for slice in differing(&held.endpoint_slices, &snapshot.endpoint_slices) {
+            changes.policies.extend(self.pods.services.slice_changed(slice.name, slice.before, slice.after));
         }
         if anybody_moved {
             changes.policies.extend(self.front_ends.iter().flat_map(|it| it.of_everybody()));
@@ -128,21 +138,23 @@ fn join(
         let of_place = places.entry((share.stage, share.direction)).or_default();
         match of_place.get_mut(&share.place) {
             Some(joined) => {
+                // NetworkPolicies have no tier of their own: where others are in it, it is theirs.
+                if joined.end == End::Isolation {
+                    joined.name = share.name;
+                }
                 joined.end = joined.end.joined(share.end);
                 joined.policies.extend(share.policies);
             }
             None => drop(of_place.insert(share.place.clone(), share)),
         }
     }
-    let mut tier = |place: TierPlace, mut share: Share| {
-        share.policies.sort();
+    let mut tier = |mut share: Share| {
+        sort(&mut share.policies);
         let (stage, direction) = (share.stage, share.direction);
         let policies = share.policies.iter().map(|(_, key)| id(key, stage, direction)).collect();
-        Tier { name: place.name, policies, end: share.end }
+        Tier { name: share.name, policies, end: share.end }
     };
-    let mut tiers = |of_place: BTreeMap<TierPlace, Share>| {
-        of_place.into_iter().map(|(place, share)| tier(place, share)).collect()
-    };
+    let mut tiers = |of_place: BTreeMap<TierPlace, Share>| of_place.into_values().map(&mut tier).collect();
     places.into_iter().map(|(at, of_place)| (at, tiers(of_place))).collect()
 }
 
@@ -151,7 +163,7 @@ mod tests {
     use super::*;
     use crate::program::front_end::{Order, names};
     use crate::program::index::{Key, PodEntry, Scope, SelectionId};
-    use crate::program::{AddressTest, Denial, End, Match, Rule, RuleAction};
+    use crate::program::{AddressTest, Denial, Match, Rule, RuleAction};
     use crate::world::{World, namespace, pod, policy};
     use netproof_api::{LabelSelector, NetworkPolicyPeer, Policy as Object};
     use netproof_model::{Families, PolicyKind, Wiring};
@@ -231,6 +243,7 @@ mod tests {
                 stage: PolicyStage::Local,
                 direction: Direction::Ingress,
                 place: TierPlace { order: Order(1_000.0), name: "admin".into() },
+                name: "admin".into(),
                 policies,
                 end: End::Pass,
             };
@@ -290,14 +303,15 @@ mod tests {
         let share = |name: &str, order, policies: &[(f64, &PolicyKey)], end| Share {
             stage: PolicyStage::Local,
             direction: Direction::Egress,
-            place: TierPlace { order: Order(order), name: name.into() },
+            place: TierPlace { order: Order(order), name: "default".into() },
+            name: name.into(),
             policies: policies.iter().map(|(order, key)| (Order(*order), (*key).clone())).collect(),
             end,
         };
         let own = ["b", "a"].map(|name| key(PolicyKind::NetworkPolicy, name));
         let others = ["first", "last"].map(|name| key(PolicyKind::CalicoNetworkPolicy, name));
         let shares = vec![
-            share("default", 5.0, &[(1000.0, &own[0]), (1000.0, &own[1])], End::Isolation),
+            share("networkpolicy", 5.0, &[(1000.0, &own[0]), (1000.0, &own[1])], End::Isolation),
             share(
                 "default",
                 5.0,

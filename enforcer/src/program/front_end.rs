@@ -37,7 +37,9 @@ pub(super) struct Share {
     pub(super) stage: PolicyStage,
     pub(super) direction: Direction,
     pub(super) place: TierPlace,
-    /// The policies that select the endpoint, each with its order in the tier. Equal ones stand by key.
+    /// What the tier is called, unless a front end that shares the place has a name for it.
+    pub(super) name: String,
+    /// The policies that select the endpoint, each with its order in the tier.
     pub(super) policies: Vec<(Order, PolicyKey)>,
     /// The end of the tier.
     pub(super) end: End,
@@ -74,6 +76,28 @@ impl PartialEq for Order {
 }
 
 impl Eq for Order {}
+
+/// Puts the policies of a tier in their order. Those of one order stand as Calico has it wherever one of its policies is
+/// in the tier, by `NAME/NAMESPACE/KIND`, byte by byte; else by key.
+pub(super) fn sort(policies: &mut [(Order, PolicyKey)]) {
+    let is_calicos = |kind| matches!(kind, PolicyKind::CalicoNetworkPolicy | PolicyKind::GlobalNetworkPolicy);
+    match policies.iter().any(|(_, key)| is_calicos(key.kind)) {
+        true => policies.sort_by_cached_key(|(order, key)| (*order, calicos_name(key))),
+        false => policies.sort(),
+    }
+}
+
+/// Calico has the policies of Kubernetes among its own, under kinds of its own.
+fn calicos_name(key: &PolicyKey) -> String {
+    let kind = match key.kind {
+        PolicyKind::NetworkPolicy | PolicyKind::ClusterNetworkPolicy => {
+            format!("Kubernetes{}", key.kind.name())
+        }
+        kind => kind.name().to_owned(),
+    };
+    let namespace = key.namespace.as_deref().map_or("", |namespace| namespace);
+    format!("{}/{namespace}/{kind}", key.name)
+}
 
 /// Whether a pod is on a node.
 pub(super) fn is_on(pod: &PodEntry, node: &str) -> bool {

@@ -10,6 +10,7 @@
 //! the next tier. A packet that no rule of a tier decides meets the tier's end. One that no tier decides is
 //! allowed.
 
+mod calico;
 mod compiler;
 mod endpoint;
 mod front_end;

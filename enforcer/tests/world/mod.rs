@@ -9,6 +9,7 @@
     reason = "each test file uses its own part of this, and a test says what went wrong by panicking"
 )]
 
+pub mod calico;
 pub mod cases;
 
 use netproof_api::manifest::Context;

@@ -7,6 +7,7 @@ use super::front_end::{FrontEnd, Order, Share, TierPlace, is_on, names};
 use super::index::{Index, Key, PodEntry, Scope, SelectionId};
 use super::selector::Selector;
 use super::{Changes, End, Policy};
+use netproof_api::calico::DEFAULT_TIER;
 use netproof_api::core::IntOrString;
 use netproof_api::{
     IpBlock, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicyRule,
@@ -16,15 +17,15 @@ use netproof_model::{Direction, PolicyKey, PolicyKind, PolicyStage};
 use rules::Scoped;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Between the tiers of administrators, which the network policy API and Calico have before and after it.
+/// Between the tiers of administrators, which the network policy API and Calico have before and after it. It is Calico's
+/// tier `default`, where Calico has policies in that.
 const TIER_ORDER: Order = Order(1_000_000.0);
-/// NetworkPolicies have no order among themselves: all of their rules allow.
+/// NetworkPolicies have no order among themselves: all of their rules allow. Among Calico's policies they have this one.
 const POLICY_ORDER: Order = Order(1_000.0);
 
 /// The NetworkPolicies of the cluster.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct NetworkPolicies {
-    place: TierPlace,
     policies: BTreeMap<PolicyKey, Entry>,
 }
 
@@ -53,12 +54,9 @@ enum Peer {
     Block(IpBlock),
 }
 
-impl Default for NetworkPolicies {
-    /// Their tier is named for their kind.
-    fn default() -> NetworkPolicies {
-        let name = PolicyKind::NetworkPolicy.word().to_owned();
-        NetworkPolicies { place: TierPlace { order: TIER_ORDER, name }, policies: BTreeMap::new() }
-    }
+/// Their tier is named for their kind.
+fn tier_name() -> String {
+    PolicyKind::NetworkPolicy.word().to_owned()
 }
 
 impl FrontEnd for NetworkPolicies {
@@ -100,7 +98,7 @@ impl FrontEnd for NetworkPolicies {
             let scope = Scoped { pods, direction: *direction, selected: &selected };
             Policy {
                 policy: policy.clone(),
-                tier: self.place.name.clone(),
+                tier: tier_name(),
                 stage: PolicyStage::Local,
                 direction: *direction,
                 rules: rules.iter().map(|rule| scope.rule(rule)).collect(),
@@ -120,7 +118,8 @@ impl FrontEnd for NetworkPolicies {
         let share = |(direction, policies): (Direction, BTreeSet<&PolicyKey>)| Share {
             stage: PolicyStage::Local,
             direction,
-            place: self.place.clone(),
+            place: TierPlace { order: TIER_ORDER, name: DEFAULT_TIER.to_owned() },
+            name: tier_name(),
             policies: policies.into_iter().map(|key| (POLICY_ORDER, key.clone())).collect(),
             end: End::Isolation,
         };
