@@ -1,5 +1,6 @@
 //! The states of a cluster whose rulesets are shown (tests/rules.rs) and loaded (tests/kernel/).
 
+use super::calico::{CalicoObjects, calico_policy, set, tier};
 use super::{World, namespace, pod, policy, service};
 use netproof_controlplane::Snapshot;
 use netproof_model::{Families, Wiring};
@@ -28,6 +29,31 @@ fn pods() -> String {
         pod("other/far", "node2", "app=client,role=far", "http:8081"),
     ]
     .concat()
+}
+
+/// Calico's policies in two tiers, a NetworkPolicy among those of the second.
+fn calico() -> Case {
+    let own = policy("p", "{podSelector: {matchLabels: {app: web}}, ingress: [{ports: [{port: http}]}]}");
+    let case = case("calico", Families::Dual, Wiring::Routed, &[own]);
+    let mut objects = CalicoObjects::default();
+    objects.apply(&tier("security", 10.0, "Pass"));
+    objects.apply(&set("partners", "kind: partner", "198.51.100.0/24, 'fd00:51::/64', 203.0.113.7/32"));
+    objects.apply(&calico_policy(
+        "first",
+        "tier: security, selector: \"app == 'web'\", types: [Ingress, Egress],
+         ingress: [{action: Log, protocol: TCP},
+                   {action: Pass, source: {selector: \"kind == 'partner'\"}},
+                   {action: Deny, protocol: ICMP, notICMP: {type: 8}},
+                   {action: Deny, ipVersion: 6, notProtocol: TCP}],
+         egress: [{action: Deny, protocol: UDP, destination: {notNets: [10.0.0.0/8], notPorts: [53, '9000:9100']}}]",
+    ));
+    objects.apply(&calico_policy(
+        "default/after",
+        "selector: \"app in {'web', 'api'}\", order: 2000, types: [Ingress],
+         ingress: [{action: Allow, protocol: TCP, source: {namespaceSelector: \"team == 'blue'\", notSelector: \"role == 'far'\"},
+                    destination: {ports: [metrics, 81]}}]",
+    ));
+    Case { snapshot: objects.beside(&case.snapshot), ..case }
 }
 
 /// One case for each thing that a policy can say.
@@ -88,6 +114,7 @@ pub fn policies() -> Vec<Case> {
                 policy("b", "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 80}]}]}"),
             ],
         ),
+        calico(),
     ]
 }
 

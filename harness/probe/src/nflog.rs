@@ -166,6 +166,7 @@ mod tests {
     use crate::packet::Kind;
     use crate::packet::tests::{ipv4, tcp_header};
     use netproof_model::Token;
+    use netproof_netfilter::LOG_ONLY;
     use proptest::prelude::*;
 
     fn message(hook: u8, prefix: &[u8], payload: &[u8]) -> Vec<u8> {
@@ -187,6 +188,8 @@ mod tests {
         data.extend(message(9, b"netproof:18\0", &syn));
         data.extend(message(1, b"netproof:x\0", &syn));
         data.extend(message(1, b"netproof:leder\0", &syn));
+        // A rule that only logs.
+        data.extend(message(2, format!("netproof:{LOG_ONLY} 17\0").as_bytes(), &syn));
         data.extend(message(2, b"netproof:led\0", &syn));
         data.extend(message(2, b"netproof:passed\0", &syn));
         data.extend(message(1, b"netproof:4294967295\0", &syn));
