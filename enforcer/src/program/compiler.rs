@@ -154,7 +154,14 @@ fn join(
         let policies = share.policies.iter().map(|(_, key)| id(key, stage, direction)).collect();
         Tier { name: share.name, policies, end: share.end }
     };
-    let mut tiers = |of_place: BTreeMap<TierPlace, Share>| of_place.into_values().map(&mut tier).collect();
+    let mut tiers = |mut of_place: BTreeMap<TierPlace, Share>| {
+        // A tier of Calico's may be called as NetworkPolicies call theirs; no two tiers of an endpoint have one name.
+        let names: BTreeSet<String> = of_place.keys().map(|place| place.name.clone()).collect();
+        for share in of_place.values_mut().filter(|it| it.name != it.place.name && names.contains(&it.name)) {
+            share.name.clone_from(&share.place.name);
+        }
+        of_place.into_values().map(&mut tier).collect()
+    };
     places.into_iter().map(|(at, of_place)| (at, tiers(of_place))).collect()
 }
 
@@ -331,5 +338,24 @@ mod tests {
         let shown: Vec<_> = tiers.iter().map(|it| (it.name.as_str(), it.policies.len(), it.end)).collect();
         assert_eq!(shown, [("security", 1, End::Pass), ("default", 4, End::Deny(Denial::Drop))]);
         assert_eq!(asked, [0, 0, 1, 2, 3]);
+    }
+
+    /// Chains and evidence tell tiers apart by their names.
+    #[test]
+    fn no_two_tiers_of_an_endpoint_have_one_name() {
+        let policy = PolicyKey::namespaced(PolicyKind::NetworkPolicy, "default", "p");
+        let share = |place: &str, name: &str, order| Share {
+            stage: PolicyStage::Local,
+            direction: Direction::Egress,
+            place: TierPlace { order: Order(order), name: place.into() },
+            name: name.into(),
+            policies: vec![(Order(1.0), policy.clone())],
+            end: End::Pass,
+        };
+        let shares =
+            vec![share("default", "networkpolicy", 5.0), share("networkpolicy", "networkpolicy", 1.0)];
+        let tiers = join(shares, |_, _, _| PolicyId(0));
+        let names: Vec<_> = tiers.values().flatten().map(|tier| tier.name.as_str()).collect();
+        assert_eq!(names, ["networkpolicy", "default"]);
     }
 }

@@ -175,7 +175,7 @@ impl Index {
             return BTreeSet::new();
         };
         let holds =
-            |id: &PodId| self.pods.get(id.0).is_some_and(|it| self.selects_pod(key, &it.pod, namespace));
+            |id: &PodId| self.pods.get(id.0).is_some_and(|it| self.has_labels(key, &it.pod, namespace));
         own.candidates(&key.pods).into_iter().filter(holds).collect()
     }
 
@@ -194,10 +194,13 @@ impl Index {
     }
 
     fn selects_pod(&self, key: &Key, pod: &Pod, namespace: &str) -> bool {
+        self.may_select_in(key, namespace) && self.has_labels(key, pod, namespace)
+    }
+
+    /// Whether a pod of a namespace that is asked about matches.
+    fn has_labels(&self, key: &Key, pod: &Pod, namespace: &str) -> bool {
         match &key.scope {
-            Scope::Of(_) | Scope::Labelled(_) => {
-                self.may_select_in(key, namespace) && key.pods.matches(&pod.metadata.labels)
-            }
+            Scope::Of(_) | Scope::Labelled(_) => key.pods.matches(&pod.metadata.labels),
             Scope::Pods | Scope::PodsAndSets => {
                 key.pods.matches(&CalicoLabels::of_pod(pod, self.in_namespace(namespace)))
             }
