@@ -98,9 +98,12 @@ fn sample(
     }
     let mut control = worlds::with_pods_on(Arc::new(topology), PODS, PODS);
     let policies: Vec<_> = (0..POLICIES).map(|n| worlds::policy(n, PODS)).collect();
-    let snapshot = control.apply(&policies).expect("policies");
-    let hidden = Hidden { policy: true, services: false };
-    let cluster = Cluster::build(&hidden.among(&snapshot).expect("hidden pods")).expect("a cluster");
+    // The pods of the sentinel, for whom it needs.
+    let with_hidden = |snapshot: Arc<Snapshot>| {
+        Hidden { policy: true, services: false }.among(&snapshot).expect("hidden pods")
+    };
+    let snapshot = with_hidden(control.apply(&policies).expect("policies"));
+    let cluster = Cluster::build(&snapshot).expect("a cluster");
     let handle = |name: &String| {
         let netns = cluster.netns(&Place::Node(name.clone())).expect("a node");
         NodeHandle { name: name.clone(), netns: netns.fd() }
@@ -115,7 +118,7 @@ fn sample(
         .map(|n| {
             // The same name, another app: a policy replaced.
             let replaced = worlds::policy_named(0, n + 1, PODS);
-            let snapshot: Arc<Snapshot> = control.apply(&[replaced]).expect("a policy");
+            let snapshot = with_hidden(control.apply(&[replaced]).expect("a policy"));
             time(|| enforcer.program(&snapshot).expect("programmed")).0
         })
         .collect();
