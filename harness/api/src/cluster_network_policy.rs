@@ -100,7 +100,7 @@ pub enum ClusterAction {
 }
 
 /// One entry of `from` or `to`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ClusterPeer {
     /// All pods of namespaces.

@@ -1,6 +1,7 @@
 //! Any object that netproof keeps.
 
 use crate::calico::{CalicoPolicy, IpPool, NetworkSet, Profile, StagedKubernetesNetworkPolicy, Tier};
+use crate::cluster_network_policy::ClusterNetworkPolicy;
 use crate::core::{EndpointSlice, Namespace, Node, Pod, Service};
 use crate::meta::ObjectMeta;
 use crate::networking::NetworkPolicy;
@@ -44,6 +45,8 @@ pub enum Policy {
     Profile(Arc<Profile>),
     /// projectcalico.org/v3 IPPool.
     IpPool(Arc<IpPool>),
+    /// policy.networking.k8s.io/v1alpha2 ClusterNetworkPolicy, or a kind of v1alpha1 as such.
+    ClusterNetworkPolicy(Arc<ClusterNetworkPolicy>),
 }
 
 impl Policy {
@@ -57,6 +60,7 @@ impl Policy {
             Policy::NetworkSet(set) => set.kind(),
             Policy::Profile(_) => PolicyKind::Profile,
             Policy::IpPool(_) => PolicyKind::IpPool,
+            Policy::ClusterNetworkPolicy(policy) => policy.written_as,
         }
     }
 
@@ -70,6 +74,7 @@ impl Policy {
             Policy::NetworkSet(object) => &object.metadata,
             Policy::Profile(object) => &object.metadata,
             Policy::IpPool(object) => &object.metadata,
+            Policy::ClusterNetworkPolicy(policy) => &policy.metadata,
         }
     }
 
@@ -83,6 +88,7 @@ impl Policy {
             Policy::NetworkSet(object) => &mut Arc::make_mut(object).metadata,
             Policy::Profile(object) => &mut Arc::make_mut(object).metadata,
             Policy::IpPool(object) => &mut Arc::make_mut(object).metadata,
+            Policy::ClusterNetworkPolicy(policy) => &mut Arc::make_mut(policy).metadata,
         }
     }
 
@@ -98,6 +104,7 @@ impl Policy {
             (Policy::NetworkSet(a), Policy::NetworkSet(b)) => Arc::ptr_eq(a, b),
             (Policy::Profile(a), Policy::Profile(b)) => Arc::ptr_eq(a, b),
             (Policy::IpPool(a), Policy::IpPool(b)) => Arc::ptr_eq(a, b),
+            (Policy::ClusterNetworkPolicy(a), Policy::ClusterNetworkPolicy(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }
@@ -115,7 +122,7 @@ macro_rules! from_objects {
 }
 
 from_objects! {
-    NetworkPolicy CalicoPolicy StagedKubernetesNetworkPolicy Tier NetworkSet Profile IpPool
+    NetworkPolicy ClusterNetworkPolicy CalicoPolicy StagedKubernetesNetworkPolicy Tier NetworkSet Profile IpPool
 }
 
 impl Object {

@@ -2,7 +2,9 @@
 
 use crate::well_known;
 use netproof_api::core::TransportProtocol;
-use netproof_api::{EndpointSlice, Namespace, NetworkPolicy, Node, Pod, Policy, Service};
+use netproof_api::{
+    ClusterNetworkPolicy, EndpointSlice, Namespace, NetworkPolicy, Node, Pod, Policy, Service,
+};
 use netproof_model::topology::{ExternalHost, ListenPort};
 use netproof_model::{Family, InterfacePrefix, NamespacedName, Place, PolicyKey, Topology};
 use sha1_smol::Sha1;
@@ -119,6 +121,14 @@ impl Snapshot {
             (Policy::NetworkPolicy(policy), Some(namespace)) => {
                 Some((NamespacedName::new(namespace.as_str(), key.name.as_str()), policy))
             }
+            _ => None,
+        })
+    }
+
+    /// The ClusterNetworkPolicies, and what of v1alpha1 is read as such, by kind and name.
+    pub fn cluster_network_policies(&self) -> impl Iterator<Item = (&PolicyKey, &Arc<ClusterNetworkPolicy>)> {
+        self.policies.iter().filter_map(|(key, policy)| match policy {
+            Policy::ClusterNetworkPolicy(policy) => Some((key, policy)),
             _ => None,
         })
     }

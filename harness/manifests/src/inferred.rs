@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use netproof_api::core::ServiceType;
 use netproof_api::manifest::Located;
-use netproof_api::{NetworkPolicy, Object, Policy, Service};
+use netproof_api::{Object, Policy, Service};
 use netproof_controlplane::{Change, Snapshot};
 use netproof_model::topology::{LoadBalancer, PerFamily};
 use netproof_model::{Family, Topology};
@@ -65,16 +65,16 @@ pub(super) fn with_stand_ins(
     topology: Arc<Topology>,
     objects: &[Located],
 ) -> (Arc<Topology>, BTreeSet<String>) {
-    let mut policies: Vec<&NetworkPolicy> = Vec::new();
+    let mut policies: Vec<&Policy> = Vec::new();
     let mut services: Vec<&Service> = Vec::new();
     let mut in_use: Vec<IpAddr> = Vec::new();
     for located in objects {
         match &located.object {
-            Object::Policy(Policy::NetworkPolicy(policy)) => policies.push(policy),
+            Object::Policy(policy) => policies.push(policy),
             Object::Service(service) => services.push(service),
             Object::Pod(pod) => in_use.extend(pod.pod_ips.iter().chain(&pod.host_ips)),
             Object::Node(node) => in_use.extend(&node.addresses),
-            Object::Namespace(_) | Object::EndpointSlice(_) | Object::Policy(_) | Object::Workload(_) => {}
+            Object::Namespace(_) | Object::EndpointSlice(_) | Object::Workload(_) => {}
         }
     }
     let (hosts, ports) = inferred::stand_ins(&topology, &policies, &services, in_use.into_iter());

@@ -6,7 +6,7 @@ use crate::expect::{FlowSpans, Written, absent};
 use crate::refs::PlaceName;
 use netproof_api::source::Span;
 use netproof_api::yaml::Spanned;
-use netproof_api::{NetworkPolicy, Policy};
+use netproof_api::{Policy, PolicyType};
 use netproof_controlplane::Snapshot;
 use netproof_documents::document::{Document, Problems, SpannedError};
 use netproof_documents::lost::Lost;
@@ -296,22 +296,26 @@ impl Resolver<'_> {
         let DecidedBy::Policy { policy, direction, rule } = &decided_by.value else {
             return Ok(decided_by.value.clone());
         };
-        let Some(Policy::NetworkPolicy(found)) = self.snapshot.policies.get(policy) else {
+        let Some(found) = self.snapshot.policies.get(policy) else {
             let (message, help) = flows::unknown_policy(self.snapshot, policy);
             return Err((decided_by.span, message, help));
         };
         if let Some(direction) = direction {
-            let rules = rules(found, *direction);
-            let isolates = found.spec.policy_types.iter().any(|kind| kind_is(*kind, *direction));
-            if !isolates {
-                let help =
-                    format!("its policyTypes do not have {direction}: correct them, or the direction here");
+            let Some(rules) = rules(found, *direction) else {
+                let help = match found {
+                    Policy::NetworkPolicy(_) => {
+                        format!(
+                            "its policyTypes do not have {direction}: correct them, or the direction here"
+                        )
+                    }
+                    _ => format!("it has no {direction} rule"),
+                };
                 return Err((
                     decided_by.span,
                     format!("{policy} has nothing to say about {direction}"),
                     help,
                 ));
-            }
+            };
             if let Some(rule) = rule.filter(|rule| *rule >= rules) {
                 let help = match rules {
                     0 => format!("it has no {direction} rule"),
@@ -323,9 +327,7 @@ impl Resolver<'_> {
         }
         let directions = [Direction::Ingress, Direction::Egress];
         let meant = directions.into_iter().filter(|it| direction.is_none_or(|direction| direction == *it));
-        let isolates =
-            |direction: &Direction| found.spec.policy_types.iter().any(|it| kind_is(*it, *direction));
-        if expected.is_allow() && meant.filter(isolates).all(|direction| rules(found, direction) == 0) {
+        if expected.is_allow() && meant.filter_map(|direction| rules(found, direction)).all(|it| it == 0) {
             let what = direction.map_or("rule".to_owned(), |direction| format!("{direction} rule"));
             let help = "name the policy that allows; where no policy isolates, write `default`".to_owned();
             return Err((decided_by.span, format!("{policy} allows nothing: it has no {what}"), help));
@@ -395,19 +397,26 @@ fn spanned(mistake: Mistake, spans: FlowSpans) -> SpannedError {
     (span, mistake.message, mistake.help)
 }
 
-fn rules(policy: &NetworkPolicy, direction: Direction) -> usize {
-    match direction {
-        Direction::Ingress => policy.spec.ingress.len(),
-        Direction::Egress => policy.spec.egress.len(),
+/// How many rules a policy has in a direction; `None` if it has nothing to say there.
+fn rules(policy: &Policy, direction: Direction) -> Option<usize> {
+    match (policy, direction) {
+        (Policy::NetworkPolicy(policy), Direction::Ingress) => {
+            let isolates = policy.spec.policy_types.contains(&PolicyType::Ingress);
+            isolates.then_some(policy.spec.ingress.len())
+        }
+        (Policy::NetworkPolicy(policy), Direction::Egress) => {
+            let isolates = policy.spec.policy_types.contains(&PolicyType::Egress);
+            isolates.then_some(policy.spec.egress.len())
+        }
+        // Without rules of the direction it does not touch the direction.
+        (Policy::ClusterNetworkPolicy(policy), Direction::Ingress) => {
+            Some(policy.spec.ingress.len()).filter(|rules| *rules > 0)
+        }
+        (Policy::ClusterNetworkPolicy(policy), Direction::Egress) => {
+            Some(policy.spec.egress.len()).filter(|rules| *rules > 0)
+        }
+        _ => None,
     }
-}
-
-fn kind_is(kind: netproof_api::PolicyType, direction: Direction) -> bool {
-    matches!(
-        (kind, direction),
-        (netproof_api::PolicyType::Ingress, Direction::Ingress)
-            | (netproof_api::PolicyType::Egress, Direction::Egress)
-    )
 }
 
 #[cfg(test)]

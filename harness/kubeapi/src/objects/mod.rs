@@ -9,6 +9,7 @@
 
 mod calico;
 mod cluster;
+mod cluster_network_policy;
 mod endpoint_slice;
 mod metadata;
 mod network_policy;

@@ -1,5 +1,6 @@
 //! NetworkPolicies, and policies of whichever kind.
 
+use super::cluster_network_policy::cluster_network_policy;
 use super::metadata::metadata;
 use super::{calico, fields, insert, insert_filled, object};
 use netproof_api::networking::{NetworkPolicyRule, NetworkPolicySpec};
@@ -16,6 +17,7 @@ pub fn policy(policy: &Policy) -> Value {
         Policy::NetworkSet(set) => calico::of(policy.kind(), &set.metadata, &calico::nets(&set.nets)),
         Policy::Profile(profile) => calico::of(policy.kind(), &profile.metadata, &profile.spec),
         Policy::IpPool(pool) => calico::of(policy.kind(), &pool.metadata, &pool.spec),
+        Policy::ClusterNetworkPolicy(policy) => cluster_network_policy(policy),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Which addresses outside the cluster its policies tell apart, and a host that stands for each class of them.
 //!
-//! Ranges either contain each other or have nothing in common. So each range that an ipBlock (or a service's
+//! Ranges either contain each other or have nothing in common. So each range that a policy (or a service's
 //! `loadBalancerSourceRanges`) names, without the ranges inside it that are named as well, is a class: no policy
 //! tells two of its addresses apart. What no range has is one more.
 
 use crate::inferred::ports::of_hosts;
 use ipnet::IpNet;
 use netproof_api::networking::{NetworkPolicyPeer, PolicyType};
-use netproof_api::{NetworkPolicy, Service};
+use netproof_api::{ClusterNetworkPolicy, ClusterPeer, NetworkPolicy, Policy, Service};
 use netproof_controlplane::{Snapshot, is_outside};
 use netproof_model::topology::{ExternalHost, ListenPort};
 use netproof_model::{Family, Topology};
@@ -76,7 +76,7 @@ struct Ground<'a> {
 /// is asked: where those of the topology listen, and those in egress rules that lead outside.
 pub fn stand_ins(
     topology: &Topology,
-    policies: &[&NetworkPolicy],
+    policies: &[&Policy],
     services: &[&Service],
     in_use: impl Iterator<Item = IpAddr>,
 ) -> (Vec<ExternalHost>, BTreeSet<ListenPort>) {
@@ -97,8 +97,7 @@ pub fn stand_ins(
 impl Outside {
     /// The classes of a cluster, with those of its hosts outside that are in them.
     pub fn of(snapshot: &Snapshot, balancers: Balancers) -> Outside {
-        let policies: Vec<&NetworkPolicy> =
-            snapshot.network_policies().map(|(_, policy)| policy.as_ref()).collect();
+        let policies: Vec<&Policy> = snapshot.policies.values().collect();
         let services: Vec<&Service> = snapshot.services.values().map(AsRef::as_ref).collect();
         let hosts = snapshot.externals.values().map(AsRef::as_ref);
         let nodes = snapshot.nodes.values().flat_map(|node| node.addresses.iter().copied());
@@ -134,7 +133,7 @@ impl<'a> Ground<'a> {
 
     fn classes(
         &mut self,
-        policies: &[&NetworkPolicy],
+        policies: &[&Policy],
         services: &[&Service],
         balancers: Balancers,
         make_up: bool,
@@ -253,17 +252,39 @@ const NOBODY: [&str; 8] = [
 struct Blocks(Vec<(IpNet, Vec<IpNet>)>);
 
 impl Blocks {
-    fn of_policies(&mut self, policies: &[&NetworkPolicy], direction: PolicyType) {
-        for policy in policies.iter().filter(|policy| policy.spec.policy_types.contains(&direction)) {
-            let rules = match direction {
-                PolicyType::Ingress => &policy.spec.ingress,
-                PolicyType::Egress => &policy.spec.egress,
-            };
-            for peer in rules.iter().flat_map(|rule| &rule.peers) {
-                let NetworkPolicyPeer::IpBlock(block) = peer else { continue };
-                let except: Vec<IpNet> = block.except.iter().map(|except| except.net()).collect();
-                self.add(std::iter::once(block.cidr.net()), &except);
+    fn of_policies(&mut self, policies: &[&Policy], direction: PolicyType) {
+        for policy in policies {
+            match policy {
+                Policy::NetworkPolicy(policy) => self.of_network_policy(policy, direction),
+                Policy::ClusterNetworkPolicy(policy) => self.of_cluster_network_policy(policy, direction),
+                _ => {}
             }
+        }
+    }
+
+    fn of_network_policy(&mut self, policy: &NetworkPolicy, direction: PolicyType) {
+        if !policy.spec.policy_types.contains(&direction) {
+            return;
+        }
+        let rules = match direction {
+            PolicyType::Ingress => &policy.spec.ingress,
+            PolicyType::Egress => &policy.spec.egress,
+        };
+        for peer in rules.iter().flat_map(|rule| &rule.peers) {
+            let NetworkPolicyPeer::IpBlock(block) = peer else { continue };
+            let except: Vec<IpNet> = block.except.iter().map(|except| except.net()).collect();
+            self.add(std::iter::once(block.cidr.net()), &except);
+        }
+    }
+
+    fn of_cluster_network_policy(&mut self, policy: &ClusterNetworkPolicy, direction: PolicyType) {
+        let rules = match direction {
+            PolicyType::Ingress => &policy.spec.ingress,
+            PolicyType::Egress => &policy.spec.egress,
+        };
+        for peer in rules.iter().flat_map(|rule| &rule.peers) {
+            let ClusterPeer::Networks(networks) = peer else { continue };
+            self.add(networks.iter().map(|network| network.net()), &[]);
         }
     }
 

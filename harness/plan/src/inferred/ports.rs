@@ -4,7 +4,10 @@
 use crate::selectors::selects;
 use netproof_api::core::{IntOrString, TransportProtocol};
 use netproof_api::networking::{NetworkPolicyPeer, NetworkPolicyPort, PolicyType};
-use netproof_api::{Labels, NetworkPolicy};
+use netproof_api::{
+    ClusterNetworkPolicy, ClusterPeer, ClusterPort, ClusterSubject, LabelSelector, Labels, NamespacedPods,
+    NetworkPolicy, Policy,
+};
 use netproof_controlplane::{Change, Snapshot, well_known};
 use netproof_model::topology::{ExternalHost, ListenPort};
 use netproof_model::{NamespacedName, Place};
@@ -56,6 +59,9 @@ pub fn of_pods(snapshot: &Snapshot) -> BTreeMap<NamespacedName, Ports> {
 /// The numbers in rules of policies that are about pods with these labels.
 fn of_rules_about(snapshot: &Snapshot, namespace: &str, labels: &Labels) -> Ports {
     let mut ports = Ports::new();
+    for (_, policy) in snapshot.cluster_network_policies() {
+        ports.extend(of_cluster_rules_about(snapshot, policy, namespace, labels));
+    }
     for (name, policy) in snapshot.network_policies() {
         let spec = &policy.spec;
         let is_selected = name.namespace == namespace && selects(&spec.pod_selector, labels);
@@ -83,14 +89,57 @@ fn of_rules_about(snapshot: &Snapshot, namespace: &str, labels: &Labels) -> Port
     ports
 }
 
-/// The numbers in egress rules that lead outside: by an ipBlock, or to everybody.
-pub fn of_hosts<'a>(policies: impl Iterator<Item = &'a NetworkPolicy>) -> Ports {
+/// The numbers in the rules of a ClusterNetworkPolicy, whatever they do, that are about pods with these labels.
+fn of_cluster_rules_about(
+    snapshot: &Snapshot,
+    policy: &ClusterNetworkPolicy,
+    namespace: &str,
+    labels: &Labels,
+) -> Ports {
+    let of_namespace = |selector: &LabelSelector| {
+        let found = snapshot.namespaces.get(namespace);
+        found.is_some_and(|namespace| selects(selector, &namespace.metadata.labels))
+    };
+    let of_pods = |pods: &NamespacedPods| {
+        pods.namespace_selector.as_ref().is_none_or(of_namespace) && selects(&pods.pod_selector, labels)
+    };
     let mut ports = Ports::new();
-    for policy in policies.filter(|policy| isolates(policy, PolicyType::Egress)) {
-        let rules = policy.spec.egress.iter().filter(|rule| {
-            rule.peers.is_empty() || rule.peers.iter().any(|it| matches!(it, NetworkPolicyPeer::IpBlock(_)))
-        });
-        ports.extend(rules.flat_map(|rule| numbers(&rule.ports)));
+    let is_subject = match &policy.spec.subject {
+        ClusterSubject::Namespaces(selector) => of_namespace(selector),
+        ClusterSubject::Pods(pods) => of_pods(pods),
+    };
+    if is_subject {
+        ports.extend(policy.spec.ingress.iter().flat_map(|rule| cluster_numbers(&rule.protocols)));
+    }
+    let names_them = |peer: &ClusterPeer| match peer {
+        ClusterPeer::Namespaces(selector) => of_namespace(selector),
+        ClusterPeer::Pods(pods) => of_pods(pods),
+        ClusterPeer::Nodes(_) | ClusterPeer::Networks(_) | ClusterPeer::Unknown => false,
+    };
+    let rules = policy.spec.egress.iter().filter(|rule| rule.peers.iter().any(names_them));
+    ports.extend(rules.flat_map(|rule| cluster_numbers(&rule.protocols)));
+    ports
+}
+
+/// The numbers in egress rules that lead outside: by an ipBlock or `networks`, or to everybody.
+pub fn of_hosts<'a>(policies: impl Iterator<Item = &'a Policy>) -> Ports {
+    let mut ports = Ports::new();
+    for policy in policies {
+        match policy {
+            Policy::NetworkPolicy(policy) if isolates(policy, PolicyType::Egress) => {
+                let leads_outside = |peer: &NetworkPolicyPeer| matches!(peer, NetworkPolicyPeer::IpBlock(_));
+                let rules = policy.spec.egress.iter();
+                let rules =
+                    rules.filter(|rule| rule.peers.is_empty() || rule.peers.iter().any(leads_outside));
+                ports.extend(rules.flat_map(|rule| numbers(&rule.ports)));
+            }
+            Policy::ClusterNetworkPolicy(policy) => {
+                let leads_outside = |peer: &ClusterPeer| matches!(peer, ClusterPeer::Networks(_));
+                let rules = policy.spec.egress.iter().filter(|rule| rule.peers.iter().any(leads_outside));
+                ports.extend(rules.flat_map(|rule| cluster_numbers(&rule.protocols)));
+            }
+            _ => {}
+        }
     }
     ports
 }
@@ -145,6 +194,15 @@ fn numbers(ports: &[NetworkPolicyPort]) -> impl Iterator<Item = ListenPort> {
     ports.iter().filter_map(|port| match port.port {
         Some(IntOrString::Int(number)) if number > 0 => Some(listen(number, port.protocol)),
         _ => None,
+    })
+}
+
+/// Likewise of a rule of a ClusterNetworkPolicy.
+fn cluster_numbers(ports: &[ClusterPort]) -> impl Iterator<Item = ListenPort> {
+    ports.iter().filter_map(|port| match port {
+        ClusterPort::Number { protocol, number } => Some(listen(*number, *protocol)),
+        ClusterPort::Range { protocol, start, .. } => Some(listen(*start, *protocol)),
+        ClusterPort::Named(_) | ClusterPort::Unknown => None,
     })
 }
 
