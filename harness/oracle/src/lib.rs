@@ -3,8 +3,9 @@
 //!
 //! [`Oracle::predict`] follows one flow through a cluster (module `walk`): what each node's service proxy
 //! does with it (`proxy`, `services`), which endpoints' policies decide about it, at which stages (`decide`), and who
-//! gets it in the end. Policies are asked in one way (`policy`): each API has evaluators (`networkpolicy`, `calico`),
-//! which tell tiers of rules and whether they match, and the order of tiers and rules decides (`order`). The answer is
+//! gets it in the end. Policies are asked in one way (`policy`): each API has evaluators (`networkpolicy`,
+//! `clusternetworkpolicy`, `calico`), which tell tiers of rules and whether they match, and the order of tiers and rules
+//! decides (`order`). The answer is
 //! plain data, the verdict and who decides; [`Oracle::explain`] finds out why, and makes sentences of it.
 //! [`Oracle::matrix`] answers for all pairs of many endpoints at once.
 //!
@@ -15,6 +16,7 @@
 #![warn(clippy::indexing_slicing)]
 
 mod calico;
+mod clusternetworkpolicy;
 mod decide;
 mod endpoints;
 #[cfg(test)]
@@ -41,6 +43,7 @@ pub use matrix::{Cell, Grouped, Matrix};
 pub use netproof_readings::PROFILES;
 pub use netproof_readings::Truth;
 pub use netproof_readings::profile::{
+    CnpEqualPriority, CnpMasqueradedSource, CnpNetworksMatchPods, CnpServiceHairpin, CnpServiceVipInNetworks,
     Deny, EndPort, EndpointsThatShareAnAddress, ExistingConnections, HostNetworkPeers, HostNetworkPods, Icmp,
     IpBlockAndNodes, IpBlockAndPods, NodeToPodOnAnotherNode, OwnPodThroughService, PodToOwnNode,
     PolicyAndDnat, PolicyAndMasquerade, Profile, Sctp, Switch, Switches,

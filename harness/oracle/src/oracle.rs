@@ -1,14 +1,16 @@
 //! The oracle: snapshot and profile in, predictions out.
 
 use crate::calico::CalicoTier;
+use crate::clusternetworkpolicy::{self, ClusterNetworkPolicies};
 use crate::flow::{Flow, Packet};
 use crate::networkpolicy::NetworkPolicies;
-use crate::policy::{Endpoint, Evaluator, Policies, PolicyAccount, Question, View};
+use crate::policy::{Endpoint, Evaluator, Policies, PolicyAccount, Question, View, Way};
 use crate::prediction::{PolicyDecision, Prediction};
 use crate::profile::Profile;
 use crate::services::Services;
 use crate::walk::Walk;
 use crate::world::World;
+use netproof_api::ClusterTier;
 use netproof_controlplane::Snapshot;
 use netproof_model::{Family, Place};
 use std::net::IpAddr;
@@ -108,7 +110,14 @@ impl<'a> Oracle<'a> {
         };
         let Some(endpoint) = endpoint.filter(|_| decision.rests_on_policies()) else { return Vec::new() };
         let PolicyDecision { direction, stage, packet, before, .. } = *decision;
-        self.policies().accounts(&Question { endpoint, direction, stage, packet, before })
+        self.policies().accounts(&Question {
+            endpoint,
+            direction,
+            stage,
+            packet,
+            before,
+            way: Way::default(),
+        })
     }
 }
 
@@ -123,6 +132,10 @@ struct Placed<'a> {
 fn evaluators(snapshot: &Snapshot) -> Vec<Box<dyn Evaluator + '_>> {
     let calico = CalicoTier::all(snapshot);
     let mut placed: Vec<Placed<'_>> = Vec::new();
+    for tier in [ClusterTier::Admin, ClusterTier::Baseline] {
+        let (order, name) = clusternetworkpolicy::place(tier);
+        placed.push(Placed { order, name, evaluator: Box::new(ClusterNetworkPolicies::new(snapshot, tier)) });
+    }
     if !calico.iter().any(CalicoTier::has_network_policies) {
         let (order, name) = NETWORK_POLICY_TIER;
         placed.push(Placed { order, name, evaluator: Box::new(NetworkPolicies::new(snapshot)) });

@@ -169,9 +169,69 @@ choices! {
     }
 }
 
+choices! {
+    /// Which of several ClusterNetworkPolicies of one tier and priority that match a packet is applied.
+    CnpEqualPriority {
+        /// The first by name.
+        Name = "by-name",
+        /// The one whose rule stands first in its list; of those the first by name.
+        Index = "by-rule",
+    }
+}
+choices! {
+    /// A pod to itself through a service, under ClusterNetworkPolicies.
+    CnpServiceHairpin {
+        /// Egress and ingress rules apply.
+        Both = "both",
+        /// Only egress rules do.
+        Egress = "egress",
+        /// Only ingress rules do.
+        Ingress = "ingress",
+        /// None do.
+        None = "none",
+    }
+}
+choices! {
+    /// Whom ingress rules of ClusterNetworkPolicies take for the source of what another node has masqueraded.
+    CnpMasqueradedSource {
+        /// The pod that sent it.
+        Pod = "pod",
+        /// The node.
+        Node = "node",
+    }
+}
+choices! {
+    /// Whether `networks` and `nodes` may mean the address of a service.
+    CnpServiceVipInNetworks {
+        /// They are held against the endpoint that was chosen.
+        Never = "never",
+        /// They are held against the service's address.
+        BeforeTranslation = "before-translation",
+    }
+}
+choices! {
+    /// `networks` that contain a pod's address.
+    CnpNetworksMatchPods {
+        /// They match that pod.
+        Yes = "yes",
+        /// They match other addresses only.
+        No = "no",
+    }
+}
+
+/// The choice of [`Profile::STRICT`]: that of the API where it says what is right though not all do it, else open.
+macro_rules! strict {
+    ($switch:ident) => {
+        $switch::Either
+    };
+    ($switch:ident $choice:ident) => {
+        $switch::$choice
+    };
+}
+
 /// Declares the switches of a profile: its field, its name and what it is about.
 macro_rules! switches {
-    ($($(#[$doc:meta])* $field:ident: $switch:ident = $word:literal, $about:literal;)+) => {
+    ($($(#[$doc:meta])* $field:ident: $switch:ident $(($strict:ident))? = $word:literal, $about:literal;)+) => {
         /// A point that the API leaves open.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Switch {
@@ -202,8 +262,10 @@ macro_rules! switches {
         }
 
         impl Profile {
-            /// The default of the conformance suites: every point that the API leaves open is open.
-            pub const STRICT: Profile = Profile { name: "strict", $($field: $switch::Either,)+ };
+            /// The default of the conformance suites: every point that the API leaves open is open, and where it
+            /// says what is right, that is.
+            pub const STRICT: Profile =
+                Profile { name: "strict", $($field: strict!($switch $($strict)?),)+ };
 
             /// The word of the choice at a switch.
             pub fn choice(&self, switch: Switch) -> &'static str {
@@ -256,6 +318,21 @@ switches! {
     /// Several endpoints at one address and port.
     endpoints_that_share_an_address: EndpointsThatShareAnAddress = "endpoints-that-share-an-address",
         "of several endpoints at one address and port the one that is ready counts";
+    /// ClusterNetworkPolicies of one priority.
+    cnp_equal_priority: CnpEqualPriority = "cnp-equal-priority",
+        "one ClusterNetworkPolicy or another of the same priority is applied";
+    /// A pod to itself through a service, under ClusterNetworkPolicies.
+    cnp_service_hairpin: CnpServiceHairpin (Both) = "cnp-service-hairpin",
+        "ClusterNetworkPolicies apply to a pod that reaches itself through a service";
+    /// Masqueraded sources, under ClusterNetworkPolicies.
+    cnp_masqueraded_source: CnpMasqueradedSource = "cnp-masqueraded-source",
+        "ClusterNetworkPolicies know a pod behind the node that masquerades it";
+    /// Services' addresses in `networks`.
+    cnp_service_vip_in_networks: CnpServiceVipInNetworks (Never) = "cnp-service-vip-in-networks",
+        "networks and nodes of ClusterNetworkPolicies may mean a service's address";
+    /// `networks` that contain a pod's address.
+    cnp_networks_match_pods: CnpNetworksMatchPods (Yes) = "cnp-networks-match-pods",
+        "networks of ClusterNetworkPolicies match the addresses of pods";
     /// Drop or reject.
     deny: Deny = "deny",
         "a denied packet is dropped or rejected";

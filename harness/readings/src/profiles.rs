@@ -22,6 +22,11 @@ const NETPROOF: Profile = Profile {
     sctp: Sctp::Supported,
     end_port: EndPort::Supported,
     endpoints_that_share_an_address: EndpointsThatShareAnAddress::ReadyFirst,
+    cnp_equal_priority: CnpEqualPriority::Name,
+    cnp_service_hairpin: CnpServiceHairpin::Both,
+    cnp_masqueraded_source: CnpMasqueradedSource::Node,
+    cnp_service_vip_in_networks: CnpServiceVipInNetworks::Never,
+    cnp_networks_match_pods: CnpNetworksMatchPods::Yes,
     deny: Deny::Drop,
 };
 
@@ -54,6 +59,13 @@ const CALICO: Profile = Profile {
     icmp: Icmp::PortlessRules,
     sctp: Sctp::Supported,
     end_port: EndPort::Supported,
+    // ClusterNetworkPolicies become policies of the tiers kube-admin and kube-baseline; of equal orders there the first
+    // by name counts. They stand where all policy of pods does, and `networks` are held against addresses.
+    cnp_equal_priority: CnpEqualPriority::Name,
+    cnp_service_hairpin: CnpServiceHairpin::Both,
+    cnp_masqueraded_source: CnpMasqueradedSource::Node,
+    cnp_service_vip_in_networks: CnpServiceVipInNetworks::Never,
+    cnp_networks_match_pods: CnpNetworksMatchPods::Yes,
     // `Deny` is `DROP` unless Felix's DropActionOverride or IptablesFilterDenyAction says otherwise. Seen with
     // packets.
     deny: Deny::Drop,
@@ -71,6 +83,12 @@ const CILIUM: Profile = Profile {
     // The same page: blocks select nodes with `policy-cidr-match-mode=nodes` only (cilium/cilium#28421), and by
     // default it is empty.
     ip_block_and_nodes: IpBlockAndNodes::NeverMatch,
+    // Rules of one priority interleave by their position (the conversion of ClusterNetworkPolicies to its own rules).
+    cnp_equal_priority: CnpEqualPriority::Index,
+    // Addresses of the cluster are known by identity here, too.
+    cnp_networks_match_pods: CnpNetworksMatchPods::No,
+    // A balancer at the socket leads the pod to itself before any policy is asked.
+    cnp_service_hairpin: CnpServiceHairpin::None,
     // `policy-deny-response` is `none` by default.
     deny: Deny::Drop,
     ..Profile::STRICT

@@ -4,11 +4,11 @@ mod points;
 
 use crate::flow::Packet;
 use crate::order::Outcome;
-use crate::policy::{Decider, Endpoint, Policies, Question, outcome};
+use crate::policy::{Decider, Endpoint, Policies, Question, Way, outcome};
 use crate::prediction::{PolicyDecision, Reason};
 use crate::profile::Switch;
 use crate::truth::Truth;
-use crate::world::namespace_of;
+use crate::world::{World, namespace_of};
 use netproof_api::{Node, Pod};
 use netproof_model::{Decision, Direction, PolicyStage};
 use std::net::IpAddr;
@@ -93,7 +93,8 @@ impl<'a> Policies<'_, 'a> {
         };
         for (direction, stage) in stages {
             let endpoint = Endpoint::Host(node);
-            let question = Question { endpoint, direction: *direction, stage: *stage, packet, before: None };
+            let (direction, stage, way) = (*direction, *stage, Way::default());
+            let question = Question { endpoint, direction, stage, packet, before: None, way };
             self.ask_host(&question, &mut early.allowed, &mut early.decisions);
         }
         early
@@ -109,7 +110,10 @@ impl<'a> Policies<'_, 'a> {
         let Early { mut decisions, mut allowed } = early;
         let Crossing { node, origin, target, .. } = *crossing;
         let of_host = |direction, stage| crossing.question(Endpoint::Host(node), direction, stage);
-        let of_pod = |pod, direction| crossing.question(Endpoint::Pod(pod), direction, PolicyStage::Local);
+        let of_pod = |pod, direction| Question {
+            way: crossing.way(self.view.world),
+            ..crossing.question(Endpoint::Pod(pod), direction, PolicyStage::Local)
+        };
         match (origin, target) {
             (Origin::Outside, Target::Node) => {
                 self.ask_host(&of_host(Direction::Ingress, PolicyStage::Local), &mut allowed, &mut decisions);
@@ -139,8 +143,7 @@ impl<'a> Policies<'_, 'a> {
             }
             (Target::Pod(pod), _) => {
                 let question = of_pod(pod, Direction::Ingress);
-                let ruling = points::of_receiver(self.view, crossing, self.rule(&question));
-                decisions.push(ruling.of(&question));
+                decisions.push(self.rule(&question).of(&question));
             }
             (Target::Node, Origin::Pod(_) | Origin::Outside) => {
                 self.ask_host_pods(crossing, Direction::Ingress, &mut decisions);
@@ -206,7 +209,17 @@ impl<'a> Crossing<'a> {
             Direction::Ingress => sender,
             Direction::Egress => (seen.destination != received.destination).then_some(received.destination),
         };
-        Question { endpoint, direction, stage, packet: seen, before }
+        Question { endpoint, direction, stage, packet: seen, before, way: Way::default() }
+    }
+
+    /// What there is to say of the packet's way.
+    fn way(&self, world: &World<'a>) -> Way {
+        Way {
+            to_itself: self.is_to_itself(),
+            to_own_node: matches!((self.origin, self.target), (Origin::Pod(_), Target::Node)),
+            from_another_node: world.node_at(self.seen.source).is_some(),
+            masquerades: self.masquerades,
+        }
     }
 
     /// Whether a pod of the node reaches itself, which it does through a service. (By its own address the packet
@@ -252,15 +265,10 @@ impl Ruling {
         Ruling { truth: Truth::Yes, reason, allowed_by: None, denied_by: Some(Vec::new()) }
     }
 
-    /// The profile's choice, whatever the rules say. Where nothing isolates the pod there is nothing to choose,
-    /// except that a drop is a drop.
-    fn settled(self, allowed: bool, switch: Switch) -> Ruling {
+    /// Denied by the profile's choice, whatever the rules say.
+    fn denied(switch: Switch) -> Ruling {
         let reason = Reason::Profile(switch);
-        match (self.reason, allowed) {
-            (Reason::NotIsolated, true) => self,
-            (_, true) => Ruling::allowed(reason),
-            (_, false) => Ruling { truth: Truth::No, reason, allowed_by: Some(Vec::new()), denied_by: None },
-        }
+        Ruling { truth: Truth::No, reason, allowed_by: Some(Vec::new()), denied_by: None }
     }
 
     /// In one reading the rules decide, in another the packet is allowed whatever they say.
@@ -270,7 +278,7 @@ impl Ruling {
 
     fn of(self, question: &Question<'_>) -> PolicyDecision {
         let Ruling { truth, reason, allowed_by, denied_by } = self;
-        let Question { endpoint, direction, stage, packet, before } = *question;
+        let Question { endpoint, direction, stage, packet, before, .. } = *question;
         let endpoint = endpoint.place();
         PolicyDecision { endpoint, direction, stage, packet, truth, reason, allowed_by, denied_by, before }
     }

@@ -7,6 +7,7 @@
 mod account;
 mod many;
 mod peers;
+mod points;
 mod ports;
 
 use crate::flow::PortProtocol;
@@ -77,6 +78,9 @@ impl Evaluator for NetworkPolicies<'_> {
         let isolating = || self.of(pod).iter().filter(|it| isolates(it.policy, pod, direction));
         if isolating().next().is_none() {
             return;
+        }
+        for (allows, switch) in points::allow_all(view.profile, question) {
+            tiers.rule(RuleAction::Allow, allows, || Decider::Profile(switch));
         }
         // The API speaks of TCP, UDP and SCTP; what it means for ICMP is open.
         let whatever_the_rules_say = match (question.packet.port, view.profile.icmp) {

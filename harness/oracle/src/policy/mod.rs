@@ -47,6 +47,20 @@ pub(crate) struct Question<'a> {
     /// The address that the other end had before a translation that policy may not see: of a source, another node's
     /// masquerade; of a destination, the DNAT of a service.
     pub before: Option<IpAddr>,
+    pub way: Way,
+}
+
+/// What an API may say of the way of a packet, whatever its rules say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Way {
+    /// From a pod through a service to itself.
+    pub to_itself: bool,
+    /// From a pod to the node that it is on.
+    pub to_own_node: bool,
+    /// From a node to a pod on another one.
+    pub from_another_node: bool,
+    /// The pod's own node masquerades it, after policy or before it.
+    pub masquerades: bool,
 }
 
 impl<'a> Question<'a> {

@@ -33,3 +33,16 @@ pub enum RuleAction {
     /// Nothing: the next rule decides.
     Log,
 }
+
+/// The first rule of each list, then the second of each, and so on.
+pub fn interleaved<T>(lists: Vec<Vec<T>>) -> Vec<T> {
+    let mut lists: Vec<_> = lists.into_iter().map(Vec::into_iter).collect();
+    let mut all = Vec::new();
+    loop {
+        let before = all.len();
+        all.extend(lists.iter_mut().filter_map(Iterator::next));
+        if all.len() == before {
+            return all;
+        }
+    }
+}

@@ -76,6 +76,18 @@ impl SetWalk {
         self.here.remove(&matches.certain);
     }
 
+    /// The rules of several policies, each policy's in order, of which an enforcer may ask any first.
+    pub fn policies_in_any_order(&mut self, policies: &[&[(RuleAction, Matching)]]) {
+        let here = self.here.clone();
+        for policy in policies {
+            // Whom this policy may decide about if it stands first.
+            self.here = here.clone();
+            policy.iter().for_each(|(action, matches)| self.rule(*action, matches));
+        }
+        self.here = here;
+        policies.iter().copied().flatten().for_each(|(action, matches)| self.rule(*action, matches));
+    }
+
     /// The end of a tier: whether it denies what no rule of the tier has decided.
     pub fn end_of_tier(&mut self, denies: Truth) {
         if denies != Truth::No {

@@ -1,7 +1,7 @@
 //! One packet through the tiers of an endpoint.
 
 use super::RuleAction;
-use crate::profile::Switches;
+use crate::profile::{Switch, Switches};
 use crate::truth::Truth;
 
 /// Follows one packet through tiers, which are told in order: rule by rule, and the end of each.
@@ -87,9 +87,7 @@ impl<D> TierWalk<D> {
             RuleAction::Allow => self.decides(Verdict::Allow, matches, [decider()]),
             RuleAction::Deny => self.decides(Verdict::Deny, matches, [decider()]),
             RuleAction::Pass => {
-                self.forks.push(Fork::Passes { when: matches });
-                self.passed = true;
-                self.here = matches != Truth::Yes;
+                self.passes(matches);
             }
             RuleAction::Log => {}
         }
@@ -114,6 +112,32 @@ impl<D> TierWalk<D> {
         }
     }
 
+    /// The rules of several policies, each policy's in order, of which an enforcer may ask any first; `switch` is about
+    /// which. What the first rule that matches in one of them says, some reading says: so each policy stands first
+    /// once, as far as the switch goes, and then all of them stand in a row.
+    pub fn policies_in_any_order(&mut self, policies: Vec<Vec<(RuleAction, Truth, D)>>, switch: Switch) {
+        let in_a_row: Vec<(RuleAction, Truth)> =
+            policies.iter().flatten().map(|(action, matches, _)| (*action, *matches)).collect();
+        for policy in policies {
+            for (action, matches, decider) in policy {
+                self.rule(action, matches.and(Truth::open(switch)), || decider);
+                // Later rules of this policy are not asked.
+                if matches == Truth::Yes && action != RuleAction::Log {
+                    break;
+                }
+            }
+        }
+        for (action, matches) in in_a_row.into_iter().filter(|(_, matches)| *matches != Truth::No) {
+            match action {
+                _ if !self.here => return,
+                RuleAction::Allow => self.decides(Verdict::Allow, matches, []),
+                RuleAction::Deny => self.decides(Verdict::Deny, matches, []),
+                RuleAction::Pass => self.passes(matches),
+                RuleAction::Log => {}
+            }
+        }
+    }
+
     /// The end of a tier: whether it denies what no rule of the tier has decided. Where it does not, the next tier
     /// decides.
     pub fn end_of_tier(&mut self, denies: Truth, decider: impl FnOnce() -> D) {
@@ -123,6 +147,12 @@ impl<D> TierWalk<D> {
         self.forks.push(Fork::TierEnds);
         self.here |= self.passed;
         self.passed = false;
+    }
+
+    fn passes(&mut self, when: Truth) {
+        self.forks.push(Fork::Passes { when });
+        self.passed = true;
+        self.here = when != Truth::Yes;
     }
 
     fn decides(&mut self, verdict: Verdict, when: Truth, deciders: impl IntoIterator<Item = D>) {

@@ -2,29 +2,8 @@
 
 use super::super::peers::PeerMismatch;
 use super::super::ports::PortMismatch;
-use super::selected::{value, values};
 use crate::flow::PortProtocol;
-use crate::selector::Unmet;
-use netproof_api::Operator;
-
-/// What an object lacks, to follow its name: `lacks purpose=production`.
-pub(super) fn unmet(Unmet { key, operator, values: listed, found }: &Unmet<'_>) -> String {
-    let values = values(listed);
-    let wanted = match listed {
-        [_] => format!("{key}={values}"),
-        _ => format!("{key} in ({values})"),
-    };
-    let found = found.map(value);
-    match (operator, found) {
-        (Operator::In, None) => format!("lacks {wanted}"),
-        (Operator::In, Some(found)) => format!("has {key}={found}, not {wanted}"),
-        (Operator::NotIn, found) => {
-            format!("has {key}={}, which is excluded", found.unwrap_or_default())
-        }
-        (Operator::Exists, _) => format!("lacks the label {key}"),
-        (Operator::DoesNotExist, _) => format!("has the label {key}"),
-    }
-}
+use crate::selector::words::unmet;
 
 /// Why an entry of `from` or `to` does not name the `role` (source or destination).
 pub(super) fn peer_mismatch(mismatch: &PeerMismatch<'_>, role: &str) -> String {

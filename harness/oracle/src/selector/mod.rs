@@ -1,5 +1,7 @@
 //! Label selectors, as `meta/v1` LabelSelector defines them.
 
+pub(crate) mod words;
+
 use netproof_api::{LabelSelector, Labels, Operator, Requirement};
 
 /// A requirement of a selector that an object does not meet. `key: value` of `matchLabels` is `key In [value]`.
