@@ -21,7 +21,7 @@ pub struct Allowed {
 pub enum AllowedBy {
     /// The rule with this number.
     Rule(u32),
-    /// No policy isolates the endpoint; or it is none of this node's.
+    /// No policy isolates the endpoint, and none decided; or it is none of this node's.
     Nobody,
     /// No policy was asked: it belongs to a connection that exists, or a pod reaches itself.
     Exempt,

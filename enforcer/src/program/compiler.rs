@@ -1,6 +1,7 @@
 //! From snapshots to the programs of nodes: asks the front end of each API, and joins what they say for each endpoint.
 
 use super::calico::CalicoPolicies;
+use super::clusternetworkpolicy::ClusterNetworkPolicies;
 use super::front_end::{FrontEnd, Share, TierPlace, is_on, sort};
 use super::index::Index;
 use super::networkpolicy::NetworkPolicies;
@@ -21,7 +22,11 @@ pub struct Compiler {
 
 /// One front end for each API.
 fn front_ends() -> Vec<Box<dyn FrontEnd>> {
-    vec![Box::new(NetworkPolicies::default()), Box::new(CalicoPolicies::default())]
+    vec![
+        Box::new(ClusterNetworkPolicies::default()),
+        Box::new(NetworkPolicies::default()),
+        Box::new(CalicoPolicies::default()),
+    ]
 }
 
 impl Compiler {
@@ -41,6 +46,9 @@ impl Compiler {
         }
         for (name, slice) in &snapshot.endpoint_slices {
             pods.services.slice_changed(name, None, Some(slice));
+        }
+        for (name, node) in &snapshot.nodes {
+            pods.node_changed(name, Some(node));
         }
         let mut compiler = Compiler { snapshot: Arc::clone(snapshot), pods, front_ends };
         for (key, object) in &snapshot.policies {
@@ -77,6 +85,13 @@ impl Compiler {
         }
         for slice in differing(&held.endpoint_slices, &snapshot.endpoint_slices) {
             changes.policies.extend(self.pods.services.slice_changed(slice.name, slice.before, slice.after));
+        }
+        let mut nodes_changed = false;
+        for node in differing(&held.nodes, &snapshot.nodes) {
+            nodes_changed |= self.pods.node_changed(node.name, node.after);
+        }
+        if nodes_changed {
+            changes.policies.extend(self.front_ends.iter().flat_map(|it| it.of_nodes()));
         }
         if anybody_moved {
             changes.policies.extend(self.front_ends.iter().flat_map(|it| it.of_everybody()));
@@ -218,6 +233,10 @@ mod tests {
         }
 
         fn of_everybody(&self) -> Vec<PolicyKey> {
+            Vec::new()
+        }
+
+        fn of_nodes(&self) -> Vec<PolicyKey> {
             Vec::new()
         }
 

@@ -24,6 +24,9 @@ pub(super) trait FrontEnd: fmt::Debug + Send + Sync {
     /// The policies whose rules depend on the addresses and ports of every pod.
     fn of_everybody(&self) -> Vec<PolicyKey>;
 
+    /// The policies whose rules depend on the nodes.
+    fn of_nodes(&self) -> Vec<PolicyKey>;
+
     /// What a policy has for a node, once for each stage and direction; nothing if it selects no endpoint there.
     fn compile(&self, policy: &PolicyKey, node: &str, pods: &Index) -> Vec<Policy>;
 

@@ -11,6 +11,7 @@
 //! allowed.
 
 mod calico;
+mod clusternetworkpolicy;
 mod compiler;
 mod endpoint;
 mod front_end;

@@ -19,7 +19,7 @@ pub(super) use labels::{NAMESPACE, OF_NAMESPACE, OF_SERVICE_ACCOUNT, SERVICE_ACC
 use labels::{CalicoLabels, InNamespace};
 use mentions::Mentions;
 use netproof_api::calico::NetworkSet;
-use netproof_api::{Labels, Namespace, Pod};
+use netproof_api::{Labels, Namespace, Node, Pod};
 use netproof_model::{Families, Family, NamespacedName, PolicyKey};
 use of_namespace::OfNamespace;
 use services::Services;
@@ -70,6 +70,7 @@ struct Selection {
 pub(super) struct Index {
     families: Families,
     namespaces: BTreeMap<String, Labels>,
+    nodes: BTreeMap<String, Arc<Node>>,
     pods: Slots<PodEntry>,
     by_name: BTreeMap<NamespacedName, PodId>,
     by_namespace: HashMap<String, OfNamespace>,
@@ -88,6 +89,7 @@ impl Index {
         Index {
             families,
             namespaces: BTreeMap::new(),
+            nodes: BTreeMap::new(),
             pods: Slots::default(),
             by_name: BTreeMap::new(),
             by_namespace: HashMap::new(),
@@ -107,6 +109,11 @@ impl Index {
     /// Every pod, by name.
     pub(super) fn pods(&self) -> impl Iterator<Item = &PodEntry> {
         self.by_name.values().filter_map(|id| self.pods.get(id.0))
+    }
+
+    /// Every node, by name.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values().map(Arc::as_ref)
     }
 
     pub(super) fn pod(&self, name: &NamespacedName) -> Option<&PodEntry> {
@@ -262,6 +269,16 @@ impl Index {
             }
         }
         touched
+    }
+
+    /// Follows a node that came, went or changed: whether its labels or addresses are others.
+    pub(super) fn node_changed(&mut self, name: &str, after: Option<&Arc<Node>>) -> bool {
+        let before = match after {
+            Some(node) => self.nodes.insert(name.to_owned(), Arc::clone(node)),
+            None => self.nodes.remove(name),
+        };
+        let seen = |node: &Arc<Node>| (node.metadata.labels.clone(), node.addresses.clone());
+        before.as_ref().map(seen) != after.map(seen)
     }
 
     /// Follows a pod that came, went or changed. The selections whose members, or their addresses or ports, have

@@ -88,6 +88,10 @@ impl FrontEnd for NetworkPolicies {
         of_all.map(|(key, _)| key.clone()).collect()
     }
 
+    fn of_nodes(&self) -> Vec<PolicyKey> {
+        Vec::new()
+    }
+
     fn compile(&self, policy: &PolicyKey, node: &str, pods: &Index) -> Vec<Policy> {
         let Some(entry) = self.policies.get(policy) else { return Vec::new() };
         let selected: Vec<&PodEntry> = pods.members(entry.selected).filter(|pod| is_on(pod, node)).collect();

@@ -1,10 +1,11 @@
 //! Who allowed a request: what a trace of this backend's chains says, for each time that the request met policy.
 //!
 //! A base chain finds the endpoint's chain by a verdict map. Where the map has none, no policy isolates the endpoint,
-//! and the base chain ends with its own policy. Else a policy's rule has accepted, with its number in its comment.
+//! and the base chain ends with its own policy. Else a policy's rule has accepted, with its number in its comment, or
+//! the last tier has let go on what nothing decided.
 
 use super::hooks;
-use super::render::TABLE;
+use super::render::{NO_TIER, TABLE};
 use crate::identities;
 use crate::{Allowed, AllowedBy};
 use netproof_model::{ChainPass, Direction, RuleTrace, TraceVerdict};
@@ -28,9 +29,12 @@ fn allowed_in(pass: &ChainPass) -> Option<Allowed> {
         None => return None,
         // What the base chain itself lets through has met no policy.
         Some(_) if end.chain == base => AllowedBy::Exempt,
-        Some(rule) => match rule.comment.as_deref().and_then(identities::number_in) {
-            Some(number) => AllowedBy::Rule(number),
-            None => AllowedBy::Exempt,
+        Some(rule) => match rule.comment.as_deref() {
+            Some(NO_TIER) => AllowedBy::Nobody,
+            comment => match comment.and_then(identities::number_in) {
+                Some(number) => AllowedBy::Rule(number),
+                None => AllowedBy::Exempt,
+            },
         },
     };
     let endpoint = match direction {
@@ -74,6 +78,11 @@ mod tests {
                 ours,
                 vec![goto(), jump(), accept(Some("13 networkpolicy/default/p#egress[0]"))],
                 allowed_at(egress, source, AllowedBy::Rule(13)),
+            ),
+            (
+                ours,
+                vec![goto(), step("egress-pod/default/a", Some(NO_TIER), TraceVerdict::Accept)],
+                allowed_at(egress, source, AllowedBy::Nobody),
             ),
             // A pod reaches itself.
             (

@@ -37,6 +37,9 @@ pub const SOURCE_TABLE: TableId = TableId { family: TableFamily::Bridge, name: "
 /// ours have others.
 const PASSED: u32 = 0x0020_0000;
 
+/// The comment of a rule that allows what no tier has decided.
+pub(super) const NO_TIER: &str = "no tier decides";
+
 /// What a program may say and this backend does not render.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unrendered {
@@ -137,8 +140,10 @@ impl<'p, 'n> Renderer<'p, 'n> {
             for (position, (tier, chain)) in tiers.iter().zip(&chains).enumerate() {
                 let mut rules = Vec::new();
                 if position == 0 {
-                    rules.extend(endpoint.addresses.iter().map(|own| reaches_itself(*direction, *own)));
                     hooks::add_endpoint(&mut self.policies, *direction, &endpoint.addresses, chain);
+                }
+                if tier.end == End::Isolation {
+                    rules.extend(endpoint.addresses.iter().map(|own| reaches_itself(*direction, *own)));
                 }
                 // What passes the last tier is allowed.
                 let next = chains.get(position + 1).cloned().map_or(Verdict::Accept, Verdict::Goto);
@@ -164,14 +169,14 @@ impl<'p, 'n> Renderer<'p, 'n> {
             rules.push(Rule::new([Statement::Verdict(Verdict::Jump(chain))]));
             if policy.rules.iter().any(|rule| rule.action == RuleAction::Pass) {
                 let (passed, forget) = (Statement::HasMark(PASSED), Statement::FlipMark(PASSED));
-                rules.push(Rule::new([passed, forget, Statement::Verdict(next.clone())]));
+                rules.push(goes_on([passed, forget], next));
             }
             policies.push(policy.policy.clone());
         }
         policies.sort();
         let endpoint = Place::Pod(pod.clone());
         rules.push(match tier.end {
-            End::Pass => Rule::new([Statement::Verdict(next.clone())]),
+            End::Pass => goes_on([], next),
             End::Isolation => {
                 let decision = Decision::Isolation { endpoint, direction, policies };
                 deny_rule(decision, Denial::Drop, self.numbers)
@@ -231,12 +236,21 @@ fn chains_of(pod: &NamespacedName, direction: Direction, tiers: &[Tier]) -> Vec<
     std::iter::once(first).chain(later).collect()
 }
 
+/// What no policy of a tier decides goes to the next tier, or is allowed after the last.
+fn goes_on<const N: usize>(tests: [Statement; N], next: &Verdict) -> Rule {
+    let rule = Rule::new(tests.into_iter().chain([Statement::Verdict(next.clone())]));
+    match next {
+        Verdict::Accept => rule.comment(NO_TIER),
+        _ => rule,
+    }
+}
+
 /// The name of the chain of one direction of a policy.
 pub fn policy_chain(direction: Direction, policy: &PolicyKey) -> String {
     names::shorten(format!("{direction}-{policy}"))
 }
 
-/// A pod cannot block itself. Its own address never leaves it, but a packet to its own service comes here and goes
+/// A pod cannot block itself by NetworkPolicies. Its own address never leaves it, but a packet to its own service comes here and goes
 /// back, and is not masqueraded yet.
 fn reaches_itself(direction: Direction, own: IpAddr) -> Rule {
     let own_address =
