@@ -29,7 +29,17 @@ use std::time::Duration;
 pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The kinds that the protocol tells of; the API has more.
-const KINDS: [&str; 6] = ["Namespace", "Node", "Pod", "Service", "EndpointSlice", "NetworkPolicy"];
+const KINDS: [&str; 9] = [
+    "Namespace",
+    "Node",
+    "Pod",
+    "Service",
+    "EndpointSlice",
+    "NetworkPolicy",
+    "ClusterNetworkPolicy",
+    "AdminNetworkPolicy",
+    "BaselineAdminNetworkPolicy",
+];
 
 /// Enforces policy by processes of a command, one on each node.
 pub struct ExecEnforcer {

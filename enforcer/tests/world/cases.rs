@@ -1,7 +1,6 @@
 //! The states of a cluster whose rulesets are shown (tests/rules.rs) and loaded (tests/kernel/).
 
-use super::calico::{CalicoObjects, calico_policy, set, tier};
-use super::{World, namespace, pod, policy, service};
+use super::{CalicoObjects, World, calico_policy, cluster_policy, namespace, pod, policy, service, set, super, tier, use};
 use netproof_controlplane::Snapshot;
 use netproof_model::{Families, Wiring};
 use std::sync::Arc;
@@ -115,6 +114,30 @@ pub fn policies() -> Vec<Case> {
             ],
         ),
         calico(),
+        case(
+            "tiers-around-a-policy",
+            Families::Dual,
+            Wiring::Routed,
+            &[
+                cluster_policy(
+                    "first",
+                    "{tier: Admin, priority: 0, subject: {pods: {podSelector: {matchLabels: {app: web}}}},
+                      ingress: [
+                        {action: Pass, from: [{namespaces: {matchLabels: {team: blue}}}], protocols: [{destinationNamedPort: http}, {udp: {destinationPort: {range: {start: 9000, end: 9100}}}}]},
+                        {action: Accept, from: [{pods: {podSelector: {matchLabels: {app: api}}}}]}],
+                      egress: [{action: Deny, to: [{nodes: {}}, {networks: [10.0.0.0/8, 10.1.0.0/16, '::/0']}]}]}",
+                ),
+                cluster_policy(
+                    "second",
+                    "{tier: Admin, priority: 1000, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {matchLabels: {team: blue}}}]}]}",
+                ),
+                cluster_policy(
+                    "default",
+                    "{tier: Baseline, priority: 10, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}]}]}",
+                ),
+                policy("p", "{podSelector: {matchLabels: {app: web}}, ingress: [{ports: [{port: http}]}]}"),
+            ],
+        ),
     ]
 }
 

@@ -70,7 +70,7 @@ impl World {
 
 fn object(kind: &str, name: &str) -> ObjectRef {
     match (kind, name.split_once('/')) {
-        ("namespace", _) => ObjectRef::new(kind, None, name),
+        ("namespace" | "node" | "clusternetworkpolicy", _) => ObjectRef::new(kind, None, name),
         (_, Some((namespace, name))) => ObjectRef::new(kind, Some(namespace), name),
         (_, None) => ObjectRef::new(kind, Some("default"), name),
     }
@@ -105,6 +105,13 @@ pub fn policy(name: &str, spec: &str) -> String {
     let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
     format!(
         "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {spec}\n"
+    )
+}
+
+/// A ClusterNetworkPolicy's manifest: name and spec.
+pub fn cluster_policy(name: &str, spec: &str) -> String {
+    format!(
+        "---\napiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {{name: {name}}}\nspec: {spec}\n"
     )
 }
 

@@ -5,7 +5,9 @@
 //! about a packet: the enforcer and the oracle each have their own.
 
 use netproof_api::networking::NetworkPolicyPeer;
-use netproof_api::{LabelSelector, Labels};
+use netproof_api::{
+    ClusterNetworkPolicy, ClusterPeer, ClusterSubject, LabelSelector, Labels, NamespacedPods,
+};
 use netproof_controlplane::{Contested, ObjectRef, Snapshot};
 use netproof_model::PolicyKey;
 use netproof_plan::selectors::selects;
@@ -36,8 +38,10 @@ pub enum Role {
         /// Whether of other namespaces, too.
         anywhere: bool,
     },
-    /// All pods of namespaces that a rule of a policy lets in or out to.
+    /// All pods of namespaces: the subject of a policy, or a peer of a rule.
     PeerNamespaces,
+    /// Nodes that a rule of a policy is about.
+    Nodes,
     /// The pods behind a service.
     Backends,
 }
@@ -87,6 +91,7 @@ impl Finding {
             Why::MatchesNothing(Role::PeerNamespaces) => {
                 format!("{path} of {object} matches no namespace{when}")
             }
+            Why::MatchesNothing(Role::Nodes) => format!("{path} of {object} matches no node{when}"),
             Why::MatchesNothing(_) => format!("{path} of {object} matches no pod{when}"),
             Why::MatchesHostNetworkOnly(Role::Subject) => format!("{of_node}: it has no effect"),
             Why::MatchesHostNetworkOnly(_) => {
@@ -163,6 +168,9 @@ impl Lint {
                 }
             }
         }
+        for (key, policy) in snapshot.cluster_network_policies() {
+            self.cluster_network_policy(snapshot, &pods, key, policy);
+        }
         for (name, service) in &snapshot.services {
             if service.selector.is_empty() {
                 continue;
@@ -174,6 +182,54 @@ impl Lint {
             self.note(&object, "spec.selector".to_owned(), Role::Backends, matched);
         }
         self.contested.extend(snapshot.contested());
+    }
+
+    fn cluster_network_policy(
+        &mut self,
+        snapshot: &Snapshot,
+        pods: &Pods<'_>,
+        key: &PolicyKey,
+        policy: &ClusterNetworkPolicy,
+    ) {
+        let object = ObjectRef::from(key.clone());
+        let namespaces = |selector: &LabelSelector| -> Vec<&str> {
+            let namespaces = snapshot.namespaces.values();
+            let matching = namespaces.filter(|it| selects(selector, &it.metadata.labels));
+            matching.map(|namespace| namespace.metadata.name.as_str()).collect()
+        };
+        let of_namespaces = |selector: &LabelSelector| {
+            let any = !namespaces(selector).is_empty();
+            (Role::PeerNamespaces, Matched { any, own_network: any })
+        };
+        let of_pods = |of: &NamespacedPods, role: Role| {
+            let all = LabelSelector::default();
+            let namespaces = namespaces(of.namespace_selector.as_ref().unwrap_or(&all));
+            let found = namespaces.iter().map(|namespace| pods.matching(namespace, &of.pod_selector));
+            (role, found.fold(Matched::default(), Matched::or))
+        };
+        let (field, (role, matched)) = match &policy.spec.subject {
+            ClusterSubject::Namespaces(selector) => ("namespaces", of_namespaces(selector)),
+            ClusterSubject::Pods(pods) => ("pods", of_pods(pods, Role::Subject)),
+        };
+        self.note(&object, format!("spec.subject.{field}"), role, matched);
+        let directions = [("ingress", "from", &policy.spec.ingress), ("egress", "to", &policy.spec.egress)];
+        for (direction, side, rules) in directions {
+            for (i, rule) in rules.iter().enumerate() {
+                for (j, peer) in rule.peers.iter().enumerate() {
+                    let (role, matched) = match peer {
+                        ClusterPeer::Namespaces(selector) => of_namespaces(selector),
+                        ClusterPeer::Pods(pods) => of_pods(pods, Role::Peer { anywhere: true }),
+                        ClusterPeer::Nodes(selector) => {
+                            let mut nodes = snapshot.nodes.values();
+                            let any = nodes.any(|node| selects(selector, &node.metadata.labels));
+                            (Role::Nodes, Matched { any, own_network: any })
+                        }
+                        ClusterPeer::Networks(_) | ClusterPeer::Unknown => continue,
+                    };
+                    self.note(&object, format!("spec.{direction}[{i}].{side}[{j}]"), role, matched);
+                }
+            }
+        }
     }
 
     fn note(&mut self, object: &ObjectRef, path: String, role: Role, matched: Matched) {

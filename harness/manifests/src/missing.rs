@@ -69,7 +69,7 @@ impl Makers<'_> {
             };
             let namespace = object.namespace.as_deref().unwrap_or(self.default_namespace);
             let reached = match role {
-                Role::PeerNamespaces => false,
+                Role::PeerNamespaces | Role::Nodes => false,
                 Role::Peer { anywhere: true } => true,
                 // What brings other objects brings them into any namespace.
                 Role::Subject | Role::Backends | Role::Peer { anywhere: false } => {

@@ -60,9 +60,9 @@ macro_rules! policy_kinds {
 
 policy_kinds! {
     NetworkPolicy "networkpolicy" "NetworkPolicy" "networking.k8s.io" Namespace Decides Yes;
-    ClusterNetworkPolicy "clusternetworkpolicy" "ClusterNetworkPolicy" "policy.networking.k8s.io" Cluster Decides No;
-    AdminNetworkPolicy "adminnetworkpolicy" "AdminNetworkPolicy" "policy.networking.k8s.io" Cluster Decides No;
-    BaselineAdminNetworkPolicy "baselineadminnetworkpolicy" "BaselineAdminNetworkPolicy" "policy.networking.k8s.io" Cluster Decides No;
+    ClusterNetworkPolicy "clusternetworkpolicy" "ClusterNetworkPolicy" "policy.networking.k8s.io" Cluster Decides Yes;
+    AdminNetworkPolicy "adminnetworkpolicy" "AdminNetworkPolicy" "policy.networking.k8s.io" Cluster Decides Yes;
+    BaselineAdminNetworkPolicy "baselineadminnetworkpolicy" "BaselineAdminNetworkPolicy" "policy.networking.k8s.io" Cluster Decides Yes;
     CalicoNetworkPolicy "networkpolicy.projectcalico.org" "NetworkPolicy" "projectcalico.org" Namespace Decides No;
     GlobalNetworkPolicy "globalnetworkpolicy" "GlobalNetworkPolicy" "projectcalico.org" Cluster Decides No;
     StagedKubernetesNetworkPolicy "stagedkubernetesnetworkpolicy" "StagedKubernetesNetworkPolicy" "projectcalico.org" Namespace Staged No;

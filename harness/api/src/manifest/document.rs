@@ -1,10 +1,10 @@
 //! One document: finds the kind's reader by `apiVersion` and `kind`, unpacks lists, and gathers objects.
 
 use super::foreign::{self, Foreign};
-use super::kinds::{GROUPS, Treatment};
+use super::kinds::{GROUPS, Group, Treatment};
 use super::{
-    Context, Located, Manifest, Unreadable, calico, cluster, endpoint_slice, network_policy, pod, service,
-    workload,
+    Context, Located, Manifest, Unreadable, calico, cluster, cluster_network_policy, endpoint_slice,
+    network_policy, pod, service, workload,
 };
 use crate::ignored::{Effect, Ignored};
 use crate::object::Object;
@@ -104,6 +104,18 @@ fn read_object(fields: &Fields<'_>, of: Type<'_>, context: &Context, manifest: &
         Treatment::Calico(kind, dialect) => {
             calico::read(kind, document, dialect, context).map(Object::Policy)
         }
+        Treatment::ClusterNetworkPolicy => {
+            let policy = cluster_network_policy::cluster_network_policy(document, context);
+            policy.map(|policy| Object::Policy(policy.into()))
+        }
+        Treatment::AdminNetworkPolicy => {
+            let policy = cluster_network_policy::admin_network_policy(document, context);
+            policy.map(|policy| Object::Policy(policy.into()))
+        }
+        Treatment::BaselineAdminNetworkPolicy => {
+            let policy = cluster_network_policy::baseline_admin_network_policy(document, context);
+            policy.map(|policy| Object::Policy(policy.into()))
+        }
     };
     if document.report().grave_errors() > errors {
         manifest.unreadable.push(unreadable(document.node, Some(kind)));
@@ -166,10 +178,14 @@ fn treatment(fields: &Fields<'_>, of: Type<'_>) -> Option<Treatment> {
             None
         });
     }
-    let known = GROUPS.iter().find(|known| known.name == group);
-    let found = known.and_then(|known| known.kinds.iter().find(|(name, _)| *name == kind));
+    let versions = || GROUPS.iter().filter(|known| known.name == group);
+    let of_kind = |known: &'static Group| known.kinds.iter().find(|(name, _)| *name == kind);
+    let with_kind = || versions().filter_map(|known| Some((known, of_kind(known)?)));
+    let known = versions().next();
+    // Of the version that is written; of another one, whose error says which there is.
+    let found = with_kind().find(|(known, _)| known.version == version).or_else(|| with_kind().next());
     let (api_version, kind_field) = (place_of(fields, "apiVersion"), place_of(fields, "kind"));
-    if let (Some(known), Some((_, treatment))) = (known, found) {
+    if let Some((known, (_, treatment))) = found {
         if version != known.version && !matches!(treatment, Treatment::Ignore(_)) {
             wrong_version(&api_version, of, known.version);
             return None;
@@ -190,11 +206,14 @@ fn treatment(fields: &Fields<'_>, of: Type<'_>) -> Option<Treatment> {
         );
         return None;
     }
-    let Some(known) = known else { return stranger(&api_version, group, kind, document.node) };
+    if known.is_none() {
+        return stranger(&api_version, group, kind, document.node);
+    };
     if is_exported(document.node) {
         return Some(Treatment::Ignore(Effect::Unknown));
     }
-    let names: Vec<&str> = known.kinds.iter().map(|(name, _)| *name).collect();
+    let kinds = versions().flat_map(|known| known.kinds);
+    let names: Vec<&str> = kinds.map(|(name, _)| *name).collect();
     kind_field.error(
         format!("there is no kind {} in {}", quote(kind), api_version_of(group, version)),
         suggestion(kind, &names),
@@ -250,8 +269,9 @@ fn groups_of_policies_and_objects() -> impl Iterator<Item = &'static str> {
 /// Whether a kind is a list, and of what: `List` of anything, `PodList` of pods.
 fn list_of<'k>(group: &str, kind: &'k str, document: &Node) -> Option<&'k str> {
     let item = kind.strip_suffix("List")?;
-    let is_list = match GROUPS.iter().find(|known| known.name == group) {
-        Some(known) => item.is_empty() || known.kinds.iter().any(|(name, _)| *name == item),
+    let mut versions = GROUPS.iter().filter(|known| known.name == group).peekable();
+    let is_list = match versions.peek() {
+        Some(_) => item.is_empty() || versions.any(|known| known.kinds.iter().any(|(name, _)| *name == item)),
         None => document.get("items").is_some_and(|items| matches!(items.value, Value::Sequence(_))),
     };
     is_list.then_some(item)

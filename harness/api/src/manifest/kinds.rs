@@ -19,6 +19,10 @@ pub(super) enum Treatment {
     NetworkPolicy,
     /// Of Calico's API.
     Calico(PolicyKind, Dialect),
+    ClusterNetworkPolicy,
+    /// Likewise, as a ClusterNetworkPolicy.
+    AdminNetworkPolicy,
+    BaselineAdminNetworkPolicy,
     /// Becomes its pods.
     Workload(WorkloadKind),
     /// Of another group: becomes the pods of the template in this field of its `spec`.
@@ -31,11 +35,11 @@ pub(super) enum Treatment {
     Refuse,
 }
 
-/// An API group and all of its kinds; any other kind of the group is misspelt.
+/// A version of an API group and the kinds of that version; a kind that no version of the group has is misspelt.
 pub(super) struct Group {
     /// The group's name; empty for the core group.
     pub(super) name: &'static str,
-    /// The version that kept kinds must have.
+    /// The version. Where kinds stand in several, the one to write is the first.
     pub(super) version: &'static str,
     pub(super) kinds: &'static [(&'static str, Treatment)],
 }
@@ -99,6 +103,25 @@ pub(super) const GROUPS: &[Group] = &[
             ("IngressClass", IGNORE),
             ("IPAddress", IGNORE),
             ("ServiceCIDR", IGNORE),
+        ],
+    },
+    Group {
+        name: "policy.networking.k8s.io",
+        version: "v1alpha2",
+        kinds: &[("ClusterNetworkPolicy", Treatment::ClusterNetworkPolicy)],
+    },
+    // Announced, with the same fields.
+    Group {
+        name: "policy.networking.k8s.io",
+        version: "v1beta1",
+        kinds: &[("ClusterNetworkPolicy", Treatment::ClusterNetworkPolicy)],
+    },
+    Group {
+        name: "policy.networking.k8s.io",
+        version: "v1alpha1",
+        kinds: &[
+            ("AdminNetworkPolicy", Treatment::AdminNetworkPolicy),
+            ("BaselineAdminNetworkPolicy", Treatment::BaselineAdminNetworkPolicy),
         ],
     },
 ];

@@ -6,10 +6,6 @@ mod as_kubectl;
 mod broken;
 mod calico;
 mod cluster;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the kinds become readable when enforcer and oracle know them")
-)]
 mod cluster_network_policy;
 mod document;
 mod endpoint_slice;

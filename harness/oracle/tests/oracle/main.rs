@@ -3,6 +3,7 @@
 
 mod anything;
 mod choices;
+mod clusternetworkpolicy;
 mod decisions;
 mod explain;
 mod matrix;

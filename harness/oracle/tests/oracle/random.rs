@@ -89,6 +89,62 @@ fn policy() -> impl Strategy<Value = String> {
     )
 }
 
+const NETWORKS: [&str; 5] = [
+    "[0.0.0.0/0]",
+    "[\"::/0\", 203.0.113.0/24]",
+    "[10.244.1.0/24]",
+    "[172.18.0.2/32, 10.244.1.3/32, 10.96.0.0/16]",
+    "[\"fd00:10:244:1::/64\"]",
+];
+const PROTOCOLS: [&str; 6] = [
+    "{tcp: {destinationPort: {number: 80}}}",
+    "{tcp: {destinationPort: {range: {start: 80, end: 8080}}}}",
+    "{udp: {destinationPort: {number: 53}}}",
+    "{sctp: {destinationPort: {range: {start: 1, end: 65535}}}}",
+    "{destinationNamedPort: http}",
+    "{destinationNamedPort: \"\"}",
+];
+
+/// `namespaces`, or `pods` with or without a selector of namespaces.
+fn cluster_pods() -> impl Strategy<Value = String> {
+    prop_oneof![
+        select(&SELECTORS[..]).prop_map(|namespaces| format!("{{namespaces: {namespaces}}}")),
+        select(&SELECTORS[..]).prop_map(|pods| format!("{{pods: {{podSelector: {pods}}}}}")),
+        (select(&SELECTORS[..]), select(&SELECTORS[..]))
+            .prop_map(|(n, p)| format!("{{pods: {{namespaceSelector: {n}, podSelector: {p}}}}}")),
+    ]
+}
+
+fn cluster_rules(list: &'static str) -> impl Strategy<Value = String> {
+    let nodes = select(&["{nodes: {}}", "{nodes: {matchLabels: {topology.kubernetes.io/zone: zone2}}}"][..]);
+    let others = prop_oneof![
+        select(&NETWORKS[..]).prop_map(|networks| format!("{{networks: {networks}}}")),
+        nodes.prop_map(str::to_owned),
+    ];
+    let peers = (proptest::collection::vec(cluster_pods(), 1..3), proptest::collection::vec(others, 0..2));
+    let action = select(&["Accept", "Deny", "Deny", "Pass"][..]);
+    let rule =
+        (action, peers, some(&PROTOCOLS, 2)).prop_map(move |(action, (mut peers, others), protocols)| {
+            let is_named = protocols.contains("Named");
+            peers.extend(others.into_iter().filter(|it| list == "to" && !(is_named && it.contains("nodes"))));
+            let protocols = match protocols.as_str() {
+                "" => String::new(),
+                some => format!(", protocols: [{some}]"),
+            };
+            format!("{{action: {action}, {list}: [{}]{protocols}}}", peers.join(", "))
+        });
+    proptest::collection::vec(rule, 0..3).prop_map(|rules| format!("[{}]", rules.join(", ")))
+}
+
+fn cluster_policy() -> impl Strategy<Value = String> {
+    let place = (select(&["Admin", "Baseline"][..]), 0..3);
+    (place, cluster_pods(), cluster_rules("from"), cluster_rules("to")).prop_map(
+        |((tier, priority), subject, ingress, egress)| {
+            format!("{{tier: {tier}, priority: {priority}, subject: {subject}, ingress: {ingress}, egress: {egress}}}")
+        },
+    )
+}
+
 fn pod() -> impl Strategy<Value = (&'static str, &'static str, String)> {
     let words = (some(&LABELS[..], 3), some(&PORTS[..], 2)).prop_map(|(labels, ports)| {
         // A key stands once, a port name once for a protocol: the first of each counts.
@@ -114,11 +170,11 @@ pub fn case() -> impl Strategy<Value = Case> {
         topology,
         some(&LABELS, 2),
         proptest::collection::vec(pod(), 1..7),
-        proptest::collection::vec(policy(), 0..6),
+        (proptest::collection::vec(policy(), 0..6), proptest::collection::vec(cluster_policy(), 0..4)),
         extras,
         select(&PROFILES[..]),
     )
-        .prop_map(|(topology, labels, pods, policies, extras, profile)| {
+        .prop_map(|(topology, labels, pods, (policies, cluster_policies), extras, profile)| {
             let mut lines = vec![format!("namespace dev {labels}")];
             for (index, (namespace, node, words)) in pods.iter().enumerate() {
                 lines.push(format!("pod {namespace}/pod-{index} {node} {words}"));
@@ -127,6 +183,8 @@ pub fn case() -> impl Strategy<Value = Case> {
                 let (namespace, spec) = policy.split_once(' ').unwrap();
                 lines.push(format!("policy {namespace}/policy-{index} {spec}"));
             }
+            let numbered = cluster_policies.iter().enumerate();
+            lines.extend(numbered.map(|(index, spec)| format!("cluster-policy policy-{index} {spec}")));
             lines.extend(extras.into_iter().map(Into::into));
             Case { topology, lines, profile }
         })
@@ -156,7 +214,11 @@ pub fn settled() -> impl Strategy<Value = Profile> {
         select(&[Sctp::Supported, Sctp::Unsupported][..]),
         select(&[EndPort::Supported, EndPort::Unsupported][..]),
     );
-    (services, nodes, rules).prop_map(|(services, nodes, rules)| Profile {
+    let cluster = (
+        select(&[CnpEqualPriority::Name, CnpEqualPriority::Index][..]),
+        select(&[CnpMasqueradedSource::Node, CnpMasqueradedSource::Pod][..]),
+    );
+    (services, nodes, rules, cluster).prop_map(|(services, nodes, rules, cluster)| Profile {
         name: "settled",
         own_pod_through_service: services.0,
         policy_and_dnat: services.1,
@@ -171,6 +233,12 @@ pub fn settled() -> impl Strategy<Value = Profile> {
         sctp: rules.3,
         end_port: rules.4,
         endpoints_that_share_an_address: EndpointsThatShareAnAddress::ReadyFirst,
+        cnp_equal_priority: cluster.0,
+        cnp_masqueraded_source: cluster.1,
+        // The API says these, and only readings of the API are wanted.
+        cnp_service_hairpin: CnpServiceHairpin::Both,
+        cnp_service_vip_in_networks: CnpServiceVipInNetworks::Never,
+        cnp_networks_match_pods: CnpNetworksMatchPods::Yes,
         existing_connections: ExistingConnections::Keep,
         deny: Deny::Drop,
     })

@@ -96,6 +96,7 @@ impl World {
                 return;
             }
             "policy" => Change::Apply(policy(rest)),
+            "cluster-policy" => Change::Apply(cluster_policy(rest)),
             "external" => {
                 let (name, addresses) = rest.split_once(' ').unwrap();
                 Change::ApplyExternal(external(name, addresses))
@@ -155,6 +156,19 @@ impl<'a> Words<'a> {
         let all = self.value(key).unwrap_or_default().split(',');
         all.filter(|word| !word.is_empty()).collect()
     }
+}
+
+/// `NAME SPEC` of a ClusterNetworkPolicy.
+fn cluster_policy(text: &str) -> Object {
+    let (name, spec) = text.split_once(' ').unwrap();
+    let text = format!(
+        "{{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: {{name: {name}}}, \
+         spec: {spec}}}"
+    );
+    let source = Source::new("policy", text);
+    let mut manifest =
+        read_manifests(&source, &Context::default()).unwrap_or_else(|errors| panic!("{errors}"));
+    manifest.objects.remove(0).object
 }
 
 /// `KEY=VALUE,..`

@@ -8,7 +8,6 @@ use crate::ignored::Effect::{self, None, Objects, Pods, PodsLater, Policy, Route
 /// without a pod template.
 pub(super) const KINDS: &[(&str, Effect, &str)] = &[
     // -- policies, and what else restricts traffic
-    ("policy.networking.k8s.io", Policy, "*Policy"),
     (
         "projectcalico.org",
         None,

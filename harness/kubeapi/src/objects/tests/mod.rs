@@ -2,6 +2,7 @@
 
 mod calico;
 mod canonical;
+mod cluster_network_policies;
 
 use super::network_policy::network_policy;
 use super::*;
