@@ -23,6 +23,7 @@ mod selectors;
 mod services;
 mod site;
 mod table;
+mod tiers;
 mod time;
 mod union;
 #[cfg(test)]

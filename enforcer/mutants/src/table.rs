@@ -4,7 +4,7 @@ use super::nft::Fault::{Ruleset, Window};
 use super::nft::{packets, policies};
 use crate::mutant::Fault::{Memory, Names, Nft, Objects, Program, Selectors};
 use crate::mutant::{Fault, Mutant};
-use crate::{blocks, deciders, isolation, nodes, peers, ports, selectors, services, time, union};
+use crate::{blocks, deciders, isolation, nodes, peers, ports, selectors, services, tiers, time, union};
 
 const fn mutant(name: &'static str, wrong: &'static str, fault: Fault) -> Mutant {
     Mutant { name, wrong, fault }
@@ -190,6 +190,46 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("policy-before-its-pods", "A policy that selects no pod when it comes is forgotten", Memory(time::policies_before_their_pods_are_forgotten)),
     mutant("open-while-changing", "Policies are taken away for the moment in which one changes", Nft(Window(packets::all_is_open))),
     mutant("closed-while-changing", "Isolated pods are closed for the moment in which a policy changes", Nft(Window(packets::isolated_is_closed))),
+
+    // Tiers.
+    mutant("baseline-before-network-policies", "Policies of the tier Baseline stand before NetworkPolicies", Objects(tiers::baseline_is_admin)),
+    mutant("admin-after-network-policies", "Policies of the tier Admin stand after NetworkPolicies", Objects(tiers::admin_is_baseline)),
+    mutant("selected-by-admin-isolates", "What no rule of the tier Admin matches is denied", Program(tiers::admin_denies_at_its_end)),
+    mutant("selected-by-baseline-isolates", "What no rule of the tier Baseline matches is denied", Program(tiers::baseline_denies_at_its_end)),
+    mutant("isolation-handed-to-baseline", "What no NetworkPolicy of an isolated pod allows, the tier Baseline decides", Program(tiers::isolation_goes_on_to_baseline)),
+    mutant("network-policies-last", "NetworkPolicies are asked after both tiers", Program(tiers::baseline_is_always_asked_first)),
+    mutant("network-policies-first", "NetworkPolicies are asked before both tiers", Program(tiers::network_policies_come_first)),
+    mutant("high-priority-numbers-first", "The policy with the highest priority number is asked first", Objects(tiers::high_numbers_first)),
+    mutant("priorities-ignored", "Policies of a tier are asked by name, whatever their priorities", Objects(tiers::priorities_are_ignored)),
+    mutant("priority-zero-last", "The priority 0 is read as none, and such a policy is asked last", Objects(tiers::zero_is_last)),
+    mutant("one-policy-per-priority", "Of several policies of one tier and priority only one is in force", Objects(tiers::one_policy_of_a_priority)),
+    mutant("one-baseline-policy", "Of several policies of the tier Baseline only one is in force", Objects(tiers::one_baseline)),
+    mutant("dots-and-dashes-collide", "Of two policies whose names differ in `.` and `-` only one is in force", Objects(tiers::names_are_folded)),
+    mutant("cluster-rules-last-first", "The last rule of a list is asked first", Objects(tiers::last_rule_first)),
+    mutant("cluster-denials-first", "The rules of a list that deny are asked first", Objects(tiers::denials_first)),
+    mutant("cluster-first-rule-only", "Of several rules of a list only the first is asked", Objects(tiers::first_rule_only)),
+    mutant("pass-as-accept", "Pass accepts", Objects(tiers::pass_accepts)),
+    mutant("pass-as-deny", "Pass denies", Objects(tiers::pass_denies)),
+    mutant("pass-as-no-match", "Pass leaves the packet to the next rule of the tier", Objects(tiers::pass_is_no_match)),
+    mutant("accept-as-pass", "Accept leaves the packet to the next tier", Objects(tiers::accept_passes)),
+    mutant("pass-of-all-traffic", "Pass is for all traffic, whatever its `protocols`", Objects(tiers::pass_is_for_all_traffic)),
+    mutant("cluster-pods-of-default", "Pods without a `namespaceSelector` are those of the namespace `default`", Objects(tiers::pods_without_namespaces_are_of_default)),
+    mutant("cluster-pod-selector-ignored", "`podSelector` of subjects and peers of ClusterNetworkPolicies is ignored", Objects(tiers::pods_are_their_namespaces)),
+    mutant("everybody-is-subject", "Every pod is subject of every policy", Objects(tiers::everybody_is_subject)),
+    mutant("subjects-no-peers", "The namespaces of the subject are nobody's peers", Objects(tiers::subjects_are_no_peers)),
+    mutant("cluster-first-peer-only", "Of several peers of a ClusterNetworkPolicy's rule only the first counts", Objects(tiers::first_peer_only)),
+    mutant("nodes-unknown", "`nodes` match nothing", Objects(tiers::nodes_are_unknown)),
+    mutant("node-selector-ignored", "`nodes` match every node", Objects(tiers::every_node)),
+    mutant("networks-unknown", "`networks` match nothing", Objects(tiers::networks_are_unknown)),
+    mutant("first-network-only", "Of several `networks` only the first counts", Objects(tiers::first_network_only)),
+    mutant("cluster-range-start-only", "A range of ports is its first port", Objects(tiers::ranges_are_their_start)),
+    mutant("cluster-range-as-two-ports", "A range of ports is its first and its last port", Objects(tiers::ranges_are_two_ports)),
+    mutant("cluster-range-without-end", "A range of ports lacks its last port", Objects(tiers::ranges_lack_their_end)),
+    mutant("no-protocols-as-tcp", "`protocols` left out means TCP", Objects(tiers::everything_is_tcp)),
+    mutant("no-protocols-without-icmp", "`protocols` left out means TCP, UDP and SCTP, and no ICMP", Objects(tiers::everything_has_ports)),
+    mutant("cluster-protocols-crossed", "Each port of `protocols` is meant for each protocol of the list", Objects(tiers::protocols_are_crossed)),
+    mutant("cluster-names-of-the-first-pod", "`destinationNamedPort` means on every pod what it means on the first", Objects(tiers::names_of_the_first_pod)),
+    mutant("cluster-names-of-tcp", "`destinationNamedPort` means ports of TCP", Objects(tiers::names_are_of_tcp)),
 
     // Packets.
     mutant("replies-policed", "Replies need a policy's leave, too", Nft(Ruleset(packets::replies_are_policed))),

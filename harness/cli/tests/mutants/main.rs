@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The conformance suites, with what they include; mutants run against these.
-const SUITES: &str = "scenarios/conformance";
+const SUITES: [&str; 2] = ["scenarios/conformance", "scenarios/policy-api"];
 
 /// Those of them that take longest, the longest last: they are tried last.
 const LONG: [&str; 3] = ["conformance::kubernetes-e2e", "conformance::cyclonus", "conformance::no-window"];
@@ -100,8 +100,8 @@ fn bench() -> Result<Bench, String> {
         Ok(other) => return Err(format!("NETPROOF_MUTANTS={other}: expected `all` or `update`")),
     };
     let options = Options { root: Some(root()), ..Options::default() };
-    let Loaded { mut plans, .. } =
-        netproof_format::load(&[root().join(SUITES)], &options).map_err(|error| error.to_string())?;
+    let Loaded { mut plans, .. } = netproof_format::load(&SUITES.map(|suite| root().join(suite)), &options)
+        .map_err(|error| error.to_string())?;
     plans.sort_by_key(|plan| LONG.iter().position(|long| *long == plan.id.suite));
     let table = table::read().map_err(|error| format!("cannot read the table: {error}"))?;
     // A test of some mutants keeps the table's lines of the others.
