@@ -1,6 +1,7 @@
 //! The states of a cluster whose rulesets are shown (tests/rules.rs) and loaded (tests/kernel/).
 
-use super::{CalicoObjects, World, calico_policy, cluster_policy, namespace, pod, policy, service, set, super, tier, use};
+use super::calico::{CalicoObjects, calico_policy, set, tier};
+use super::{World, cluster_policy, namespace, pod, policy, service};
 use netproof_controlplane::Snapshot;
 use netproof_model::{Families, Wiring};
 use std::sync::Arc;
