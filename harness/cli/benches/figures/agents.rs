@@ -5,7 +5,7 @@ use crate::{ms, ratio, time, worlds};
 use netproof_cluster::Cluster;
 use netproof_controlplane::Snapshot;
 use netproof_documents::Options;
-use netproof_enforcer::{Backend, Enforcer, NodeHandle, PolicyEnforcer};
+use netproof_enforcer::{Backend, Enforcer, EnforcerError, NodeHandle, PolicyEnforcer};
 use netproof_enforcer_agent::profile::{Role, SHIPPED};
 use netproof_enforcer_agent::{Agent, AgentEnforcer, AgentName, Hidden};
 use netproof_model::{InterfacePrefix, NamespacedName, Place, Topology};
@@ -17,8 +17,8 @@ use std::time::Duration;
 
 /// The cluster of the first table.
 const NODES: usize = 2;
-const PODS: usize = 20;
-const POLICIES: usize = 10;
+const PODS: usize = 8;
+const POLICIES: usize = 4;
 /// So many changes are made, one after the other.
 const CHANGES: usize = 20;
 /// How long a change may take.
@@ -35,7 +35,8 @@ pub fn measure() {
     println!("|---|---|---|---|");
     let own = sample(None, |nodes, _, _| {
         Box::new(PolicyEnforcer::open(Backend::Nftables, nodes).expect("an enforcer"))
-    });
+    })
+    .expect("the own enforcer programs");
     let row = |name: &str, sample: &Sample| {
         println!(
             "| {name} | {} | {} | {} |",
@@ -47,7 +48,10 @@ pub fn measure() {
     row("nftables", &own);
     for (name, agent) in &agents {
         match agent {
-            Ok(agent) => row(name, &of_agent(agent)),
+            Ok(agent) => match of_agent(agent) {
+                Ok(sample) => row(name, &sample),
+                Err(error) => println!("| {name} | {error} | - | - |"),
+            },
             Err(missing) => println!("| {name} | {missing} | - | - |"),
         }
     }
@@ -80,7 +84,8 @@ struct Sample {
     change: Duration,
 }
 
-fn of_agent(agent: &Agent) -> Sample {
+/// The error is what a run would end with.
+fn of_agent(agent: &Agent) -> Result<Sample, EnforcerError> {
     sample(Some(&agent.profile.interface_prefix), |nodes, cluster, snapshot| {
         let hidden = |name: &NamespacedName| Some(cluster.netns(&Place::Pod(name.clone()))?.fd());
         let topology = &snapshot.topology;
@@ -91,7 +96,7 @@ fn of_agent(agent: &Agent) -> Sample {
 fn sample(
     interface_prefix: Option<&InterfacePrefix>,
     open: impl Fn(&[NodeHandle<'_>], &Cluster, &Snapshot) -> Box<dyn Enforcer>,
-) -> Sample {
+) -> Result<Sample, EnforcerError> {
     let mut topology = Topology::clone(&worlds::topology(NODES));
     if let Some(prefix) = interface_prefix {
         topology.interface_prefix = prefix.clone();
@@ -109,21 +114,23 @@ fn sample(
         NodeHandle { name: name.clone(), netns: netns.fd() }
     };
     let nodes: Vec<NodeHandle<'_>> = snapshot.nodes.keys().map(handle).collect();
-    let (start, mut enforcer) = time(|| {
+    let (start, started) = time(|| {
         let mut enforcer = open(&nodes, &cluster, &snapshot);
-        enforcer.program(&snapshot).expect("programmed");
-        enforcer
+        enforcer.program(&snapshot).map(|()| enforcer)
     });
-    let mut changes: Vec<Duration> = (0..CHANGES)
+    let mut enforcer = started?;
+    let changes: Result<Vec<Duration>, EnforcerError> = (0..CHANGES)
         .map(|n| {
             // The same name, another app: a policy replaced.
             let replaced = worlds::policy_named(0, n + 1, PODS);
             let snapshot = with_hidden(control.apply(&[replaced]).expect("a policy"));
-            time(|| enforcer.program(&snapshot).expect("programmed")).0
+            let (took, programmed) = time(|| enforcer.program(&snapshot));
+            programmed.map(|()| took)
         })
         .collect();
+    let mut changes = changes?;
     changes.sort();
-    Sample { start, change: changes[changes.len() / 2] }
+    Ok(Sample { start, change: changes[changes.len() / 2] })
 }
 
 /// Plays a suite and prints its row; gives its wall time.
