@@ -1,9 +1,12 @@
 //! What agents can do nothing with: said before anything is built, with the reason.
 
-use crate::{ProxyChoice, RunOptions};
+use crate::{EnforcerChoice, ProxyChoice, RunOptions};
 use netproof_cluster::doctor;
+use netproof_controlplane::Snapshot;
 use netproof_enforcer_agent::Agent;
+use netproof_model::PolicyKind;
 use netproof_plan::{Loaded, NotApplicable, Plan};
+use std::collections::BTreeSet;
 
 /// Moves the scenario runs that the agents of these options can do nothing with to those that do not apply.
 pub fn set_aside(loaded: &mut Loaded, options: &RunOptions) {
@@ -27,12 +30,35 @@ pub fn not_applicable(plan: &Plan, options: &RunOptions) -> Option<String> {
         let because = agent.profile.not_applicable(&plan.topology)?;
         Some(format!("{}: {because}", agent.profile.name))
     });
-    of_topology.next().or_else(|| match &options.proxy {
+    of_topology.next().or_else(|| unknown_policies(plan, options)).or_else(|| match &options.proxy {
         ProxyChoice::Agent(agent) => {
             Some(format!("{}: {}", agent.profile.name, beyond_a_proxy(plan, agent)?))
         }
         _ => None,
     })
+}
+
+/// The kinds of policy objects of a scenario run that the agent which enforces policy does not know.
+fn unknown_policies(plan: &Plan, options: &RunOptions) -> Option<String> {
+    let EnforcerChoice::Agent(agent) = &options.enforcer else { return None };
+    let profile = &agent.profile;
+    let of_plan = states(plan).flat_map(|state| state.policies.keys().map(|key| key.kind));
+    let unknown: BTreeSet<PolicyKind> = of_plan.filter(|kind| !profile.policies.contains(kind)).collect();
+    let words =
+        |kinds: &BTreeSet<PolicyKind>| kinds.iter().map(|kind| kind.word()).collect::<Vec<_>>().join(", ");
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "{}: its profile is for policies of the kind {}, and this has {}",
+            profile.name,
+            words(&profile.policies),
+            words(&unknown)
+        )
+    })
+}
+
+/// The objects of a scenario run at any time.
+fn states(plan: &Plan) -> impl Iterator<Item = &Snapshot> {
+    plan.steps.iter().flat_map(|step| step.states.through()).map(|state| &**state)
 }
 
 /// What of a scenario run is no matter of this proxy.
@@ -57,6 +83,7 @@ pub(crate) fn lack(options: &RunOptions) -> Option<String> {
 }
 
 fn has_host_ports(plan: &Plan) -> bool {
-    let mut pods = plan.steps.iter().flat_map(|step| step.states.through()).flat_map(|it| it.pods.values());
-    pods.any(|pod| !pod.host_network && pod.ports().any(|port| port.host_port.is_some()))
+    states(plan)
+        .flat_map(|state| state.pods.values())
+        .any(|pod| !pod.host_network && pod.ports().any(|port| port.host_port.is_some()))
 }

@@ -19,8 +19,11 @@ pub use schema::profile_schema;
 pub use shipped::{SHIPPED, shipped};
 pub use template::{Placeholder, Template};
 
-use netproof_model::{DataPath, Families, InterfacePrefix, KernelFeature, ProxyMode, Topology, Wiring};
+use netproof_model::{
+    DataPath, Families, InterfacePrefix, KernelFeature, PolicyKind, ProxyMode, Topology, Wiring,
+};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -51,6 +54,8 @@ pub struct Profile {
     pub needs: Needs,
     /// What it cannot do.
     pub not_applicable: Vec<NotApplicable>,
+    /// The kinds of policy objects that it enforces.
+    pub policies: BTreeSet<PolicyKind>,
     /// What the names of pods' interfaces on their nodes begin with.
     pub interface_prefix: InterfacePrefix,
     /// Where its verdicts come from.

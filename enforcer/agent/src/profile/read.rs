@@ -11,7 +11,7 @@ use netproof_api::suggest::suggestion;
 use netproof_api::yaml::{Reading, Spanned, documents, empty, recover};
 use netproof_api::{Diagnostic, Diagnostics, Source, names};
 use netproof_model::interface::NotAPrefix;
-use netproof_model::{DataPath, InterfacePrefix, KernelFeature, ProxyMode, Wiring};
+use netproof_model::{DataPath, InterfacePrefix, KernelFeature, PolicyKind, ProxyMode, Wiring};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -109,6 +109,7 @@ impl Reader<'_> {
                 kernel: spec.needs.kernel.iter().map(|feature| feature.value.into()).collect(),
             },
             not_applicable: self.not_applicable(&spec.not_applicable),
+            policies: self.policies(spec.policies.as_deref()),
             interface_prefix: self.prefix(spec.interfaces.prefix),
             verdicts: match spec.verdicts {
                 VerdictsName::Kernel => DataPath::Kernel,
@@ -127,6 +128,23 @@ impl Reader<'_> {
             name,
             program: spec.program.value,
         }
+    }
+
+    /// The kinds of policy objects that are named; NetworkPolicy where none is.
+    fn policies(&mut self, named: Option<&[Spanned<String>]>) -> BTreeSet<PolicyKind> {
+        let Some(named) = named else { return BTreeSet::from([PolicyKind::NetworkPolicy]) };
+        let words: Vec<&str> = PolicyKind::supported().map(PolicyKind::word).collect();
+        let mut kinds = BTreeSet::new();
+        for word in named {
+            match PolicyKind::of_word(word) {
+                Some(kind) => drop(kinds.insert(kind)),
+                None => {
+                    let message = format!("there is no kind of policy `{}`", word.value);
+                    self.wrong(word.span, message, suggestion(word, &words));
+                }
+            }
+        }
+        kinds
     }
 
     fn files(&mut self, spec: &Spec) -> Vec<File> {

@@ -44,6 +44,7 @@ spec:
   notApplicable:
   - {wiring: bridge, because: it knows no bridges}
   - {family: ipv6, because: it knows no IPv6}
+  policies: [clusternetworkpolicy, networkpolicy]
   interfaces: {prefix: veth}
   verdicts: userSpace
   sentinel: {times: 2, inFrontOf: clusterNetworkPolicy}
@@ -117,6 +118,7 @@ spec:
   - {wiring: bridge, family: ipv6, because: x}
   - {family: ipv4, because: " "}
   - {because: x}
+  policies: [networkpolcy, NetworkPolicy, service]
   interfaces: {prefix: calico}
   verdicts: user
   sentinel: {times: 3, inFrontOf: tier}

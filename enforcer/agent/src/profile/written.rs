@@ -91,6 +91,11 @@ pub(super) struct Spec {
     #[serde(default)]
     #[schemars(with = "Vec<NotApplicableSpec>")]
     pub(super) not_applicable: Vec<Spanned<NotApplicableSpec>>,
+    /// The kinds of policy objects that it enforces, as references name them: `networkpolicy`, `clusternetworkpolicy`.
+    /// Scenarios with others are not run, and reports say why; `networkpolicy` if absent.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) policies: Option<Vec<Spanned<String>>>,
     /// How the interfaces of pods are named on their nodes; as netproof's own enforcer has them if absent.
     #[serde(default)]
     pub(super) interfaces: InterfacesSpec,

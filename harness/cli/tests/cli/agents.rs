@@ -18,6 +18,13 @@ spec:
   oracle: calic
 ";
 
+/// An object of `GOOD` that it has not.
+const ADMIN: &str = "    - apiVersion: policy.networking.k8s.io/v1alpha2
+      kind: ClusterNetworkPolicy
+      metadata: {name: admin}
+      spec: {tier: Admin, priority: 1, subject: {namespaces: {matchLabels: {team: elsewhere}}}}
+";
+
 /// A scenario, profiles, and a program that can be started.
 fn folder() -> Folder {
     let sound = PROFILE
@@ -118,6 +125,27 @@ fn what_an_agent_cannot_do_does_not_apply() {
     assert!(matrix.starts_with("exit code 2\n") && matrix.contains(because), "{matrix}");
     let fuzz = folder.run(&[&["fuzz", "--family", "ipv6", "--pairs", "50"], &enforcer[..]].concat());
     assert!(fuzz.contains(&format!("2 clusters were skipped: {because}")), "{fuzz}");
+}
+
+/// Policies of a kind that its profile does not name, likewise.
+#[test]
+fn policies_that_an_agent_does_not_know_do_not_apply() {
+    let folder = folder();
+    let scenario = GOOD.replace("  objects:\n", &format!("  objects:\n{ADMIN}"));
+    assert_ne!(scenario, GOOD);
+    fs::write(folder.path().join("admin.yaml"), scenario).unwrap();
+    let run =
+        |profile: &str| folder.run(&["run", "admin.yaml", "--enforcer", &format!("agent:{profile}=agent")]);
+    let sound = fs::read_to_string(folder.path().join("mine.yaml")).unwrap();
+    let new = sound.clone() + "  policies: [networkpolicy, clusternetworkpolicy]\n";
+    fs::write(folder.path().join("new.yaml"), new).unwrap();
+    let because =
+        "mine: its profile is for policies of the kind networkpolicy, and this has clusternetworkpolicy";
+    let unknown = run("mine.yaml");
+    assert!(unknown.starts_with("exit code 2\n") && unknown.contains(because), "{unknown}");
+    // It is tried: the program ends at once.
+    let known = run("new.yaml");
+    assert!(known.starts_with("exit code 3\n") && known.contains("the agent ended"), "{known}");
 }
 
 #[test]
