@@ -56,10 +56,11 @@ impl Enforcer for AgentEnforcer {
         }
         self.objects.note(&events);
         self.known = Some(Arc::clone(snapshot));
+        let cluster_wide = snapshot.policies.keys().any(|key| !key.kind.is_namespaced());
         for _ in 0..self.running.times() {
             self.generation += 1;
             let generation = self.generation;
-            events.append(&mut self.objects.events(generation));
+            events.append(&mut self.objects.events(generation, cluster_wide));
             self.running.tell(&events)?;
             events.clear();
             let (asked, denied) = (port(generation), (generation == 1).then(|| port(0)));

@@ -130,7 +130,7 @@ pub struct Sentinel {
     /// How often the sentinel changes for a change of the cluster: once, or twice where the agent programs a node
     /// in several steps.
     pub times: Times,
-    /// What lets the sentinel through whatever cluster-wide policies say.
+    /// What lets the sentinel through whatever cluster-wide policies say, while there are any.
     pub in_front_of: InFrontOf,
 }
 

@@ -15,11 +15,13 @@ pub(crate) struct PolicyObjects {
     /// The namespace and the pods, without the label of a generation.
     objects: Vec<Value>,
     in_front_of: InFrontOf,
+    /// The policy in front of cluster-wide ones as it was told, with its tier; none while there are no such policies.
+    in_front: Vec<Value>,
 }
 
 impl PolicyObjects {
     pub(crate) fn new(in_front_of: InFrontOf) -> PolicyObjects {
-        PolicyObjects { objects: Vec::new(), in_front_of }
+        PolicyObjects { objects: Vec::new(), in_front_of, in_front: Vec::new() }
     }
 
     /// Takes note of the hidden pods and of their namespace, which come with the cluster's own.
@@ -28,8 +30,9 @@ impl PolicyObjects {
         self.objects.extend(own.cloned());
     }
 
-    /// What changes with a generation: one event in each stream that decides about policy.
-    pub(crate) fn events(&self, generation: u64) -> Vec<Event> {
+    /// What changes with a generation: one event in each stream that decides about policy. `cluster_wide` is whether
+    /// the cluster has policies that could say something else about the hidden pods.
+    pub(crate) fn events(&mut self, generation: u64, cluster_wide: bool) -> Vec<Event> {
         let labelled = self.objects.iter().filter(|object| !is_target(object)).map(|object| {
             let mut object = object.clone();
             if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
@@ -38,14 +41,27 @@ impl PolicyObjects {
             Event { kind: EventType::Modified, object }
         });
         let mut events: Vec<Event> = labelled.collect();
+        // Where another kind of policy gives the evidence, the stream of this one has its event all the same.
         // Generations count from 1.
         let kind = if generation > 1 { EventType::Modified } else { EventType::Added };
-        let tier = tier(self.in_front_of).filter(|_| generation == 1);
-        events.extend(tier.map(|object| Event { kind, object }));
-        // Where another kind of policy gives the evidence, the stream of this one has its event all the same.
         events.push(Event { kind, object: network_policy(generation) });
-        events.extend(policy_in_front(self.in_front_of, generation).map(|object| Event { kind, object }));
+        let wanted = if cluster_wide { self.in_front_of } else { InFrontOf::Nothing };
+        events.extend(self.put_in_front(wanted, generation));
         events
+    }
+
+    /// Puts a policy in front of the cluster-wide ones, changes it, or takes it away.
+    fn put_in_front(&mut self, wanted: InFrontOf, generation: u64) -> Vec<Event> {
+        let policy = policy_in_front(wanted, generation);
+        let told = std::mem::replace(&mut self.in_front, tier(wanted).into_iter().chain(policy).collect());
+        if self.in_front.is_empty() {
+            // The policy goes before its tier.
+            return told.into_iter().rev().map(|object| Event { kind: EventType::Deleted, object }).collect();
+        }
+        let kind = if told.is_empty() { EventType::Added } else { EventType::Modified };
+        // A tier never changes.
+        let changed = self.in_front.iter().filter(|object| !told.contains(object));
+        changed.map(|object| Event { kind, object: object.clone() }).collect()
     }
 }
 
@@ -172,13 +188,13 @@ mod tests {
         let added = given.map(|object| Event { kind: EventType::Added, object });
         for (in_front_of, kinds) in [
             (InFrontOf::Nothing, &["Namespace", "Pod", "NetworkPolicy"][..]),
-            (InFrontOf::CalicoTier, &["Namespace", "Pod", "Tier", "NetworkPolicy", "GlobalNetworkPolicy"]),
+            (InFrontOf::CalicoTier, &["Namespace", "Pod", "NetworkPolicy", "Tier", "GlobalNetworkPolicy"]),
             (InFrontOf::ClusterNetworkPolicy, &["Namespace", "Pod", "NetworkPolicy", "ClusterNetworkPolicy"]),
         ] {
             let mut objects = PolicyObjects::new(in_front_of);
             objects.note(&added);
             for generation in [1, 2] {
-                let events = objects.events(generation);
+                let events = objects.events(generation, true);
                 let seen: Vec<&str> = events.iter().filter_map(|it| it.object["kind"].as_str()).collect();
                 let expected = kinds.iter().filter(|kind| generation == 1 || **kind != "Tier");
                 assert_eq!(seen, expected.copied().collect::<Vec<_>>());
@@ -191,5 +207,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What stands in front comes and goes with what it stands in front of.
+    #[test]
+    fn the_policy_in_front_is_there_while_cluster_wide_ones_are() {
+        let mut objects = PolicyObjects::new(InFrontOf::CalicoTier);
+        let mut told = |generation, cluster_wide| {
+            let events = objects.events(generation, cluster_wide);
+            let kind = |it: &Event| it.object["kind"].as_str().unwrap().to_owned();
+            events
+                .iter()
+                .map(|it| (it.kind, kind(it)))
+                .filter(|it| it.1 != "NetworkPolicy")
+                .collect::<Vec<_>>()
+        };
+        let of =
+            |kind, names: &[&str]| names.iter().map(|name| (kind, (*name).to_owned())).collect::<Vec<_>>();
+        assert_eq!(told(1, false), []);
+        assert_eq!(told(2, true), of(EventType::Added, &["Tier", "GlobalNetworkPolicy"]));
+        assert_eq!(told(3, true), of(EventType::Modified, &["GlobalNetworkPolicy"]));
+        assert_eq!(told(4, false), of(EventType::Deleted, &["GlobalNetworkPolicy", "Tier"]));
+        assert_eq!(told(5, false), []);
+        assert_eq!(told(6, true), of(EventType::Added, &["Tier", "GlobalNetworkPolicy"]));
     }
 }
