@@ -10,7 +10,7 @@ use netproof_enforcer_agent::profile::{Role, SHIPPED};
 use netproof_enforcer_agent::{Agent, AgentEnforcer, AgentName, Hidden};
 use netproof_model::{InterfacePrefix, NamespacedName, Place, Topology};
 use netproof_oracle::PROFILES;
-use netproof_runner::{EnforcerChoice, RunOptions, run};
+use netproof_runner::{EnforcerChoice, RunOptions, run, set_aside};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,10 +141,12 @@ fn play(suite: &str, enforcer: EnforcerChoice, name: &str, own: Option<Duration>
         _ => None,
     };
     let options = Options { root: Some(root.clone()), interface_prefix, ..Options::default() };
-    let loaded = netproof_format::load(&[root.join("scenarios").join(suite)], &options).expect("the suite");
+    let mut loaded =
+        netproof_format::load(&[root.join("scenarios").join(suite)], &options).expect("the suite");
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let options =
         RunOptions { jobs, enforcer, enforcer_timeout: PATIENCE, timeout: LONGEST, ..RunOptions::default() };
+    set_aside(&mut loaded, &options);
     let summary = run(&loaded, &options, &mut |_| {});
     let times = own.map_or("1.00".to_owned(), |own| ratio(summary.elapsed, own));
     println!(
